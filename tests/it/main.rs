@@ -1,0 +1,11 @@
+//! The one integration test binary: a module for each noun, each deed and each promise.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod tidy;

@@ -1,0 +1,157 @@
+//! The house rules, held by tests: floors, owners of tables, bans and sizes.
+//!
+//! A test here reads the project as text. Each check is a function from a file (or a few) to a
+//! list of findings, and stands beside tests that feed it a bad snippet, so that a check that can
+//! no longer fail fails itself. What a rule lists (rungs, owners, exceptions) stands at the top of
+//! its own module, in one column, each exception with its reason.
+
+mod bans;
+mod floors;
+mod rooms;
+mod size;
+mod source;
+mod sql;
+
+use source::{Project, Source};
+
+#[test]
+fn imports_only_go_down() {
+    let project = Project::read();
+    let house = floors::House::of(&project);
+    report(project.library().flat_map(|file| house.climbs(file)));
+}
+
+#[test]
+fn each_room_stands_on_a_listed_rung() {
+    report(floors::unlisted(&Project::read()));
+}
+
+#[test]
+fn each_table_has_an_owner() {
+    report(sql::tables_without_owner(&Project::read().schema(), sql::OWNERS));
+}
+
+#[test]
+fn each_table_is_written_by_its_owner_alone() {
+    each_of_library(|file| sql::foreign_writes(file, sql::OWNERS));
+}
+
+#[test]
+fn change_rows_are_written_by_triggers_alone() {
+    each_of_library(sql::change_rows);
+}
+
+#[test]
+fn no_statement_is_built_from_pieces() {
+    each_of_library(sql::built_statements);
+}
+
+#[test]
+fn no_statement_selects_star() {
+    each_statement(sql::stars);
+}
+
+#[test]
+fn no_statement_is_an_upsert() {
+    each_statement(sql::upserts);
+}
+
+#[test]
+fn connections_are_named_in_storage_only() {
+    each_of_library(bans::connections);
+}
+
+#[test]
+fn unsafe_code_stands_in_the_listed_files_only() {
+    each_of_all(bans::unsafe_code);
+}
+
+#[test]
+fn the_library_reads_no_environment_variable() {
+    each_of_library(bans::environment);
+}
+
+#[test]
+fn only_the_clock_reads_the_time() {
+    each_of_library(bans::clocks);
+}
+
+#[test]
+fn only_the_random_source_draws_bytes() {
+    each_of_library(bans::random);
+}
+
+#[test]
+fn no_test_is_ignored() {
+    each_of_all(bans::ignored);
+}
+
+#[test]
+fn nothing_sleeps() {
+    each_of_all(bans::sleeps);
+}
+
+#[test]
+fn no_matches_goes_unasserted() {
+    each_of_all(bans::bare_matches);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    each_of_all(size::long_file);
+}
+
+#[test]
+fn no_function_is_too_long() {
+    each_of_all(size::long_functions);
+}
+
+#[test]
+fn no_line_is_too_wide() {
+    each_of_all(size::wide_lines);
+}
+
+#[test]
+fn no_size_exception_is_left_over() {
+    report(size::needless_exceptions(&Project::read()));
+}
+
+#[test]
+fn each_noun_and_each_deed_has_a_test_module() {
+    report(rooms::untested(&Project::read()));
+}
+
+#[test]
+fn each_test_module_is_listed_in_order() {
+    report(rooms::unlisted_tests(&Project::read()));
+}
+
+#[test]
+fn no_path_of_a_private_machine_is_named() {
+    let project = Project::read();
+    report(project.texts.iter().flat_map(|(name, text)| rooms::private_paths(name, text)));
+}
+
+fn each_of_library(check: impl Fn(&Source) -> Vec<String>) {
+    let project = Project::read();
+    report(project.library().flat_map(check));
+}
+
+fn each_of_all(check: impl Fn(&Source) -> Vec<String>) {
+    let project = Project::read();
+    report(project.sources.iter().flat_map(check));
+}
+
+/// The literals of the library and its `.sql` files.
+fn each_statement(check: impl Fn(&str, &str) -> Vec<String>) {
+    let project = Project::read();
+    let literals = project.library().flat_map(Source::statements);
+    let scripts = project.scripts().map(|(name, text)| (name, sql::without_comments(&text)));
+    report(literals.chain(scripts).flat_map(|(place, text)| check(&place, &text)));
+}
+
+#[track_caller]
+fn report(findings: impl IntoIterator<Item = String>) {
+    let findings: Vec<String> = findings.into_iter().collect();
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}

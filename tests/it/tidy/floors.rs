@@ -1,0 +1,314 @@
+//! The floors: who may use whom.
+
+use std::collections::HashMap;
+
+use super::source::{Project, Source, is_name};
+
+/// The house from the ground up. A room uses the floors below its own; on its own floor it uses
+/// only the rooms listed before it. A new room is added at the highest rung it needs, no higher.
+#[rustfmt::skip]
+const LADDER: &[(u8, &str)] = &[
+    (0, "value::limits"),
+    (0, "value::time"),
+    (0, "value::random"),
+    (0, "value::digest"),
+    (0, "value::id"),
+    (0, "value::name"),
+    (0, "value::secret"),
+    (0, "value::token"),
+    (0, "value::header"),
+    (0, "value::facts"),
+    (0, "value::event"),
+    (0, "value::blocklist"),
+    (0, "value::policy"),
+    (1, "storage::sql"),
+    (1, "storage::fork"),
+    (1, "storage::guard"),
+    (1, "storage::wal_index"),
+    (1, "storage::connection"),
+    (1, "storage::transaction"),
+    (1, "storage::writer"),
+    (1, "storage::backup"),
+    (1, "storage::migrate"),
+    (1, "storage::open"),
+    (1, "cache"),
+    (1, "hasher"),
+    (2, "options"),
+    (2, "store"),
+    (3, "record::audit"),
+    (3, "record::page"),
+    (3, "record::store"),
+    (3, "record::change"),
+    (3, "record::organisation"),
+    (3, "record::branch"),
+    (3, "record::credential"),
+    (3, "record::throttle"),
+    (3, "record::user"),
+    (3, "record::device"),
+    (3, "record::session"),
+    (3, "record::configuration"),
+    (3, "record::credit"),
+    (3, "record::api_key"),
+    (3, "record::totp"),
+    (3, "record::recovery_code"),
+    (3, "record::one_time_token"),
+    (4, "flow::revoke"),
+    (4, "flow::sweep"),
+    (4, "flow::verify"),
+    (4, "flow::session"),
+    (4, "flow::login"),
+    (4, "flow::password_change"),
+    (4, "flow::profile"),
+    (4, "flow::logout"),
+    (4, "flow::second_factor"),
+    (4, "flow::ticket"),
+    (4, "wire"),
+    (5, "desk"),
+    (6, "manual"),
+];
+
+/// What every floor may use, and what stands above all (`lib.rs` lists the rooms).
+const FOR_ALL: [&str; 3] = ["Error", "Reason", "error"];
+const ABOVE_ALL: &str = "lib";
+
+/// The rooms, and which room each name that a `mod.rs` or `lib.rs` passes on comes from.
+pub(crate) struct House {
+    passed_on: HashMap<String, Vec<String>>,
+}
+
+impl House {
+    pub(crate) fn of(project: &Project) -> Self {
+        let mut passed_on = HashMap::new();
+        for file in project.library() {
+            let module = module_of(&file.name);
+            if module == [ABOVE_ALL] || file.name.ends_with("/mod.rs") {
+                let from = if module == [ABOVE_ALL] { Vec::new() } else { module };
+                for (name, path) in passed_on_by(file, &from) {
+                    passed_on.insert(name, path);
+                }
+            }
+        }
+        Self { passed_on }
+    }
+
+    /// Each use of a room above, or of a later one on the same floor.
+    pub(crate) fn climbs(&self, file: &Source) -> Vec<String> {
+        let module = module_of(&file.name);
+        let Some(own) = rung_of(&module).or_else(|| top_rung_of(&module)) else {
+            return Vec::new();
+        };
+        let mut findings = Vec::new();
+        for (at, path) in paths_in(file, &module) {
+            let target = self.resolve(path);
+            let written = target.join("::");
+            if target.is_empty() || FOR_ALL.contains(&target[0].as_str()) {
+                continue;
+            }
+            let allowed = match rung_of(&target) {
+                Some(rung) => rung <= own,
+                None => is_front_of_lower_floor(&target, own) || target.starts_with(&module),
+            };
+            if !allowed {
+                let from = module.join("::");
+                findings.push(format!("{}: {from} climbs to {written}", file.place(at)));
+            }
+        }
+        findings
+    }
+
+    fn resolve(&self, mut path: Vec<String>) -> Vec<String> {
+        for _ in 0..4 {
+            if rung_of(&path).is_some() {
+                break;
+            }
+            let named =
+                (1..=path.len()).rev().find_map(|n| self.passed_on.get(&path[..n].join("::")));
+            match named {
+                Some(origin) if *origin != path => path = origin.clone(),
+                _ => break,
+            }
+        }
+        path
+    }
+}
+
+/// Rooms of the library that the ladder does not name.
+pub(crate) fn unlisted(project: &Project) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in project.library() {
+        let module = module_of(&file.name);
+        let is_front = file.name.ends_with("/mod.rs") && module.len() == 1;
+        let is_known = is_front || [&["lib"][..], &["error"]].iter().any(|m| module == *m);
+        if !is_known && rung_of(&module).is_none() {
+            findings.push(format!("{}: list this room in tests/it/tidy/floors.rs", file.name));
+        }
+    }
+    findings
+}
+
+/// The first two names decide; a room's own inner modules are its own affair.
+fn rung_of(path: &[String]) -> Option<usize> {
+    LADDER.iter().position(|(_, room)| {
+        let names: Vec<&str> = room.split("::").collect();
+        path.len() >= names.len() && names.iter().zip(path).all(|(a, b)| a == b)
+    })
+}
+
+/// A `mod.rs` passes on all the rooms of its folder.
+fn top_rung_of(path: &[String]) -> Option<usize> {
+    let [folder] = path else { return None };
+    LADDER.iter().rposition(|(_, room)| room.starts_with(&format!("{folder}::")))
+}
+
+/// `storage` alone, or a name it passes on from somewhere unknown, used from a higher floor.
+fn is_front_of_lower_floor(path: &[String], own: usize) -> bool {
+    let inside = |room: &str| room.split("::").next() == path.first().map(String::as_str);
+    LADDER.iter().find(|(_, room)| inside(room)).is_some_and(|(floor, _)| *floor < LADDER[own].0)
+}
+
+fn module_of(name: &str) -> Vec<String> {
+    let path = name.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').map(str::to_owned).collect()
+}
+
+/// Every path of the crate that the file names, written from the crate's root.
+fn paths_in(file: &Source, module: &[String]) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    for at in file.find("crate::") {
+        for path in tree(&file.code[at + "crate::".len()..]) {
+            found.push((at, path));
+        }
+    }
+    for at in file.find("super::") {
+        if file.code[..at].ends_with("super::") {
+            continue;
+        }
+        let mut rest = &file.code[at..];
+        let mut base = module.to_vec();
+        while let Some(inner) = rest.strip_prefix("super::") {
+            base.pop();
+            rest = inner;
+        }
+        found.extend(tree(rest).into_iter().map(|path| (at, [base.clone(), path].concat())));
+    }
+    found
+}
+
+/// The names that a file passes on, each with where it comes from.
+fn passed_on_by(file: &Source, module: &[String]) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for at in file.find("use") {
+        let rest = file.code[at + 3..].trim_start();
+        let inner = ["self::", "crate::"].into_iter().find_map(|p| rest.strip_prefix(p));
+        let base = if rest.starts_with("crate::") { &[] } else { module };
+        for path in tree(inner.unwrap_or(rest)) {
+            let Some(name) = path.last() else { continue };
+            let passed = [module, std::slice::from_ref(name)].concat().join("::");
+            found.push((passed, [base, &path].concat()));
+        }
+    }
+    found
+}
+
+/// Expands `a::{b, c::D as E}` to `a::b` and `a::c::D`.
+fn tree(text: &str) -> Vec<Vec<String>> {
+    let name: String = text.chars().take_while(|c| is_name(*c)).collect();
+    let rest = &text[name.len()..];
+    let inner = match (name.is_empty(), rest.strip_prefix("::")) {
+        (true, _) if text.starts_with('{') => return branches(text),
+        (true, _) => return Vec::new(),
+        (false, Some(inner)) => tree(inner),
+        (false, None) => Vec::new(),
+    };
+    if inner.is_empty() {
+        return vec![vec![name]];
+    }
+    inner.into_iter().map(|path| [vec![name.clone()], path].concat()).collect()
+}
+
+fn branches(text: &str) -> Vec<Vec<String>> {
+    let inside = &text[1..super::source::closing(text, 0) - 1];
+    let (mut depth, mut from, mut found) = (0_usize, 0, Vec::new());
+    for (at, c) in inside.char_indices().chain([(inside.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                found.extend(tree(inside[from..at].trim_start()));
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod can_fail {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, text: &str, expect: &[&str]) {
+        let fronts = [
+            ("src/lib.rs", "mod value; pub use value::UserId; pub use store::Store;"),
+            ("src/value/mod.rs", "mod id; pub use id::{UserId, BranchId}; pub use policy::Rule;"),
+            (name, text),
+        ];
+        let project = Project::of(&fronts);
+        let climbs = House::of(&project).climbs(&Source::new(name, text));
+        assert_eq!(climbs, expect);
+    }
+
+    #[test]
+    fn an_import_that_climbs_is_found() {
+        let text = "use crate::{\n    store::Store,\n    value::id::UserId,\n};";
+        check(
+            "src/value/name.rs",
+            text,
+            &["src/value/name.rs:1: value::name climbs to store::Store"],
+        );
+    }
+
+    #[test]
+    fn an_inline_path_that_climbs_is_found() {
+        let text = "fn f() { crate::flow::login::go() }";
+        let finding = "src/record/user.rs:1: record::user climbs to flow::login::go";
+        check("src/record/user.rs", text, &[finding]);
+    }
+
+    #[test]
+    fn a_later_rung_of_the_same_floor_is_found_through_each_spelling() {
+        let finding = "src/value/id.rs:1: value::id climbs to value::policy::Rule";
+        check("src/value/id.rs", "use crate::value::policy::Rule;", &[finding]);
+        check("src/value/id.rs", "use crate::value::Rule;", &[finding]);
+        check("src/value/id.rs", "use super::policy::Rule;", &[finding]);
+        check("src/value/id.rs", "use super::Rule;", &[finding]);
+    }
+
+    #[test]
+    fn a_name_passed_on_by_the_root_is_traced() {
+        let finding = "src/storage/open.rs:1: storage::open climbs to store::Store";
+        check("src/storage/open.rs", "use crate::{Error, Store, UserId};", &[finding]);
+    }
+
+    #[test]
+    fn an_earlier_rung_the_error_and_the_rooms_own_modules_are_fine() {
+        check("src/value/token.rs", "use super::digest::Digest; use crate::error::Result;", &[]);
+        check("src/value/token.rs", "use crate::{Error, Reason, value::UserId};", &[]);
+        check("src/record/user.rs", "use crate::storage::{ReadTx, params};", &[]);
+        check("src/record/user/filter.rs", "use super::User; use super::super::branch::X;", &[]);
+    }
+
+    #[test]
+    fn the_front_of_a_floor_climbs_no_further_than_its_rooms() {
+        let finding = "src/storage/mod.rs:1: storage climbs to record::user";
+        check("src/storage/mod.rs", "pub use crate::record::user; use self::open::X;", &[finding]);
+    }
+
+    #[test]
+    fn a_room_without_a_rung_is_found() {
+        let project = Project::of(&[("src/value/misc.rs", ""), ("src/value/mod.rs", "")]);
+        let finding = "src/value/misc.rs: list this room in tests/it/tidy/floors.rs";
+        assert_eq!(unlisted(&project), [finding]);
+    }
+}

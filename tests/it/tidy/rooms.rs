@@ -1,0 +1,120 @@
+//! One noun, one deed, one file, one test module; and words that name no one's machine.
+
+use super::source::Project;
+
+/// Rooms whose promises are tested elsewhere: the room, the module that tests it, and why.
+#[rustfmt::skip]
+const TESTED_BY: &[(&str, &str, &str)] = &[
+    ("record/change",     "revoke",          "a change row is what an end leaves behind"),
+    ("record/credential", "password_change", "a password is set and read by deeds alone"),
+    ("record/page",       "user",            "paging shows in the lists of the nouns"),
+    ("record/store",      "revoke",          "its watermarks rise when all sessions end"),
+    ("record/throttle",   "login",           "attempts are counted by the login alone"),
+];
+
+/// Folders of the machines that this project happened to be written or tested on.
+const PRIVATE: [&str; 6] = [
+    concat!("/wo", "rk/"),
+    concat!("/tmp", "/gp"),
+    concat!("../sha", "red"),
+    concat!("/ro", "ot/"),
+    concat!("/Us", "ers/"),
+    concat!("/bash", "_jobs"),
+];
+
+/// Nouns of `record/` and deeds of `flow/` without a test module of their name.
+pub(crate) fn untested(project: &Project) -> Vec<String> {
+    let modules = test_modules(project);
+    let mut findings = Vec::new();
+    for file in project.library() {
+        let room = file.name.trim_start_matches("src/").trim_end_matches(".rs");
+        let Some((floor, inner)) = room.split_once('/') else { continue };
+        let name = inner.split('/').next().unwrap_or(inner);
+        if !["record", "flow"].contains(&floor) || name == "mod" {
+            continue;
+        }
+        let listed = TESTED_BY.iter().find(|(room, ..)| *room == format!("{floor}/{name}"));
+        let wanted = listed.map_or(name, |(_, by, _)| by);
+        if !modules.iter().any(|module| module == wanted) {
+            findings.push(format!("{}: write tests/it/{wanted}.rs", file.name));
+        }
+    }
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+/// Test files that no `mod` line reaches, and `mod` lines out of order.
+pub(crate) fn unlisted_tests(project: &Project) -> Vec<String> {
+    let modules = test_modules(project);
+    let mut findings = Vec::new();
+    for file in &project.sources {
+        let Some(inner) = file.name.strip_prefix("tests/it/") else { continue };
+        let name = inner.trim_end_matches(".rs").split('/').next().unwrap_or(inner);
+        if name != "main" && !modules.iter().any(|module| module == name) {
+            findings.push(format!("{}: add `mod {name};` to tests/it/main.rs", file.name));
+        }
+    }
+    if !modules.is_sorted() {
+        findings.push("tests/it/main.rs: keep the modules in alphabetical order".into());
+    }
+    findings
+}
+
+fn test_modules(project: &Project) -> Vec<String> {
+    let main = project.sources.iter().find(|file| file.name == "tests/it/main.rs");
+    let lines = main.iter().flat_map(|file| file.code.lines());
+    let module =
+        |line: &str| Some(line.trim().strip_prefix("mod ")?.strip_suffix(';')?.to_owned());
+    lines.filter_map(module).collect()
+}
+
+pub(crate) fn private_paths(name: &str, text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        for path in PRIVATE.iter().filter(|path| line.contains(*path)) {
+            findings.push(format!("{name}:{}: names {path}", number + 1));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod can_fail {
+    use super::*;
+
+    #[test]
+    fn a_noun_or_deed_without_tests_is_found() {
+        let project = Project::of(&[
+            ("src/flow/mod.rs", ""),
+            ("src/flow/verify.rs", ""),
+            ("src/record/user/mod.rs", ""),
+            ("src/record/user/list.rs", ""),
+            ("src/record/throttle.rs", ""),
+            ("tests/it/main.rs", "// mod user;\nmod verify;"),
+        ]);
+        let throttle = "src/record/throttle.rs: write tests/it/login.rs";
+        let list = "src/record/user/list.rs: write tests/it/user.rs";
+        let user = "src/record/user/mod.rs: write tests/it/user.rs";
+        assert_eq!(untested(&project), [throttle, list, user]);
+    }
+
+    #[test]
+    fn a_test_file_that_never_runs_is_found() {
+        let project = Project::of(&[
+            ("tests/it/main.rs", "mod verify;\nmod tidy;"),
+            ("tests/it/tidy/size.rs", ""),
+            ("tests/it/user.rs", ""),
+        ]);
+        let user = "tests/it/user.rs: add `mod user;` to tests/it/main.rs";
+        let order = "tests/it/main.rs: keep the modules in alphabetical order";
+        assert_eq!(unlisted_tests(&project), [user, order]);
+    }
+
+    #[test]
+    fn a_private_path_is_found() {
+        let text = format!("a\nsee {}x", concat!("/wo", "rk/"));
+        let finding = format!("README.md:2: names {}", concat!("/wo", "rk/"));
+        assert_eq!(private_paths("README.md", &text), [finding]);
+    }
+}
