@@ -2,5 +2,20 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+mod value;
 
 pub use error::{Error, Reason};
+pub use value::api_version::ApiVersion;
+pub use value::event::{Actor, HostEvent, Origin, Outcome};
+pub use value::event_kind::EventKind;
+pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
+pub use value::header::Presented;
+pub use value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+pub use value::name::DeviceId;
+pub use value::page::Page;
+pub use value::policy::{BreachCheck, PasswordPolicy, PasswordRule, SessionPolicy, WhenFull};
+pub use value::random::{RandomSource, RandomUnavailable, SystemRandom};
+pub use value::secret::{Password, Secret};
+pub use value::time::{Clock, SystemClock};
+#[cfg(feature = "test-util")]
+pub use value::{random::SeededRandom, time::ManualClock};

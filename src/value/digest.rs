@@ -1,0 +1,150 @@
+//! Digests: SHA-256 with framed parts, compared in constant time.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::name::DeviceId;
+
+macro_rules! digest {
+    ($(#[$doc:meta])* $name:ident, $len:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name([u8; $len]);
+
+        impl $name {
+            pub(crate) const fn from_bytes(bytes: [u8; $len]) -> Self {
+                Self(bytes)
+            }
+
+            pub(crate) const fn as_bytes(&self) -> &[u8; $len] {
+                &self.0
+            }
+
+            /// Whether both are the same, in a time that does not tell where they differ.
+            pub(crate) fn ct_eq(&self, other: &Self) -> bool {
+                self.0.ct_eq(&other.0).into()
+            }
+        }
+
+        // There is no other comparison, so that `==` is no trap.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.ct_eq(other)
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    };
+}
+
+digest! {
+    /// A SHA-256.
+    Digest, 32
+}
+
+digest! {
+    /// What the file keeps of a device: the device's text cannot be read from it.
+    DeviceDigest, 16
+}
+
+impl DeviceDigest {
+    pub(crate) fn of(device: &DeviceId) -> Self {
+        Self(first16(sha256("gatepost.device.v1", &[device.as_str().as_bytes()]).as_bytes()))
+    }
+}
+
+/// The SHA-256 of parts, each preceded by its length, under a domain that no other use shares.
+///
+/// Framing matters: a hash of plain concatenations let a long name push the password out of the
+/// key (Okta, 2024).
+pub(crate) fn sha256(domain: &'static str, parts: &[&[u8]]) -> Digest {
+    let mut hasher = Sha256::new();
+    let mut frame = |part: &[u8]| {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    };
+    frame(domain.as_bytes());
+    for part in parts {
+        frame(part);
+    }
+    Digest(hasher.finalize().into())
+}
+
+/// The plain SHA-256 of a token's secret. 256 random bits need neither salt nor domain.
+pub(crate) fn secret_hash(secret: &[u8; 32]) -> Digest {
+    Digest(Sha256::digest(secret).into())
+}
+
+/// An HMAC-SHA-256 of domain and bytes, the first half of it.
+pub(crate) fn keyed16(key: &[u8; 32], domain: &'static str, bytes: &[u8]) -> [u8; 16] {
+    // HMAC fills a short key with zeros up to the block: the same here, without a fallible call.
+    let mut block = zeroize::Zeroizing::new([0_u8; 64]);
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
+    mac.update(&(domain.len() as u64).to_be_bytes());
+    mac.update(domain.as_bytes());
+    mac.update(bytes);
+    let full: [u8; 32] = mac.finalize().into_bytes().into();
+    first16(&full)
+}
+
+fn first16(bytes: &[u8; 32]) -> [u8; 16] {
+    let mut first = [0; 16];
+    for (to, from) in first.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use data_encoding::HEXLOWER;
+
+    use super::*;
+
+    #[test]
+    fn a_border_moved_between_parts_changes_the_digest() {
+        assert_ne!(sha256("d", &[b"ab", b"c"]), sha256("d", &[b"a", b"bc"]));
+        assert_ne!(sha256("d", &[b"a"]), sha256("d", &[b"a", b""]));
+        assert_ne!(sha256("da", &[b""]), sha256("d", &[b"a"]));
+    }
+
+    #[test]
+    fn the_hash_of_a_secret_is_the_plain_one() {
+        let expect = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925";
+        assert_eq!(HEXLOWER.encode(secret_hash(&[0; 32]).as_bytes()), expect);
+    }
+
+    #[test]
+    fn the_forms_in_the_file_are_frozen() {
+        let device = DeviceDigest::of(&DeviceId::new("till-1").unwrap());
+        assert_eq!(HEXLOWER.encode(device.as_bytes()), "d149a73ec7b74c265eacfa3b73904962");
+        assert_eq!(
+            HEXLOWER.encode(&keyed16(&[1; 32], "test.v1", b"ada")),
+            "f43ecfe0b559b74e2e6179cbcb6a1f97"
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_byte() {
+        assert_eq!(format!("{:?}", sha256("d", &[])), "Digest");
+    }
+}

@@ -1,0 +1,94 @@
+//! Every limit and default, one column, the unit last in the name, each with its why.
+
+// Names and texts. All are checked in bytes, before any normalisation (CVE-2023-46695).
+
+/// A device identifier is opaque; 128 bytes hold any UUID, serial number or host name.
+pub(crate) const DEVICE_ID_MAX_BYTES: usize = 128;
+/// Long enough for an e-mail address of ordinary length as user name.
+pub(crate) const USERNAME_MAX_BYTES: usize = 128;
+/// A compatibility form may grow eleven times when folded: the key has a bound of its own.
+pub(crate) const FOLDED_MAX_BYTES: usize = 512;
+/// RFC 5321 4.5.3.1.3: a path of 256 with its two angle brackets.
+pub(crate) const EMAIL_MAX_BYTES: usize = 254;
+/// Names of organisations, branches and people.
+pub(crate) const DISPLAY_NAME_MAX_BYTES: usize = 256;
+/// A few paragraphs about a user.
+pub(crate) const DESCRIPTION_MAX_BYTES: usize = 4_096;
+/// What a list of sessions or keys shows in one line.
+pub(crate) const LABEL_MAX_BYTES: usize = 128;
+/// A dotted path such as `support.pagination`.
+pub(crate) const CONFIGURATION_KEY_MAX_BYTES: usize = 128;
+/// A login reply carries all public values: one may not fill it.
+pub(crate) const CONFIGURATION_VALUE_MAX_BYTES: usize = 16_384;
+/// A word, not a sentence.
+pub(crate) const PRIVILEGE_MAX_BYTES: usize = 64;
+/// Privileges of one user: verify asks about one of them, so the set stays small.
+pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
+/// The JSON that a host keeps with a user.
+pub(crate) const ATTRIBUTES_MAX_BYTES: usize = 16_384;
+/// The JSON that a host keeps with a session, rewritten as a whole at each change.
+pub(crate) const SESSION_DOCUMENT_MAX_BYTES: usize = 4_096;
+/// One screen or one request; more would hold a reader for too long.
+pub(crate) const PAGE_MAX_ROWS: u32 = 500;
+/// A page when nobody says.
+pub(crate) const PAGE_DEFAULT_ROWS: u32 = 100;
+
+// Tokens and headers.
+
+/// 256 bits: no guess, no birthday (ASVS 7.2.3 asks for 128).
+pub(crate) const TOKEN_SECRET_BYTES: usize = 32;
+/// Four of the prefix, seventy of base64url: all kinds have the same length.
+pub(crate) const TOKEN_TEXT_BYTES: usize = 74;
+/// Twice what the longest token and device need in base64; more is refused unread.
+pub(crate) const HEADER_MAX_BYTES: usize = 1_024;
+
+// Audit.
+
+/// User agents grow by fashion; what is beyond says nothing more.
+pub(crate) const USER_AGENT_MAX_BYTES: usize = 512;
+/// The name a host gives to its own event.
+pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
+/// One line of an audit row.
+pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
+
+// Passwords.
+
+/// NIST SP 800-63B-4 3.1.1.2: 8 with a second factor; ASVS 6.2.1. Nothing may go below.
+pub(crate) const PASSWORD_MIN_CHARS: usize = 8;
+/// NIST SP 800-63B-4 3.1.1.2: 15 where the password is the only factor.
+pub(crate) const PASSWORD_MIN_CHARS_ALONE: usize = 15;
+/// A minimum above this would refuse what NIST wants permitted (at least 64 characters).
+pub(crate) const PASSWORD_MIN_CHARS_MAX: usize = 64;
+/// Hashing cost grows hardly with length, normalising does: bounded before it is touched.
+pub(crate) const PASSWORD_MAX_BYTES: usize = 4_096;
+/// 64 characters of four bytes each must always fit.
+pub(crate) const PASSWORD_MAX_BYTES_LEAST: usize = 256;
+
+// Sessions.
+
+/// The lifetime of a session when the login does not say.
+pub(crate) const SESSION_LIFETIME_DEFAULT_MS: u64 = 24 * 3_600_000;
+/// What a login may ask for at most: NIST AAL1 reauthenticates after 30 days.
+pub(crate) const SESSION_LIFETIME_MAX_SERVER_MS: u64 = 30 * 86_400_000;
+/// The same on a desktop, whose owner has the machine itself.
+pub(crate) const SESSION_LIFETIME_MAX_DESKTOP_MS: u64 = 90 * 86_400_000;
+/// No policy may go beyond: a session that outlives the audit of its login is nobody's.
+pub(crate) const SESSION_LIFETIME_CEILING_MS: u64 = 400 * 86_400_000;
+/// NIST SP 800-63B-4 2.2.3: AAL2 lives 24 hours.
+pub(crate) const SESSION_LIFETIME_AAL2_MS: u64 = 24 * 3_600_000;
+/// NIST SP 800-63B-4 2.2.3: AAL2 idles 1 hour.
+pub(crate) const SESSION_IDLE_AAL2_MS: u64 = 3_600_000;
+/// NIST SP 800-63B-4 2.3.3: AAL3 lives 12 hours.
+pub(crate) const SESSION_LIFETIME_AAL3_MS: u64 = 12 * 3_600_000;
+/// NIST SP 800-63B-4 2.3.3: AAL3 idles 15 minutes.
+pub(crate) const SESSION_IDLE_AAL3_MS: u64 = 15 * 60_000;
+/// Last use is written every tenth of the idle limit: below this, that would be a write a request.
+pub(crate) const SESSION_IDLE_LEAST_MS: u64 = 10_000;
+/// Sessions of one user on a server: devices of a person, with room.
+pub(crate) const SESSIONS_PER_USER_SERVER: u32 = 10;
+/// Sessions of one user on a desktop.
+pub(crate) const SESSIONS_PER_USER_DESKTOP: u32 = 5;
+/// Above this the list of a user's sessions is no list.
+pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
+/// A session opened or last used further in the future than this is refused: a clock glitched.
+pub(crate) const CLOCK_SKEW_MAX_MS: u64 = 60_000;

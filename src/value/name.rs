@@ -1,0 +1,336 @@
+//! Names: devices, users, e-mail addresses, configuration keys, privileges.
+
+use std::sync::Arc;
+
+use data_encoding::HEXLOWER;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::limits::{
+    CONFIGURATION_KEY_MAX_BYTES, DEVICE_ID_MAX_BYTES, EMAIL_MAX_BYTES, PRIVILEGE_MAX_BYTES,
+    USERNAME_MAX_BYTES,
+};
+use super::random::{SystemRandom, random_bytes};
+use super::text::{folded_name, has_loose_space, is_hidden};
+use crate::error::{Error, Result};
+
+/// The identifier of a device, chosen by its client: any text of 1 to 128 bytes.
+///
+/// A session belongs to the device on which it was opened and verifies only with it. The text is
+/// compared byte by byte, is no secret on its own, and is never written to the file, which keeps
+/// a digest. Where the client has nothing better, [`DeviceId::random`] once, and keep it.
+///
+/// ```
+/// use gatepost::DeviceId;
+///
+/// let till = DeviceId::new("till-1")?;
+/// assert_eq!(till.as_str(), "till-1");
+/// assert_ne!(DeviceId::random()?, DeviceId::random()?);
+/// # Ok::<(), gatepost::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeviceId(Arc<str>);
+
+impl DeviceId {
+    /// The device that a client names.
+    ///
+    /// # Errors
+    /// [`Reason::Invalid`](crate::Reason::Invalid) if the text is empty or longer than 128 bytes.
+    pub fn new(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::invalid("the device identifier is empty"));
+        }
+        if text.len() > DEVICE_ID_MAX_BYTES {
+            return Err(Error::invalid("the device identifier is longer than 128 bytes"));
+        }
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// A new device: 128 random bits of the operating system, as 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`Reason::NoRandom`](crate::Reason::NoRandom) if the system has no random bytes to give.
+    pub fn random() -> Result<Self> {
+        let bytes: [u8; 16] = random_bytes(&SystemRandom)?;
+        Ok(Self(Arc::from(HEXLOWER.encode(&bytes))))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A user's name: as it is shown, and as it is compared.
+///
+/// Two users cannot have names that differ only in case or compatibility forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Username {
+    pub(crate) shown: String,
+    pub(crate) key: String,
+}
+
+impl Username {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::invalid("the username is empty"));
+        }
+        // Before any normalisation: it is the length that makes that expensive.
+        if text.len() > USERNAME_MAX_BYTES {
+            return Err(Error::invalid("the username is longer than 128 bytes"));
+        }
+        if text.chars().any(is_hidden) {
+            return Err(Error::invalid("the username has invisible or unknown characters"));
+        }
+        if has_loose_space(text) {
+            return Err(Error::invalid("the username has spaces at an end or in a row"));
+        }
+        if text.chars().next().is_some_and(is_combining_mark) {
+            return Err(Error::invalid("the username begins with a combining mark"));
+        }
+        let key = folded_name(text, "the username has characters with misleading forms")?;
+        Ok(Self { shown: text.nfc().collect(), key })
+    }
+}
+
+/// An e-mail address: as it is shown, and as it is compared.
+///
+/// One `@` between two sides that are not empty, and none of the characters that would make two
+/// addresses, or a header, of one. Whether it receives mail, only a confirmation shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EmailAddress {
+    pub(crate) shown: String,
+    pub(crate) key: String,
+}
+
+impl EmailAddress {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.len() > EMAIL_MAX_BYTES {
+            return Err(Error::invalid("the e-mail address is longer than 254 bytes"));
+        }
+        let wrong = "the e-mail address is not one local part, one @ and one domain";
+        let refused = |c: char| is_hidden(c) || c.is_whitespace() || "<>()[],;:\\\"".contains(c);
+        if text.chars().any(refused) || !has_two_sides(text) {
+            return Err(Error::invalid(wrong));
+        }
+        let key = folded_name(text, wrong)?;
+        // A full-width sign may become the second @, a comma the second address.
+        if key.chars().any(refused) || !has_two_sides(&key) {
+            return Err(Error::invalid(wrong));
+        }
+        Ok(Self { shown: text.nfc().collect(), key })
+    }
+}
+
+fn has_two_sides(address: &str) -> bool {
+    address.split_once('@').is_some_and(|(local, domain)| {
+        !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+    })
+}
+
+/// The key of a configuration value: its case is kept when shown and ignored when looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigurationKey {
+    pub(crate) shown: String,
+    pub(crate) key: String,
+}
+
+impl ConfigurationKey {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::invalid("the configuration key is empty"));
+        }
+        if text.len() > CONFIGURATION_KEY_MAX_BYTES {
+            return Err(Error::invalid("the configuration key is longer than 128 bytes"));
+        }
+        let wrong = "the configuration key has white space or invisible characters";
+        let refused = |c: char| is_hidden(c) || c.is_whitespace();
+        let key = folded_name(text, wrong)?;
+        if text.chars().any(refused) || key.chars().any(refused) {
+            return Err(Error::invalid(wrong));
+        }
+        Ok(Self { shown: text.nfc().collect(), key })
+    }
+}
+
+/// The name of a privilege: 1 to 64 of `a-z 0-9 . _ : -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Privilege(String);
+
+impl Privilege {
+    /// The one that the library itself asks about.
+    pub(crate) const ADMIN: &'static str = "admin";
+
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let wrong =
+            "the privilege's name is not 1 to 64 of a-z, 0-9, dot, underscore, colon, dash";
+        if !is_plain_word(text, PRIVILEGE_MAX_BYTES, b"._:-") {
+            return Err(Error::invalid(wrong));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_admin(&self) -> bool {
+        self.0 == Self::ADMIN
+    }
+}
+
+/// Lower-case ASCII letters, digits and a few signs, at least one of them.
+pub(crate) fn is_plain_word(text: &str, max_bytes: usize, signs: &[u8]) -> bool {
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || signs.contains(&byte);
+    !text.is_empty() && text.len() <= max_bytes && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_collide(one: &str, two: &str) {
+        let (one, two) = (Username::parse(one).unwrap(), Username::parse(two).unwrap());
+        assert_eq!(one.key, two.key);
+    }
+
+    #[track_caller]
+    fn check_refused(username: &str) {
+        assert!(Username::parse(username).is_err(), "{username:?}");
+    }
+
+    #[test]
+    fn names_that_look_the_same_collide() {
+        check_collide("Ada", "ADA");
+        check_collide("Ada", "ａｄａ");
+        check_collide("straße", "STRASSE");
+        check_collide("ΟΔΥΣΣΕΎΣ", "οδυσσεύς");
+        check_collide("σ", "ς");
+        check_collide("rené", "Rene\u{301}");
+    }
+
+    #[test]
+    fn a_username_is_shown_as_typed() {
+        assert_eq!(Username::parse("Ada Lovelace").unwrap().shown, "Ada Lovelace");
+        assert_eq!(Username::parse("e\u{301}").unwrap().shown, "é");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_refused_in_usernames() {
+        for hidden in [
+            '\0',
+            '\n',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2060}',
+            '\u{feff}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{e0041}',
+            '\u{e000}',
+            '\u{378}',
+            '\u{ffff}',
+            '\u{fffd}',
+            '\u{2028}',
+            '\u{a0}',
+            '\u{3000}',
+            '\u{2800}',
+        ] {
+            check_refused(&format!("a{hidden}b"));
+        }
+        for text in ["", " ", " ada", "ada ", "a  b", "\u{301}a", "a\u{b4}", "\u{a8}"] {
+            check_refused(text);
+        }
+    }
+
+    #[test]
+    fn length_is_checked_before_and_after_folding() {
+        assert!(Username::parse(&"a".repeat(128)).is_ok());
+        check_refused(&"a".repeat(129));
+        check_refused(&"\u{fdfa}".repeat(42));
+        check_refused(&"a".repeat(100_000_000));
+    }
+
+    #[test]
+    fn an_email_address_has_two_sides() {
+        let address = EmailAddress::parse("Ada@Example.com").unwrap();
+        assert_eq!(
+            (address.shown.as_str(), address.key.as_str()),
+            ("Ada@Example.com", "ada@example.com")
+        );
+        for text in [
+            "",
+            "@",
+            "a@",
+            "@b",
+            "a@b@c",
+            "a b@c",
+            "a@b\n",
+            "a@b,c@d",
+            "<a@b>",
+            "a\u{ff20}b@c",
+            "a\u{ff0c}b@c",
+            "a\u{200b}@b",
+        ] {
+            assert!(EmailAddress::parse(text).is_err(), "{text:?}");
+        }
+        assert!(EmailAddress::parse(&format!("a@{}", "b".repeat(252))).is_ok());
+        assert!(EmailAddress::parse(&format!("a@{}", "b".repeat(253))).is_err());
+    }
+
+    #[test]
+    fn a_configuration_key_keeps_its_case_and_ignores_it() {
+        let key = ConfigurationKey::parse("Support.Pagination").unwrap();
+        assert_eq!(key.shown, "Support.Pagination");
+        assert_eq!(key.key, ConfigurationKey::parse("SUPPORT.pagination").unwrap().key);
+        for text in ["", "a b", "a\tb", "a\u{200b}", "a\u{b4}b"] {
+            assert!(ConfigurationKey::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_privilege_is_a_plain_word() {
+        assert!(Privilege::parse("admin").unwrap().is_admin());
+        assert!(!Privilege::parse("reports:read_all.v-2").unwrap().is_admin());
+        for text in ["", "Admin", "a b", "é", "a\0", &"a".repeat(65)] {
+            assert!(Privilege::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_any_text_of_its_length() {
+        assert!(DeviceId::new("").is_err());
+        assert!(DeviceId::new(&"é".repeat(64)).is_ok());
+        assert!(DeviceId::new(&"é".repeat(65)).is_err());
+        assert_eq!(DeviceId::random().unwrap().as_str().len(), 32);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = Username::parse(&text);
+            let _ = EmailAddress::parse(&text);
+            let _ = ConfigurationKey::parse(&text);
+            let _ = Privilege::parse(&text);
+            let _ = DeviceId::new(&text);
+        }
+
+        #[test]
+        fn a_shown_username_parses_to_itself(text in "\\PC{1,20}") {
+            if let Ok(name) = Username::parse(&text) {
+                let again = Username::parse(&name.shown);
+                prop_assert_eq!(again.ok(), Some(name));
+            }
+        }
+    }
+}
