@@ -5,15 +5,14 @@ mod error;
 mod value;
 
 pub use error::{Error, Reason};
-pub use value::api_version::ApiVersion;
-pub use value::event::{Actor, HostEvent, Origin, Outcome};
-pub use value::event_kind::EventKind;
+pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
 pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
 pub use value::header::Presented;
-pub use value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+pub use value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId};
 pub use value::name::DeviceId;
-pub use value::page::Page;
-pub use value::policy::{BreachCheck, PasswordPolicy, PasswordRule, SessionPolicy, WhenFull};
+pub use value::policy::{
+    ApiVersion, BreachCheck, PasswordPolicy, PasswordRule, SessionPolicy, WhenFull,
+};
 pub use value::random::{RandomSource, RandomUnavailable, SystemRandom};
 pub use value::secret::{Password, Secret};
 pub use value::time::{Clock, SystemClock};

@@ -1,14 +1,17 @@
 //! Who did what, to whom, from where, with what outcome: one row of the audit log.
 
+mod kind;
+
 use std::net::IpAddr;
 
+pub use kind::EventKind;
+
 use super::digest::DeviceDigest;
-use super::event_kind::EventKind;
 use super::facts::Facts;
 use super::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use super::limits::{EVENT_DETAIL_MAX_BYTES, HOST_EVENT_NAME_MAX_BYTES, USER_AGENT_MAX_BYTES};
 use super::name::is_plain_word;
-use super::text::{escaped, truncated};
+use super::name::text::{escaped, truncated};
 use crate::error::{Error, Result};
 
 /// On whose behalf a call is made. Attribution only: it checks no privilege.
@@ -362,7 +365,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::value::text::breaks_a_line;
+    use crate::value::name::text::breaks_a_line;
 
     #[test]
     fn facts_name_the_session_or_the_key_that_acts() {

@@ -1,8 +1,11 @@
 //! Ids: UUIDs of version 7 in a type of their own for each noun.
 
+mod page;
+
 use std::fmt;
 use std::str::FromStr;
 
+pub use page::Page;
 use uuid::Uuid;
 
 use super::random::{RandomSource, random_bytes};
@@ -57,8 +60,8 @@ macro_rules! id {
             }
         }
 
-        /// Reads the hyphenated form alone, in any case; [`Reason::Invalid`](crate::Reason::Invalid)
-        /// for everything else.
+        /// Reads the hyphenated form alone, in any case;
+        /// [`Reason::Invalid`](crate::Reason::Invalid) for everything else.
         impl FromStr for $name {
             type Err = Error;
 
@@ -75,7 +78,10 @@ macro_rules! id {
 
         #[cfg(feature = "serde")]
         impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+            fn serialize<S: serde::Serializer>(
+                &self,
+                to: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }
         }

@@ -1,20 +1,16 @@
 //! What things are: no SQL, no lock, no clock read outside `time`, no random draw outside `random`.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 // lifted when record/ and flow/ stand
 
-pub(crate) mod api_version;
 pub(crate) mod digest;
 pub(crate) mod event;
-pub(crate) mod event_kind;
 pub(crate) mod facts;
 pub(crate) mod header;
 pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod name;
-pub(crate) mod page;
 pub(crate) mod policy;
 pub(crate) mod random;
 pub(crate) mod secret;
-pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod token;

@@ -1,18 +1,23 @@
 //! Names: devices, users, e-mail addresses, configuration keys, privileges.
 
+pub(crate) mod text;
+
 use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use super::digest::{DeviceDigest, device_digest};
 use super::limits::{
     CONFIGURATION_KEY_MAX_BYTES, DEVICE_ID_MAX_BYTES, EMAIL_MAX_BYTES, PRIVILEGE_MAX_BYTES,
     USERNAME_MAX_BYTES,
 };
 use super::random::{SystemRandom, random_bytes};
-use super::text::{folded_name, has_loose_space, is_hidden};
 use crate::error::{Error, Result};
+
+pub(crate) use text::{JsonText, folded, prose, required_text, text};
+use text::{folded_name, has_loose_space, is_hidden};
 
 /// The identifier of a device, chosen by its client: any text of 1 to 128 bytes.
 ///
@@ -59,6 +64,12 @@ impl DeviceId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl DeviceDigest {
+    pub(crate) fn of(device: &DeviceId) -> Self {
+        device_digest(device.as_str())
     }
 }
 

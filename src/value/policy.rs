@@ -1,8 +1,12 @@
 //! What a host may choose about passwords and sessions.
 
+mod api_version;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use api_version::ApiVersion;
 
 use super::limits::*;
 use crate::error::{Error, Result};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(feature = "test-util")]
-use super::digest::sha256;
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Reason, Result};
 
 /// Where a store draws the bits of its ids and secrets.
@@ -91,10 +92,12 @@ impl RandomSource for SeededRandom {
     fn fill(&self, buf: &mut [u8]) -> std::result::Result<(), RandomUnavailable> {
         for part in buf.chunks_mut(32) {
             let counter = self.blocks_drawn.fetch_add(1, Ordering::SeqCst);
-            let block =
-                sha256("gatepost.seeded.v1", &[&self.seed.to_be_bytes(), &counter.to_be_bytes()]);
-            for (to, from) in part.iter_mut().zip(block.as_bytes()) {
-                *to = *from;
+            let block = Sha256::new()
+                .chain_update(self.seed.to_be_bytes())
+                .chain_update(counter.to_be_bytes())
+                .finalize();
+            for (to, from) in part.iter_mut().zip(block) {
+                *to = from;
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Lists are read in pages by key, never by offset: a row that comes or goes shifts nothing.
 
-use super::limits::{PAGE_DEFAULT_ROWS, PAGE_MAX_ROWS};
 use crate::error::{Error, Result};
+use crate::value::limits::{PAGE_DEFAULT_ROWS, PAGE_MAX_ROWS};
 
 /// One page of a list: how many rows, and after which id.
 ///

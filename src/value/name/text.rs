@@ -4,8 +4,8 @@ use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_public_assigned;
 
-use super::limits::FOLDED_MAX_BYTES;
 use crate::error::{Error, Result};
+use crate::value::limits::FOLDED_MAX_BYTES;
 
 /// One line that may be empty, such as a first name.
 ///
