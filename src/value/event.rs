@@ -24,7 +24,6 @@ pub enum Actor {
     /// A user whom the host knows by other means than a session.
     User(UserId),
     /// A user in a session.
-    #[non_exhaustive]
     Session {
         /// Whose session it is.
         user: UserId,
@@ -32,7 +31,6 @@ pub enum Actor {
         session: SessionId,
     },
     /// A user's API key.
-    #[non_exhaustive]
     ApiKey {
         /// Whose key it is.
         user: UserId,
