@@ -64,6 +64,32 @@ pub(crate) const PASSWORD_MAX_BYTES: usize = 4_096;
 /// 64 characters of four bytes each must always fit.
 pub(crate) const PASSWORD_MAX_BYTES_LEAST: usize = 256;
 
+/// Names shorter than this are part of too many good passwords by chance.
+pub(crate) const CONTEXT_WORD_MIN_CHARS: usize = 4;
+
+// Hashing.
+
+/// Memory of a hash: with two passes the middle set of OWASP ASVS 5.0, appendix C.
+pub(crate) const HASH_MEMORY_DEFAULT_KIB: u32 = 19_456;
+/// Passes of a hash over its memory.
+pub(crate) const HASH_PASSES_DEFAULT: u32 = 2;
+/// A stored hash that asks for more is refused before memory is taken, at every login.
+pub(crate) const HASH_MEMORY_MAX_KIB: u32 = 262_144;
+/// At the most memory, this is already seconds of work.
+pub(crate) const HASH_PASSES_MAX: u32 = 16;
+/// Lanes are computed one after the other, so more of them would buy nothing.
+pub(crate) const HASH_LANES_MAX: u32 = 4;
+/// Salts that we draw: RFC 9106 section 3.1.
+pub(crate) const HASH_SALT_BYTES: usize = 16;
+/// Outputs that we compute: RFC 9106 section 4.
+pub(crate) const HASH_OUTPUT_BYTES: usize = 32;
+/// What a hash is taken to last when a wait is estimated. Fixed: if it were measured, the answer
+/// to a stranger would tell what other people's logins just cost.
+pub(crate) const HASH_ESTIMATE_MS: u64 = 50;
+/// Long enough for a wave of logins, short enough that a desktop application does not hold 19 MiB
+/// for its whole life.
+pub(crate) const HASH_MEMORY_IDLE_MAX_MS: u64 = 60_000;
+
 // Sessions.
 
 /// The lifetime of a session when the login does not say.

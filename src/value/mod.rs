@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports)]
 // lifted when record/ and flow/ stand
 
+pub(crate) mod blocklist;
 pub(crate) mod digest;
 pub(crate) mod event;
 pub(crate) mod facts;
@@ -9,6 +10,7 @@ pub(crate) mod header;
 pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod name;
+pub(crate) mod password_check;
 pub(crate) mod policy;
 pub(crate) mod random;
 pub(crate) mod secret;
