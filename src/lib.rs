@@ -2,9 +2,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+mod hasher;
 mod value;
 
 pub use error::{Error, Reason};
+pub use hasher::Cost;
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
 pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
 pub use value::header::Presented;

@@ -1,0 +1,326 @@
+use std::collections::HashSet;
+use std::thread;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::Reason;
+use crate::value::random::SystemRandom;
+
+/// Of the reference implementation's own tests (phc-winner-argon2, `test.c`).
+const REFERENCE: &str = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
+    CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000)
+}
+
+fn cheap() -> Hasher {
+    Hasher::new(Cost::insecure_for_tests(), 1, 0)
+}
+
+#[track_caller]
+fn admitted(hasher: &Hasher) -> Ticket<'_> {
+    match hasher.admit(now()) {
+        Admission::Admitted(ticket) => ticket,
+        Admission::Overloaded { .. } => panic!("nobody else hashes here"),
+    }
+}
+
+fn password(text: &str) -> Password {
+    Password::from(text)
+}
+
+#[track_caller]
+fn hash(hasher: &Hasher, text: &str) -> String {
+    admitted(hasher).hash(&password(text), &SystemRandom).unwrap().into_string()
+}
+
+#[track_caller]
+fn matches(hasher: &Hasher, text: &str, stored: &str) -> bool {
+    admitted(hasher).verify(&password(text), Some(stored)).unwrap().matches
+}
+
+#[test]
+fn argon2id_computes_the_vector_of_rfc_9106() {
+    let params = argon2::ParamsBuilder::new()
+        .m_cost(32)
+        .t_cost(3)
+        .p_cost(4)
+        .data(argon2::AssociatedData::new(&[4; 12]).unwrap())
+        .build()
+        .unwrap();
+    let argon2 =
+        Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
+    let pool = Pool::new(32, 1);
+    let mut tag = [0; 32];
+    let memory = pool.take(32, now()).unwrap();
+    argon2.hash_password_into_with_memory(&[1; 32], &[2; 16], &mut tag, memory).unwrap();
+    let expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659";
+    assert_eq!(data_encoding::HEXLOWER.encode(&tag), expected);
+}
+
+#[test]
+fn a_hash_of_the_reference_implementation_is_accepted_and_verifies() {
+    let hasher = Hasher::new(Cost::recommended(), 1, 0);
+    hasher.validate_phc(REFERENCE).unwrap();
+    assert!(matches(&hasher, "password", REFERENCE));
+    assert!(!matches(&hasher, "Password", REFERENCE));
+}
+
+#[test]
+fn a_password_verifies_and_no_other_does() {
+    let hasher = Hasher::new(Cost::recommended(), 1, 0);
+    let stored = hash(&hasher, "correct horse battery staple");
+    assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+    assert!(matches(&hasher, "correct horse battery staple", &stored));
+    assert!(!matches(&hasher, "correct horse battery stapl", &stored));
+    assert!(!matches(&hasher, "correct horse battery staple ", &stored));
+}
+
+#[test]
+fn every_byte_of_a_long_password_counts() {
+    let hasher = cheap();
+    let long = "x".repeat(3_999);
+    let stored = hash(&hasher, &format!("{long}a"));
+    assert!(matches(&hasher, &format!("{long}a"), &stored));
+    assert!(!matches(&hasher, &format!("{long}b"), &stored));
+}
+
+#[test]
+fn a_password_beyond_4096_bytes_is_refused_without_hashing() {
+    let hasher = cheap();
+    let stored = hash(&hasher, &"x".repeat(4_096));
+    assert!(matches(&hasher, &"x".repeat(4_096), &stored));
+    let before = hasher.status().evaluations;
+    for bytes in [4_097, 1_000_000] {
+        let long = password(&"x".repeat(bytes));
+        let ticket = admitted(&hasher);
+        assert_eq!(ticket.hash(&long, &SystemRandom).unwrap_err().reason(), Reason::Invalid);
+        assert_eq!(ticket.verify(&long, Some(&stored)).unwrap_err().reason(), Reason::Invalid);
+        assert_eq!(ticket.verify(&long, None).unwrap_err().reason(), Reason::Invalid);
+    }
+    assert_eq!(hasher.status().evaluations, before);
+}
+
+#[test]
+fn composed_and_decomposed_letters_are_the_same_password_and_cases_are_not() {
+    let hasher = cheap();
+    let stored = hash(&hasher, "caf\u{e9} ros\u{e9}");
+    assert!(matches(&hasher, "cafe\u{301} rose\u{301}", &stored));
+    assert!(!matches(&hasher, "Caf\u{e9} ros\u{e9}", &stored));
+    // NFKC would make these equal; NFC keeps them apart.
+    assert!(!matches(&hasher, "\u{ff41}bcdefgh", &hash(&hasher, "abcdefgh")));
+}
+
+#[test]
+fn normalising_never_needs_more_room_than_was_reserved() {
+    // U+1D160 grows threefold, the most that NFC can do.
+    for text in ["\u{1d160}".repeat(1_024), "\u{fb2c}".repeat(1_365), "a".repeat(4_096)] {
+        let nfc = normalised(&password(&text)).unwrap();
+        assert!(nfc.len() <= 3 * text.len());
+        assert_eq!(nfc.capacity(), 3 * text.len());
+    }
+}
+
+#[test]
+fn each_answer_costs_exactly_one_evaluation() {
+    let hasher = cheap();
+    let stored = hash(&hasher, "a password");
+    assert_eq!(hasher.status().evaluations, 1);
+    assert!(matches(&hasher, "a password", &stored));
+    assert!(!matches(&hasher, "another one", &stored));
+    assert!(!matches(&hasher, "", &stored));
+    assert_eq!(hasher.status().evaluations, 4);
+    let none = admitted(&hasher).verify(&password("a password"), None).unwrap();
+    assert_eq!(none, Verification { matches: false, needs_upgrade: false });
+    let none = admitted(&hasher).verify(&password(""), None).unwrap();
+    assert!(!none.matches);
+    assert_eq!(hasher.status().evaluations, 6);
+}
+
+#[test]
+fn an_empty_password_is_never_hashed_and_never_matches() {
+    let hasher = cheap();
+    let error = admitted(&hasher).hash(&password(""), &SystemRandom).unwrap_err();
+    assert_eq!(error.reason(), Reason::Invalid);
+    let salt = vec![1; HASH_SALT_BYTES];
+    let mut output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
+    hasher.evaluate(hasher.cost, "", &salt, &mut output, now()).unwrap();
+    let of_nothing = Stored { cost: hasher.cost, salt, output }.write();
+    assert!(!matches(&hasher, "", &of_nothing));
+}
+
+#[test]
+fn a_stored_hash_over_the_limits_takes_no_memory() {
+    let hasher = Hasher::new(Cost::recommended(), 1, 0);
+    for (from, to) in [
+        ("m=65536", "m=262145"),
+        ("m=65536", "m=4294967295"),
+        ("t=2", "t=17"),
+        ("t=2", "t=4294967295"),
+        ("p=1", "p=5"),
+        ("m=65536,t=2", "m=19455,t=2"),
+        ("m=65536,t=2", "m=8,t=1"),
+    ] {
+        let stored = REFERENCE.replace(from, to);
+        let error = admitted(&hasher).verify(&password("password"), Some(&stored)).unwrap_err();
+        assert_eq!(error.reason(), Reason::Corrupt, "{stored}");
+        assert_eq!(hasher.validate_phc(&stored).unwrap_err().reason(), Reason::Invalid);
+    }
+    assert_eq!(hasher.status().evaluations, 0);
+    assert_eq!(hasher.status().idle_buffers, 0);
+}
+
+#[test]
+fn the_cheap_cost_is_accepted_by_a_hasher_of_that_cost_alone() {
+    let stored = hash(&cheap(), "a password");
+    cheap().validate_phc(&stored).unwrap();
+    let real = Hasher::new(Cost::recommended(), 1, 0);
+    assert_eq!(real.validate_phc(&stored).unwrap_err().reason(), Reason::Invalid);
+    let error = admitted(&real).verify(&password("a password"), Some(&stored)).unwrap_err();
+    assert_eq!(error.reason(), Reason::Corrupt);
+    assert_eq!(real.status().evaluations, 0);
+}
+
+#[test]
+fn a_hash_that_took_less_work_is_to_be_replaced_and_a_costlier_one_is_not() {
+    #[track_caller]
+    fn check(stored: (u32, u32), current: (u32, u32), salt: usize, expected: bool) {
+        let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
+        let cost = Cost::new(stored.0, stored.1, 1).unwrap();
+        let stored = Stored { cost, salt: vec![0; salt], output };
+        let current = Cost::new(current.0, current.1, 1).unwrap();
+        assert_eq!(stored.is_weaker_than(current), expected);
+    }
+    check((19_456, 2), (19_456, 2), 16, false);
+    check((19_456, 2), (19_456, 3), 16, true);
+    check((19_456, 3), (19_456, 2), 16, false);
+    check((12_288, 3), (19_456, 2), 16, true);
+    check((47_104, 1), (19_456, 2), 16, false);
+    check((19_456, 2), (19_456, 2), 8, true);
+}
+
+#[test]
+fn a_match_says_whether_the_hash_should_be_replaced_and_a_mismatch_does_not() {
+    let costly = Hasher::new(Cost::new(65_536, 3, 1).unwrap(), 1, 0);
+    let ticket = admitted(&costly);
+    let right = ticket.verify(&password("password"), Some(REFERENCE)).unwrap();
+    assert_eq!(right, Verification { matches: true, needs_upgrade: true });
+    let wrong = ticket.verify(&password("Password"), Some(REFERENCE)).unwrap();
+    assert_eq!(wrong, Verification { matches: false, needs_upgrade: false });
+}
+
+#[test]
+fn work_memory_is_wiped_kept_and_freed_after_a_minute() {
+    let hasher = cheap();
+    hash(&hasher, "a password");
+    assert_eq!(hasher.status().idle_buffers, 1);
+    let mut memory = hasher.pool.take(1, now()).unwrap();
+    assert!(memory.as_mut().iter().all(|block| block.as_ref().iter().all(|&word| word == 0)));
+    drop(memory);
+    hasher.release_idle(now().plus(Duration::from_secs(59)));
+    assert_eq!(hasher.status().idle_buffers, 1);
+    drop(hasher.admit(now().plus(Duration::from_secs(60))));
+    assert_eq!(hasher.status().idle_buffers, 0);
+}
+
+#[test]
+fn a_hasher_with_all_slots_taken_says_when_to_come_back() {
+    let hasher = cheap();
+    let held = admitted(&hasher);
+    let Admission::Overloaded { retry_after } = hasher.admit(now()) else {
+        panic!("there is one slot, and it is taken");
+    };
+    assert_eq!(retry_after, Duration::from_secs(1));
+    drop(held);
+    drop(admitted(&hasher));
+    let status = hasher.status();
+    assert_eq!((status.running, status.waiting, status.overloaded), (0, 0, 1));
+}
+
+#[test]
+fn a_wave_of_logins_uses_no_more_buffers_than_slots() {
+    let hasher = Hasher::new(Cost::insecure_for_tests(), 2, 1_000);
+    let stored = hash(&hasher, "a password");
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| assert!(matches(&hasher, "a password", &stored)));
+        }
+    });
+    let status = hasher.status();
+    assert_eq!((status.evaluations, status.overloaded, status.running), (33, 0, 0));
+    assert!(status.idle_buffers <= 2);
+}
+
+#[test]
+fn a_million_salts_are_unique() {
+    let mut salts = HashSet::with_capacity(1_000_000);
+    for _ in 0..1_000_000 {
+        assert!(salts.insert(random_bytes::<HASH_SALT_BYTES>(&SystemRandom).unwrap()));
+    }
+}
+
+#[test]
+fn two_hashes_of_one_password_differ() {
+    let hasher = cheap();
+    assert_ne!(hash(&hasher, "a password"), hash(&hasher, "a password"));
+}
+
+#[test]
+fn neither_a_password_nor_its_hash_is_printed() {
+    let hasher = cheap();
+    let ticket = admitted(&hasher);
+    let hashed = ticket.hash(&password("a password"), &SystemRandom).unwrap();
+    assert_eq!(format!("{hashed:?}"), "Hashed");
+    assert!(format!("{ticket:?}").contains("Pool { idle_buffers: 1, .. }"));
+    assert!(!format!("{ticket:?}").contains("Block"));
+}
+
+/// RUSTSEC-2026-0199: a crate for bcrypt panicked on a stored hash that was not ASCII.
+fn never_matches(stored: &str) {
+    let hasher = cheap();
+    match admitted(&hasher).verify(&password("a password"), Some(stored)) {
+        Ok(verification) => assert!(!verification.matches),
+        Err(error) => {
+            assert_eq!(error.reason(), Reason::Corrupt);
+            assert_eq!(hasher.status().evaluations, 0);
+        }
+    }
+    assert_eq!(hasher.status().running, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_text_in_place_of_a_hash_is_corrupt(text in any::<String>()) {
+        never_matches(&text);
+    }
+
+    #[test]
+    fn a_tampered_hash_never_matches(
+        at in any::<prop::sample::Index>(),
+        with in prop_oneof![any::<char>(), prop::char::range('A', 'z'), Just('$'), Just('/')],
+        cut in any::<bool>(),
+    ) {
+        let stored = hash(&cheap(), "a password");
+        let mut chars: Vec<char> = stored.chars().collect();
+        let at = at.index(chars.len());
+        // Costs are bounded, but a mebibyte a case would make this slow: leave the digits alone.
+        prop_assume!(chars[at] != with && !with.is_ascii_digit());
+        if cut { chars.truncate(at) } else { chars[at] = with }
+        never_matches(&chars.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn any_cost_on_a_stored_hash_is_bounded(
+        m in prop_oneof![any::<u32>(), 0..300_000u32],
+        t in prop_oneof![any::<u32>(), 0..20u32],
+        p in prop_oneof![any::<u32>(), 0..6u32],
+    ) {
+        let stored = REFERENCE.replace("m=65536,t=2,p=1", &format!("m={m},t={t},p={p}"));
+        let accepted = Hasher::new(Cost::recommended(), 1, 0).validate_phc(&stored).is_ok();
+        prop_assert_eq!(accepted, Cost::new(m, t, p).is_ok());
+    }
+}
