@@ -1,0 +1,49 @@
+//! SQLite's codes, turned into reasons that a caller can act on.
+
+use rusqlite::ffi;
+
+use crate::error::{Error, Reason};
+
+/// Turns an error of the driver into ours, keeping its code and none of its text.
+pub(crate) fn fault(error: rusqlite::Error) -> Error {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => from_code(failure.extended_code),
+        rusqlite::Error::SqlInputError { error, .. } => from_code(error.extended_code),
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..) => {
+            Error::corrupt("a stored value cannot be what the file's own rules say")
+        }
+        rusqlite::Error::QueryReturnedNoRows => Error::corrupt("a row that must exist is missing"),
+        _ => Error::misuse("a statement does not fit the file"),
+    }
+}
+
+fn from_code(code: i32) -> Error {
+    let (reason, what) = match code & 0xff {
+        ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL | ffi::SQLITE_INTERRUPT => {
+            (Reason::Busy, "another program holds the file")
+        }
+        ffi::SQLITE_FULL => (Reason::Full, "the disk is full"),
+        ffi::SQLITE_NOMEM => (Reason::Io, "SQLite could not get memory"),
+        ffi::SQLITE_IOERR => (Reason::Io, "the system reported an input or output error"),
+        ffi::SQLITE_CORRUPT => (Reason::Corrupt, "the file is damaged"),
+        ffi::SQLITE_NOTADB => (Reason::NotADatabase, "the file is not a database"),
+        ffi::SQLITE_READONLY => (Reason::ReadOnly, "the file cannot be written"),
+        ffi::SQLITE_CANTOPEN => (Reason::Io, "the file or a file beside it cannot be opened"),
+        ffi::SQLITE_PERM | ffi::SQLITE_AUTH => (Reason::NoPermission, "access is denied"),
+        ffi::SQLITE_TOOBIG => (Reason::Invalid, "a value is too large"),
+        ffi::SQLITE_CONSTRAINT
+            if matches!(
+                code,
+                ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+            ) =>
+        {
+            (Reason::Taken, "a unique value is taken")
+        }
+        ffi::SQLITE_CONSTRAINT => (Reason::Invalid, "the file's own rules refuse this"),
+        _ => (Reason::Misuse, "SQLite refused a statement"),
+    };
+    Error::new(reason, what).with_code(code)
+}

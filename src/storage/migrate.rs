@@ -1,0 +1,153 @@
+//! The schema: created whole, or brought up to date step by step.
+//!
+//! Each step runs in one transaction with its new `user_version`, after a verified backup of the
+//! old file was written beside it. A step is never edited once it was released.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::guard::Note;
+use super::{backup, connection, fault};
+use crate::error::{Error, Result};
+use crate::value::random::{RandomSource, random_bytes};
+use crate::value::time::Timestamp;
+
+/// "GPST", at offset 68 of the file.
+pub(crate) const APPLICATION_ID: i64 = 0x4750_5354;
+
+/// The version that this library writes.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+
+/// The whole current schema.
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// From each version to the next, oldest first. Version 1 is the first.
+pub(super) const STEPS: &[Step] = &[];
+
+/// One step of the schema.
+pub(super) struct Step {
+    /// The `user_version` that it leads to.
+    pub(super) to: i64,
+    /// The oldest library that may use a file of that version.
+    pub(super) min_reader: i64,
+    pub(super) sql: &'static str,
+}
+
+/// What a new file is given at its creation.
+#[derive(Debug)]
+pub(super) struct Seed {
+    pub(super) created_at: Timestamp,
+    store_id: [u8; 16],
+    lineage: [u8; 16],
+    throttle_key: [u8; 32],
+    for_tests: bool,
+}
+
+impl Seed {
+    pub(super) fn draw(
+        random: &dyn RandomSource,
+        now: Timestamp,
+        for_tests: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            created_at: now,
+            store_id: random_bytes(random)?,
+            lineage: random_bytes(random)?,
+            throttle_key: random_bytes(random)?,
+            for_tests,
+        })
+    }
+}
+
+/// Fills an empty file; does nothing if another process was first.
+///
+/// The file is still in rollback mode here, so that its header says whose it is from the first
+/// commit on and no log is needed to read it.
+pub(super) fn create(connection: &Connection, seed: &Seed) -> Result<()> {
+    connection.execute_batch("BEGIN EXCLUSIVE").map_err(fault)?;
+    let filled = fill(connection, seed);
+    let end = if filled.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = connection.execute_batch(end).map_err(fault);
+    filled.and(ended)
+}
+
+fn fill(connection: &Connection, seed: &Seed) -> Result<()> {
+    let objects: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(fault)?;
+    if objects > 0 {
+        return Ok(());
+    }
+    connection.execute_batch(SCHEMA).map_err(fault)?;
+    connection.execute("INSERT INTO change (seq, kind) VALUES (1, 0)", []).map_err(fault)?;
+    connection
+        .execute(
+            "INSERT INTO store (id, store_id, lineage, min_reader, created_at, for_tests,
+                 throttle_key)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                seed.store_id,
+                seed.lineage,
+                SCHEMA_VERSION,
+                seed.created_at,
+                seed.for_tests,
+                seed.throttle_key
+            ],
+        )
+        .map_err(fault)?;
+    connection
+        .execute(
+            "INSERT INTO audit_chain (source, trimmed_chain, head_chain)
+             VALUES (0, zeroblob(32), zeroblob(32)), (1, zeroblob(32), zeroblob(32))",
+            [],
+        )
+        .map_err(fault)?;
+    connection::pragma(connection, "application_id", APPLICATION_ID)?;
+    connection::pragma(connection, "user_version", SCHEMA_VERSION)
+}
+
+pub(super) fn is_for_tests(connection: &Connection) -> Result<bool> {
+    connection
+        .query_row("SELECT for_tests FROM store WHERE id = 1", [], |row| row.get(0))
+        .map_err(fault)
+}
+
+/// Runs the steps that the file still lacks.
+pub(super) fn bring_up_to_date(
+    connection: &mut Connection,
+    path: &Path,
+    steps: &[Step],
+    now: Timestamp,
+) -> Result<Option<Note>> {
+    let from = connection::pragma_value(connection, "user_version")?;
+    if !steps.iter().any(|step| step.to > from) {
+        return Ok(None);
+    }
+    backup::write_verified(connection, path, from, now)?;
+    for step in steps.iter().filter(|step| step.to > from) {
+        run(connection, step)?;
+    }
+    Ok(Some(Note::Migrated))
+}
+
+fn run(connection: &mut Connection, step: &Step) -> Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    // Another process may have taken this step while we waited for the file.
+    if connection::pragma_value(&transaction, "user_version")? >= step.to {
+        return transaction.rollback().map_err(fault);
+    }
+    transaction.execute_batch(step.sql).map_err(fault)?;
+    transaction
+        .execute("UPDATE store SET min_reader = ?1 WHERE id = 1", params![step.min_reader])
+        .map_err(fault)?;
+    let broken: i64 = transaction
+        .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
+        .map_err(fault)?;
+    if broken > 0 {
+        return Err(Error::corrupt("a migration would leave rows that point at nothing"));
+    }
+    connection::pragma(&transaction, "user_version", step.to)?;
+    transaction.commit().map_err(fault)
+}

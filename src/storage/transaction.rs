@@ -1,0 +1,151 @@
+//! Read and write transactions as types: what is handed a [`ReadTx`] cannot write.
+
+use std::cell::Cell;
+use std::ops::Deref;
+
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+
+use super::fault;
+use crate::error::{Error, Result};
+use crate::value::event::Actor;
+use crate::value::random::RandomSource;
+use crate::value::time::Timestamp;
+
+/// One snapshot of the file.
+#[derive(Debug)]
+pub(crate) struct ReadTx<'c> {
+    connection: &'c Connection,
+    now: Timestamp,
+}
+
+impl ReadTx<'_> {
+    /// The one time of this transaction.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The first row, if there is one.
+    pub(crate) fn one<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>> {
+        select_one(self.connection, sql, params, map)
+    }
+
+    /// A row that the file's own rules say exists.
+    pub(crate) fn exactly_one<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        self.one(sql, params, map)?
+            .ok_or_else(|| Error::corrupt("a row that must exist is missing"))
+    }
+
+    /// All rows, in the statement's order.
+    pub(crate) fn all<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let rows = statement.query_map(params, map).map_err(fault)?;
+        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(fault)
+    }
+
+    /// The number of the newest change row.
+    pub(crate) fn head(&self) -> Result<i64> {
+        self.exactly_one("SELECT seq FROM sqlite_sequence WHERE name = 'change'", [], |row| {
+            row.get(0)
+        })
+    }
+}
+
+/// The one write transaction of the file.
+pub(crate) struct WriteTx<'c> {
+    read: ReadTx<'c>,
+    actor: &'c Actor,
+    random: &'c dyn RandomSource,
+    ending: Cell<Option<i64>>,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        now: Timestamp,
+        actor: &'c Actor,
+        random: &'c dyn RandomSource,
+    ) -> Self {
+        Self { read: ReadTx { connection, now }, actor, random, ending: Cell::new(None) }
+    }
+
+    /// Who is doing this, for the audit log.
+    pub(crate) fn actor(&self) -> &Actor {
+        self.actor
+    }
+
+    pub(crate) fn random(&self) -> &dyn RandomSource {
+        self.random
+    }
+
+    /// Runs a statement that writes; answers how many rows it changed.
+    pub(crate) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
+        let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
+        statement.execute(params).map_err(fault)
+    }
+
+    /// The number of the change row that the next UPDATE of this transaction writes: what a
+    /// watermark is raised to. Taken once; the statement that uses it must write that row.
+    pub(crate) fn ending_seq(&self) -> Result<i64> {
+        if let Some(seq) = self.ending.get() {
+            return Ok(seq);
+        }
+        let seq = self.head()?.saturating_add(1);
+        self.ending.set(Some(seq));
+        Ok(seq)
+    }
+
+    /// Called before the commit: a watermark above the head would end sessions not yet opened.
+    pub(super) fn check_ending(&self) -> Result<()> {
+        match self.ending.get() {
+            Some(seq) if self.head()? < seq => {
+                Err(Error::misuse("a watermark was taken and its change row not written"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
+
+pub(super) fn select_one<T>(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql).map_err(fault)?;
+    statement.query_row(params, map).optional().map_err(fault)
+}
+
+/// Runs `job` on one snapshot, which is let go of whatever happens.
+pub(super) fn read<T>(
+    connection: &Connection,
+    now: Timestamp,
+    job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
+) -> Result<T> {
+    let snapshot = connection.unchecked_transaction().map_err(fault)?;
+    let answer = job(&ReadTx { connection, now })?;
+    snapshot.finish().map_err(fault)?;
+    Ok(answer)
+}
