@@ -2,11 +2,22 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
+mod flow;
 mod hasher;
+mod options;
+mod record;
+mod storage;
+mod store;
+mod tally;
+mod touches;
 mod value;
 
 pub use error::{Error, Reason};
 pub use hasher::Cost;
+pub use options::{ChangeAtLogin, Options};
+pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
+pub use storage::Note;
+pub use store::{Service, Status, Store};
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
 pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
 pub use value::header::Presented;

@@ -1,5 +1,7 @@
 //! Every limit and default, one column, the unit last in the name, each with its why.
 
+use std::time::Duration;
+
 // Names and texts. All are checked in bytes, before any normalisation (CVE-2023-46695).
 
 /// A device identifier is opaque; 128 bytes hold any UUID, serial number or host name.
@@ -118,3 +120,88 @@ pub(crate) const SESSIONS_PER_USER_DESKTOP: u32 = 5;
 pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
 /// A session opened or last used further in the future than this is refused: a clock glitched.
 pub(crate) const CLOCK_SKEW_MAX_MS: u64 = 60_000;
+/// A write waits this long for another writer, then it is `Busy`.
+pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
+/// No verify waits longer for the file, then it is `Busy`.
+pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
+/// Reader connections of one process; each costs two descriptors and a page cache.
+pub(crate) const READ_CONNECTIONS: usize = 16;
+/// Prepared statements kept by a connection: more than the library has.
+pub(crate) const CACHED_STATEMENTS: usize = 256;
+/// 3.51.3 mended the WAL-reset corruption.
+pub(crate) const SQLITE_OLDEST: i32 = 3_051_003;
+/// A text or BLOB in the file; the largest of ours is an attributes document.
+pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
+/// The schema script is the longest statement text.
+pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
+/// Ours do not nest beyond two.
+pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;
+/// What a write-ahead log is cut back to once it was checkpointed.
+pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
+
+// Upkeep.
+
+/// Refusals are counted by the minute.
+pub(crate) const MINUTE_MS: i64 = 60_000;
+/// Minutes times reasons whose counts wait to be written; the rest is counted as "other".
+pub(crate) const TALLY_ENTRIES: usize = 256;
+/// A use of a session is written within this part of its idle limit...
+pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
+/// ...and within a minute.
+pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
+/// Uses written in one transaction.
+pub(crate) const TOUCHES_PER_BATCH: usize = 256;
+/// Sessions whose use may wait to be written; beyond it the file is a little behind.
+pub(crate) const TOUCHES_PENDING: usize = 65_536;
+/// Expired rows of each kind that one login sweeps, so that nothing depends on maintenance.
+pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
+/// Rows of each kind that one transaction of maintenance sweeps: about a millisecond.
+pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 256;
+/// Change rows kept behind the head: a process that fell further behind drops what it cached.
+pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
+
+// Audit, kept.
+
+/// A little over a year, so that each day can be compared with that of a year before.
+pub(crate) const AUDIT_KEPT_SERVER_MS: u64 = 400 * 86_400_000;
+/// About 200 MB.
+pub(crate) const AUDIT_KEPT_SERVER_ROWS: u64 = 1_000_000;
+/// A quarter.
+pub(crate) const AUDIT_KEPT_DESKTOP_MS: u64 = 90 * 86_400_000;
+/// About 10 MB.
+pub(crate) const AUDIT_KEPT_DESKTOP_ROWS: u64 = 50_000;
+/// Below this a burst would push out what explains it.
+pub(crate) const AUDIT_KEPT_ROWS_LEAST: u64 = 1_000;
+/// The same in time.
+pub(crate) const AUDIT_KEPT_LEAST: Duration = Duration::from_secs(86_400);
+/// Events of the host in one commit.
+pub(crate) const HOST_EVENTS_PER_CALL: usize = 1_000;
+/// Rows that one append may trim to hold the cap.
+pub(crate) const AUDIT_TRIMMED_PER_APPEND: i64 = 8;
+
+// Logins.
+
+/// Logins that may wait for a hash on a server.
+pub(crate) const HASHES_WAITING_SERVER: usize = 64;
+/// The same on a desktop.
+pub(crate) const HASHES_WAITING_DESKTOP: usize = 8;
+/// Each takes 19 MiB at the recommended cost.
+pub(crate) const HASHES_AT_ONCE_MAX: usize = 1_024;
+/// Each is a thread of the host.
+pub(crate) const HASHES_WAITING_MAX: usize = 100_000;
+/// A shorter expiry would be a way to lock everyone out.
+pub(crate) const PASSWORD_EXPIRY_LEAST: Duration = Duration::from_secs(86_400);
+/// Keys of one user: verify never counts them, issuing does.
+pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
+/// The longest overlap when a key is reassigned: both are valid in it.
+pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Failures in a row before the first wait.
+pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
+/// The first wait (NIST SP 800-63B-4 3.2.2: 30 s to 1 h, growing); it doubles with each failure.
+pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
+/// Where the doubling ends.
+pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
+/// NIST SP 800-63B-4 3.2.2: no more than 100 consecutive failures.
+pub(crate) const THROTTLE_HARD_STOP_FAILURES: i64 = 100;
+/// The wait at the hard stop.
+pub(crate) const THROTTLE_HARD_STOP_MS: i64 = 24 * 3_600_000;

@@ -10,3 +10,4 @@
 
 mod directory;
 mod tidy;
+mod world;

@@ -1,0 +1,3 @@
+//! The deeds: what crosses nouns, each one screen of plain steps.
+
+pub(crate) mod revoke;

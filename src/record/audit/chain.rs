@@ -1,0 +1,334 @@
+//! The hash chain of the audit log: what a row's hash covers, and how a chain is checked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Audit, Source};
+use crate::error::{Error, Result};
+use crate::storage::{ReadTx, params};
+use crate::value::digest::{DeviceDigest, Digest, sha256};
+use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+use crate::value::time::Timestamp;
+
+/// Rows checked on one snapshot; a longer one would keep the log from being checkpointed.
+const ROWS_PER_SNAPSHOT: i64 = 1_000;
+
+/// A row as its hash covers it: every column but the hash itself.
+pub(super) struct Row<'r> {
+    pub(super) seq: i64,
+    pub(super) source: i64,
+    pub(super) at: Timestamp,
+    pub(super) event: &'r str,
+    pub(super) outcome: &'r str,
+    pub(super) actor: &'r str,
+    pub(super) actor_user: Option<UserId>,
+    pub(super) actor_via: Option<[u8; 16]>,
+    pub(super) user: Option<UserId>,
+    pub(super) branch: Option<BranchId>,
+    pub(super) organisation: Option<OrganisationId>,
+    pub(super) session: Option<SessionId>,
+    pub(super) api_key: Option<ApiKeyId>,
+    pub(super) device: Option<DeviceDigest>,
+    pub(super) ip: Option<String>,
+    pub(super) user_agent: Option<&'r str>,
+    pub(super) reason: Option<&'r str>,
+    pub(super) count: Option<i64>,
+    pub(super) detail: Option<&'r str>,
+}
+
+impl Row<'_> {
+    /// The row's own hash, given that of the row before it.
+    pub(super) fn link(&self, before: &Digest) -> Digest {
+        let count = self.count.map(i64::to_be_bytes);
+        let optional = [
+            self.actor_user.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.actor_via.as_ref().map(|id| id.as_slice()),
+            self.user.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.branch.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.organisation.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.session.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.api_key.as_ref().map(|id| id.as_bytes().as_slice()),
+            self.device.as_ref().map(|digest| digest.as_bytes().as_slice()),
+            self.ip.as_deref().map(str::as_bytes),
+            self.user_agent.map(str::as_bytes),
+            self.reason.map(str::as_bytes),
+            count.as_ref().map(|bytes| bytes.as_slice()),
+            self.detail.map(str::as_bytes),
+        ];
+        let seq = self.seq.to_be_bytes();
+        let source = self.source.to_be_bytes();
+        let at = self.at.as_millis().to_be_bytes();
+        let mut parts: Vec<&[u8]> = vec![
+            before.as_bytes(),
+            &seq,
+            &source,
+            &at,
+            self.event.as_bytes(),
+            self.outcome.as_bytes(),
+            self.actor.as_bytes(),
+        ];
+        for value in optional {
+            // A part of its own says whether there is one: nothing is not the same as empty.
+            parts.push(if value.is_some() { &[1] } else { &[0] });
+            parts.push(value.unwrap_or_default());
+        }
+        sha256("gatepost.audit.v1", &parts)
+    }
+}
+
+/// What checking the chains found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub enum ChainCheck {
+    /// Every row is as it was written and none is missing.
+    #[non_exhaustive]
+    Intact {
+        /// How many rows were checked.
+        rows: u64,
+    },
+    /// The first row, by number, that is not what the one before it and its own hash say, or that
+    /// is missing.
+    #[non_exhaustive]
+    Broken {
+        /// Its number.
+        seq: i64,
+    },
+}
+
+impl ChainCheck {
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        matches!(self, Self::Intact { .. })
+    }
+}
+
+/// Where both chains end, to be kept outside the file: a log that was cut off or written anew
+/// behind it no longer fits.
+///
+/// ```
+/// use gatepost::{Anchor, Options, Store};
+///
+/// let store = Store::in_memory(Options::for_tests())?;
+/// let kept: String = store.audit().anchor()?.to_string();
+/// let anchor: Anchor = kept.parse()?;
+/// assert!(store.audit().verify_chain(Some(&anchor))?.is_intact());
+/// # Ok::<(), gatepost::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    heads: [(i64, Digest); 2],
+}
+
+impl fmt::Display for Anchor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [(own_seq, own), (host_seq, host)] = &self.heads;
+        let hex = |digest: &Digest| data_encoding::HEXLOWER.encode(digest.as_bytes());
+        write!(f, "{own_seq}:{}:{host_seq}:{}", hex(own), hex(host))
+    }
+}
+
+impl FromStr for Anchor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        parse(text).ok_or_else(|| Error::invalid("this is not an anchor of an audit log"))
+    }
+}
+
+fn parse(text: &str) -> Option<Anchor> {
+    let mut parts = text.split(':');
+    let mut head = || {
+        let seq = parts.next()?.parse().ok().filter(|seq| *seq >= 0)?;
+        let bytes = data_encoding::HEXLOWER.decode(parts.next()?.as_bytes()).ok()?;
+        Some((seq, Digest::from_bytes(bytes.try_into().ok()?)))
+    };
+    let heads = [head()?, head()?];
+    parts.next().is_none().then_some(Anchor { heads })
+}
+
+impl Audit<'_> {
+    /// Where both chains end now.
+    ///
+    /// # Errors
+    /// `Busy`, `Io`, `Corrupt`.
+    pub fn anchor(&self) -> Result<Anchor> {
+        self.store.read(|tx| {
+            let head = |source: Source| {
+                let end = End::of(tx, source)?;
+                Ok((end.head_seq, end.head))
+            };
+            Ok(Anchor { heads: [head(Source::Gatepost)?, head(Source::Host)?] })
+        })
+    }
+
+    /// Checks every row of both chains and, if an anchor from before is given, that the log still
+    /// continues it.
+    ///
+    /// Reads the whole log, in snapshots of 1,000 rows. Whoever can write the file can also write
+    /// a new chain; only an anchor kept elsewhere finds that (OWASP ASVS 16.4.2).
+    ///
+    /// # Errors
+    /// `Busy`, `Io`, `Corrupt`. A broken chain is an answer, not an error.
+    pub fn verify_chain(&self, anchor: Option<&Anchor>) -> Result<ChainCheck> {
+        let mut rows = 0;
+        for source in Source::ALL {
+            let anchored = anchor.map(|anchor| {
+                let [own, host] = &anchor.heads;
+                if source == Source::Gatepost { own } else { host }
+            });
+            match self.check(source, anchored)? {
+                ChainCheck::Intact { rows: checked } => rows += checked,
+                broken @ ChainCheck::Broken { .. } => return Ok(broken),
+            }
+        }
+        Ok(ChainCheck::Intact { rows })
+    }
+
+    fn check(&self, source: Source, anchored: Option<&(i64, Digest)>) -> Result<ChainCheck> {
+        let begin = self.store.read(|tx| End::of(tx, source))?;
+        let mut walk = Walk { at: begin.trimmed_seq, chain: begin.trimmed, rows: 0 };
+        loop {
+            let (end, step) = self.store.read(|tx| {
+                let end = End::of(tx, source)?;
+                // What was trimmed while we were walking is walked over.
+                if end.trimmed_seq > walk.at {
+                    (walk.at, walk.chain) = (end.trimmed_seq, end.trimmed);
+                }
+                let step = walk.over_page(tx, source, anchored)?;
+                Ok((end, step))
+            })?;
+            match step {
+                Step::More => {}
+                Step::Broken(seq) => return Ok(ChainCheck::Broken { seq }),
+                Step::End if (walk.at, walk.chain) == (end.head_seq.max(walk.at), end.head) => {
+                    return Ok(walk.verdict(begin.trimmed_seq, anchored));
+                }
+                Step::End if end.head_seq == 0 && walk.at == 0 => {
+                    return Ok(walk.verdict(begin.trimmed_seq, anchored));
+                }
+                Step::End => return Ok(ChainCheck::Broken { seq: walk.at.saturating_add(1) }),
+            }
+        }
+    }
+}
+
+/// Where a chain begins and ends, by its own row.
+struct End {
+    trimmed_seq: i64,
+    trimmed: Digest,
+    head_seq: i64,
+    head: Digest,
+}
+
+impl End {
+    fn of(tx: &ReadTx<'_>, source: Source) -> Result<Self> {
+        tx.exactly_one(
+            "SELECT trimmed_seq, trimmed_chain, head_seq, head_chain FROM audit_chain
+             WHERE source = ?1",
+            params![source.number()],
+            |row| {
+                Ok(Self {
+                    trimmed_seq: row.get(0)?,
+                    trimmed: row.get(1)?,
+                    head_seq: row.get(2)?,
+                    head: row.get(3)?,
+                })
+            },
+        )
+    }
+}
+
+/// The last row that was found to be right.
+struct Walk {
+    at: i64,
+    chain: Digest,
+    rows: u64,
+}
+
+enum Step {
+    More,
+    End,
+    Broken(i64),
+}
+
+impl Walk {
+    fn over_page(
+        &mut self,
+        tx: &ReadTx<'_>,
+        source: Source,
+        anchored: Option<&(i64, Digest)>,
+    ) -> Result<Step> {
+        let before = self.chain;
+        let mut chain = before;
+        let page = tx.all(
+            "SELECT seq, source, at, event, outcome, actor, actor_user_id, actor_via_id, user_id,
+                 branch_id, organisation_id, session_id, api_key_id, device_hash, ip, user_agent,
+                 reason, count, detail, chain
+             FROM audit WHERE source = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            params![source.number(), self.at, ROWS_PER_SNAPSHOT],
+            |row| {
+                let stored: Digest = row.get(19)?;
+                let link = stored_row(row)?.link(&chain);
+                chain = stored;
+                Ok((row.get::<_, i64>(0)?, stored, link == stored))
+            },
+        )?;
+        if page.is_empty() {
+            return Ok(Step::End);
+        }
+        for (seq, stored, fits) in page {
+            let anchor_fits = anchored.is_none_or(|(at, chain)| *at != seq || *chain == stored);
+            if !fits || !anchor_fits {
+                return Ok(Step::Broken(seq));
+            }
+            (self.at, self.chain) = (seq, stored);
+            self.rows += 1;
+        }
+        Ok(Step::More)
+    }
+
+    /// A chain that is whole must still reach the anchor.
+    fn verdict(&self, trimmed_seq: i64, anchored: Option<&(i64, Digest)>) -> ChainCheck {
+        match anchored {
+            Some((seq, _)) if *seq > self.at => ChainCheck::Broken { seq: *seq },
+            Some((seq, chain))
+                if *seq == trimmed_seq && *seq == self.at && *chain != self.chain =>
+            {
+                ChainCheck::Broken { seq: *seq }
+            }
+            _ => ChainCheck::Intact { rows: self.rows },
+        }
+    }
+}
+
+fn stored_row<'r>(row: &'r crate::storage::Row<'_>) -> rusqlite::Result<Row<'r>> {
+    fn text<'r>(
+        row: &'r crate::storage::Row<'_>,
+        column: usize,
+    ) -> rusqlite::Result<Option<&'r str>> {
+        Ok(row.get_ref(column)?.as_str_or_null()?)
+    }
+    Ok(Row {
+        seq: row.get(0)?,
+        source: row.get(1)?,
+        at: row.get(2)?,
+        event: text(row, 3)?.unwrap_or_default(),
+        outcome: text(row, 4)?.unwrap_or_default(),
+        actor: text(row, 5)?.unwrap_or_default(),
+        actor_user: row.get(6)?,
+        actor_via: row.get(7)?,
+        user: row.get(8)?,
+        branch: row.get(9)?,
+        organisation: row.get(10)?,
+        session: row.get(11)?,
+        api_key: row.get(12)?,
+        device: row.get(13)?,
+        ip: row.get(14)?,
+        user_agent: text(row, 15)?,
+        reason: text(row, 16)?,
+        count: row.get(17)?,
+        detail: text(row, 18)?,
+    })
+}

@@ -1,0 +1,5 @@
+//! The nouns: one file, one table, with its row type, its statements and its public handle.
+
+pub(crate) mod audit;
+pub(crate) mod store;
+pub(crate) mod watermarks;

@@ -1,0 +1,39 @@
+//! What an UPDATE raises besides what it is about.
+
+use crate::error::Result;
+use crate::storage::WriteTx;
+
+/// The watermarks to raise, each to the number of the change row that the same UPDATE writes.
+/// `None` leaves one as it is: in SQL, `sessions_ended_seq = coalesce(?1, sessions_ended_seq)`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub(crate) sessions: Option<i64>,
+    pub(crate) keys: Option<i64>,
+    pub(crate) tokens: Option<i64>,
+}
+
+/// Which kinds of credentials an event ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ends {
+    pub(crate) sessions: bool,
+    pub(crate) keys: bool,
+    pub(crate) tokens: bool,
+}
+
+impl Watermarks {
+    /// For an UPDATE that raises none.
+    pub(crate) const UNCHANGED: Self = Self { sessions: None, keys: None, tokens: None };
+
+    /// For the next UPDATE of this transaction, which must write its change row.
+    pub(crate) fn raise(tx: &WriteTx<'_>, ends: Ends) -> Result<Self> {
+        if ends == Ends::default() {
+            return Ok(Self::UNCHANGED);
+        }
+        let seq = tx.ending_seq()?;
+        Ok(Self {
+            sessions: ends.sessions.then_some(seq),
+            keys: ends.keys.then_some(seq),
+            tokens: ends.tokens.then_some(seq),
+        })
+    }
+}

@@ -1,0 +1,240 @@
+//! The store: one open file, shared by all its handles.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::hasher::Hasher;
+use crate::options::Options;
+use crate::storage::{
+    Identity, Note, OpenRequest, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
+};
+use crate::tally::Tally;
+use crate::touches::Touches;
+use crate::value::event::Actor;
+use crate::value::policy::ApiVersion;
+
+use crate::value::time::Timestamp;
+
+/// A session store in one SQLite file.
+///
+/// Cheap to clone and safe to share; every handle opened on one file in one process shares one
+/// core. Every call is synchronous. `Err` means that the request cannot be done as asked or that
+/// the store could not tell, never a refusal.
+///
+/// ```
+/// use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+///
+/// let store = Store::in_memory(Options::for_tests())?;
+/// store.users().create(NewUser::person("ada").password(Password::from("correct horse battery")))?;
+///
+/// let device = DeviceId::random()?;
+/// let reply = store
+///     .log_in(LogIn::new("ada", Password::from("correct horse battery"), device.clone()))?
+///     .granted()?;
+/// let facts = store.verify(reply.token().expose(), &device)?.valid()?;
+/// assert_eq!(facts.user, reply.user().id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Store {
+    core: Arc<Core>,
+    actor: Actor,
+}
+
+/// What all handles of one file share.
+pub(crate) struct Core {
+    pub(crate) storage: Storage,
+    pub(crate) options: Options,
+    pub(crate) hasher: Hasher,
+    pub(crate) touches: Touches,
+    pub(crate) tally: Tally,
+}
+
+/// The files that are open in this process, so that a second open shares the first one's core:
+/// two cores would be two sets of locks that do not see each other.
+static OPEN: Mutex<BTreeMap<Identity, Weak<Core>>> = Mutex::new(BTreeMap::new());
+
+impl Store {
+    /// Opens the file at `path`, creating it, readable by its owner alone, if there is none.
+    ///
+    /// Relative paths and symbolic links are resolved; a second open of the same file in this
+    /// process answers a handle of the first. Nothing is written before the file is known to be
+    /// ours, and a damaged file is never begun anew. A migration first writes a verified backup
+    /// beside the file.
+    ///
+    /// Reads and writes the file; waits up to 5 s for another process.
+    ///
+    /// # Errors
+    /// `Invalid` (the path, or an option out of its bounds), `NotFound` (the directory),
+    /// `NotADatabase`, `NotOurs`, `TooNew`, `SqliteTooOld`, `ReadOnly`, `NoPermission`, `Unsafe`,
+    /// `Unsupported`, `Corrupt`, `Busy`, `Full`, `Io`, and `Misuse` if the file is open in this
+    /// process with other options. [`Error::advice`] says what to do.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        options.check_bounds()?;
+        let path = path.as_ref();
+        let mut open = OPEN.lock();
+        open.retain(|_, core| core.strong_count() > 0);
+        if let Some(core) = Storage::identity_of(path).and_then(|file| open.get(&file)?.upgrade())
+            && !core.storage.is_closed()
+        {
+            if core.options == options {
+                return Ok(Self { core, actor: Actor::Host });
+            }
+            return Err(Error::misuse("the file is open in this process with other options"));
+        }
+        let storage = Storage::open(OpenRequest {
+            path,
+            tolerances: options.tolerances,
+            for_tests: options.for_tests,
+            clock: Arc::clone(&options.clock),
+            random: Arc::clone(&options.random),
+        })?;
+        if !options.cost.meets_floor() && !storage.is_for_tests() {
+            return Err(Error::misuse("the test cost is refused on a store not made for tests"));
+        }
+        let identity = storage.place().map(|place| place.identity);
+        let core = Core::new(storage, options);
+        if let Some(identity) = identity {
+            open.insert(identity, Arc::downgrade(&core));
+        }
+        Ok(Self { core, actor: Actor::Host })
+    }
+
+    /// A store without a file, for tests: one connection, gone with its last handle.
+    ///
+    /// # Errors
+    /// `Invalid` if an option is out of its bounds, `NoRandom`.
+    #[cfg(feature = "test-util")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
+    pub fn in_memory(options: Options) -> Result<Self> {
+        options.check_bounds()?;
+        let storage = Storage::in_memory(
+            Arc::clone(&options.clock),
+            Arc::clone(&options.random),
+            options.for_tests,
+        )?;
+        Ok(Self { core: Core::new(storage, options), actor: Actor::Host })
+    }
+
+    /// A handle on the same store whose writes the audit log ascribes to `actor`.
+    ///
+    /// Attribution only: it checks no privilege.
+    #[must_use]
+    pub fn acting_as(&self, actor: impl Into<Actor>) -> Self {
+        Self { core: Arc::clone(&self.core), actor: actor.into() }
+    }
+
+    /// The name and version that replies show to clients.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        Service {
+            name: self.core.options.service_name.clone(),
+            api_version: self.core.options.api_newest,
+        }
+    }
+
+    /// How the store stands. Reads no file and never waits.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let hasher = self.core.hasher.status();
+        let place = self.core.storage.place();
+        Status {
+            path: place.map(|place| place.path.clone()),
+            notes: place.map(|place| place.notes.clone()).unwrap_or_default(),
+            schema_version: SCHEMA_VERSION,
+            hashes_done: hasher.evaluations,
+            hashes_running: hasher.running,
+            hashes_waiting: hasher.waiting,
+            logins_overloaded: hasher.overloaded,
+            hash_buffers_kept: hasher.idle_buffers,
+            verify_refusals: self.core.tally.total(),
+        }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.core.options
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.core.storage.now()
+    }
+
+    /// One snapshot of the file.
+    pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        self.core.storage.read(job)
+    }
+
+    /// One write transaction that leaves no audit event: for upkeep and for the first half of a
+    /// login. Everything else writes through `Store::write`, which belongs to the audit log.
+    pub(crate) fn transact<T>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+    ) -> Result<T> {
+        self.core.storage.write(&self.actor, job)
+    }
+}
+
+impl Core {
+    fn new(storage: Storage, options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            storage,
+            hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
+            touches: Touches::default(),
+            tally: Tally::default(),
+            options,
+        })
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("actor", &self.actor).finish_non_exhaustive()
+    }
+}
+
+/// The name and API version that replies show to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Service {
+    /// The name of the service.
+    pub name: String,
+    /// The newest API version that it serves.
+    pub api_version: ApiVersion,
+}
+
+/// How a store stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Where the file is; none in memory.
+    pub path: Option<PathBuf>,
+    /// What was noticed when the file was opened.
+    pub notes: Vec<Note>,
+    /// The schema version that this library writes.
+    pub schema_version: i64,
+    /// Password hashes computed since the store was opened.
+    pub hashes_done: u64,
+    /// Password hashes being computed now.
+    pub hashes_running: usize,
+    /// Logins that wait for a hash now.
+    pub hashes_waiting: usize,
+    /// Logins turned away as overloaded since the store was opened.
+    pub logins_overloaded: u64,
+    /// Work buffers kept for the next hash; freed after a minute without one.
+    pub hash_buffers_kept: usize,
+    /// Tokens refused by verify since the store was opened.
+    pub verify_refusals: u64,
+}

@@ -1,0 +1,124 @@
+//! Refused tokens, counted in memory.
+//!
+//! No refusal of verify writes a row of its own, or a stranger could fill the disk. They are counted
+//! by reason and minute, at most one row each reaches the audit log, and a crash loses the last
+//! minute's.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::value::facts::RefusalReason;
+use crate::value::limits;
+use crate::value::time::Timestamp;
+
+/// The counts of one process.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    total: AtomicU64,
+    /// By minute and reason. The reasons are a closed list and the minutes are bounded.
+    counts: Mutex<BTreeMap<(i64, &'static str), i64>>,
+}
+
+/// The refusals of one reason in one minute that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) minute: Timestamp,
+    pub(crate) reason: &'static str,
+    pub(crate) count: i64,
+}
+
+impl Tally {
+    /// Counts one; answers whether a minute is over, whose counts may now be kept.
+    pub(crate) fn count(&self, reason: RefusalReason, now: Timestamp) -> bool {
+        self.total.fetch_add(1, Ordering::Relaxed);
+        let minute = minute_of(now);
+        let mut counts = self.counts.lock();
+        let kept_minutes_full = counts.len() >= limits::TALLY_ENTRIES;
+        match counts.get_mut(&(minute, reason.name())) {
+            Some(count) => *count = count.saturating_add(1),
+            None if kept_minutes_full => {
+                // Nobody could be written to for long: the rest is one number.
+                let other = counts.entry((i64::MIN, "other")).or_insert(0);
+                *other = other.saturating_add(1);
+            }
+            None => {
+                counts.insert((minute, reason.name()), 1);
+            }
+        }
+        counts.keys().next().is_some_and(|(first, _)| *first < minute)
+    }
+
+    /// Takes out the counts of all minutes before this one.
+    pub(crate) fn take_finished(&self, now: Timestamp) -> Vec<Counted> {
+        let mut counts = self.counts.lock();
+        let open = counts.split_off(&(minute_of(now), ""));
+        std::mem::replace(&mut *counts, open).into_iter().map(counted).collect()
+    }
+
+    /// Takes out everything, for the last time.
+    pub(crate) fn take_all(&self) -> Vec<Counted> {
+        std::mem::take(&mut *self.counts.lock()).into_iter().map(counted).collect()
+    }
+
+    /// Puts back what could not be kept.
+    pub(crate) fn put_back(&self, taken: Vec<Counted>) {
+        let mut counts = self.counts.lock();
+        for one in taken {
+            let minute = one.minute.as_millis().div_euclid(limits::MINUTE_MS);
+            let count = counts.entry((minute, one.reason)).or_insert(0);
+            *count = count.saturating_add(one.count);
+        }
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+fn minute_of(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(limits::MINUTE_MS)
+}
+
+fn counted(((minute, reason), count): ((i64, &'static str), i64)) -> Counted {
+    let minute = Timestamp::from_millis(minute.saturating_mul(limits::MINUTE_MS));
+    Counted { minute, reason, count }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = limits::MINUTE_MS;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_minute_of_one_reason_is_one_row() {
+        let tally = Tally::default();
+        for second in 0..60 {
+            assert!(!tally.count(RefusalReason::Unknown, at(second * 1_000)));
+        }
+        assert!(tally.take_finished(at(MINUTE - 1)).is_empty());
+        assert!(tally.count(RefusalReason::Expired, at(MINUTE)));
+        let finished = tally.take_finished(at(MINUTE));
+        assert_eq!(finished.iter().map(|row| row.count).collect::<Vec<_>>(), [60]);
+        tally.put_back(finished);
+        assert_eq!(tally.take_all().len(), 2);
+        assert_eq!(tally.total(), 61);
+    }
+
+    #[test]
+    fn the_memory_it_takes_is_bounded() {
+        let tally = Tally::default();
+        for minute in 0..10_000 {
+            tally.count(RefusalReason::Unknown, at(minute * MINUTE));
+        }
+        let rows = tally.take_all();
+        assert!(rows.len() <= limits::TALLY_ENTRIES + 1);
+        assert_eq!(rows.iter().map(|row| row.count).sum::<i64>(), 10_000);
+    }
+}

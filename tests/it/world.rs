@@ -1,0 +1,82 @@
+//! A store with its clock in hand, for every test module.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use gatepost::{DeviceId, ManualClock, Options, SeededRandom, Store};
+use tempfile::TempDir;
+
+/// A store on a file of its own, a clock that stands still and a seeded random source.
+pub struct World {
+    pub store: Store,
+    pub clock: ManualClock,
+    pub options: Options,
+    pub path: PathBuf,
+    directory: TempDir,
+}
+
+/// Monday, 5 January 2026, 09:00 UTC.
+pub fn morning() -> DateTime<Utc> {
+    "2026-01-05T09:00:00Z".parse().unwrap()
+}
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const MINUTE: Duration = Duration::from_secs(60);
+pub const HOUR: Duration = Duration::from_secs(3_600);
+pub const DAY: Duration = Duration::from_secs(86_400);
+
+impl World {
+    /// With the options for tests.
+    pub fn new() -> Self {
+        Self::with(|options| options)
+    }
+
+    /// With other options.
+    pub fn with(change: impl FnOnce(Options) -> Options) -> Self {
+        let clock = ManualClock::new(morning());
+        let options = change(
+            Options::for_tests()
+                .clock(Arc::new(clock.clone()))
+                .random_source(Arc::new(SeededRandom::new(7))),
+        );
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        let store = Store::open(&path, options.clone()).unwrap();
+        Self { store, clock, options, path, directory }
+    }
+
+    /// Closes the store and opens its file anew.
+    pub fn reopen(&mut self) {
+        self.store.close().unwrap();
+        self.store = Store::open(&self.path, self.options.clone()).unwrap();
+    }
+
+    /// The directory of the file.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// A connection of plain SQL to the same file, as a hand with a shell would have it.
+    pub fn sql(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(&self.path).unwrap();
+        connection.busy_timeout(Duration::from_secs(5)).unwrap();
+        connection
+    }
+
+    /// The number of the newest change row.
+    pub fn head(&self) -> i64 {
+        self.count("SELECT seq FROM sqlite_sequence WHERE name = 'change'")
+    }
+
+    /// One number, by plain SQL.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// A device of that name.
+pub fn device(name: &str) -> DeviceId {
+    DeviceId::new(name).unwrap()
+}
