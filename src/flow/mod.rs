@@ -1,3 +1,4 @@
 //! The deeds: what crosses nouns, each one screen of plain steps.
 
 pub(crate) mod revoke;
+pub(crate) mod sweep;
