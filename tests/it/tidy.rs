@@ -42,6 +42,11 @@ fn change_rows_are_written_by_triggers_alone() {
 }
 
 #[test]
+fn statements_live_in_storage_and_record_alone() {
+    each_of_library(sql::misplaced);
+}
+
+#[test]
 fn no_statement_is_built_from_pieces() {
     each_of_library(sql::built_statements);
 }
@@ -64,6 +69,11 @@ fn connections_are_named_in_storage_only() {
 #[test]
 fn unsafe_code_stands_in_the_listed_files_only() {
     each_of_all(bans::unsafe_code);
+}
+
+#[test]
+fn no_file_is_touched_behind_the_back_of_sqlite() {
+    each_of_library(bans::file_calls);
 }
 
 #[test]

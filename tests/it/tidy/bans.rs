@@ -24,6 +24,24 @@ const RANDOM_DRAWS: &[&str] = &[
 const ENVIRONMENT: &[&str] = &["env::var", "env::var_os", "env::vars", "env::vars_os"];
 const SLEEPS: &[&str] = &["sleep(", "sleep_ms(", "sleep_until(", "park_timeout("];
 
+/// Closing any descriptor of the store's file drops SQLite's locks for the whole process, so files
+/// are touched in these places alone: a file that does not exist yet, and a finished backup.
+const FILES_MAY_BE_OPENED_IN: &[&str] = &["src/storage/backup.rs", "src/storage/guard.rs"];
+const FILE_CALLS: &[&str] = &[
+    "File::open",
+    "File::create",
+    "File::create_new",
+    "OpenOptions",
+    "fs::copy",
+    "fs::hard_link",
+    "fs::read",
+    "fs::read_to_string",
+    "fs::remove_dir_all",
+    "fs::remove_file",
+    "fs::rename",
+    "fs::write",
+];
+
 /// How long a call waited for the file or for a hash is a monotonic matter, told to no rule.
 const STOPWATCH_MAY_STAND_IN: &[&str] = &["src/storage/", "src/hasher.rs", "src/hasher/", CLOCK];
 
@@ -40,6 +58,13 @@ pub(crate) fn unsafe_code(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     named(file, &["unsafe", "allow(unsafe_code"], "is for the listed files alone")
+}
+
+pub(crate) fn file_calls(file: &Source) -> Vec<String> {
+    if FILES_MAY_BE_OPENED_IN.contains(&file.name.as_str()) {
+        return Vec::new();
+    }
+    named(file, FILE_CALLS, "may touch the store's file behind SQLite's back")
 }
 
 pub(crate) fn environment(file: &Source) -> Vec<String> {
@@ -123,6 +148,13 @@ mod can_fail {
         check(unsafe_code, "src/cache.rs", "#![allow(unsafe_code, reason = \"\")]", 1);
         check(unsafe_code, "src/lib.rs", "#![deny(unsafe_code)] // unsafe", 0);
         check(unsafe_code, "src/storage/fork.rs", "unsafe { g() }", 0);
+    }
+
+    #[test]
+    fn a_file_opened_elsewhere_is_found() {
+        check(file_calls, "src/store.rs", "std::fs::remove_file(path); File::open(path)", 2);
+        check(file_calls, "src/store.rs", "fs::metadata(path); fs::read_dir(path)", 0);
+        check(file_calls, "src/storage/backup.rs", "File::open(path)", 0);
     }
 
     #[test]

@@ -60,6 +60,20 @@ pub(crate) fn tables_without_owner(schema: &str, owners: &[(&str, &[&str])]) -> 
     findings
 }
 
+/// Statements outside the floors that keep the file and the nouns.
+pub(crate) fn misplaced(file: &Source) -> Vec<String> {
+    if ["src/storage/", "src/record/"].iter().any(|floor| file.name.starts_with(floor)) {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (place, literal) in file.statements() {
+        if is_statement(&normal(&literal)) {
+            findings.push(format!("{place}: statements live in storage/ and record/"));
+        }
+    }
+    findings
+}
+
 /// Statements that write a table of another room.
 pub(crate) fn foreign_writes(file: &Source, owners: &[(&str, &[&str])]) -> Vec<String> {
     let room = file.name.trim_start_matches("src/").trim_end_matches(".rs");
@@ -265,6 +279,14 @@ mod can_fail {
         built("format!(\"Selected {n}\"); \"SELECT 1\"", 0);
         built("tx.execute(&sql, [])", 1);
         built("tx.execute(\"DELETE FROM user\", []); tx.execute(SQL, [])", 0);
+    }
+
+    #[test]
+    fn a_statement_on_another_floor_is_found() {
+        let text = "\n\"SELECT id FROM user\"; \"Selected by name\"";
+        let finding = "src/flow/login.rs:2: statements live in storage/ and record/";
+        assert_eq!(misplaced(&Source::new("src/flow/login.rs", text)), [finding]);
+        assert!(misplaced(&Source::new("src/record/user.rs", text)).is_empty());
     }
 
     #[test]
