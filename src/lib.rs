@@ -16,6 +16,8 @@ pub use error::{Error, Reason};
 pub use hasher::Cost;
 pub use options::{ChangeAtLogin, Options};
 pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
+pub use record::branch::{Branch, BranchFilter, Branches};
+pub use record::organisation::{Organisation, Organisations};
 pub use storage::Note;
 pub use store::{Service, Status, Store};
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};

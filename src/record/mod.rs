@@ -1,5 +1,7 @@
 //! The nouns: one file, one table, with its row type, its statements and its public handle.
 
 pub(crate) mod audit;
+pub(crate) mod branch;
+pub(crate) mod organisation;
 pub(crate) mod store;
 pub(crate) mod watermarks;

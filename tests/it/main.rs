@@ -8,6 +8,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod branch;
 mod directory;
+mod organisation;
+mod standing;
 mod tidy;
 mod world;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use gatepost::{DeviceId, ManualClock, Options, SeededRandom, Store};
+use gatepost::{
+    AuditFilter, DeviceId, Error, EventKind, ManualClock, Options, Page, Reason, SeededRandom,
+    Store,
+};
 use tempfile::TempDir;
 
 /// A store on a file of its own, a clock that stands still and a seeded random source.
@@ -68,6 +71,36 @@ impl World {
     /// The number of the newest change row.
     pub fn head(&self) -> i64 {
         self.count("SELECT seq FROM sqlite_sequence WHERE name = 'change'")
+    }
+
+    /// Asserts which events a call leaves in the audit log and how many rows in the change log.
+    #[track_caller]
+    pub fn leaves<T>(
+        &self,
+        events: &[EventKind],
+        changes: i64,
+        call: impl FnOnce(&Store) -> T,
+    ) -> T {
+        let head = self.head();
+        let last = self.count("SELECT max(head_seq) FROM audit_chain");
+        let answer = call(&self.store);
+        let log = self.store.audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
+        let left: Vec<&str> = log.iter().map(|entry| entry.event.as_str()).collect();
+        let expected: Vec<&str> = events.iter().map(|kind| kind.name()).collect();
+        assert_eq!(left, expected, "events");
+        assert_eq!(self.head() - head, changes, "change rows");
+        answer
+    }
+
+    /// Asserts that a call fails, and why, and that nothing of it is left.
+    #[track_caller]
+    pub fn refuses<T: std::fmt::Debug>(
+        &self,
+        reason: Reason,
+        call: impl FnOnce(&Store) -> Result<T, Error>,
+    ) {
+        let refusal = self.leaves(&[], 0, call).unwrap_err();
+        assert_eq!(refusal.reason(), reason, "{refusal}");
     }
 
     /// One number, by plain SQL.

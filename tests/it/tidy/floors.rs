@@ -59,6 +59,7 @@ const LADDER: &[(u8, &str)] = &[
     (3, "record::recovery_code"),
     (3, "record::one_time_token"),
     (4, "flow::revoke"),
+    (4, "flow::standing"),
     (4, "flow::sweep"),
     (4, "flow::verify"),
     (4, "flow::session"),

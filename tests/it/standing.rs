@@ -1,0 +1,3 @@
+//! Standing: who and what is active, and who is under whom.
+
+mod places;
