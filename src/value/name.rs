@@ -161,7 +161,12 @@ impl ConfigurationKey {
         if text.chars().any(refused) || key.chars().any(refused) {
             return Err(Error::invalid(wrong));
         }
-        Ok(Self { shown: text.nfc().collect(), key })
+        let shown: String = text.nfc().collect();
+        // Composing may lengthen a text; what is shown must be a key again.
+        if shown.len() > CONFIGURATION_KEY_MAX_BYTES {
+            return Err(Error::invalid("the configuration key is longer than 128 bytes"));
+        }
+        Ok(Self { shown, key })
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod branch;
+mod configuration;
 mod directory;
 mod organisation;
 mod standing;

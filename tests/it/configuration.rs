@@ -1,0 +1,330 @@
+//! Configuration: keys in their case, values in four scopes, the narrowest in force.
+
+use gatepost::{
+    BranchId, Configuration, EventKind, OrganisationId, Page, Reason, Scope, Setting, UserId,
+};
+use proptest::prelude::*;
+
+use crate::world::World;
+
+const SET: &[EventKind] = &[EventKind::ConfigurationSet];
+const NOBODY: &str = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77";
+
+#[test]
+fn a_key_keeps_the_case_in_which_it_was_first_written() {
+    let world = World::new();
+    let first = world
+        .leaves(SET, 0, |store| {
+            store.configuration().set(Scope::System, "support.Pagination", "False")
+        })
+        .unwrap();
+    check(&first, "support.Pagination", "False", Scope::System, false);
+    let second = world
+        .leaves(SET, 0, |store| {
+            store.configuration().set(Scope::System, "SUPPORT.PAGINATION", "1")
+        })
+        .unwrap();
+    check(&second, "support.Pagination", "1", Scope::System, false);
+    assert_eq!(get(&world, Scope::System, "support.pagination"), Some(second));
+    assert_eq!(world.count("SELECT count(*) FROM setting"), 1);
+}
+
+#[test]
+fn the_same_value_again_is_no_change() {
+    let world = World::new();
+    let set = world.store.configuration().set(Scope::System, "theme", "dark").unwrap();
+    let again = world
+        .leaves(&[], 0, |store| store.configuration().set(Scope::System, "Theme", "dark"))
+        .unwrap();
+    assert_eq!(again, set);
+}
+
+#[test]
+fn a_scope_that_is_not_there_is_not_found() {
+    let world = World::new();
+    let gone = user(&world, "gone", None);
+    world
+        .sql()
+        .execute(
+            "UPDATE user SET deleted_at = 1, sessions_ended_seq = 2, keys_ended_seq = 2,
+                 tokens_ended_seq = 2",
+            [],
+        )
+        .unwrap();
+    for scope in [
+        Scope::Organisation(NOBODY.parse().unwrap()),
+        Scope::Branch(NOBODY.parse().unwrap()),
+        Scope::User(NOBODY.parse().unwrap()),
+        Scope::User(gone),
+    ] {
+        world.refuses(Reason::NotFound, |store| store.configuration().set(scope, "a", "1"));
+        world.refuses(Reason::NotFound, |store| {
+            store.configuration().set_if(scope, "a", None, "1")
+        });
+        assert_eq!(get(&world, scope, "a"), None);
+        assert!(!world.store.configuration().remove(scope, "a").unwrap());
+    }
+    world.refuses(Reason::NotFound, |store| store.configuration().effective_all(gone));
+    world.refuses(Reason::NotFound, |store| store.configuration().public_for(gone));
+    world.refuses(Reason::NotFound, |store| store.configuration().effective(gone, "a"));
+}
+
+#[test]
+fn a_value_is_set_only_if_the_expected_one_stands_there() {
+    let world = World::new();
+    let set_if = |expected: Option<&str>, value: &str| {
+        world.store.configuration().set_if(Scope::System, "theme", expected, value)
+    };
+    world.refuses(Reason::Stale, |_| set_if(Some("dark"), "light"));
+    world.leaves(SET, 0, |_| set_if(None, "dark")).unwrap();
+    world.refuses(Reason::Stale, |_| set_if(None, "light"));
+    world.refuses(Reason::Stale, |_| set_if(Some("Dark"), "light"));
+    assert_eq!(world.leaves(SET, 0, |_| set_if(Some("dark"), "light")).unwrap().value, "light");
+    world.leaves(&[], 0, |_| set_if(Some("light"), "light")).unwrap();
+}
+
+#[test]
+fn a_removed_value_gives_way_to_the_next_wider_one() {
+    let place = Place::new();
+    let (world, configuration) = (&place.world, place.world.store.configuration());
+    let scopes = [
+        Scope::User(place.user),
+        Scope::Branch(place.branch),
+        Scope::Organisation(place.organisation),
+        Scope::System,
+    ];
+    for (at, scope) in scopes.into_iter().enumerate() {
+        configuration.set(scope, "theme", &at.to_string()).unwrap();
+    }
+    for (at, scope) in scopes.into_iter().enumerate() {
+        let in_force = configuration.effective(place.user, "Theme").unwrap().unwrap();
+        check(&in_force, "theme", &at.to_string(), scope, false);
+        let all = configuration.effective_all(place.user).unwrap();
+        assert_eq!(all.iter().collect::<Vec<_>>(), [&in_force]);
+        let removed = world
+            .leaves(&[EventKind::ConfigurationRemoved], 0, |store| {
+                store.configuration().remove(scope, "THEME")
+            })
+            .unwrap();
+        assert!(removed);
+    }
+    assert_eq!(configuration.effective(place.user, "theme").unwrap(), None);
+    assert!(configuration.effective_all(place.user).unwrap().is_empty());
+    let removed =
+        world.leaves(&[], 0, |store| store.configuration().remove(Scope::System, "theme"));
+    assert!(!removed.unwrap());
+}
+
+#[test]
+fn nobody_sees_the_values_of_another_place() {
+    let place = Place::new();
+    let configuration = place.world.store.configuration();
+    let elsewhere = place.world.store.branches().create("Leeds", None).unwrap().id;
+    let other = user(&place.world, "grace", Some(elsewhere));
+    let alone = user(&place.world, "alan", None);
+    configuration.set(Scope::System, "a", "system").unwrap();
+    configuration.set(Scope::Organisation(place.organisation), "b", "organisation").unwrap();
+    configuration.set(Scope::Branch(place.branch), "c", "branch").unwrap();
+    configuration.set(Scope::User(place.user), "d", "user").unwrap();
+
+    let seen = |user: Option<UserId>| values(&configuration.effective_all(user).unwrap());
+    assert_eq!(seen(Some(place.user)), ["system", "organisation", "branch", "user"]);
+    assert_eq!(seen(Some(other)), ["system"]);
+    assert_eq!(seen(Some(alone)), ["system"]);
+    assert_eq!(seen(None), ["system"]);
+    assert_eq!(configuration.effective(alone, "b").unwrap(), None);
+    assert_eq!(configuration.effective(None, "c").unwrap(), None);
+    assert_eq!(get(&place.world, Scope::User(place.user), "a"), None);
+}
+
+#[test]
+fn clients_see_public_keys_alone_whatever_their_scope() {
+    let place = Place::new();
+    let configuration = place.world.store.configuration();
+    configuration.set(Scope::System, "Theme", "dark").unwrap();
+    configuration.set(Scope::User(place.user), "theme", "light").unwrap();
+    configuration.set(Scope::System, "licence", "secret").unwrap();
+    assert!(configuration.public_for(place.user).unwrap().is_empty());
+
+    let make = |public| place.world.store.configuration().set_public("theme", public);
+    place.world.leaves(&[EventKind::ConfigurationMadePublic], 0, |_| make(true)).unwrap();
+    place.world.leaves(&[], 0, |_| make(true)).unwrap();
+    let public = configuration.public_for(place.user).unwrap();
+    assert_eq!(public.len(), 1);
+    check(public.get("theme").unwrap(), "Theme", "light", Scope::User(place.user), true);
+    assert_eq!(values(&configuration.public_for(None).unwrap()), ["dark"]);
+
+    place.world.leaves(&[EventKind::ConfigurationMadePrivate], 0, |_| make(false)).unwrap();
+    assert!(configuration.public_for(place.user).unwrap().is_empty());
+}
+
+#[test]
+fn a_key_may_be_made_public_before_it_has_a_value() {
+    let world = World::new();
+    let configuration = world.store.configuration();
+    world.leaves(&[], 0, |store| store.configuration().set_public("theme", false)).unwrap();
+    world
+        .leaves(&[EventKind::ConfigurationMadePublic], 0, |store| {
+            store.configuration().set_public("theme", true)
+        })
+        .unwrap();
+    assert!(configuration.public_for(None).unwrap().is_empty());
+    let set = configuration.set(Scope::System, "Theme", "dark").unwrap();
+    check(&set, "theme", "dark", Scope::System, true);
+    assert_eq!(values(&configuration.public_for(None).unwrap()), ["dark"]);
+}
+
+#[test]
+fn values_go_with_their_owner() {
+    let world = World::new();
+    let branch = world.store.branches().create("York", None).unwrap().id;
+    world.store.configuration().set(Scope::Branch(branch), "theme", "dark").unwrap();
+    world.store.branches().delete(branch).unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM setting"), 0);
+}
+
+#[test]
+fn a_scope_is_listed_page_by_page_in_the_order_of_its_keys() {
+    let place = Place::new();
+    let configuration = place.world.store.configuration();
+    for key in ["delta", "Alpha", "CHARLIE", "bravo"] {
+        configuration.set(Scope::Branch(place.branch), key, key).unwrap();
+        configuration.set(Scope::System, key, "other").unwrap();
+    }
+    let list = |page: Page<&str>| -> Vec<String> {
+        let rows = configuration.list(Scope::Branch(place.branch), page).unwrap();
+        rows.into_iter().map(|row| row.value).collect()
+    };
+    assert_eq!(list(Page::default()), ["Alpha", "bravo", "CHARLIE", "delta"]);
+    assert_eq!(list(Page::first(2)), ["Alpha", "bravo"]);
+    assert_eq!(list(Page::after("Bravo", 2)), ["CHARLIE", "delta"]);
+    assert_eq!(list(Page::after("delta", 2)), [""; 0]);
+    assert_eq!(configuration.list(Scope::System, Page::default()).unwrap().len(), 4);
+    for page in [Page::first(0), Page::after("a".repeat(1_000).as_str(), 1)] {
+        place
+            .world
+            .refuses(Reason::Invalid, |store| store.configuration().list(Scope::System, page));
+    }
+}
+
+#[test]
+fn typed_getters_read_what_people_write() {
+    let world = World::new();
+    for (value, flag, integer) in [
+        ("True", Ok(true), Err(Reason::Invalid)),
+        ("fALSE", Ok(false), Err(Reason::Invalid)),
+        ("1", Ok(true), Ok(1)),
+        ("0", Ok(false), Ok(0)),
+        ("", Err(Reason::Invalid), Err(Reason::Invalid)),
+        ("yes", Err(Reason::Invalid), Err(Reason::Invalid)),
+        (" 1", Err(Reason::Invalid), Err(Reason::Invalid)),
+        ("-9223372036854775808", Err(Reason::Invalid), Ok(i64::MIN)),
+        ("9223372036854775808", Err(Reason::Invalid), Err(Reason::Invalid)),
+    ] {
+        world.store.configuration().set(Scope::System, "key", value).unwrap();
+        let read = world.store.configuration().effective_all(None).unwrap();
+        assert_eq!(read.text("KEY"), Some(value));
+        assert_eq!(read.flag("Key").map_err(|e| e.reason()), flag, "{value:?}");
+        assert_eq!(read.integer("kEY").map_err(|e| e.reason()), integer, "{value:?}");
+    }
+    let empty = Configuration::default();
+    assert_eq!(empty.text("key"), None);
+    assert_eq!(empty.flag("key").unwrap_err().reason(), Reason::NotFound);
+    assert_eq!(empty.integer("key").unwrap_err().reason(), Reason::NotFound);
+}
+
+#[test]
+fn keys_and_values_have_their_bounds() {
+    let world = World::new();
+    for (key, value) in [
+        ("", "1"),
+        ("a b", "1"),
+        ("a\n", "1"),
+        ("a\u{200b}", "1"),
+        (&"a".repeat(129), "1"),
+        ("a", "\0"),
+        ("a", &"a".repeat(16_385)),
+    ] {
+        world.refuses(Reason::Invalid, |store| {
+            store.configuration().set(Scope::System, key, value)
+        });
+    }
+    let longest = "a".repeat(16_384);
+    assert!(world.store.configuration().set(Scope::System, &"a".repeat(128), &longest).is_ok());
+    assert!(world.store.configuration().set(Scope::System, "lines", "a\r\nb").is_ok());
+}
+
+#[test]
+fn no_key_or_value_panics_and_what_is_refused_leaves_nothing() {
+    let world = World::new();
+    proptest!(ProptestConfig::with_cases(128), |(
+        key in prop_oneof!["\\PC{0,12}", any::<String>(), "[a-zA-ZéÅﬁ.]{1,40}"],
+        value: String,
+    )| {
+        let configuration = world.store.configuration();
+        match configuration.set(Scope::System, &key, &value) {
+            Ok(set) => {
+                prop_assert_eq!(&set.value, &value);
+                prop_assert_eq!(get(&world, Scope::System, &set.key), Some(set.clone()));
+                prop_assert_eq!(get(&world, Scope::System, &key), Some(set.clone()));
+                let all = configuration.effective_all(None).unwrap();
+                prop_assert_eq!(all.get(&key), Some(&set));
+            }
+            Err(_) => world.refuses(Reason::Invalid, |store| {
+                store.configuration().set(Scope::System, &key, &value)
+            }),
+        }
+        let _ = configuration.list(Scope::System, Page::after(key.as_str(), 1));
+        let _ = configuration.set_public(&key, true);
+        let _ = configuration.effective(None, &key);
+        let _ = configuration.remove(Scope::System, &key);
+    });
+}
+
+/// A user in a branch of an organisation.
+struct Place {
+    world: World,
+    organisation: OrganisationId,
+    branch: BranchId,
+    user: UserId,
+}
+
+impl Place {
+    fn new() -> Self {
+        let world = World::new();
+        let organisation = world.store.organisations().create("Northern").unwrap().id;
+        let branch = world.store.branches().create("York", organisation).unwrap().id;
+        let user = user(&world, "ada", Some(branch));
+        Self { world, organisation, branch, user }
+    }
+}
+
+fn user(world: &World, name: &str, branch: Option<BranchId>) -> UserId {
+    let mut id = [7; 16];
+    id[..name.len()].copy_from_slice(name.as_bytes());
+    world
+        .sql()
+        .execute(
+            "INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at,
+                 search_key)
+             VALUES (?1, ?2, 'active', 'person', ?3, ?3, 0, ?3)",
+            rusqlite::params![id, branch.map(|branch| *branch.as_uuid().as_bytes()), name],
+        )
+        .unwrap();
+    UserId::from_uuid(uuid::Uuid::from_bytes(id))
+}
+
+#[track_caller]
+fn check(setting: &Setting, key: &str, value: &str, scope: Scope, is_public: bool) {
+    assert_eq!((setting.key.as_str(), setting.value.as_str()), (key, value));
+    assert_eq!((setting.scope, setting.is_public), (scope, is_public));
+}
+
+#[track_caller]
+fn get(world: &World, scope: Scope, key: &str) -> Option<Setting> {
+    world.store.configuration().get(scope, key).unwrap()
+}
+
+fn values(configuration: &Configuration) -> Vec<String> {
+    configuration.iter().map(|setting| setting.value.clone()).collect()
+}
