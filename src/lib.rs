@@ -18,6 +18,7 @@ pub use options::{ChangeAtLogin, Options};
 pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
 pub use record::branch::{Branch, BranchFilter, Branches};
 pub use record::configuration::{Configuration, Scope, Setting, Settings};
+pub use record::credit::{CreditBook, Credits, Holder};
 pub use record::organisation::{Organisation, Organisations};
 pub use storage::Note;
 pub use store::{Service, Status, Store};

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod branch;
 pub(crate) mod configuration;
+pub(crate) mod credit;
 pub(crate) mod organisation;
 pub(crate) mod store;
 pub(crate) mod watermarks;

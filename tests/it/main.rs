@@ -10,6 +10,7 @@
 
 mod branch;
 mod configuration;
+mod credit;
 mod directory;
 mod organisation;
 mod standing;
