@@ -15,6 +15,7 @@ mod value;
 pub use error::{Error, Reason};
 pub use hasher::Cost;
 pub use options::{ChangeAtLogin, Options};
+pub use record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
 pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
 pub use record::branch::{Branch, BranchFilter, Branches};
 pub use record::configuration::{Configuration, Scope, Setting, Settings};

@@ -1,5 +1,6 @@
 //! The nouns: one file, one table, with its row type, its statements and its public handle.
 
+pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod branch;
 pub(crate) mod configuration;

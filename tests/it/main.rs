@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod api_key;
 mod branch;
 mod configuration;
 mod credit;

@@ -1,0 +1,296 @@
+//! API keys: credentials for background work, shown once and kept as a hash.
+//!
+//! A key lives while its issue is not older than what ended its user's keys, and it has not
+//! expired. Statuses are not asked here: a key of a locked user lives on and is suspended.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Error, Result};
+use crate::record::audit::Written;
+use crate::storage::{ReadTx, Row, WriteTx, params};
+use crate::store::Store;
+use crate::value::event::{Event, EventKind};
+use crate::value::id::{ApiKeyId, UserId};
+use crate::value::limits::{API_KEY_OVERLAP_MAX, API_KEYS_PER_USER_MAX, LABEL_MAX_BYTES};
+use crate::value::name::text;
+use crate::value::secret::Secret;
+use crate::value::time::Timestamp;
+use crate::value::token::{TokenKind, mint};
+
+/// A key to be issued: by default without a label, and it does not expire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct NewApiKey {
+    label: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl NewApiKey {
+    /// A key that does not expire.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a list of keys shows of it: one line of at most 128 bytes.
+    pub fn label(self, label: impl Into<String>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+
+    /// When it expires, to the millisecond: at that moment it is expired.
+    pub fn expires_at(self, at: impl Into<Option<DateTime<Utc>>>) -> Self {
+        Self { expires_at: at.into(), ..self }
+    }
+}
+
+/// A key that was just issued, with its one and only showing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IssuedApiKey {
+    /// Its public handle.
+    pub id: ApiKeyId,
+    /// The key itself, to be handed to whoever shall use it. The store keeps a hash alone.
+    pub key: Secret,
+    /// When it expires; none if it does not.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A living key, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiKeyInfo {
+    /// Its public handle.
+    pub id: ApiKeyId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What it was called when it was issued.
+    pub label: Option<String>,
+    /// When it was issued.
+    pub issued_at: DateTime<Utc>,
+    /// When it expires; none if it does not.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Store {
+    /// The API keys.
+    #[must_use]
+    pub fn api_keys(&self) -> ApiKeys<'_> {
+        ApiKeys { store: self }
+    }
+}
+
+/// The API keys of a store.
+///
+/// A key belongs to a person or a system user and is presented without a device. It does not
+/// verify while its user is not active, or the user's branch or organisation is not; it does
+/// again when they are. The deletion of the user ends it for good.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gatepost::{NewApiKey, NewUser, Options, Store};
+///
+/// let store = Store::in_memory(Options::for_tests())?;
+/// let mailer = store.users().create(NewUser::system("mailer"))?.id;
+/// let first = store.api_keys().issue(mailer, NewApiKey::new().label("night run"))?;
+/// assert!(first.key.expose().starts_with("gpk_"));
+///
+/// let second = store.api_keys().reassign(mailer, Duration::ZERO)?;
+/// let keys = store.api_keys().list(mailer)?;
+/// assert_eq!(keys.len(), 1);
+/// assert_eq!(keys[0].id, second.id);
+/// assert_eq!(keys[0].label.as_deref(), Some("night run"));
+/// # Ok::<(), gatepost::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct ApiKeys<'s> {
+    store: &'s Store,
+}
+
+impl ApiKeys<'_> {
+    /// Issues a key to a user, whatever the user's status.
+    ///
+    /// # Errors
+    /// `Invalid` for a label that is too long or has control characters, or an expiry that is not
+    /// in the future; `NotFound` if there is no such user, or it was deleted; `Taken` if the user
+    /// has as many living keys as [`Options::api_keys_per_user`](crate::Options::api_keys_per_user)
+    /// allows, one by default; `NoRandom`, `Busy`, `Full`, `Io`.
+    pub fn issue(&self, user: UserId, new: NewApiKey) -> Result<IssuedApiKey> {
+        let draft = Draft::of(new, self.store.now())?;
+        let most = self.store.options().api_keys_per_user;
+        self.store.write(|tx| {
+            check_user(tx, user)?;
+            if living(tx, user)?.len() >= rows(most) {
+                return Err(Error::taken("the user has as many API keys as it may have"));
+            }
+            let issued = insert(tx, user, &draft)?;
+            let event = Event::new(EventKind::ApiKeyIssued).user(user).api_key(issued.id);
+            Ok(Written::With(issued, event))
+        })
+    }
+
+    /// Issues a key in place of all that the user has: they expire after the overlap, or earlier
+    /// if they were to; at once if it is zero. The new one has the label of the newest of them
+    /// and does not expire. A user without a key gets one.
+    ///
+    /// In the overlap both are valid, also beyond the number that a user may have.
+    ///
+    /// # Errors
+    /// As [`reassign_as`](Self::reassign_as).
+    pub fn reassign(&self, user: UserId, overlap: Duration) -> Result<IssuedApiKey> {
+        self.replace(user, None, overlap)
+    }
+
+    /// [`reassign`](Self::reassign), with the label and expiry of the new key as given.
+    ///
+    /// # Errors
+    /// `Invalid` for what [`issue`](Self::issue) finds invalid, or an overlap of more than 30
+    /// days; `NotFound` if there is no such user, or it was deleted; `Taken` if 1,000 keys would
+    /// still live; `NoRandom`, `Busy`, `Full`, `Io`.
+    pub fn reassign_as(
+        &self,
+        user: UserId,
+        new: NewApiKey,
+        overlap: Duration,
+    ) -> Result<IssuedApiKey> {
+        self.replace(user, Some(Draft::of(new, self.store.now())?), overlap)
+    }
+
+    /// Revokes a key, at once and for good.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such key, or none any more; `Busy`, `Full`, `Io`.
+    pub fn revoke(&self, id: ApiKeyId) -> Result<()> {
+        self.store.write(|tx| {
+            let user: UserId = tx
+                .one("SELECT user_id FROM api_key WHERE id = ?1", params![id], |row| row.get(0))?
+                .ok_or_else(|| Error::not_found("there is no API key of this id"))?;
+            remove(tx, id)?;
+            let event = Event::new(EventKind::ApiKeyRevoked).user(user).api_key(id);
+            Ok(Written::With((), event))
+        })
+    }
+
+    /// The living keys of a user, oldest first, suspended ones among them; none if there is no
+    /// such user.
+    ///
+    /// # Errors
+    /// `Busy`, `Io`, `Corrupt`.
+    pub fn list(&self, user: UserId) -> Result<Vec<ApiKeyInfo>> {
+        self.store.read(|tx| living(tx, user))
+    }
+
+    fn replace(
+        &self,
+        user: UserId,
+        draft: Option<Draft>,
+        overlap: Duration,
+    ) -> Result<IssuedApiKey> {
+        if overlap > API_KEY_OVERLAP_MAX {
+            return Err(Error::invalid("the overlap of two API keys is longer than 30 days"));
+        }
+        self.store.write(|tx| {
+            check_user(tx, user)?;
+            let end = tx.now().plus(overlap);
+            let old = living(tx, user)?;
+            // However often it is done, what a reassignment must look through stays bounded.
+            if !overlap.is_zero() && old.len() >= rows(API_KEYS_PER_USER_MAX) {
+                return Err(Error::taken("1,000 API keys of the user still live"));
+            }
+            for key in &old {
+                if overlap.is_zero() {
+                    remove(tx, key.id)?;
+                } else {
+                    shorten(tx, key.id, end)?;
+                }
+            }
+            let draft = draft.unwrap_or_else(|| Draft {
+                label: old.last().and_then(|newest| newest.label.clone()),
+                expires_at: None,
+            });
+            let issued = insert(tx, user, &draft)?;
+            let event = Event::new(EventKind::ApiKeyReassigned)
+                .user(user)
+                .api_key(issued.id)
+                .count(i64::try_from(old.len()).ok());
+            Ok(Written::With(issued, event))
+        })
+    }
+}
+
+/// What is to be issued, checked.
+struct Draft {
+    label: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Draft {
+    fn of(new: NewApiKey, now: Timestamp) -> Result<Self> {
+        let expires_at = new.expires_at.map(Timestamp::from_datetime);
+        if expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::invalid("the expiry of the API key is not in the future"));
+        }
+        let what = "the API key's label is longer than 128 bytes or has control characters";
+        let label = new.label.map(|label| text(&label, what, LABEL_MAX_BYTES)).transpose()?;
+        Ok(Self { label, expires_at })
+    }
+}
+
+fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<IssuedApiKey> {
+    let id = ApiKeyId::draw(tx.now(), tx.random())?;
+    let (key, hash) = mint(TokenKind::ApiKey, *id.as_bytes(), tx.random())?;
+    tx.execute(
+        "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at, expires_at, label)
+         VALUES (?1, ?2, ?3, (SELECT seq FROM sqlite_sequence WHERE name = 'change'), ?4, ?5, ?6)",
+        params![id, hash, user, tx.now(), draft.expires_at, draft.label],
+    )?;
+    Ok(IssuedApiKey { id, key, expires_at: draft.expires_at.map(Timestamp::to_datetime) })
+}
+
+/// The end that needs no clock: one of another process may lag behind an expiry of now.
+fn remove(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<()> {
+    tx.execute("DELETE FROM api_key WHERE id = ?1", params![id]).map(drop)
+}
+
+/// Never later than it was.
+fn shorten(tx: &WriteTx<'_>, id: ApiKeyId, end: Timestamp) -> Result<()> {
+    tx.execute(
+        "UPDATE api_key SET expires_at = ?2
+         WHERE id = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+        params![id, end],
+    )
+    .map(drop)
+}
+
+fn living(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>> {
+    tx.all(
+        "SELECT k.id, k.user_id, k.label, k.issued_at, k.expires_at
+         FROM api_key k JOIN user u ON u.id = k.user_id JOIN store s ON s.id = 1
+         WHERE k.user_id = ?1 AND u.deleted_at IS NULL
+           AND k.issued_seq >= max(u.keys_ended_seq, s.keys_ended_seq)
+           AND (k.expires_at IS NULL OR k.expires_at > ?2)
+         ORDER BY k.issued_at, k.id",
+        params![user, tx.now()],
+        info,
+    )
+}
+
+fn check_user(tx: &ReadTx<'_>, user: UserId) -> Result<()> {
+    tx.one("SELECT 1 FROM user WHERE id = ?1 AND deleted_at IS NULL", params![user], |_| Ok(()))?
+        .ok_or_else(|| Error::not_found("there is no user of this id"))
+}
+
+fn info(row: &Row<'_>) -> rusqlite::Result<ApiKeyInfo> {
+    Ok(ApiKeyInfo {
+        id: row.get(0)?,
+        user: row.get(1)?,
+        label: row.get(2)?,
+        issued_at: row.get::<_, Timestamp>(3)?.to_datetime(),
+        expires_at: row.get::<_, Option<Timestamp>>(4)?.map(Timestamp::to_datetime),
+    })
+}
+
+fn rows(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
