@@ -12,8 +12,6 @@
 //! Passwords are normalised to NFC (NIST SP 800-63B-4 section 3.1.1.2), here and only here, so
 //! that the same keys pressed on two systems give the same bytes. That is irreversible for stored
 //! hashes, hence [`NORM_VERSION`], which is stored beside each.
-#![allow(dead_code)]
-// lifted when flow/ stands
 
 mod cost;
 mod gate;

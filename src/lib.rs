@@ -9,10 +9,19 @@ mod record;
 mod storage;
 mod store;
 mod tally;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod testing;
 mod touches;
 mod value;
 
 pub use error::{Error, Reason};
+pub use flow::login::{ClientKind, LogIn, LoginAnswer, LoginReply, OpenedSession, Profile};
+pub use flow::password_change::{ChangedReply, PasswordChange};
+pub use flow::password_set::EndSessions;
+pub use flow::revoke::Ended;
+pub use flow::session_open::OpenSession;
+pub use flow::sweep::Maintained;
 pub use hasher::Cost;
 pub use options::{ChangeAtLogin, Options};
 pub use record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
@@ -20,7 +29,10 @@ pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
 pub use record::branch::{Branch, BranchFilter, Branches};
 pub use record::configuration::{Configuration, Scope, Setting, Settings};
 pub use record::credit::{CreditBook, Credits, Holder};
+pub use record::device::{Devices, KnownDevice};
 pub use record::organisation::{Organisation, Organisations};
+pub use record::session::{SessionDocument, SessionInfo, Sessions};
+pub use record::user::{NewUser, User, UserFilter, UserUpdate, Users};
 pub use storage::Note;
 pub use store::{Service, Status, Store};
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
@@ -32,6 +44,7 @@ pub use value::policy::{
     ApiVersion, BreachCheck, PasswordPolicy, PasswordRule, SessionPolicy, WhenFull,
 };
 pub use value::random::{RandomSource, RandomUnavailable, SystemRandom};
+pub use value::refusal::Refusal;
 pub use value::secret::{Password, Secret};
 pub use value::time::{Clock, SystemClock};
 #[cfg(feature = "test-util")]

@@ -36,8 +36,8 @@ use crate::value::time::Timestamp;
 /// let reply = store
 ///     .log_in(LogIn::new("ada", Password::from("correct horse battery"), device.clone()))?
 ///     .granted()?;
-/// let facts = store.verify(reply.token().expose(), &device)?.valid()?;
-/// assert_eq!(facts.user, reply.user().id());
+/// let facts = store.verify(reply.session.token.expose(), &device)?.valid()?;
+/// assert_eq!(facts.user, reply.user.id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -162,10 +162,6 @@ impl Store {
 
     pub(crate) fn options(&self) -> &Options {
         &self.core.options
-    }
-
-    pub(crate) fn actor(&self) -> &Actor {
-        &self.actor
     }
 
     pub(crate) fn now(&self) -> Timestamp {

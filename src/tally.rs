@@ -1,7 +1,7 @@
-//! Refused tokens, counted in memory.
+//! Refused tokens and logins turned away for load, counted in memory.
 //!
-//! No refusal of verify writes a row of its own, or a stranger could fill the disk. They are counted
-//! by reason and minute, at most one row each reaches the audit log, and a crash loses the last
+//! None of them writes a row of its own, or a stranger could fill the disk. They are counted by
+//! kind, reason and minute, at most one row each reaches the audit log, and a crash loses the last
 //! minute's.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::value::facts::RefusalReason;
+use crate::value::event::EventKind;
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
@@ -17,49 +17,53 @@ use crate::value::time::Timestamp;
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     total: AtomicU64,
-    /// By minute and reason. The reasons are a closed list and the minutes are bounded.
-    counts: Mutex<BTreeMap<(i64, &'static str), i64>>,
+    /// The reasons are a closed list and the minutes are bounded.
+    counts: Mutex<BTreeMap<Key, i64>>,
 }
 
-/// The refusals of one reason in one minute that is over.
+/// Minute, name of the kind, reason.
+type Key = (i64, &'static str, &'static str);
+
+/// The refusals of one kind and reason in one minute that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     pub(crate) minute: Timestamp,
+    pub(crate) kind: EventKind,
     pub(crate) reason: &'static str,
     pub(crate) count: i64,
 }
 
 impl Tally {
     /// Counts one; answers whether a minute is over, whose counts may now be kept.
-    pub(crate) fn count(&self, reason: RefusalReason, now: Timestamp) -> bool {
+    pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) -> bool {
         self.total.fetch_add(1, Ordering::Relaxed);
         let minute = minute_of(now);
         let mut counts = self.counts.lock();
         let kept_minutes_full = counts.len() >= limits::TALLY_ENTRIES;
-        match counts.get_mut(&(minute, reason.name())) {
+        match counts.get_mut(&(minute, kind.name(), reason)) {
             Some(count) => *count = count.saturating_add(1),
             None if kept_minutes_full => {
                 // Nobody could be written to for long: the rest is one number.
-                let other = counts.entry((i64::MIN, "other")).or_insert(0);
+                let other = counts.entry((0, kind.name(), "other")).or_insert(0);
                 *other = other.saturating_add(1);
             }
             None => {
-                counts.insert((minute, reason.name()), 1);
+                counts.insert((minute, kind.name(), reason), 1);
             }
         }
-        counts.keys().next().is_some_and(|(first, _)| *first < minute)
+        counts.keys().next().is_some_and(|(first, ..)| *first < minute)
     }
 
     /// Takes out the counts of all minutes before this one.
     pub(crate) fn take_finished(&self, now: Timestamp) -> Vec<Counted> {
         let mut counts = self.counts.lock();
-        let open = counts.split_off(&(minute_of(now), ""));
-        std::mem::replace(&mut *counts, open).into_iter().map(counted).collect()
+        let open = counts.split_off(&(minute_of(now), "", ""));
+        std::mem::replace(&mut *counts, open).into_iter().filter_map(counted).collect()
     }
 
     /// Takes out everything, for the last time.
     pub(crate) fn take_all(&self) -> Vec<Counted> {
-        std::mem::take(&mut *self.counts.lock()).into_iter().map(counted).collect()
+        std::mem::take(&mut *self.counts.lock()).into_iter().filter_map(counted).collect()
     }
 
     /// Puts back what could not be kept.
@@ -67,7 +71,7 @@ impl Tally {
         let mut counts = self.counts.lock();
         for one in taken {
             let minute = one.minute.as_millis().div_euclid(limits::MINUTE_MS);
-            let count = counts.entry((minute, one.reason)).or_insert(0);
+            let count = counts.entry((minute, one.kind.name(), one.reason)).or_insert(0);
             *count = count.saturating_add(one.count);
         }
     }
@@ -81,9 +85,9 @@ fn minute_of(now: Timestamp) -> i64 {
     now.as_millis().div_euclid(limits::MINUTE_MS)
 }
 
-fn counted(((minute, reason), count): ((i64, &'static str), i64)) -> Counted {
+fn counted(((minute, kind, reason), count): (Key, i64)) -> Option<Counted> {
     let minute = Timestamp::from_millis(minute.saturating_mul(limits::MINUTE_MS));
-    Counted { minute, reason, count }
+    Some(Counted { minute, kind: EventKind::from_name(kind)?, reason, count })
 }
 
 #[cfg(test)]
@@ -100,10 +104,10 @@ mod tests {
     fn a_minute_of_one_reason_is_one_row() {
         let tally = Tally::default();
         for second in 0..60 {
-            assert!(!tally.count(RefusalReason::Unknown, at(second * 1_000)));
+            assert!(!tally.count(EventKind::VerifyRefused, "unknown", at(second * 1_000)));
         }
         assert!(tally.take_finished(at(MINUTE - 1)).is_empty());
-        assert!(tally.count(RefusalReason::Expired, at(MINUTE)));
+        assert!(tally.count(EventKind::VerifyRefused, "expired", at(MINUTE)));
         let finished = tally.take_finished(at(MINUTE));
         assert_eq!(finished.iter().map(|row| row.count).collect::<Vec<_>>(), [60]);
         tally.put_back(finished);
@@ -115,7 +119,7 @@ mod tests {
     fn the_memory_it_takes_is_bounded() {
         let tally = Tally::default();
         for minute in 0..10_000 {
-            tally.count(RefusalReason::Unknown, at(minute * MINUTE));
+            tally.count(EventKind::VerifyRefused, "unknown", at(minute * MINUTE));
         }
         let rows = tally.take_all();
         assert!(rows.len() <= limits::TALLY_ENTRIES + 1);

@@ -3,9 +3,26 @@
 //! Ending all sessions of anything is one UPDATE that raises a watermark, whatever their number.
 //! A session's own row is touched by its id alone.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::record::audit::Written;
+use crate::record::session::{self, Sessions};
 use crate::record::watermarks::{Ends, Watermarks};
+use crate::record::{branch, organisation, store, user};
 use crate::storage::WriteTx;
+use crate::value::event::{Event, EventKind};
+use crate::value::facts::Facts;
+use crate::value::id::{BranchId, OrganisationId, SessionId, UserId};
+
+/// What ending a session came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use]
+pub enum Ended {
+    /// It has ended now.
+    Now,
+    /// There was no live session to end: it had ended before, or was never known.
+    Before,
+}
 
 /// Why credentials end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,8 +37,11 @@ pub(crate) enum Cause {
     UserSuspended,
     /// The user was deleted.
     UserDeleted,
-    /// The username or the e-mail address changed.
+    /// The username or the e-mail address changed, or was confirmed once more.
     ContactChanged,
+    /// The account was confirmed for the first time: whoever had it before was not known to be
+    /// its owner.
+    FirstConfirmed,
     /// A branch or organisation was made inactive.
     PlaceSuspended,
     /// Somebody asked for the sessions to end, and for nothing else.
@@ -36,7 +56,7 @@ impl Cause {
             Self::OwnPasswordChange | Self::PasswordSetByOther => (true, false, true),
             Self::ChangeDemanded | Self::Asked => (true, false, false),
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
-            Self::UserDeleted => (true, true, true),
+            Self::UserDeleted | Self::FirstConfirmed => (true, true, true),
             Self::ContactChanged => (false, false, true),
         };
         Ends { sessions, keys, tokens }
@@ -45,5 +65,95 @@ impl Cause {
     /// The watermarks for the next UPDATE of this transaction.
     pub(crate) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
         Watermarks::raise(tx, self.ends())
+    }
+}
+
+impl Sessions<'_> {
+    /// Ends one session by its handle.
+    ///
+    /// When this and each of its neighbours returns, no verify in any process accepts what it
+    /// ended. Writes the file; waits up to 5 s for another writer.
+    ///
+    /// # Errors
+    /// `Busy`, `Full`, `Io`, `Corrupt`, `CommitUnknown`, `Closed`. A session that is not live is
+    /// fine and says so.
+    pub fn end(&self, session: SessionId) -> Result<Ended> {
+        self.store.write(|tx| {
+            let Some(user) = session::user_of_live(tx, session)? else {
+                return Ok(Written::Nothing(Ended::Before));
+            };
+            session::delete(tx, session)?;
+            let event = Event::new(EventKind::SessionEnded).user(user).session(session);
+            Ok(Written::With(Ended::Now, event))
+        })
+    }
+
+    /// Ends all sessions of a user but the one of these facts, which keeps its token.
+    ///
+    /// # Errors
+    /// `Invalid` for the facts of an API key, `NotFound` if the session is not live any more;
+    /// otherwise as [`Sessions::end`].
+    pub fn end_others(&self, facts: &Facts) -> Result<()> {
+        let Some(kept) = facts.session else {
+            return Err(Error::invalid("these facts name no session to keep"));
+        };
+        self.store.write(|tx| {
+            let user = session::require_live(tx, kept)?;
+            user::raise(tx, user, Cause::Asked.watermarks(tx)?)?;
+            session::keep(tx, kept)?;
+            let event = Event::new(EventKind::SessionOthersEnded).user(user).session(kept);
+            Ok(Written::With((), event))
+        })
+    }
+
+    /// Ends all sessions of a user, whatever their number.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such user; otherwise as [`Sessions::end`].
+    pub fn end_all_of(&self, user: UserId) -> Result<()> {
+        self.store.write(|tx| {
+            if !user::raise(tx, user, Cause::Asked.watermarks(tx)?)? {
+                return Err(Error::not_found("there is no such user"));
+            }
+            Ok(Written::With((), Event::new(EventKind::UserSessionsEnded).user(user)))
+        })
+    }
+
+    /// Ends all sessions of all users of a branch.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such branch; otherwise as [`Sessions::end`].
+    pub fn end_all_of_branch(&self, branch: BranchId) -> Result<()> {
+        self.store.write(|tx| {
+            if !branch::raise(tx, branch, Cause::Asked.watermarks(tx)?)? {
+                return Err(Error::not_found("there is no such branch"));
+            }
+            Ok(Written::With((), Event::new(EventKind::BranchSessionsEnded).branch(branch)))
+        })
+    }
+
+    /// Ends all sessions of all users of all branches of an organisation.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such organisation; otherwise as [`Sessions::end`].
+    pub fn end_all_of_organisation(&self, organisation: OrganisationId) -> Result<()> {
+        self.store.write(|tx| {
+            if !organisation::raise(tx, organisation, Cause::Asked.watermarks(tx)?)? {
+                return Err(Error::not_found("there is no such organisation"));
+            }
+            let event = Event::new(EventKind::OrganisationSessionsEnded);
+            Ok(Written::With((), event.organisation(organisation)))
+        })
+    }
+
+    /// Ends all sessions of the store.
+    ///
+    /// # Errors
+    /// As [`Sessions::end`].
+    pub fn end_all(&self) -> Result<()> {
+        self.store.write(|tx| {
+            store::raise(tx, Cause::Asked.watermarks(tx)?)?;
+            Ok(Written::With((), Event::new(EventKind::StoreSessionsEnded)))
+        })
     }
 }

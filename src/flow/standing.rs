@@ -1,3 +1,4 @@
 //! Where everyone stands: who and what is active, and who is under whom.
 
 mod places;
+mod users;

@@ -294,3 +294,22 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ApiKeyInfo> {
 fn rows(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
+
+/// The latest expiry among the `most` keys that expired first, if any has by now.
+pub(crate) fn expired_to(tx: &ReadTx<'_>, most: i64) -> Result<Option<Timestamp>> {
+    tx.exactly_one(
+        "SELECT max(expires_at) FROM (
+             SELECT expires_at FROM api_key WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        params![tx.now(), most],
+        |row| row.get(0),
+    )
+}
+
+/// Deletes at most `most` keys that expired first.
+pub(crate) fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
+    tx.execute(
+        "DELETE FROM api_key WHERE id IN (
+             SELECT id FROM api_key WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        params![tx.now(), most],
+    )
+}

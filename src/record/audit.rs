@@ -1,9 +1,9 @@
 //! The audit log: who did what, to whom, when, from where, with what outcome.
 //!
-//! Every write goes through [`Store::write`], whose job answers with the one event that the write leaves, so
-//! that none can be forgotten and none be written twice. Rows are append-only and chained: the hash
-//! of each covers the one before it of the same source. Gatepost's own events and the host's are
-//! two sources with a chain and a cap each, so that neither can push the other out.
+//! Every write goes through [`Store::write`], whose job answers with the one event that the write
+//! leaves, so that none can be forgotten and none be written twice. Rows are append-only and
+//! chained: the hash of each covers the one before it of the same source. Gatepost's own events and
+//! the host's are two sources with a chain and a cap each, so that neither can push the other out.
 
 mod chain;
 mod list;
@@ -58,12 +58,12 @@ impl Store {
 ///
 /// let store = Store::in_memory(Options::for_tests())?;
 /// let ada = store.users().create(NewUser::person("ada"))?;
-/// store.acting_as(ada.id()).audit().record(&[HostEvent::new("report.printed")?])?;
+/// store.acting_as(ada.id).audit().record(&[HostEvent::new("report.printed")?])?;
 ///
 /// let log = store.audit().list(&AuditFilter::new(), Page::first(10))?;
 /// assert_eq!(log[0].event, "user.created");
 /// assert_eq!(log[1].event, "report.printed");
-/// assert_eq!(log[1].actor.user(), Some(ada.id()));
+/// assert_eq!(log[1].actor.user(), Some(ada.id));
 /// assert!(store.audit().verify_chain(None)?.is_intact());
 /// # Ok::<(), gatepost::Error>(())
 /// ```
@@ -124,34 +124,7 @@ pub(crate) fn append(
     )?;
     let seq: i64 =
         tx.exactly_one("SELECT max(head_seq) + 1 FROM audit_chain", [], |row| row.get(0))?;
-    let actor = tx.actor();
-    let via = match (actor.session(), actor.api_key()) {
-        (Some(session), _) => Some(*session.as_bytes()),
-        (None, Some(key)) => Some(*key.as_bytes()),
-        (None, None) => None,
-    };
-    let origin = event.origin.as_ref();
-    let row = chain::Row {
-        seq,
-        source: source.number(),
-        at: tx.now(),
-        event: name,
-        outcome: event.outcome.as_str(),
-        actor: actor.as_str(),
-        actor_user: actor.user(),
-        actor_via: via,
-        user: event.user,
-        branch: event.branch,
-        organisation: event.organisation,
-        session: event.session,
-        api_key: event.api_key,
-        device: event.device,
-        ip: origin.and_then(|origin| origin.address()).map(|ip| ip.to_string()),
-        user_agent: origin.and_then(|origin| origin.agent()),
-        reason: event.reason,
-        count: event.count,
-        detail: event.detail.as_deref(),
-    };
+    let row = chain::Row::new(tx, source, seq, name, event);
     let link = row.link(&before);
     tx.execute(
         "INSERT INTO audit (seq, source, at, event, outcome, actor, actor_user_id, actor_via_id,

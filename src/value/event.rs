@@ -154,9 +154,10 @@ impl Origin {
         self.user_agent.as_deref()
     }
 
-    /// As the file had it: already escaped.
-    pub(crate) fn stored(ip: Option<IpAddr>, user_agent: Option<String>) -> Self {
-        Self { ip, user_agent }
+    /// As the file has it: already escaped. None if it has neither.
+    pub(crate) fn from_columns(ip: Option<String>, user_agent: Option<String>) -> Option<Self> {
+        let ip = ip.and_then(|text| text.parse().ok());
+        (ip.is_some() || user_agent.is_some()).then_some(Self { ip, user_agent })
     }
 }
 

@@ -16,7 +16,8 @@ macro_rules! words {
         }
 
         impl $name {
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$word),+];
+            #[cfg(test)]
+            const ALL: &'static [Self] = &[$(Self::$word),+];
 
             /// The word as the file keeps it. It never changes.
             #[must_use]

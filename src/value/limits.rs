@@ -119,7 +119,7 @@ pub(crate) const SESSIONS_PER_USER_DESKTOP: u32 = 5;
 /// Above this the list of a user's sessions is no list.
 pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
 /// A session opened or last used further in the future than this is refused: a clock glitched.
-pub(crate) const CLOCK_SKEW_MAX_MS: u64 = 60_000;
+pub(crate) const CLOCK_SKEW_MAX_MS: i64 = 60_000;
 /// A write waits this long for another writer, then it is `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// No verify waits longer for the file, then it is `Busy`.
@@ -205,3 +205,9 @@ pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
 pub(crate) const THROTTLE_HARD_STOP_FAILURES: i64 = 100;
 /// The wait at the hard stop.
 pub(crate) const THROTTLE_HARD_STOP_MS: i64 = 24 * 3_600_000;
+/// Names nobody has that are counted at once: about 1 MB, and hours of guessing at full speed.
+pub(crate) const THROTTLE_UNKNOWN_NAMES: i64 = 10_000;
+/// An unknown name that was not tried for a day is forgotten.
+pub(crate) const THROTTLE_UNKNOWN_KEPT: Duration = Duration::from_secs(86_400);
+/// Devices of one user that have a budget of their own: more than a person owns.
+pub(crate) const DEVICES_PER_USER: i64 = 100;

@@ -1,6 +1,4 @@
 //! What things are: no SQL, no lock, no clock read outside `time`, no random draw outside `random`.
-#![allow(dead_code, unused_imports)]
-// lifted when record/ and flow/ stand
 
 pub(crate) mod blocklist;
 pub(crate) mod digest;
@@ -13,6 +11,7 @@ pub(crate) mod name;
 pub(crate) mod password_check;
 pub(crate) mod policy;
 pub(crate) mod random;
+pub(crate) mod refusal;
 pub(crate) mod secret;
 pub(crate) mod time;
 pub(crate) mod token;

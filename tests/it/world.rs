@@ -12,32 +12,32 @@ use gatepost::{
 use tempfile::TempDir;
 
 /// A store on a file of its own, a clock that stands still and a seeded random source.
-pub struct World {
-    pub store: Store,
-    pub clock: ManualClock,
-    pub options: Options,
-    pub path: PathBuf,
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) clock: ManualClock,
+    pub(crate) options: Options,
+    pub(crate) path: PathBuf,
     directory: TempDir,
 }
 
 /// Monday, 5 January 2026, 09:00 UTC.
-pub fn morning() -> DateTime<Utc> {
+pub(crate) fn morning() -> DateTime<Utc> {
     "2026-01-05T09:00:00Z".parse().unwrap()
 }
 
-pub const SECOND: Duration = Duration::from_secs(1);
-pub const MINUTE: Duration = Duration::from_secs(60);
-pub const HOUR: Duration = Duration::from_secs(3_600);
-pub const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 impl World {
     /// With the options for tests.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|options| options)
     }
 
     /// With other options.
-    pub fn with(change: impl FnOnce(Options) -> Options) -> Self {
+    pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let clock = ManualClock::new(morning());
         let options = change(
             Options::for_tests()
@@ -51,31 +51,31 @@ impl World {
     }
 
     /// Closes the store and opens its file anew.
-    pub fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.store.close().unwrap();
         self.store = Store::open(&self.path, self.options.clone()).unwrap();
     }
 
     /// The directory of the file.
-    pub fn directory(&self) -> &std::path::Path {
+    pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }
 
     /// A connection of plain SQL to the same file, as a hand with a shell would have it.
-    pub fn sql(&self) -> rusqlite::Connection {
+    pub(crate) fn sql(&self) -> rusqlite::Connection {
         let connection = rusqlite::Connection::open(&self.path).unwrap();
         connection.busy_timeout(Duration::from_secs(5)).unwrap();
         connection
     }
 
     /// The number of the newest change row.
-    pub fn head(&self) -> i64 {
+    pub(crate) fn head(&self) -> i64 {
         self.count("SELECT seq FROM sqlite_sequence WHERE name = 'change'")
     }
 
     /// Asserts which events a call leaves in the audit log and how many rows in the change log.
     #[track_caller]
-    pub fn leaves<T>(
+    pub(crate) fn leaves<T>(
         &self,
         events: &[EventKind],
         changes: i64,
@@ -94,7 +94,7 @@ impl World {
 
     /// Asserts that a call fails, and why, and that nothing of it is left.
     #[track_caller]
-    pub fn refuses<T: std::fmt::Debug>(
+    pub(crate) fn refuses<T: std::fmt::Debug>(
         &self,
         reason: Reason,
         call: impl FnOnce(&Store) -> Result<T, Error>,
@@ -104,12 +104,15 @@ impl World {
     }
 
     /// One number, by plain SQL.
-    pub fn count(&self, sql: &str) -> i64 {
+    pub(crate) fn count(&self, sql: &str) -> i64 {
         self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 }
 
 /// A device of that name.
-pub fn device(name: &str) -> DeviceId {
+pub(crate) fn device(name: &str) -> DeviceId {
     DeviceId::new(name).unwrap()
 }
+
+/// A password that every policy lets pass.
+pub(crate) const PASSWORD: &str = "correct horse battery";

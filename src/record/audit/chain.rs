@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use super::{Audit, Source};
 use crate::error::{Error, Result};
-use crate::storage::{ReadTx, params};
+use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::digest::{DeviceDigest, Digest, sha256};
+use crate::value::event::{Event, Origin};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use crate::value::time::Timestamp;
 
@@ -36,7 +37,45 @@ pub(super) struct Row<'r> {
     pub(super) detail: Option<&'r str>,
 }
 
-impl Row<'_> {
+impl<'r> Row<'r> {
+    /// The next row of a source, about `event`, as of now.
+    pub(super) fn new(
+        tx: &'r WriteTx<'_>,
+        source: Source,
+        seq: i64,
+        name: &'r str,
+        event: &'r Event,
+    ) -> Self {
+        let actor = tx.actor();
+        let via = match (actor.session(), actor.api_key()) {
+            (Some(session), _) => Some(*session.as_bytes()),
+            (None, Some(key)) => Some(*key.as_bytes()),
+            (None, None) => None,
+        };
+        let origin = event.origin.as_ref();
+        Self {
+            seq,
+            source: source.number(),
+            at: tx.now(),
+            event: name,
+            outcome: event.outcome.as_str(),
+            actor: actor.as_str(),
+            actor_user: actor.user(),
+            actor_via: via,
+            user: event.user,
+            branch: event.branch,
+            organisation: event.organisation,
+            session: event.session,
+            api_key: event.api_key,
+            device: event.device,
+            ip: origin.and_then(Origin::address).map(|ip| ip.to_string()),
+            user_agent: origin.and_then(Origin::agent),
+            reason: event.reason,
+            count: event.count,
+            detail: event.detail.as_deref(),
+        }
+    }
+
     /// The row's own hash, given that of the row before it.
     pub(super) fn link(&self, before: &Digest) -> Digest {
         let count = self.count.map(i64::to_be_bytes);

@@ -146,7 +146,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         organisation: row.get(10)?,
         session: row.get(11)?,
         api_key: row.get(12)?,
-        origin: origin(row)?,
+        origin: Origin::from_columns(row.get(13)?, row.get(14)?),
         reason: row.get(15)?,
         count: row.get(16)?,
         detail: row.get(17)?,
@@ -163,11 +163,4 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
         ("api_key", Some(user)) => Actor::ApiKey { user, key: row.get(7)? },
         _ => Actor::Host,
     })
-}
-
-fn origin(row: &Row<'_>) -> rusqlite::Result<Option<Origin>> {
-    let ip: Option<String> = row.get(13)?;
-    let agent: Option<String> = row.get(14)?;
-    let ip = ip.and_then(|text| text.parse().ok());
-    Ok((ip.is_some() || agent.is_some()).then(|| Origin::stored(ip, agent)))
 }

@@ -79,6 +79,8 @@ event_kinds! {
     UserLocked = "user.locked",
     /// A user was disabled.
     UserDisabled = "user.disabled",
+    /// A user's account was confirmed to be its owner's.
+    UserConfirmed = "user.confirmed",
     /// A user was deleted.
     UserDeleted = "user.deleted",
     /// A deleted user was restored.

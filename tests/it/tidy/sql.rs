@@ -150,8 +150,10 @@ pub(crate) fn built_statements(file: &Source) -> Vec<String> {
             let argument = file.code[at + call.len()..].trim_start();
             let name: String = argument.chars().take_while(|c| is_name(*c)).collect();
             let is_constant = !name.is_empty() && name == name.to_uppercase();
-            let is_included = argument.starts_with("include_str!");
-            if !argument.starts_with('"') && !is_constant && !is_included {
+            // The compiler joins literals alone, so what `concat!` makes is one.
+            let is_joined =
+                argument.starts_with("include_str!") || argument.starts_with("concat!");
+            if !argument.starts_with('"') && !is_constant && !is_joined {
                 findings.push(format!("{}: {call} takes no literal", file.place(at)));
             }
         }

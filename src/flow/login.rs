@@ -1,0 +1,364 @@
+//! Log in with a password: admission, reservation, hash, settlement.
+//!
+//! 1. The hashing queue admits, or answers `Overloaded`: nothing has been looked up yet.
+//! 2. A short write looks the name up and charges the attempt, so that no crash and no race gives a
+//!    guess away. While the name or the device waits, nothing is evaluated.
+//! 3. Exactly one password hash is verified, whoever it is and whether they exist or not.
+//! 4. One write reads everything anew and settles: the session, the reply, the event.
+//!
+//! A stored hash of a lower cost is made anew at the very end, after all else succeeded.
+
+mod fresh;
+mod open;
+mod reply;
+mod request;
+
+pub(crate) use fresh::{Fresh, fresh};
+pub(crate) use open::{Opening, open};
+pub use reply::{LoginAnswer, LoginReply, OpenedSession, Profile};
+pub(crate) use reply::{granted, profile};
+pub(crate) use request::check_opening;
+pub use request::{ClientKind, LogIn};
+
+use crate::error::{Error, Result};
+use crate::flow::revoke::Cause;
+use crate::flow::sweep::sweep;
+use crate::hasher::{Admission, Ticket, Verification};
+use crate::options::{ChangeAtLogin, Options};
+use crate::record::audit::{self, Source, Written};
+use crate::record::credential::{self, Credential};
+use crate::record::throttle::{self, Charge, Reservation, Subject};
+use crate::record::user::{self, User};
+use crate::record::{branch, device, organisation};
+use crate::storage::{ReadTx, Settled, WriteTx};
+use crate::store::Store;
+use crate::value::digest::DeviceDigest;
+use crate::value::event::{Event, EventKind};
+use crate::value::facts::UserStatus;
+use crate::value::id::UserId;
+use crate::value::limits;
+use crate::value::name::{EmailAddress, Username, folded};
+use crate::value::refusal::Refusal;
+use crate::value::secret::Password;
+
+impl Store {
+    /// Logs a user in on a device.
+    ///
+    /// Every refusal but bad input, too many attempts and overloaded costs exactly one password
+    /// hash, and an unknown user is told the same as a wrong password. Other refusals are told
+    /// only to somebody who gave the right password. Every outcome leaves one row in the audit log.
+    ///
+    /// Hashes a password (about 15 ms with the default cost) and writes the file twice; waits for
+    /// a free hashing slot. In an async program, call it from a blocking thread.
+    ///
+    /// # Errors
+    /// `Invalid` for a request that no user could make (a password over 4,096 bytes, a name over
+    /// 254, a label over 128, an end in the past, no device where one is required), and the
+    /// store could not tell: `Busy`, `Full`, `Io`, `Corrupt`, `NoRandom`, `Closed`. A refused
+    /// login is a value.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Refusal, Store};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
+    /// let device = DeviceId::new("till-1")?;
+    ///
+    /// let wrong = LogIn::new("ada", Password::from("till and tall"), device.clone());
+    /// assert_eq!(store.log_in(wrong)?.granted().unwrap_err(), Refusal::InvalidCredentials);
+    ///
+    /// let right = LogIn::new("ADA", Password::from("till and tally"), device);
+    /// assert_eq!(store.log_in(right)?.granted()?.user.username, "ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log_in(&self, request: LogIn) -> Result<LoginAnswer> {
+        request.check(self.options(), self.now())?;
+        let ticket = match self.core().hasher.admit(self.now()) {
+            Admission::Admitted(ticket) => ticket,
+            Admission::Overloaded { retry_after } => {
+                return Ok(LoginAnswer::Refused(self.overloaded(retry_after)));
+            }
+        };
+        let attempt = match self.reserve(&request)? {
+            Reserved::Attempt(attempt) => attempt,
+            Reserved::Refused(refusal) => return Ok(LoginAnswer::Refused(refusal)),
+        };
+        let verification = ticket.verify(&request.password, attempt.usable_hash())?;
+        let fresh = match &request.new_password {
+            Some(new) if verification.matches => attempt
+                .subject
+                .user
+                .map(|user| fresh(self, &ticket, user, &request.password, new))
+                .transpose()?,
+            _ => None,
+        };
+        let answer = self.settle(&request, &attempt, verification, fresh.as_ref())?;
+        if verification.needs_upgrade && fresh.is_none() && answer.is_granted() {
+            self.upgrade_hash(&ticket, &attempt, &request.password);
+        }
+        Ok(answer)
+    }
+
+    /// Counted, not written: what is too busy to hash shall not be kept busy by its log.
+    pub(crate) fn overloaded(&self, retry_after: std::time::Duration) -> Refusal {
+        let refusal = Refusal::Overloaded { retry_after };
+        if self.core().tally.count(EventKind::LoginRefused, refusal.name(), self.now()) {
+            self.flush_tally();
+        }
+        refusal
+    }
+
+    fn reserve(&self, request: &LogIn) -> Result<Reserved> {
+        let options = self.options();
+        let device = request.device.as_ref().map(DeviceDigest::of);
+        self.transact(|tx| {
+            let user = find(tx, options, &request.username)?;
+            let known = user.map(|id| user::username_key(tx, id)).transpose()?.flatten();
+            let name_key = known.unwrap_or_else(|| folded(&request.username));
+            let subject = throttle::subject(tx, &name_key, user, device)?;
+            charge(tx, options, subject, request.origin.as_ref())
+        })
+    }
+
+    fn settle(
+        &self,
+        request: &LogIn,
+        attempt: &Attempt,
+        verification: Verification,
+        fresh: Option<&Fresh>,
+    ) -> Result<LoginAnswer> {
+        self.write(|tx| {
+            let login = Login { store: self, tx, request, attempt };
+            match login.decide(verification, fresh)? {
+                Ok(user) => login.grant(&user, fresh),
+                Err(refusal) => login.refuse(refusal, verification.matches),
+            }
+        })
+    }
+
+    /// Failing to raise a cost is no reason to take back a login.
+    fn upgrade_hash(&self, ticket: &Ticket<'_>, attempt: &Attempt, password: &Password) {
+        let (Some(user), Some(credential)) = (attempt.subject.user, &attempt.credential) else {
+            return;
+        };
+        let still_old = self
+            .read(|tx| Ok(credential::of(tx, user)?.is_some_and(|now| now.phc == credential.phc)));
+        if !matches!(still_old, Ok(true)) {
+            return;
+        }
+        if let Ok(hash) = ticket.hash(password, self.core().storage.random()) {
+            let _ = self.transact(|tx| {
+                credential::upgrade(tx, user, &credential.phc, hash.as_str()).map(Settled::Commit)
+            });
+        }
+    }
+}
+
+/// What the first write of a login learned.
+pub(crate) struct Attempt {
+    pub(crate) subject: Subject,
+    pub(crate) charge: Charge,
+    pub(crate) credential: Option<Credential>,
+}
+
+pub(crate) enum Reserved {
+    Attempt(Attempt),
+    Refused(Refusal),
+}
+
+impl Attempt {
+    /// The stored hash to compare with; none means the same work for nothing. A compromised
+    /// password is worth nothing.
+    pub(crate) fn usable_hash(&self) -> Option<&str> {
+        self.credential
+            .as_ref()
+            .filter(|credential| !credential.compromised)
+            .map(|credential| credential.phc.as_str())
+    }
+}
+
+/// The user of that name or, where that is allowed, of that e-mail address.
+fn find(tx: &ReadTx<'_>, options: &Options, name: &str) -> Result<Option<UserId>> {
+    if let Ok(username) = Username::parse(name)
+        && let Some(id) = user::by_username_key(tx, &username.key)?
+    {
+        return Ok(Some(id));
+    }
+    match EmailAddress::parse(name) {
+        Ok(email) if options.login_by_email => user::by_email_key(tx, &email.key),
+        _ => Ok(None),
+    }
+}
+
+/// Charges the attempt before anything is evaluated, or turns it away.
+pub(crate) fn charge(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    subject: Subject,
+    origin: Option<&crate::value::event::Origin>,
+) -> Result<Settled<Reserved>> {
+    match throttle::reserve(tx, &subject, options.disable_at_100)? {
+        Reservation::Granted(charge) => {
+            let credential = match subject.user {
+                Some(user) => credential::of(tx, user)?,
+                None => None,
+            };
+            Ok(Settled::Commit(Reserved::Attempt(Attempt { subject, charge, credential })))
+        }
+        Reservation::Wait { retry_after, first_in_window } => {
+            let until = tx.now().plus(retry_after).to_datetime();
+            let refusal = if options.reveal_lock {
+                Refusal::AccountLocked { until: Some(until) }
+            } else {
+                Refusal::TooManyAttempts { retry_after }
+            };
+            if !first_in_window {
+                return Ok(Settled::Nothing(Reserved::Refused(refusal)));
+            }
+            let event = subject_event(EventKind::AttemptsThrottled, &subject)
+                .origin(origin.cloned())
+                .refused(Refusal::TooManyAttempts { retry_after }.name());
+            let keep = options.audit_kept_rows;
+            audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
+            Ok(Settled::Commit(Reserved::Refused(refusal)))
+        }
+    }
+}
+
+/// An event about whoever tried. Of a name that nobody has only a short keyed digest is kept:
+/// people type passwords there.
+pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
+    let event = Event::new(kind).user(subject.user).device(subject.device);
+    match (subject.user, subject.name) {
+        (None, [a, b, c, d, ..]) => event.detail(data_encoding::HEXLOWER.encode(&[a, b, c, d])),
+        (Some(_), _) => event,
+    }
+}
+
+/// The last write of a login.
+struct Login<'l> {
+    store: &'l Store,
+    tx: &'l WriteTx<'l>,
+    request: &'l LogIn,
+    attempt: &'l Attempt,
+}
+
+type Decided<T> = Result<std::result::Result<T, Refusal>>;
+
+impl Login<'_> {
+    /// Everything but the session itself, read anew.
+    fn decide(&self, verification: Verification, fresh: Option<&Fresh>) -> Decided<User> {
+        let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
+            return Ok(Err(Refusal::InvalidCredentials));
+        };
+        let (Some(user), Some(credential)) =
+            (user::find(self.tx, id)?, credential::of(self.tx, id)?)
+        else {
+            return Ok(Err(Refusal::InvalidCredentials));
+        };
+        // The password that was verified may have been replaced meanwhile.
+        let verified = self.attempt.credential.as_ref().map(|before| before.version);
+        if verified != Some(credential.version) || credential.compromised {
+            return Ok(Err(Refusal::InvalidCredentials));
+        }
+        if let Some(refusal) = standing(self.tx, &user)? {
+            return Ok(Err(refusal));
+        }
+        if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
+            return Ok(Err(refusal));
+        }
+        if let Some(refusal) = self.password_demand(&credential, fresh) {
+            return Ok(Err(refusal));
+        }
+        Ok(Ok(user))
+    }
+
+    fn password_demand(&self, credential: &Credential, fresh: Option<&Fresh>) -> Option<Refusal> {
+        let options = self.store.options();
+        let expired = options
+            .password_expiry
+            .is_some_and(|after| credential.set_at.plus(after) <= self.tx.now());
+        let marked = credential.must_change || expired;
+        match fresh {
+            None if marked => Some(Refusal::NewPasswordRequired),
+            Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
+                Some(Refusal::PasswordChangeNotAllowed)
+            }
+            Some(Err(rule)) => Some(Refusal::PasswordRejected(*rule)),
+            _ => None,
+        }
+    }
+
+    fn grant(&self, user: &User, fresh: Option<&Fresh>) -> Result<Written<LoginAnswer>> {
+        let (tx, request) = (self.tx, self.request);
+        let opening = Opening {
+            user: user.id,
+            device: request.device.as_ref(),
+            expires_at: request.expires_at,
+            label: request.label.as_deref(),
+            origin: request.origin.as_ref(),
+            assurance: crate::value::facts::Assurance::Aal1,
+        };
+        let opened = match open(tx, self.store.options(), &opening, |tx| {
+            if let Some(Ok(hash)) = fresh {
+                credential::set(tx, user.id, hash.as_str(), false)?;
+                user::raise(tx, user.id, Cause::OwnPasswordChange.watermarks(tx)?)?;
+            }
+            Ok(())
+        })? {
+            Ok(opened) => opened,
+            Err(refusal) => return self.refuse(refusal, true),
+        };
+        throttle::succeeded(tx, &self.attempt.subject)?;
+        if let Some(device) = self.attempt.subject.device {
+            device::seen(tx, user.id, device)?;
+        }
+        user::logged_in(tx, user.id)?;
+        sweep(tx, limits::SWEEP_PER_LOGIN_ROWS)?;
+        let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
+            .session(opened.id)
+            .origin(request.origin.clone());
+        let event = if fresh.is_some() { event.reason("password_changed") } else { event };
+        let reply = granted(tx, self.store, user.id, opened)?;
+        Ok(Written::With(LoginAnswer::Granted(Box::new(reply)), event))
+    }
+
+    /// A right password is no failed guess, even if it opens nothing.
+    fn refuse(&self, refusal: Refusal, password_was_right: bool) -> Result<Written<LoginAnswer>> {
+        if password_was_right && refusal != Refusal::InvalidCredentials {
+            throttle::refund(self.tx, &self.attempt.subject, &self.attempt.charge)?;
+        }
+        let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
+            .origin(self.request.origin.clone())
+            .refused(refusal.name());
+        let event = match refusal {
+            Refusal::PasswordRejected(rule) => event.detail(rule.name()),
+            _ => event,
+        };
+        Ok(Written::With(LoginAnswer::Refused(refusal), event))
+    }
+}
+
+/// Whether the user, the branch and the organisation let anyone in.
+pub(crate) fn standing(tx: &ReadTx<'_>, user: &User) -> Result<Option<Refusal>> {
+    match user.status {
+        UserStatus::Active => {}
+        UserStatus::Locked => return Ok(Some(Refusal::AccountLocked { until: None })),
+        UserStatus::Disabled => return Ok(Some(Refusal::AccountDisabled)),
+        UserStatus::Pending => return Ok(Some(Refusal::AccountPending)),
+    }
+    let Some(branch) = user.branch else {
+        return Ok(None);
+    };
+    let missing = || Error::corrupt("a user stands in a branch that does not exist");
+    let branch = branch::find(tx, branch)?.ok_or_else(missing)?;
+    if !branch.active {
+        return Ok(Some(Refusal::BranchDisabled));
+    }
+    let Some(organisation) = branch.organisation else {
+        return Ok(None);
+    };
+    let missing = || Error::corrupt("a branch stands in an organisation that does not exist");
+    let organisation = organisation::find(tx, organisation)?.ok_or_else(missing)?;
+    Ok((!organisation.active).then_some(Refusal::OrganisationDisabled))
+}

@@ -1,0 +1,90 @@
+//! Opening a session: the device, the limit, the lifetime.
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Result;
+use crate::flow::login::reply::OpenedSession;
+use crate::options::Options;
+use crate::record::session::{self, NewSession};
+use crate::storage::WriteTx;
+use crate::value::digest::DeviceDigest;
+use crate::value::event::Origin;
+use crate::value::facts::Assurance;
+use crate::value::id::{SessionId, UserId};
+use crate::value::name::DeviceId;
+use crate::value::policy::WhenFull;
+use crate::value::refusal::Refusal;
+use crate::value::time::Timestamp;
+use crate::value::token::{self, TokenKind};
+
+/// For whom and how.
+pub(crate) struct Opening<'o> {
+    pub(crate) user: UserId,
+    pub(crate) device: Option<&'o DeviceId>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) label: Option<&'o str>,
+    pub(crate) origin: Option<&'o Origin>,
+    pub(crate) assurance: Assurance,
+}
+
+/// Opens a session, or says why the policy does not allow one; then nothing was changed.
+///
+/// `before` runs once it is sure that the session can be opened and before it is: what it ends,
+/// the new session outlives.
+pub(crate) fn open(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    opening: &Opening<'_>,
+    before: impl FnOnce(&WriteTx<'_>) -> Result<()>,
+) -> Result<std::result::Result<OpenedSession, Refusal>> {
+    let policy = &options.sessions;
+    let device = opening.device.map(DeviceDigest::of);
+    let replaced = match &device {
+        Some(device) => session::on_device(tx, device)?,
+        None => None,
+    };
+    if replaced.is_some_and(|other| other.live && other.user != opening.user)
+        && !policy.device_takeover
+    {
+        return Ok(Err(Refusal::DeviceInUse));
+    }
+    let live = session::live_of(tx, opening.user, replaced.map(|other| other.id))?;
+    let allowed = usize::try_from(policy.per_user).unwrap_or(usize::MAX);
+    let surplus = (live.len() + 1).saturating_sub(allowed);
+    if surplus > 0 && policy.when_full == WhenFull::Refuse {
+        return Ok(Err(Refusal::TooManySessions));
+    }
+    for ended in replaced.map(|other| other.id).into_iter().chain(live.into_iter().take(surplus)) {
+        session::delete(tx, ended)?;
+    }
+    before(tx)?;
+
+    let (expires_at, clamped) = end(options, opening.expires_at, tx.now());
+    let id = SessionId::draw(tx.now(), tx.random())?;
+    let (token, secret_hash) = token::mint(TokenKind::Session, *id.as_bytes(), tx.random())?;
+    session::insert(
+        tx,
+        &NewSession {
+            id,
+            secret_hash,
+            device,
+            user: opening.user,
+            expires_at,
+            idle_ms: policy.idle.and_then(|idle| i64::try_from(idle.as_millis()).ok()),
+            assurance: opening.assurance,
+            label: opening.label,
+            origin: opening.origin,
+        },
+    )?;
+    Ok(Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped }))
+}
+
+/// When it ends, and whether that is earlier than was asked for.
+fn end(options: &Options, asked: Option<DateTime<Utc>>, now: Timestamp) -> (Timestamp, bool) {
+    let latest = now.plus(options.sessions.lifetime_max);
+    match asked.map(Timestamp::from_datetime) {
+        Some(asked) if asked > latest => (latest, true),
+        Some(asked) => (asked, false),
+        None => (now.plus(options.sessions.lifetime), false),
+    }
+}

@@ -1,0 +1,241 @@
+//! Change the own password in a session.
+//!
+//! In one write the password changes, all other sessions of the user end, and this one goes on with
+//! a new token: old password and old tokens die together or not at all.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::flow::login::{Attempt, OpenedSession, Reserved, charge, fresh, subject_event};
+use crate::flow::revoke::Cause;
+use crate::flow::verify::holder;
+use crate::hasher::{Admission, Hashed};
+use crate::record::audit::Written;
+use crate::record::configuration::{self, Configuration};
+use crate::record::credential;
+use crate::record::proof::{Holder, Proof};
+use crate::record::throttle;
+use crate::record::user::{self, User};
+use crate::record::{branch, session};
+use crate::storage::WriteTx;
+use crate::store::Store;
+use crate::value::digest::DeviceDigest;
+use crate::value::event::EventKind;
+use crate::value::facts::Facts;
+use crate::value::id::SessionId;
+use crate::value::limits;
+use crate::value::name::DeviceId;
+use crate::value::refusal::Refusal;
+use crate::value::secret::Password;
+use crate::value::time::Timestamp;
+use crate::value::token::{self, ParsedToken, TokenKind};
+
+/// What a change of the own password came to.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use]
+pub enum PasswordChange {
+    /// It holds, and the session has a new token.
+    Changed(Box<ChangedReply>),
+    /// Nothing was changed, for this reason.
+    Refused(Refusal),
+}
+
+impl PasswordChange {
+    /// The reply, or the refusal as an error: for `?`.
+    ///
+    /// # Errors
+    /// The [`Refusal`], if it was refused.
+    pub fn changed(self) -> std::result::Result<ChangedReply, Refusal> {
+        match self {
+            Self::Changed(reply) => Ok(*reply),
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// What a client learns when its user has changed the password.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ChangedReply {
+    /// The same session with its new token, both deadlines restarted.
+    pub session: OpenedSession,
+    /// The user.
+    pub user: User,
+    /// The public configuration in force for this user.
+    pub configuration: Configuration,
+}
+
+impl Store {
+    /// Changes the password of whoever holds this session, ends all other sessions of the user,
+    /// and gives this one a new token.
+    ///
+    /// A wrong current password counts as any wrong password does. Hashes twice and writes the
+    /// file twice; in an async program, call it from a blocking thread.
+    ///
+    /// # Errors
+    /// `Invalid` for a password over 4,096 bytes; the store could not tell: `Busy`, `Full`, `Io`,
+    /// `Corrupt`, `NoRandom`, `CommitUnknown`, `Closed`.
+    ///
+    /// ```
+    /// # use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+    /// # let store = Store::in_memory(Options::for_tests())?;
+    /// # store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
+    /// # let device = DeviceId::new("till-1")?;
+    /// # let login = LogIn::new("ada", Password::from("till and tally"), device.clone());
+    /// let old = store.log_in(login)?.granted()?.session.token;
+    /// let (current, new) = (Password::from("till and tally"), Password::from("nine brass bells"));
+    /// let reply = store.change_password(old.expose(), &device, current, new)?.changed()?;
+    ///
+    /// assert!(store.verify(old.expose(), &device)?.valid().is_err());
+    /// assert!(store.verify(reply.session.token.expose(), &device)?.valid().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn change_password<'d>(
+        &self,
+        token: &str,
+        device: impl Into<Option<&'d DeviceId>>,
+        current: Password,
+        new: Password,
+    ) -> Result<PasswordChange> {
+        for password in [&current, &new] {
+            if password.expose().len() > limits::PASSWORD_MAX_BYTES {
+                return Err(Error::invalid("the password is longer than 4,096 bytes"));
+            }
+        }
+        let device = device.into();
+        let refused = |refusal| Ok(PasswordChange::Refused(refusal));
+        let Some(held) = self.held(token, device)? else {
+            return refused(Refusal::SessionNotLive);
+        };
+        let ticket = match self.core().hasher.admit(self.now()) {
+            Admission::Admitted(ticket) => ticket,
+            Admission::Overloaded { retry_after } => {
+                return refused(self.overloaded(retry_after));
+            }
+        };
+        let attempt = match self.reserve_for(&held)? {
+            Reserved::Attempt(attempt) => attempt,
+            Reserved::Refused(refusal) => return refused(refusal),
+        };
+        let right = ticket.verify(&current, attempt.usable_hash())?.matches;
+        let hash = if right {
+            fresh(self, &ticket, held.facts.user, &current, &new)?
+                .map_err(Refusal::PasswordRejected)
+        } else {
+            Err(Refusal::InvalidCredentials)
+        };
+        self.write(|tx| self.exchange(tx, &held, &attempt, &hash))
+    }
+
+    /// The live session under this token on this device.
+    fn held(&self, token: &str, device: Option<&DeviceId>) -> Result<Option<Held>> {
+        let Some(parsed) = token::parse(token) else {
+            return Ok(None);
+        };
+        let Some(Holder::Session(session)) = holder(&parsed) else {
+            return Ok(None);
+        };
+        let device_digest = device.map(DeviceDigest::of);
+        Ok(self.presented(token, device)?.ok().map(|(facts, _)| Held {
+            session,
+            facts,
+            parsed,
+            device: device_digest,
+        }))
+    }
+
+    fn reserve_for(&self, held: &Held) -> Result<Reserved> {
+        let options = self.options();
+        self.transact(|tx| {
+            let name_key = user::username_key(tx, held.facts.user)?.unwrap_or_default();
+            let subject = throttle::subject(tx, &name_key, Some(held.facts.user), held.device)?;
+            charge(tx, options, subject, None)
+        })
+    }
+
+    /// Everything is read anew: the session may have ended and the password may have changed
+    /// while this one was hashed.
+    fn exchange(
+        &self,
+        tx: &WriteTx<'_>,
+        held: &Held,
+        attempt: &Attempt,
+        hash: &std::result::Result<Hashed, Refusal>,
+    ) -> Result<Written<PasswordChange>> {
+        let user = held.facts.user;
+        let refuse = |refusal: Refusal| {
+            if refusal != Refusal::InvalidCredentials {
+                throttle::refund(tx, &attempt.subject, &attempt.charge)?;
+            }
+            let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
+                .session(held.session)
+                .refused(refusal.name());
+            Ok(Written::With(PasswordChange::Refused(refusal), event))
+        };
+        let holder = Holder::Session(held.session);
+        let live = Proof::of(tx, holder)?.and_then(|proof| {
+            self.decide(holder, &proof, &held.parsed, held.device.as_ref(), tx.now()).ok()
+        });
+        if live.is_none() {
+            return refuse(Refusal::SessionNotLive);
+        }
+        let hash = match hash {
+            Ok(hash) => hash,
+            Err(refusal) => return refuse(*refusal),
+        };
+        let version = credential::of(tx, user)?.map(|now| now.version);
+        if version.is_none() || version != attempt.credential.as_ref().map(|then| then.version) {
+            return refuse(Refusal::InvalidCredentials);
+        }
+        credential::set(tx, user, hash.as_str(), false)?;
+        user::raise(tx, user, Cause::OwnPasswordChange.watermarks(tx)?)?;
+        throttle::succeeded(tx, &attempt.subject)?;
+        let reply = self.renewed(tx, held)?;
+        let event =
+            subject_event(EventKind::PasswordChanged, &attempt.subject).session(held.session);
+        Ok(Written::With(PasswordChange::Changed(Box::new(reply)), event))
+    }
+
+    /// The session goes on: a new secret, and as much time as its login was given.
+    fn renewed(&self, tx: &WriteTx<'_>, held: &Held) -> Result<ChangedReply> {
+        let span = held.lifetime().min(self.options().sessions.lifetime_max);
+        let expires_at = tx.now().plus(span);
+        let (token, secret_hash) =
+            token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
+        session::renew(tx, held.session, &secret_hash, expires_at)?;
+        let user = user::find(tx, held.facts.user)?
+            .ok_or_else(|| Error::corrupt("a session's user does not exist"))?;
+        let branch = user.branch.map(|id| branch::find(tx, id)).transpose()?.flatten();
+        let place = branch.and_then(|branch| branch.organisation);
+        Ok(ChangedReply {
+            session: OpenedSession {
+                id: held.session,
+                token,
+                expires_at: expires_at.to_datetime(),
+                clamped: false,
+            },
+            configuration: configuration::public_for(tx, user.id, user.branch, place)?,
+            user,
+        })
+    }
+}
+
+/// A session and how it was presented.
+struct Held {
+    session: SessionId,
+    facts: Facts,
+    parsed: ParsedToken,
+    device: Option<DeviceDigest>,
+}
+
+impl Held {
+    /// How long its login was given.
+    fn lifetime(&self) -> Duration {
+        let begin = Timestamp::from_datetime(self.facts.authenticated_at);
+        match self.facts.expires_at {
+            Some(end) => Timestamp::from_datetime(end).since(begin),
+            None => Duration::MAX,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The profile of a live session or key, read again.
+
+use crate::error::{Error, Result};
+use crate::flow::login::{Profile, profile};
+use crate::record::proof::{Holder, Proof};
+use crate::store::Store;
+use crate::value::facts::Facts;
+
+impl Store {
+    /// Everything that a login reply says but the token, as it stands now, for the session or key
+    /// that a verify has found.
+    ///
+    /// Checks afresh that it is live. Reads the file several times on one snapshot.
+    ///
+    /// # Errors
+    /// `NotFound` if the session or key is not live any more; `Busy`, `Io`, `Corrupt`, `Closed`.
+    pub fn profile(&self, facts: &Facts) -> Result<Profile> {
+        let holder = match (facts.session, facts.api_key) {
+            (Some(session), _) => Holder::Session(session),
+            (None, Some(key)) => Holder::ApiKey(key),
+            (None, None) => return Err(Error::invalid("these facts name no session and no key")),
+        };
+        self.read(|tx| {
+            let live = Proof::of(tx, holder)?
+                .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
+                .ok_or_else(|| Error::not_found("the session or key has ended"))?;
+            profile(tx, self, live.0.user)
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! Verify: the hot path. A token and a device in, the facts out.
+//!
+//! One SELECT on one snapshot of the file decides; nothing is written and nothing waits for a
+//! writer or a login. The clock is read last, so that no deadline passes between the look at it
+//! and the answer. Uses of sessions with an idle limit, and counts of refusals, are flushed after
+//! the answer is fixed, by whoever finds the file free; a failure of that changes no answer.
+
+use crate::error::Result;
+use crate::record::proof::{Holder, Proof};
+use crate::storage::params;
+use crate::store::Store;
+use crate::value::digest::DeviceDigest;
+use crate::value::event::EventKind;
+use crate::value::facts::{Facts, RefusalReason, Refused, Verdict};
+use crate::value::id::{ApiKeyId, SessionId};
+use crate::value::limits;
+use crate::value::name::DeviceId;
+use crate::value::time::Timestamp;
+use crate::value::token::{self, ParsedToken, TokenKind};
+
+impl Store {
+    /// Tells who holds this token on this device, as the file stands now.
+    ///
+    /// For sessions and API keys alike. A session opened with a device verifies only with it, one
+    /// opened without only without; an API key has none and refuses one. A refusal is one value
+    /// for the outside: unknown, wrong device, expired and ended look the same. After a logout, or
+    /// anything else that ends a session, was acknowledged in any process, no verify passes.
+    ///
+    /// One read of the file; waits at most 50 ms for it, never for a writer.
+    ///
+    /// # Errors
+    /// The store could not tell, which is neither yes nor no: `Busy`, `Io`, `Corrupt`, `Closed`.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// let device = DeviceId::new("till-1")?;
+    /// let reply = store.sessions().open(OpenSession::new(ada.id, device.clone()))?.granted()?;
+    /// let token = reply.session.token.expose();
+    ///
+    /// assert_eq!(store.verify(token, &device)?.valid()?.user, ada.id);
+    /// assert!(store.verify(token, None)?.valid().is_err());
+    /// assert!(store.verify("gps_", &device)?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn verify<'d>(
+        &self,
+        token: &str,
+        device: impl Into<Option<&'d DeviceId>>,
+    ) -> Result<Verdict> {
+        match self.presented(token, device.into())? {
+            Ok((facts, idle_ms)) => {
+                if let (Some(session), Some(idle_ms)) = (facts.session, idle_ms)
+                    && self.core().touches.note(session, self.now(), idle_ms)
+                {
+                    self.flush_touches();
+                }
+                Ok(Verdict::Valid(facts))
+            }
+            Err(reason) => {
+                if self.core().tally.count(EventKind::VerifyRefused, reason.name(), self.now()) {
+                    self.flush_tally();
+                }
+                Ok(Verdict::Refused(Refused))
+            }
+        }
+    }
+
+    /// The same without leaving a trace: the facts and the idle limit, or why not.
+    pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
+        let Some(parsed) = token::parse(token) else {
+            return Ok(Err(RefusalReason::Malformed));
+        };
+        let Some(holder) = holder(&parsed) else {
+            return Ok(Err(RefusalReason::Malformed));
+        };
+        let proof = self.core().storage.select_one(
+            limits::VERIFY_WAIT,
+            holder.sql(),
+            params![holder.id()],
+            Proof::from_row,
+        )?;
+        let Some(proof) = proof else {
+            return Ok(Err(RefusalReason::Unknown));
+        };
+        let device = device.map(DeviceDigest::of);
+        Ok(self.decide(holder, &proof, &parsed, device.as_ref(), self.now()))
+    }
+
+    /// What a proof is worth to whoever presents this token with this device.
+    pub(crate) fn decide(
+        &self,
+        holder: Holder,
+        proof: &Proof,
+        parsed: &ParsedToken,
+        device: Option<&DeviceDigest>,
+        now: Timestamp,
+    ) -> Decision {
+        // Both are compared whole, whatever the other says.
+        let secret_fits = proof.secret_hash.ct_eq(&parsed.secret_hash);
+        let device_fits = match (&proof.device, device) {
+            (None, None) => true,
+            (Some(own), Some(presented)) => own.ct_eq(presented),
+            _ => false,
+        };
+        if !secret_fits {
+            return Err(RefusalReason::Unknown);
+        }
+        if !device_fits {
+            return Err(RefusalReason::WrongDevice);
+        }
+        self.judge(holder, proof, now)
+    }
+
+    /// Whether it is live, once it is known whose it is.
+    pub(crate) fn judge(&self, holder: Holder, proof: &Proof, now: Timestamp) -> Decision {
+        if !proof.current {
+            return Err(RefusalReason::Revoked);
+        }
+        if proof.expires_at.is_some_and(|end| end <= now) {
+            return Err(RefusalReason::Expired);
+        }
+        // A use that this process has seen may not have reached the file yet.
+        let noted = match holder {
+            Holder::Session(id) => proof.idle_ms.and_then(|_| self.core().touches.last_use(id)),
+            Holder::ApiKey(_) => None,
+        };
+        let last_use = noted.map_or(proof.last_seen, |noted| noted.max(proof.last_seen));
+        let latest = now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS);
+        if proof.opened_at.as_millis() > latest || last_use.as_millis() > latest {
+            return Err(RefusalReason::NotYet);
+        }
+        let idle_end = proof.idle_ms.map(|idle| last_use.as_millis().saturating_add(idle));
+        if idle_end.is_some_and(|end| end <= now.as_millis()) {
+            return Err(RefusalReason::Idle);
+        }
+        if !proof.standing {
+            return Err(RefusalReason::Suspended);
+        }
+        Ok((facts(holder, proof), proof.idle_ms))
+    }
+}
+
+/// The facts and the idle limit of a live session or key, or why it is none.
+pub(crate) type Decision = std::result::Result<(Facts, Option<i64>), RefusalReason>;
+
+/// Sessions and API keys verify; the other kinds prove something else.
+pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {
+    match parsed.kind {
+        TokenKind::Session => Some(Holder::Session(SessionId::from_bytes(parsed.id))),
+        TokenKind::ApiKey => Some(Holder::ApiKey(ApiKeyId::from_bytes(parsed.id))),
+        TokenKind::OneTime | TokenKind::Ticket | TokenKind::Pending => None,
+    }
+}
+
+fn facts(holder: Holder, proof: &Proof) -> Facts {
+    let (session, api_key) = match holder {
+        Holder::Session(id) => (Some(id), None),
+        Holder::ApiKey(id) => (None, Some(id)),
+    };
+    Facts {
+        session,
+        api_key,
+        user: proof.user,
+        branch: proof.branch,
+        organisation: proof.organisation,
+        kind: proof.kind,
+        is_admin: proof.is_admin,
+        assurance: proof.assurance,
+        opened_at: proof.opened_at.to_datetime(),
+        authenticated_at: proof.authenticated_at.to_datetime(),
+        expires_at: proof.expires_at.map(Timestamp::to_datetime),
+    }
+}
