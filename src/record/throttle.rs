@@ -129,25 +129,26 @@ pub(crate) fn succeeded(tx: &WriteTx<'_>, subject: &Subject) -> Result<()> {
 
 /// Takes back the charge of an attempt that was not evaluated after all.
 pub(crate) fn refund(tx: &WriteTx<'_>, subject: &Subject, charge: &Charge) -> Result<()> {
-    let restored = |budget: Budget, wait, before, failures| Budget {
-        failures: budget.failures.saturating_sub(failures).max(0),
-        // Another charge may have begun a longer wait since: that one stays.
-        wait_until: if budget.wait_until == wait { before } else { budget.wait_until },
+    // Another charge may have begun a longer wait since: that one stays.
+    let wait_of = |budget: Budget, set: Option<Timestamp>, before| {
+        if budget.wait_until == set { before } else { budget.wait_until }
+    };
+    let charged = |budget: Budget| Budget {
+        failures: budget.failures.saturating_sub(1).max(0),
+        wait_until: wait_of(budget, charge.wait, charge.wait_before),
         ..budget
     };
-    if charge.on_device
-        && let Some((user, device, own)) = own_device(tx, subject)?
-    {
-        let own = restored(own, charge.wait, charge.wait_before, 1);
-        device::set_budget(tx, user, device, own)?;
-    }
-    if let Some(name) = named(tx, &subject.name)? {
-        let name = match (charge.on_device, charge.stop) {
-            (false, _) => restored(name, charge.wait, charge.wait_before, 1),
-            (true, Some(stop)) => restored(name, Some(stop), charge.stop_before, 0),
-            (true, None) => name,
-        };
-        write_name(tx, subject, name)?;
+    let name = named(tx, &subject.name)?;
+    if !charge.on_device {
+        if let Some(name) = name {
+            write_name(tx, subject, charged(name))?;
+        }
+    } else if let Some((user, device, own)) = own_device(tx, subject)? {
+        device::set_budget(tx, user, device, charged(own))?;
+        if let Some(name) = name.filter(|_| charge.stop.is_some()) {
+            let wait_until = wait_of(name, charge.stop, charge.stop_before);
+            write_name(tx, subject, Budget { wait_until, ..name })?;
+        }
     }
     tx.execute(
         "DELETE FROM throttle WHERE name_digest = ?1 AND failures = 0 AND wait_until IS NULL",
@@ -211,12 +212,13 @@ pub(crate) fn left(tx: &WriteTx<'_>, username_key: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Removes names that nobody has and nobody has tried for a day, at most `most`.
+/// Removes names that nobody has and nobody has tried for a day, at most `most`. A row from a
+/// future that no rule could have set goes as well.
 pub(crate) fn sweep(tx: &WriteTx<'_>, now: Timestamp, most: i64) -> Result<usize> {
     tx.execute(
         "DELETE FROM throttle WHERE name_digest IN (
              SELECT name_digest FROM throttle
-             WHERE known = 0 AND last_attempt_at <= ?1
+             WHERE known = 0 AND (last_attempt_at <= ?1 OR last_attempt_at > ?3)
                AND (wait_until IS NULL OR wait_until <= ?2
                     OR (wait_until > ?3 AND wait_until <> ?4))
              ORDER BY last_attempt_at LIMIT ?5)",
@@ -363,3 +365,6 @@ fn make_room(tx: &WriteTx<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,12 @@ impl Username {
             return Err(Error::invalid("the username begins with a combining mark"));
         }
         let key = folded_name(text, "the username has characters with misleading forms")?;
-        Ok(Self { shown: text.nfc().collect(), key })
+        let shown: String = text.nfc().collect();
+        // Composing may lengthen a text; what is shown must be a name again.
+        if shown.len() > USERNAME_MAX_BYTES {
+            return Err(Error::invalid("the username is longer than 128 bytes"));
+        }
+        Ok(Self { shown, key })
     }
 }
 
@@ -130,7 +135,12 @@ impl EmailAddress {
         if key.chars().any(refused) || !has_two_sides(&key) {
             return Err(Error::invalid(wrong));
         }
-        Ok(Self { shown: text.nfc().collect(), key })
+        let shown: String = text.nfc().collect();
+        // Composing may lengthen a text; what is shown must be an address again.
+        if shown.len() > EMAIL_MAX_BYTES {
+            return Err(Error::invalid("the e-mail address is longer than 254 bytes"));
+        }
+        Ok(Self { shown, key })
     }
 }
 
