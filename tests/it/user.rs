@@ -1,15 +1,313 @@
 //! Users: created, found, listed and changed.
 
-use gatepost::{EventKind, NewUser, Reason};
+use gatepost::{
+    EventKind, NewUser, Page, Password, Reason, Store, User, UserFilter, UserId, UserKind,
+    UserStatus, UserUpdate,
+};
+use proptest::prelude::*;
 
-use crate::world::World;
+use crate::world::{PASSWORD, World, morning};
+
+fn create(store: &Store, name: &str) -> User {
+    store.users().create(NewUser::person(name)).unwrap()
+}
+
+#[test]
+fn one_is_found_again_as_it_was_created() {
+    let world = World::new();
+    let york = world.store.branches().create("York", None).unwrap().id;
+    let new = NewUser::person("Ada")
+        .email("Ada@example.com")
+        .first_name("Augusta Ada")
+        .last_name("King")
+        .description("First\nof many")
+        .branch(york)
+        .privileges(["reports:read", "admin", "admin"])
+        .password(Password::from(PASSWORD))
+        .must_change()
+        .status(UserStatus::Pending)
+        .desktop_client_denied(true)
+        .attributes("{\"shoe\":38}");
+    let ada =
+        world.leaves(&[EventKind::UserCreated], 1, |store| store.users().create(new)).unwrap();
+    assert_eq!((ada.username.as_str(), ada.email.as_deref()), ("Ada", Some("Ada@example.com")));
+    assert_eq!(ada.first_name.as_deref(), Some("Augusta Ada"));
+    assert_eq!(ada.last_name.as_deref(), Some("King"));
+    assert_eq!(ada.description.as_deref(), Some("First\nof many"));
+    assert_eq!(ada.privileges, ["admin", "reports:read"]);
+    assert_eq!(ada.attributes.as_deref(), Some("{\"shoe\":38}"));
+    assert_eq!((ada.branch, ada.kind), (Some(york), UserKind::Person));
+    assert_eq!((ada.status, ada.created_at), (UserStatus::Pending, morning()));
+    assert!(ada.set_initial_password && ada.desktop_client_denied);
+    assert!(!ada.is_locked_out(morning()));
+    assert_eq!((ada.deleted_at, ada.last_login_at, ada.confirmed_at), (None, None, None));
+    let users = world.store.users();
+    assert_eq!(users.find(ada.id).unwrap(), Some(ada.clone()));
+    assert_eq!(users.find_by_username("ADA").unwrap(), Some(ada.clone()));
+    assert_eq!(users.find_by_email("aDA@EXAMPLE.COM").unwrap(), Some(ada));
+}
+
+#[test]
+fn what_is_left_out_or_empty_is_none() {
+    let world = World::new();
+    let bob = NewUser::system("bob").email("").first_name("").description("").attributes("");
+    let bob = world.leaves(&[EventKind::UserCreated], 0, |s| s.users().create(bob)).unwrap();
+    assert_eq!((bob.email, bob.first_name, bob.last_name), (None, None, None));
+    assert_eq!((bob.description, bob.attributes, bob.branch), (None, None, None));
+    assert_eq!((bob.kind, bob.status), (UserKind::System, UserStatus::Active));
+    assert!(bob.privileges.is_empty() && !bob.set_initial_password);
+}
 
 #[test]
 fn names_that_differ_in_case_alone_cannot_be_had_twice() {
     let world = World::new();
-    let create = |name: &str| world.store.users().create(NewUser::person(name));
-    create("Straße").unwrap();
-    world.refuses(Reason::Taken, |store| store.users().create(NewUser::person("STRASSE")));
-    let made = world.leaves(&[EventKind::UserCreated], 0, |_| create("other")).unwrap();
-    assert_eq!(world.store.users().find_by_username("OTHER").unwrap(), Some(made));
+    for (one, other) in [("Straße", "STRASSE"), ("Ada", "ａｄａ"), ("σ", "ς"), ("é", "E\u{301}")]
+    {
+        let first = create(&world.store, one);
+        world.refuses(Reason::Taken, |store| store.users().create(NewUser::person(other)));
+        assert_eq!(world.store.users().find_by_username(other).unwrap(), Some(first));
+    }
+}
+
+#[test]
+fn a_text_that_cannot_be_a_name_finds_nobody() {
+    let world = World::new();
+    create(&world.store, "ada");
+    for text in ["", " ada", "ada\0", &"a".repeat(129)] {
+        assert_eq!(world.store.users().find_by_username(text).unwrap(), None);
+        assert_eq!(world.store.users().find_by_email(text).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_system_user_is_not_created_with_a_password() {
+    let world = World::new();
+    let phc = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$\
+        MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+    let system = || NewUser::system("robot");
+    world.refuses(Reason::Invalid, |s| s.users().create(system().password(PASSWORD.into())));
+    world.refuses(Reason::Invalid, |s| s.users().create(system().password_hash(phc)));
+    world.store.users().create(NewUser::person("ada").password_hash(phc)).unwrap();
+}
+
+#[test]
+fn a_password_that_breaks_the_policy_creates_nobody() {
+    let world = World::new();
+    let york = world.store.branches().create("Yorkminster", None).unwrap().id;
+    for password in ["short", "password", "ada lovelace", "Countess7", "YORKMINSTER", "Gatepost"] {
+        world.refuses(Reason::Invalid, |store| {
+            let new = NewUser::person("ada lovelace").email("countess@example.com").branch(york);
+            store.users().create(new.password(password.into()))
+        });
+    }
+    world.refuses(Reason::Invalid, |store| {
+        store.users().create(NewUser::person("ada").password_hash("$2b$12$abcdefghijklmnopqrstuv"))
+    });
+}
+
+#[test]
+fn a_branch_that_is_not_there_takes_nobody() {
+    let world = World::new();
+    let nowhere: gatepost::BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    for password in ["", PASSWORD] {
+        world.refuses(Reason::NotFound, |store| {
+            let new = NewUser::person("ada").branch(nowhere);
+            store.users().create(new.password(password.into()))
+        });
+    }
+}
+
+#[test]
+fn an_update_changes_what_it_names_and_an_empty_text_removes() {
+    let world = World::new();
+    let new = NewUser::person("ada").first_name("Ada").last_name("King").description("x");
+    let before = world.store.users().create(new).unwrap();
+    let update = UserUpdate::new().last_name("Lovelace").description("").attributes("[1]");
+    let update = update.desktop_client_denied(true);
+    let after = world
+        .leaves(&[EventKind::UserUpdated], 0, |s| s.users().update(before.id, update.clone()))
+        .unwrap();
+    assert_eq!(world.store.users().find(before.id).unwrap(), Some(after.clone()));
+    assert_eq!(after.first_name.as_deref(), Some("Ada"));
+    assert_eq!((after.last_name.as_deref(), &after.description), (Some("Lovelace"), &None));
+    assert_eq!((after.attributes.as_deref(), after.desktop_client_denied), (Some("[1]"), true));
+    world.leaves(&[], 0, |store| store.users().update(before.id, update)).unwrap();
+    world.leaves(&[], 0, |store| store.users().update(before.id, UserUpdate::new())).unwrap();
+}
+
+#[test]
+fn attributes_are_json() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    for json in ["{", "ada", "[1]\0", "\0", "{'a':1}", &"[".repeat(2_000), &" ".repeat(16_385)] {
+        let update = UserUpdate::new().attributes(json);
+        world.refuses(Reason::Invalid, |store| store.users().update(ada, update));
+        let new = NewUser::person("bob").attributes(json);
+        world.refuses(Reason::Invalid, |store| store.users().create(new));
+    }
+}
+
+#[test]
+fn only_what_differs_between_privileges_is_written() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    let set = |names: &[&str], events: &[EventKind], changes| {
+        world.leaves(events, changes, |s| s.users().set_privileges(ada, names)).unwrap()
+    };
+    let changed = [EventKind::UserPrivilegesChanged];
+    set(&[], &[], 0);
+    set(&["read", "write"], &changed, 0);
+    set(&["read", "admin"], &changed, 1);
+    assert_eq!(set(&["admin", "print", "print"], &changed, 0).privileges, ["admin", "print"]);
+    set(&["print", "admin"], &[], 0);
+    assert!(set(&[], &changed, 1).privileges.is_empty());
+    assert_eq!(world.store.users().find(ada).unwrap().unwrap().privileges, [""; 0]);
+}
+
+#[test]
+fn a_privilege_is_a_plain_word_and_there_are_64_at_most() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    for name in ["", "Admin", "two words", "é", &"a".repeat(65)] {
+        world.refuses(Reason::Invalid, |s| s.users().set_privileges(ada, &["ok", name]));
+        world.refuses(Reason::Invalid, |s| {
+            s.users().create(NewUser::person("bob").privilege(name))
+        });
+    }
+    let names: Vec<String> = (0..65).map(|n| format!("p{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.refuses(Reason::Invalid, |s| s.users().set_privileges(ada, &names));
+    world.store.users().set_privileges(ada, &names[1..]).unwrap();
+}
+
+#[test]
+fn a_list_is_filtered() {
+    let world = World::new();
+    let (users, branches) = (world.store.users(), world.store.branches());
+    let northern = world.store.organisations().create("Northern").unwrap().id;
+    let york = branches.create("York", northern).unwrap().id;
+    let alone = branches.create("Alone", None).unwrap().id;
+    let ada = users.create(NewUser::person("ada").branch(york).privilege("admin")).unwrap().id;
+    let bob = NewUser::person("bob").branch(alone).status(UserStatus::Locked);
+    let bob = users.create(bob).unwrap().id;
+    let robot = users.create(NewUser::system("robot").privilege("read")).unwrap().id;
+    let gone = create(&world.store, "gone").id;
+    users.delete(gone).unwrap();
+    let mut all = [ada, bob, robot];
+    all.sort();
+    let check = |filter: UserFilter, expect: &[UserId]| {
+        let found = users.list(&filter, Page::default()).unwrap();
+        let found: Vec<UserId> = found.iter().map(|user| user.id).collect();
+        assert_eq!(found, expect, "{filter:?}");
+    };
+    let filter = UserFilter::new;
+    check(filter(), &all);
+    check(filter().status(UserStatus::Locked), &[bob]);
+    check(filter().branch(york), &[ada]);
+    check(filter().organisation(northern), &[ada]);
+    check(filter().kind(UserKind::System), &[robot]);
+    check(filter().privilege("admin"), &[ada]);
+    check(filter().privilege("admin").kind(UserKind::System), &[]);
+    check(filter().deleted(), &[gone]);
+    world.refuses(Reason::Invalid, |s| s.users().list(&filter().privilege("A"), Page::default()));
+}
+
+#[test]
+fn a_text_is_looked_for_in_names_and_address_and_never_across_two_of_them() {
+    let world = World::new();
+    let new = NewUser::person("countess").email("ada@example.com");
+    world.store.users().create(new.first_name("Ada").last_name("Löwenherz_1")).unwrap();
+    let found = |text: &str| {
+        world.store.users().list(&UserFilter::new().text(text), Page::default()).unwrap().len()
+    };
+    for text in ["", "COUNT", "@EXAMPLE", "ada löwen", "LO\u{308}WEN", "z_1"] {
+        assert_eq!(found(text), 1, "{text}");
+    }
+    for text in ["%", "z%", "c_untess", "ssada", "ss ada", "'", "bob"] {
+        assert_eq!(found(text), 0, "{text}");
+    }
+    let users = world.store.users();
+    let ada = users.find_by_username("countess").unwrap().unwrap().id;
+    users.rename(ada, "king").unwrap();
+    users.set_email(ada, None).unwrap();
+    users.update(ada, UserUpdate::new().last_name("Byron")).unwrap();
+    assert_eq!((found("king"), found("byron"), found("ada b")), (1, 1, 1));
+    assert_eq!((found("countess"), found("example"), found("löwen")), (0, 0, 0));
+    for text in ["ss\nada", &"a".repeat(255)] {
+        let filter = UserFilter::new().text(text);
+        world.refuses(Reason::Invalid, |store| store.users().list(&filter, Page::default()));
+    }
+}
+
+#[test]
+fn a_list_is_read_page_by_page() {
+    let world = World::new();
+    let mut all: Vec<UserId> =
+        (0..7).map(|n| create(&world.store, &format!("user {n}")).id).collect();
+    all.sort();
+    let mut page = Page::first(3);
+    let mut read = Vec::new();
+    loop {
+        let rows = world.store.users().list(&UserFilter::new(), page).unwrap();
+        read.extend(rows.iter().map(|user| user.id));
+        match rows.last() {
+            Some(last) => page = Page::after(last.id, 3),
+            None => break,
+        }
+    }
+    assert_eq!(read, all);
+    let all = UserFilter::new();
+    world.refuses(Reason::Invalid, |s| s.users().list(&all, Page::first(0)));
+}
+
+#[test]
+fn who_is_not_there_is_not_found() {
+    let world = World::new();
+    let nobody: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    let deleted = create(&world.store, "ada").id;
+    world.store.users().delete(deleted).unwrap();
+    for id in [nobody, deleted] {
+        assert_eq!(world.store.users().find(id).unwrap(), None);
+        world.refuses(Reason::NotFound, |s| s.users().update(id, UserUpdate::new()));
+        world.refuses(Reason::NotFound, |s| s.users().set_privileges(id, &["admin"]));
+        world.refuses(Reason::NotFound, |s| s.users().unlock(id));
+    }
+}
+
+#[test]
+fn no_password_or_hash_is_ever_printed() {
+    let plain = NewUser::person("ada").password(Password::from(PASSWORD));
+    let hashed = NewUser::person("ada").password_hash("$argon2id$secret");
+    for text in [format!("{plain:?}"), format!("{hashed:?}")] {
+        assert!(!text.contains("horse") && !text.contains("argon2id"), "{text}");
+    }
+}
+
+#[test]
+fn any_text_is_stored_as_it_is_or_refused_without_a_trace() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    proptest!(ProptestConfig::with_cases(64), |(text in "\\PC{0,40}|.{0,300}")| {
+        let updates = [
+            UserUpdate::new().first_name(&text),
+            UserUpdate::new().last_name(&text),
+            UserUpdate::new().description(&text),
+            UserUpdate::new().attributes(&text),
+        ];
+        for update in updates {
+            match world.store.users().update(ada, update.clone()) {
+                Ok(user) => {
+                    prop_assert_eq!(world.store.users().find(ada).unwrap(), Some(user));
+                }
+                Err(_) => world.refuses(Reason::Invalid, |s| s.users().update(ada, update)),
+            }
+        }
+        match world.store.users().create(NewUser::person(&text).email(&text)) {
+            Ok(user) => world.store.users().delete(user.id).unwrap(),
+            Err(_) => world.refuses(Reason::Invalid, |s| {
+                s.users().create(NewUser::person(&text).email(&text))
+            }),
+        }
+        world.store.users().list(&UserFilter::new().text(&text), Page::default()).ok();
+    });
 }

@@ -1,12 +1,12 @@
 //! Lists of users.
 
 use super::{User, Users, row, selecting, with_attempts};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::storage::params;
 use crate::value::facts::{UserKind, UserStatus};
 use crate::value::id::{BranchId, OrganisationId, Page, UserId};
 use crate::value::limits::EMAIL_MAX_BYTES;
-use crate::value::name::{Privilege, folded};
+use crate::value::name::{Privilege, folded, text};
 
 /// Which users a list shows; all that are not deleted if nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,15 +69,15 @@ impl Users<'_> {
     /// page begins after the last id of this one.
     ///
     /// # Errors
-    /// `Invalid` for a page limit that is not 1 to 500, a text that is too long or a privilege
-    /// that can be none; `Busy`, `Io`, `Corrupt`.
+    /// `Invalid` for a page limit that is not 1 to 500, a text that is too long or has control
+    /// characters, or a privilege that can be none; `Busy`, `Io`, `Corrupt`.
     pub fn list(&self, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>> {
+        const WRONG: &str = "the text to look for is too long or has control characters";
         let limit = page.limit()?;
         let privilege = filter.privilege.as_deref().map(Privilege::parse).transpose()?;
-        if filter.text.as_ref().is_some_and(|text| text.len() > EMAIL_MAX_BYTES) {
-            return Err(Error::invalid("the text to look for is longer than 254 bytes"));
-        }
-        let text = filter.text.as_deref().map(folded).filter(|text| !text.is_empty());
+        let line = |value| text(value, WRONG, EMAIL_MAX_BYTES);
+        let wanted = filter.text.as_deref().map(line).transpose()?;
+        let wanted = wanted.map(|text| folded(&text)).filter(|text| !text.is_empty());
         self.store.read(|tx| {
             let found = tx.all(
                 selecting!(
@@ -101,7 +101,7 @@ impl Users<'_> {
                     filter.organisation,
                     filter.kind,
                     privilege.as_ref().map(Privilege::as_str),
-                    text,
+                    wanted,
                     filter.deleted,
                     limit
                 ],
