@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use gatepost::{ApiKeyId, EventKind, IssuedApiKey, NewApiKey, Reason, UserId};
+use gatepost::{
+    ApiKeyId, EventKind, IssuedApiKey, NewApiKey, NewUser, Reason, UserId, UserStatus,
+};
 use proptest::prelude::*;
 
 use crate::world::{DAY, HOUR, MINUTE, World, morning};
@@ -52,8 +54,10 @@ fn at_its_expiry_it_is_expired() {
     let issued = issue(&world, mailer, NewApiKey::new().expires_at(after(HOUR)));
     assert_eq!(issued.expires_at, Some(after(HOUR)));
     world.clock.advance(HOUR - Duration::from_millis(1));
+    assert!(verifies(&world, &issued));
     check_living(&world, mailer, &[(issued.id, Some(after(HOUR)))]);
     world.clock.advance(Duration::from_millis(1));
+    assert!(!verifies(&world, &issued));
     check_living(&world, mailer, &[]);
 }
 
@@ -76,13 +80,14 @@ fn a_reassigned_key_ends_at_once_or_after_the_overlap() {
     let first = issue(&world, mailer, NewApiKey::new().label("night run"));
     let second = reassign(&world, mailer, HOUR, 1);
     check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (second.id, None)]);
-    assert_ne!(first.key.expose(), second.key.expose());
+    assert!(verifies(&world, &first) && verifies(&world, &second));
     assert_eq!(second.expires_at, None);
 
     world.clock.advance(MINUTE);
     assert_eq!(world.count("SELECT count(*) FROM api_key"), 2);
     let third = reassign(&world, mailer, Duration::ZERO, 2);
     check_living(&world, mailer, &[(third.id, None)]);
+    assert!(!verifies(&world, &first) && !verifies(&world, &second));
     // Not expired but gone: no clock that lags behind brings them back.
     assert_eq!(world.count("SELECT count(*) FROM api_key"), 1);
     assert_eq!(
@@ -136,6 +141,7 @@ fn a_revoked_key_is_gone_with_one_change() {
     world
         .leaves(&[EventKind::ApiKeyRevoked], 1, |store| store.api_keys().revoke(issued.id))
         .unwrap();
+    assert!(!verifies(&world, &issued));
     check_living(&world, mailer, &[]);
     assert_eq!(world.count("SELECT count(*) FROM api_key"), 0);
     world.refuses(Reason::NotFound, |store| store.api_keys().revoke(issued.id));
@@ -145,7 +151,7 @@ fn a_revoked_key_is_gone_with_one_change() {
 fn who_is_not_there_gets_none_and_has_none() {
     let (world, mailer) = mailer();
     issue(&world, mailer, NewApiKey::new());
-    delete(&world, mailer);
+    world.store.users().delete(mailer).unwrap();
     let nobody: UserId = NOBODY.parse().unwrap();
     for user in [mailer, nobody] {
         world.refuses(Reason::NotFound, |store| store.api_keys().issue(user, NewApiKey::new()));
@@ -161,17 +167,23 @@ fn who_is_not_there_gets_none_and_has_none() {
 fn a_suspended_user_keeps_its_keys_and_may_get_one() {
     let (world, mailer) = mailer();
     let first = issue(&world, mailer, NewApiKey::new());
-    let head = world.head() + 1;
-    world
-        .sql()
-        .execute(
-            "UPDATE user SET status = 'locked', sessions_ended_seq = ?1, tokens_ended_seq = ?1",
-            [head],
-        )
-        .unwrap();
+    world.store.users().set_status(mailer, UserStatus::Locked).unwrap();
+    assert!(!verifies(&world, &first));
     check_living(&world, mailer, &[(first.id, None)]);
-    let second = reassign(&world, mailer, Duration::ZERO, 1);
-    check_living(&world, mailer, &[(second.id, None)]);
+    let second = reassign(&world, mailer, DAY, 1);
+    world.store.users().set_status(mailer, UserStatus::Active).unwrap();
+    assert!(verifies(&world, &first) && verifies(&world, &second));
+}
+
+#[test]
+fn a_deleted_user_that_is_restored_has_no_key() {
+    let (world, mailer) = mailer();
+    let issued = issue(&world, mailer, NewApiKey::new());
+    world.store.users().delete(mailer).unwrap();
+    world.store.users().restore(mailer).unwrap();
+    assert!(!verifies(&world, &issued));
+    check_living(&world, mailer, &[]);
+    assert!(verifies(&world, &issue(&world, mailer, NewApiKey::new())));
 }
 
 #[test]
@@ -238,29 +250,12 @@ fn check_living(world: &World, user: UserId, expect: &[(ApiKeyId, Option<DateTim
     assert_eq!(living, expect);
 }
 
+#[track_caller]
 fn user(world: &World, name: &str) -> UserId {
-    let mut id = [7; 16];
-    id[..name.len()].copy_from_slice(name.as_bytes());
-    world
-        .sql()
-        .execute(
-            "INSERT INTO user (id, status, kind, username, username_key, created_at, search_key)
-             VALUES (?1, 'active', 'system', ?2, ?2, 0, ?2)",
-            rusqlite::params![id, name],
-        )
-        .unwrap();
-    UserId::from_uuid(uuid::Uuid::from_bytes(id))
+    world.store.users().create(NewUser::system(name)).unwrap().id
 }
 
-fn delete(world: &World, user: UserId) {
-    let seq = world.head() + 1;
-    world
-        .sql()
-        .execute(
-            "UPDATE user SET deleted_at = 1, sessions_ended_seq = ?2, keys_ended_seq = ?2,
-                 tokens_ended_seq = ?2
-             WHERE id = ?1",
-            rusqlite::params![user.as_uuid().as_bytes(), seq],
-        )
-        .unwrap();
+#[track_caller]
+fn verifies(world: &World, issued: &IssuedApiKey) -> bool {
+    world.store.verify(issued.key.expose(), None).unwrap().valid().is_ok()
 }

@@ -1,6 +1,6 @@
 //! Branches: created, renamed, listed and deleted.
 
-use gatepost::{BranchFilter, BranchId, EventKind, OrganisationId, Page, Reason};
+use gatepost::{BranchFilter, BranchId, EventKind, NewUser, OrganisationId, Page, Reason};
 use proptest::prelude::*;
 
 use crate::world::{World, morning};
@@ -42,17 +42,9 @@ fn a_new_name_ends_nothing_and_the_same_name_is_no_change() {
 fn only_one_without_users_is_deleted() {
     let world = World::new();
     let york = world.store.branches().create("York", None).unwrap();
-    let sql = world.sql();
-    sql.execute(
-        "INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at,
-             search_key)
-         VALUES (x'01890000000070008000000000000001', ?1, 'active', 'person', 'ada', 'ada', 0,
-             'ada')",
-        [york.id.as_uuid().as_bytes()],
-    )
-    .unwrap();
+    let ada = world.store.users().create(NewUser::person("ada").branch(york.id)).unwrap().id;
     world.refuses(Reason::NotEmpty, |store| store.branches().delete(york.id));
-    sql.execute("UPDATE user SET branch_id = NULL", []).unwrap();
+    world.store.users().delete(ada).unwrap();
     world
         .leaves(&[EventKind::BranchDeleted], 1, |store| store.branches().delete(york.id))
         .unwrap();

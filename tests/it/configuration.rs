@@ -1,7 +1,8 @@
 //! Configuration: keys in their case, values in four scopes, the narrowest in force.
 
 use gatepost::{
-    BranchId, Configuration, EventKind, OrganisationId, Page, Reason, Scope, Setting, UserId,
+    BranchId, Configuration, EventKind, NewUser, OrganisationId, Page, Reason, Scope, Setting,
+    UserId,
 };
 use proptest::prelude::*;
 
@@ -43,14 +44,7 @@ fn the_same_value_again_is_no_change() {
 fn a_scope_that_is_not_there_is_not_found() {
     let world = World::new();
     let gone = user(&world, "gone", None);
-    world
-        .sql()
-        .execute(
-            "UPDATE user SET deleted_at = 1, sessions_ended_seq = 2, keys_ended_seq = 2,
-                 tokens_ended_seq = 2",
-            [],
-        )
-        .unwrap();
+    world.store.users().delete(gone).unwrap();
     for scope in [
         Scope::Organisation(NOBODY.parse().unwrap()),
         Scope::Branch(NOBODY.parse().unwrap()),
@@ -299,19 +293,9 @@ impl Place {
     }
 }
 
+#[track_caller]
 fn user(world: &World, name: &str, branch: Option<BranchId>) -> UserId {
-    let mut id = [7; 16];
-    id[..name.len()].copy_from_slice(name.as_bytes());
-    world
-        .sql()
-        .execute(
-            "INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at,
-                 search_key)
-             VALUES (?1, ?2, 'active', 'person', ?3, ?3, 0, ?3)",
-            rusqlite::params![id, branch.map(|branch| *branch.as_uuid().as_bytes()), name],
-        )
-        .unwrap();
-    UserId::from_uuid(uuid::Uuid::from_bytes(id))
+    world.store.users().create(NewUser::person(name).branch(branch)).unwrap().id
 }
 
 #[track_caller]

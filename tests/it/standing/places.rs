@@ -1,8 +1,11 @@
 //! The standing of organisations and branches.
 
-use gatepost::{BranchId, EventKind, OrganisationId, Reason};
+use gatepost::{
+    BranchId, EventKind, IssuedApiKey, NewApiKey, NewUser, OpenSession, OrganisationId, Reason,
+    Secret,
+};
 
-use crate::world::World;
+use crate::world::{World, device};
 
 #[test]
 fn an_organisation_made_inactive_ends_what_is_under_it_with_one_change() {
@@ -87,6 +90,92 @@ fn a_branch_moves_to_no_organisation_that_is_not_there() {
     let nobody: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
     world.refuses(Reason::NotFound, |store| store.branches().move_to(york.id, nobody));
     assert_eq!(world.store.branches().find(york.id).unwrap(), Some(york));
+}
+
+#[test]
+fn what_stood_in_an_inactive_place_ends_but_for_keys_which_wait() {
+    check_suspension(|place, active| {
+        place.world.store.organisations().set_active(place.northern, active).unwrap();
+    });
+    check_suspension(|place, active| {
+        place.world.store.branches().set_active(place.york, active).unwrap();
+    });
+}
+
+#[test]
+fn a_moved_branch_keeps_its_sessions_and_they_report_the_new_place() {
+    let place = Place::new();
+    let southern = place.world.store.organisations().create("Southern").unwrap().id;
+    for to in [Some(southern), None, Some(place.northern)] {
+        place.world.store.branches().move_to(place.york, to).unwrap();
+        let verdict = place.world.store.verify(place.session.expose(), &device("till")).unwrap();
+        let facts = verdict.valid().unwrap();
+        assert_eq!((facts.branch, facts.organisation), (Some(place.york), to));
+    }
+}
+
+#[test]
+fn a_move_brings_back_nothing_that_was_ended_where_the_branch_was() {
+    let place = Place::new();
+    place.world.store.organisations().set_active(place.northern, false).unwrap();
+    place.world.store.branches().move_to(place.york, None).unwrap();
+    assert!(!place.session_verifies());
+    assert!(place.key_verifies());
+}
+
+#[test]
+fn a_session_older_than_the_last_end_of_the_new_place_ends_there() {
+    let place = Place::new();
+    let southern = place.world.store.organisations().create("Southern").unwrap().id;
+    place.world.store.organisations().set_active(southern, false).unwrap();
+    place.world.store.organisations().set_active(southern, true).unwrap();
+    assert!(place.session_verifies());
+    place.world.store.branches().move_to(place.york, southern).unwrap();
+    assert!(!place.session_verifies());
+    place.world.store.branches().move_to(place.york, None).unwrap();
+    assert!(!place.session_verifies());
+}
+
+/// A user with a session and a key, in a branch of an organisation.
+struct Place {
+    world: World,
+    northern: OrganisationId,
+    york: BranchId,
+    session: Secret,
+    key: IssuedApiKey,
+}
+
+impl Place {
+    fn new() -> Self {
+        let world = World::new();
+        let store = &world.store;
+        let northern = store.organisations().create("Northern").unwrap().id;
+        let york = store.branches().create("York", northern).unwrap().id;
+        let ada = store.users().create(NewUser::person("ada").branch(york)).unwrap().id;
+        let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+        let open = OpenSession::new(ada, device("till"));
+        let session = store.sessions().open(open).unwrap().granted().unwrap().session.token;
+        Self { world, northern, york, session, key }
+    }
+
+    fn session_verifies(&self) -> bool {
+        let verdict = self.world.store.verify(self.session.expose(), &device("till")).unwrap();
+        verdict.valid().is_ok()
+    }
+
+    fn key_verifies(&self) -> bool {
+        self.world.store.verify(self.key.key.expose(), None).unwrap().valid().is_ok()
+    }
+}
+
+#[track_caller]
+fn check_suspension(set_active: impl Fn(&Place, bool)) {
+    let place = Place::new();
+    assert!(place.session_verifies() && place.key_verifies());
+    set_active(&place, false);
+    assert!(!place.session_verifies() && !place.key_verifies());
+    set_active(&place, true);
+    assert!(!place.session_verifies() && place.key_verifies());
 }
 
 #[track_caller]
