@@ -13,8 +13,8 @@ mod open;
 mod reply;
 mod request;
 
-pub(crate) use fresh::{Fresh, fresh};
-pub(crate) use open::{Opening, open};
+pub(crate) use fresh::fresh;
+pub(crate) use open::{Opening, Room, open, room};
 pub use reply::{LoginAnswer, LoginReply, OpenedSession, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -23,7 +23,7 @@ pub use request::{ClientKind, LogIn};
 use crate::error::{Error, Result};
 use crate::flow::revoke::Cause;
 use crate::flow::sweep::sweep;
-use crate::hasher::{Admission, Ticket, Verification};
+use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::{ChangeAtLogin, Options};
 use crate::record::audit::{self, Source, Written};
 use crate::record::credential::{self, Credential};
@@ -34,12 +34,13 @@ use crate::storage::{ReadTx, Settled, WriteTx};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
-use crate::value::facts::UserStatus;
+use crate::value::facts::{Assurance, UserStatus};
 use crate::value::id::UserId;
 use crate::value::limits;
 use crate::value::name::{EmailAddress, Username, folded};
 use crate::value::refusal::Refusal;
 use crate::value::secret::Password;
+use crate::value::time::Timestamp;
 
 impl Store {
     /// Logs a user in on a device.
@@ -84,16 +85,9 @@ impl Store {
             Reserved::Refused(refusal) => return Ok(LoginAnswer::Refused(refusal)),
         };
         let verification = ticket.verify(&request.password, attempt.usable_hash())?;
-        let fresh = match &request.new_password {
-            Some(new) if verification.matches => attempt
-                .subject
-                .user
-                .map(|user| fresh(self, &ticket, user, &request.password, new))
-                .transpose()?,
-            _ => None,
-        };
-        let answer = self.settle(&request, &attempt, verification, fresh.as_ref())?;
-        if verification.needs_upgrade && fresh.is_none() && answer.is_granted() {
+        let step = self.next_step(&request, &attempt, &ticket, verification)?;
+        let answer = self.settle(&request, &attempt, verification, &step)?;
+        if verification.needs_upgrade && matches!(step, Step::Open) && answer.is_granted() {
             self.upgrade_hash(&ticket, &attempt, &request.password);
         }
         Ok(answer)
@@ -120,18 +114,47 @@ impl Store {
         })
     }
 
+    /// What the settlement is to do. A new password is hashed only if nothing is against the
+    /// login so far: a refusal costs one verification and no second hash.
+    fn next_step(
+        &self,
+        request: &LogIn,
+        attempt: &Attempt,
+        ticket: &Ticket<'_>,
+        verification: Verification,
+    ) -> Result<Step> {
+        let (Some(new), Some(user), true) =
+            (&request.new_password, attempt.subject.user, verification.matches)
+        else {
+            return Ok(Step::Open);
+        };
+        let login = Login { store: self, request, attempt };
+        if let Err(refusal) = self.read(|tx| login.decide(tx, verification))? {
+            return Ok(Step::Refuse(refusal));
+        }
+        Ok(match fresh(self, ticket, user, &request.password, new)? {
+            Ok(hash) => Step::OpenWith(hash),
+            Err(rule) => Step::Refuse(Refusal::PasswordRejected(rule)),
+        })
+    }
+
     fn settle(
         &self,
         request: &LogIn,
         attempt: &Attempt,
         verification: Verification,
-        fresh: Option<&Fresh>,
+        step: &Step,
     ) -> Result<LoginAnswer> {
+        let login = Login { store: self, request, attempt };
         self.write(|tx| {
-            let login = Login { store: self, tx, request, attempt };
-            match login.decide(verification, fresh)? {
-                Ok(user) => login.grant(&user, fresh),
-                Err(refusal) => login.refuse(refusal, verification.matches),
+            let (fresh, decided) = match step {
+                Step::Refuse(refusal) => (None, Err(*refusal)),
+                Step::Open => (None, login.decide(tx, verification)?),
+                Step::OpenWith(hash) => (Some(hash), login.decide(tx, verification)?),
+            };
+            match decided {
+                Ok((user, room)) => login.grant(tx, &user, room, fresh),
+                Err(refusal) => login.refuse(tx, refusal, verification.matches),
             }
         })
     }
@@ -235,25 +258,32 @@ pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
     }
 }
 
-/// The last write of a login.
+/// What follows from the verification.
+enum Step {
+    Open,
+    /// With this hash of a new password stored.
+    OpenWith(Hashed),
+    Refuse(Refusal),
+}
+
+/// A login whose password was verified.
 struct Login<'l> {
     store: &'l Store,
-    tx: &'l WriteTx<'l>,
     request: &'l LogIn,
     attempt: &'l Attempt,
 }
 
-type Decided<T> = Result<std::result::Result<T, Refusal>>;
-
 impl Login<'_> {
-    /// Everything but the session itself, read anew.
-    fn decide(&self, verification: Verification, fresh: Option<&Fresh>) -> Decided<User> {
+    /// Whether a session may be opened, as this snapshot stands.
+    fn decide(
+        &self,
+        tx: &ReadTx<'_>,
+        verification: Verification,
+    ) -> Result<std::result::Result<(User, Room), Refusal>> {
         let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
             return Ok(Err(Refusal::InvalidCredentials));
         };
-        let (Some(user), Some(credential)) =
-            (user::find(self.tx, id)?, credential::of(self.tx, id)?)
-        else {
+        let (Some(user), Some(credential)) = (user::find(tx, id)?, credential::of(tx, id)?) else {
             return Ok(Err(Refusal::InvalidCredentials));
         };
         // The password that was verified may have been replaced meanwhile.
@@ -261,54 +291,57 @@ impl Login<'_> {
         if verified != Some(credential.version) || credential.compromised {
             return Ok(Err(Refusal::InvalidCredentials));
         }
-        if let Some(refusal) = standing(self.tx, &user)? {
+        if let Some(refusal) = standing(tx, &user)? {
             return Ok(Err(refusal));
         }
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
             return Ok(Err(refusal));
         }
-        if let Some(refusal) = self.password_demand(&credential, fresh) {
+        if let Some(refusal) = self.password_demand(&credential, tx.now()) {
             return Ok(Err(refusal));
         }
-        Ok(Ok(user))
+        let room = room(tx, self.store.options(), &self.opening(user.id))?;
+        Ok(room.map(|room| (user, room)))
     }
 
-    fn password_demand(&self, credential: &Credential, fresh: Option<&Fresh>) -> Option<Refusal> {
+    fn password_demand(&self, credential: &Credential, now: Timestamp) -> Option<Refusal> {
         let options = self.store.options();
-        let expired = options
-            .password_expiry
-            .is_some_and(|after| credential.set_at.plus(after) <= self.tx.now());
+        let expired =
+            options.password_expiry.is_some_and(|after| credential.set_at.plus(after) <= now);
         let marked = credential.must_change || expired;
-        match fresh {
+        match self.request.new_password {
             None if marked => Some(Refusal::NewPasswordRequired),
             Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
                 Some(Refusal::PasswordChangeNotAllowed)
             }
-            Some(Err(rule)) => Some(Refusal::PasswordRejected(*rule)),
             _ => None,
         }
     }
 
-    fn grant(&self, user: &User, fresh: Option<&Fresh>) -> Result<Written<LoginAnswer>> {
-        let (tx, request) = (self.tx, self.request);
-        let opening = Opening {
-            user: user.id,
-            device: request.device.as_ref(),
-            expires_at: request.expires_at,
-            label: request.label.as_deref(),
-            origin: request.origin.as_ref(),
-            assurance: crate::value::facts::Assurance::Aal1,
-        };
-        let opened = match open(tx, self.store.options(), &opening, |tx| {
-            if let Some(Ok(hash)) = fresh {
-                credential::set(tx, user.id, hash.as_str(), false)?;
-                user::raise(tx, user.id, Cause::OwnPasswordChange.watermarks(tx)?)?;
-            }
-            Ok(())
-        })? {
-            Ok(opened) => opened,
-            Err(refusal) => return self.refuse(refusal, true),
-        };
+    fn opening(&self, user: UserId) -> Opening<'_> {
+        Opening {
+            user,
+            device: self.request.device.as_ref(),
+            expires_at: self.request.expires_at,
+            label: self.request.label.as_deref(),
+            origin: self.request.origin.as_ref(),
+            assurance: Assurance::Aal1,
+            ends_others: self.request.new_password.is_some(),
+        }
+    }
+
+    fn grant(
+        &self,
+        tx: &WriteTx<'_>,
+        user: &User,
+        room: Room,
+        fresh: Option<&Hashed>,
+    ) -> Result<Written<LoginAnswer>> {
+        if let Some(hash) = fresh {
+            credential::set(tx, user.id, hash.as_str(), false)?;
+            user::raise(tx, user.id, Cause::OwnPasswordChange.watermarks(tx)?)?;
+        }
+        let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
         throttle::succeeded(tx, &self.attempt.subject)?;
         if let Some(device) = self.attempt.subject.device {
             device::seen(tx, user.id, device)?;
@@ -317,16 +350,21 @@ impl Login<'_> {
         sweep(tx, limits::SWEEP_PER_LOGIN_ROWS)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
-            .origin(request.origin.clone());
+            .origin(self.request.origin.clone());
         let event = if fresh.is_some() { event.reason("password_changed") } else { event };
         let reply = granted(tx, self.store, user.id, opened)?;
         Ok(Written::With(LoginAnswer::Granted(Box::new(reply)), event))
     }
 
     /// A right password is no failed guess, even if it opens nothing.
-    fn refuse(&self, refusal: Refusal, password_was_right: bool) -> Result<Written<LoginAnswer>> {
+    fn refuse(
+        &self,
+        tx: &WriteTx<'_>,
+        refusal: Refusal,
+        password_was_right: bool,
+    ) -> Result<Written<LoginAnswer>> {
         if password_was_right && refusal != Refusal::InvalidCredentials {
-            throttle::refund(self.tx, &self.attempt.subject, &self.attempt.charge)?;
+            throttle::refund(tx, &self.attempt.subject, &self.attempt.charge)?;
         }
         let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
             .origin(self.request.origin.clone())

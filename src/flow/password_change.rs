@@ -21,7 +21,7 @@ use crate::storage::WriteTx;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
-use crate::value::facts::Facts;
+use crate::value::facts::{Facts, RefusalReason};
 use crate::value::id::SessionId;
 use crate::value::limits;
 use crate::value::name::DeviceId;
@@ -128,21 +128,25 @@ impl Store {
         self.write(|tx| self.exchange(tx, &held, &attempt, &hash))
     }
 
-    /// The live session under this token on this device.
+    /// The live session under this token on this device; refusals are counted as those of verify.
     fn held(&self, token: &str, device: Option<&DeviceId>) -> Result<Option<Held>> {
-        let Some(parsed) = token::parse(token) else {
+        let parsed = token::parse(token);
+        let Some((parsed, Holder::Session(session))) =
+            parsed.and_then(|parsed| Some((parsed, holder(&parsed)?)))
+        else {
+            self.count_refusal(RefusalReason::Malformed);
             return Ok(None);
         };
-        let Some(Holder::Session(session)) = holder(&parsed) else {
-            return Ok(None);
-        };
-        let device_digest = device.map(DeviceDigest::of);
-        Ok(self.presented(token, device)?.ok().map(|(facts, _)| Held {
-            session,
-            facts,
-            parsed,
-            device: device_digest,
-        }))
+        match self.presented(token, device)? {
+            Ok((facts, _)) => {
+                let device = device.map(DeviceDigest::of);
+                Ok(Some(Held { session, facts, parsed, device }))
+            }
+            Err(reason) => {
+                self.count_refusal(reason);
+                Ok(None)
+            }
+        }
     }
 
     fn reserve_for(&self, held: &Held) -> Result<Reserved> {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    ClientKind, LoginAnswer, Opening, check_opening, granted, open, standing,
+    ClientKind, LoginAnswer, Opening, check_opening, granted, open, room, standing,
 };
 use crate::flow::sweep::sweep;
 use crate::record::audit::Written;
@@ -99,12 +99,14 @@ impl Sessions<'_> {
                 None => denied.then_some(Refusal::DesktopClientDenied),
                 refusal => refusal,
             };
-            let opened = match refusal {
+            let opening = request.opening();
+            let room = match refusal {
                 Some(refusal) => Err(refusal),
-                None => open(tx, options, &request.opening(), |_| Ok(()))?,
+                None => room(tx, options, &opening)?,
             };
-            match opened {
-                Ok(opened) => {
+            match room {
+                Ok(room) => {
+                    let opened = open(tx, options, &opening, room)?;
                     if let Some(digest) = digest {
                         device::seen(tx, user.id, digest)?;
                     }
@@ -132,6 +134,7 @@ impl OpenSession {
             label: self.label.as_deref(),
             origin: self.origin.as_ref(),
             assurance: self.assurance,
+            ends_others: false,
         }
     }
 }

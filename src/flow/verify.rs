@@ -60,11 +60,16 @@ impl Store {
                 Ok(Verdict::Valid(facts))
             }
             Err(reason) => {
-                if self.core().tally.count(EventKind::VerifyRefused, reason.name(), self.now()) {
-                    self.flush_tally();
-                }
+                self.count_refusal(reason);
                 Ok(Verdict::Refused(Refused))
             }
+        }
+    }
+
+    /// Counts a refused token; writes the counts of a minute that is over, if nobody is in the way.
+    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
+        if self.core().tally.count(EventKind::VerifyRefused, reason.name(), self.now()) {
+            self.flush_tally();
         }
     }
 

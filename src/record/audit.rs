@@ -21,6 +21,7 @@ use crate::value::time::Timestamp;
 
 /// What a write came to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of one write")]
 pub(crate) enum Written<T> {
     /// It changed the file, and this is its event.
     With(T, Event),

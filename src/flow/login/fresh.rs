@@ -9,17 +9,15 @@ use crate::value::password_check;
 use crate::value::policy::PasswordRule;
 use crate::value::secret::Password;
 
-/// Its hash, or the rule it breaks: what is refused costs no second hash.
-pub(crate) type Fresh = std::result::Result<Hashed, PasswordRule>;
-
-/// Tests a new password and hashes it, in the slot of the caller and outside any write.
+/// Tests a new password and hashes it, in the slot of the caller and outside any write; or the rule
+/// that it breaks, which costs no hash.
 pub(crate) fn fresh(
     store: &Store,
     ticket: &Ticket<'_>,
     user: UserId,
     current: &Password,
     new: &Password,
-) -> Result<Fresh> {
+) -> Result<std::result::Result<Hashed, PasswordRule>> {
     let text = normalised(new)?;
     if *text == *normalised(current)? {
         return Ok(Err(PasswordRule::Unchanged));

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
 use crate::options::Options;
 use crate::record::session::{self, NewSession};
-use crate::storage::WriteTx;
+use crate::storage::{ReadTx, WriteTx};
 use crate::value::digest::DeviceDigest;
 use crate::value::event::Origin;
 use crate::value::facts::Assurance;
@@ -18,6 +18,7 @@ use crate::value::time::Timestamp;
 use crate::value::token::{self, TokenKind};
 
 /// For whom and how.
+#[derive(Clone, Copy)]
 pub(crate) struct Opening<'o> {
     pub(crate) user: UserId,
     pub(crate) device: Option<&'o DeviceId>,
@@ -25,22 +26,24 @@ pub(crate) struct Opening<'o> {
     pub(crate) label: Option<&'o str>,
     pub(crate) origin: Option<&'o Origin>,
     pub(crate) assurance: Assurance,
+    /// Whether the same transaction ends all other sessions of the user: then there is room.
+    pub(crate) ends_others: bool,
 }
 
-/// Opens a session, or says why the policy does not allow one; then nothing was changed.
-///
-/// `before` runs once it is sure that the session can be opened and before it is: what it ends,
-/// the new session outlives.
-pub(crate) fn open(
-    tx: &WriteTx<'_>,
+/// Room for a session: what has to make way for it.
+pub(crate) struct Room {
+    making_way: Vec<SessionId>,
+}
+
+/// Whether the policy allows the session, as this snapshot stands; changes nothing.
+pub(crate) fn room(
+    tx: &ReadTx<'_>,
     options: &Options,
     opening: &Opening<'_>,
-    before: impl FnOnce(&WriteTx<'_>) -> Result<()>,
-) -> Result<std::result::Result<OpenedSession, Refusal>> {
+) -> Result<std::result::Result<Room, Refusal>> {
     let policy = &options.sessions;
-    let device = opening.device.map(DeviceDigest::of);
-    let replaced = match &device {
-        Some(device) => session::on_device(tx, device)?,
+    let replaced = match opening.device.map(DeviceDigest::of) {
+        Some(device) => session::on_device(tx, &device)?,
         None => None,
     };
     if replaced.is_some_and(|other| other.live && other.user != opening.user)
@@ -48,17 +51,30 @@ pub(crate) fn open(
     {
         return Ok(Err(Refusal::DeviceInUse));
     }
-    let live = session::live_of(tx, opening.user, replaced.map(|other| other.id))?;
+    let replaced = replaced.map(|other| other.id);
+    if opening.ends_others {
+        return Ok(Ok(Room { making_way: replaced.into_iter().collect() }));
+    }
+    let live = session::live_of(tx, opening.user, replaced)?;
     let allowed = usize::try_from(policy.per_user).unwrap_or(usize::MAX);
     let surplus = (live.len() + 1).saturating_sub(allowed);
     if surplus > 0 && policy.when_full == WhenFull::Refuse {
         return Ok(Err(Refusal::TooManySessions));
     }
-    for ended in replaced.map(|other| other.id).into_iter().chain(live.into_iter().take(surplus)) {
+    let making_way = replaced.into_iter().chain(live.into_iter().take(surplus)).collect();
+    Ok(Ok(Room { making_way }))
+}
+
+/// Opens a session in the room that this transaction has found for it.
+pub(crate) fn open(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    opening: &Opening<'_>,
+    room: Room,
+) -> Result<OpenedSession> {
+    for ended in room.making_way {
         session::delete(tx, ended)?;
     }
-    before(tx)?;
-
     let (expires_at, clamped) = end(options, opening.expires_at, tx.now());
     let id = SessionId::draw(tx.now(), tx.random())?;
     let (token, secret_hash) = token::mint(TokenKind::Session, *id.as_bytes(), tx.random())?;
@@ -67,16 +83,16 @@ pub(crate) fn open(
         &NewSession {
             id,
             secret_hash,
-            device,
+            device: opening.device.map(DeviceDigest::of),
             user: opening.user,
             expires_at,
-            idle_ms: policy.idle.and_then(|idle| i64::try_from(idle.as_millis()).ok()),
+            idle_ms: options.sessions.idle.and_then(|idle| i64::try_from(idle.as_millis()).ok()),
             assurance: opening.assurance,
             label: opening.label,
             origin: opening.origin,
         },
     )?;
-    Ok(Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped }))
+    Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped })
 }
 
 /// When it ends, and whether that is earlier than was asked for.
