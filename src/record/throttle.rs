@@ -212,24 +212,25 @@ pub(crate) fn left(tx: &WriteTx<'_>, username_key: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Removes names that nobody has and nobody has tried for a day, at most `most`. A row from a
-/// future that no rule could have set goes as well.
+/// Removes names that nobody has and nobody has tried for a day, at most `most`; as many of those
+/// that a wrong clock put into a future from which they would never age.
 pub(crate) fn sweep(tx: &WriteTx<'_>, now: Timestamp, most: i64) -> Result<usize> {
-    tx.execute(
+    let longest = later(now, THROTTLE_HARD_STOP_MS);
+    let idle = tx.execute(
         "DELETE FROM throttle WHERE name_digest IN (
              SELECT name_digest FROM throttle
-             WHERE known = 0 AND (last_attempt_at <= ?1 OR last_attempt_at > ?3)
+             WHERE known = 0 AND last_attempt_at <= ?1
                AND (wait_until IS NULL OR wait_until <= ?2
                     OR (wait_until > ?3 AND wait_until <> ?4))
              ORDER BY last_attempt_at LIMIT ?5)",
-        params![
-            now.minus(THROTTLE_UNKNOWN_KEPT),
-            now,
-            later(now, THROTTLE_HARD_STOP_MS),
-            UNTIL_UNLOCKED,
-            most
-        ],
-    )
+        params![now.minus(THROTTLE_UNKNOWN_KEPT), now, longest, UNTIL_UNLOCKED, most],
+    )?;
+    let void = tx.execute(
+        "DELETE FROM throttle WHERE name_digest IN (
+             SELECT name_digest FROM throttle WHERE known = 0 AND last_attempt_at > ?1 LIMIT ?2)",
+        params![longest, most],
+    )?;
+    Ok(idle.saturating_add(void))
 }
 
 /// The device's budget, if the user has logged in on it before.

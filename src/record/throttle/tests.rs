@@ -287,6 +287,13 @@ fn names_nobody_has_are_forgotten_after_a_day_unless_they_wait() {
 }
 
 #[test]
+fn a_name_that_a_wrong_clock_put_into_the_future_is_swept() {
+    let bench = Bench::new();
+    bench.granted(&bench.subject("nobody", None, None));
+    assert_eq!(bench.write(|tx| sweep(tx, tx.now().minus(2 * DAY), 10)), 1);
+}
+
+#[test]
 fn names_nobody_has_are_bounded_and_those_that_wait_go_last() {
     let bench = Bench::new();
     let ada = bench.subject("ada", Some(bench.user("ada")), None);

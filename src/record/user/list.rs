@@ -81,7 +81,7 @@ impl Users<'_> {
         self.store.read(|tx| {
             let found = tx.all(
                 selecting!(
-                    "WHERE (?1 IS NULL OR user.id > ?1)
+                    "WHERE user.id > coalesce(?1, x'')
                        AND (?2 IS NULL OR user.status = ?2)
                        AND (?3 IS NULL OR user.branch_id = ?3)
                        AND (?4 IS NULL OR user.branch_id IN (

@@ -17,14 +17,10 @@ pub(super) fn check_username_free(
     own: Option<UserId>,
     unique_email: bool,
 ) -> Result<()> {
-    let taken = tx.one(
-        "SELECT 1 FROM user
-         WHERE deleted_at IS NULL AND id IS NOT ?2
-           AND (username_key = ?1 OR (?3 AND email_key = ?1))",
-        params![key, own, unique_email],
-        |_| Ok(()),
-    )?;
-    taken.map_or(Ok(()), |()| Err(Error::taken("the username is taken")))
+    if another_is_called(tx, key, own)? || (unique_email && another_is_at(tx, key, own)?) {
+        return Err(Error::taken("the username is taken"));
+    }
+    Ok(())
 }
 
 /// Where the e-mail address logs in, refuses one that another user has, as address or as username.
@@ -34,14 +30,28 @@ pub(super) fn check_email_free(
     own: Option<UserId>,
     unique_email: bool,
 ) -> Result<()> {
-    let taken = tx.one(
-        "SELECT 1 FROM user
-         WHERE ?3 AND deleted_at IS NULL AND id IS NOT ?2
-           AND (email_key = ?1 OR username_key = ?1)",
-        params![key, own, unique_email],
+    if unique_email && (another_is_at(tx, key, own)? || another_is_called(tx, key, own)?) {
+        return Err(Error::taken("the e-mail address is taken"));
+    }
+    Ok(())
+}
+
+fn another_is_called(tx: &ReadTx<'_>, key: &str, own: Option<UserId>) -> Result<bool> {
+    let other = tx.one(
+        "SELECT 1 FROM user WHERE username_key = ?1 AND deleted_at IS NULL AND id IS NOT ?2",
+        params![key, own],
         |_| Ok(()),
     )?;
-    taken.map_or(Ok(()), |()| Err(Error::taken("the e-mail address is taken")))
+    Ok(other.is_some())
+}
+
+fn another_is_at(tx: &ReadTx<'_>, key: &str, own: Option<UserId>) -> Result<bool> {
+    let other = tx.one(
+        "SELECT 1 FROM user WHERE email_key = ?1 AND deleted_at IS NULL AND id IS NOT ?2 LIMIT 1",
+        params![key, own],
+        |_| Ok(()),
+    )?;
+    Ok(other.is_some())
 }
 
 /// Keeps when the user last logged in. No verify reads it, so it leaves no change row.
