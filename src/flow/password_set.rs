@@ -32,6 +32,17 @@ impl Users<'_> {
     ///
     /// The policy is tested first. Takes a hash's time.
     ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Password, Reason, Store};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// let ada = store.users().create(NewUser::person("ada.lovelace"))?;
+    /// let set = |text: &str| store.users().set_password(ada.id, Password::from(text));
+    /// assert_eq!(set("Ada.Lovelace1").unwrap_err().reason(), Reason::Invalid);
+    /// assert!(set("correct horse battery").is_ok());
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `Invalid` (the rule of the policy that it breaks, or a system user), `NotFound`, `Busy`
     /// (too many are hashing, or writing), `Full`, `Io`, `NoRandom`.

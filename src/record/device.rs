@@ -31,6 +31,18 @@ pub struct KnownDevice {
 ///
 /// Failed attempts from such a device are counted apart, so that a stranger's guesses do not lock
 /// the owner out.
+///
+/// ```
+/// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
+///
+/// let store = Store::in_memory(Options::for_tests())?;
+/// let ada = store.users().create(NewUser::person("ada"))?.id;
+/// let till = DeviceId::new("till-1")?;
+/// store.sessions().open(OpenSession::new(ada, till.clone()))?.granted()?;
+/// assert_eq!(store.devices().list_of(ada)?.len(), 1);
+/// assert!(store.devices().forget(ada, &till)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Devices<'s> {
     store: &'s Store,

@@ -1,9 +1,9 @@
 //! Names and addresses of users, and the first proof that they are theirs.
 
-use gatepost::{EventKind, NewUser, Reason, UserId, UserStatus};
+use gatepost::{EventKind, NewApiKey, NewUser, OpenSession, Reason, UserId, UserStatus};
 use proptest::prelude::*;
 
-use crate::world::{World, morning};
+use crate::world::{World, device, morning};
 
 fn watermarks(world: &World) -> (i64, i64, i64) {
     let sql = "SELECT sessions_ended_seq, keys_ended_seq, tokens_ended_seq FROM user";
@@ -96,6 +96,30 @@ fn the_first_confirmation_ends_all_and_a_later_one_tokens_alone() {
     world.clock.advance(crate::world::HOUR);
     assert_eq!(confirm().confirmed_at, Some(morning()));
     assert_eq!(watermarks(&world), (first, first, world.head()));
+}
+
+#[test]
+fn sessions_and_keys_survive_new_names_and_not_the_first_confirmation() {
+    let world = World::new();
+    let ada = ada(&world);
+    let open = || {
+        let session = world.store.sessions().open(OpenSession::new(ada, device("till")));
+        session.unwrap().granted().unwrap().session.token
+    };
+    let holds = |token: &gatepost::Secret, on: Option<&gatepost::DeviceId>| {
+        world.store.verify(token.expose(), on).unwrap().valid().is_ok()
+    };
+    let till = device("till");
+    let session = open();
+    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
+    world.store.users().rename(ada, "countess").unwrap();
+    world.store.users().set_email(ada, None).unwrap();
+    assert!(holds(&session, Some(&till)) && holds(&key, None));
+    world.store.users().confirm(ada).unwrap();
+    assert!(!holds(&session, Some(&till)) && !holds(&key, None));
+    let session = open();
+    world.store.users().confirm(ada).unwrap();
+    assert!(holds(&session, Some(&till)));
 }
 
 #[test]

@@ -16,6 +16,16 @@ impl Users<'_> {
     /// Any status but active ends its sessions and one-time tokens for good, and suspends its API
     /// keys until it is active again.
     ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Store, UserStatus};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// let ada = store.users().set_status(ada.id, UserStatus::Locked)?;
+    /// assert_eq!(ada.status, UserStatus::Locked);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.
     pub fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
@@ -80,6 +90,20 @@ impl Users<'_> {
 
     /// Brings a deleted user back as it was, password, privileges and place included; nothing that
     /// ended returns.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Reason, Store};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// store.users().delete(ada.id)?;
+    /// let other = store.users().create(NewUser::person("Ada"))?;
+    /// assert_eq!(store.users().restore(ada.id).unwrap_err().reason(), Reason::Taken);
+    ///
+    /// store.users().rename(other.id, "Ada the second")?;
+    /// assert_eq!(store.users().restore(ada.id)?, ada);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     ///
     /// # Errors
     /// `Taken` if its username is somebody else's by now (or its e-mail address, where that logs

@@ -68,6 +68,17 @@ impl Users<'_> {
     /// A page of users in the order of their ids, which is the order of their creation; the next
     /// page begins after the last id of this one.
     ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Page, Store, UserFilter};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// let ada = store.users().create(NewUser::person("ada").privilege("admin"))?;
+    /// store.users().create(NewUser::person("bob"))?;
+    /// let admins = UserFilter::new().privilege("admin");
+    /// assert_eq!(store.users().list(&admins, Page::first(50))?, [ada]);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// `Invalid` for a page limit that is not 1 to 500, a text that is too long or has control
     /// characters, or a privilege that can be none; `Busy`, `Io`, `Corrupt`.

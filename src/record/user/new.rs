@@ -129,7 +129,7 @@ impl NewUser {
         Self { proof: if phc.is_empty() { Proof::Nothing } else { Proof::Hash(phc) }, ..self }
     }
 
-    /// The first login must set a new password.
+    /// The first login must set a new password. Says nothing of a user without one.
     pub fn must_change(self) -> Self {
         Self { must_change: true, ..self }
     }

@@ -15,6 +15,16 @@ use crate::value::name::{JsonText, Privilege, prose, text};
 ///
 /// Name, e-mail address, status, branch and privileges have calls of their own, as other things
 /// follow from them.
+///
+/// ```
+/// use gatepost::{NewUser, Options, Store, UserUpdate};
+///
+/// let store = Store::in_memory(Options::for_tests())?;
+/// let ada = store.users().create(NewUser::person("ada").last_name("Byron"))?;
+/// let ada = store.users().update(ada.id, UserUpdate::new().last_name("King"))?;
+/// assert_eq!(ada.last_name.as_deref(), Some("King"));
+/// # Ok::<(), gatepost::Error>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct UserUpdate {
