@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::storage::{
@@ -79,9 +79,7 @@ impl Store {
         let path = path.as_ref();
         let mut open = OPEN.lock();
         open.retain(|_, core| core.strong_count() > 0);
-        if let Some(core) = Storage::identity_of(path).and_then(|file| open.get(&file)?.upgrade())
-            && !core.storage.is_closed()
-        {
+        if let Some(core) = already_open(&open, path)? {
             if core.options == options {
                 return Ok(Self { core, actor: Actor::Host });
             }
@@ -181,6 +179,26 @@ impl Store {
     ) -> Result<T> {
         self.core.storage.write(&self.actor, job)
     }
+}
+
+/// The core of that file, if this process has it open.
+fn already_open(open: &BTreeMap<Identity, Weak<Core>>, path: &Path) -> Result<Option<Arc<Core>>> {
+    let (path, identity) = Storage::whereabouts(path)?;
+    let cores = open.values().filter_map(Weak::upgrade).filter(|core| !core.storage.is_closed());
+    for core in cores {
+        let Some(place) = core.storage.place() else { continue };
+        if Some(place.identity) == identity {
+            return Ok(Some(core));
+        }
+        // Its log is still at that path, and a new file would be given it.
+        if place.path == path {
+            return Err(Error::new(
+                Reason::Unsafe,
+                "the file open under this name was moved or deleted; close that store first",
+            ));
+        }
+    }
+    Ok(None)
 }
 
 impl Core {

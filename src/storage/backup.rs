@@ -13,49 +13,72 @@ use crate::value::time::Timestamp;
 
 const PAGES_PER_STEP: i32 = 1024;
 
-/// Writes `<file>.v<version>-<milliseconds>.backup`, readable by its owner alone, and checks it before
-/// and flushes it after. An older file of that name is never overwritten.
-pub(super) fn write_verified(
-    source: &Connection,
-    path: &Path,
-    version: i64,
-    now: Timestamp,
-) -> Result<PathBuf> {
+/// Writes `<file>.v<version>-<milliseconds>.backup`, readable by its owner alone.
+///
+/// It gets that name only when it is whole, checked and flushed; until then it ends in `.partial`.
+/// An older file of that name is never overwritten. The caller holds the lock of a writer, so that
+/// the file cannot change between this and what the caller does next.
+pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Result<PathBuf> {
     let mut suffix = String::from(".v");
     suffix.push_str(&version.to_string());
     suffix.push('-');
     suffix.push_str(&now.as_millis().to_string());
     suffix.push_str(".backup");
     let target = guard::beside(path, &suffix);
-    if !guard::create(&target)? {
-        return Err(Error::taken("a backup of this version and time already stands there"));
+    let partial = guard::beside(&target, ".partial");
+    // Whoever created the partial file is the only one who may use its name and the final one.
+    if !guard::create(&partial)? {
+        return Err(taken());
     }
-    copy(source, &target)?;
-    flush(&target)?;
-    Ok(target)
+    let written = if guard::exists(&target) {
+        Err(taken())
+    } else {
+        write(path, &partial, version).and_then(|()| put_in_place(&partial, &target))
+    };
+    if written.is_err() {
+        // Ours, made a moment ago, and worth nothing: half a backup must not be found later.
+        let _ = fs::remove_file(&partial);
+    }
+    written.map(|()| target)
 }
 
-fn copy(source: &Connection, target: &Path) -> Result<()> {
-    let mut copy = connection::for_backup(target)?;
-    Backup::new(source, &mut copy)
+fn taken() -> Error {
+    Error::taken("a backup of this version and time already stands there")
+}
+
+fn write(path: &Path, partial: &Path, version: i64) -> Result<()> {
+    let source = connection::for_reading(path)?;
+    let mut copy = connection::for_backup(partial)?;
+    Backup::new(&source, &mut copy)
         .and_then(|backup| backup.run_to_completion(PAGES_PER_STEP, Duration::ZERO, None))
         .map_err(fault)?;
     // A copy of a WAL file says WAL as well, and would need two more files beside it to be read.
-    connection::pragma(&copy, "journal_mode", "DELETE")?;
-    let verdict: String = copy
-        .query_row("SELECT integrity_check FROM pragma_integrity_check(1)", [], |row| row.get(0))
-        .map_err(fault)?;
-    if verdict != "ok" {
+    connection::use_rollback_journal(&copy)?;
+    check(&copy, version)?;
+    copy.close().map_err(|(_, error)| fault(error))?;
+    flush(partial)
+}
+
+fn check(copy: &Connection, version: i64) -> Result<()> {
+    let verdict: String =
+        copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(fault)?;
+    let version_kept = connection::pragma_value(copy, "user_version")? == version;
+    if verdict != "ok" || !version_kept {
         return Err(Error::corrupt("the file is damaged, so no backup of it could be verified"));
     }
-    copy.close().map_err(|(_, error)| fault(error))
+    Ok(())
 }
 
 /// SQLite has closed the copy, so that a descriptor of our own can do no harm to its locks.
-fn flush(target: &Path) -> Result<()> {
-    let flushed = fs::File::open(target).and_then(|file| file.sync_all()).and_then(|()| {
-        let directory = target.parent().unwrap_or(Path::new("/"));
-        fs::File::open(directory).and_then(|directory| directory.sync_all())
-    });
-    flushed.map_err(|error| guard::from_io(&error))
+fn flush(path: &Path) -> Result<()> {
+    fs::File::open(path).and_then(|file| file.sync_all()).map_err(|error| guard::from_io(&error))
+}
+
+fn put_in_place(partial: &Path, target: &Path) -> Result<()> {
+    fs::rename(partial, target)
+        .and_then(|()| {
+            let directory = target.parent().unwrap_or(Path::new("/"));
+            fs::File::open(directory).and_then(|directory| directory.sync_all())
+        })
+        .map_err(|error| guard::from_io(&error))
 }

@@ -1,7 +1,7 @@
 //! Connections, all set up alike.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -15,7 +15,24 @@ use crate::value::limits;
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::WRITE_WAIT)?;
     set_up(&connection)?;
+    // Where the system refuses to open for writing, SQLite opens for reading and says nothing.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(fault)? {
+        return Err(Error::new(Reason::ReadOnly, "the file cannot be opened for writing"));
+    }
     Ok(connection)
+}
+
+/// Whether closing the last connection moves the log into the file. Off while it is not yet known
+/// that the file may be touched.
+pub(super) fn checkpoint_on_close(connection: &Connection, allowed: bool) -> Result<()> {
+    let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !allowed);
+    set.map(drop).map_err(fault)
+}
+
+/// Off while tables are rebuilt: dropping an old one would take the rows that point at it along.
+pub(super) fn enforce_foreign_keys(connection: &Connection, enforced: bool) -> Result<()> {
+    let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, enforced);
+    set.map(drop).map_err(fault)
 }
 
 /// Opens the file for the reader pool. Opened for writing all the same, as a connection that opens
@@ -51,6 +68,10 @@ fn open(path: &Path, access: OpenFlags, wait: Duration) -> Result<Connection> {
 }
 
 /// Looks at the main file alone: takes no lock, creates and changes nothing, reads no WAL.
+///
+/// Only its header can be relied on. A process that writes, or was killed, in the middle of a
+/// checkpoint leaves a header that speaks of pages which are still in the log alone; the switch
+/// below keeps SQLite from calling that damage.
 pub(super) fn look(path: &Path) -> Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
@@ -67,8 +88,11 @@ pub(super) fn look(path: &Path) -> Result<Connection> {
     uri.push_str("?immutable=1");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(uri, flags).map_err(fault)
+    let look = Connection::open_with_flags(uri, flags).map_err(fault)?;
+    look.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).map_err(fault)?;
+    Ok(look)
 }
 
 /// What every connection is told before its first statement.
@@ -105,13 +129,49 @@ fn set_up(connection: &Connection) -> Result<()> {
 
 /// Puts the file into WAL mode, or says that its place cannot have it.
 pub(super) fn use_wal(connection: &Connection) -> Result<()> {
+    let waiting = Stopwatch::start();
+    loop {
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match mode.map_err(fault) {
+            Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
+            Ok(_) => {
+                return Err(Error::new(
+                    Reason::Unsupported,
+                    "the file system cannot hold a write-ahead log",
+                ));
+            }
+            // This pragma does not wait for another process that has just created the file, and
+            // fails at once. What follows waits.
+            Err(error) if error.is_retryable() && waiting.elapsed() < limits::WRITE_WAIT => {
+                let free = connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK");
+                free.map_err(|error| fault(error).waited(waiting.elapsed()))?;
+            }
+            Err(error) => return Err(error.waited(waiting.elapsed())),
+        }
+    }
+}
+
+/// Takes a closed copy of a WAL file out of WAL mode, so that it is one file.
+pub(super) fn use_rollback_journal(connection: &Connection) -> Result<()> {
     let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
+        .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))
         .map_err(fault)?;
-    if mode.eq_ignore_ascii_case("wal") {
+    if mode.eq_ignore_ascii_case("delete") {
         return Ok(());
     }
-    Err(Error::new(Reason::Unsupported, "the file system cannot hold a write-ahead log"))
+    Err(Error::new(Reason::Io, "a backup could not be taken out of its write-ahead log"))
+}
+
+/// Takes and gives back the lock of a writer, through the shared memory of the log.
+pub(super) fn try_locks(connection: &Connection) -> Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|error| {
+        let error = fault(error);
+        if error.reason() != Reason::Io {
+            return error;
+        }
+        Error::new(Reason::Unsupported, "the file system offers no locks or no shared memory")
+    })
 }
 
 pub(super) fn pragma(
@@ -128,4 +188,100 @@ pub(super) fn pragma(
 
 pub(super) fn pragma_value(connection: &Connection, name: &'static str) -> Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0)).map_err(fault)
+}
+
+/// How long a caller has waited: told in errors and held against bounds, and in no rule of the
+/// domain, which ask the store's clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// What is left of a wait that began with this watch.
+    pub(super) fn left_of(self, wait: Duration) -> Duration {
+        wait.saturating_sub(self.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(connection: &Connection, pragma: &'static str, expect: i64) {
+        assert_eq!(pragma_value(connection, pragma).unwrap(), expect, "{pragma}");
+    }
+
+    #[track_caller]
+    fn check_set_up(connection: &Connection) {
+        for (pragma, expect) in [
+            ("synchronous", 2),
+            ("foreign_keys", 1),
+            ("trusted_schema", 0),
+            ("cell_size_check", 1),
+            ("mmap_size", 0),
+            ("secure_delete", 1),
+            ("journal_size_limit", limits::WAL_KEPT_BYTES),
+            ("recursive_triggers", 0),
+            ("writable_schema", 0),
+            ("ignore_check_constraints", 0),
+        ] {
+            check(connection, pragma, expect);
+        }
+        for on in [DbConfig::SQLITE_DBCONFIG_DEFENSIVE, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER] {
+            assert!(connection.db_config(on).unwrap(), "{on:?}");
+        }
+        for off in [
+            DbConfig::SQLITE_DBCONFIG_DQS_DML,
+            DbConfig::SQLITE_DBCONFIG_DQS_DDL,
+            DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+        ] {
+            assert!(!connection.db_config(off).unwrap(), "{off:?}");
+        }
+        assert_eq!(connection.limit(Limit::SQLITE_LIMIT_ATTACHED).unwrap(), 0);
+    }
+
+    #[test]
+    fn each_connection_is_set_up_alike() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("auth.db");
+        assert!(super::super::guard::create(&path).unwrap());
+        let writer = for_writing(&path).unwrap();
+        use_wal(&writer).unwrap();
+        check_set_up(&writer);
+        check(&writer, "busy_timeout", 5_000);
+        check(&writer, "query_only", 0);
+        let mode: String =
+            writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+
+        let reader = for_reading(&path).unwrap();
+        check_set_up(&reader);
+        check(&reader, "busy_timeout", 50);
+        check(&reader, "query_only", 1);
+        let refused = reader.execute_batch("CREATE TABLE t (a)").map_err(fault).unwrap_err();
+        assert_eq!(refused.reason(), Reason::ReadOnly);
+    }
+
+    #[test]
+    fn a_look_creates_and_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("a %?#b.db");
+        assert!(super::super::guard::create(&path).unwrap());
+        let writer = for_writing(&path).unwrap();
+        use_wal(&writer).unwrap();
+        pragma(&writer, "application_id", 7).unwrap();
+        drop(writer);
+        let look = look(&path).unwrap();
+        check(&look, "application_id", 7);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(look.execute_batch("CREATE TABLE t (a)").is_err());
+    }
 }

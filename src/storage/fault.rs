@@ -21,6 +21,17 @@ pub(crate) fn fault(error: rusqlite::Error) -> Error {
 }
 
 fn from_code(code: i32) -> Error {
+    match code {
+        ffi::SQLITE_READONLY_DBMOVED => {
+            let what = "the file was moved or deleted while it was open";
+            return Error::new(Reason::Io, what).with_code(code);
+        }
+        ffi::SQLITE_CANTOPEN_SYMLINK => {
+            let what = "a symbolic link was put in the place of the file";
+            return Error::new(Reason::Unsafe, what).with_code(code);
+        }
+        _ => {}
+    }
     let (reason, what) = match code & 0xff {
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL | ffi::SQLITE_INTERRUPT => {
             (Reason::Busy, "another program holds the file")

@@ -11,6 +11,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
 use crate::error::{Error, Reason, Result};
+use crate::value::limits;
 
 /// What a host has said that it accepts about the place of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,11 +22,22 @@ pub(crate) struct Tolerances {
     pub(crate) shared_directory: bool,
 }
 
+/// What SQLite keeps beside a file.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// Which file it is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
+}
+
+/// Where the file stands, and what was noticed about it when it was opened.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// Something noticed at the opening that a host may want to know.
@@ -34,7 +46,8 @@ pub(crate) struct Identity {
 pub enum Note {
     /// The file was readable or writable by others; its permissions are 0600 now.
     PermissionsTightened,
-    /// The file system is one (FUSE, 9p, virtiofs) whose locks and shared memory were probed.
+    /// The file system is one (FUSE, 9p, virtiofs, a virtual machine's shared folder, a network)
+    /// whose locks and shared memory were tried. Whether another machine sees them is not known.
     UnusualFileSystem,
     /// The file was written by a newer version, which says that this one may use it.
     NewerSchema,
@@ -51,21 +64,31 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     if bytes.starts_with(b"file:") || bytes.contains(&b'?') {
         return Err(Error::invalid("the path looks like an SQLite URI; give a plain path"));
     }
-    match fs::canonicalize(path) {
-        Ok(resolved) => Ok(resolved),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => resolve_new(path),
-        Err(error) => Err(from_io(&error)),
+    let resolved = match fs::canonicalize(path) {
+        Ok(resolved) => resolved,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => resolve_new(path)?,
+        Err(error) => return Err(from_io(&error)),
+    };
+    if resolved.file_name().is_none() {
+        return Err(Error::invalid("the path names no file"));
     }
+    if resolved.as_os_str().len() > limits::PATH_MAX_BYTES {
+        return Err(Error::invalid("the whole path is longer than the 504 bytes of SQLite"));
+    }
+    Ok(resolved)
 }
 
 /// A path to a file that does not exist yet, in a directory that does.
 fn resolve_new(path: &Path) -> Result<PathBuf> {
-    if fs::symlink_metadata(path).is_ok() {
+    if exists(path) {
         return Err(Error::not_found("the path is a symbolic link to nothing"));
     }
     let Some(name) = path.file_name() else {
         return Err(Error::invalid("the path names no file"));
     };
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(Error::invalid("the path names a directory"));
+    }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -85,7 +108,11 @@ pub(super) fn check_directory(path: &Path, tolerances: Tolerances) -> Result<Opt
         return Err(Error::new(Reason::Unsafe, "anyone may write to the directory of the file"));
     }
     may(directory, Access::WRITE_OK | Access::EXEC_OK)?;
-    match file_system(directory)? {
+    accept(file_system(directory)?, tolerances)
+}
+
+fn accept(file_system: FileSystem, tolerances: Tolerances) -> Result<Option<Note>> {
+    match file_system {
         FileSystem::Local => Ok(None),
         FileSystem::Unusual => Ok(Some(Note::UnusualFileSystem)),
         FileSystem::Network if tolerances.network_file_system => Ok(Some(Note::UnusualFileSystem)),
@@ -115,8 +142,20 @@ pub(super) fn check_file(path: &Path, tolerances: Tolerances) -> Result<Option<u
     if seen.uid() != rustix::process::geteuid().as_raw() && !tolerances.foreign_owner {
         return Err(Error::new(Reason::Unsafe, "the file belongs to another user"));
     }
+    for suffix in BESIDE {
+        check_beside(&beside(path, suffix))?;
+    }
     may(path, Access::READ_OK | Access::WRITE_OK)?;
     Ok(Some(seen.len()))
+}
+
+/// SQLite would follow a link here, and write elsewhere what belongs to the file.
+fn check_beside(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(seen) if seen.is_file() => Ok(()),
+        Ok(_) => Err(Error::new(Reason::Unsafe, "what lies beside the file is no regular file")),
+        Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn identity(path: &Path) -> Result<Identity> {
@@ -141,7 +180,7 @@ pub(super) fn create(path: &Path) -> Result<bool> {
 /// Takes away what others may do with the file and the two beside it.
 pub(super) fn tighten(path: &Path) -> Result<Option<Note>> {
     let mut note = None;
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in [""].into_iter().chain(BESIDE) {
         let path = beside(path, suffix);
         let Ok(seen) = fs::symlink_metadata(&path) else { continue };
         if seen.mode() & 0o077 == 0 {
@@ -160,7 +199,25 @@ pub(super) fn tighten(path: &Path) -> Result<Option<Note>> {
 
 /// Whether a write-ahead log with something in it lies beside the path.
 pub(super) fn has_log(path: &Path) -> bool {
-    fs::symlink_metadata(beside(path, "-wal")).is_ok_and(|seen| seen.len() > 0)
+    length(&beside(path, "-wal")) > 0
+}
+
+/// Whether a log lies there, or its shared memory, that has no file to belong to: the file was
+/// lost, or moved away while somebody has it open and would write to the log of a new one.
+///
+/// Asked for in this order, as another process may be creating them right now, the file first.
+pub(super) fn has_orphaned_log(path: &Path) -> bool {
+    (has_log(path) || exists(&beside(path, "-shm"))) && length(path) == 0
+}
+
+/// Whether anything has this name, be it a link to nothing.
+pub(super) fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Nothing has no length.
+fn length(path: &Path) -> u64 {
+    fs::symlink_metadata(path).map_or(0, |seen| seen.len())
 }
 
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -181,18 +238,26 @@ pub(super) fn from_io(error: &std::io::Error) -> Error {
         }
         ErrorKind::StorageFull => Error::new(Reason::Full, "the disk is full"),
         ErrorKind::NotADirectory => Error::invalid("a part of the path is not a directory"),
+        ErrorKind::InvalidFilename => Error::invalid("a part of the path is too long"),
+        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Error::invalid("the symbolic links of the path go in a circle")
+        }
         _ => Error::new(Reason::Io, "the system reported an input or output error"),
     }
 }
 
 fn may(path: &Path, access: Access) -> Result<()> {
-    rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS).map_err(|errno| match errno {
+    rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS).map_err(denied)
+}
+
+fn denied(errno: Errno) -> Error {
+    match errno {
         Errno::ROFS => Error::new(Reason::ReadOnly, "the file system is mounted read-only"),
         Errno::ACCESS | Errno::PERM => {
             Error::new(Reason::NoPermission, "this program's user may not read and write here")
         }
         _ => Error::new(Reason::Io, "the system reported an input or output error"),
-    })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,22 +267,8 @@ enum FileSystem {
     Network,
 }
 
-/// `f_type` of `statfs(2)`, by the numbers in `linux/magic.h` and the drivers' sources.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn file_system(directory: &Path) -> Result<FileSystem> {
-    const NETWORK: [u32; 7] = [
-        0x6969,      // NFS
-        0x517B,      // SMB
-        0xFE53_4D42, // SMB2
-        0xFF53_4D42, // CIFS
-        0x5346_414F, // AFS
-        0x6B41_4653, // kAFS
-        0x00C3_6400, // Ceph
-    ];
-    const UNUSUAL: [u32; 2] = [
-        0x6573_5546, // FUSE, virtiofs
-        0x0102_1997, // 9p
-    ];
     let seen = rustix::fs::statfs(directory).map_err(|_| {
         Error::new(Reason::Io, "the system does not say which file system this is")
     })?;
@@ -225,13 +276,34 @@ fn file_system(directory: &Path) -> Result<FileSystem> {
     #[expect(clippy::cast_possible_truncation, reason = "see above")]
     #[expect(clippy::cast_sign_loss, reason = "see above")]
     let kind = seen.f_type as u32;
-    Ok(if NETWORK.contains(&kind) {
-        FileSystem::Network
-    } else if UNUSUAL.contains(&kind) {
-        FileSystem::Unusual
-    } else {
-        FileSystem::Local
-    })
+    Ok(file_system_of(kind))
+}
+
+/// `f_type` of `statfs(2)`, by the numbers in `linux/magic.h` and the drivers' sources.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const fn file_system_of(kind: u32) -> FileSystem {
+    match kind {
+        0x6969 // NFS
+        | 0x517B // SMB
+        | 0xFE53_4D42 // SMB2
+        | 0xFF53_4D42 // CIFS
+        | 0x564C // NCP
+        | 0x5346_414F // AFS
+        | 0x6B41_4653 // kAFS
+        | 0x7375_7245 // Coda
+        | 0x00C3_6400 // Ceph
+        | 0x0BD0_0BD0 // Lustre
+        | 0x0116_1970 // GFS2
+        | 0x7461_636F // OCFS2
+        => FileSystem::Network,
+        0x6573_5546 // FUSE, virtiofs
+        | 0x0102_1997 // 9p
+        | 0x786F_4256 // VirtualBox
+        | 0xBACB_ACBC // VMware
+        | 0x7C7C_6673 // Parallels
+        => FileSystem::Unusual,
+        _ => FileSystem::Local,
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -256,6 +328,89 @@ mod tests {
         check_path("auth.db?mode=memory", Reason::Invalid);
         check_path("/no/such/directory/auth.db", Reason::NotFound);
         check_path("/", Reason::Invalid);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_or_goes_in_a_circle_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let long = directory.path().join("a".repeat(256));
+        check_path(long.to_str().unwrap(), Reason::Invalid);
+
+        let mut deep = directory.path().canonicalize().unwrap();
+        while deep.as_os_str().len() < limits::PATH_MAX_BYTES - 251 {
+            deep.push("a".repeat(100));
+        }
+        fs::create_dir_all(&deep).unwrap();
+        let rest = limits::PATH_MAX_BYTES - deep.as_os_str().len() - 1;
+        assert!(resolve(&deep.join("a".repeat(rest))).is_ok());
+        check_path(deep.join("a".repeat(rest + 1)).to_str().unwrap(), Reason::Invalid);
+
+        let circle = directory.path().join("circle");
+        std::os::unix::fs::symlink(&circle, &circle).unwrap();
+        check_path(circle.to_str().unwrap(), Reason::Invalid);
+    }
+
+    #[test]
+    fn network_file_systems_are_told_apart_by_their_numbers() {
+        for network in [0x6969, 0x517B, 0xFE53_4D42, 0xFF53_4D42, 0x5346_414F, 0x6B41_4653] {
+            assert_eq!(file_system_of(network), FileSystem::Network, "{network:#x}");
+        }
+        for unusual in [0x6573_5546, 0x0102_1997] {
+            assert_eq!(file_system_of(unusual), FileSystem::Unusual, "{unusual:#x}");
+        }
+        // ext4, XFS, Btrfs, tmpfs, overlayfs, ZFS.
+        for local in [0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x794C_7630, 0x2FC1_2FC1] {
+            assert_eq!(file_system_of(local), FileSystem::Local, "{local:#x}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_refused_unless_the_host_opted_in() {
+        let opted_in = Tolerances { network_file_system: true, ..Tolerances::default() };
+        let refused = accept(FileSystem::Network, Tolerances::default()).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Unsupported);
+        let noted = Some(Note::UnusualFileSystem);
+        assert_eq!(accept(FileSystem::Network, opted_in).unwrap(), noted);
+        assert_eq!(accept(FileSystem::Unusual, Tolerances::default()).unwrap(), noted);
+        assert_eq!(accept(FileSystem::Local, Tolerances::default()).unwrap(), None);
+    }
+
+    #[test]
+    fn what_the_system_denies_has_its_reason() {
+        use std::io::{Error, ErrorKind};
+        for (kind, reason) in [
+            (ErrorKind::NotFound, Reason::NotFound),
+            (ErrorKind::PermissionDenied, Reason::NoPermission),
+            (ErrorKind::ReadOnlyFilesystem, Reason::ReadOnly),
+            (ErrorKind::StorageFull, Reason::Full),
+            (ErrorKind::NotADirectory, Reason::Invalid),
+            (ErrorKind::Other, Reason::Io),
+        ] {
+            assert_eq!(from_io(&Error::from(kind)).reason(), reason, "{kind:?}");
+        }
+        for (errno, reason) in [
+            (Errno::ROFS, Reason::ReadOnly),
+            (Errno::ACCESS, Reason::NoPermission),
+            (Errno::PERM, Reason::NoPermission),
+            (Errno::IO, Reason::Io),
+        ] {
+            assert_eq!(denied(errno).reason(), reason, "{errno:?}");
+        }
+    }
+
+    #[test]
+    fn what_lies_beside_the_file_is_a_regular_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        assert!(create(&path).unwrap());
+        for suffix in BESIDE {
+            let link = beside(&path, suffix);
+            std::os::unix::fs::symlink("/nowhere", &link).unwrap();
+            let refused = check_file(&path, Tolerances::default()).unwrap_err();
+            assert_eq!(refused.reason(), Reason::Unsafe, "{suffix}");
+            fs::remove_file(link).unwrap();
+        }
+        assert_eq!(check_file(&path, Tolerances::default()).unwrap(), Some(0));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The schema: created whole, or brought up to date step by step.
 //!
-//! Each step runs in one transaction with its new `user_version`, after a verified backup of the
-//! old file was written beside it. A step is never edited once it was released.
+//! All steps that a file lacks run in one transaction, which first holds the file while a verified
+//! backup of what it was is written beside it: no commit can fall between the two. A step is never
+//! edited once it was released.
 
 use std::path::Path;
 
@@ -113,41 +114,75 @@ pub(super) fn is_for_tests(connection: &Connection) -> Result<bool> {
         .map_err(fault)
 }
 
-/// Runs the steps that the file still lacks.
+/// The oldest library that may use the file, by its own word.
+pub(super) fn min_reader(connection: &Connection) -> Result<i64> {
+    connection
+        .query_row("SELECT min_reader FROM store WHERE id = 1", [], |row| row.get(0))
+        .map_err(fault)
+}
+
+/// Runs the steps that the file still lacks: all of them, or none.
 pub(super) fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
     steps: &[Step],
     now: Timestamp,
 ) -> Result<Option<Note>> {
-    let from = connection::pragma_value(connection, "user_version")?;
-    if !steps.iter().any(|step| step.to > from) {
+    if lacking(connection, steps)?.is_empty() {
         return Ok(None);
     }
-    backup::write_verified(connection, path, from, now)?;
-    for step in steps.iter().filter(|step| step.to > from) {
-        run(connection, step)?;
+    connection::enforce_foreign_keys(connection, false)?;
+    let migrated = migrate(connection, path, steps, now);
+    connection::enforce_foreign_keys(connection, true)?;
+    migrated
+}
+
+fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    steps: &[Step],
+    now: Timestamp,
+) -> Result<Option<Note>> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
+    // Another process may have done it while this one waited.
+    let lacking = lacking(&transaction, steps)?;
+    if lacking.is_empty() {
+        transaction.rollback().map_err(fault)?;
+        return Ok(None);
     }
+    backup::write_verified(path, connection::pragma_value(&transaction, "user_version")?, now)?;
+    for step in lacking {
+        run(&transaction, step)?;
+    }
+    check_references(&transaction)?;
+    transaction.commit().map_err(fault)?;
     Ok(Some(Note::Migrated))
 }
 
-fn run(connection: &mut Connection, step: &Step) -> Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-    // Another process may have taken this step while we waited for the file.
-    if connection::pragma_value(&transaction, "user_version")? >= step.to {
-        return transaction.rollback().map_err(fault);
-    }
+fn lacking<'s>(connection: &Connection, steps: &'s [Step]) -> Result<Vec<&'s Step>> {
+    let from = connection::pragma_value(connection, "user_version")?;
+    Ok(steps.iter().filter(|step| step.to > from).collect())
+}
+
+fn run(transaction: &Connection, step: &Step) -> Result<()> {
     transaction.execute_batch(step.sql).map_err(fault)?;
     transaction
         .execute("UPDATE store SET min_reader = ?1 WHERE id = 1", params![step.min_reader])
         .map_err(fault)?;
+    connection::pragma(transaction, "user_version", step.to)
+}
+
+/// Foreign keys are not enforced while the steps run; so they are asked for afterwards.
+fn check_references(transaction: &Connection) -> Result<()> {
     let broken: i64 = transaction
         .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))
         .map_err(fault)?;
     if broken > 0 {
         return Err(Error::corrupt("a migration would leave rows that point at nothing"));
     }
-    connection::pragma(&transaction, "user_version", step.to)?;
-    transaction.commit().map_err(fault)
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

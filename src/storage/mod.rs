@@ -1,11 +1,15 @@
-//! How the file is kept: connections, transactions, opening, migrations. Knows no noun of the domain.
+//! How the file is kept: connections, transactions, opening, migrations. Knows no noun of the
+//! domain.
 //!
-//! The only doors are [`Storage::read`], [`Storage::select_one`] and [`Storage::write`]. No other module
-//! names a `Connection`, and nothing here or elsewhere opens, closes or copies the file, its `-wal` or its
-//! `-shm` with a descriptor of its own: closing one would drop the locks that SQLite holds for the
-//! whole process. The file is looked at with `stat` and `chmod` by path only.
+//! The only doors are [`Storage::read`], [`Storage::select_one`] and [`Storage::write`]. No other
+//! module names a `Connection`, and nothing here or elsewhere opens, closes or copies the file, its
+//! `-wal` or its `-shm` with a descriptor of its own while they are in use: closing one would drop
+//! the locks that SQLite holds for the whole process. The file is looked at with `stat` and `chmod`
+//! by path only.
+#![allow(clippy::disallowed_methods, reason = "this is the room that clippy.toml sends others to")]
 
 mod backup;
+mod clock;
 mod connection;
 mod fault;
 mod guard;
@@ -18,22 +22,24 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) use fault::fault;
 pub use guard::Note;
-pub(crate) use guard::{Identity, Tolerances};
+pub(crate) use guard::{Identity, Place, Tolerances};
 pub(crate) use migrate::SCHEMA_VERSION;
 pub(crate) use rusqlite::{Row, params};
-pub(crate) use transaction::{ReadTx, WriteTx};
+pub(crate) use transaction::{ReadTx, Settled, WriteTx};
 
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
+use crate::value::limits;
 use crate::value::random::RandomSource;
 use crate::value::time::{Clock, Timestamp};
+use clock::SteadyClock;
 use pool::Pool;
-use writer::Writer;
+use writer::{Author, Writer};
 
 /// What opening a store needs to know.
 #[derive(Debug)]
@@ -56,14 +62,6 @@ pub(crate) struct Storage {
     /// `None` in memory, where the writer's connection serves reads as well.
     readers: Option<Pool>,
     closed: AtomicBool,
-}
-
-/// Where the file stands, and what was noticed about it when it was opened.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) path: PathBuf,
-    pub(crate) identity: Identity,
-    pub(crate) notes: Vec<Note>,
 }
 
 impl Storage {
@@ -163,7 +161,7 @@ impl Storage {
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
         self.check_open()?;
-        self.writer.write(actor, &self.clock, &*self.random, job)
+        self.writer.write(self.author(actor), limits::WRITE_WAIT, job)
     }
 
     /// As [`Storage::write`], but gives up at once if anyone else is writing.
@@ -173,27 +171,36 @@ impl Storage {
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<Option<T>> {
         self.check_open()?;
-        self.writer.try_write(actor, &self.clock, &*self.random, job)
+        self.writer.try_write(self.author(actor), job)
     }
 
-    /// Which file stands at `path` now, if there is one.
-    pub(crate) fn identity_of(path: &Path) -> Option<Identity> {
-        guard::identity(&guard::resolve(path).ok()?).ok()
+    /// The one absolute path of the file that `path` names, and which file stands there now.
+    pub(crate) fn whereabouts(path: &Path) -> Result<(PathBuf, Option<Identity>)> {
+        let path = guard::resolve(path)?;
+        let identity = guard::identity(&path).ok();
+        Ok((path, identity))
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Closes all connections; every later call answers [`Reason::Closed`].
+    /// Closes all connections; every later call answers [`Reason::Closed`]. If another thread does
+    /// not let go of the writer, this is `Busy`, and the next call tries again; reads that have
+    /// begun end as they would have.
     pub(crate) fn close(&self) -> Result<()> {
-        if self.closed.swap(true, Ordering::SeqCst) {
-            return Ok(());
+        if self.writer.is_held_here() {
+            return Err(Error::misuse("a store is not closed inside a write of its own"));
         }
+        self.closed.store(true, Ordering::SeqCst);
         if let Some(pool) = &self.readers {
             pool.close();
         }
         self.writer.close()
+    }
+
+    fn author<'a>(&'a self, actor: &'a Actor) -> Author<'a> {
+        Author { actor, clock: &self.clock, random: &*self.random }
     }
 
     fn check_open(&self) -> Result<()> {
@@ -201,35 +208,5 @@ impl Storage {
             return Err(Error::new(Reason::Closed, "the store is closed"));
         }
         Ok(())
-    }
-}
-
-/// What a write transaction came to.
-#[derive(Debug)]
-pub(crate) enum Settled<T> {
-    /// Commit, then answer.
-    Commit(T),
-    /// Nothing was to be done: roll back, then answer.
-    Nothing(T),
-}
-
-/// A clock that never runs backwards within a process.
-///
-/// Built on the wall clock, not on an `Instant`, which misses the time a machine sleeps.
-#[derive(Debug)]
-pub(crate) struct SteadyClock {
-    wall: Arc<dyn Clock>,
-    latest: AtomicI64,
-}
-
-impl SteadyClock {
-    pub(crate) fn new(wall: Arc<dyn Clock>) -> Self {
-        Self { wall, latest: AtomicI64::new(i64::MIN) }
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        let wall = Timestamp::from_datetime(self.wall.now()).as_millis();
-        let before = self.latest.fetch_max(wall, Ordering::AcqRel);
-        Timestamp::from_millis(before.max(wall))
     }
 }

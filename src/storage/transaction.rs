@@ -6,7 +6,7 @@ use std::ops::Deref;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
 use super::fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::random::RandomSource;
 use crate::value::time::Timestamp;
@@ -65,6 +65,15 @@ impl ReadTx<'_> {
     }
 }
 
+/// What a write transaction came to.
+#[derive(Debug)]
+pub(crate) enum Settled<T> {
+    /// Commit, then answer.
+    Commit(T),
+    /// Nothing was to be done: roll back, then answer.
+    Nothing(T),
+}
+
 /// The one write transaction of the file.
 pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
@@ -94,6 +103,7 @@ impl<'c> WriteTx<'c> {
 
     /// Runs a statement that writes; answers how many rows it changed.
     pub(crate) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
+        self.check_still_open()?;
         let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
         statement.execute(params).map_err(fault)
     }
@@ -107,6 +117,18 @@ impl<'c> WriteTx<'c> {
         let seq = self.head()?.saturating_add(1);
         self.ending.set(Some(seq));
         Ok(seq)
+    }
+
+    /// After some errors SQLite rolls the whole transaction back by itself. What were written next
+    /// would stand alone.
+    pub(super) fn check_still_open(&self) -> Result<()> {
+        if self.read.connection.is_autocommit() {
+            return Err(Error::new(
+                Reason::Io,
+                "an earlier error ended the transaction; nothing of it was applied",
+            ));
+        }
+        Ok(())
     }
 
     /// Called before the commit: a watermark above the head would end sessions not yet opened.

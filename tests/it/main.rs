@@ -1,5 +1,6 @@
 //! The one integration test binary: a module for each noun, each deed and each promise.
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -10,6 +11,7 @@
 
 mod api_key;
 mod branch;
+mod child;
 mod configuration;
 mod credential;
 mod credit;
@@ -18,6 +20,7 @@ mod directory;
 mod identity;
 mod login;
 mod logout;
+mod opening;
 mod organisation;
 mod password_change;
 mod password_set;
@@ -27,6 +30,7 @@ mod standing;
 mod sweep;
 mod throttle;
 mod tidy;
+mod transaction;
 mod user;
 mod verify;
 mod world;

@@ -1,0 +1,339 @@
+//! A made-up version 2, and files of version 1 with rows that become it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
+use std::thread;
+
+use rusqlite::types::Value;
+use tempfile::TempDir;
+
+use super::super::{guard, open};
+use super::*;
+use crate::error::Reason;
+use crate::value::random::SystemRandom;
+
+const NOW: i64 = 1_767_603_600_000;
+
+/// A row in every table.
+const ROWS: &str = "
+    INSERT INTO organisation (id, name, created_at) VALUES (zeroblob(16), 'Northern', 1);
+    INSERT INTO branch (id, organisation_id, name, created_at)
+        VALUES (zeroblob(16), zeroblob(16), 'York', 1);
+    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key)
+        VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada');
+    INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
+    INSERT INTO credential (user_id, phc, norm, version, set_at)
+        VALUES (zeroblob(16), '$', 1, 1, 1);
+    INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
+        VALUES (zeroblob(16), 1, 2, 1);
+    INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
+        VALUES (zeroblob(16), zeroblob(16), 1, 1);
+    INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
+            expires_at, aal, last_seen)
+        VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1, 1, 9, 1, 1);
+    INSERT INTO session_document (session_id, version, body) VALUES (zeroblob(16), 1, '{}');
+    INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
+        VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1);
+    INSERT INTO configuration_key (key, shown) VALUES ('theme', 'Theme');
+    INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
+    INSERT INTO credit (branch_id, remaining) VALUES (zeroblob(16), 7);
+    INSERT INTO audit (source, at, event, outcome, actor, chain)
+        VALUES (0, 1, 'a', 'done', 'host', zeroblob(32));
+";
+
+struct Old {
+    path: PathBuf,
+    directory: TempDir,
+}
+
+impl Old {
+    /// A file of version 1, closed, with rows in every table.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("auth.db");
+        let seed = Seed::draw(&SystemRandom, Timestamp::from_millis(1), true).unwrap();
+        let opened = open::open(&path, guard::Tolerances::default(), &seed).unwrap();
+        opened.writer.execute_batch(ROWS).unwrap();
+        for table in tables(&opened.writer) {
+            assert!(!rows(&opened.writer, &table, "1").is_empty(), "{table} has no row");
+        }
+        Self { path, directory }
+    }
+
+    fn connect(&self) -> Connection {
+        connection::for_writing(&self.path).unwrap()
+    }
+
+    fn migrate(&self, steps: &[Step]) -> Result<Option<Note>> {
+        bring_up_to_date(&mut self.connect(), &self.path, steps, Timestamp::from_millis(NOW))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Version 2 as a fresh file has it.
+fn fresh() -> String {
+    let mut schema = String::from(SCHEMA);
+    for (old, new) in [
+        (
+            "kept_rows     INTEGER NOT NULL DEFAULT 0 CHECK (kept_rows >= 0)\n",
+            "kept_rows     INTEGER NOT NULL DEFAULT 0 CHECK (kept_rows >= 0), note TEXT\n",
+        ),
+        ("    label            TEXT,\n    ip", "    label TEXT NOT NULL, ip"),
+        (
+            "CREATE INDEX session_by_user ON session (user_id);",
+            "CREATE INDEX session_by_user ON session (user_id, opened_at);",
+        ),
+    ] {
+        assert_eq!(schema.matches(old).count(), 1, "{old}");
+        schema = schema.replace(old, new);
+    }
+    schema + PET
+}
+
+const PET: &str = "
+    CREATE TABLE pet (id INTEGER PRIMARY KEY, user_id BLOB NOT NULL REFERENCES user (id)) STRICT;
+    CREATE INDEX pet_by_user ON pet (user_id);
+    CREATE TRIGGER pet_stays BEFORE DELETE ON pet BEGIN SELECT RAISE(ABORT, 'stays'); END;
+";
+
+/// The step to it: a column, a table, and a table built anew, to which others point.
+fn step() -> Step {
+    let model = Connection::open_in_memory().unwrap();
+    model.execute_batch(&fresh()).unwrap();
+    let about_session = "SELECT sql FROM sqlite_schema WHERE tbl_name = 'session'
+         AND type <> 'table' AND sql IS NOT NULL";
+    let table: String = model
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'session'", [], |row| row.get(0))
+        .unwrap();
+    let columns = columns(&model, "session").join(", ");
+    let values = columns.replace("label", "coalesce(label, '')");
+    let mut sql = vec![
+        String::from("ALTER TABLE audit_chain ADD COLUMN note TEXT"),
+        table.replace("CREATE TABLE session", "CREATE TABLE session_new"),
+        ["INSERT INTO session_new (", &columns, ") SELECT ", &values, " FROM session"].concat(),
+        String::from("DROP TABLE session"),
+        String::from("ALTER TABLE session_new RENAME TO session"),
+    ];
+    let mut rest = model.prepare(about_session).unwrap();
+    sql.extend(rest.query_map([], |row| row.get(0)).unwrap().map(|one| one.unwrap()));
+    sql.push(PET.to_owned());
+    Step { to: 2, min_reader: 2, sql: Box::leak(sql.join(";\n").into_boxed_str()) }
+}
+
+fn failing() -> Step {
+    let sql = [step().sql, ";INSERT INTO pet (user_id) VALUES (1)"].concat();
+    Step { to: 2, min_reader: 2, sql: Box::leak(sql.into_boxed_str()) }
+}
+
+#[test]
+fn a_migrated_file_equals_a_fresh_one_and_keeps_its_rows() {
+    let old = Old::new();
+    let before = old.connect();
+    let kept: Vec<_> = tables(&before)
+        .into_iter()
+        .map(|table| {
+            let columns = columns(&before, &table).join(", ");
+            let rows = rows(&before, &table, &columns);
+            (table, columns, rows)
+        })
+        .collect();
+    drop(before);
+    assert_eq!(old.migrate(&[step()]).unwrap(), Some(Note::Migrated));
+
+    let migrated = old.connect();
+    let model = Connection::open_in_memory().unwrap();
+    model.execute_batch(&fresh()).unwrap();
+    assert_eq!(schema(&migrated), schema(&model));
+    for (table, columns, before) in kept {
+        let after = rows(&migrated, &table, &columns);
+        match table.as_str() {
+            "store" => assert_eq!(before.len(), after.len()),
+            "session" => assert_eq!(before[0][..11], after[0][..11]),
+            _ => assert_eq!(before, after, "{table}"),
+        }
+    }
+    assert_eq!(connection::pragma_value(&migrated, "user_version").unwrap(), 2);
+    assert_eq!(min_reader(&migrated).unwrap(), 2);
+    assert_eq!(connection::pragma_value(&migrated, "foreign_keys").unwrap(), 1);
+    assert_eq!(old.migrate(&[step()]).unwrap(), None);
+}
+
+#[test]
+fn the_file_as_it_was_stands_beside_it_and_is_never_overwritten() {
+    use std::os::unix::fs::MetadataExt;
+    let old = Old::new();
+    old.migrate(&[step()]).unwrap();
+    let name = "auth.db.v1-1767603600000.backup";
+    assert_eq!(old.names(), ["auth.db", name]);
+    let path = old.directory.path().join(name);
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+    let backup = connection::for_reading(&path).unwrap();
+    assert_eq!(connection::pragma_value(&backup, "user_version").unwrap(), 1);
+    let verdict: String =
+        backup.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+    let model = Connection::open_in_memory().unwrap();
+    model.execute_batch(SCHEMA).unwrap();
+    assert_eq!(schema(&backup), schema(&model));
+    assert_eq!(rows(&backup, "session", "1").len(), 1);
+    drop(backup);
+    assert_eq!(old.names(), ["auth.db", name]);
+
+    let another = Old::new();
+    let taken = another.directory.path().join(name);
+    fs::write(&taken, "an older backup").unwrap();
+    let refused = another.migrate(&[step()]).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Taken);
+    assert_eq!(fs::read(&taken).unwrap(), b"an older backup");
+    assert_eq!(connection::pragma_value(&another.connect(), "user_version").unwrap(), 1);
+    assert_eq!(another.names(), ["auth.db", name]);
+}
+
+#[test]
+fn a_step_that_fails_leaves_the_file_at_its_version() {
+    let old = Old::new();
+    let before = schema(&old.connect());
+    assert!(old.migrate(&[failing()]).is_err());
+    let after = old.connect();
+    assert_eq!(schema(&after), before);
+    assert_eq!(connection::pragma_value(&after, "user_version").unwrap(), 1);
+    assert_eq!(min_reader(&after).unwrap(), 1);
+    assert_eq!(rows(&after, "session_document", "1").len(), 1);
+}
+
+#[test]
+fn rows_that_would_point_at_nothing_refuse_the_step() {
+    let old = Old::new();
+    let sql = "DELETE FROM session";
+    let refused = old.migrate(&[Step { to: 2, min_reader: 1, sql }]).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Corrupt);
+    assert_eq!(rows(&old.connect(), "session", "1").len(), 1);
+}
+
+#[test]
+fn of_several_steps_all_run_or_none() {
+    let old = Old::new();
+    let third = Step { to: 3, min_reader: 2, sql: "CREATE TABLE third (a INTEGER) STRICT" };
+    let broken = Step { to: 3, min_reader: 2, sql: "no statement" };
+    assert!(old.migrate(&[step(), broken]).is_err());
+    assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 1);
+    fs::remove_file(old.directory.path().join("auth.db.v1-1767603600000.backup")).unwrap();
+    old.migrate(&[step(), third]).unwrap();
+    assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 3);
+    assert_eq!(min_reader(&old.connect()).unwrap(), 2);
+}
+
+#[test]
+fn two_at_once_take_a_step_once() {
+    for round in 0..5 {
+        let old = Old::new();
+        let start = Barrier::new(2);
+        let steps = [step()];
+        let migrate = |at: i64| {
+            let mut connection = old.connect();
+            start.wait();
+            bring_up_to_date(&mut connection, &old.path, &steps, Timestamp::from_millis(at))
+        };
+        let (one, two) = thread::scope(|scope| {
+            let one = scope.spawn(|| migrate(1));
+            (migrate(2), one.join().unwrap())
+        });
+        let mut notes = [one.unwrap(), two.unwrap()];
+        notes.sort_by_key(Option::is_some);
+        assert_eq!(notes, [None, Some(Note::Migrated)], "round {round}");
+        assert_eq!(old.names().len(), 2, "one file and one backup: {:?}", old.names());
+    }
+}
+
+#[test]
+fn a_migration_that_is_killed_has_not_happened() {
+    let old = Old::new();
+    let before = schema(&old.connect());
+    let mut child = killed_child(&old.path);
+    // The backup is there once the transaction has begun, and the child never ends it.
+    while old.names().iter().all(|name| !name.ends_with(".backup")) {
+        assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+        thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let after = old.connect();
+    assert_eq!(schema(&after), before);
+    assert_eq!(connection::pragma_value(&after, "user_version").unwrap(), 1);
+    drop(after);
+    assert_eq!(old.migrate(&[step()]).unwrap_err().reason(), Reason::Taken);
+    let later = Timestamp::from_millis(NOW + 1);
+    bring_up_to_date(&mut old.connect(), &old.path, &[step()], later).unwrap();
+    assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 2);
+}
+
+fn killed_child(path: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "storage::migrate::tests::child_that_never_ends_its_migration"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Does something only in the process that the test above starts, which names a file.
+#[test]
+fn child_that_never_ends_its_migration() {
+    let Some(path) = std::env::args().find(|word| word.ends_with("/auth.db")) else { return };
+    let endless = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i FROM n)
+         SELECT max(i) FROM n";
+    let sql = [step().sql, ";", endless].concat();
+    let step = Step { to: 2, min_reader: 2, sql: Box::leak(sql.into_boxed_str()) };
+    let path = PathBuf::from(path);
+    let mut connection = connection::for_writing(&path).unwrap();
+    let now = Timestamp::from_millis(NOW);
+    bring_up_to_date(&mut connection, &path, &[step], now).unwrap();
+}
+
+fn tables(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'
+         ORDER BY name";
+    let mut names = connection.prepare(sql).unwrap();
+    names.query_map([], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect()
+}
+
+fn columns(connection: &Connection, table: &str) -> Vec<String> {
+    let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+    names.query_map([table], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect()
+}
+
+fn rows(connection: &Connection, table: &str, columns: &str) -> Vec<Vec<Value>> {
+    let sql = ["SELECT ", columns, " FROM ", table, " ORDER BY 1"].concat();
+    let mut all = connection.prepare(&sql).unwrap();
+    let width = all.column_count();
+    all.query_map([], |row| (0..width).map(|at| row.get(at)).collect())
+        .unwrap()
+        .map(|row| row.unwrap())
+        .collect()
+}
+
+/// Everything in the schema, without what a rename or an added column writes differently.
+fn schema(connection: &Connection) -> Vec<(String, String)> {
+    let sql = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
+    let mut all = connection.prepare(sql).unwrap();
+    all.query_map([], |row| Ok((row.get(0)?, plain(&row.get::<_, String>(1)?))))
+        .unwrap()
+        .map(|row| row.unwrap())
+        .collect()
+}
+
+fn plain(sql: &str) -> String {
+    let without_comments = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let text = without_comments.collect::<Vec<_>>().join(" ").replace('"', "");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").replace("( ", "(").replace(" )", ")").replace(" ,", ",")
+}

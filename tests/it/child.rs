@@ -1,0 +1,156 @@
+//! Other processes: this same binary, started again in a role.
+//!
+//! A test starts a [`Child`] in one of the [`ROLES`], with a few words as arguments, and then talks
+//! with it line by line over its standard input and output. A role is a function that is handed
+//! the [`Parent`] and its words; the process ends when the function returns. To add a role, write
+//! the function beside the tests that need it and list it here.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{self, Command, Stdio};
+
+/// Each role and what it does.
+const ROLES: &[(&str, fn(&mut Parent, &[String]))] = &[
+    ("create at once", crate::opening::processes::create_at_once),
+    ("grow", crate::opening::processes::grow),
+    ("hold the write lock", crate::transaction::hold_the_write_lock),
+    ("open", crate::opening::processes::open),
+    ("plain SQL", crate::opening::processes::plain_sql),
+    ("write", crate::opening::processes::write),
+];
+
+/// What stands before a line that is meant for the other side: the test harness prints, too.
+const MARK: &str = "@ ";
+/// What stands before a word, which the harness would take for an option otherwise.
+const WORD: char = '=';
+
+/// Another process, in one of the roles. Killed if it is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: process::Child,
+    output: BufReader<process::ChildStdout>,
+}
+
+impl Child {
+    /// Starts a process in that role.
+    #[track_caller]
+    pub(crate) fn start(role: &str, words: &[&str]) -> Self {
+        Self::started(&mut Self::command(role, words))
+    }
+
+    /// The command that [`Child::start`] runs, to be run as another user or by another program.
+    pub(crate) fn command(role: &str, words: &[&str]) -> Command {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "child::role", "--nocapture"]);
+        command.args([role].iter().chain(words).map(|word| format!("{WORD}{word}")));
+        command
+    }
+
+    /// Starts a process by a command that was changed.
+    #[track_caller]
+    pub(crate) fn started(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Self { process, output }
+    }
+
+    /// Tells it a line.
+    #[track_caller]
+    pub(crate) fn say(&mut self, line: &str) {
+        let mut input = self.process.stdin.as_ref().unwrap();
+        writeln!(input, "{line}").unwrap();
+    }
+
+    /// Waits for its next line.
+    #[track_caller]
+    pub(crate) fn hear(&mut self) -> String {
+        let Some(line) = self.hear_if_any() else {
+            panic!("the child said no more: {}", self.complaint());
+        };
+        line
+    }
+
+    /// Waits for its next line, or for its end.
+    #[track_caller]
+    pub(crate) fn hear_if_any(&mut self) -> Option<String> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line).unwrap() > 0 {
+            if let Some(said) = line.strip_prefix(MARK) {
+                return Some(said.trim_end().to_owned());
+            }
+            line.clear();
+        }
+        None
+    }
+
+    /// Kills it at once, as `kill -9` does, and answers with what it had still said.
+    #[track_caller]
+    pub(crate) fn kill(mut self) -> Vec<String> {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        std::iter::from_fn(|| self.hear_if_any()).collect()
+    }
+
+    /// Ends its input, waits for its end, and sees to it that all was well.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        drop(self.process.stdin.take());
+        while self.hear_if_any().is_some() {}
+        let ended = self.process.wait().unwrap();
+        assert!(ended.success(), "the child failed: {}", self.complaint());
+    }
+
+    fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        if let Some(mut errors) = self.process.stderr.take() {
+            let _ = errors.read_to_string(&mut text);
+        }
+        text
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The process that started this one.
+#[derive(Debug)]
+pub(crate) struct Parent;
+
+impl Parent {
+    /// Tells it a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        let mut output = std::io::stdout();
+        writeln!(output, "\n{MARK}{line}").unwrap();
+        output.flush().unwrap();
+    }
+
+    /// Waits for its next line; none if there will be no more.
+    pub(crate) fn hear(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let length = std::io::stdin().read_line(&mut line).unwrap();
+        (length > 0).then(|| line.trim_end().to_owned())
+    }
+}
+
+/// Not a test of its own: what a [`Child`] runs. Without a role, nothing.
+#[test]
+fn role() {
+    let words: Vec<String> =
+        std::env::args().filter_map(|word| Some(word.strip_prefix(WORD)?.to_owned())).collect();
+    let Some((name, words)) = words.split_first() else { return };
+    let found = ROLES.iter().find(|(role, _)| role == name);
+    let (_, play) = found.unwrap_or_else(|| panic!("no such role: {name}"));
+    play(&mut Parent, words);
+}
+
+#[test]
+fn a_child_that_fails_is_heard_of() {
+    let mut child = Child::start("no such role", &[]);
+    assert_eq!(child.hear_if_any(), None);
+    let ended = child.process.wait().unwrap();
+    assert!(!ended.success());
+}

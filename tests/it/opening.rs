@@ -1,0 +1,251 @@
+//! Opening: what is not ours, too new, damaged or out of place is refused with its reason, and left
+//! as it was; what is ours is opened, whatever its name.
+
+mod damage;
+mod places;
+pub(crate) mod processes;
+mod sharing;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use gatepost::{Note, Options, Reason, Store};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::child::Child;
+use crate::world::World;
+
+/// An empty directory and the path of a file in it that is not there yet.
+struct Place {
+    path: PathBuf,
+    directory: TempDir,
+}
+
+/// What lies in a directory: names with size, time of the last change and content.
+type Content = BTreeMap<String, (u64, i64, i64, Vec<u8>)>;
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { path: directory.path().join("auth.db"), directory }
+    }
+
+    /// With these bytes as the file.
+    fn holding(bytes: &[u8]) -> Self {
+        let place = Self::new();
+        fs::write(&place.path, bytes).unwrap();
+        place
+    }
+
+    /// With a file of ours, closed.
+    fn ours() -> Self {
+        let place = Self::new();
+        let store = place.open(Options::for_tests()).unwrap();
+        store.organisations().create("Northern").unwrap();
+        store.close().unwrap();
+        place
+    }
+
+    fn open(&self, options: Options) -> gatepost_result::Result<Store> {
+        Store::open(&self.path, options)
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        content(self.directory.path()).into_keys().collect()
+    }
+
+    /// Runs a script of plain SQL on the file, which no store has open.
+    fn script(&self, script: &str) {
+        Connection::open(&self.path).unwrap().execute_batch(script).unwrap();
+    }
+
+    /// Asserts that opening is refused, with some advice, and leaves everything as it was.
+    #[track_caller]
+    fn refuses(&self, reason: Reason) {
+        self.refuses_with(Options::for_tests(), reason);
+    }
+
+    #[track_caller]
+    fn refuses_with(&self, options: Options, reason: Reason) {
+        let before = content(self.directory.path());
+        let refusal = self.open(options).unwrap_err();
+        assert_eq!(refusal.reason(), reason, "{refusal}");
+        assert!(!refusal.advice().is_empty() && !refusal.is_retryable());
+        assert!(content(self.directory.path()) == before, "something changed: {refusal}");
+    }
+}
+
+/// `Result` of the library's calls.
+mod gatepost_result {
+    pub(crate) type Result<T> = std::result::Result<T, gatepost::Error>;
+}
+
+/// The shared memory of the log is left out: a look into it takes locks that stand there.
+fn content(directory: &Path) -> Content {
+    let mut all = Content::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let seen = fs::symlink_metadata(entry.path()).unwrap();
+        if name.ends_with("-shm") {
+            all.insert(name, (0, 0, 0, Vec::new()));
+            continue;
+        }
+        let bytes = if seen.is_file() { fs::read(entry.path()).unwrap() } else { Vec::new() };
+        all.insert(name, (seen.len(), seen.mtime(), seen.mtime_nsec(), bytes));
+    }
+    all
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    Place::holding("Dear diary, ".repeat(50).as_bytes()).refuses(Reason::NotADatabase);
+    Place::holding(b"x").refuses(Reason::NotADatabase);
+    let mut noise = vec![0_u8; 8_192];
+    let mut state = 7_u32;
+    for byte in &mut noise {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        *byte = u8::try_from(state >> 24).unwrap();
+    }
+    Place::holding(&noise).refuses(Reason::NotADatabase);
+    Place::holding(&[0; 4_096]).refuses(Reason::NotADatabase);
+}
+
+#[test]
+fn a_header_cut_short_is_no_database() {
+    let ours = fs::read(Place::ours().path).unwrap();
+    for length in [1, 16, 50, 99] {
+        Place::holding(&ours[..length]).refuses(Reason::NotADatabase);
+    }
+}
+
+#[test]
+fn another_applications_database_is_refused_in_every_mode() {
+    for script in [
+        "CREATE TABLE t (a); INSERT INTO t VALUES (1)",
+        "PRAGMA application_id = 7; CREATE TABLE t (a)",
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (a)",
+        "PRAGMA journal_mode = WAL; PRAGMA application_id = 7; CREATE TABLE t (a)",
+        "PRAGMA user_version = 1; CREATE TABLE store (id, min_reader)",
+        "VACUUM",
+    ] {
+        let place = Place::new();
+        place.script(script);
+        if fs::metadata(&place.path).unwrap().len() > 0 {
+            place.refuses(Reason::NotOurs);
+        }
+    }
+}
+
+#[test]
+fn another_applications_log_is_not_even_read() {
+    for id in ["", "PRAGMA application_id = 7;"] {
+        let place = Place::new();
+        let mut other = Child::start("plain SQL", &[place.path.to_str().unwrap()]);
+        let script = "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)";
+        other.say(&format!("{id} {script}"));
+        assert_eq!(other.hear(), "done");
+        // Its log holds commits that the file does not have yet, and it is killed.
+        other.kill();
+        assert_eq!(place.names(), ["auth.db", "auth.db-shm", "auth.db-wal"]);
+        place.refuses(Reason::NotOurs);
+    }
+}
+
+#[test]
+fn a_newer_file_that_may_not_be_read_is_refused() {
+    let place = Place::ours();
+    place.script("PRAGMA user_version = 2; UPDATE store SET min_reader = 2");
+    place.refuses(Reason::TooNew);
+}
+
+#[test]
+fn a_newer_version_that_stands_in_the_log_alone_is_refused_as_well() {
+    let place = Place::ours();
+    let mut newer = Child::start("plain SQL", &[place.path.to_str().unwrap()]);
+    newer.say("PRAGMA user_version = 2; UPDATE store SET min_reader = 2");
+    assert_eq!(newer.hear(), "done");
+    newer.kill();
+    place.refuses(Reason::TooNew);
+}
+
+#[test]
+fn a_newer_file_that_says_so_is_opened_and_noted() {
+    let place = Place::ours();
+    place.script("PRAGMA user_version = 9; ALTER TABLE organisation ADD COLUMN nickname TEXT");
+    let store = place.open(Options::for_tests()).unwrap();
+    assert_eq!(store.status().notes, [Note::NewerSchema]);
+    store.organisations().create("Southern").unwrap();
+    store.close().unwrap();
+}
+
+#[test]
+fn a_file_of_ours_without_its_tables_is_damaged() {
+    for script in [
+        "PRAGMA user_version = 0",
+        "PRAGMA user_version = -1",
+        "PRAGMA user_version = 2; DROP TRIGGER store_stays; DROP TABLE store",
+        "DROP TRIGGER store_stays; DROP TABLE store",
+    ] {
+        let place = Place::ours();
+        place.script(script);
+        place.refuses(Reason::Corrupt);
+    }
+}
+
+#[test]
+fn a_log_without_its_file_is_kept() {
+    let gone = Place::new();
+    fs::write(gone.beside("-wal"), "commits of a file that was moved").unwrap();
+    gone.refuses(Reason::Corrupt);
+    fs::write(&gone.path, "").unwrap();
+    gone.refuses(Reason::Corrupt);
+}
+
+#[test]
+fn an_empty_file_is_filled() {
+    let place = Place::holding(b"");
+    fs::write(place.beside("-wal"), "").unwrap();
+    let store = place.open(Options::for_tests()).unwrap();
+    store.organisations().create("Northern").unwrap();
+    store.close().unwrap();
+    assert_eq!(place.names(), ["auth.db"]);
+}
+
+#[test]
+fn options_out_of_their_bounds_create_no_file() {
+    for options in [
+        Options::for_tests().hashing(0, 0),
+        Options::for_tests().hashing(1_025, 0),
+        Options::for_tests().hashing(1, 100_001),
+        Options::for_tests().service_name(""),
+        Options::for_tests().service_name("x".repeat(257)),
+        Options::for_tests().api_keys_per_user(0),
+        Options::for_tests().api_keys_per_user(1_001),
+        Options::for_tests().audit_kept(std::time::Duration::from_secs(86_400), 999),
+        Options::for_tests().audit_kept(std::time::Duration::from_secs(86_399), 1_000),
+        Options::for_tests().password_expiry(std::time::Duration::from_secs(86_399)),
+        Options::server().cost(gatepost::Cost::insecure_for_tests()),
+    ] {
+        Place::new().refuses_with(options, Reason::Invalid);
+    }
+}
+
+#[test]
+fn the_test_cost_is_refused_on_a_file_that_was_not_made_for_tests() {
+    let place = Place::new();
+    place.open(Options::server()).unwrap().close().unwrap();
+    place.refuses(Reason::Misuse);
+    let made_for_tests = World::new();
+    made_for_tests.store.close().unwrap();
+    Store::open(&made_for_tests.path, Options::server()).unwrap();
+}

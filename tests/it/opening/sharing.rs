@@ -1,0 +1,130 @@
+//! One file, one core: whatever the name, and however often it is opened.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::sync::Barrier;
+use std::thread;
+
+use gatepost::{Options, Page, Reason, Store};
+
+use super::Place;
+use crate::child::Child;
+use crate::world::World;
+
+fn names(store: &Store) -> Vec<String> {
+    let listed = store.organisations().list(Page::default()).unwrap();
+    listed.into_iter().map(|organisation| organisation.name).collect()
+}
+
+#[test]
+fn a_link_and_a_relative_path_are_the_same_file() {
+    let world = World::new();
+    let link = world.directory().join("link.db");
+    symlink(&world.path, &link).unwrap();
+    let up: PathBuf =
+        std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+    let relative = up.join(world.path.strip_prefix("/").unwrap());
+    assert!(relative.is_relative());
+
+    for path in [&world.path, &link, &relative] {
+        let second = Store::open(path, world.options.clone()).unwrap();
+        let name = path.to_str().unwrap();
+        second.organisations().create(name).unwrap();
+        assert!(names(&world.store).contains(&name.to_owned()));
+        assert_eq!(second.status().path, world.store.status().path);
+    }
+    assert_eq!(names(&world.store).len(), 3);
+}
+
+#[test]
+fn other_options_for_an_open_file_are_misuse() {
+    let world = World::new();
+    for options in [
+        world.options.clone().service_name("Other"),
+        world.options.clone().reveal_lock(true),
+        world.options.clone().allow_hard_links(),
+    ] {
+        let refused = Store::open(&world.path, options).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Misuse);
+    }
+    world.store.organisations().create("Northern").unwrap();
+}
+
+#[test]
+fn closing_one_handle_closes_all() {
+    let world = World::new();
+    let second = Store::open(&world.path, world.options.clone()).unwrap();
+    let clone = second.clone();
+    second.close().unwrap();
+    for store in [&world.store, &second, &clone] {
+        for refused in [
+            store.organisations().create("Northern").map(drop),
+            store.organisations().list(Page::default()).map(drop),
+            store.audit().anchor().map(drop),
+            store.audit().verify_chain(None).map(drop),
+        ] {
+            assert_eq!(refused.unwrap_err().reason(), Reason::Closed);
+        }
+        store.close().unwrap();
+    }
+    assert!(!world.directory().join("auth.db-wal").exists());
+}
+
+#[test]
+fn a_closed_file_is_opened_anew_while_old_handles_live() {
+    let world = World::new();
+    world.store.organisations().create("Northern").unwrap();
+    world.store.close().unwrap();
+    let other = world.options.clone().service_name("Other");
+    let again = Store::open(&world.path, other).unwrap();
+    assert_eq!(names(&again), ["Northern"]);
+    assert_eq!(world.store.audit().anchor().unwrap_err().reason(), Reason::Closed);
+}
+
+#[test]
+fn a_file_whose_handles_are_gone_may_have_other_options() {
+    let place = Place::new();
+    drop(place.open(Options::for_tests()).unwrap());
+    drop(place.open(Options::for_tests().service_name("Other")).unwrap());
+}
+
+/// Both would write to the one log that lies there.
+#[test]
+fn no_new_file_takes_the_place_of_an_open_one() {
+    let world = World::new();
+    let aside = world.directory().join("aside.db");
+    std::fs::rename(&world.path, &aside).unwrap();
+    let refused = Store::open(&world.path, world.options.clone()).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Unsafe);
+    assert!(!world.path.exists());
+    std::fs::rename(&aside, &world.path).unwrap();
+    drop(Store::open(&world.path, world.options.clone()).unwrap());
+
+    let place = Place::new();
+    let mut other = Child::start("open", &[place.path.to_str().unwrap()]);
+    assert_eq!(other.hear(), "open");
+    std::fs::rename(&place.path, place.directory.path().join("aside.db")).unwrap();
+    let refused = place.open(Options::for_tests()).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Corrupt);
+    assert!(!place.path.exists());
+    other.kill();
+}
+
+#[test]
+fn many_threads_open_one_core() {
+    let place = Place::new();
+    let (start, opened) = (Barrier::new(8), Barrier::new(8));
+    let options = Options::for_tests();
+    thread::scope(|scope| {
+        for at in 0..8 {
+            let (place, start, opened, options) = (&place, &start, &opened, options.clone());
+            scope.spawn(move || {
+                start.wait();
+                let store = place.open(options).unwrap();
+                store.organisations().create(&format!("No. {at}")).unwrap();
+                opened.wait();
+                assert_eq!(names(&store).len(), 8);
+            });
+        }
+    });
+}
