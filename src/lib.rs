@@ -14,6 +14,8 @@ mod tally;
 pub mod testing;
 mod touches;
 mod value;
+#[cfg(feature = "serde")]
+mod wire;
 
 pub use error::{Error, Reason};
 pub use flow::login::{ClientKind, LogIn, LoginAnswer, LoginReply, OpenedSession, Profile};
@@ -49,3 +51,9 @@ pub use value::secret::{Password, Secret};
 pub use value::time::{Clock, SystemClock};
 #[cfg(feature = "test-util")]
 pub use value::{random::SeededRandom, time::ManualClock};
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+pub use wire::{
+    ChangePassword, WireBranch, WireChangePassword, WireCredits, WireLogIn, WireLoginReply,
+    WireOrganisation, WireSession, WireSetting, WireUser,
+};

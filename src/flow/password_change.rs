@@ -6,19 +6,24 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::flow::login::{Attempt, OpenedSession, Reserved, charge, fresh, subject_event};
+use crate::flow::login::{
+    Attempt, OpenedSession, Profile, Reserved, charge, fresh, profile, subject_event,
+};
 use crate::flow::revoke::Cause;
 use crate::flow::verify::holder;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
-use crate::record::configuration::{self, Configuration};
+use crate::record::branch::Branch;
+use crate::record::configuration::Configuration;
 use crate::record::credential;
+use crate::record::credit::Credits;
+use crate::record::organisation::Organisation;
 use crate::record::proof::{Holder, Proof};
+use crate::record::session;
 use crate::record::throttle;
 use crate::record::user::{self, User};
-use crate::record::{branch, session};
 use crate::storage::WriteTx;
-use crate::store::Store;
+use crate::store::{Service, Store};
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
 use crate::value::facts::{Facts, RefusalReason};
@@ -62,8 +67,18 @@ pub struct ChangedReply {
     pub session: OpenedSession,
     /// The user.
     pub user: User,
+    /// The user's branch.
+    pub branch: Option<Branch>,
+    /// The branch's organisation.
+    pub organisation: Option<Organisation>,
     /// The public configuration in force for this user.
     pub configuration: Configuration,
+    /// The credits that remain; none if neither branch nor organisation has a count.
+    pub credits: Option<Credits>,
+    /// The service, as it names itself to clients.
+    pub service: Service,
+    /// Whether a second factor is enrolled.
+    pub mfa_enrolled: bool,
 }
 
 impl Store {
@@ -208,10 +223,8 @@ impl Store {
         let (token, secret_hash) =
             token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
         session::renew(tx, held.session, &secret_hash, expires_at)?;
-        let user = user::find(tx, held.facts.user)?
-            .ok_or_else(|| Error::corrupt("a session's user does not exist"))?;
-        let branch = user.branch.map(|id| branch::find(tx, id)).transpose()?.flatten();
-        let place = branch.and_then(|branch| branch.organisation);
+        let Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled } =
+            profile(tx, self, held.facts.user)?;
         Ok(ChangedReply {
             session: OpenedSession {
                 id: held.session,
@@ -219,8 +232,13 @@ impl Store {
                 expires_at: expires_at.to_datetime(),
                 clamped: false,
             },
-            configuration: configuration::public_for(tx, user.id, user.branch, place)?,
             user,
+            branch,
+            organisation,
+            configuration,
+            credits,
+            service,
+            mfa_enrolled,
         })
     }
 }

@@ -9,10 +9,11 @@ use super::policy::PasswordRule;
 
 /// Why a login opened no session.
 ///
-/// Everything that could tell a stranger something is [`InvalidCredentials`](Self::InvalidCredentials),
-/// after the same work: an unknown user, no password, a wrong password. What follows it in this
-/// list is told only to somebody who gave the right password (OWASP ASVS 6.3.8), but for the last
-/// three, which are told before anything is compared.
+/// Everything that could tell a stranger something is
+/// [`InvalidCredentials`](Self::InvalidCredentials), after the same work: an unknown user, no
+/// password, a wrong password. What follows it in this list is told only to somebody who gave the
+/// right password (OWASP ASVS 6.3.8), but for the last three, which are told before anything is
+/// compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {

@@ -33,4 +33,5 @@ mod tidy;
 mod transaction;
 mod user;
 mod verify;
+mod wire;
 mod world;
