@@ -47,8 +47,13 @@ CREATE TABLE change (
 CREATE TRIGGER change_is_not_rewritten BEFORE UPDATE ON change
 BEGIN SELECT RAISE(ABORT, 'change rows are never rewritten'); END;
 
+-- AFTER, as the number is not known before. The counter is written at the end of a statement.
+CREATE TRIGGER change_is_appended AFTER INSERT ON change
+WHEN NEW.seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'change rows are appended'); END;
+
 CREATE TRIGGER change_keeps_its_newest BEFORE DELETE ON change
-WHEN OLD.seq >= (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+WHEN OLD.seq >= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change'), 0)
 BEGIN SELECT RAISE(ABORT, 'the newest change row stays'); END;
 
 
@@ -309,6 +314,20 @@ CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
 WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
 BEGIN SELECT RAISE(ABORT, 'audit rows are never replaced'); END;
 
+CREATE TRIGGER audit_chain_stays BEFORE DELETE ON audit_chain
+BEGIN SELECT RAISE(ABORT, 'both chains stay'); END;
+
+CREATE TRIGGER audit_chain_is_not_replaced BEFORE INSERT ON audit_chain
+WHEN EXISTS (SELECT 1 FROM audit_chain WHERE source = NEW.source)
+BEGIN SELECT RAISE(ABORT, 'both chains stay'); END;
+
+CREATE TRIGGER audit_chain_only_grows BEFORE UPDATE ON audit_chain
+WHEN NEW.source IS NOT OLD.source
+  OR NEW.head_seq < OLD.head_seq
+  OR NEW.trimmed_seq < OLD.trimmed_seq
+  OR NEW.trimmed_seq > NEW.head_seq
+BEGIN SELECT RAISE(ABORT, 'a chain grows at its head and is trimmed up to it'); END;
+
 
 -- Changes that a verify must see
 -- ------------------------------
@@ -481,12 +500,16 @@ CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
 BEGIN SELECT RAISE(ABORT, 'a system user never has a password'); END;
 
+CREATE TRIGGER credential_keeps_its_user BEFORE UPDATE OF user_id ON credential
+WHEN OLD.user_id IS NOT NEW.user_id
+BEGIN SELECT RAISE(ABORT, 'a password stays with its user'); END;
+
 
 -- Nothing that ended comes back
 -- -----------------------------
 -- A watermark never falls and never passes the change row that raises it; a session or key never
 -- claims an opening later than the head; losing the status active raises the watermarks in the
--- same UPDATE.
+-- same UPDATE; whoever moves takes along the watermarks of the place left behind.
 
 CREATE TRIGGER store_watermarks_rise
 BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq, swept_to ON store
@@ -522,6 +545,36 @@ WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
   OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
      > 1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
+
+CREATE TRIGGER organisation_begins_at_the_head BEFORE INSERT ON organisation
+WHEN max(NEW.sessions_ended_seq, NEW.tokens_ended_seq)
+     > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
+
+CREATE TRIGGER branch_begins_at_the_head BEFORE INSERT ON branch
+WHEN max(NEW.sessions_ended_seq, NEW.tokens_ended_seq)
+     > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
+
+CREATE TRIGGER user_begins_at_the_head BEFORE INSERT ON user
+WHEN max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
+     > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
+
+CREATE TRIGGER branch_move_takes_watermarks_along BEFORE UPDATE OF organisation_id ON branch
+WHEN OLD.organisation_id IS NOT NEW.organisation_id
+ AND EXISTS (SELECT 1 FROM organisation AS o WHERE o.id = OLD.organisation_id
+     AND (NEW.sessions_ended_seq < o.sessions_ended_seq
+          OR NEW.tokens_ended_seq < o.tokens_ended_seq))
+BEGIN SELECT RAISE(ABORT, 'a move raises the watermarks to those left behind'); END;
+
+CREATE TRIGGER user_move_takes_watermarks_along BEFORE UPDATE OF branch_id ON user
+WHEN OLD.branch_id IS NOT NEW.branch_id
+ AND EXISTS (SELECT 1 FROM branch AS b LEFT JOIN organisation AS o ON o.id = b.organisation_id
+     WHERE b.id = OLD.branch_id
+     AND (NEW.sessions_ended_seq < max(b.sessions_ended_seq, coalesce(o.sessions_ended_seq, 0))
+          OR NEW.tokens_ended_seq < max(b.tokens_ended_seq, coalesce(o.tokens_ended_seq, 0))))
+BEGIN SELECT RAISE(ABORT, 'a move raises the watermarks to those left behind'); END;
 
 CREATE TRIGGER organisation_going_inactive_ends_sessions BEFORE UPDATE OF active ON organisation
 WHEN OLD.active = 1 AND NEW.active = 0

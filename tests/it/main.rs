@@ -25,6 +25,7 @@ mod organisation;
 mod password_change;
 mod password_set;
 mod revoke;
+mod schema;
 mod session;
 mod standing;
 mod sweep;

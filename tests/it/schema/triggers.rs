@@ -1,0 +1,308 @@
+//! Each trigger does what it says, and would be missed.
+
+use rusqlite::Connection;
+
+use super::{full, hand, list};
+
+/// What each trigger that refuses is there for: a statement that it alone stands in the way of.
+#[rustfmt::skip]
+const REFUSED: &[(&str, &str)] = &[
+    ("api_key_is_new",
+     "REPLACE INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
+          VALUES (#1, zeroblob(32), #2, HEAD, 0)"),
+    ("api_key_issued_at_the_head",
+     "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
+          VALUES (#9, zeroblob(32), #2, HEAD + 1, 0)"),
+    ("api_key_keeps_its_id", "UPDATE api_key SET id = #9 WHERE id = #1"),
+    ("audit_chain_is_not_replaced",
+     "REPLACE INTO audit_chain (source, trimmed_chain, head_chain)
+          VALUES (0, zeroblob(32), zeroblob(32))"),
+    ("audit_chain_only_grows", "UPDATE audit_chain SET head_seq = head_seq - 1 WHERE source = 1"),
+    ("audit_chain_only_grows", "UPDATE audit_chain SET trimmed_seq = -1 WHERE source = 0"),
+    ("audit_chain_only_grows", "UPDATE audit_chain SET trimmed_seq = 99 WHERE source = 0"),
+    ("audit_chain_stays", "DELETE FROM audit_chain WHERE source = 1"),
+    ("audit_is_not_replaced",
+     "REPLACE INTO audit (seq, source, at, event, outcome, actor, chain)
+          VALUES (1, 1, 0, 'a', 'done', 'host', zeroblob(32))"),
+    ("audit_is_not_rewritten", "UPDATE audit SET at = 0"),
+    ("audit_is_only_trimmed", "DELETE FROM audit WHERE seq = 1"),
+    ("branch_begins_at_the_head",
+     "INSERT INTO branch (id, name, created_at, sessions_ended_seq) VALUES (#9, 'C', 0, HEAD + 1)"),
+    ("branch_going_inactive_ends_sessions", "UPDATE branch SET active = 0 WHERE id = #1"),
+    ("branch_going_inactive_ends_sessions",
+     "UPDATE branch SET active = 0, sessions_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("branch_is_new", "REPLACE INTO branch (id, name, created_at) VALUES (#3, 'C', 0)"),
+    ("branch_keeps_its_id", "UPDATE branch SET id = #9 WHERE id = #3"),
+    ("branch_move_takes_watermarks_along",
+     "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE branch SET organisation_id = NULL WHERE id = #1"),
+    ("branch_watermarks_rise", "UPDATE branch SET sessions_ended_seq = HEAD + 2 WHERE id = #1"),
+    ("branch_watermarks_rise",
+     "UPDATE branch SET tokens_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE branch SET tokens_ended_seq = 0 WHERE id = #1"),
+    ("change_is_appended", "REPLACE INTO change (seq, kind) VALUES (HEAD, 0)"),
+    ("change_is_appended",
+     "DELETE FROM change WHERE seq = 1; INSERT INTO change VALUES (1, 0, NULL)"),
+    ("change_is_not_rewritten", "UPDATE change SET kind = 0, id = NULL"),
+    ("change_keeps_its_newest", "DELETE FROM change"),
+    ("credential_keeps_its_user", "UPDATE credential SET user_id = #3"),
+    ("organisation_begins_at_the_head",
+     "INSERT INTO organisation (id, name, created_at, tokens_ended_seq)
+          VALUES (#9, 'C', 0, HEAD + 1)"),
+    ("organisation_going_inactive_ends_sessions",
+     "UPDATE organisation SET active = 0 WHERE id = #1"),
+    ("organisation_going_inactive_ends_sessions",
+     "UPDATE organisation SET active = 0, tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("organisation_is_new", "REPLACE INTO organisation (id, name, created_at) VALUES (#3, 'C', 0)"),
+    ("organisation_keeps_its_id", "UPDATE organisation SET id = #9 WHERE id = #3"),
+    ("organisation_watermarks_rise",
+     "UPDATE organisation SET tokens_ended_seq = HEAD + 2 WHERE id = #1"),
+    ("organisation_watermarks_rise",
+     "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE organisation SET sessions_ended_seq = 0 WHERE id = #1"),
+    ("session_device_is_free",
+     "UPDATE OR REPLACE session SET device_hash = #1 WHERE id = #2"),
+    ("session_is_new",
+     "REPLACE INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
+              authenticated_at, expires_at, aal, last_seen)
+          VALUES (#9, zeroblob(32), #1, #2, HEAD, 0, 0, 9, 1, 0)"),
+    ("session_is_new",
+     "REPLACE INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
+              expires_at, aal, last_seen)
+          VALUES (#2, zeroblob(32), #2, HEAD, 0, 0, 9, 1, 0)"),
+    ("session_keeps_its_id", "UPDATE session SET id = #9 WHERE id = #2"),
+    ("session_last_seen_rises", "UPDATE session SET last_seen = 4 WHERE id = #1"),
+    ("session_opening_never_falls", "UPDATE session SET opened_seq = 1 WHERE id = #1"),
+    ("session_opening_never_falls", "UPDATE session SET opened_seq = HEAD + 1 WHERE id = #1"),
+    ("session_opens_at_the_head",
+     "INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
+              expires_at, aal, last_seen)
+          VALUES (#9, zeroblob(32), #2, HEAD + 1, 0, 0, 9, 1, 0)"),
+    ("store_is_one",
+     "REPLACE INTO store (id, store_id, lineage, min_reader, created_at, for_tests, throttle_key)
+          VALUES (1, #1, #1, 1, 0, 0, zeroblob(32))"),
+    ("store_stays", "DELETE FROM store"),
+    ("store_watermarks_rise", "UPDATE store SET keys_ended_seq = HEAD + 2"),
+    ("store_watermarks_rise", "UPDATE store SET swept_to = -1"),
+    ("store_watermarks_rise",
+     "UPDATE store SET sessions_ended_seq = HEAD + 1; UPDATE store SET sessions_ended_seq = 0"),
+    ("system_user_has_no_password",
+     "INSERT INTO credential (user_id, phc, norm, version, set_at) VALUES (#3, '$', 1, 1, 0)"),
+    ("user_begins_at_the_head",
+     "INSERT INTO user (id, status, kind, username, username_key, created_at, search_key,
+              keys_ended_seq) VALUES (#9, 'active', 'person', 'new', 'new', 0, '', HEAD + 1)"),
+    ("user_deletion_ends_everything",
+     "UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, tokens_ended_seq = HEAD + 1
+          WHERE id = #4"),
+    ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'disabled' WHERE id = #1"),
+    ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'locked' WHERE id = #1"),
+    ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'pending' WHERE id = #1"),
+    ("user_is_new",
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
+          VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '')"),
+    ("user_is_new",
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
+          VALUES (#4, 'active', 'person', 'new', 'new', 0, '')"),
+    ("user_keeps_its_id", "UPDATE user SET id = #9 WHERE id = #4"),
+    ("user_keeps_its_kind", "UPDATE user SET kind = 'person' WHERE id = #3"),
+    ("user_move_takes_watermarks_along",
+     "UPDATE branch SET tokens_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE user SET branch_id = #2 WHERE id = #1"),
+    ("user_move_takes_watermarks_along",
+     "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE user SET branch_id = NULL WHERE id = #1"),
+    ("user_name_is_free", "UPDATE OR REPLACE user SET username_key = 'dan' WHERE id = #3"),
+    ("user_name_is_free", "UPDATE OR REPLACE user SET username_key = 'dan', deleted_at = NULL
+          WHERE id = #5"),
+    ("user_privilege_is_fixed", "UPDATE user_privilege SET name = 'admin' WHERE name = 'other' AND 0
+          OR user_id = #2"),
+    ("user_privilege_is_new", "REPLACE INTO user_privilege (user_id, name) VALUES (#1, 'admin')"),
+    ("user_watermarks_rise", "UPDATE user SET keys_ended_seq = HEAD + 2 WHERE id = #1"),
+    ("user_watermarks_rise", "UPDATE user SET sessions_ended_seq = 0 WHERE id = #5"),
+];
+
+/// What each trigger that records is there for: statements that leave one change row, of that kind.
+#[rustfmt::skip]
+const RECORDED: &[(&str, i64, &str)] = &[
+    ("api_key_changed", 5, "UPDATE api_key SET secret_hash = randomblob(32) WHERE id = #1"),
+    ("api_key_changed", 5, "UPDATE api_key SET user_id = #2 WHERE id = #1"),
+    ("api_key_changed", 5, "UPDATE api_key SET issued_seq = 1 WHERE id = #1"),
+    ("api_key_changed", 5, "UPDATE api_key SET issued_at = 7 WHERE id = #1"),
+    ("api_key_changed", 5, "UPDATE api_key SET expires_at = 7 WHERE id = #1"),
+    ("api_key_deleted", 5, "DELETE FROM api_key WHERE id = #1"),
+    ("api_key_deleted", 5, "DELETE FROM api_key WHERE id = #2"),
+    ("branch_changed", 2, "UPDATE branch SET organisation_id = #2 WHERE id = #1"),
+    ("branch_changed", 2,
+     "UPDATE branch SET active = 0, sessions_ended_seq = HEAD + 1, tokens_ended_seq = HEAD + 1
+          WHERE id = #1"),
+    ("branch_changed", 2, "UPDATE branch SET sessions_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("branch_changed", 2, "UPDATE branch SET tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("branch_deleted", 2, "DELETE FROM branch WHERE id = #3"),
+    ("organisation_changed", 1,
+     "UPDATE organisation SET active = 0, sessions_ended_seq = HEAD + 1,
+          tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("organisation_changed", 1,
+     "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("organisation_changed", 1,
+     "UPDATE organisation SET tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("organisation_deleted", 1, "DELETE FROM organisation WHERE id = #3"),
+    ("session_changed", 4, "UPDATE session SET secret_hash = randomblob(32) WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET device_hash = NULL WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET user_id = #2 WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET opened_at = 7 WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET authenticated_at = 7 WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET expires_at = 7 WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET idle_ms = 7 WHERE id = #1"),
+    ("session_changed", 4, "UPDATE session SET aal = 2 WHERE id = #1"),
+    ("session_deleted", 4, "DELETE FROM session WHERE id = #1"),
+    ("store_changed", 0, "UPDATE store SET sessions_ended_seq = HEAD + 1"),
+    ("store_changed", 0, "UPDATE store SET keys_ended_seq = HEAD + 1"),
+    ("store_changed", 0, "UPDATE store SET tokens_ended_seq = HEAD + 1"),
+    ("store_changed", 0, "UPDATE store SET lineage = #1"),
+    ("user_became_admin", 3, "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'admin')"),
+    ("user_changed", 3, "UPDATE user SET branch_id = NULL WHERE id = #1"),
+    ("user_changed", 3,
+     "UPDATE user SET status = 'locked', sessions_ended_seq = HEAD + 1,
+          tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_changed", 3, "UPDATE user SET deleted_at = 2 WHERE id = #5"),
+    ("user_changed", 3, "UPDATE user SET sessions_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_changed", 3, "UPDATE user SET keys_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_changed", 3, "UPDATE user SET tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_deleted", 3, "DELETE FROM user WHERE id = #4"),
+    ("user_is_no_longer_admin", 3, "DELETE FROM user_privilege WHERE user_id = #2"),
+];
+
+/// Changes that no verify can see, and that leave no change row.
+#[rustfmt::skip]
+const SILENT: &[&str] = &[
+    "INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
+         expires_at, aal, last_seen) VALUES (#9, zeroblob(32), #2, HEAD, 0, 0, 9, 1, 0)",
+    "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
+         VALUES (#9, zeroblob(32), #2, HEAD, 0)",
+    "UPDATE session SET last_seen = 6, label = 'a', ip = 'b', user_agent = 'c'",
+    "UPDATE session SET expires_at = expires_at, aal = aal, secret_hash = secret_hash",
+    "UPDATE user SET last_login_at = 7, username = 'a', email = 'a', email_key = 'a'",
+    "UPDATE user SET status = status, branch_id = branch_id",
+    "UPDATE branch SET name = 'a', active = active",
+    "UPDATE organisation SET name = 'a'",
+    "UPDATE api_key SET label = 'a'",
+    "UPDATE credential SET phc = 'a'",
+    "DELETE FROM credential",
+    "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'other')",
+    "DELETE FROM user_privilege WHERE name = 'other'",
+    // The sweep: how far it goes first, then the rows.
+    "UPDATE store SET swept_to = 9; DELETE FROM session WHERE id = #1;
+     DELETE FROM api_key WHERE id = #2",
+];
+
+/// Runs the statement, then takes back whatever it did, and what was done before it as well.
+fn tried(sql: &Connection, first: &str, statement: &str) -> (Result<(), String>, Vec<String>) {
+    sql.execute_batch("BEGIN").unwrap();
+    sql.execute_batch(first).unwrap();
+    let head = list(sql, &full("SELECT CAST(HEAD AS TEXT)")).remove(0);
+    let (last, before) = split(statement);
+    sql.execute_batch(&full(&before)).unwrap();
+    let outcome = sql.execute_batch(&full(&last)).map_err(|error| error.to_string());
+    let written = list(
+        sql,
+        &format!("SELECT kind || ' ' || coalesce(hex(id), '') FROM change WHERE seq > {head}"),
+    );
+    sql.execute_batch("ROLLBACK").unwrap();
+    (outcome, written)
+}
+
+/// The last statement, which is tried, and those that lead up to it.
+fn split(script: &str) -> (String, String) {
+    match script.rsplit_once(';') {
+        Some((before, last)) => (last.to_owned(), before.to_owned()),
+        None => (script.to_owned(), String::new()),
+    }
+}
+
+#[test]
+fn each_trigger_that_refuses_refuses_and_nothing_else_would() {
+    let (_world, sql) = hand();
+    for (trigger, statement) in REFUSED {
+        let (refused, _) = tried(&sql, "", statement);
+        assert!(refused.is_err(), "{trigger} lets pass: {statement}");
+        let without = format!("DROP TRIGGER {trigger}");
+        let (outcome, _) = tried(&sql, &without, statement);
+        assert_eq!(outcome, Ok(()), "{trigger} is not what refuses: {statement}");
+    }
+}
+
+#[test]
+fn each_trigger_that_records_leaves_one_row_and_nothing_else_would() {
+    let (_world, sql) = hand();
+    for (trigger, kind, statement) in RECORDED {
+        let (outcome, written) = tried(&sql, "", statement);
+        assert_eq!(outcome, Ok(()), "{statement}");
+        assert_eq!(written.len(), 1, "{trigger}: {statement}");
+        assert!(written[0].starts_with(&kind.to_string()), "{trigger}: {}", written[0]);
+        assert_eq!(written[0].len(), if *kind == 0 { 2 } else { 34 }, "{trigger}");
+        let (outcome, written) = tried(&sql, &format!("DROP TRIGGER {trigger}"), statement);
+        assert_eq!((outcome, written), (Ok(()), Vec::new()), "{trigger}: {statement}");
+    }
+}
+
+#[test]
+fn what_no_verify_can_see_leaves_no_change_row() {
+    let (_world, sql) = hand();
+    for statement in SILENT {
+        assert_eq!(tried(&sql, "", statement), (Ok(()), Vec::new()), "{statement}");
+    }
+}
+
+#[test]
+fn every_trigger_is_listed_here() {
+    let (_world, sql) = hand();
+    let there = list(&sql, "SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name");
+    let refusing = REFUSED.iter().map(|(trigger, _)| *trigger);
+    let mut listed: Vec<&str> =
+        refusing.chain(RECORDED.iter().map(|(trigger, ..)| *trigger)).collect();
+    listed.sort_unstable();
+    listed.dedup();
+    assert_eq!(there, listed);
+}
+
+/// Each column that a recording trigger names makes it fire.
+#[test]
+fn every_column_that_a_trigger_names_was_changed_here() {
+    let (_world, sql) = hand();
+    let recording = "SELECT sql FROM sqlite_schema WHERE type = 'trigger'
+         AND sql LIKE '%INSERT INTO change%' AND sql LIKE '%UPDATE OF%'";
+    for trigger in list(&sql, recording) {
+        let (_, rest) = trigger.split_once("UPDATE OF").unwrap();
+        let (columns, rest) = rest.split_once(" ON ").unwrap();
+        let table = rest.split_whitespace().next().unwrap();
+        for column in columns.split(',').map(str::trim) {
+            let begins = format!("UPDATE {table} SET");
+            let changed = RECORDED.iter().any(|(_, _, statement)| {
+                statement.starts_with(&begins) && statement.contains(&format!("{column} ="))
+            });
+            // A kind never changes, and an opening cannot rise here: both are tried elsewhere.
+            let elsewhere = [("user", "kind"), ("session", "opened_seq")];
+            assert!(changed || elsewhere.contains(&(table, column)), "{table}.{column}");
+        }
+    }
+}
+
+#[test]
+fn a_session_renewed_at_the_head_leaves_its_row() {
+    let (_world, sql) = hand();
+    let renewed = "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #3;
+         UPDATE session SET opened_seq = HEAD WHERE id = #1";
+    let (outcome, written) = tried(&sql, "", renewed);
+    assert_eq!((outcome, written.len()), (Ok(()), 2));
+    assert!(written[1].starts_with("4 "));
+}
+
+/// Many rows of one statement each write their change row, and all may name the next one.
+#[test]
+fn one_statement_may_end_the_sessions_of_many() {
+    let (_world, sql) = hand();
+    let statement = "UPDATE user SET status = 'disabled', sessions_ended_seq = HEAD + 1,
+         tokens_ended_seq = HEAD + 1 WHERE deleted_at IS NULL";
+    let (outcome, written) = tried(&sql, "", statement);
+    assert_eq!((outcome, written.len()), (Ok(()), 4));
+}
