@@ -10,6 +10,7 @@
 )]
 
 mod api_key;
+mod audit;
 mod branch;
 mod child;
 mod configuration;

@@ -79,6 +79,8 @@ impl<'r> Row<'r> {
     /// The row's own hash, given that of the row before it.
     pub(super) fn link(&self, before: &Digest) -> Digest {
         let count = self.count.map(i64::to_be_bytes);
+        let fixed = [self.seq, self.source, self.at.as_millis()];
+        let words = [self.event, self.outcome, self.actor].map(str::as_bytes);
         let optional = [
             self.actor_user.as_ref().map(|id| id.as_bytes().as_slice()),
             self.actor_via.as_ref().map(|id| id.as_slice()),
@@ -94,25 +96,26 @@ impl<'r> Row<'r> {
             count.as_ref().map(|bytes| bytes.as_slice()),
             self.detail.map(str::as_bytes),
         ];
-        let seq = self.seq.to_be_bytes();
-        let source = self.source.to_be_bytes();
-        let at = self.at.as_millis().to_be_bytes();
-        let mut parts: Vec<&[u8]> = vec![
-            before.as_bytes(),
-            &seq,
-            &source,
-            &at,
-            self.event.as_bytes(),
-            self.outcome.as_bytes(),
-            self.actor.as_bytes(),
-        ];
-        for value in optional {
-            // A part of its own says whether there is one: nothing is not the same as empty.
-            parts.push(if value.is_some() { &[1] } else { &[0] });
-            parts.push(value.unwrap_or_default());
-        }
-        sha256("gatepost.audit.v1", &parts)
+        link(before, fixed, words, optional)
     }
+}
+
+/// The bytes that a row's hash covers, whatever they mean: a hand may have left any there.
+fn link(
+    before: &Digest,
+    fixed: [i64; 3],
+    words: [&[u8]; 3],
+    optional: [Option<&[u8]>; 13],
+) -> Digest {
+    let [seq, source, at] = fixed.map(i64::to_be_bytes);
+    let mut parts: Vec<&[u8]> = vec![before.as_bytes(), &seq, &source, &at];
+    parts.extend(words);
+    for value in optional {
+        // A part of its own says whether there is one: nothing is not the same as empty.
+        parts.push(if value.is_some() { &[1] } else { &[0] });
+        parts.push(value.unwrap_or_default());
+    }
+    sha256("gatepost.audit.v1", &parts)
 }
 
 /// What checking the chains found.
@@ -172,7 +175,9 @@ impl FromStr for Anchor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        parse(text).ok_or_else(|| Error::invalid("this is not an anchor of an audit log"))
+        // Read again, it must be the same text: one anchor is written in one way.
+        let anchor = parse(text).filter(|anchor| anchor.to_string() == text);
+        anchor.ok_or_else(|| Error::invalid("this is not an anchor of an audit log"))
     }
 }
 
@@ -226,45 +231,39 @@ impl Audit<'_> {
     }
 
     fn check(&self, source: Source, anchored: Option<&(i64, Digest)>) -> Result<ChainCheck> {
-        let begin = self.store.read(|tx| End::of(tx, source))?;
-        let mut walk = Walk { at: begin.trimmed_seq, chain: begin.trimmed, rows: 0 };
+        let mut walk = Walk::from(self.store.read(|tx| End::of(tx, source))?, anchored);
         loop {
-            let (end, step) = self.store.read(|tx| {
+            let found = self.store.read(|tx| {
                 let end = End::of(tx, source)?;
                 // What was trimmed while we were walking is walked over.
                 if end.trimmed_seq > walk.at {
-                    (walk.at, walk.chain) = (end.trimmed_seq, end.trimmed);
+                    walk = Walk { rows: walk.rows, ..Walk::from(end, anchored) };
                 }
-                let step = walk.over_page(tx, source, anchored)?;
-                Ok((end, step))
+                walk.over_page(tx, source)
             })?;
-            match step {
+            match found {
                 Step::More => {}
+                Step::End => return Ok(ChainCheck::Intact { rows: walk.rows }),
                 Step::Broken(seq) => return Ok(ChainCheck::Broken { seq }),
-                Step::End if (walk.at, walk.chain) == (end.head_seq.max(walk.at), end.head) => {
-                    return Ok(walk.verdict(begin.trimmed_seq, anchored));
-                }
-                Step::End if end.head_seq == 0 && walk.at == 0 => {
-                    return Ok(walk.verdict(begin.trimmed_seq, anchored));
-                }
-                Step::End => return Ok(ChainCheck::Broken { seq: walk.at.saturating_add(1) }),
             }
         }
     }
 }
 
 /// Where a chain begins and ends, by its own row.
+#[derive(Clone, Copy)]
 struct End {
     trimmed_seq: i64,
     trimmed: Digest,
     head_seq: i64,
     head: Digest,
+    kept_rows: i64,
 }
 
 impl End {
     fn of(tx: &ReadTx<'_>, source: Source) -> Result<Self> {
         tx.exactly_one(
-            "SELECT trimmed_seq, trimmed_chain, head_seq, head_chain FROM audit_chain
+            "SELECT trimmed_seq, trimmed_chain, head_seq, head_chain, kept_rows FROM audit_chain
              WHERE source = ?1",
             params![source.number()],
             |row| {
@@ -273,6 +272,7 @@ impl End {
                     trimmed: row.get(1)?,
                     head_seq: row.get(2)?,
                     head: row.get(3)?,
+                    kept_rows: row.get(4)?,
                 })
             },
         )
@@ -280,10 +280,11 @@ impl End {
 }
 
 /// The last row that was found to be right.
-struct Walk {
+struct Walk<'a> {
     at: i64,
     chain: Digest,
     rows: u64,
+    anchored: Option<&'a (i64, Digest)>,
 }
 
 enum Step {
@@ -292,15 +293,24 @@ enum Step {
     Broken(i64),
 }
 
-impl Walk {
-    fn over_page(
-        &mut self,
-        tx: &ReadTx<'_>,
-        source: Source,
-        anchored: Option<&(i64, Digest)>,
-    ) -> Result<Step> {
-        let before = self.chain;
-        let mut chain = before;
+/// A row as the file has it: its number, its stored hash, and whether that is its hash.
+struct Stored {
+    seq: i64,
+    chain: Option<Digest>,
+    fits: bool,
+}
+
+impl<'a> Walk<'a> {
+    /// From the end up to which rows were trimmed.
+    fn from(end: End, anchored: Option<&'a (i64, Digest)>) -> Self {
+        Self { at: end.trimmed_seq, chain: end.trimmed, rows: 0, anchored }
+    }
+
+    fn over_page(&mut self, tx: &ReadTx<'_>, source: Source) -> Result<Step> {
+        if !self.anchor_fits_here() {
+            return Ok(Step::Broken(self.at));
+        }
+        let mut before = self.chain;
         let page = tx.all(
             "SELECT seq, source, at, event, outcome, actor, actor_user_id, actor_via_id, user_id,
                  branch_id, organisation_id, session_id, api_key_id, device_hash, ip, user_agent,
@@ -308,66 +318,97 @@ impl Walk {
              FROM audit WHERE source = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
             params![source.number(), self.at, ROWS_PER_SNAPSHOT],
             |row| {
-                let stored: Digest = row.get(19)?;
-                let link = stored_row(row)?.link(&chain);
-                chain = stored;
-                Ok((row.get::<_, i64>(0)?, stored, link == stored))
+                let link = stored_link(row, &before)?;
+                let chain = digest(bytes(row, 19)?);
+                before = chain.unwrap_or(before);
+                Ok(Stored { seq: row.get(0)?, fits: chain == Some(link), chain })
             },
         )?;
         if page.is_empty() {
-            return Ok(Step::End);
+            return self.at_the_end(tx, source);
         }
-        for (seq, stored, fits) in page {
-            let anchor_fits = anchored.is_none_or(|(at, chain)| *at != seq || *chain == stored);
-            if !fits || !anchor_fits {
-                return Ok(Step::Broken(seq));
+        for stored in page {
+            if let Some((seq, _)) = self.anchored
+                && self.at < *seq
+                && *seq < stored.seq
+            {
+                return Ok(Step::Broken(*seq));
             }
-            (self.at, self.chain) = (seq, stored);
+            let Some(chain) = stored.chain.filter(|_| stored.fits) else {
+                return Ok(Step::Broken(stored.seq));
+            };
+            (self.at, self.chain) = (stored.seq, chain);
             self.rows += 1;
+            if !self.anchor_fits_here() {
+                return Ok(Step::Broken(stored.seq));
+            }
         }
         Ok(Step::More)
     }
 
-    /// A chain that is whole must still reach the anchor.
-    fn verdict(&self, trimmed_seq: i64, anchored: Option<&(i64, Digest)>) -> ChainCheck {
-        match anchored {
-            Some((seq, _)) if *seq > self.at => ChainCheck::Broken { seq: *seq },
-            Some((seq, chain))
-                if *seq == trimmed_seq && *seq == self.at && *chain != self.chain =>
-            {
-                ChainCheck::Broken { seq: *seq }
-            }
-            _ => ChainCheck::Intact { rows: self.rows },
+    fn anchor_fits_here(&self) -> bool {
+        self.anchored.is_none_or(|(seq, chain)| *seq != self.at || *chain == self.chain)
+    }
+
+    /// A chain that is whole reaches its head and the anchor, and nothing lies outside of it.
+    fn at_the_end(&self, tx: &ReadTx<'_>, source: Source) -> Result<Step> {
+        let end = End::of(tx, source)?;
+        if (self.at, self.chain) != (end.head_seq, end.head) {
+            let missing = i64::from(self.at != end.head_seq);
+            return Ok(Step::Broken(self.at.min(end.head_seq).saturating_add(missing)));
+        }
+        if let Some((seq, _)) = self.anchored
+            && *seq > self.at
+        {
+            return Ok(Step::Broken(*seq));
+        }
+        // A chain begins with no hash, and never again has none.
+        if (end.trimmed_seq == 0) != (end.trimmed == Digest::from_bytes([0; 32])) {
+            return Ok(Step::Broken(end.trimmed_seq));
+        }
+        let (rows, first): (i64, Option<i64>) = tx.exactly_one(
+            "SELECT count(*), min(seq) FROM audit WHERE source = ?1",
+            params![source.number()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        match first {
+            Some(first) if first <= end.trimmed_seq => Ok(Step::Broken(first)),
+            _ if rows != end.kept_rows => Ok(Step::Broken(first.unwrap_or(end.head_seq))),
+            _ => Ok(Step::End),
         }
     }
 }
 
-fn stored_row<'r>(row: &'r crate::storage::Row<'_>) -> rusqlite::Result<Row<'r>> {
-    fn text<'r>(
-        row: &'r crate::storage::Row<'_>,
-        column: usize,
-    ) -> rusqlite::Result<Option<&'r str>> {
-        Ok(row.get_ref(column)?.as_str_or_null()?)
-    }
-    Ok(Row {
-        seq: row.get(0)?,
-        source: row.get(1)?,
-        at: row.get(2)?,
-        event: text(row, 3)?.unwrap_or_default(),
-        outcome: text(row, 4)?.unwrap_or_default(),
-        actor: text(row, 5)?.unwrap_or_default(),
-        actor_user: row.get(6)?,
-        actor_via: row.get(7)?,
-        user: row.get(8)?,
-        branch: row.get(9)?,
-        organisation: row.get(10)?,
-        session: row.get(11)?,
-        api_key: row.get(12)?,
-        device: row.get(13)?,
-        ip: row.get(14)?,
-        user_agent: text(row, 15)?,
-        reason: text(row, 16)?,
-        count: row.get(17)?,
-        detail: text(row, 18)?,
-    })
+fn stored_link(row: &crate::storage::Row<'_>, before: &Digest) -> rusqlite::Result<Digest> {
+    let count = row.get::<_, Option<i64>>(17)?.map(i64::to_be_bytes);
+    let fixed = [row.get(0)?, row.get(1)?, row.get(2)?];
+    let word = |column: usize| bytes(row, column).map(Option::unwrap_or_default);
+    let optional = [
+        bytes(row, 6)?,
+        bytes(row, 7)?,
+        bytes(row, 8)?,
+        bytes(row, 9)?,
+        bytes(row, 10)?,
+        bytes(row, 11)?,
+        bytes(row, 12)?,
+        bytes(row, 13)?,
+        bytes(row, 14)?,
+        bytes(row, 15)?,
+        bytes(row, 16)?,
+        count.as_ref().map(|bytes| bytes.as_slice()),
+        bytes(row, 18)?,
+    ];
+    Ok(link(before, fixed, [word(3)?, word(4)?, word(5)?], optional))
+}
+
+/// A text or BLOB as it stands there, be it of the wrong length or no UTF-8.
+fn bytes<'r>(
+    row: &'r crate::storage::Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<&'r [u8]>> {
+    Ok(row.get_ref(column)?.as_bytes_or_null()?)
+}
+
+fn digest(bytes: Option<&[u8]>) -> Option<Digest> {
+    bytes?.try_into().ok().map(Digest::from_bytes)
 }

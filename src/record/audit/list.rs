@@ -100,13 +100,11 @@ impl Audit<'_> {
     /// `Invalid` for a page limit that is not 1 to 500; `Busy`, `Io`, `Corrupt`.
     pub fn list(&self, filter: &AuditFilter, page: Page<i64>) -> Result<Vec<AuditEntry>> {
         let limit = page.limit()?;
-        let kind = match filter.kind {
-            Some(EventKind::HostRecorded) | None => None,
-            Some(kind) => Some(kind.name()),
-        };
-        let source = match filter.kind {
-            Some(EventKind::HostRecorded) => Some(Source::Host.number()),
-            _ => filter.source,
+        // A host may give its own event the name of one of ours.
+        let (kind, source_of_kind) = match filter.kind {
+            None => (None, None),
+            Some(EventKind::HostRecorded) => (None, Some(Source::Host.number())),
+            Some(kind) => (Some(kind.name()), Some(Source::Gatepost.number())),
         };
         self.store.read(|tx| {
             tx.all(
@@ -116,15 +114,16 @@ impl Audit<'_> {
                  FROM audit
                  WHERE seq > ?1 AND (?2 IS NULL OR user_id = ?2) AND (?3 IS NULL OR event = ?3)
                    AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR at < ?5)
-                   AND (?6 IS NULL OR source = ?6)
-                 ORDER BY seq LIMIT ?7",
+                   AND (?6 IS NULL OR source = ?6) AND (?7 IS NULL OR source = ?7)
+                 ORDER BY seq LIMIT ?8",
                 params![
                     page.after_id().unwrap_or(0),
                     filter.user,
                     kind,
                     filter.since.map(Timestamp::from_datetime),
                     filter.before.map(Timestamp::from_datetime),
-                    source,
+                    filter.source,
+                    source_of_kind,
                     limit
                 ],
                 entry,
