@@ -131,14 +131,12 @@ impl Writer {
         let tx = WriteTx::new(&transaction, author.clock.now(), author.actor, author.random);
         match job(&tx)? {
             Settled::Nothing(value) => {
-                drop(tx);
                 transaction.rollback().map_err(fault)?;
                 Ok(value)
             }
             Settled::Commit(value) => {
                 tx.check_still_open()?;
                 tx.check_ending()?;
-                drop(tx);
                 transaction.commit().map_err(|error| self.after_failed_commit(error))?;
                 Ok(value)
             }

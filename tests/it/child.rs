@@ -8,8 +8,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{self, Command, Stdio};
 
+/// What a process of that role does, given the words it was started with.
+type Play = fn(&mut Parent, &[String]);
+
 /// Each role and what it does.
-const ROLES: &[(&str, fn(&mut Parent, &[String]))] = &[
+const ROLES: &[(&str, Play)] = &[
     ("create at once", crate::opening::processes::create_at_once),
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),

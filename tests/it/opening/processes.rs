@@ -150,8 +150,8 @@ fn a_process_killed_in_the_middle_of_a_checkpoint_leaves_a_file_that_opens() {
 
     let log = fs::read(place.beside("-wal")).unwrap();
     let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
-    let of_page_1 = log[32..].chunks_exact(24 + page).filter(|frame| frame[..4] == [0, 0, 0, 1]);
-    let newest = of_page_1.last().unwrap();
+    let mut frames = log[32..].chunks_exact(24 + page).rev();
+    let newest = frames.find(|frame| frame[..4] == [0, 0, 0, 1]).unwrap();
     let mut file = fs::read(&place.path).unwrap();
     file[..page].copy_from_slice(&newest[24..]);
     fs::write(&place.path, &file).unwrap();
