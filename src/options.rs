@@ -160,8 +160,9 @@ impl Options {
         Self { login_by_email: allowed, ..self }
     }
 
-    /// Whether a login with the right password is told that failed attempts locked the account,
-    /// instead of "too many attempts".
+    /// Whether a login that has to wait after failed attempts is told that the account is locked,
+    /// and until when, instead of "too many attempts". Nothing is compared in either case, and
+    /// names that nobody has are answered alike.
     pub fn reveal_lock(self, reveal: bool) -> Self {
         Self { reveal_lock: reveal, ..self }
     }

@@ -228,10 +228,9 @@ pub(crate) fn charge(
             };
             Ok(Settled::Commit(Reserved::Attempt(Attempt { subject, charge, credential })))
         }
-        Reservation::Wait { retry_after, first_in_window } => {
-            let until = tx.now().plus(retry_after).to_datetime();
+        Reservation::Wait { retry_after, until, first_in_window } => {
             let refusal = if options.reveal_lock {
-                Refusal::AccountLocked { until: Some(until) }
+                Refusal::AccountLocked { until: until.map(Timestamp::to_datetime) }
             } else {
                 Refusal::TooManyAttempts { retry_after }
             };
@@ -248,14 +247,10 @@ pub(crate) fn charge(
     }
 }
 
-/// An event about whoever tried. Of a name that nobody has only a short keyed digest is kept:
-/// people type passwords there.
+/// An event about whoever tried. Of a name that nobody has nothing is kept, not even a digest:
+/// people type passwords there, and the log is kept for long.
 pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
-    let event = Event::new(kind).user(subject.user).device(subject.device);
-    match (subject.user, subject.name) {
-        (None, [a, b, c, d, ..]) => event.detail(data_encoding::HEXLOWER.encode(&[a, b, c, d])),
-        (Some(_), _) => event,
-    }
+    Event::new(kind).user(subject.user).device(subject.device)
 }
 
 /// What follows from the verification.

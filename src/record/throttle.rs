@@ -43,6 +43,8 @@ pub(crate) enum Reservation {
     /// Nothing was charged: evaluate nothing.
     Wait {
         retry_after: Duration,
+        /// When it ends; none if only an administrator ends it.
+        until: Option<Timestamp>,
         /// The first try in this wait: leave one event, and commit, so that it stays the first.
         first_in_window: bool,
     },
@@ -287,8 +289,9 @@ fn in_force(wait_until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> 
 
 /// Waiting for an administrator is told as a day, as there is no telling.
 fn wait(until: Timestamp, now: Timestamp, first_in_window: bool) -> Reservation {
-    let until = until.min(later(now, THROTTLE_HARD_STOP_MS));
-    Reservation::Wait { retry_after: until.since(now), first_in_window }
+    let told = until.min(later(now, THROTTLE_HARD_STOP_MS));
+    let until = (until != UNTIL_UNLOCKED).then_some(until);
+    Reservation::Wait { retry_after: told.since(now), until, first_in_window }
 }
 
 fn later(now: Timestamp, millis: i64) -> Timestamp {

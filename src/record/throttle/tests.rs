@@ -59,7 +59,12 @@ impl Bench {
 
     #[track_caller]
     fn waits(&self, subject: &Subject, retry_after: Duration, first_in_window: bool) {
-        assert_eq!(self.reserve(subject), Reservation::Wait { retry_after, first_in_window });
+        match self.reserve(subject) {
+            Reservation::Wait { retry_after: told, first_in_window: first, .. } => {
+                assert_eq!((told, first), (retry_after, first_in_window));
+            }
+            granted => panic!("{granted:?}"),
+        }
     }
 
     /// Tries until so many were evaluated, each as soon as it may be.
