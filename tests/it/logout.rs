@@ -1,18 +1,92 @@
 //! Log out: at once, everywhere, and only what is held.
 
-use gatepost::{Ended, NewUser, OpenSession};
+use gatepost::{Ended, EventKind, NewApiKey, OpenSession, Reason, SessionPolicy};
 
 use crate::world::{World, device};
 
 #[test]
-fn a_logged_out_session_never_verifies_again() {
+fn a_logged_out_session_never_verifies_again_in_any_thread() {
     let world = World::new();
-    let ada = world.store.users().create(NewUser::person("ada")).unwrap();
-    let open = OpenSession::new(ada.id, device("till-1"));
-    let reply = world.store.sessions().open(open).unwrap().granted().unwrap();
-    let token = reply.session.token.expose();
-    assert_eq!(world.store.log_out(token, &device("till-2")).unwrap(), Ended::Before);
-    assert_eq!(world.store.log_out(token, &device("till-1")).unwrap(), Ended::Now);
-    assert!(world.store.verify(token, &device("till-1")).unwrap().valid().is_err());
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till-1");
+    assert!(world.passes(&session, "till-1"));
+    let ended =
+        world.leaves(&[EventKind::SessionLoggedOut], 1, |_| world.log_out(&session, "till-1"));
+    assert_eq!(ended, Ended::Now);
+    let event = world.last_event();
+    assert_eq!((event.user, event.session), (Some(ada), Some(session.id)));
+    assert!(!world.passes(&session, "till-1"));
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(!world.passes(&session, "till-1"))).join().unwrap();
+    });
+}
+
+#[test]
+fn a_logged_out_session_stays_dead_when_the_file_is_opened_again() {
+    let mut world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    assert_eq!(world.log_out(&session, "till-1"), Ended::Now);
+    world.reopen();
+    assert!(!world.passes(&session, "till-1"));
+}
+
+#[test]
+fn a_session_that_is_over_and_a_token_nobody_knows_are_fine_and_say_so() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till-1");
+    let _ = world.log_out(&session, "till-1");
+    let check = |call: &dyn Fn() -> Ended| {
+        assert_eq!(world.leaves(&[], 0, |_| call()), Ended::Before);
+    };
+    check(&|| world.log_out(&session, "till-1"));
+    let other = World::new();
+    let foreign = other.open(other.person("ada").id, "till-1");
+    other.store.close().unwrap();
+    check(&|| world.log_out(&foreign, "till-1"));
+    let ended = world.open(ada, "till-1");
+    world.store.sessions().end_all_of(ada).unwrap();
+    check(&|| world.log_out(&ended, "till-1"));
+}
+
+#[test]
+fn nobody_logs_out_a_session_without_its_device() {
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    let token = session.token.expose();
+    assert_eq!(world.log_out(&session, "till-2"), Ended::Before);
+    assert_eq!(world.store.log_out(token, None).unwrap(), Ended::Before);
+    assert!(world.passes(&session, "till-1"));
+}
+
+#[test]
+fn one_session_ends_and_no_other() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let (one, two) = (world.open(ada, "till-1"), world.open(ada, "till-2"));
+    assert_eq!(world.log_out(&one, "till-1"), Ended::Now);
+    assert!(world.passes(&two, "till-2"));
+}
+
+#[test]
+fn what_is_not_the_token_of_a_session_is_refused() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
+    for token in ["", "gps_", "x", key.expose()] {
+        world.refuses(Reason::Invalid, |store| store.log_out(token, &device("till-1")));
+        world.refuses(Reason::Invalid, |store| store.log_out(token, None));
+    }
+    assert!(world.store.verify(key.expose(), None).unwrap().valid().is_ok());
+}
+
+#[test]
+fn a_session_without_a_device_is_logged_out_without_one() {
+    let policy = SessionPolicy::server().require_device(false);
+    let world = World::with(|options| options.sessions(policy));
+    let open = OpenSession::new(world.person("ada").id, None);
+    let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+    let token = session.token.expose();
     assert_eq!(world.store.log_out(token, &device("till-1")).unwrap(), Ended::Before);
+    assert_eq!(world.store.log_out(token, None).unwrap(), Ended::Now);
 }

@@ -1,5 +1,7 @@
 //! A store with its clock in hand, for every test module.
 
+mod acts;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +110,8 @@ impl World {
         self.sql().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 }
+
+pub(crate) use acts::{Meanwhile, reason};
 
 /// A device of that name.
 pub(crate) fn device(name: &str) -> DeviceId {

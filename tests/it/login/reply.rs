@@ -1,0 +1,290 @@
+//! The request and the reply of a login that is granted.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use chrono::{DateTime, Utc};
+use gatepost::{
+    ApiVersion, Assurance, ClientKind, Credits, EventKind, Holder, LogIn, NewUser, OpenSession,
+    Options, Origin, Password, Reason, Scope, SessionPolicy, UserKind,
+};
+
+use crate::world::{DAY, HOUR, PASSWORD, World, device, morning};
+
+fn request(on: &str) -> LogIn {
+    LogIn::new("ada", Password::from(PASSWORD), device(on))
+}
+
+#[test]
+fn a_login_with_everything_it_may_say_is_granted() {
+    let world = World::new();
+    world.person("ada");
+    let ada = world.store.users().find_by_username("ada").unwrap().unwrap();
+    world.store.users().set_privileges(ada.id, &["admin"]).unwrap();
+    let origin = Origin::new().ip(Ipv4Addr::LOCALHOST).user_agent("Till/4");
+    let request = request("till-1")
+        .expires_at(morning() + HOUR)
+        .require_admin()
+        .client(ClientKind::Desktop)
+        .api_version(ApiVersion::new(1, 0))
+        .label("Till 1")
+        .origin(origin.clone());
+    let reply = world.ask(request).unwrap();
+    let session = world.store.sessions().find(reply.session.id).unwrap().unwrap();
+    assert_eq!(session.label.as_deref(), Some("Till 1"));
+    assert_eq!(session.origin, Some(origin.clone()));
+    assert_eq!(session.expires_at, morning() + HOUR);
+    assert_eq!((session.user, session.has_device), (ada.id, true));
+    assert_eq!(world.last_event().origin, Some(origin));
+}
+
+#[test]
+fn a_granted_login_costs_one_hash_and_one_event() {
+    let world = World::new();
+    let ada = world.person("ada");
+    world.clock.advance(HOUR);
+    let reply = world.hashes(1, |_| {
+        world.leaves(&[EventKind::LoginGranted], 0, |_| world.ask(request("till-1"))).unwrap()
+    });
+    let event = world.last_event();
+    assert_eq!((event.user, event.session), (Some(ada.id), Some(reply.session.id)));
+    assert_eq!(event.reason, None);
+    assert_eq!(reply.user.last_login_at, Some(morning() + HOUR));
+}
+
+#[test]
+fn the_reply_says_all_that_a_client_learns() {
+    let world = World::with(|options| {
+        let (oldest, newest) = (ApiVersion::new(1, 0), ApiVersion::new(2, 3));
+        options.service_name("Local Server").api_versions(oldest, newest)
+    });
+    let northern = world.store.organisations().create("Northern").unwrap();
+    let york = world.store.branches().create("York", northern.id).unwrap();
+    let ada = NewUser::person("ada").branch(york.id).password(Password::from(PASSWORD));
+    let ada = world.store.users().create(ada).unwrap();
+    world.store.credits().set(Holder::Branch(york.id), Some(7)).unwrap();
+    let reply = world.ask(request("till-1")).unwrap();
+    assert_eq!(reply.user, world.user(ada.id));
+    assert_eq!(reply.branch, Some(york));
+    assert_eq!(reply.organisation, Some(northern));
+    let credits = reply.credits.unwrap();
+    assert_eq!((credits.branch, credits.organisation), (Some(7), None));
+    assert_eq!(reply.service.name, "Local Server");
+    assert_eq!(reply.service.api_version, ApiVersion::new(2, 3));
+    assert!(!reply.mfa_enrolled && !reply.session.clamped);
+    assert!(reply.session.token.expose().starts_with("gps_"));
+}
+
+#[test]
+fn a_user_without_a_branch_has_no_place_and_no_credits() {
+    let world = World::new();
+    world.person("ada");
+    let reply = world.ask(request("till-1")).unwrap();
+    assert_eq!((reply.branch, reply.organisation, reply.credits), (None, None, None));
+}
+
+#[test]
+fn credits_are_null_only_if_both_counts_are() {
+    check_credits(None, None, None);
+    check_credits(Some(0), None, Some((Some(0), None)));
+    check_credits(None, Some(5), Some((None, Some(5))));
+    check_credits(Some(1), Some(2), Some((Some(1), Some(2))));
+}
+
+#[track_caller]
+fn check_credits(
+    branch: Option<u64>,
+    organisation: Option<u64>,
+    expect: Option<(Option<u64>, Option<u64>)>,
+) {
+    let world = World::new();
+    let northern = world.store.organisations().create("Northern").unwrap().id;
+    let york = world.store.branches().create("York", northern).unwrap().id;
+    let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
+    world.store.users().create(ada).unwrap();
+    world.store.credits().set(Holder::Branch(york), branch).unwrap();
+    world.store.credits().set(Holder::Organisation(northern), organisation).unwrap();
+    let credits: Option<Credits> = world.ask(request("till-1")).unwrap().credits;
+    assert_eq!(credits.map(|left| (left.branch, left.organisation)), expect);
+}
+
+#[test]
+fn the_reply_carries_public_configuration_of_the_narrowest_scope_alone() {
+    let world = World::new();
+    let northern = world.store.organisations().create("Northern").unwrap().id;
+    let york = world.store.branches().create("York", northern).unwrap().id;
+    let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
+    let ada = world.store.users().create(ada).unwrap().id;
+    let configuration = world.store.configuration();
+    for (key, scopes) in [
+        ("everywhere", vec![Scope::System]),
+        ("place", vec![Scope::System, Scope::Organisation(northern)]),
+        ("branch", vec![Scope::Organisation(northern), Scope::Branch(york)]),
+        ("Own.Case", vec![Scope::System, Scope::Branch(york), Scope::User(ada)]),
+        ("secret", vec![Scope::User(ada)]),
+    ] {
+        for (narrowness, scope) in scopes.iter().enumerate() {
+            configuration.set(*scope, key, &narrowness.to_string()).unwrap();
+        }
+        configuration.set_public(key, key != "secret").unwrap();
+    }
+    let reply = world.ask(request("till-1")).unwrap();
+    let shown: Vec<(&str, &str)> = reply
+        .configuration
+        .iter()
+        .map(|setting| (setting.key.as_str(), setting.value.as_str()))
+        .collect();
+    let expect = [("branch", "1"), ("everywhere", "0"), ("Own.Case", "2"), ("place", "1")];
+    assert_eq!(shown, expect);
+    assert_eq!(reply.configuration.text("OWN.CASE"), Some("2"));
+}
+
+#[test]
+fn a_session_lives_a_day_if_nothing_is_said_and_no_longer_than_the_policy_allows() {
+    let (server, desktop) = (SessionPolicy::server(), SessionPolicy::desktop());
+    check_end(server, None, morning() + DAY, false);
+    check_end(server, Some(morning() + HOUR), morning() + HOUR, false);
+    check_end(server, Some(morning() + 30 * DAY), morning() + 30 * DAY, false);
+    check_end(server, Some(morning() + 31 * DAY), morning() + 30 * DAY, true);
+    check_end(server, Some(DateTime::<Utc>::MAX_UTC), morning() + 30 * DAY, true);
+    check_end(desktop, Some(morning() + 90 * DAY), morning() + 90 * DAY, false);
+    check_end(desktop, Some(morning() + 91 * DAY), morning() + 90 * DAY, true);
+    check_end(SessionPolicy::aal3(), None, morning() + 12 * HOUR, false);
+    check_end(SessionPolicy::aal3(), Some(morning() + DAY), morning() + 12 * HOUR, true);
+}
+
+#[track_caller]
+fn check_end(
+    policy: SessionPolicy,
+    asked: Option<DateTime<Utc>>,
+    expect: DateTime<Utc>,
+    clamped: bool,
+) {
+    let world = World::with(|options| options.sessions(policy));
+    let ada = world.person("ada").id;
+    let log_in = asked.into_iter().fold(request("till-1"), LogIn::expires_at);
+    let open = OpenSession::new(ada, device("till-2"));
+    let open = asked.into_iter().fold(open, OpenSession::expires_at);
+    for session in [
+        world.ask(log_in).unwrap().session,
+        world.store.sessions().open(open).unwrap().granted().unwrap().session,
+    ] {
+        assert_eq!((session.expires_at, session.clamped), (expect, clamped));
+        let stored = world.store.sessions().find(session.id).unwrap().unwrap();
+        assert_eq!(stored.expires_at, expect);
+    }
+}
+
+#[test]
+fn what_no_user_could_ask_for_is_refused_unhashed_and_unwritten() {
+    let long = |bytes: usize| "x".repeat(bytes);
+    let with = |username: &str| LogIn::new(username, Password::from(PASSWORD), device("till-1"));
+    check_invalid(with(&long(255)));
+    check_invalid(with("ada").expires_at(morning()));
+    check_invalid(with("ada").expires_at(DateTime::<Utc>::MIN_UTC));
+    check_invalid(with("ada").label(long(129)));
+    check_invalid(with("ada").label("till\n1"));
+    check_invalid(LogIn::new("ada", Password::from(PASSWORD), None));
+}
+
+#[test]
+fn a_password_of_a_megabyte_is_refused_without_a_hash() {
+    for bytes in [4_097, 1_000_000] {
+        let long = Password::new("x".repeat(bytes));
+        check_invalid(LogIn::new("ada", long, device("till-1")));
+        let long = Password::new("x".repeat(bytes));
+        check_invalid(request("till-1").new_password(long));
+    }
+    let world = World::new();
+    let longest = "é".repeat(2_048);
+    let ada = NewUser::person("ada").password(Password::from(longest.as_str()));
+    world.store.users().create(ada).unwrap();
+    world.log_in("ada", &longest, "till-1").unwrap();
+}
+
+#[test]
+fn the_length_of_a_name_is_checked_before_it_is_folded() {
+    // Each of these folds to eighteen characters.
+    let name = "\u{fdfa}".repeat(100_000);
+    check_invalid(LogIn::new(name, Password::from(PASSWORD), device("till-1")));
+}
+
+#[track_caller]
+fn check_invalid(request: LogIn) {
+    let world = World::new();
+    world.person("ada");
+    world.hashes(0, |_| world.refuses(Reason::Invalid, |store| store.log_in(request)));
+    let user = world.store.users().find_by_username("ada").unwrap().unwrap();
+    assert_eq!(user.failed_password_attempt_count, 0);
+}
+
+#[test]
+fn a_profile_is_the_reply_read_again_for_as_long_as_the_session_lives() {
+    let world = World::new();
+    let york = world.store.branches().create("York", None).unwrap();
+    let ada = world.person("ada").id;
+    let reply = world.ask(request("till-1")).unwrap();
+    let verdict = world.store.verify(reply.session.token.expose(), &device("till-1")).unwrap();
+    let facts = verdict.valid().unwrap();
+    world.store.users().move_to(ada, york.id).unwrap();
+    world.store.configuration().set(Scope::Branch(york.id), "theme", "dark").unwrap();
+    world.store.configuration().set_public("theme", true).unwrap();
+    world.store.credits().set(Holder::Branch(york.id), Some(3)).unwrap();
+
+    let profile = world.store.profile(&facts).unwrap();
+    assert_eq!((profile.user.id, profile.branch), (ada, Some(york)));
+    assert_eq!(profile.configuration.text("theme"), Some("dark"));
+    assert_eq!(profile.credits.and_then(|left| left.branch), Some(3));
+    assert_eq!(profile.service, world.store.service());
+
+    world.store.sessions().end_all_of(ada).unwrap();
+    world.refuses(Reason::NotFound, |store| store.profile(&facts));
+}
+
+#[test]
+fn the_facts_of_a_login_are_its_own() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let opened = world.ask(request("till-1")).unwrap().session;
+    let verdict = world.store.verify(opened.token.expose(), &device("till-1")).unwrap();
+    let facts = verdict.valid().unwrap();
+    assert_eq!((facts.user, facts.session, facts.api_key), (ada, Some(opened.id), None));
+    assert_eq!((facts.kind, facts.is_admin), (UserKind::Person, false));
+    assert_eq!(facts.assurance, Assurance::Aal1);
+    assert_eq!((facts.opened_at, facts.authenticated_at), (morning(), morning()));
+    assert_eq!(facts.expires_at, Some(opened.expires_at));
+}
+
+#[test]
+fn no_login_reuses_a_token_or_a_handle() {
+    let world = World::new();
+    world.person("ada");
+    let first = world.ask(request("till-1")).unwrap().session;
+    let again = world.ask(request("till-1")).unwrap().session;
+    assert_ne!(first.token.expose(), again.token.expose());
+    assert_ne!(first.id, again.id);
+    assert!(!world.passes(&first, "till-1"));
+    assert!(world.passes(&again, "till-1"));
+}
+
+#[test]
+fn an_address_of_either_family_is_kept_as_it_was() {
+    let world = World::new();
+    world.person("ada");
+    for ip in ["192.0.2.7", "2001:db8::7"] {
+        let ip: IpAddr = ip.parse().unwrap();
+        let reply = world.ask(request("till-1").origin(Origin::new().ip(ip))).unwrap();
+        let session = world.store.sessions().find(reply.session.id).unwrap().unwrap();
+        assert_eq!(session.origin.and_then(|origin| origin.address()), Some(ip));
+    }
+}
+
+#[test]
+fn a_login_without_a_device_needs_a_policy_that_allows_it() {
+    let policy = SessionPolicy::server().require_device(false);
+    let world = World::with(|options: Options| options.sessions(policy));
+    world.person("ada");
+    let reply = world.ask(LogIn::new("ada", Password::from(PASSWORD), None)).unwrap();
+    let token = reply.session.token.expose();
+    assert!(world.store.verify(token, None).unwrap().valid().is_ok());
+    assert!(world.store.verify(token, &device("till-1")).unwrap().valid().is_err());
+}

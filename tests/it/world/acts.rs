@@ -1,0 +1,114 @@
+//! What most tests do in a world: create people, log them in, present their tokens.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use gatepost::{
+    AuditEntry, AuditFilter, BreachCheck, Ended, EventKind, LogIn, LoginReply, NewUser,
+    OpenSession, OpenedSession, Page, Password, PasswordPolicy, Refusal, Store, User, UserId,
+};
+
+use super::{PASSWORD, World, device};
+
+impl World {
+    /// A person of that name, whose password is [`PASSWORD`].
+    pub(crate) fn person(&self, name: &str) -> User {
+        let new = NewUser::person(name).password(Password::from(PASSWORD));
+        self.store.users().create(new).unwrap()
+    }
+
+    /// The user as the file has it now.
+    pub(crate) fn user(&self, id: UserId) -> User {
+        self.store.users().find(id).unwrap().unwrap()
+    }
+
+    pub(crate) fn ask(&self, request: LogIn) -> Result<LoginReply, Refusal> {
+        self.store.log_in(request).unwrap().granted()
+    }
+
+    /// Logs in on a device of that name.
+    pub(crate) fn log_in(
+        &self,
+        name: &str,
+        password: &str,
+        on: &str,
+    ) -> Result<LoginReply, Refusal> {
+        self.ask(LogIn::new(name, Password::from(password), device(on)))
+    }
+
+    /// A session of that user on a device of that name.
+    pub(crate) fn open(&self, user: UserId, on: &str) -> OpenedSession {
+        let open = OpenSession::new(user, device(on));
+        self.store.sessions().open(open).unwrap().granted().unwrap().session
+    }
+
+    /// Whether the session verifies on a device of that name.
+    pub(crate) fn passes(&self, session: &OpenedSession, on: &str) -> bool {
+        self.store.verify(session.token.expose(), &device(on)).unwrap().valid().is_ok()
+    }
+
+    pub(crate) fn log_out(&self, session: &OpenedSession, on: &str) -> Ended {
+        self.store.log_out(session.token.expose(), &device(on)).unwrap()
+    }
+
+    /// Asserts how many passwords a call hashes.
+    #[track_caller]
+    pub(crate) fn hashes<T>(&self, expect: u64, call: impl FnOnce(&Store) -> T) -> T {
+        let before = self.store.status().hashes_done;
+        let answer = call(&self.store);
+        assert_eq!(self.store.status().hashes_done - before, expect, "hashes");
+        answer
+    }
+
+    /// Every row of the audit log of one kind.
+    pub(crate) fn log_of(&self, kind: EventKind) -> Vec<AuditEntry> {
+        let filter = AuditFilter::new().kind(kind);
+        self.store.audit().list(&filter, Page::first(500)).unwrap()
+    }
+
+    /// The newest row of the audit log.
+    pub(crate) fn last_event(&self) -> AuditEntry {
+        let last = self.count("SELECT max(head_seq) FROM audit_chain");
+        let page = Page::after(last - 1, 1);
+        self.store.audit().list(&AuditFilter::new(), page).unwrap().pop().unwrap()
+    }
+}
+
+/// Why the newest event was refused.
+pub(crate) fn reason(world: &World) -> String {
+    world.last_event().reason.unwrap_or_default()
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Does something while a login is between its password hash and its last write: where the new
+/// password is looked up among breached ones.
+#[derive(Clone, Default)]
+pub(crate) struct Meanwhile(Arc<Mutex<Option<Job>>>);
+
+impl Meanwhile {
+    pub(crate) fn policy(&self) -> PasswordPolicy {
+        PasswordPolicy::default().breach_check(Arc::new(self.clone()))
+    }
+
+    /// Once, at the next occasion.
+    pub(crate) fn happens(&self, job: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(job));
+    }
+}
+
+impl BreachCheck for Meanwhile {
+    fn is_breached(&self, _: &str) -> bool {
+        let job = self.0.lock().unwrap().take();
+        if let Some(job) = job {
+            job();
+        }
+        false
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
