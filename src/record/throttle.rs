@@ -29,7 +29,7 @@ const UNTIL_UNLOCKED: Timestamp = Timestamp::from_millis(i64::MAX);
 /// Whose attempt it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Subject {
-    pub(crate) name: [u8; 16],
+    pub(crate) name: [u8; 4],
     pub(crate) user: Option<UserId>,
     pub(crate) device: Option<DeviceDigest>,
 }
@@ -298,15 +298,15 @@ fn later(now: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_millis(now.as_millis().saturating_add(millis))
 }
 
-/// 32 bits of a keyed digest, filled up with zeros. The key stands in the same file, and people
+/// 32 bits of a keyed digest. The key stands in the same file, and people
 /// type passwords where a name is asked: with more bits, whoever has the file could confirm one.
-fn digest(tx: &ReadTx<'_>, name_key: &str) -> Result<[u8; 16]> {
+fn digest(tx: &ReadTx<'_>, name_key: &str) -> Result<[u8; 4]> {
     let key = store::throttle_key(tx)?;
     let [a, b, c, d, ..] = keyed16(&key, "gatepost.throttle.v1", name_key.as_bytes());
-    Ok([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    Ok([a, b, c, d])
 }
 
-fn named(tx: &ReadTx<'_>, name: &[u8; 16]) -> Result<Option<Budget>> {
+fn named(tx: &ReadTx<'_>, name: &[u8; 4]) -> Result<Option<Budget>> {
     tx.one(
         "SELECT failures, wait_until, reported_until FROM throttle WHERE name_digest = ?1",
         params![name],

@@ -147,7 +147,7 @@ CREATE TABLE credential (
 -- with `store.throttle_key`, so that the table tells nobody which names were typed. Cleared by
 -- success, by an administrator, and by the sweep.
 CREATE TABLE throttle (
-    name_digest     BLOB    PRIMARY KEY CHECK (length(name_digest) = 16),
+    name_digest     BLOB    PRIMARY KEY CHECK (length(name_digest) = 4),
     known           INTEGER NOT NULL CHECK (known IN (0, 1)), -- whether a user has this name
     failures        INTEGER NOT NULL CHECK (failures >= 0),   -- attempts charged since a success
     wait_until      INTEGER,                                  -- nothing is evaluated before

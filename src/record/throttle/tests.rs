@@ -310,14 +310,14 @@ fn names_nobody_has_are_bounded_and_those_that_wait_go_last() {
         tx.execute(
             "INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
              WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
-             SELECT CAST(printf('%016d', i) AS BLOB), 0, 1, ?1 + i FROM n",
+             SELECT CAST(printf('%04d', i) AS BLOB), 0, 1, ?1 + i FROM n",
             params![tx.now()],
         )
     });
     assert_eq!((filled, bench.rows()), (9_999, 10_001));
     bench.granted(&bench.subject("one more", None, None));
     assert_eq!(bench.rows(), 10_001);
-    let oldest = |tx: &ReadTx<'_>| named(tx, b"0000000000000001");
+    let oldest = |tx: &ReadTx<'_>| named(tx, b"0001");
     assert_eq!(bench.store.read(oldest).unwrap(), None);
     bench.waits(&waiting, 29 * SECOND, true);
     assert_eq!(bench.state("ada").failures, 1);
@@ -332,6 +332,6 @@ fn names_nobody_has_are_bounded_and_those_that_wait_go_last() {
 fn a_digest_keeps_32_bits_and_depends_on_the_file() {
     let digest = |bench: &Bench| bench.subject("hunter2", None, None).name;
     let (one, other) = (digest(&Bench::new()), digest(&Bench::new()));
-    assert_eq!(one[4..], [0; 12]);
+    assert_eq!(8 * one.len(), 32);
     assert_ne!(one, other);
 }

@@ -27,7 +27,7 @@ const ROWS: &str = "
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
     INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
-        VALUES (zeroblob(16), 1, 2, 1);
+        VALUES (zeroblob(4), 1, 2, 1);
     INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
         VALUES (zeroblob(16), zeroblob(16), 1, 1);
     INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
