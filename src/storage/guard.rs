@@ -78,9 +78,10 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-/// A path to a file that does not exist yet, in a directory that does.
+/// A path to a file that did not exist a moment ago, in a directory that does. Another process may
+/// be creating it right now.
 fn resolve_new(path: &Path) -> Result<PathBuf> {
-    if exists(path) {
+    if fs::symlink_metadata(path).is_ok_and(|seen| seen.is_symlink()) {
         return Err(Error::not_found("the path is a symbolic link to nothing"));
     }
     let Some(name) = path.file_name() else {
