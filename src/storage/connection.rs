@@ -144,8 +144,8 @@ pub(super) fn use_wal(connection: &Connection) -> Result<()> {
                     "the file system cannot hold a write-ahead log",
                 ));
             }
-            // This pragma does not wait for another process that has just created the file, and
-            // fails at once. What follows waits.
+            // This pragma does not wait while another process writes, such as one that creates the
+            // same file, but fails at once. What follows waits.
             Err(error) if error.is_retryable() && waiting.elapsed() < limits::WRITE_WAIT => {
                 let free = connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK");
                 free.map_err(|error| fault(error).waited(waiting.elapsed()))?;
@@ -275,6 +275,30 @@ mod tests {
         check(&reader, "query_only", 1);
         let refused = reader.execute_batch("CREATE TABLE t (a)").map_err(fault).unwrap_err();
         assert_eq!(refused.reason(), Reason::ReadOnly);
+    }
+
+    /// SQLite answers this pragma with busy at once, without waiting, while anyone else writes.
+    #[test]
+    fn entering_wal_mode_waits_for_whoever_writes() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("auth.db");
+        assert!(super::super::guard::create(&path).unwrap());
+        let one = for_writing(&path).unwrap();
+        let other = for_writing(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE t (a)").unwrap();
+        let waiting = Stopwatch::start();
+        let refused = one.pragma_update(None, "journal_mode", "WAL").map_err(fault);
+        assert_eq!(refused.unwrap_err().reason(), Reason::Busy);
+        assert!(waiting.elapsed() < limits::WRITE_WAIT);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let long = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
+                         WHERE i < 300000) SELECT max(i) FROM n; COMMIT";
+                other.execute_batch(long).unwrap();
+                drop(other);
+            });
+            use_wal(&one).unwrap();
+        });
     }
 
     #[test]

@@ -58,3 +58,43 @@ fn from_code(code: i32) -> Error {
     };
     Error::new(reason, what).with_code(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: i32, reason: Reason) {
+        let error = fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert_eq!(error.reason(), reason, "{code}");
+        assert!(error.to_string().contains(&code.to_string()));
+    }
+
+    #[test]
+    fn each_code_has_the_reason_that_a_caller_can_act_on() {
+        check(ffi::SQLITE_BUSY_RECOVERY, Reason::Busy);
+        check(ffi::SQLITE_PROTOCOL, Reason::Busy);
+        check(ffi::SQLITE_FULL, Reason::Full);
+        check(ffi::SQLITE_IOERR_FSYNC, Reason::Io);
+        check(ffi::SQLITE_NOMEM, Reason::Io);
+        check(ffi::SQLITE_CORRUPT, Reason::Corrupt);
+        check(ffi::SQLITE_NOTADB, Reason::NotADatabase);
+        check(ffi::SQLITE_READONLY, Reason::ReadOnly);
+        check(ffi::SQLITE_READONLY_DBMOVED, Reason::Io);
+        check(ffi::SQLITE_CANTOPEN_SYMLINK, Reason::Unsafe);
+        check(ffi::SQLITE_CONSTRAINT_UNIQUE, Reason::Taken);
+        check(ffi::SQLITE_CONSTRAINT_PRIMARYKEY, Reason::Taken);
+        check(ffi::SQLITE_CONSTRAINT_TRIGGER, Reason::Invalid);
+        check(ffi::SQLITE_CONSTRAINT_FOREIGNKEY, Reason::Invalid);
+        check(ffi::SQLITE_TOOBIG, Reason::Invalid);
+        check(ffi::SQLITE_ERROR, Reason::Misuse);
+    }
+
+    /// The driver's own text may hold a path, a statement or a value.
+    #[test]
+    fn nothing_of_the_drivers_text_is_passed_on() {
+        let code = ffi::Error::new(ffi::SQLITE_ERROR);
+        let error = fault(rusqlite::Error::SqliteFailure(code, Some(String::from("hunter2"))));
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}

@@ -210,3 +210,6 @@ impl Storage {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
