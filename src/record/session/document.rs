@@ -57,7 +57,7 @@ impl Sessions<'_> {
     pub fn set_document(&self, session: SessionId, json: &str, version: u64) -> Result<u64> {
         let json = JsonText::new(
             json,
-            "the document is empty or longer than 4,096 bytes",
+            "the document is empty, longer than 4,096 bytes or has a NUL character",
             SESSION_DOCUMENT_MAX_BYTES,
         )?;
         self.store.write(|tx| {

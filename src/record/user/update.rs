@@ -159,8 +159,6 @@ impl Fields {
         let described = |value: String| prose(&value, PROSE, DESCRIPTION_MAX_BYTES);
         let document = |json: String| match json.as_str() {
             "" => Ok(json),
-            // SQLite would read no further than the first NUL.
-            text if text.contains('\0') => Err(Error::invalid(JSON)),
             text => JsonText::new(text, JSON, ATTRIBUTES_MAX_BYTES)
                 .map(|json| json.as_str().to_owned()),
         };

@@ -42,7 +42,8 @@ pub(crate) struct JsonText(String);
 
 impl JsonText {
     pub(crate) fn new(json: &str, what: &'static str, max_bytes: usize) -> Result<Self> {
-        if json.is_empty() || json.len() > max_bytes {
+        // SQLite reads no further than the first NUL and would call the rest JSON as well.
+        if json.is_empty() || json.len() > max_bytes || json.contains('\0') {
             return Err(Error::invalid(what));
         }
         Ok(Self(json.to_owned()))
@@ -173,6 +174,7 @@ mod tests {
         assert!(JsonText::new("{}", "what", 2).is_ok());
         assert!(JsonText::new("", "what", 2).is_err());
         assert!(JsonText::new("[1]", "what", 2).is_err());
+        assert!(JsonText::new("1\0", "what", 2).is_err());
     }
 
     #[test]
