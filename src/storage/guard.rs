@@ -64,6 +64,8 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     if bytes.starts_with(b"file:") || bytes.contains(&b'?') {
         return Err(Error::invalid("the path looks like an SQLite URI; give a plain path"));
     }
+    // Looked at before the file system is asked: what is too long for it is no error of its own.
+    check_name(path)?;
     let resolved = match fs::canonicalize(path) {
         Ok(resolved) => resolved,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => resolve_new(path)?,
@@ -72,10 +74,21 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     if resolved.file_name().is_none() {
         return Err(Error::invalid("the path names no file"));
     }
+    check_name(&resolved)?;
     if resolved.as_os_str().len() > limits::PATH_MAX_BYTES {
         return Err(Error::invalid("the whole path is longer than the 504 bytes of SQLite"));
     }
     Ok(resolved)
+}
+
+/// Whether there is room behind the name for what stands beside the file.
+fn check_name(path: &Path) -> Result<()> {
+    match path.file_name() {
+        Some(name) if name.len() > limits::FILE_NAME_MAX_BYTES => {
+            Err(Error::invalid("the name of the file is longer than 220 bytes"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A path to a file that did not exist a moment ago, in a directory that does. Another process may

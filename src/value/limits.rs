@@ -132,6 +132,8 @@ pub(crate) const CACHED_STATEMENTS: usize = 256;
 pub(crate) const SQLITE_OLDEST: i32 = 3_051_003;
 /// SQLite on Unix takes paths of 512 bytes, and adds "-journal" to them.
 pub(crate) const PATH_MAX_BYTES: usize = 504;
+/// Names end at 255 bytes nearly everywhere, and SQLite and a backup put up to 30 behind this one.
+pub(crate) const FILE_NAME_MAX_BYTES: usize = 220;
 /// A text or BLOB in the file; the largest of ours is an attributes document.
 pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
 /// The schema script is the longest statement text.
