@@ -1,5 +1,7 @@
 //! Requests, as they arrive; what they ask for is made of them by `try_from`.
 
+use std::fmt;
+
 use super::read::read_in_any_case;
 use crate::error::{Error, Result};
 use crate::flow::login::{ClientKind, LogIn};
@@ -19,7 +21,6 @@ use crate::value::secret::{Password, Secret};
 /// let request = LogIn::try_from(request)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct WireLogIn {
     /// The username, or an e-mail address where that is allowed.
@@ -38,6 +39,19 @@ pub struct WireLogIn {
     pub desktop_client: Option<bool>,
     /// The API version that the client speaks, as text: `1.0`.
     pub api_version_number: Option<String>,
+}
+
+/// Without the name: people type their password there.
+impl fmt::Debug for WireLogIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireLogIn")
+            .field("device_id", &self.device_id)
+            .field("change_password", &self.change_password)
+            .field("require_admin", &self.require_admin)
+            .field("desktop_client", &self.desktop_client)
+            .field("api_version_number", &self.api_version_number)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request that presents a session: to log out, say.

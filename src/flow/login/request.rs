@@ -1,5 +1,7 @@
 //! The request of a login.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
@@ -26,6 +28,9 @@ pub enum ClientKind {
 
 /// A request to log in, with all that it may say.
 ///
+/// `Debug` shows neither passwords nor the name: people type their password where the name is
+/// asked.
+///
 /// ```
 /// use std::net::Ipv4Addr;
 /// use gatepost::{ClientKind, DeviceId, LogIn, Origin, Password};
@@ -37,7 +42,6 @@ pub enum ClientKind {
 /// assert!(!format!("{request:?}").contains("tally"));
 /// # Ok::<(), gatepost::Error>(())
 /// ```
-#[derive(Debug)]
 #[must_use]
 pub struct LogIn {
     pub(crate) username: String,
@@ -137,6 +141,21 @@ impl LogIn {
             return Some(Refusal::AdministratorRequired);
         }
         None
+    }
+}
+
+/// Without the name: people type their password there.
+impl fmt::Debug for LogIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogIn")
+            .field("device", &self.device)
+            .field("expires_at", &self.expires_at)
+            .field("require_admin", &self.require_admin)
+            .field("client", &self.client)
+            .field("api_version", &self.api_version)
+            .field("label", &self.label)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
     }
 }
 
