@@ -142,6 +142,18 @@ pub(crate) mod tests {
         assert_ne!(one, two);
     }
 
+    #[test]
+    fn a_million_secrets_and_a_million_salts_are_all_different() {
+        fn distinct<const N: usize>() -> usize {
+            let draw = |_| random_bytes::<N>(&SystemRandom).unwrap();
+            let mut drawn: Vec<[u8; N]> = (0..1_000_000).map(draw).collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            drawn.len()
+        }
+        assert_eq!((distinct::<32>(), distinct::<16>()), (1_000_000, 1_000_000));
+    }
+
     #[cfg(feature = "test-util")]
     #[test]
     fn a_seed_fixes_the_stream_and_a_clone_continues_it() {

@@ -17,6 +17,7 @@ const ROLES: &[(&str, Play)] = &[
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
     ("open", crate::opening::processes::open),
+    ("look through its own memory", crate::leak::memory::look_through),
     ("plain SQL", crate::opening::processes::plain_sql),
     ("write", crate::opening::processes::write),
 ];

@@ -9,8 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod absence;
 mod api_key;
 mod audit;
+mod bad_input;
 mod branch;
 mod child;
 mod configuration;
@@ -19,16 +21,19 @@ mod credit;
 mod device;
 mod directory;
 mod identity;
+mod leak;
 mod login;
 mod logout;
 mod opening;
 mod organisation;
 mod password_change;
 mod password_set;
+mod randomness;
 mod revoke;
 mod schema;
 mod session;
 mod standing;
+mod surface;
 mod sweep;
 mod throttle;
 mod tidy;

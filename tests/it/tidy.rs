@@ -9,7 +9,7 @@ mod bans;
 mod floors;
 mod rooms;
 mod size;
-mod source;
+pub(crate) mod source;
 mod sql;
 
 use source::{Project, Source};

@@ -1,0 +1,120 @@
+//! Whatever text or bytes a public function is given, it neither panics nor, if it refuses, writes.
+//!
+//! [`texts::ATTACKS`] names every public function that takes text, and how it is attacked with any
+//! text there is; a function that is new in the sources fails the test until it stands there.
+//! Whether something was written is told by SQLite's own counter of commits by others.
+
+mod numbers;
+mod paths;
+mod texts;
+mod tokens;
+
+use std::fmt::Debug;
+
+use gatepost::{
+    ApiKeyId, BranchId, Error, NewApiKey, NewUser, OpenSession, Options, OrganisationId, Password,
+    Reason, SessionId, UserId,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::world::{PASSWORD, World, device};
+
+/// A store with one of each, and a hand at its side that notices every commit.
+pub(crate) struct Bench {
+    pub(crate) world: World,
+    plain: rusqlite::Connection,
+    pub(crate) ada: UserId,
+    /// Whose name and password may change at any time.
+    pub(crate) robin: UserId,
+    pub(crate) session: SessionId,
+    pub(crate) token: String,
+    pub(crate) key_id: ApiKeyId,
+    pub(crate) key: String,
+    pub(crate) york: BranchId,
+    pub(crate) north: OrganisationId,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(|options| options)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
+        let world = World::with(change);
+        let store = &world.store;
+        let north = store.organisations().create("Northern").unwrap().id;
+        let york = store.branches().create("York", north).unwrap().id;
+        let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
+        let ada = store.users().create(ada).unwrap().id;
+        let opened = store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
+        let session = opened.granted().unwrap().session;
+        let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+        Self {
+            plain: world.sql(),
+            ada,
+            robin: store.users().create(NewUser::person("robin")).unwrap().id,
+            session: session.id,
+            token: session.token.expose().to_owned(),
+            key_id: key.id,
+            key: key.key.expose().to_owned(),
+            york,
+            north,
+            world,
+        }
+    }
+
+    /// Changes with every commit of the store, and with nothing else.
+    pub(crate) fn commits(&self) -> i64 {
+        self.plain.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
+    }
+
+    /// Asserts that a call that is refused is refused for one of these reasons and has written
+    /// nothing; answers whether it was let through.
+    #[track_caller]
+    pub(crate) fn check<T: Debug>(
+        &self,
+        what: &str,
+        may: &[Reason],
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> bool {
+        let before = self.commits();
+        let Err(error) = call() else { return true };
+        assert!(may.contains(&error.reason()), "{what}: {:?}, {error}", error.reason());
+        assert_eq!(self.commits(), before, "{what} was refused and has written");
+        false
+    }
+}
+
+/// Runs a property over a number of cases; a failure prints the smallest one.
+#[track_caller]
+pub(crate) fn for_any<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value))
+where
+    S::Value: Debug,
+{
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let answer = TestRunner::new(config).run(strategy, |value| {
+        property(value);
+        Ok(())
+    });
+    if let Err(failure) = answer {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn every_commit_is_noticed() {
+    let bench = Bench::new();
+    let before = bench.commits();
+    let gone = UserId::from_uuid(bench.york.into());
+    assert!(
+        !bench.check("nobody", &[Reason::NotFound], || bench.world.store.users().delete(gone))
+    );
+    assert_eq!(bench.commits(), before);
+    bench.world.store.users().set_privileges(bench.ada, &["reports"]).unwrap();
+    assert_ne!(bench.commits(), before);
+    assert_eq!(
+        bench.world.store.users().find(bench.ada).unwrap().unwrap().branch,
+        Some(bench.york)
+    );
+}

@@ -1,0 +1,118 @@
+//! Any bytes as the name of the file, in a directory of the test's own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use gatepost::{NewUser, Options, Reason, Store};
+use proptest::prelude::*;
+
+use super::for_any;
+
+const MAY: &[Reason] = &[Reason::Invalid, Reason::NotFound];
+
+#[test]
+fn any_bytes_name_a_file_or_are_refused_and_leave_nothing() {
+    let (_kept, directory) = folder();
+    let byte = prop_oneof![8 => any::<u8>(), 1 => Just(b'?'), 1 => Just(b':'), 1 => Just(b'%')];
+    for_any(48, &prop::collection::vec(byte, 0..40), |bytes| {
+        // No slash: it would lead out of the directory.
+        let name: Vec<u8> = bytes.into_iter().map(|b| if b == b'/' { b'_' } else { b }).collect();
+        check_name(&directory, name);
+    });
+}
+
+#[test]
+fn names_that_made_others_stumble_name_a_file_or_are_refused() {
+    let (_kept, directory) = folder();
+    for name in [
+        &b""[..],
+        b".",
+        b"..",
+        b":memory:",
+        b"file:x",
+        b"file:x?mode=memory",
+        b"a?b",
+        b"a\0b",
+        b"%00",
+        b"x\n",
+        b"-wal",
+        b"~",
+        b"a b",
+        b"'",
+        b"\"; DROP TABLE user",
+        b"\xff\xfe",
+        b"x/",
+        b"./x",
+        b"x/../y",
+        b"nowhere/x",
+        b"\xed\xa0\x80",
+    ] {
+        check_name(&directory, name.to_vec());
+    }
+    for length in [200, 219, 220, 221, 240, 247, 252, 255, 256, 300, 1_000, 5_000, 100_000] {
+        check_name(&directory, vec![b'n'; length]);
+        check_name(&directory, "é".repeat(length / 2).into_bytes());
+        check_name(&directory, [vec![b'd'; length], b"/auth.db".to_vec()].concat());
+    }
+}
+
+#[test]
+fn a_path_as_long_as_it_may_be_works() {
+    let directory = tempfile::tempdir().unwrap();
+    for length in 440..520 {
+        let mut path = directory.path().join("d".repeat(200)).join("d".repeat(180));
+        fs::create_dir_all(&path).unwrap();
+        let left = length - path.as_os_str().len();
+        path.push("n".repeat(left));
+        check_path(&path, path.parent().unwrap());
+    }
+}
+
+/// A directory that nobody else can write, nor its parents: some names mean the parent.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let outer = tempfile::tempdir().unwrap();
+    let inner = outer.path().join("middle").join("inner");
+    fs::create_dir_all(&inner).unwrap();
+    (outer, inner)
+}
+
+#[track_caller]
+fn check_name(directory: &Path, name: Vec<u8>) {
+    let mut path = directory.to_path_buf().into_os_string();
+    path.push("/");
+    path.push(OsString::from_vec(name));
+    check_path(Path::new(&path), directory);
+}
+
+/// What is let through is a store that works, at that place; what is refused leaves nothing.
+#[track_caller]
+fn check_path(path: &Path, directory: &Path) {
+    let before = entries(directory);
+    match Store::open(path, Options::for_tests()) {
+        Ok(store) => {
+            store.users().create(NewUser::person("ada")).unwrap();
+            let found = store.status().path.unwrap();
+            assert!(found.is_file(), "{path:?}");
+            store.close().unwrap();
+            let made: Vec<OsString> = entries(directory);
+            let made: Vec<&OsString> =
+                made.iter().filter(|name| !before.contains(*name)).collect();
+            assert!(made.len() <= 1, "{path:?} left {made:?}");
+            fs::remove_file(found).unwrap();
+        }
+        Err(error) => {
+            assert!(MAY.contains(&error.reason()), "{path:?}: {:?}, {error}", error.reason());
+            assert!(!error.to_string().contains(&*directory.to_string_lossy()));
+            assert_eq!(entries(directory), before, "{path:?} was refused and has left something");
+        }
+    }
+}
+
+fn entries(directory: &Path) -> Vec<OsString> {
+    let mut names: Vec<OsString> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,395 @@
+//! Any text, into every function that takes text.
+
+use gatepost::*;
+use proptest::prelude::*;
+
+use super::{Bench, for_any};
+use crate::surface;
+use crate::world::{PASSWORD, device};
+
+/// A function that takes text, and a call that gives it to it.
+struct Attack {
+    path: &'static str,
+    /// Why else it may refuse what is, as a text, in order.
+    may: &'static [Reason],
+    call: fn(&Bench, &str) -> Result<(), Error>,
+}
+
+const fn attack(path: &'static str, call: fn(&Bench, &str) -> Result<(), Error>) -> Attack {
+    Attack { path, may: &[], call }
+}
+
+/// Functions that take text and are attacked elsewhere.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("Store::open", "bad_input/paths.rs"),
+    ("SessionId::from_str", "every id is read by `$name::from_str` below"),
+];
+
+#[rustfmt::skip]
+const ATTACKS: &[Attack] = &[
+    // What is made of text before any store is asked.
+    attack("$name::from_str", |_, text| {
+        let _ = (text.parse::<UserId>()?, text.parse::<OrganisationId>()?);
+        text.parse::<BranchId>()?;
+        text.parse::<SessionId>().and_then(|_| text.parse::<ApiKeyId>()).map(drop)
+    }),
+    attack("$name::parse", |_, text| {
+        let _ = (UserKind::parse(text), UserStatus::parse(text), Assurance::parse(text));
+        Ok(())
+    }),
+    attack("EventKind::from_name", |_, text| { let _ = EventKind::from_name(text); Ok(()) }),
+    attack("Anchor::from_str", |bench, text| {
+        let anchor = text.parse::<Anchor>()?;
+        bench.world.store.audit().verify_chain(Some(&anchor)).map(drop)
+    }),
+    attack("ApiVersion::from_str", |_, text| text.parse::<ApiVersion>().map(drop)),
+    attack("DeviceId::new", |_, text| DeviceId::new(text).map(drop)),
+    attack("Presented::from_header", |_, text| {
+        let _ = Presented::from_header(&format!("Basic {text}"));
+        let _ = Presented::from_header(&format!("Bearer {text}"));
+        Presented::from_header(text).map(drop)
+    }),
+    attack("HostEvent::new", |bench, text| record(bench, HostEvent::new(text)?)),
+    attack("HostEvent::detail", |bench, text| record(bench, HostEvent::new("x")?.detail(text)?)),
+    attack("Origin::user_agent", |bench, text| {
+        record(bench, HostEvent::new("x")?.origin(Origin::new().user_agent(text)))
+    }),
+    attack("Options::service_name", |_, text| {
+        Store::in_memory(Options::for_tests().service_name(text)).map(drop)
+    }),
+    attack("Password::new", |bench, text| set(bench, Password::new(text.to_owned()))),
+    attack("Password::from", |bench, text| set(bench, Password::from(text.to_owned()))),
+
+    // Places.
+    attack("Organisations::create", |bench, text| {
+        let made = bench.world.store.organisations().create(text)?.id;
+        bench.world.store.organisations().delete(made)
+    }),
+    attack("Organisations::rename", |bench, text| {
+        bench.world.store.organisations().rename(bench.north, text).map(drop)
+    }),
+    attack("Branches::create", |bench, text| {
+        let made = bench.world.store.branches().create(text, bench.north)?.id;
+        bench.world.store.branches().delete(made)
+    }),
+    attack("Branches::rename", |bench, text| {
+        bench.world.store.branches().rename(bench.york, text).map(drop)
+    }),
+
+    // Users.
+    attack("NewUser::person", |bench, text| create(bench, NewUser::person(text))),
+    attack("NewUser::system", |bench, text| create(bench, NewUser::system(text))),
+    attack("NewUser::email", |bench, text| create(bench, bob().email(text))),
+    attack("NewUser::first_name", |bench, text| create(bench, bob().first_name(text))),
+    attack("NewUser::last_name", |bench, text| create(bench, bob().last_name(text))),
+    attack("NewUser::description", |bench, text| create(bench, bob().description(text))),
+    attack("NewUser::privilege", |bench, text| create(bench, bob().privilege(text))),
+    attack("NewUser::privileges", |bench, text| create(bench, bob().privileges(text.split(' ')))),
+    attack("NewUser::password", |bench, text| {
+        create(bench, bob().password(Password::from(text)))
+    }),
+    attack("NewUser::password_hash", |bench, text| create(bench, bob().password_hash(text))),
+    attack("NewUser::attributes", |bench, text| create(bench, bob().attributes(text))),
+    attack("UserUpdate::first_name", |bench, text| update(bench, edit().first_name(text))),
+    attack("UserUpdate::last_name", |bench, text| update(bench, edit().last_name(text))),
+    attack("UserUpdate::description", |bench, text| update(bench, edit().description(text))),
+    attack("UserUpdate::attributes", |bench, text| update(bench, edit().attributes(text))),
+    attack("Users::set_privileges", |bench, text| {
+        bench.world.store.users().set_privileges(bench.ada, &[text, "x"]).map(drop)
+    }),
+    Attack { path: "Users::rename", may: &[Reason::Taken], call: |bench, text| {
+        bench.world.store.users().rename(bench.robin, text).map(drop)
+    }},
+    attack("Users::set_email", |bench, text| {
+        bench.world.store.users().set_email(bench.robin, Some(text)).map(drop)
+    }),
+    attack("Users::set_password", |bench, text| set(bench, Password::from(text))),
+    attack("Users::set_password_hash", |bench, text| {
+        bench.world.store.users().set_password_hash(bench.robin, text)
+    }),
+    attack("Users::find_by_username", |bench, text| {
+        bench.world.store.users().find_by_username(text).map(drop)
+    }),
+    attack("Users::find_by_email", |bench, text| {
+        bench.world.store.users().find_by_email(text).map(drop)
+    }),
+    attack("UserFilter::text", |bench, text| list(bench, UserFilter::new().text(text))),
+    attack("UserFilter::privilege", |bench, text| list(bench, UserFilter::new().privilege(text))),
+
+    // Configuration.
+    attack("Settings::set", |bench, text| {
+        bench.world.store.configuration().set(Scope::User(bench.ada), text, "x").map(drop)
+    }),
+    attack("Settings::set", |bench, text| {
+        bench.world.store.configuration().set(Scope::System, "any", text).map(drop)
+    }),
+    Attack { path: "Settings::set_if", may: &[Reason::Stale], call: |bench, text| {
+        bench.world.store.configuration().set_if(Scope::System, text, None, text).map(drop)
+    }},
+    Attack { path: "Settings::set_if", may: &[Reason::Stale], call: |bench, text| {
+        bench.world.store.configuration().set_if(Scope::System, "any", Some(text), "x").map(drop)
+    }},
+    attack("Settings::remove", |bench, text| {
+        bench.world.store.configuration().remove(Scope::User(bench.ada), text).map(drop)
+    }),
+    attack("Settings::set_public", |bench, text| {
+        bench.world.store.configuration().set_public(text, true)
+    }),
+    attack("Settings::get", |bench, text| {
+        bench.world.store.configuration().get(Scope::System, text).map(drop)
+    }),
+    attack("Settings::list", |bench, text| {
+        let page = Page::after(text, 500);
+        bench.world.store.configuration().list(Scope::System, page).map(drop)
+    }),
+    attack("Settings::effective", |bench, text| {
+        bench.world.store.configuration().effective(bench.ada, text).map(drop)
+    }),
+    attack("Configuration::get", |bench, text| { let _ = in_force(bench)?.get(text); Ok(()) }),
+    attack("Configuration::text", |bench, text| { let _ = in_force(bench)?.text(text); Ok(()) }),
+    Attack { path: "Configuration::flag", may: &[Reason::NotFound], call: |bench, text| {
+        in_force(bench)?.flag(text).map(drop)
+    }},
+    Attack { path: "Configuration::integer", may: &[Reason::NotFound], call: |bench, text| {
+        in_force(bench)?.integer(text).map(drop)
+    }},
+
+    // Logins, sessions and keys.
+    attack("LogIn::new", |bench, text| {
+        log_in(bench, LogIn::new(text, Password::from(text), device("till-1")))
+    }),
+    attack("LogIn::new_password", |bench, text| {
+        log_in(bench, ada().new_password(Password::from(text)))
+    }),
+    attack("LogIn::label", |bench, text| log_in(bench, ada().label(text))),
+    attack("OpenSession::label", |bench, text| {
+        let open = OpenSession::new(bench.ada, device("till-2")).label(text);
+        bench.world.store.sessions().open(open).map(drop)
+    }),
+    Attack { path: "Sessions::set_label", may: &[], call: |bench, text| {
+        bench.world.store.sessions().set_label(bench.session, Some(text))
+    }},
+    attack("Sessions::set_document", |bench, text| {
+        let sessions = bench.world.store.sessions();
+        let version = sessions.document(bench.session)?.map_or(0, |document| document.version);
+        sessions.set_document(bench.session, text, version)?;
+        let stored = sessions.document(bench.session)?.unwrap().body;
+        assert!(serde_json::from_str::<serde::de::IgnoredAny>(&stored).is_ok(), "{stored:?}");
+        Ok(())
+    }),
+    attack("NewApiKey::label", |bench, text| {
+        let issued = bench.world.store.api_keys().reassign_as(
+            bench.ada, NewApiKey::new().label(text), std::time::Duration::ZERO)?;
+        bench.world.store.api_keys().revoke(issued.id)
+    }),
+    attack("Store::verify", |bench, text| {
+        assert!(bench.world.store.verify(text, None)?.valid().is_err());
+        assert!(bench.world.store.verify(text, &device("till-1"))?.valid().is_err());
+        Ok(())
+    }),
+    attack("Store::log_out", |bench, text| bench.world.store.log_out(text, None).map(drop)),
+    attack("Store::change_password", |bench, text| {
+        let store = &bench.world.store;
+        let pair = || (Password::from(text), Password::from(text));
+        let (current, new) = pair();
+        let junk = store.change_password(text, None, current, new)?;
+        assert!(junk.changed().is_err());
+        let (current, new) = pair();
+        store.change_password(&bench.token, &device("till-1"), current, new).map(drop)
+    }),
+];
+
+/// Texts that have made other programs stumble.
+const CORPUS: &[&str] = &[
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "{}\0",
+    "[]\0garbage",
+    "\u{feff}{}",
+    "{\"a\":1,}",
+    "'; DROP TABLE user; --",
+    "\" OR 1=1",
+    "%s%n",
+    "%",
+    "_",
+    "../../etc/passwd",
+    "file:x?mode=memory",
+    "NaN",
+    "1e999999",
+    "\u{202e}admin",
+    "admin\u{200b}",
+    "ＡＤＡ",
+    "ﷺﷺﷺﷺﷺﷺﷺﷺﷺﷺ",
+    "\u{1d15e}",
+    "İ",
+    "ẞ",
+    "\u{fffd}",
+    "\u{10ffff}",
+    "ada",
+    "Ada",
+    " ada",
+    "a@b",
+    "@",
+    "a@b@c",
+    "admin",
+    "True",
+    "0",
+    "-0",
+    "+1",
+    "9223372036854775808",
+    "$argon2id$v=19$m=8,t=1,p=1$$",
+    "$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAA",
+    "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$é",
+    "Basic ",
+    "Basic Og==",
+    "Bearer =",
+    "gps_",
+    "gps_AAECAwQFBgcICQoLDA0OD__-_fz7-vn49_b19PPy8fDv7u3s6-rp6Ofm5eTj4uHglDHtqw",
+    "gpk_AAECAwQFBgcICQoLDA0OD__-_fz7-vn49_b19PPy8fDv7u3s6-rp6Ofm5eTj4uHgQLOF-A",
+    "1:00:1:00",
+    "18446744073709551616.0",
+    "65535.65535",
+    "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77",
+    "{0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77}",
+    "null",
+    "\"\\ud800\"",
+    "\t",
+    "\r\n",
+    "\u{85}",
+    "\u{2028}",
+];
+
+#[test]
+fn every_function_that_takes_text_is_attacked() {
+    let takes_text = |params: &str| {
+        let whole_password = |(at, word): (usize, &str)| {
+            !params[at + word.len()..].starts_with(|c: char| c.is_alphanumeric())
+        };
+        ["&str", "&[u8]", "String", "AsRef<"].iter().any(|kind| params.contains(kind))
+            || params.match_indices("Password").any(whole_password)
+    };
+    let attacked: Vec<&str> = ATTACKS
+        .iter()
+        .map(|attack| attack.path)
+        .chain(ELSEWHERE.iter().map(|(path, _)| *path))
+        .collect();
+    let functions = surface::functions();
+    let missing: Vec<&str> = functions
+        .iter()
+        .filter(|function| takes_text(&function.params))
+        .map(|function| function.path.as_str())
+        .filter(|path| !attacked.contains(path))
+        .collect();
+    assert!(missing.is_empty(), "attack each in tests/it/bad_input/texts.rs: {missing:?}");
+    let is_there = |path: &&str| functions.iter().any(|function| function.path == *path);
+    let gone: Vec<&str> =
+        ATTACKS.iter().map(|attack| attack.path).filter(|path| !is_there(path)).collect();
+    assert!(gone.is_empty(), "no function is called {gone:?}");
+}
+
+#[test]
+fn texts_that_made_others_stumble_are_taken_or_refused_whole() {
+    let bench = Bench::new();
+    for text in CORPUS {
+        give(&bench, text);
+    }
+    for long in [128, 129, 254, 255, 256, 257, 512, 1_024, 1_025, 4_096, 4_097, 16_384, 16_385] {
+        give(&bench, &"a".repeat(long));
+        give(&bench, &"é".repeat(long / 2));
+        give(&bench, &"\u{fdfa}".repeat(long / 3));
+        give(&bench, &format!("\"{}\"", "1".repeat(long - 2)));
+        give(&bench, &"[".repeat(long));
+    }
+    give(&bench, &"a".repeat(2_000_000));
+    give(&bench, &"\0".repeat(2_000_000));
+}
+
+#[test]
+fn any_text_is_taken_or_refused_whole() {
+    let bench = Bench::new();
+    let any = prop_oneof![
+        3 => any::<String>(),
+        2 => "\\PC{0,40}",
+        2 => "[a-zA-Z0-9._@ -]{0,12}",
+        1 => "[\\[\\]{}\",:0-9a-z\\\\]{0,24}",
+        1 => ("[ -~]{1,4}", 0_usize..300).prop_map(|(part, times)| part.repeat(times)),
+        1 => "(Basic|Bearer|gps_|gpk_|\\$argon2id\\$v=19\\$)[ -~]{0,90}",
+    ];
+    for_any(48, &any, |text| give(&bench, &text));
+}
+
+#[test]
+fn logins_with_any_device_and_header_are_taken_or_refused_whole() {
+    let bench = Bench::new();
+    for_any(48, &(any::<String>(), any::<Vec<u8>>()), |(text, bytes)| {
+        let header = format!("Basic {}", data_encoding::BASE64.encode(&bytes));
+        bench.check("a header", &[Reason::Invalid], || Presented::from_header(&header));
+        let Ok(device) = DeviceId::new(&text) else { return };
+        assert_eq!(device.as_str(), text);
+        let open = OpenSession::new(bench.ada, device.clone());
+        let opened = bench.world.store.sessions().open(open).unwrap().granted().unwrap().session;
+        let store = &bench.world.store;
+        assert!(store.verify(opened.token.expose(), &device).unwrap().valid().is_ok());
+        assert_eq!(store.log_out(opened.token.expose(), &device).unwrap(), Ended::Now);
+    });
+}
+
+#[track_caller]
+fn give(bench: &Bench, text: &str) {
+    let shown: String = text.chars().take(60).collect();
+    for attack in ATTACKS {
+        let may = [&[Reason::Invalid], attack.may].concat();
+        let what = format!("{} of {shown:?} ({} bytes)", attack.path, text.len());
+        bench.check(&what, &may, || (attack.call)(bench, text));
+    }
+}
+
+fn ada() -> LogIn {
+    LogIn::new("ada", Password::from(PASSWORD), device("till-3"))
+}
+
+fn bob() -> NewUser {
+    NewUser::person("bob")
+}
+
+fn edit() -> UserUpdate {
+    UserUpdate::new()
+}
+
+fn create(bench: &Bench, new: NewUser) -> Result<(), Error> {
+    let users = bench.world.store.users();
+    match users.create(new) {
+        Ok(made) => users.delete(made.id),
+        // Somebody has this name already, however it is written.
+        Err(error) if error.reason() == Reason::Taken => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn update(bench: &Bench, update: UserUpdate) -> Result<(), Error> {
+    bench.world.store.users().update(bench.ada, update).map(drop)
+}
+
+fn set(bench: &Bench, password: Password) -> Result<(), Error> {
+    bench.world.store.users().set_password(bench.robin, password)
+}
+
+fn list(bench: &Bench, filter: UserFilter) -> Result<(), Error> {
+    bench.world.store.users().list(&filter, Page::default()).map(drop)
+}
+
+fn record(bench: &Bench, event: HostEvent) -> Result<(), Error> {
+    bench.world.store.audit().record(&[event])
+}
+
+fn in_force(bench: &Bench) -> Result<Configuration, Error> {
+    bench.world.store.configuration().effective_all(bench.ada)
+}
+
+/// Too many attempts would hide what a login does with a text.
+fn log_in(bench: &Bench, request: LogIn) -> Result<(), Error> {
+    let _ = bench.world.store.log_in(request)?;
+    bench.world.store.users().unlock(bench.ada).map(drop)
+}

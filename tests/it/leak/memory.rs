@@ -1,0 +1,157 @@
+//! After a logout, the process's own memory holds neither token nor password (R54).
+//!
+//! A process of its own logs in and out, drops what it was handed and then reads all of its memory
+//! through `/proc/self/mem`. What it looks for is kept masked, so that it does not find itself.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use data_encoding::BASE64URL_NOPAD;
+use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+
+use crate::child::{Child, Parent};
+use crate::world::World;
+
+const MASK: u8 = 0x5a;
+/// What a scan reads at once.
+const CHUNK: usize = 1 << 16;
+
+#[test]
+fn after_a_logout_no_secret_is_left_in_memory() {
+    if cfg!(not(target_os = "linux")) {
+        return;
+    }
+    let world = World::new();
+    let mut child = Child::start("look through its own memory", &[world.path.to_str().unwrap()]);
+    let mut left = Vec::new();
+    while let Some(line) = child.hear_if_any().filter(|line| line != "looked") {
+        left.push(line);
+    }
+    assert!(left.is_empty(), "still in memory: {left:?}");
+    child.end();
+}
+
+/// The role of the other process.
+pub(crate) fn look_through(parent: &mut Parent, words: &[String]) {
+    let secrets = live(words[0].as_ref());
+    for (what, secret) in &secrets {
+        if find(secret) > 0 {
+            parent.say(what);
+        }
+    }
+    parent.say("looked");
+}
+
+/// A whole life of a session, and a change of its password; what was secret in it, masked.
+fn live(path: &Path) -> Vec<(&'static str, Masked)> {
+    let store = Store::open(path, Options::for_tests()).unwrap();
+    let (first, second) = (Masked::random(), Masked::random());
+    let typed = |password: &Masked| Password::from(password.plain());
+    store.users().create(NewUser::person("ada").password(typed(&first))).unwrap();
+    let device = DeviceId::new("till-1").unwrap();
+    let reply = store.log_in(LogIn::new("ada", typed(&first), device.clone())).unwrap();
+    let old = reply.granted().unwrap().session.token;
+    assert!(store.verify(old.expose(), &device).unwrap().valid().is_ok());
+    let old_text = Masked::of(old.expose().as_bytes());
+    let changed = store.change_password(old.expose(), &device, typed(&first), typed(&second));
+    let token = changed.unwrap().changed().unwrap().session.token;
+    drop(old);
+
+    let (text, raw) = (Masked::of(token.expose().as_bytes()), raw_secret(token.expose()));
+    assert!(store.verify(token.expose(), &device).unwrap().valid().is_ok());
+    assert!(find(&text) > 0, "the scan misses the token that is still held");
+    let _ = store.log_out(token.expose(), &device).unwrap();
+    drop(token);
+    vec![
+        ("the first password", first),
+        ("the password it was changed to", second),
+        ("the text of the token before that", old_text),
+        ("the text of the token after that", text),
+        ("the secret of the token after that", raw),
+    ]
+}
+
+/// The 32 random bytes of a token, masked before they stand anywhere.
+fn raw_secret(token: &str) -> Masked {
+    let mut raw = BASE64URL_NOPAD.decode(&token.as_bytes()[4..]).unwrap();
+    let masked = Masked::of(&raw[16..48]);
+    raw.fill(0);
+    std::hint::black_box(&raw);
+    masked
+}
+
+/// Bytes that stand nowhere as they are.
+struct Masked(Vec<u8>);
+
+impl Masked {
+    fn of(plain: &[u8]) -> Self {
+        Self(plain.iter().map(|byte| byte ^ MASK).collect())
+    }
+
+    /// Thirty-two letters.
+    fn random() -> Self {
+        let device = DeviceId::random().unwrap();
+        // Not the text itself, whose memory nobody wipes: another one made of it.
+        let shifted = |byte: u8| b'a' + (byte.wrapping_mul(7) % 26);
+        Self(device.as_str().bytes().map(|byte| shifted(byte) ^ MASK).collect())
+    }
+
+    fn plain(&self) -> String {
+        let mut text = String::with_capacity(self.0.len());
+        text.extend(self.0.iter().map(|byte| char::from(byte ^ MASK)));
+        text
+    }
+}
+
+/// How often it stands in the memory that this process can write.
+fn find(secret: &Masked) -> usize {
+    let memory = File::open("/proc/self/mem").unwrap();
+    let mut chunk = vec![0_u8; CHUNK + secret.0.len()];
+    let own = chunk.as_ptr() as u64;
+    let own = own..own + chunk.len() as u64;
+    let mut found = 0;
+    for (begin, end) in regions() {
+        let mut at = begin;
+        while at < end {
+            let wanted = usize::try_from((end - at).min(chunk.len() as u64)).unwrap();
+            let read = memory.read_at(&mut chunk[..wanted], at).unwrap_or(0);
+            found += places(&chunk[..read], secret)
+                .filter(|place| !own.contains(&(at + *place as u64)))
+                .count();
+            at += CHUNK as u64;
+        }
+        chunk.fill(0);
+    }
+    found
+}
+
+fn regions() -> Vec<(u64, u64)> {
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let region = |line: &str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (begin, end) = range.split_once('-')?;
+        let is_memory = rest.starts_with("rw") && !rest.contains("[v");
+        let number = |hex| u64::from_str_radix(hex, 16).ok();
+        is_memory.then_some((number(begin)?, number(end)?))
+    };
+    maps.lines().filter_map(region).collect()
+}
+
+fn places<'c>(chunk: &'c [u8], secret: &'c Masked) -> impl Iterator<Item = usize> + 'c {
+    let first = secret.0[0] ^ MASK;
+    let matches = move |place: &usize| {
+        chunk[*place..]
+            .iter()
+            .zip(&secret.0)
+            .filter(|(byte, masked)| **byte == **masked ^ MASK)
+            .count()
+            == secret.0.len()
+    };
+    chunk
+        .iter()
+        .enumerate()
+        .filter(move |(_, byte)| **byte == first)
+        .map(|(at, _)| at)
+        .filter(matches)
+}

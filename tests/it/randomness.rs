@@ -1,0 +1,160 @@
+//! Random bytes: none, the same twice, and enough of them (R8, R32, R52; tower-sessions 0.12.1).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use gatepost::*;
+
+use crate::world::{PASSWORD, World, device};
+
+/// The bytes of a seed until it is told to fail, or to begin anew.
+#[derive(Debug, Default)]
+struct Fickle {
+    fails: AtomicBool,
+    /// After so many draws it gives the bytes of the first again.
+    begins_anew_after: AtomicUsize,
+    draws: AtomicUsize,
+}
+
+impl RandomSource for Fickle {
+    fn fill(&self, buf: &mut [u8]) -> Result<(), RandomUnavailable> {
+        if self.fails.load(Ordering::SeqCst) {
+            buf.fill(0);
+            return Err(RandomUnavailable::new());
+        }
+        let draw = self.draws.fetch_add(1, Ordering::SeqCst);
+        let period = self.begins_anew_after.load(Ordering::SeqCst);
+        let draw = if period > 0 { draw % period } else { draw };
+        SeededRandom::new(draw as u64).fill(buf)
+    }
+}
+
+fn world() -> (World, Arc<Fickle>) {
+    let source = Arc::new(Fickle::default());
+    let given: Arc<dyn RandomSource> = source.clone();
+    (World::with(|options| options.random_source(given)), source)
+}
+
+fn ada(world: &World) -> UserId {
+    let ada = NewUser::person("ada").password(Password::from(PASSWORD));
+    world.store.users().create(ada).unwrap().id
+}
+
+#[test]
+fn without_random_bytes_nothing_is_made_and_nothing_is_written() {
+    let (world, source) = world();
+    let ada = ada(&world);
+    let opened = world.store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
+    let token = opened.granted().unwrap().session.token;
+    world.store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+    source.fails.store(true, Ordering::SeqCst);
+
+    let none = Reason::NoRandom;
+    world.refuses(none, |s| s.organisations().create("Northern"));
+    world.refuses(none, |s| s.branches().create("York", None));
+    world.refuses(none, |s| s.users().create(NewUser::person("bob")));
+    let with_password = || NewUser::person("bob").password(Password::from(PASSWORD));
+    world.refuses(none, |s| s.users().create(with_password()));
+    world.refuses(none, |s| s.users().set_password(ada, Password::from("other than before")));
+    world.refuses(none, |s| s.api_keys().reassign(ada, std::time::Duration::ZERO));
+    world.refuses(none, |s| s.sessions().open(OpenSession::new(ada, device("till-2"))));
+    let log_in = || LogIn::new("ada", Password::from(PASSWORD), device("till-2"));
+    world.refuses(none, |s| s.log_in(log_in()));
+    let change = |s: &Store| {
+        let (current, new) = (Password::from(PASSWORD), Password::from("other than before"));
+        s.change_password(token.expose(), &device("till-1"), current, new)
+    };
+    world.refuses(none, change);
+    let elsewhere = world.directory().join("other.db");
+    let failed = Store::open(&elsewhere, world.options.clone()).unwrap_err();
+    assert_eq!(failed.reason(), none);
+    assert!(!elsewhere.exists());
+
+    // What needs none goes on; and what failed can be done once there are bytes again.
+    assert!(world.store.verify(token.expose(), &device("till-1")).unwrap().valid().is_ok());
+    assert_eq!(world.count("SELECT count(*) FROM session"), 1);
+    assert_eq!(world.count("SELECT count(*) FROM api_key"), 1);
+    source.fails.store(false, Ordering::SeqCst);
+    assert!(world.store.log_in(log_in()).unwrap().is_granted());
+}
+
+#[test]
+fn a_source_that_repeats_itself_takes_no_session_over() {
+    let (world, source) = world();
+    let ada = ada(&world);
+    let bob = NewUser::person("bob").password(Password::from(PASSWORD));
+    let bob = world.store.users().create(bob).unwrap().id;
+    source.draws.store(0, Ordering::SeqCst);
+    source.begins_anew_after.store(2, Ordering::SeqCst);
+    let open = |user, on: &str| world.store.sessions().open(OpenSession::new(user, device(on)));
+    let first = open(ada, "till-1").unwrap().granted().unwrap().session;
+    let row = row(&world);
+
+    let again = world.leaves(&[], 0, |_| open(bob, "till-2"));
+    assert!(again.is_err(), "the same id was drawn and a session was opened");
+    let login = LogIn::new("bob", Password::from(PASSWORD), device("till-3"));
+    assert!(world.leaves(&[], 0, |store| store.log_in(login)).is_err());
+    assert_eq!(self::row(&world), row);
+    let facts = world.store.verify(first.token.expose(), &device("till-1")).unwrap().valid();
+    assert_eq!(facts.unwrap().user, ada);
+    assert!(world.store.verify(first.token.expose(), &device("till-2")).unwrap().valid().is_err());
+
+    source.begins_anew_after.store(0, Ordering::SeqCst);
+    source.draws.store(1_000, Ordering::SeqCst);
+    assert!(open(bob, "till-2").unwrap().is_granted());
+}
+
+#[test]
+fn a_source_that_repeats_itself_overwrites_no_key_user_or_place() {
+    let (world, source) = world();
+    source.begins_anew_after.store(1, Ordering::SeqCst);
+    let store = &world.store;
+    let north = store.organisations().create("Northern").unwrap();
+    assert!(world.leaves(&[], 0, |s| s.organisations().create("Southern")).is_err());
+    let york = store.branches().create("York", None).unwrap();
+    assert!(world.leaves(&[], 0, |s| s.branches().create("Bath", None)).is_err());
+    let ada = store.users().create(NewUser::person("ada")).unwrap();
+    assert!(world.leaves(&[], 0, |s| s.users().create(NewUser::person("bob"))).is_err());
+    let key = store.api_keys().issue(ada.id, NewApiKey::new()).unwrap();
+    let again = world.leaves(&[], 0, |s| s.api_keys().reassign(ada.id, crate::world::HOUR));
+    assert!(again.is_err());
+    assert_eq!(store.organisations().find(north.id).unwrap(), Some(north));
+    assert_eq!(store.branches().find(york.id).unwrap(), Some(york));
+    assert_eq!(store.users().find(ada.id).unwrap(), Some(ada));
+    assert!(store.verify(key.key.expose(), None).unwrap().valid().is_ok());
+}
+
+#[test]
+fn every_token_salt_and_device_is_another_one() {
+    let world = World::with(|options| {
+        let sessions = SessionPolicy::server().per_user(10_000);
+        options.random_source(Arc::new(SystemRandom::default())).sessions(sessions)
+    });
+    let ada = ada(&world);
+    let opened = gatepost::testing::open_many(&world.store, ada, 10_000).unwrap();
+    let tokens: HashSet<&str> = opened.iter().map(|one| one.token.expose()).collect();
+    // The secret alone, without the id that is unique in any case.
+    let secrets: HashSet<&str> = opened.iter().map(|one| &one.token.expose()[26..]).collect();
+    let devices: HashSet<&str> = opened.iter().map(|one| one.device.as_str()).collect();
+    assert_eq!((tokens.len(), secrets.len(), devices.len()), (10_000, 10_000, 10_000));
+    let in_use: HashSet<char> =
+        opened.iter().flat_map(|one| one.token.expose()[26..].chars()).collect();
+    assert_eq!(in_use.len(), 64, "the whole alphabet (RUSTSEC-2024-0343)");
+
+    for name in 0..100 {
+        let user = NewUser::person(format!("user-{name}")).password(Password::from(PASSWORD));
+        world.store.users().create(user).unwrap();
+    }
+    let salts = "SELECT count(DISTINCT substr(phc, 29, 22)) FROM credential";
+    assert_eq!(world.count(salts), 101);
+    assert_eq!(world.count("SELECT count(DISTINCT phc) FROM credential"), 101);
+}
+
+/// All of the one session's row.
+fn row(world: &World) -> String {
+    let sql =
+        "SELECT hex(id) || hex(secret_hash) || hex(device_hash) || hex(user_id) || opened_seq
+         || expires_at || last_seen FROM session";
+    world.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+}

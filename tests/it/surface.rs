@@ -1,0 +1,111 @@
+//! The public face as the sources name it, so that what joins it joins the tests as well.
+
+use crate::tidy::source::{Project, Source, closing, is_name};
+
+/// A `pub fn` of the library, or a `from_str` or `from` that reads text.
+pub(crate) struct Function {
+    /// `Type::name`, or the name alone where there is no type; `$name` stands for each id.
+    pub(crate) path: String,
+    pub(crate) name: String,
+    /// What stands between the brackets.
+    pub(crate) params: String,
+}
+
+/// Where no host reaches: helpers of the project's own tests and measurements.
+const HIDDEN: [&str; 1] = ["src/testing.rs"];
+
+/// The types, traits and so on that `lib.rs` exports, by their own names.
+pub(crate) fn exports() -> Vec<String> {
+    let project = Project::read();
+    let lib = project.sources.iter().find(|file| file.name == "src/lib.rs").expect("src/lib.rs");
+    let mut names = Vec::new();
+    for at in lib.find("pub use") {
+        let rest = &lib.code[at..];
+        let statement = &rest[..rest.find(';').unwrap_or(rest.len())];
+        let is_export = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase());
+        names.extend(statement.split(|c| !is_name(c)).filter(is_export).map(str::to_owned));
+    }
+    assert!(names.len() > 50, "lib.rs exports {} names", names.len());
+    names
+}
+
+/// Every function that a host can call.
+pub(crate) fn functions() -> Vec<Function> {
+    let project = Project::read();
+    let files = project.library().filter(|file| !HIDDEN.contains(&file.name.as_str()));
+    let found: Vec<Function> = files.flat_map(of_file).collect();
+    assert!(found.len() > 150, "{} public functions", found.len());
+    found
+}
+
+fn of_file(file: &Source) -> Vec<Function> {
+    let mut found = Vec::new();
+    for at in file.find("fn") {
+        let line = file.code[..at].rfind('\n').map_or(0, |end| end + 1);
+        let before = file.code[line..at].trim();
+        let is_public = before == "pub" || before == "pub const";
+        let owner = owner(&file.code[..at]);
+        let rest = file.code[at + 2..].trim_start();
+        let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+        let reads_text = before.is_empty() && matches!(name.as_str(), "from_str" | "from");
+        let is_trait = owner.as_deref().is_some_and(|owner| owner.starts_with("trait "));
+        if name.is_empty() || is_trait || !(is_public || reads_text) {
+            continue;
+        }
+        let open = rest.find('(').expect("a function has brackets");
+        let params = &rest[open + 1..closing(rest, open) - 1];
+        let path = owner.map_or(name.clone(), |owner| format!("{owner}::{name}"));
+        found.push(Function { path, name, params: words(params) });
+    }
+    found
+}
+
+/// The type of the `impl` around the end of this code, if one is open.
+fn owner(code: &str) -> Option<String> {
+    let is_head = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with("impl ") || line.starts_with("impl<") || line.starts_with("pub trait ")
+    };
+    let head = code.lines().rev().find(is_head)?.trim();
+    if let Some(name) = head.strip_prefix("pub trait ") {
+        return Some(format!("trait {}", name.split(|c| !is_name(c)).next()?));
+    }
+    let head = head.rsplit(" for ").next()?.trim_end_matches('{').trim();
+    let head = match head.strip_prefix("impl<") {
+        Some(generic) => generic.split_once('>')?.1,
+        None => head.trim_start_matches("impl "),
+    };
+    let name: String = head.trim().chars().take_while(|c| is_name(*c) || *c == '$').collect();
+    Some(name)
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_public_face_is_read_from_the_sources() {
+    let file = Source::new(
+        "src/x.rs",
+        "impl Store {
+             pub fn open(path: impl AsRef<Path>,
+                 o: O) -> R {}
+             fn b() {}
+         }
+         impl<Id: Copy> Page<Id> {
+             pub const fn first(n: u32) -> Self {}
+         }
+         impl FromStr for Anchor {
+             fn from_str(text: &str) -> R {}
+         }
+         impl Users<'_> {
+             pub(crate) fn c() {}
+             pub fn d(&self) {}
+         }",
+    );
+    let found = of_file(&file);
+    let paths: Vec<&str> = found.iter().map(|function| function.path.as_str()).collect();
+    assert_eq!(paths, ["Store::open", "Page::first", "Anchor::from_str", "Users::d"]);
+    assert_eq!(found[0].params, "path: impl AsRef<Path>, o: O");
+    assert!(exports().iter().any(|name| name == "Password"));
+}
