@@ -8,17 +8,17 @@ use serde_json::Value;
 
 /// What was loaded, and the ids that the names of the data came to stand for.
 #[derive(Default)]
-pub struct Directory {
-    pub organisations: HashMap<String, OrganisationId>,
-    pub branches: HashMap<String, BranchId>,
-    pub users: HashMap<String, UserId>,
-    pub settings: usize,
+pub(crate) struct Directory {
+    pub(crate) organisations: HashMap<String, OrganisationId>,
+    pub(crate) branches: HashMap<String, BranchId>,
+    pub(crate) users: HashMap<String, UserId>,
+    pub(crate) settings: usize,
 }
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Fills an empty store. Each call is a commit of its own that would survive a power loss.
-pub fn load(store: &Store, json: &str) -> Result<Directory> {
+pub(crate) fn load(store: &Store, json: &str) -> Result<Directory> {
     let data: Value = serde_json::from_str(json)?;
     let mut directory = Directory::default();
     for organisation in list(&data, "organisations")? {
@@ -112,7 +112,7 @@ fn scope(setting: &Value, directory: &Directory) -> Result<Scope> {
 }
 
 /// The id that a name stands for.
-pub fn id<Id: Copy>(ids: &HashMap<String, Id>, name: &str) -> Result<Id> {
+pub(crate) fn id<Id: Copy>(ids: &HashMap<String, Id>, name: &str) -> Result<Id> {
     ids.get(name).copied().ok_or_else(|| format!("nothing is called {name}").into())
 }
 

@@ -6,25 +6,25 @@ use std::path::{Path, PathBuf};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-pub fn section(title: &str) {
+pub(crate) fn section(title: &str) {
     println!("\n== {title}\n");
 }
 
 /// Columns as wide as their widest cell.
-pub struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    pub fn new(heads: [&str; N]) -> Self {
+    pub(crate) fn new(heads: [&str; N]) -> Self {
         Self { rows: vec![heads.map(str::to_owned), heads.map(|head| "-".repeat(head.len()))] }
     }
 
-    pub fn row(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         let mut widths = [0; N];
         for row in &self.rows {
             for (wide, cell) in widths.iter_mut().zip(row) {
@@ -48,7 +48,7 @@ fn columns(text: &str) -> usize {
 }
 
 /// Each table of a closed store and its number of rows, by plain SQL.
-pub fn print_tables(path: &Path) -> Result<()> {
+pub(crate) fn print_tables(path: &Path) -> Result<()> {
     let file = rusqlite::Connection::open(path)?;
     let mut names = file.prepare(
         "SELECT name FROM sqlite_schema
@@ -67,7 +67,7 @@ pub fn print_tables(path: &Path) -> Result<()> {
 }
 
 /// Each file of the store with its size and mode.
-pub fn print_files(path: &Path) -> Result<()> {
+pub(crate) fn print_files(path: &Path) -> Result<()> {
     for file in files_beside(path)? {
         let metadata = fs::metadata(&file)?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -78,7 +78,7 @@ pub fn print_files(path: &Path) -> Result<()> {
 }
 
 /// How many of the texts stand in any file of a closed store.
-pub fn found_beside(path: &Path, texts: &[String]) -> Result<usize> {
+pub(crate) fn found_beside(path: &Path, texts: &[String]) -> Result<usize> {
     let mut found = 0;
     for file in files_beside(path)? {
         let bytes = fs::read(&file)?;

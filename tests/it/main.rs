@@ -24,6 +24,7 @@ mod identity;
 mod leak;
 mod login;
 mod logout;
+mod manual;
 mod opening;
 mod organisation;
 mod password_change;

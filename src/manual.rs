@@ -1,0 +1,28 @@
+//! The manual: what the documentation of single items does not say.
+//!
+//! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, what
+//! [`operating`] a store takes, which [`threats`] it meets and which it does not, and the
+//! [`file_format`], with the whole schema.
+
+pub mod defaults {
+    #![doc = include_str!("../manual/defaults.md")]
+}
+
+pub mod calls {
+    #![doc = include_str!("../manual/calls.md")]
+}
+
+pub mod operating {
+    #![doc = include_str!("../manual/operating.md")]
+}
+
+pub mod threats {
+    #![doc = include_str!("../manual/threats.md")]
+}
+
+pub mod file_format {
+    #![doc = include_str!("../manual/file_format.md")]
+    #![doc = "```sql"]
+    #![doc = include_str!("storage/schema.sql")]
+    #![doc = "```"]
+}
