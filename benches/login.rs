@@ -2,6 +2,13 @@
 //!
 //! `cargo bench --bench login`. Default cost, one thread, a session opened each time and replaced
 //! on its device: what a login costs beyond its one hash is two durable writes.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking, and measures against plain SQL"
+)]
 
 use std::hint::black_box;
 
