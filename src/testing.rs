@@ -12,7 +12,11 @@ use crate::value::name::DeviceId;
 use crate::value::secret::Secret;
 use crate::value::token::{self, TokenKind};
 
-pub use crate::record::proof::{VERIFY_API_KEY_SQL, VERIFY_SESSION_SQL};
+/// The one statement of a verify that presents a session's token; `?1` is the session's id.
+pub const VERIFY_SESSION_SQL: &str = crate::record::proof::VERIFY_SESSION_SQL;
+
+/// The one statement of a verify that presents an API key; `?1` is the key's id.
+pub const VERIFY_API_KEY_SQL: &str = crate::record::proof::VERIFY_API_KEY_SQL;
 
 /// Sessions opened in one transaction.
 const PER_TRANSACTION: usize = 10_000;

@@ -64,7 +64,7 @@ macro_rules! live {
 pub(crate) use {current, live, session_joined, standing};
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
-pub const VERIFY_SESSION_SQL: &str = concat!(
+pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
     "SELECT s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
          EXISTS (SELECT 1 FROM user_privilege AS p
                  WHERE p.user_id = s.user_id AND p.name = 'admin'),
@@ -82,7 +82,7 @@ pub const VERIFY_SESSION_SQL: &str = concat!(
 );
 
 /// The statement of a verify that presents an API key; `?1` is the key's id.
-pub const VERIFY_API_KEY_SQL: &str = concat!(
+pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     "SELECT k.secret_hash, NULL, k.user_id, u.branch_id, b.organisation_id, u.kind,
          EXISTS (SELECT 1 FROM user_privilege AS p
                  WHERE p.user_id = k.user_id AND p.name = 'admin'),
