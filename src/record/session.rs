@@ -11,7 +11,7 @@ pub use list::SessionInfo;
 
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
-use crate::record::proof::{live, session_joined};
+use crate::record::proof::{current, live, session_joined};
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::{DeviceDigest, Digest};
@@ -205,7 +205,10 @@ pub(crate) fn user_of_live(tx: &ReadTx<'_>, session: SessionId) -> Result<Option
     )
 }
 
-/// Writes that a live session was used at `at`. Never backwards, never on one that has ended.
+/// Writes that a session was used at `at`. Never backwards, never on one that has ended.
+///
+/// Whether it was idle is not asked of the file, which may not know of the uses in between:
+/// whoever noted this one has judged it by them.
 pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<bool> {
     let changed = tx.execute(
         concat!(
@@ -213,8 +216,8 @@ pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Resu
              WHERE id = ?1 AND last_seen < ?2
                AND EXISTS (SELECT 1 FROM ",
             session_joined!(),
-            " WHERE s.id = ?1 AND ",
-            live!("?2"),
+            " WHERE s.id = ?1 AND s.expires_at > ?2 AND ",
+            current!(),
             ")"
         ),
         params![session, at],
