@@ -20,6 +20,7 @@ mod credential;
 mod credit;
 mod device;
 mod directory;
+mod events;
 mod identity;
 mod leak;
 mod login;

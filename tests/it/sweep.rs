@@ -1,19 +1,104 @@
 //! Upkeep: what expired goes, without a change row; what lives stays.
 
-use gatepost::{Maintained, NewUser, OpenSession};
+use std::time::Duration;
 
-use crate::world::{DAY, World, device};
+use gatepost::testing::open_many;
+use gatepost::{EventKind, Maintained, NewApiKey, OpenSession, Options, Reason, SessionPolicy};
+
+use crate::world::{DAY, HOUR, PASSWORD, World, device};
 
 #[test]
 fn the_sweep_removes_what_expired_and_writes_no_change_row() {
     let world = World::new();
-    let ada = world.store.users().create(NewUser::person("ada")).unwrap();
-    let open = OpenSession::new(ada.id, device("till-1"));
-    world.store.sessions().open(open).unwrap().granted().unwrap();
-    let head = world.head();
-    assert_eq!(world.store.maintain().unwrap(), Maintained::default());
+    let ada = world.person("ada").id;
+    world.open(ada, "till-1");
+    let long = OpenSession::new(ada, device("till-2")).expires_at(world.now() + 2 * DAY);
+    let long = world.store.sessions().open(long).unwrap().granted().unwrap().session;
+    let key = NewApiKey::new().expires_at(world.now() + HOUR);
+    world.store.api_keys().issue(ada, key).unwrap();
+    assert_eq!(world.leaves(&[], 0, |store| store.maintain()).unwrap(), Maintained::default());
+    world.clock.advance(DAY - Duration::from_millis(1));
+    let swept = world.leaves(&[EventKind::StoreMaintained], 0, |store| store.maintain()).unwrap();
+    assert_eq!((swept.sessions, swept.api_keys), (0, 1));
+    world.clock.advance(Duration::from_millis(1));
+    let swept = world.leaves(&[EventKind::StoreMaintained], 0, |store| store.maintain()).unwrap();
+    assert_eq!((swept.sessions, swept.api_keys), (1, 0));
+    assert_eq!(world.count("SELECT count(*) FROM session"), 1);
+    assert!(world.passes(&long, "till-2"));
+}
+
+#[test]
+fn every_login_sweeps_at_most_thirty_two_expired_sessions() {
+    let world = World::new();
+    let (ada, bob) = (world.person("ada").id, world.person("bob").id);
+    open_many(&world.store, bob, 40).unwrap();
     world.clock.advance(DAY);
+    let rows = || world.count("SELECT count(*) FROM session");
+    assert_eq!(rows(), 40);
+    world
+        .leaves(&[EventKind::LoginGranted], 0, |_| world.log_in("ada", PASSWORD, "till-1"))
+        .unwrap();
+    assert_eq!(rows(), 40 - 32 + 1);
+    world.leaves(&[EventKind::SessionOpened], 0, |_| world.open(ada, "till-2"));
+    assert_eq!(rows(), 2);
+}
+
+#[test]
+fn a_refused_login_sweeps_nothing() {
+    let world = World::new();
+    world.open(world.person("ada").id, "till-1");
+    world.clock.advance(DAY);
+    world.log_in("ada", "wrong horse battery", "till-2").unwrap_err();
+    assert_eq!(world.count("SELECT count(*) FROM session"), 1);
+}
+
+#[test]
+fn upkeep_sweeps_everything_in_batches() {
+    let world = World::new();
+    open_many(&world.store, world.person("ada").id, 1_000).unwrap();
+    world.clock.advance(DAY);
+    let swept = world.leaves(&[EventKind::StoreMaintained], 0, |store| store.maintain()).unwrap();
+    assert_eq!(swept.sessions, 1_000);
+    assert_eq!(world.last_event().count, Some(1_000));
+}
+
+#[test]
+fn an_idle_session_ends_on_its_own_and_is_swept_when_it_expires() {
+    let policy = SessionPolicy::server().idle(HOUR);
+    let world = World::with(|options: Options| options.sessions(policy));
+    let session = world.open(world.person("ada").id, "till-1");
+    world.clock.advance(HOUR);
+    assert_eq!(world.store.maintain().unwrap().sessions, 0);
+    assert!(!world.passes(&session, "till-1"));
+    world.clock.advance(DAY - HOUR);
     assert_eq!(world.store.maintain().unwrap().sessions, 1);
-    assert_eq!(world.count("SELECT count(*) FROM session"), 0);
-    assert_eq!(world.head(), head);
+}
+
+#[test]
+fn the_audit_log_is_trimmed_by_age_and_its_chain_holds() {
+    let world = World::with(|options| options.audit_kept(30 * DAY, 1_000));
+    world.person("ada");
+    world.clock.advance(30 * DAY + HOUR);
+    world.person("bob");
+    let swept = world.store.maintain().unwrap();
+    assert!(swept.audit_rows >= 1, "{swept:?}");
+    let created = world.log_of(EventKind::UserCreated);
+    assert_eq!(created.len(), 1);
+    assert!(world.store.audit().verify_chain(None).unwrap().is_intact());
+}
+
+#[test]
+fn a_closed_store_does_nothing_more_and_says_so() {
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    world.store.close().unwrap();
+    let closed = [
+        world.store.maintain().unwrap_err(),
+        world.store.users().create(gatepost::NewUser::person("bob")).unwrap_err(),
+        world.store.log_out(session.token.expose(), &device("till-1")).unwrap_err(),
+        world.store.users().find_by_username("ada").unwrap_err(),
+    ];
+    for error in closed {
+        assert_eq!(error.reason(), Reason::Closed);
+    }
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use gatepost::{
-    AuditEntry, AuditFilter, BreachCheck, Ended, EventKind, LogIn, LoginReply, NewUser,
+    AuditEntry, AuditFilter, BreachCheck, Clock, Ended, EventKind, LogIn, LoginReply, NewUser,
     OpenSession, OpenedSession, Page, Password, PasswordPolicy, Refusal, Store, User, UserId,
 };
 
@@ -58,6 +59,11 @@ impl World {
         let answer = call(&self.store);
         assert_eq!(self.store.status().hashes_done - before, expect, "hashes");
         answer
+    }
+
+    /// What the clock shows.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// Every row of the audit log of one kind.

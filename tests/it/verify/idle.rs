@@ -1,0 +1,156 @@
+//! Idle limits: what is written of a use, when, and when not.
+
+use std::time::Duration;
+
+use gatepost::{EventKind, OpenedSession, SessionPolicy};
+use rusqlite::Connection;
+
+use crate::world::{HOUR, MINUTE, SECOND, World, morning};
+
+/// Counts commits of others: what a verify wrote.
+struct Watch(Connection);
+
+impl Watch {
+    fn on(world: &World) -> Self {
+        Self(world.sql())
+    }
+
+    fn version(&self) -> i64 {
+        self.0.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
+    }
+
+    /// How many of the calls committed something.
+    fn commits(&self, times: u32, mut call: impl FnMut()) -> u32 {
+        let mut before = self.version();
+        (0..times)
+            .filter(|_| {
+                call();
+                let now = self.version();
+                std::mem::replace(&mut before, now) != now
+            })
+            .count()
+            .try_into()
+            .unwrap()
+    }
+}
+
+fn with(idle: Option<Duration>) -> (World, OpenedSession) {
+    let policy = SessionPolicy::server().idle(idle);
+    let world = World::with(|options| options.sessions(policy));
+    let session = world.open(world.person("ada").id, "till-1");
+    (world, session)
+}
+
+#[test]
+fn without_an_idle_limit_no_use_is_ever_written() {
+    let (world, session) = with(None);
+    let commits = Watch::on(&world).commits(100, || {
+        world.clock.advance(10 * MINUTE);
+        assert!(world.passes(&session, "till-1"));
+    });
+    assert_eq!(commits, 0);
+    world.store.maintain().unwrap();
+    let info = world.store.sessions().find(session.id).unwrap().unwrap();
+    assert_eq!(info.last_seen_at, morning());
+}
+
+#[test]
+fn with_an_idle_limit_one_batch_is_written_an_interval_and_no_event() {
+    let (world, session) = with(Some(HOUR));
+    let watch = Watch::on(&world);
+    let commits = watch.commits(600, || {
+        world.clock.advance(SECOND);
+        assert!(world.passes(&session, "till-1"));
+    });
+    assert!((9..=10).contains(&commits), "ten minutes of use, a minute each: {commits}");
+    let info = world.store.sessions().find(session.id).unwrap().unwrap();
+    assert!(info.last_seen_at > morning() + 8 * MINUTE);
+    assert_eq!(world.last_event().event, EventKind::SessionOpened.name());
+    assert_eq!(world.head(), world.count("SELECT opened_seq FROM session"));
+}
+
+#[test]
+fn a_short_idle_limit_is_written_every_tenth_of_it() {
+    let (world, session) = with(Some(10 * SECOND));
+    let commits = Watch::on(&world).commits(100, || {
+        world.clock.advance(SECOND / 10);
+        assert!(world.passes(&session, "till-1"));
+    });
+    assert!((9..=10).contains(&commits), "{commits}");
+}
+
+#[test]
+fn one_use_within_every_limit_keeps_a_session_alive() {
+    let (world, session) = with(Some(HOUR));
+    for _ in 0..20 {
+        world.clock.advance(59 * MINUTE);
+        assert!(world.passes(&session, "till-1"));
+    }
+}
+
+#[test]
+fn a_use_counts_before_it_is_written_and_is_written_at_the_latest_when_the_store_closes() {
+    let (mut world, session) = with(Some(HOUR));
+    world.clock.advance(SECOND);
+    assert!(world.passes(&session, "till-1"));
+    world.reopen();
+    let info = world.store.sessions().find(session.id).unwrap().unwrap();
+    assert_eq!(info.last_seen_at, morning() + SECOND);
+    world.clock.set(morning() + HOUR);
+    assert!(world.passes(&session, "till-1"));
+}
+
+#[test]
+fn upkeep_writes_what_waits() {
+    let (world, session) = with(Some(HOUR));
+    world.clock.advance(SECOND);
+    assert!(world.passes(&session, "till-1"));
+    world.store.maintain().unwrap();
+    let info = world.store.sessions().find(session.id).unwrap().unwrap();
+    assert_eq!(info.last_seen_at, morning() + SECOND);
+}
+
+#[test]
+fn the_last_use_never_falls() {
+    let (mut world, session) = with(Some(HOUR));
+    let seen =
+        |world: &World| world.store.sessions().find(session.id).unwrap().unwrap().last_seen_at;
+    world.clock.advance(10 * MINUTE);
+    assert!(world.passes(&session, "till-1"));
+    world.store.maintain().unwrap();
+    assert_eq!(seen(&world), morning() + 10 * MINUTE);
+    world.clock.go_back(30 * SECOND);
+    world.reopen();
+    assert!(world.passes(&session, "till-1"));
+    world.store.maintain().unwrap();
+    assert_eq!(seen(&world), morning() + 10 * MINUTE);
+}
+
+#[test]
+fn a_refused_verify_is_no_use() {
+    let (world, session) = with(Some(HOUR));
+    world.clock.advance(59 * MINUTE);
+    assert!(!world.passes(&session, "till-2"));
+    world.clock.advance(MINUTE);
+    assert!(!world.passes(&session, "till-1"));
+}
+
+#[test]
+fn a_late_write_of_a_use_brings_nothing_back() {
+    let (world, session) = with(Some(HOUR));
+    world.clock.advance(SECOND);
+    assert!(world.passes(&session, "till-1"));
+    let _ = world.log_out(&session, "till-1");
+    world.store.maintain().unwrap();
+    assert!(!world.passes(&session, "till-1"));
+    assert_eq!(world.count("SELECT count(*) FROM session"), 0);
+}
+
+#[test]
+fn an_idle_limit_belongs_to_the_session_it_was_opened_with() {
+    let (mut world, session) = with(Some(HOUR));
+    world.options = world.options.clone().sessions(SessionPolicy::server());
+    world.reopen();
+    world.clock.advance(HOUR);
+    assert!(!world.passes(&session, "till-1"));
+}
