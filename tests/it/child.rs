@@ -19,6 +19,7 @@ const ROLES: &[(&str, Play)] = &[
     ("open", crate::opening::processes::open),
     ("look through its own memory", crate::leak::memory::look_through),
     ("plain SQL", crate::opening::processes::plain_sql),
+    ("race", crate::races::role),
     ("write", crate::opening::processes::write),
 ];
 

@@ -30,6 +30,7 @@ mod opening;
 mod organisation;
 mod password_change;
 mod password_set;
+mod races;
 mod randomness;
 mod revoke;
 mod schema;

@@ -1,0 +1,156 @@
+//! Sixty-four threads in four processes on one file: what holds under races.
+//!
+//! Each section has a short form in the suite and a long one, which `scripts/races` runs with more
+//! rounds and other seeds. A promise across processes is looked at from at least two, whose numbers
+//! are printed.
+
+mod credits;
+mod devices;
+mod fleet;
+mod guesses;
+mod killed;
+mod limits;
+mod logout;
+mod memory;
+mod passwords;
+mod upgrade;
+
+use gatepost::WhenFull;
+
+use crate::child::Parent;
+use fleet::Racer;
+
+/// How long a section goes on, and what its dice begin with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    rounds: u64,
+    seed: u64,
+}
+
+/// What one process of a race does, from its words: the section, the path, its place in the fleet,
+/// the seed, and what else the section wants to know.
+pub(crate) fn role(parent: &mut Parent, words: &[String]) {
+    let play: fn(&mut Parent, &Racer) = match words[0].as_str() {
+        "credits" => credits::spend,
+        "devices" => devices::log_in,
+        "guesses" => guesses::guess,
+        "killed" => killed::live,
+        "limits" => limits::open,
+        "logout" => logout::verify,
+        "memory" => memory::log_in,
+        "passwords" => passwords::log_in,
+        "upgrade" => upgrade::log_in,
+        other => panic!("no such race: {other}"),
+    };
+    parent.say(&format!("pid {}", std::process::id()));
+    play(parent, &Racer::of(words));
+}
+
+/// A section, as `scripts/races` names it, and how many rounds its short run has.
+type Section = (&'static str, u64, fn(Run));
+
+const SECTIONS: &[Section] = &[
+    ("limits-end-oldest", 4, |run| limits::hold(run, WhenFull::EndOldest)),
+    ("limits-refuse", 5, |run| limits::hold(run, WhenFull::Refuse)),
+    ("guesses", 32, guesses::are_counted),
+    ("guesses-killed", 2, guesses::are_counted_over_kills),
+    ("devices-taken-over", 3, |run| devices::have_one_session(run, true)),
+    ("devices-kept", 6, |run| devices::have_one_session(run, false)),
+    ("logout", 1, logout::stays),
+    ("credits", 1, credits::are_counted),
+    ("upgrade", 1, upgrade::happens_once),
+    ("passwords", 1, passwords::end_with_their_sessions),
+    ("killed", 2, killed::leaves_nothing_half_done),
+    ("killed-hashing", 1, killed::leaves_its_attempt_charged),
+    ("memory", 1, memory::stays_within_the_gate),
+];
+
+#[track_caller]
+fn short(section: &str) {
+    let (_, rounds, race) = SECTIONS.iter().find(|(name, ..)| *name == section).unwrap();
+    race(Run { rounds: *rounds, seed: 1 });
+}
+
+/// Not a test of its own: what `scripts/races` runs. Its words, each after `=`: a section (or
+/// `all`), by how much to multiply its rounds, the first seed, and how many seeds.
+#[test]
+fn long() {
+    let words: Vec<String> =
+        std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
+    let [wanted, times, first, seeds] = words.as_slice() else { return };
+    let [times, first, seeds] = [times, first, seeds].map(|word| word.parse::<u64>().unwrap());
+    let mut found = false;
+    for (section, rounds, race) in SECTIONS {
+        if wanted == section || wanted == "all" {
+            found = true;
+            println!("== {section}");
+            (first..first + seeds).for_each(|seed| race(Run { rounds: rounds * times, seed }));
+        }
+    }
+    assert!(found, "no such section: {wanted}");
+}
+
+#[test]
+fn the_limit_of_sessions_is_never_overshot_where_the_oldest_ends() {
+    short("limits-end-oldest");
+}
+
+#[test]
+fn the_limit_of_sessions_is_never_overshot_where_logins_are_refused() {
+    short("limits-refuse");
+}
+
+#[test]
+fn exactly_the_charged_guesses_are_evaluated() {
+    short("guesses");
+}
+
+#[test]
+fn a_killed_process_gives_no_guess_away() {
+    short("guesses-killed");
+}
+
+#[test]
+fn a_device_has_one_session_where_users_take_it_over() {
+    short("devices-taken-over");
+}
+
+#[test]
+fn a_device_has_one_session_where_they_do_not() {
+    short("devices-kept");
+}
+
+#[test]
+fn a_logout_is_undone_by_no_touch_and_no_late_login() {
+    short("logout");
+}
+
+#[test]
+fn credits_are_counted_exactly_and_never_below_zero() {
+    short("credits");
+}
+
+#[test]
+fn racing_logins_make_a_hash_anew_once() {
+    short("upgrade");
+}
+
+#[test]
+fn no_session_of_an_old_password_outlives_its_change() {
+    short("passwords");
+}
+
+#[test]
+fn a_process_killed_in_its_logins_leaves_nothing_half_done() {
+    short("killed");
+}
+
+#[test]
+fn a_process_killed_while_it_hashes_leaves_its_attempt_charged() {
+    short("killed-hashing");
+}
+
+#[test]
+fn a_thousand_logins_stay_within_the_memory_of_the_gate() {
+    short("memory");
+}
