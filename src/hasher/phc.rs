@@ -4,6 +4,8 @@
 //! for each number, this order of parameters, nothing beyond them. Every number is bounded here,
 //! before anyone takes memory for it.
 
+use std::cmp::Ordering;
+
 use data_encoding::BASE64_NOPAD;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -60,11 +62,15 @@ impl Stored {
         self.output.as_slice().ct_eq(output).into()
     }
 
-    /// Whether a new hash of `cost` would be the better one.
+    /// Whether a new hash of `cost` would be the better one. It never takes less work: a short salt
+    /// is no reason to make guessing cheaper.
     pub(super) fn is_weaker_than(&self, cost: Cost) -> bool {
-        self.cost.work() < cost.work()
-            || self.salt.len() < HASH_SALT_BYTES
-            || self.output.len() < HASH_OUTPUT_BYTES
+        let is_short = self.salt.len() < HASH_SALT_BYTES || self.output.len() < HASH_OUTPUT_BYTES;
+        match self.cost.work().cmp(&cost.work()) {
+            Ordering::Less => true,
+            Ordering::Equal => is_short,
+            Ordering::Greater => false,
+        }
     }
 }
 
