@@ -4,6 +4,7 @@ use gatepost::{Ended, EventKind, NewApiKey, OpenSession, Reason, SessionPolicy};
 
 use crate::world::{World, device};
 
+/// A logout that was the client's alone left the session valid (GHSA-f7gq-h8jv-h3cq).
 #[test]
 fn a_logged_out_session_never_verifies_again_in_any_thread() {
     let world = World::new();

@@ -198,6 +198,7 @@ fn too_many_sessions_are_told_to_the_right_password_alone() {
     check(&full, Refusal::TooManySessions);
 }
 
+/// Users without a usable password were answered faster, and so found (CVE-2024-39329).
 #[test]
 fn whoever_has_no_usable_password_is_answered_as_a_wrong_one_after_the_same_work() {
     check_indistinct(|_| {}, "nobody", PASSWORD);

@@ -186,6 +186,7 @@ fn what_no_user_could_ask_for_is_refused_unhashed_and_unwritten() {
     check_invalid(LogIn::new("ada", Password::from(PASSWORD), None));
 }
 
+/// A megabyte of password was a minute of hashing (CVE-2013-1443).
 #[test]
 fn a_password_of_a_megabyte_is_refused_without_a_hash() {
     for bytes in [4_097, 1_000_000] {
@@ -201,6 +202,7 @@ fn a_password_of_a_megabyte_is_refused_without_a_hash() {
     world.log_in("ada", &longest, "till-1").unwrap();
 }
 
+/// Folding very long names was a way to keep a server busy (CVE-2023-46695).
 #[test]
 fn the_length_of_a_name_is_checked_before_it_is_folded() {
     // Each of these folds to eighteen characters.
@@ -254,6 +256,7 @@ fn the_facts_of_a_login_are_its_own() {
     assert_eq!(facts.expires_at, Some(opened.expires_at));
 }
 
+/// A login that kept the session it found let its planter in (CVE-2022-25896).
 #[test]
 fn no_login_reuses_a_token_or_a_handle() {
     let world = World::new();

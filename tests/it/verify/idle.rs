@@ -100,6 +100,26 @@ fn a_use_counts_before_it_is_written_and_is_written_at_the_latest_when_the_store
     assert!(world.passes(&session, "till-1"));
 }
 
+/// The file may be busy for longer than the idle limit: a use that was noted over another must not
+/// find the session dead when it is written at last.
+#[test]
+fn a_busy_file_changes_no_answer_and_loses_no_use() {
+    let (world, session) = with(Some(HOUR));
+    let other = world.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..4 {
+        world.clock.advance(59 * MINUTE);
+        assert!(world.passes(&session, "till-1"));
+    }
+    let seen = || world.count("SELECT last_seen FROM session");
+    assert_eq!(seen(), morning().timestamp_millis());
+    other.execute_batch("COMMIT").unwrap();
+    world.clock.advance(MINUTE);
+    assert!(world.passes(&session, "till-1"));
+    assert_eq!(seen(), world.now().timestamp_millis());
+    assert_eq!(world.store.sessions().list_of(world.user_of("ada")).unwrap().len(), 1);
+}
+
 #[test]
 fn upkeep_writes_what_waits() {
     let (world, session) = with(Some(HOUR));

@@ -56,6 +56,7 @@ fn a_change_of_privileges_holds_at_the_next_verify_and_ends_nothing() {
     assert!(!facts(&world, &session).is_admin);
 }
 
+/// Sessions that were cached outlived their user's deletion (rauthy, its change log).
 #[test]
 fn a_user_who_is_turned_away_is_dead_at_once_and_nothing_comes_back() {
     check(
@@ -97,7 +98,8 @@ fn check(end: impl FnOnce(&World, UserId), undo: impl FnOnce(&World, UserId)) {
     assert!(world.passes(&again, "till-1"));
 }
 
-/// The account was there before its owner: whoever opened it then must not stay in it.
+/// The account was there before its owner, and whoever had opened it stayed in it
+/// (CVE-2026-44166).
 #[test]
 fn the_first_confirmation_of_an_account_ends_what_was_opened_before() {
     let world = World::new();

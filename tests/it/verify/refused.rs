@@ -200,6 +200,8 @@ impl RandomSource for Stuck {
     }
 }
 
+/// A store that saved where it should have created handed over the session of the same id
+/// (tower-sessions 0.12.1).
 #[test]
 fn a_session_never_takes_over_the_row_of_another() {
     let stuck = Arc::new(Stuck::default());

@@ -23,6 +23,11 @@ impl World {
         self.store.users().find(id).unwrap().unwrap()
     }
 
+    /// The user of that name.
+    pub(crate) fn user_of(&self, name: &str) -> UserId {
+        self.store.users().find_by_username(name).unwrap().unwrap().id
+    }
+
     pub(crate) fn ask(&self, request: LogIn) -> Result<LoginReply, Refusal> {
         self.store.log_in(request).unwrap().granted()
     }
