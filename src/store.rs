@@ -150,7 +150,7 @@ impl Store {
             hashes_waiting: hasher.waiting,
             logins_overloaded: hasher.overloaded,
             hash_buffers_kept: hasher.idle_buffers,
-            verify_refusals: self.core.tally.total(),
+            verify_refusals: self.core.tally.tokens_refused(),
         }
     }
 

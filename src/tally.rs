@@ -16,7 +16,7 @@ use crate::value::time::Timestamp;
 /// The counts of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    total: AtomicU64,
+    tokens_refused: AtomicU64,
     /// The reasons are a closed list and the minutes are bounded.
     counts: Mutex<BTreeMap<Key, i64>>,
 }
@@ -36,7 +36,9 @@ pub(crate) struct Counted {
 impl Tally {
     /// Counts one; answers whether a minute is over, whose counts may now be kept.
     pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) -> bool {
-        self.total.fetch_add(1, Ordering::Relaxed);
+        if kind == EventKind::VerifyRefused {
+            self.tokens_refused.fetch_add(1, Ordering::Relaxed);
+        }
         let minute = minute_of(now);
         let mut counts = self.counts.lock();
         let kept_minutes_full = counts.len() >= limits::TALLY_ENTRIES;
@@ -76,8 +78,9 @@ impl Tally {
         }
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.total.load(Ordering::Relaxed)
+    /// Refused tokens since the start; logins turned away for load are counted by the hasher.
+    pub(crate) fn tokens_refused(&self) -> u64 {
+        self.tokens_refused.load(Ordering::Relaxed)
     }
 }
 
@@ -112,7 +115,16 @@ mod tests {
         assert_eq!(finished.iter().map(|row| row.count).collect::<Vec<_>>(), [60]);
         tally.put_back(finished);
         assert_eq!(tally.take_all().len(), 2);
-        assert_eq!(tally.total(), 61);
+        assert_eq!(tally.tokens_refused(), 61);
+    }
+
+    #[test]
+    fn the_sum_is_of_refused_tokens_alone() {
+        let tally = Tally::default();
+        tally.count(EventKind::LoginRefused, "overloaded", at(0));
+        tally.count(EventKind::VerifyRefused, "unknown", at(0));
+        assert_eq!(tally.tokens_refused(), 1);
+        assert_eq!(tally.take_all().len(), 2);
     }
 
     #[test]
