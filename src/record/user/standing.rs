@@ -2,7 +2,7 @@
 //! is there at all. Each is one UPDATE, which raises the watermarks that its caller hands it.
 
 use super::{User, gone, search_key};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::facts::UserStatus;
@@ -147,9 +147,11 @@ pub(crate) fn restore(tx: &WriteTx<'_>, id: UserId, unique_email: bool) -> Resul
     if let Some(key) = email_key {
         check_email_free(tx, &key, Some(id), unique_email)?;
     }
-    if super::check_branch(tx, branch).is_err() {
-        return Err(Error::not_found("the branch of the deleted user is gone"));
-    }
+    super::check_branch(tx, branch).map_err(|error| match error.reason() {
+        Reason::NotFound => Error::not_found("the branch of the deleted user is gone"),
+        // That it cannot be read does not say that it is not there.
+        _ => error,
+    })?;
     tx.execute(
         "UPDATE user SET deleted_at = NULL, branch_id = former_branch_id, former_branch_id = NULL
          WHERE id = ?1",

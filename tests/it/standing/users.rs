@@ -104,6 +104,16 @@ fn a_user_whose_branch_is_gone_is_not_restored() {
 }
 
 #[test]
+fn a_branch_that_cannot_be_read_is_not_said_to_be_gone() {
+    let world = World::new();
+    let york = world.store.branches().create("York", None).unwrap().id;
+    let ada = world.store.users().create(NewUser::person("ada").branch(york)).unwrap().id;
+    world.store.users().delete(ada).unwrap();
+    world.sql().execute("UPDATE branch SET name = CAST(x'ff' AS TEXT)", []).unwrap();
+    world.refuses(Reason::Corrupt, |store| store.users().restore(ada));
+}
+
+#[test]
 fn where_the_address_logs_in_a_restore_needs_it_free() {
     let world = World::with(|options| options.login_by_email(true));
     let users = world.store.users();
