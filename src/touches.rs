@@ -46,22 +46,19 @@ impl Touches {
         due || pending.used.len() >= limits::TOUCHES_PER_BATCH
     }
 
-    /// Takes out at most `most` uses, to write them.
-    pub(crate) fn take(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
-        let mut pending = self.pending.lock();
-        let batch: Vec<_> = pending.used.iter().take(most).map(|(id, at)| (*id, *at)).collect();
-        for (id, _) in &batch {
-            pending.used.remove(id);
-        }
-        batch
+    /// At most `most` uses, to be written. They stay known until [`Touches::written`], or a session
+    /// in use would look idle to everyone else while they are on their way.
+    pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
+        self.pending.lock().used.iter().take(most).map(|(id, at)| (*id, *at)).collect()
     }
 
-    /// Puts back what could not be written.
-    pub(crate) fn put_back(&self, batch: Vec<(SessionId, Timestamp)>) {
+    /// Forgets what the file knows by now; a later use waits for its own turn.
+    pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)]) {
         let mut pending = self.pending.lock();
         for (id, at) in batch {
-            let used = pending.used.entry(id).or_insert(at);
-            *used = (*used).max(at);
+            if pending.used.get(id).is_some_and(|used| used <= at) {
+                pending.used.remove(id);
+            }
         }
     }
 }
@@ -81,10 +78,13 @@ mod tests {
         assert!(!touches.note(session, at(1_001), 10_000));
         assert!(!touches.note(session, at(500), 10_000));
         assert_eq!(touches.last_use(session), Some(at(1_001)));
-        let batch = touches.take(8);
+        let batch = touches.batch(8);
         assert_eq!(batch, [(session, at(1_001))]);
+        assert_eq!(touches.last_use(session), Some(at(1_001)));
         touches.note(session, at(1_500), 10_000);
-        touches.put_back(batch);
+        touches.written(&batch);
         assert_eq!(touches.last_use(session), Some(at(1_500)));
+        touches.written(&touches.batch(8));
+        assert_eq!(touches.last_use(session), None);
     }
 }

@@ -78,7 +78,7 @@ impl Store {
     /// Tries to write a batch of uses, without waiting for anyone; answers whether it wrote one.
     /// What could not be written waits for the next try, and no answer depends on it.
     pub(crate) fn flush_touches(&self) -> bool {
-        let batch = self.core().touches.take(limits::TOUCHES_PER_BATCH);
+        let batch = self.core().touches.batch(limits::TOUCHES_PER_BATCH);
         if batch.is_empty() {
             return false;
         }
@@ -89,8 +89,8 @@ impl Store {
             Ok(Settled::Commit(()))
         });
         let written = matches!(written, Ok(Some(())));
-        if !written {
-            self.core().touches.put_back(batch);
+        if written {
+            self.core().touches.written(&batch);
         }
         written
     }

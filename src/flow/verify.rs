@@ -81,17 +81,24 @@ impl Store {
         let Some(holder) = holder(&parsed) else {
             return Ok(Err(RefusalReason::Malformed));
         };
-        let proof = self.core().storage.select_one(
-            limits::VERIFY_WAIT,
-            holder.sql(),
-            params![holder.id()],
-            Proof::from_row,
-        )?;
-        let Some(proof) = proof else {
-            return Ok(Err(RefusalReason::Unknown));
-        };
         let device = device.map(DeviceDigest::of);
-        Ok(self.decide(holder, &proof, &parsed, device.as_ref(), self.now()))
+        let look = || -> Result<Decision> {
+            let proof = self.core().storage.select_one(
+                limits::VERIFY_WAIT,
+                holder.sql(),
+                params![holder.id()],
+                Proof::from_row,
+            )?;
+            let Some(proof) = proof else {
+                return Ok(Err(RefusalReason::Unknown));
+            };
+            Ok(self.decide(holder, &proof, &parsed, device.as_ref(), self.now()))
+        };
+        match look()? {
+            // The last use may have gone from memory into the file after the file was read.
+            Err(RefusalReason::Idle) => look(),
+            decision => Ok(decision),
+        }
     }
 
     /// What a proof is worth to whoever presents this token with this device.

@@ -40,6 +40,7 @@ mod surface;
 mod sweep;
 mod throttle;
 mod tidy;
+mod touches;
 mod transaction;
 mod user;
 mod verify;
