@@ -4,6 +4,7 @@
 //! text there is; a function that is new in the sources fails the test until it stands there.
 //! Whether something was written is told by SQLite's own counter of commits by others.
 
+mod damaged;
 mod numbers;
 mod paths;
 mod texts;

@@ -61,7 +61,7 @@ fn names_that_made_others_stumble_name_a_file_or_are_refused() {
 #[test]
 fn a_path_as_long_as_it_may_be_works() {
     let directory = tempfile::tempdir().unwrap();
-    for length in 440..520 {
+    for length in (440..496).step_by(14).chain(496..512) {
         let mut path = directory.path().join("d".repeat(200)).join("d".repeat(180));
         fs::create_dir_all(&path).unwrap();
         let left = length - path.as_os_str().len();

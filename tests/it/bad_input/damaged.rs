@@ -1,0 +1,223 @@
+//! A file in which any column of any row says anything: no call panics, and no login or verify says
+//! yes because of it (R71, RUSTSEC-2026-0199).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gatepost::*;
+use rusqlite::Connection;
+
+use super::{Bench, for_any};
+use crate::world::{DAY, HOUR, PASSWORD, device};
+
+/// What a column of each kind is made to say, as SQL.
+const LIES: &[(&str, &[&str])] = &[
+    ("INTEGER", &["-9223372036854775808", "9223372036854775807"]),
+    ("TEXT", &["''", "CAST(x'ff00fe' AS TEXT)", "replace(hex(zeroblob(500)), '00', '$é,')"]),
+    ("BLOB", &["x''", "zeroblob(16)", "zeroblob(32)"]),
+];
+
+/// Columns that alone decide whether a token or a password is right.
+const DECIDING: &[(&str, &str)] =
+    &[("session", "secret_hash"), ("session", "device_hash"), ("api_key", "secret_hash")];
+
+#[test]
+fn no_value_in_any_column_makes_a_call_panic_or_a_stranger_known() {
+    let bench = full();
+    let (token, key) = (bench.token.clone(), bench.key.clone());
+    let template = bench.world.path.clone();
+    let columns = columns(&template);
+    assert!(columns.len() > 100, "{} columns", columns.len());
+    bench.world.store.close().unwrap();
+    let folder = folder();
+    let sound = folder.path().join("sound.db");
+    fs::copy(&template, &sound).unwrap();
+    assert_eq!(call_everything(&sound, &token, &key), Some((true, true)));
+    for (number, (table, column, kind)) in columns.iter().enumerate() {
+        let lies = LIES.iter().find(|(of, _)| of == kind).map_or(&[][..], |(_, lies)| lies);
+        for lie in lies {
+            let path = folder.path().join(format!("{number}.db"));
+            fs::copy(&template, &path).unwrap();
+            tell(&path, table, column, lie);
+            let known = call_everything(&path, &token, &key);
+            if DECIDING.contains(&(table, column)) {
+                let (session, api_key) = known.unwrap_or_default();
+                let known = if table == "session" { session } else { api_key };
+                assert!(!known, "{table}.{column} = {lie} and the token holds");
+            }
+            remove(&path);
+        }
+    }
+}
+
+#[test]
+fn no_text_in_the_hash_column_lets_anybody_in() {
+    let bench = Bench::new();
+    let sql = bench.world.sql();
+    let text = "(\\$argon2(id|i|d)\\$v=19\\$m=[0-9]{1,6},t=[0-9],p=[0-9]\\$[A-Za-z0-9+/]{0,43}\
+        \\$[A-Za-z0-9+/]{0,43})|\\PC{0,60}";
+    for_any(64, &text, |phc| {
+        sql.execute("UPDATE credential SET phc = ?1", [&phc]).unwrap();
+        let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+        match bench.world.store.log_in(request) {
+            Ok(answer) => assert_eq!(answer.granted().unwrap_err(), Refusal::InvalidCredentials),
+            Err(error) => assert_eq!(error.reason(), Reason::Corrupt, "{phc:?}"),
+        }
+        bench.world.store.users().unlock(bench.ada).unwrap();
+    });
+}
+
+/// In memory where the system has such a place: hundreds of files are flushed here for nothing.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// A row in every table.
+fn full() -> Bench {
+    let bench = Bench::with(|options| {
+        options.sessions(SessionPolicy::server().idle(HOUR)).login_by_email(true)
+    });
+    let store = &bench.world.store;
+    store.users().set_privileges(bench.ada, &["admin"]).unwrap();
+    store.users().set_email(bench.ada, Some("ada@example.com")).unwrap();
+    store.sessions().set_document(bench.session, "{}", 0).unwrap();
+    store.configuration().set(Scope::User(bench.ada), "theme", "dark").unwrap();
+    store.configuration().set_public("theme", true).unwrap();
+    store.credits().set(Holder::Branch(bench.york), 3).unwrap();
+    store.audit().record(&[HostEvent::new("x").unwrap().detail("y").unwrap()]).unwrap();
+    for name in ["ada", "nobody"] {
+        let wrong = LogIn::new(name, Password::from("wrong"), device("till-1"));
+        assert!(!store.log_in(wrong).unwrap().is_granted());
+    }
+    bench
+}
+
+/// Table, name and type of every column of a table that has rows.
+fn columns(path: &Path) -> Vec<(String, String, String)> {
+    let sql = Connection::open(path).unwrap();
+    let mut statement = sql
+        .prepare(
+            "SELECT t.name, c.name, c.type FROM pragma_table_list AS t
+             JOIN pragma_table_info(t.name) AS c
+             WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%'
+             ORDER BY t.name, c.cid",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let columns: Vec<(String, String, String)> = rows.map(Result::unwrap).collect();
+    for (table, ..) in &columns {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = sql.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert!(rows > 0, "{table} has no row");
+    }
+    columns
+}
+
+/// Past every rule of the file: triggers, checks and references.
+fn tell(path: &Path, table: &str, column: &str, lie: &str) {
+    let sql = Connection::open(path).unwrap();
+    for off in ["synchronous = OFF", "ignore_check_constraints = ON", "foreign_keys = OFF"] {
+        sql.execute_batch(&format!("PRAGMA {off}")).unwrap();
+    }
+    let mut statement =
+        sql.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let triggers: Vec<(String, String)> = rows.map(Result::unwrap).collect();
+    drop(statement);
+    sql.execute_batch("BEGIN").unwrap();
+    for (name, _) in &triggers {
+        sql.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
+    // One row at a time: a unique column cannot say the same twice.
+    let update = format!("UPDATE OR IGNORE {table} SET {column} = {lie}");
+    sql.execute_batch(&update).unwrap();
+    for (_, create) in &triggers {
+        sql.execute_batch(create).unwrap();
+    }
+    sql.execute_batch("COMMIT").unwrap();
+    sql.close().unwrap();
+}
+
+/// Whether session and key still verify; nothing if the file is not even opened.
+fn call_everything(path: &Path, token: &str, key: &str) -> Option<(bool, bool)> {
+    let options = Options::for_tests()
+        .sessions(SessionPolicy::server().idle(HOUR))
+        .login_by_email(true)
+        .clock(clock());
+    let store = Store::open(path, options).ok()?;
+    let verify = |token: &str, device: Option<&DeviceId>| {
+        store.verify(token, device).ok().and_then(|verdict| verdict.valid().ok())
+    };
+    let till = device("till-1");
+    let (session, api_key) = (verify(token, Some(&till)), verify(key, None));
+    for facts in [session, api_key].into_iter().flatten() {
+        let _ = store.profile(&facts);
+        let _ = store.sessions().end_others(&facts);
+    }
+    let everyone = store.users().list(&UserFilter::new().text("a"), Page::default());
+    let ada = everyone.unwrap_or_default().first().map(|user| user.id);
+    for name in ["ada", "ada@example.com", "nobody"] {
+        let _ = store.log_in(LogIn::new(name, Password::from(PASSWORD), till.clone()));
+        let _ = store.users().find_by_username(name);
+        let _ = store.users().find_by_email(name);
+    }
+    if let Some(ada) = ada {
+        call_for(&store, ada, token);
+    }
+    let _ = store.organisations().list(Page::default());
+    let _ = store.branches().list(&BranchFilter::new(), Page::default());
+    let _ = store.configuration().list(Scope::System, Page::default());
+    let _ = store.configuration().set(Scope::System, "theme", "light");
+    let _ = store.audit().list(&AuditFilter::new(), Page::default());
+    let _ = store.audit().verify_chain(None);
+    let _ = store.audit().anchor();
+    let _ = store.sessions().end_all();
+    let _ = store.maintain();
+    let _ = store.close();
+    Some((session.is_some(), api_key.is_some()))
+}
+
+fn call_for(store: &Store, ada: UserId, token: &str) {
+    let _ = store.sessions().list_of(ada);
+    let _ = store.devices().list_of(ada);
+    let _ = store.api_keys().list(ada);
+    let _ = store.configuration().effective_all(ada);
+    let _ = store.configuration().effective(ada, "theme");
+    let change = |new: &str| {
+        let (current, new) = (Password::from(PASSWORD), Password::from(new));
+        store.change_password(token, &device("till-1"), current, new)
+    };
+    let _ = change("other than before");
+    if let Ok(Some(user)) = store.users().find(ada)
+        && let Some(york) = user.branch
+    {
+        let _ = store.credits().spend(Holder::Branch(york), 1);
+        let _ = store.branches().set_active(york, false);
+        let _ = store.branches().set_active(york, true);
+    }
+    if let Ok(Ok(reply)) =
+        store.sessions().open(OpenSession::new(ada, device("till-2"))).map(LoginAnswer::granted)
+    {
+        let _ = store.sessions().document(reply.session.id);
+        let _ = store.sessions().set_document(reply.session.id, "[]", 0);
+        let _ = store.log_out(reply.session.token.expose(), &device("till-2"));
+    }
+    let _ = store.api_keys().reassign(ada, Duration::ZERO);
+    let _ = store.users().unlock(ada);
+    let _ = store.users().set_status(ada, UserStatus::Locked);
+    let _ = store.users().delete(ada);
+    let _ = store.users().restore(ada);
+}
+
+fn clock() -> std::sync::Arc<dyn Clock> {
+    std::sync::Arc::new(ManualClock::new(crate::world::morning() + DAY / 48))
+}
+
+fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(suffix);
+        let _ = fs::remove_file(PathBuf::from(beside));
+    }
+}
