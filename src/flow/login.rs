@@ -84,13 +84,30 @@ impl Store {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return Ok(LoginAnswer::Refused(refusal)),
         };
-        let verification = ticket.verify(&request.password, attempt.usable_hash())?;
+        let verification = self.evaluate(&ticket, &attempt, &request.password)?;
         let step = self.next_step(&request, &attempt, &ticket, verification)?;
+        // Others may hash while this one waits for the file.
+        drop(ticket);
         let answer = self.settle(&request, &attempt, verification, &step)?;
         if verification.needs_upgrade && matches!(step, Step::Open) && answer.is_granted() {
-            self.upgrade_hash(&ticket, &attempt, &request.password);
+            self.upgrade_hash(&attempt, &request.password);
         }
         Ok(answer)
+    }
+
+    /// Verifies the password of an attempt that is charged. What could not be evaluated is not
+    /// charged, as far as the file can still be written.
+    pub(crate) fn evaluate(
+        &self,
+        ticket: &Ticket<'_>,
+        attempt: &Attempt,
+        password: &Password,
+    ) -> Result<Verification> {
+        ticket.verify(password, attempt.usable_hash()).inspect_err(|_| {
+            let _ = self.transact(|tx| {
+                throttle::refund(tx, &attempt.subject, &attempt.charge).map(Settled::Commit)
+            });
+        })
     }
 
     /// Counted, not written: what is too busy to hash shall not be kept busy by its log.
@@ -160,8 +177,11 @@ impl Store {
     }
 
     /// Failing to raise a cost is no reason to take back a login.
-    fn upgrade_hash(&self, ticket: &Ticket<'_>, attempt: &Attempt, password: &Password) {
+    fn upgrade_hash(&self, attempt: &Attempt, password: &Password) {
         let (Some(user), Some(credential)) = (attempt.subject.user, &attempt.credential) else {
+            return;
+        };
+        let Admission::Admitted(ticket) = self.core().hasher.admit(self.now()) else {
             return;
         };
         let still_old = self

@@ -22,7 +22,7 @@ use crate::record::proof::{Holder, Proof};
 use crate::record::session;
 use crate::record::throttle;
 use crate::record::user::{self, User};
-use crate::storage::WriteTx;
+use crate::storage::{Settled, WriteTx};
 use crate::store::{Service, Store};
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
@@ -133,13 +133,15 @@ impl Store {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return refused(refusal),
         };
-        let right = ticket.verify(&current, attempt.usable_hash())?.matches;
+        let right = self.evaluate(&ticket, &attempt, &current)?.matches;
         let hash = if right {
             fresh(self, &ticket, held.facts.user, &current, &new)?
                 .map_err(Refusal::PasswordRejected)
         } else {
             Err(Refusal::InvalidCredentials)
         };
+        // Others may hash while this one waits for the file.
+        drop(ticket);
         self.write(|tx| self.exchange(tx, &held, &attempt, &hash))
     }
 
@@ -167,7 +169,10 @@ impl Store {
     fn reserve_for(&self, held: &Held) -> Result<Reserved> {
         let options = self.options();
         self.transact(|tx| {
-            let name_key = user::username_key(tx, held.facts.user)?.unwrap_or_default();
+            let Some(name_key) = user::username_key(tx, held.facts.user)? else {
+                // Deleted since the session was looked at.
+                return Ok(Settled::Nothing(Reserved::Refused(Refusal::SessionNotLive)));
+            };
             let subject = throttle::subject(tx, &name_key, Some(held.facts.user), held.device)?;
             charge(tx, options, subject, None)
         })

@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use gatepost::{EventKind, LogIn, LoginAnswer, NewUser, OpenSession, Refusal, Store, UserId};
+use gatepost::{
+    EventKind, LogIn, LoginAnswer, NewUser, OpenSession, Reason, Refusal, Store, UserId,
+};
 
 use crate::world::{DAY, PASSWORD, SECOND, World, device};
 
@@ -324,4 +326,19 @@ fn an_administrator_unlocks_without_a_session_and_a_new_password_does_too() {
             assert!(log_in(&world.store, "ada", PASSWORD, on).is_granted());
         }
     }
+}
+
+#[test]
+fn what_could_not_be_evaluated_is_not_charged() {
+    let world = World::new();
+    let ada = NewUser::person("ada").password(PASSWORD.into());
+    let ada = world.store.users().create(ada).unwrap();
+    world.sql().execute("UPDATE credential SET phc = 'no hash'", []).unwrap();
+    for _ in 0..6 {
+        let request = LogIn::new("ada", PASSWORD.into(), device("till"));
+        assert_eq!(world.store.log_in(request).unwrap_err().reason(), Reason::Corrupt);
+    }
+    let ada = world.store.users().find(ada.id).unwrap().unwrap();
+    assert_eq!(ada.failed_password_attempt_count, 0);
+    assert_eq!(world.count("SELECT count(*) FROM throttle"), 0);
 }
