@@ -20,7 +20,8 @@ pub(crate) struct Touches {
 #[derive(Debug, Default)]
 struct Pending {
     used: HashMap<SessionId, Timestamp>,
-    tried_at: Option<Timestamp>,
+    /// Nothing is tried before: the file was busy.
+    retry_at: Option<Timestamp>,
 }
 
 impl Touches {
@@ -29,37 +30,47 @@ impl Touches {
         self.pending.lock().used.get(&session).copied()
     }
 
-    /// Notes a use; answers whether it is time to try and write. `idle_ms` decides how long a use
-    /// may wait: a tenth of it, at most a minute.
-    pub(crate) fn note(&self, session: SessionId, now: Timestamp, idle_ms: i64) -> bool {
+    /// Notes a use; answers whether it is time to try and write. The file may stay behind, with
+    /// what it says in `written`, for a tenth of `idle_ms`, at most a minute.
+    pub(crate) fn note(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+        written: Timestamp,
+        idle_ms: i64,
+    ) -> bool {
         let interval = (idle_ms / limits::TOUCHES_PER_IDLE_LIMIT).min(limits::TOUCH_WAITS_MAX_MS);
         let mut pending = self.pending.lock();
-        let since = *pending.tried_at.get_or_insert(now);
         if pending.used.len() < limits::TOUCHES_PENDING || pending.used.contains_key(&session) {
             let used = pending.used.entry(session).or_insert(now);
             *used = (*used).max(now);
         }
-        let due = now.as_millis().saturating_sub(since.as_millis()) >= interval;
-        if due {
-            pending.tried_at = Some(now);
-        }
-        due || pending.used.len() >= limits::TOUCHES_PER_BATCH
+        let due = now.as_millis().saturating_sub(written.as_millis()) >= interval
+            || pending.used.len() >= limits::TOUCHES_PER_BATCH;
+        due && pending.retry_at.is_none_or(|retry| retry <= now)
     }
 
     /// At most `most` uses, to be written. They stay known until [`Touches::written`], or a session
     /// in use would look idle to everyone else while they are on their way.
     pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
-        self.pending.lock().used.iter().take(most).map(|(id, at)| (*id, *at)).collect()
+        let pending = self.pending.lock();
+        pending.used.iter().take(most).map(|(id, at)| (*id, *at)).collect()
     }
 
-    /// Forgets what the file knows by now; a later use waits for its own turn.
+    /// Forgets what has been written and was not used again since.
     pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)]) {
         let mut pending = self.pending.lock();
+        pending.retry_at = None;
         for (id, at) in batch {
             if pending.used.get(id).is_some_and(|used| used <= at) {
                 pending.used.remove(id);
             }
         }
+    }
+
+    /// Nothing could be written at `now`: tries wait a moment.
+    pub(crate) fn failed(&self, now: Timestamp) {
+        self.pending.lock().retry_at = Some(now.plus(limits::TOUCH_RETRY));
     }
 }
 
@@ -72,19 +83,36 @@ mod tests {
         let touches = Touches::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
-        assert!(!touches.note(session, at(0), 10_000));
-        assert!(!touches.note(session, at(999), 10_000));
-        assert!(touches.note(session, at(1_000), 10_000));
-        assert!(!touches.note(session, at(1_001), 10_000));
-        assert!(!touches.note(session, at(500), 10_000));
-        assert_eq!(touches.last_use(session), Some(at(1_001)));
+        assert!(!touches.note(session, at(999), at(0), 10_000));
+        assert!(touches.note(session, at(1_000), at(0), 10_000));
+        assert!(!touches.note(session, at(500), at(0), 10_000));
+        assert_eq!(touches.last_use(session), Some(at(1_000)));
         let batch = touches.batch(8);
-        assert_eq!(batch, [(session, at(1_001))]);
-        assert_eq!(touches.last_use(session), Some(at(1_001)));
-        touches.note(session, at(1_500), 10_000);
+        assert_eq!(batch, [(session, at(1_000))]);
+        assert_eq!(touches.last_use(session), Some(at(1_000)));
+        touches.written(&batch);
+        assert_eq!(touches.last_use(session), None);
+    }
+
+    #[test]
+    fn a_use_while_another_is_written_is_kept() {
+        let touches = Touches::default();
+        let session = SessionId::from_bytes([1; 16]);
+        let at = Timestamp::from_millis;
+        touches.note(session, at(1_000), at(0), 10_000);
+        let batch = touches.batch(8);
+        touches.note(session, at(1_500), at(0), 10_000);
         touches.written(&batch);
         assert_eq!(touches.last_use(session), Some(at(1_500)));
-        touches.written(&touches.batch(8));
-        assert_eq!(touches.last_use(session), None);
+    }
+
+    #[test]
+    fn a_busy_file_is_not_tried_at_once_again() {
+        let touches = Touches::default();
+        let session = SessionId::from_bytes([1; 16]);
+        let at = Timestamp::from_millis;
+        touches.failed(at(1_000));
+        assert!(!touches.note(session, at(1_999), at(0), 10_000));
+        assert!(touches.note(session, at(2_000), at(0), 10_000));
     }
 }

@@ -59,8 +59,8 @@ impl Users<'_> {
     /// Notes that the account was proved to be its owner's, say by a link in an e-mail; a pending
     /// user becomes active. Answers how it stands now.
     ///
-    /// The first time, all sessions, API keys and one-time tokens end: whoever had the account
-    /// before was not known to be its owner. Later, one-time tokens alone end.
+    /// The first time, all sessions and one-time tokens end: whoever had the account before was not
+    /// known to be its owner. Later, one-time tokens alone end. API keys go on.
     ///
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.

@@ -14,7 +14,7 @@ mod reply;
 mod request;
 
 pub(crate) use fresh::fresh;
-pub(crate) use open::{Opening, Room, open, room};
+pub(crate) use open::{Opening, Room, open, room, settle_idleness};
 pub use reply::{LoginAnswer, LoginReply, OpenedSession, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -164,6 +164,9 @@ impl Store {
     ) -> Result<LoginAnswer> {
         let login = Login { store: self, request, attempt };
         self.write(|tx| {
+            if let Some(user) = attempt.subject.user.filter(|_| verification.matches) {
+                settle_idleness(tx, self, user, request.device.as_ref())?;
+            }
             let (fresh, decided) = match step {
                 Step::Refuse(refusal) => (None, Err(*refusal)),
                 Step::Open => (None, login.decide(tx, verification)?),

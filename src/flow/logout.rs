@@ -1,7 +1,7 @@
 //! Log out: whoever holds a session ends it, at once and everywhere.
 
 use crate::error::{Error, Result};
-use crate::flow::revoke::Ended;
+use crate::flow::revoke::{Ended, ended_by};
 use crate::flow::verify::holder;
 use crate::record::audit::Written;
 use crate::record::proof::{Holder, Proof};
@@ -52,25 +52,25 @@ impl Store {
         };
         let device = device.into();
         // Looked at first, so that what is already over takes no write lock.
-        if self.presented(token, device)?.is_err() {
+        if ended_by(&self.presented(token, device)?).is_none() {
             return Ok(Ended::Before);
         }
         let device = device.map(DeviceDigest::of);
         self.write(|tx| {
             let holder = Holder::Session(id);
-            let proof = Proof::of(tx, holder)?;
-            let live = proof.and_then(|proof| {
-                self.decide(holder, &proof, &parsed, device.as_ref(), tx.now()).ok()
-            });
-            let Some((facts, _)) = live else {
+            let Some(proof) = Proof::of(tx, holder)? else {
+                return Ok(Written::Nothing(Ended::Before));
+            };
+            let found = self.decide(holder, &proof, &parsed, device.as_ref(), tx.now());
+            let Some(ended) = ended_by(&found) else {
                 return Ok(Written::Nothing(Ended::Before));
             };
             session::delete(tx, id)?;
             let event = Event::new(EventKind::SessionLoggedOut)
-                .user(facts.user)
+                .user(proof.user)
                 .session(id)
                 .device(device);
-            Ok(Written::With(Ended::Now, event))
+            Ok(Written::With(ended, event))
         })
     }
 }

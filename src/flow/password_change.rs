@@ -10,7 +10,7 @@ use crate::flow::login::{
     Attempt, OpenedSession, Profile, Reserved, charge, fresh, profile, subject_event,
 };
 use crate::flow::revoke::Cause;
-use crate::flow::verify::holder;
+use crate::flow::verify::{Live, holder};
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
 use crate::record::branch::Branch;
@@ -155,7 +155,7 @@ impl Store {
             return Ok(None);
         };
         match self.presented(token, device)? {
-            Ok((facts, _)) => {
+            Ok(Live { facts, .. }) => {
                 let device = device.map(DeviceDigest::of);
                 Ok(Some(Held { session, facts, parsed, device }))
             }

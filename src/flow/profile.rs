@@ -24,7 +24,7 @@ impl Store {
             let live = Proof::of(tx, holder)?
                 .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
                 .ok_or_else(|| Error::not_found("the session or key has ended"))?;
-            profile(tx, self, live.0.user)
+            profile(tx, self, live.facts.user)
         })
     }
 }

@@ -4,13 +4,15 @@
 //! A session's own row is touched by its id alone.
 
 use crate::error::{Error, Result};
+use crate::flow::verify::Decision;
 use crate::record::audit::Written;
+use crate::record::proof::{Holder, Proof};
 use crate::record::session::{self, Sessions};
 use crate::record::watermarks::{Ends, Watermarks};
 use crate::record::{branch, organisation, store, user};
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
-use crate::value::facts::Facts;
+use crate::value::facts::{Facts, RefusalReason};
 use crate::value::id::{BranchId, OrganisationId, SessionId, UserId};
 
 /// What ending a session came to.
@@ -56,7 +58,8 @@ impl Cause {
             Self::OwnPasswordChange | Self::PasswordSetByOther => (true, false, true),
             Self::ChangeDemanded | Self::Asked => (true, false, false),
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
-            Self::UserDeleted | Self::FirstConfirmed => (true, true, true),
+            Self::FirstConfirmed => (true, false, true),
+            Self::UserDeleted => (true, true, true),
             Self::ContactChanged => (false, false, true),
         };
         Ends { sessions, keys, tokens }
@@ -68,23 +71,47 @@ impl Cause {
     }
 }
 
+/// What an end of a session comes to that was found like this; none if the file alone says that
+/// it is over, whatever any clock shows.
+///
+/// One that is out of time for this process may not be for another, whose clock is behind or which
+/// has seen a use that is not written yet; one that is suspended would come back. So it is not
+/// left in the file.
+pub(crate) fn ended_by(found: &Decision) -> Option<Ended> {
+    match found {
+        Ok(_) | Err(RefusalReason::Suspended | RefusalReason::NotYet) => Some(Ended::Now),
+        Err(RefusalReason::Expired | RefusalReason::Idle) => Some(Ended::Before),
+        Err(
+            RefusalReason::Malformed
+            | RefusalReason::Unknown
+            | RefusalReason::WrongDevice
+            | RefusalReason::Revoked,
+        ) => None,
+    }
+}
+
 impl Sessions<'_> {
     /// Ends one session by its handle.
     ///
     /// When this and each of its neighbours returns, no verify in any process accepts what it
-    /// ended. Writes the file; waits up to 5 s for another writer.
+    /// ended: not even if the session was suspended, or out of time by the clock of this process.
+    /// Writes the file; waits up to 5 s for another writer.
     ///
     /// # Errors
     /// `Busy`, `Full`, `Io`, `Corrupt`, `CommitUnknown`, `Closed`. A session that is not live is
     /// fine and says so.
     pub fn end(&self, session: SessionId) -> Result<Ended> {
         self.store.write(|tx| {
-            let Some(user) = session::user_of_live(tx, session)? else {
+            let holder = Holder::Session(session);
+            let Some(proof) = Proof::of(tx, holder)? else {
+                return Ok(Written::Nothing(Ended::Before));
+            };
+            let Some(ended) = ended_by(&self.store.judge(holder, &proof, tx.now())) else {
                 return Ok(Written::Nothing(Ended::Before));
             };
             session::delete(tx, session)?;
-            let event = Event::new(EventKind::SessionEnded).user(user).session(session);
-            Ok(Written::With(Ended::Now, event))
+            let event = Event::new(EventKind::SessionEnded).user(proof.user).session(session);
+            Ok(Written::With(ended, event))
         })
     }
 
@@ -98,7 +125,11 @@ impl Sessions<'_> {
             return Err(Error::invalid("these facts name no session to keep"));
         };
         self.store.write(|tx| {
-            let user = session::require_live(tx, kept)?;
+            let holder = Holder::Session(kept);
+            let live = Proof::of(tx, holder)?
+                .and_then(|proof| self.store.judge(holder, &proof, tx.now()).ok())
+                .ok_or_else(|| Error::not_found("the session has ended or never was"))?;
+            let user = live.facts.user;
             user::raise(tx, user, Cause::Asked.watermarks(tx)?)?;
             session::keep(tx, kept)?;
             let event = Event::new(EventKind::SessionOthersEnded).user(user).session(kept);

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    ClientKind, LoginAnswer, Opening, check_opening, granted, open, room, standing,
+    ClientKind, LoginAnswer, Opening, check_opening, granted, open, room, settle_idleness,
+    standing,
 };
 use crate::flow::sweep::sweep;
 use crate::record::audit::Written;
@@ -102,7 +103,10 @@ impl Sessions<'_> {
             let opening = request.opening();
             let room = match refusal {
                 Some(refusal) => Err(refusal),
-                None => room(tx, options, &opening)?,
+                None => {
+                    settle_idleness(tx, store, user.id, request.device.as_ref())?;
+                    room(tx, options, &opening)?
+                }
             };
             match room {
                 Ok(room) => {

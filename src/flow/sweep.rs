@@ -78,7 +78,8 @@ impl Store {
     /// Tries to write a batch of uses, without waiting for anyone; answers whether it wrote one.
     /// What could not be written waits for the next try, and no answer depends on it.
     pub(crate) fn flush_touches(&self) -> bool {
-        let batch = self.core().touches.batch(limits::TOUCHES_PER_BATCH);
+        let touches = &self.core().touches;
+        let batch = touches.batch(limits::TOUCHES_PER_BATCH);
         if batch.is_empty() {
             return false;
         }
@@ -90,7 +91,9 @@ impl Store {
         });
         let written = matches!(written, Ok(Some(())));
         if written {
-            self.core().touches.written(&batch);
+            touches.written(&batch);
+        } else {
+            touches.failed(self.now());
         }
         written
     }

@@ -51,9 +51,9 @@ impl Store {
         device: impl Into<Option<&'d DeviceId>>,
     ) -> Result<Verdict> {
         match self.presented(token, device.into())? {
-            Ok((facts, idle_ms)) => {
+            Ok(Live { facts, idle_ms, last_seen }) => {
                 if let (Some(session), Some(idle_ms)) = (facts.session, idle_ms)
-                    && self.core().touches.note(session, self.now(), idle_ms)
+                    && self.core().touches.note(session, self.now(), last_seen, idle_ms)
                 {
                     self.flush_touches();
                 }
@@ -73,7 +73,7 @@ impl Store {
         }
     }
 
-    /// The same without leaving a trace: the facts and the idle limit, or why not.
+    /// The same without leaving a trace.
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
         let Some(parsed) = token::parse(token) else {
             return Ok(Err(RefusalReason::Malformed));
@@ -151,12 +151,25 @@ impl Store {
         if !proof.standing {
             return Err(RefusalReason::Suspended);
         }
-        Ok((facts(holder, proof), proof.idle_ms))
+        Ok(Live {
+            facts: facts(holder, proof),
+            idle_ms: proof.idle_ms,
+            last_seen: proof.last_seen,
+        })
     }
 }
 
-/// The facts and the idle limit of a live session or key, or why it is none.
-pub(crate) type Decision = std::result::Result<(Facts, Option<i64>), RefusalReason>;
+/// A live session or key, or why it is none.
+pub(crate) type Decision = std::result::Result<Live, RefusalReason>;
+
+/// What is known of a live session or key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live {
+    pub(crate) facts: Facts,
+    pub(crate) idle_ms: Option<i64>,
+    /// The last use that the file knows of.
+    pub(crate) last_seen: Timestamp,
+}
 
 /// Sessions and API keys verify; the other kinds prove something else.
 pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {

@@ -190,6 +190,43 @@ pub(crate) fn live_of(
     )
 }
 
+/// The sessions of a user, and the one on a device, that end by idleness and have not ended
+/// otherwise.
+pub(crate) fn with_idle_limit(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    device: Option<DeviceDigest>,
+) -> Result<Vec<SessionId>> {
+    tx.all(
+        concat!(
+            "SELECT s.id FROM ",
+            session_joined!(),
+            " WHERE (s.user_id = ?1 OR s.device_hash = ?3) AND s.idle_ms IS NOT NULL
+               AND s.expires_at > ?2 AND ",
+            current!()
+        ),
+        params![user, tx.now(), device],
+        |row| row.get(0),
+    )
+}
+
+/// The sessions of a user that have not ended and yet are not live: idle, or from the future.
+pub(crate) fn out_of_use(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<SessionId>> {
+    tx.all(
+        concat!(
+            "SELECT s.id FROM ",
+            session_joined!(),
+            " WHERE s.user_id = ?1 AND s.expires_at > ?2 AND ",
+            current!(),
+            " AND NOT (",
+            live!("?2"),
+            ")"
+        ),
+        params![user, tx.now()],
+        |row| row.get(0),
+    )
+}
+
 /// The user of a session that is live, or `NotFound`.
 pub(crate) fn require_live(tx: &ReadTx<'_>, session: SessionId) -> Result<UserId> {
     user_of_live(tx, session)?

@@ -153,6 +153,8 @@ pub(crate) const TALLY_ENTRIES: usize = 256;
 pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
 /// ...and within a minute.
 pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
+/// After the file was found busy, uses are not tried to be written for this long.
+pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
 /// Uses written in one transaction.
 pub(crate) const TOUCHES_PER_BATCH: usize = 256;
 /// Sessions whose use may wait to be written; beyond it the file is a little behind.

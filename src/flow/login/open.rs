@@ -7,6 +7,7 @@ use crate::flow::login::reply::OpenedSession;
 use crate::options::Options;
 use crate::record::session::{self, NewSession};
 use crate::storage::{ReadTx, WriteTx};
+use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::Origin;
 use crate::value::facts::Assurance;
@@ -93,6 +94,26 @@ pub(crate) fn open(
         },
     )?;
     Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped })
+}
+
+/// Writes the uses that this process has seen, so that nobody's session counts as idle who was
+/// just here, and ends for good what is out of use nevertheless: a use that another process is yet
+/// to write must not bring it back beside the one that is opened now.
+pub(crate) fn settle_idleness(
+    tx: &WriteTx<'_>,
+    store: &Store,
+    user: UserId,
+    device: Option<&DeviceId>,
+) -> Result<()> {
+    for session in session::with_idle_limit(tx, user, device.map(DeviceDigest::of))? {
+        if let Some(at) = store.core().touches.last_use(session) {
+            session::touch(tx, session, at)?;
+        }
+    }
+    for session in session::out_of_use(tx, user)? {
+        session::delete(tx, session)?;
+    }
+    Ok(())
 }
 
 /// When it ends, and whether that is earlier than was asked for.
