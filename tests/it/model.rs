@@ -1,0 +1,200 @@
+//! What ends what, as plain data: a second, simple answer to compare a store with.
+//!
+//! There is no file here, no watermark and no change log. Each token has a flag that says that it
+//! has ended; the rules set it and nothing takes it back. Every user, place and token is known by
+//! its number, so that a history can be printed, replayed and played by several processes.
+
+mod hands;
+mod op;
+mod rules;
+
+use std::collections::BTreeSet;
+
+use gatepost::UserStatus;
+
+pub(crate) use hands::{Hands, Names};
+pub(crate) use op::{Op, Random};
+
+/// The policy of the store, as far as it matters here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) per_user: usize,
+    pub(crate) refuse_when_full: bool,
+    pub(crate) takeover: bool,
+    pub(crate) idle_ms: Option<i64>,
+    pub(crate) change_always: bool,
+}
+
+/// How long a session lives that asks for nothing, and how long it lives at most.
+pub(crate) const LIFETIME_MS: i64 = 24 * 3_600_000;
+pub(crate) const LIFETIME_MAX_MS: i64 = 30 * 24 * 3_600_000;
+/// Keys that a user may have.
+pub(crate) const KEYS: usize = 2;
+
+/// Everything there is.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    pub(crate) policy: Policy,
+    /// Milliseconds since 1970.
+    pub(crate) now: i64,
+    pub(crate) organisations: Vec<Place>,
+    pub(crate) branches: Vec<Place>,
+    pub(crate) users: Vec<Person>,
+    pub(crate) tokens: Vec<Token>,
+    /// The last number that became a password, a name or an address.
+    pub(crate) last_number: u32,
+}
+
+/// A branch or an organisation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    pub(crate) gone: bool,
+    pub(crate) inactive: bool,
+    /// The organisation of a branch.
+    pub(crate) parent: Option<usize>,
+    /// The sessions there were, anywhere, when all of this place were ended: they end if they
+    /// ever come here.
+    pub(crate) refuses: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) system: bool,
+    pub(crate) admin: bool,
+    pub(crate) deleted: bool,
+    pub(crate) status: UserStatus,
+    /// Kept while the user is deleted.
+    pub(crate) branch: Option<usize>,
+    pub(crate) name: u32,
+    pub(crate) password: Option<u32>,
+    pub(crate) must_change: bool,
+    pub(crate) compromised: bool,
+    pub(crate) confirmed: bool,
+    /// At least as many as the store has counted.
+    pub(crate) failures: u32,
+}
+
+/// A session's or a key's: a renewed session is a token more, under the same handle.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    pub(crate) is_key: bool,
+    pub(crate) user: usize,
+    pub(crate) device: Option<usize>,
+    /// The one thing that never comes back.
+    pub(crate) ended: bool,
+    pub(crate) opened_at: i64,
+    pub(crate) authenticated_at: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) last_use: i64,
+}
+
+/// What a verify should find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) user: usize,
+    pub(crate) branch: Option<usize>,
+    pub(crate) organisation: Option<usize>,
+    pub(crate) system: bool,
+    pub(crate) admin: bool,
+    pub(crate) opened_at: i64,
+    pub(crate) authenticated_at: i64,
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// What an operation should answer. Those that open something have added a token to the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Says(&'static str),
+    Refused(&'static str),
+    Failed(&'static str),
+    /// A session was opened or renewed, and when it expires.
+    Opened(i64),
+    Issued(Option<i64>),
+    Verified(Option<Found>),
+    /// Either answer is right: the row may have been swept.
+    Anything,
+}
+
+/// Two organisations, three branches, two of them in the first one, and three users.
+pub(crate) const ORGANISATIONS: usize = 2;
+pub(crate) const BRANCHES: [Option<usize>; 3] = [Some(0), Some(0), None];
+pub(crate) const USERS: [(Option<usize>, bool); 3] =
+    [(Some(0), false), (Some(2), false), (None, true)];
+pub(crate) const DEVICES: usize = 4;
+
+impl Model {
+    pub(crate) fn new(policy: Policy, now: i64) -> Self {
+        let branch = |parent| Place { parent, ..Place::default() };
+        let user = |(branch, system)| Person {
+            system,
+            admin: false,
+            deleted: false,
+            status: UserStatus::Active,
+            branch,
+            name: 0,
+            password: None,
+            must_change: false,
+            compromised: false,
+            confirmed: false,
+            failures: 0,
+        };
+        Self {
+            policy,
+            now,
+            organisations: vec![Place::default(); ORGANISATIONS],
+            branches: BRANCHES.map(branch).to_vec(),
+            users: USERS.map(user).to_vec(),
+            tokens: Vec::new(),
+            last_number: 0,
+        }
+    }
+
+    /// What a verify finds with a token, if it is presented on its own device.
+    pub(crate) fn found(&self, token: usize) -> Option<Found> {
+        if !self.live(token) {
+            return None;
+        }
+        let token = &self.tokens[token];
+        let user = &self.users[token.user];
+        Some(Found {
+            user: token.user,
+            branch: user.branch,
+            organisation: user.branch.and_then(|branch| self.branches[branch].parent),
+            system: user.system,
+            admin: user.admin,
+            opened_at: token.opened_at,
+            authenticated_at: token.authenticated_at,
+            expires_at: token.expires_at,
+        })
+    }
+
+    pub(crate) fn live(&self, token: usize) -> bool {
+        !self.tokens[token].ended && !self.over(token) && self.kept_out(token).is_none()
+    }
+
+    /// Whether one of its deadlines has passed.
+    pub(crate) fn over(&self, token: usize) -> bool {
+        let token = &self.tokens[token];
+        let idle_end = self.policy.idle_ms.filter(|_| !token.is_key).map(|ms| token.last_use + ms);
+        token.expires_at.into_iter().chain(idle_end).any(|end| end <= self.now)
+    }
+
+    /// Why the user may not do anything now.
+    pub(crate) fn kept_out(&self, token: usize) -> Option<&'static str> {
+        self.standing(self.tokens[token].user)
+    }
+
+    pub(crate) fn standing(&self, user: usize) -> Option<&'static str> {
+        let user = &self.users[user];
+        let branch = user.branch.map(|branch| &self.branches[branch]);
+        let organisation = branch.and_then(|b| b.parent).map(|parent| &self.organisations[parent]);
+        match user.status {
+            UserStatus::Locked => Some("account_locked"),
+            UserStatus::Disabled => Some("account_disabled"),
+            UserStatus::Pending => Some("account_pending"),
+            _ if branch.is_some_and(|branch| branch.inactive) => Some("branch_disabled"),
+            _ if organisation.is_some_and(|o| o.inactive) => Some("organisation_disabled"),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The table of what ends what, applied to plain data.
+
+use gatepost::UserStatus;
+
+use super::{Expect, Found, KEYS, LIFETIME_MAX_MS, LIFETIME_MS, Model, Op, Token};
+
+const DONE: Expect = Expect::Says("done");
+const MINUTE_MS: i64 = 60_000;
+
+impl Model {
+    /// What an operation answers and what is so afterwards.
+    pub(crate) fn apply(&mut self, op: Op) -> Expect {
+        match op {
+            Op::Advance { ms } => {
+                self.now += ms;
+                DONE
+            }
+            Op::Maintain | Op::ForgetDevice { .. } => DONE,
+            Op::Verify { token, device } => Expect::Verified(self.used(token, device)),
+            Op::Open { user, device, minutes } => self.open(user, device, minutes),
+            Op::LogIn { user, name, password, new, device } => {
+                self.drawn(new);
+                self.log_in(user, (name, password), new, device)
+            }
+            Op::ChangePassword { token, device, password, new } => {
+                self.drawn(Some(new));
+                self.change_password(token, device, password, new)
+            }
+            Op::LogOut { token, device } => self.log_out(token, device),
+            Op::End { token } => self.end(token),
+            Op::EndOthers { token, device } => self.end_others(token, device),
+            Op::EndUser { user } if self.users[user].deleted => Expect::Failed("NotFound"),
+            Op::EndUser { user } => {
+                self.end_sessions(|_, token| token.user == user);
+                DONE
+            }
+            Op::EndStore => {
+                self.end_sessions(|_, _| true);
+                for place in self.branches.iter_mut().chain(&mut self.organisations) {
+                    place.refuses.extend(0..self.tokens.len());
+                }
+                DONE
+            }
+            Op::EndBranch { branch } => self.end_branch(branch),
+            Op::EndOrganisation { organisation } => self.end_organisation(organisation),
+            Op::MoveUser { user, branch } => self.move_user(user, branch),
+            Op::MoveBranch { branch, organisation } => self.move_branch(branch, organisation),
+            Op::BranchActive { branch, active } => {
+                let change = self.branches[branch].inactive == active;
+                if change && !active {
+                    self.end_branch(branch);
+                }
+                self.set_place(false, branch, active)
+            }
+            Op::OrganisationActive { organisation, active } => {
+                let change = self.organisations[organisation].inactive == active;
+                if change && !active {
+                    self.end_organisation(organisation);
+                }
+                self.set_place(true, organisation, active)
+            }
+            Op::DeleteBranch { branch } => self.delete_branch(branch),
+            Op::DeleteOrganisation { organisation } => self.delete_organisation(organisation),
+            Op::Issue { user, minutes } => self.issue(user, minutes),
+            Op::Reassign { user, minutes } => self.reassign(user, minutes),
+            Op::Revoke { token } => self.revoke(token),
+            about_a_user => self.stand(about_a_user),
+        }
+    }
+
+    fn drawn(&mut self, number: Option<u32>) {
+        self.last_number = self.last_number.max(number.unwrap_or(0));
+    }
+
+    /// Ends the sessions that `which` picks; keys are another matter.
+    fn end_sessions(&mut self, which: impl Fn(usize, &Token) -> bool) {
+        for (number, token) in self.tokens.iter_mut().enumerate() {
+            token.ended |= !token.is_key && which(number, token);
+        }
+    }
+
+    /// A verify: a use, if it passes.
+    fn used(&mut self, token: usize, device: Option<usize>) -> Option<Found> {
+        let found = self.found(token).filter(|_| self.tokens[token].device == device)?;
+        if self.policy.idle_ms.is_some() {
+            self.tokens[token].last_use = self.now.max(self.tokens[token].last_use);
+        }
+        Some(found)
+    }
+
+    fn open(&mut self, user: usize, device: usize, minutes: Option<i64>) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        let refused = self.standing(user).or_else(|| self.make_room(user, device, true).err());
+        if let Some(refusal) = refused {
+            return Expect::Refused(refusal);
+        }
+        let longest = self.now + LIFETIME_MAX_MS;
+        let asked = minutes.map(|minutes| (self.now + minutes * MINUTE_MS).min(longest));
+        self.opened(user, device, asked.unwrap_or(self.now + LIFETIME_MS))
+    }
+
+    /// What stands on the device goes, and the session longest unused if there are too many, which
+    /// does not count where all the others end anyway.
+    fn make_room(&mut self, user: usize, device: usize, counts: bool) -> Result<(), &'static str> {
+        let sessions = || (0..self.tokens.len()).filter(|t| !self.tokens[*t].is_key);
+        let there: Vec<usize> = sessions()
+            .filter(|t| self.tokens[*t].device == Some(device) && !self.tokens[*t].ended)
+            .collect();
+        let strange = |token: &usize| self.tokens[*token].user != user && self.live(*token);
+        if there.iter().any(strange) && !self.policy.takeover {
+            return Err("device_in_use");
+        }
+        let mut others: Vec<usize> = sessions()
+            .filter(|t| self.tokens[*t].user == user && self.live(*t) && !there.contains(t))
+            .collect();
+        others.sort_by_key(|token| self.tokens[*token].last_use);
+        let surplus = (others.len() + 1).saturating_sub(self.policy.per_user);
+        if surplus > 0 && counts && self.policy.refuse_when_full {
+            return Err("too_many_sessions");
+        }
+        others.truncate(surplus);
+        self.end_sessions(|number, _| there.contains(&number) || others.contains(&number));
+        Ok(())
+    }
+
+    fn opened(&mut self, user: usize, device: usize, expires_at: i64) -> Expect {
+        self.tokens.push(Token {
+            is_key: false,
+            user,
+            device: Some(device),
+            ended: false,
+            opened_at: self.now,
+            authenticated_at: self.now,
+            expires_at: Some(expires_at),
+            last_use: self.now,
+        });
+        Expect::Opened(expires_at)
+    }
+
+    fn log_in(
+        &mut self,
+        user: usize,
+        (name, password): (u32, u32),
+        new: Option<u32>,
+        device: usize,
+    ) -> Expect {
+        let person = &mut self.users[user];
+        let right = person.password == Some(password) && !person.compromised;
+        if !right || person.deleted || person.name != name {
+            person.failures += 1;
+            return Expect::Refused("invalid_credentials");
+        }
+        let marked = person.must_change;
+        let demand = match new {
+            None if marked => Some("new_password_required"),
+            Some(_) if !marked && !self.policy.change_always => {
+                Some("password_change_not_allowed")
+            }
+            _ => None,
+        };
+        let refused = self.standing(user).or(demand);
+        let counts = new.is_none();
+        if let Some(refusal) = refused.or_else(|| self.make_room(user, device, counts).err()) {
+            return Expect::Refused(refusal);
+        }
+        if let Some(new) = new {
+            self.set_password(user, new);
+        }
+        self.users[user].failures = 0;
+        self.opened(user, device, self.now + LIFETIME_MS)
+    }
+
+    fn set_password(&mut self, user: usize, new: u32) {
+        self.end_sessions(|_, token| token.user == user);
+        let person = &mut self.users[user];
+        (person.password, person.must_change, person.compromised) = (Some(new), false, false);
+        person.failures = 0;
+    }
+
+    fn change_password(
+        &mut self,
+        token: usize,
+        device: Option<usize>,
+        password: u32,
+        new: u32,
+    ) -> Expect {
+        let held = self.tokens[token].clone();
+        if held.is_key || held.device != device || !self.live(token) {
+            return Expect::Refused("session_not_live");
+        }
+        let person = &mut self.users[held.user];
+        if person.password != Some(password) || person.compromised {
+            person.failures += 1;
+            return Expect::Refused("invalid_credentials");
+        }
+        self.set_password(held.user, new);
+        let span = held.expires_at.unwrap() - held.authenticated_at;
+        let expires_at = self.now + span.min(LIFETIME_MAX_MS);
+        let expiry = Some(expires_at);
+        self.tokens.push(Token {
+            authenticated_at: self.now,
+            expires_at: expiry,
+            last_use: held.last_use.max(self.now),
+            ..held
+        });
+        Expect::Opened(expires_at)
+    }
+
+    fn log_out(&mut self, token: usize, device: Option<usize>) -> Expect {
+        if self.tokens[token].is_key {
+            return Expect::Failed("Invalid");
+        }
+        if self.tokens[token].device == device { self.end(token) } else { Expect::Says("before") }
+    }
+
+    /// One that is out of time was over before; either way it is over for good.
+    fn end(&mut self, token: usize) -> Expect {
+        let ends = !self.tokens[token].ended && !self.over(token);
+        self.tokens[token].ended = true;
+        Expect::Says(if ends { "now" } else { "before" })
+    }
+
+    fn end_others(&mut self, token: usize, device: Option<usize>) -> Expect {
+        if self.used(token, device).is_none() {
+            return Expect::Says("refused");
+        }
+        if self.tokens[token].is_key {
+            return Expect::Failed("Invalid");
+        }
+        let user = self.tokens[token].user;
+        self.end_sessions(|number, other| other.user == user && number != token);
+        for place in self.branches.iter_mut().chain(&mut self.organisations) {
+            place.refuses.remove(&token);
+        }
+        DONE
+    }
+
+    fn end_branch(&mut self, branch: usize) -> Expect {
+        if self.branches[branch].gone {
+            return Expect::Failed("NotFound");
+        }
+        let branch_of: Vec<_> = self.users.iter().map(|user| user.branch).collect();
+        self.end_sessions(|_, token| branch_of[token.user] == Some(branch));
+        self.branches[branch].refuses.extend(0..self.tokens.len());
+        DONE
+    }
+
+    fn end_organisation(&mut self, organisation: usize) -> Expect {
+        if self.organisations[organisation].gone {
+            return Expect::Failed("NotFound");
+        }
+        let under: Vec<bool> =
+            (0..self.users.len()).map(|u| self.organisation_of(u) == Some(organisation)).collect();
+        self.end_sessions(|_, token| under[token.user]);
+        self.organisations[organisation].refuses.extend(0..self.tokens.len());
+        DONE
+    }
+
+    fn organisation_of(&self, user: usize) -> Option<usize> {
+        self.users[user].branch.and_then(|branch| self.branches[branch].parent)
+    }
+
+    fn set_place(&mut self, organisation: bool, number: usize, active: bool) -> Expect {
+        let places = if organisation { &mut self.organisations } else { &mut self.branches };
+        if places[number].gone {
+            return Expect::Failed("NotFound");
+        }
+        places[number].inactive = !active;
+        DONE
+    }
+
+    fn move_user(&mut self, user: usize, branch: Option<usize>) -> Expect {
+        if self.users[user].deleted || branch.is_some_and(|branch| self.branches[branch].gone) {
+            return Expect::Failed("NotFound");
+        }
+        if self.users[user].branch != branch {
+            self.users[user].branch = branch;
+            self.refuse_at(user);
+        }
+        DONE
+    }
+
+    fn move_branch(&mut self, branch: usize, organisation: Option<usize>) -> Expect {
+        let no_place = organisation.is_some_and(|o| self.organisations[o].gone);
+        if self.branches[branch].gone || no_place {
+            return Expect::Failed("NotFound");
+        }
+        if self.branches[branch].parent != organisation {
+            if let Some(old) = self.branches[branch].parent {
+                let refused = self.organisations[old].refuses.clone();
+                self.branches[branch].refuses.extend(refused);
+            }
+            self.branches[branch].parent = organisation;
+            for user in 0..self.users.len() {
+                if self.users[user].branch == Some(branch) {
+                    self.refuse_at(user);
+                }
+            }
+        }
+        DONE
+    }
+
+    /// A session older than the last end of all at its new place ends there.
+    fn refuse_at(&mut self, user: usize) {
+        let places = self.users[user].branch.map(|branch| &self.branches[branch]).into_iter();
+        let places = places.chain(self.organisation_of(user).map(|o| &self.organisations[o]));
+        let refused: Vec<usize> = places.flat_map(|place| place.refuses.clone()).collect();
+        self.end_sessions(|number, token| token.user == user && refused.contains(&number));
+    }
+
+    fn delete_branch(&mut self, branch: usize) -> Expect {
+        if self.branches[branch].gone {
+            return Expect::Failed("NotFound");
+        }
+        if self.users.iter().any(|user| user.branch == Some(branch) && !user.deleted) {
+            return Expect::Failed("NotEmpty");
+        }
+        self.branches[branch].gone = true;
+        DONE
+    }
+
+    fn delete_organisation(&mut self, organisation: usize) -> Expect {
+        if self.organisations[organisation].gone {
+            return Expect::Failed("NotFound");
+        }
+        if self.branches.iter().any(|b| b.parent == Some(organisation) && !b.gone) {
+            return Expect::Failed("NotEmpty");
+        }
+        self.organisations[organisation].gone = true;
+        DONE
+    }
+
+    /// What is done to a user who is there.
+    fn stand(&mut self, op: Op) -> Expect {
+        if let Op::Restore { user } = op {
+            return self.restore(user);
+        }
+        let (Op::SetStatus { user, .. }
+        | Op::Delete { user }
+        | Op::SetPassword { user, .. }
+        | Op::RemovePassword { user }
+        | Op::Compromise { user }
+        | Op::DemandChange { user, .. }
+        | Op::Confirm { user }
+        | Op::Rename { user, .. }
+        | Op::SetEmail { user, .. }
+        | Op::SetAdmin { user, .. }
+        | Op::Unlock { user }) = op
+        else {
+            panic!("{op:?} is not about a user")
+        };
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        let ends = match op {
+            Op::SetPassword { .. }
+            | Op::RemovePassword { .. }
+            | Op::Compromise { .. }
+            | Op::DemandChange { .. } => self.about_the_password(op, user),
+            _ => Ok(self.about_the_user(op, user)),
+        };
+        match ends {
+            Err(failed) => return failed,
+            Ok(true) => self.end_sessions(|_, token| token.user == user),
+            Ok(false) => {}
+        }
+        DONE
+    }
+
+    /// Whether it ends the user's sessions.
+    fn about_the_password(&mut self, op: Op, user: usize) -> Result<bool, Expect> {
+        let person = &mut self.users[user];
+        let no_password = person.password.is_none();
+        match op {
+            Op::SetPassword { .. } if person.system => Err(Expect::Failed("Invalid")),
+            Op::SetPassword { new, .. } => {
+                self.drawn(Some(new));
+                self.set_password(user, new);
+                Ok(true)
+            }
+            Op::RemovePassword { .. } => {
+                (person.password, person.must_change, person.compromised) = (None, false, false);
+                Ok(!no_password)
+            }
+            _ if no_password => Err(Expect::Failed("Invalid")),
+            Op::DemandChange { all, .. } => {
+                person.must_change = true;
+                Ok(all)
+            }
+            _ => Ok(!std::mem::replace(&mut person.compromised, true)),
+        }
+    }
+
+    /// Whether it ends the user's sessions.
+    fn about_the_user(&mut self, op: Op, user: usize) -> bool {
+        let person = &mut self.users[user];
+        match op {
+            Op::SetStatus { status, .. } => {
+                let changes = person.status != status;
+                person.status = status;
+                return changes && status != UserStatus::Active;
+            }
+            Op::Delete { .. } => {
+                person.deleted = true;
+                for token in self.tokens.iter_mut().filter(|token| token.user == user) {
+                    token.ended = true;
+                }
+            }
+            Op::Confirm { .. } => {
+                if person.status == UserStatus::Pending {
+                    person.status = UserStatus::Active;
+                }
+                return !std::mem::replace(&mut person.confirmed, true);
+            }
+            Op::Rename { name, .. } => {
+                person.name = name;
+                self.drawn(Some(name));
+            }
+            Op::SetEmail { number, .. } => self.drawn(Some(number)),
+            Op::SetAdmin { admin, .. } => person.admin = admin,
+            _ => person.failures = 0,
+        }
+        false
+    }
+
+    fn restore(&mut self, user: usize) -> Expect {
+        let branch_gone = self.users[user].branch.is_some_and(|branch| self.branches[branch].gone);
+        if !self.users[user].deleted || branch_gone {
+            return Expect::Failed("NotFound");
+        }
+        self.users[user].deleted = false;
+        DONE
+    }
+
+    fn living_keys(&self, user: usize) -> Vec<usize> {
+        let of_user = |token: &usize| {
+            let key = &self.tokens[*token];
+            key.is_key && key.user == user && !key.ended && !self.over(*token)
+        };
+        (0..self.tokens.len()).filter(of_user).collect()
+    }
+
+    fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        if self.living_keys(user).len() >= KEYS {
+            return Expect::Failed("Taken");
+        }
+        let expires_at = minutes.map(|minutes| self.now + minutes * MINUTE_MS);
+        self.tokens.push(Token {
+            is_key: true,
+            user,
+            device: None,
+            ended: false,
+            opened_at: self.now,
+            authenticated_at: self.now,
+            expires_at,
+            last_use: self.now,
+        });
+        Expect::Issued(expires_at)
+    }
+
+    fn reassign(&mut self, user: usize, minutes: i64) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        let end = self.now + minutes * MINUTE_MS;
+        for key in self.living_keys(user) {
+            let key = &mut self.tokens[key];
+            key.ended |= minutes == 0;
+            key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
+        }
+        self.tokens.push(Token {
+            is_key: true,
+            user,
+            device: None,
+            ended: false,
+            opened_at: self.now,
+            authenticated_at: self.now,
+            expires_at: None,
+            last_use: self.now,
+        });
+        Expect::Issued(None)
+    }
+
+    fn revoke(&mut self, token: usize) -> Expect {
+        let known = !self.tokens[token].ended && !self.over(token);
+        self.tokens[token].ended = true;
+        if known { DONE } else { Expect::Anything }
+    }
+}
