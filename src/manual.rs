@@ -1,8 +1,9 @@
 //! The manual: what the documentation of single items does not say.
 //!
 //! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, what
-//! [`operating`] a store takes, which [`threats`] it meets and which it does not, and the
-//! [`file_format`], with the whole schema.
+//! [`operating`] a store takes, which [`threats`] it meets and which it does not, which
+//! [`requirements`] it meets and the test that proves each, and the [`file_format`], with the whole
+//! schema.
 
 pub mod defaults {
     #![doc = include_str!("../manual/defaults.md")]
@@ -18,6 +19,10 @@ pub mod operating {
 
 pub mod threats {
     #![doc = include_str!("../manual/threats.md")]
+}
+
+pub mod requirements {
+    #![doc = include_str!("../manual/requirements.md")]
 }
 
 pub mod file_format {

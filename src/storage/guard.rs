@@ -345,6 +345,15 @@ mod tests {
     }
 
     #[test]
+    fn a_new_file_is_its_owners_alone_from_its_first_instant() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        assert!(create(&path).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert!(!create(&path).unwrap());
+    }
+
+    #[test]
     fn a_path_that_is_too_long_or_goes_in_a_circle_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("a".repeat(256));

@@ -149,6 +149,31 @@ fn no_function_takes_a_session_id_for_a_session_to_be_opened() {
     }
 }
 
+/// URLs end up in the logs of servers and in the histories of browsers.
+#[test]
+fn no_token_is_taken_from_a_url() {
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    let (token, till) = (session.token.expose(), device("till-1"));
+    for url in [
+        format!("/image/{token}"),
+        format!("https://example.com/image/{token}"),
+        format!("https://example.com/image?session={token}"),
+        format!("/image?a=b&SessionId={token}"),
+        format!("?{token}"),
+    ] {
+        assert!(world.store.verify(&url, &till).unwrap().valid().is_err(), "{url}");
+        world.refuses(Reason::Invalid, |store| store.log_out(&url, &till));
+        assert_eq!(Presented::from_header(&url).unwrap_err().reason(), Reason::Invalid, "{url}");
+    }
+    for function in surface::functions() {
+        let words = function.params.split(|c: char| !c.is_alphanumeric());
+        let names_one = words.into_iter().any(|word| ["url", "uri", "query"].contains(&word));
+        assert!(!names_one, "{}({})", function.path, function.params);
+    }
+    assert!(world.passes(&session, "till-1"));
+}
+
 #[test]
 fn every_clause_of_an_error_is_plain_text_without_statement_path_or_value() {
     const MAKERS: [&str; 10] = [

@@ -1,5 +1,7 @@
 //! Upkeep: what expired goes, without a change row; what lives stays.
 
+mod bytes;
+
 use std::time::Duration;
 
 use gatepost::testing::open_many;

@@ -6,7 +6,10 @@
 //! its own module, in one column, each exception with its reason.
 
 mod bans;
+mod crypto;
 mod floors;
+mod map;
+mod papers;
 mod rooms;
 mod size;
 pub(crate) mod source;
@@ -140,6 +143,41 @@ fn each_test_module_is_listed_in_order() {
 fn no_path_of_a_private_machine_is_named() {
     let project = Project::read();
     report(project.texts.iter().flat_map(|(name, text)| rooms::private_paths(name, text)));
+}
+
+#[test]
+fn each_promise_has_a_test_and_a_mutant_that_fails_it() {
+    report(map::findings(&Project::read()));
+}
+
+#[test]
+fn only_the_listed_cryptography_is_used() {
+    let project = Project::read();
+    let manifest = project.texts.iter().find(|(name, _)| name == "Cargo.toml");
+    report(crypto::unlisted_dependencies(&manifest.expect("a manifest").1));
+    report(project.library().flat_map(crypto::unlisted_algorithms));
+}
+
+#[test]
+fn secrets_are_compared_in_constant_time() {
+    let project = Project::read();
+    report(crypto::digest_comparison(&project));
+    report(project.library().flat_map(crypto::variable_time));
+}
+
+#[test]
+fn what_the_standards_leave_open_is_decided_in_the_manual() {
+    report(papers::undecided(&Project::read()));
+}
+
+#[test]
+fn what_is_in_scope_and_what_is_the_hosts_is_written_down() {
+    report(papers::unsaid(&Project::read()));
+}
+
+#[test]
+fn the_gate_asks_about_every_dependency() {
+    report(papers::unasked(&Project::read()));
 }
 
 fn each_of_library(check: impl Fn(&Source) -> Vec<String>) {

@@ -1,0 +1,35 @@
+//! What was removed is gone from the bytes, not from the index alone.
+
+use gatepost::{OpenSession, Scope};
+
+use crate::world::{DAY, World, device};
+
+/// Whether these bytes stand in any file of the store.
+fn stands(world: &World, text: &str) -> bool {
+    let files = std::fs::read_dir(world.directory()).unwrap();
+    let mut contents = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    contents.any(|bytes| bytes.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+#[test]
+fn what_was_removed_leaves_no_byte_in_the_file() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let open = OpenSession::new(ada, device("till-1")).label("canary of a label");
+    let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+    let document = r#"{"note":"canary of a document"}"#;
+    world.store.sessions().set_document(session.id, document, 0).unwrap();
+    world.store.configuration().set(Scope::User(ada), "theme", "canary of a value").unwrap();
+    let removed = ["canary of a label", "canary of a document", "canary of a value"];
+    for canary in removed {
+        assert!(stands(&world, canary), "{canary}");
+    }
+
+    world.store.configuration().remove(Scope::User(ada), "theme").unwrap();
+    world.clock.advance(DAY);
+    assert_eq!(world.store.maintain().unwrap().sessions, 1);
+    world.store.close().unwrap();
+    for canary in removed {
+        assert!(!stands(&world, canary), "{canary}");
+    }
+}

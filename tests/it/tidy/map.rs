@@ -1,0 +1,302 @@
+//! The requirements map: each promise has a test that proves it, and a mutant under which that test
+//! was seen to fail.
+//!
+//! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
+//! test harness prints it; behind `lib::` if it is a unit test of the library. A mutant is a
+//! small patch in `tests/mutants/` that takes the guard out; `scripts/map` applies each and runs
+//! its test.
+
+use std::collections::BTreeSet;
+
+use super::source::{Project, Source, closing, is_name};
+
+const PAGE: &str = "manual/requirements.md";
+const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
+const MUTANTS: &str = "tests/mutants/";
+/// A guard is a few lines: a mutant that changes more takes out something else.
+const MUTANT_MAX_LINES: usize = 12;
+
+/// The requirements whose subject the library has, whole or in part: each needs a row.
+#[rustfmt::skip]
+const REQUIRED: &[&str] = &[
+    "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R11", "R12", "R14", "R16", "R18",
+    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R42", "R46", "R49", "R50", "R51",
+    "R52", "R55", "R56", "R57", "R59", "R62", "R63", "R64", "R65", "R66", "R69", "R71", "R72",
+    "R73",
+    "I1", "I2", "I3", "I4", "I5", "I6", "I11", "I13", "I14", "I15", "I16", "I17", "I18", "I22",
+    "I23", "I28", "I29", "I30",
+];
+
+/// One line of the table.
+#[derive(Debug)]
+struct Row {
+    line: usize,
+    id: String,
+    test: String,
+    mutant: String,
+}
+
+/// What is wrong with the map.
+pub(crate) fn findings(project: &Project) -> Vec<String> {
+    let Some((_, page)) = project.texts.iter().find(|(name, _)| name == PAGE) else {
+        return vec![format!("{PAGE}: the map is missing")];
+    };
+    let (rows, mut findings) = read(page);
+    findings.extend(missing(&rows));
+    findings.extend(unknown_tests(&rows, project));
+    findings.extend(mutants(&rows, project));
+    findings
+}
+
+/// The rows of the table, and its lines that are none.
+fn read(page: &str) -> (Vec<Row>, Vec<String>) {
+    let (mut rows, mut findings) = (Vec::new(), Vec::new());
+    let lines = page.lines().enumerate().skip_while(|(_, line)| *line != HEAD).skip(2);
+    for (number, line) in lines.take_while(|(_, line)| line.starts_with('|')) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [id, what, guard, test, mutant] = cells[..] else {
+            findings.push(format!("{PAGE}:{}: not five cells", number + 1));
+            continue;
+        };
+        let plain = |cell: &str| cell.trim_matches('`').to_owned();
+        if [id, what, guard, test, mutant].iter().any(|cell| cell.is_empty()) {
+            findings.push(format!("{PAGE}:{}: {id} has an empty cell", number + 1));
+        }
+        rows.push(Row {
+            line: number + 1,
+            id: id.to_owned(),
+            test: plain(test),
+            mutant: plain(mutant),
+        });
+    }
+    (rows, findings)
+}
+
+fn missing(rows: &[Row]) -> Vec<String> {
+    let is_there = |id: &&&str| rows.iter().any(|row| row.id == **id);
+    let missing = REQUIRED.iter().filter(|id| !is_there(id));
+    missing.map(|id| format!("{PAGE}: {id} has no row")).collect()
+}
+
+fn unknown_tests(rows: &[Row], project: &Project) -> Vec<String> {
+    let tests = tests(project);
+    let unknown = rows.iter().filter(|row| !tests.contains(&row.test));
+    unknown.map(|row| format!("{PAGE}:{}: there is no test {}", row.line, row.test)).collect()
+}
+
+/// Every test by its path: `#[test]` functions inside files and their inline modules.
+fn tests(project: &Project) -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for file in &project.sources {
+        let Some(outer) = modules_of(&file.name) else { continue };
+        // Under no name of the library, so that its unit tests are not left out.
+        let whole = Source::new("", &file.text);
+        let inline = inline_modules(&whole);
+        for (at, _) in whole.code.match_indices("#[test]") {
+            let Some(name) = function_after(&whole.code, at) else { continue };
+            let inside = inline.iter().filter(|(from, to, _)| (*from..*to).contains(&at));
+            let mut path = outer.clone();
+            path.extend(inside.map(|(.., name)| name.clone()));
+            path.push(name);
+            tests.insert(path.join("::"));
+        }
+    }
+    tests
+}
+
+/// `lib` and the module path of a file of the library, or the module path of one of `tests/it`.
+fn modules_of(file: &str) -> Option<Vec<String>> {
+    let (first, inner) = match file.strip_prefix("src/") {
+        Some(inner) => (Some("lib"), inner),
+        None => (None, file.strip_prefix("tests/it/")?),
+    };
+    let inner = inner.strip_suffix(".rs")?;
+    let parts = first.into_iter().chain(inner.split('/'));
+    let is_root = |part: &&str| *part == "mod" || (*part == "main" && first.is_none());
+    Some(parts.filter(|part| !is_root(part)).map(str::to_owned).collect())
+}
+
+/// Where each `mod name { … }` begins and ends.
+fn inline_modules(file: &Source) -> Vec<(usize, usize, String)> {
+    let mut modules = Vec::new();
+    for at in file.find("mod") {
+        let rest = file.code[at + 3..].trim_start();
+        let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+        let after = rest[name.len()..].trim_start();
+        if after.starts_with('{') {
+            let open = file.code.len() - after.len();
+            modules.push((open, closing(&file.code, open), name));
+        }
+    }
+    modules
+}
+
+fn function_after(code: &str, at: usize) -> Option<String> {
+    let rest = &code[at..];
+    let name = rest[rest.find("fn ")? + 3..].chars().take_while(|c| is_name(*c)).collect();
+    Some(name)
+}
+
+/// Mutants without a row, rows without a mutant, and mutants that no longer apply.
+fn mutants(rows: &[Row], project: &Project) -> Vec<String> {
+    let patch = |name: &str| {
+        let place = format!("{MUTANTS}{name}");
+        project.texts.iter().find(|(text, _)| *text == place).map(|(_, patch)| patch)
+    };
+    let mut findings = Vec::new();
+    for row in rows {
+        match patch(&row.mutant) {
+            Some(patch) => findings.extend(stale(&row.mutant, patch, project)),
+            None => findings.push(format!("{PAGE}:{}: no mutant {}", row.line, row.mutant)),
+        }
+    }
+    for (name, _) in &project.texts {
+        let Some(mutant) = name.strip_prefix(MUTANTS) else { continue };
+        if !rows.iter().any(|row| row.mutant == mutant) {
+            findings.push(format!("{name}: belongs to no row"));
+        }
+    }
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+/// Whether each hunk's old lines stand in the file that it changes.
+fn stale(mutant: &str, patch: &str, project: &Project) -> Vec<String> {
+    let hunks = hunks(patch);
+    let mut findings = Vec::new();
+    let changed: usize = hunks.iter().map(|hunk| hunk.changed).sum();
+    if changed == 0 || changed > MUTANT_MAX_LINES {
+        findings.push(format!("{MUTANTS}{mutant}: changes {changed} of 1 to 12 lines"));
+    }
+    for hunk in hunks {
+        let file = project.texts.iter().find(|(name, _)| *name == hunk.file);
+        if hunk.file.starts_with("tests/") {
+            findings.push(format!("{MUTANTS}{mutant}: changes a test, {}", hunk.file));
+        } else if !file.is_some_and(|(_, text)| text.contains(&hunk.old)) {
+            findings.push(format!("{MUTANTS}{mutant}: does not fit {}", hunk.file));
+        }
+    }
+    findings
+}
+
+/// What a hunk wants to find, and how many lines it changes.
+struct Hunk {
+    file: String,
+    old: String,
+    changed: usize,
+}
+
+fn hunks(patch: &str) -> Vec<Hunk> {
+    let mut hunks: Vec<Hunk> = Vec::new();
+    let mut file = String::new();
+    let (mut old_left, mut new_left) = (0, 0);
+    for line in patch.lines() {
+        if let (Some(hunk), true) = (hunks.last_mut(), old_left + new_left > 0) {
+            let (old, new) = match line.chars().next() {
+                Some('+') => (0, 1),
+                Some('-') => (1, 0),
+                Some('\\') => (0, 0),
+                _ => (1, 1),
+            };
+            if old > 0 {
+                hunk.old.push_str(line.get(1..).unwrap_or_default());
+                hunk.old.push('\n');
+            }
+            hunk.changed += usize::from(old != new);
+            (old_left, new_left) = (old_left - old, new_left - new);
+        } else if let Some(name) = line.strip_prefix("--- a/") {
+            file = name.to_owned();
+        } else if let Some(counts) = line.strip_prefix("@@ ") {
+            let mut counts = counts.split(' ').map(count);
+            (old_left, new_left) =
+                (counts.next().unwrap_or_default(), counts.next().unwrap_or_default());
+            hunks.push(Hunk { file: file.clone(), old: String::new(), changed: 0 });
+        }
+    }
+    hunks
+}
+
+/// `-12,3` counts three lines, `-12` one.
+fn count(range: &str) -> i64 {
+    range.split_once(',').map_or(1, |(_, lines)| lines.parse().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod can_fail {
+    use super::*;
+
+    const PATCH: &str = "--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,3 +1,2 @@\n one\n--- two\n three\n";
+
+    fn page(rows: &[&str]) -> String {
+        format!("# Title\n\n{HEAD}\n|---|---|---|---|---|\n{}\n\nThe end.\n", rows.join("\n"))
+    }
+
+    fn project(page: &str, patch: &str) -> Project {
+        Project::of(&[
+            (PAGE, page),
+            ("src/a.rs", "one\n-- two\nthree\n#[cfg(test)] mod tests { #[test] fn holds() {} }"),
+            ("tests/it/login/names.rs", "// #[test] fn no() {}\n#[test]\nfn is_known() {}"),
+            ("tests/it/main.rs", "mod login;"),
+            ("tests/mutants/a.patch", patch),
+        ])
+    }
+
+    #[track_caller]
+    fn check(row: &str, patch: &str, expect: &[&str]) {
+        let page = page(&[row]);
+        let project = project(&page, patch);
+        let mut found = findings(&project);
+        found.retain(|finding| !finding.ends_with("has no row"));
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn a_requirement_without_a_row_is_found() {
+        let row = "| R1 | a | b | `login::names::is_known` | `a.patch` |";
+        let found = findings(&project(&page(&[row]), PATCH));
+        assert_eq!(found.len(), REQUIRED.len() - 1);
+        assert!(found.contains(&format!("{PAGE}: R2 has no row")));
+        assert!(!found.contains(&format!("{PAGE}: R1 has no row")));
+        let none = findings(&Project::of(&[("src/a.rs", "")]));
+        assert_eq!(none, [format!("{PAGE}: the map is missing")]);
+    }
+
+    #[test]
+    fn a_test_that_is_gone_is_found() {
+        check("| R1 | a | b | `login::names::is_known` | `a.patch` |", PATCH, &[]);
+        check("| R1 | a | b | `lib::a::tests::holds` | `a.patch` |", PATCH, &[]);
+        for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
+            let finding = format!("{PAGE}:5: there is no test {gone}");
+            check(&format!("| R1 | a | b | `{gone}` | `a.patch` |"), PATCH, &[&finding]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_not_filled_in_is_found() {
+        let belongs = "tests/mutants/a.patch: belongs to no row";
+        let cells = format!("{PAGE}:5: not five cells");
+        check("| R1 | a | `login::names::is_known` | `a.patch` |", PATCH, &[&cells, belongs]);
+        let empty = format!("{PAGE}:5: R1 has an empty cell");
+        check("| R1 | a |  | `login::names::is_known` | `a.patch` |", PATCH, &[&empty]);
+    }
+
+    #[test]
+    fn a_mutant_that_is_gone_or_belongs_to_no_row_is_found() {
+        let gone = format!("{PAGE}:5: no mutant b.patch");
+        let row = "| R1 | a | b | `login::names::is_known` | `b.patch` |";
+        check(row, PATCH, &[&gone, "tests/mutants/a.patch: belongs to no row"]);
+    }
+
+    #[test]
+    fn a_mutant_that_no_longer_applies_is_found() {
+        let row = "| R1 | a | b | `login::names::is_known` | `a.patch` |";
+        let unfit = "tests/mutants/a.patch: does not fit src/a.rs";
+        check(row, &PATCH.replace(" three", " four"), &[unfit]);
+        check(row, &PATCH.replace("src/a.rs", "src/b.rs"), &[&unfit.replace("/a.rs", "/b.rs")]);
+        let none = "tests/mutants/a.patch: changes 0 of 1 to 12 lines";
+        check(row, "--- a/src/a.rs\n", &[none]);
+        let test = PATCH.replace("src/a.rs", "tests/it/main.rs");
+        check(row, &test, &["tests/mutants/a.patch: changes a test, tests/it/main.rs"]);
+    }
+}
