@@ -48,6 +48,8 @@ pub(crate) struct Hasher {
     gate: Gate,
     pool: Pool,
     evaluations: AtomicU64,
+    /// Read and compared like a stored hash where there is none, so that the time is the same.
+    nobody: String,
 }
 
 /// Whether a caller may hash.
@@ -104,7 +106,9 @@ impl Hasher {
     pub(crate) fn new(cost: Cost, max_concurrent: usize, max_waiting: usize) -> Self {
         let gate = Gate::new(max_concurrent, max_waiting);
         let pool = Pool::new(block_count(cost), gate.slots());
-        Self { cost, gate, pool, evaluations: AtomicU64::new(0) }
+        let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
+        let nobody = Stored { cost, salt: NOBODY.to_vec(), output }.write();
+        Self { cost, gate, pool, evaluations: AtomicU64::new(0), nobody }
     }
 
     /// Waits for a slot, behind those who came before, unless too many wait already.
@@ -206,18 +210,13 @@ impl Ticket<'_> {
         stored: Option<&str>,
     ) -> Result<Verification> {
         let password = normalised(password)?;
-        let Some(stored) = stored else {
-            let mut output = Zeroizing::new([0; HASH_OUTPUT_BYTES]);
-            let (cost, output) = (self.hasher.cost, output.as_mut_slice());
-            self.hasher.evaluate(cost, &password, NOBODY, output, self.now)?;
-            return Ok(Verification { matches: false, needs_upgrade: false });
-        };
-        let Some(stored) = self.hasher.read(stored) else {
+        let is_there = stored.is_some();
+        let Some(stored) = self.hasher.read(stored.unwrap_or(&self.hasher.nobody)) else {
             return Err(Error::corrupt("the stored password hash cannot be read"));
         };
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
         self.hasher.evaluate(stored.cost, &password, &stored.salt, &mut output, self.now)?;
-        let matches = stored.is_output(&output) && !password.is_empty();
+        let matches = stored.is_output(&output) && !password.is_empty() && is_there;
         let needs_upgrade = matches && stored.is_weaker_than(self.hasher.cost);
         Ok(Verification { matches, needs_upgrade })
     }

@@ -124,7 +124,8 @@ impl Store {
         let device = request.device.as_ref().map(DeviceDigest::of);
         self.transact(|tx| {
             let user = find(tx, options, &request.username)?;
-            let known = user.map(|id| user::username_key(tx, id)).transpose()?.flatten();
+            // Whoever does not exist is looked up all the same: the time shall not tell.
+            let known = user::username_key(tx, user.unwrap_or(UserId::NOBODY))?;
             let name_key = known.unwrap_or_else(|| folded(&request.username));
             let subject = throttle::subject(tx, &name_key, user, device)?;
             charge(tx, options, subject, request.origin.as_ref())
@@ -245,10 +246,7 @@ pub(crate) fn charge(
 ) -> Result<Settled<Reserved>> {
     match throttle::reserve(tx, &subject, options.disable_at_100)? {
         Reservation::Granted(charge) => {
-            let credential = match subject.user {
-                Some(user) => credential::of(tx, user)?,
-                None => None,
-            };
+            let credential = credential::of(tx, subject.user.unwrap_or(UserId::NOBODY))?;
             Ok(Settled::Commit(Reserved::Attempt(Attempt { subject, charge, credential })))
         }
         Reservation::Wait { retry_after, until, first_in_window } => {

@@ -88,10 +88,7 @@ pub(crate) fn reserve(
     let now = tx.now();
     let name = named(tx, &subject.name)?;
     let own = own_device(tx, subject)?;
-    let of_devices = match subject.user {
-        Some(user) => device::failures_of(tx, user)?,
-        None => 0,
-    };
+    let of_devices = device::failures_of(tx, subject.user.unwrap_or(UserId::NOBODY))?;
     let sum = name.map_or(0, |name| name.failures).saturating_add(of_devices);
     let stopped = sum >= THROTTLE_HARD_STOP_FAILURES || own.is_none();
     if let Some(name) = name
@@ -240,7 +237,8 @@ fn own_device(
     tx: &ReadTx<'_>,
     subject: &Subject,
 ) -> Result<Option<(UserId, DeviceDigest, Budget)>> {
-    let (Some(user), Some(device)) = (subject.user, subject.device) else { return Ok(None) };
+    let Some(device) = subject.device else { return Ok(None) };
+    let user = subject.user.unwrap_or(UserId::NOBODY);
     let budget = device::budget(tx, user, device)?;
     Ok(budget.map(|budget| (user, device, budget)))
 }
@@ -332,9 +330,8 @@ fn write_name(tx: &WriteTx<'_>, subject: &Subject, budget: Budget) -> Result<()>
     if changed > 0 {
         return Ok(());
     }
-    if !known {
-        make_room(tx)?;
-    }
+    // Also for a name that somebody has: the time shall not tell.
+    make_room(tx)?;
     tx.execute(
         "INSERT INTO throttle (name_digest, known, failures, wait_until, last_attempt_at,
              reported_until)

@@ -146,6 +146,11 @@ fn parse(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
+impl UserId {
+    /// Nobody's: no draw makes it.
+    pub(crate) const NOBODY: Self = Self::from_bytes([0; 16]);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
