@@ -2,7 +2,7 @@
 
 use gatepost::{Ended, EventKind, NewApiKey, OpenSession, Reason, SessionPolicy};
 
-use crate::world::{World, device};
+use crate::world::{DAY, HOUR, MINUTE, World, device, morning};
 
 /// A logout that was the client's alone left the session valid (GHSA-f7gq-h8jv-h3cq).
 #[test]
@@ -90,4 +90,51 @@ fn a_session_without_a_device_is_logged_out_without_one() {
     let token = session.token.expose();
     assert_eq!(world.store.log_out(token, &device("till-1")).unwrap(), Ended::Before);
     assert_eq!(world.store.log_out(token, None).unwrap(), Ended::Now);
+}
+
+/// A clock that was wrong for a moment is put right by the next start of the program: a session
+/// that was logged out in between must not come back.
+#[test]
+fn a_logout_holds_even_if_the_clock_was_wrong_when_it_came() {
+    for wrong in [morning() + 2 * DAY, morning() - HOUR] {
+        let mut world = World::new();
+        let session = world.open(world.person("ada").id, "till-1");
+        world.clock.set(wrong);
+        world.reopen();
+        assert!(!world.passes(&session, "till-1"));
+        let _ = world.log_out(&session, "till-1");
+        world.clock.set(morning());
+        world.reopen();
+        assert!(!world.passes(&session, "till-1"), "{wrong}");
+    }
+}
+
+#[test]
+fn an_end_by_handle_holds_even_if_the_clock_was_wrong_when_it_came() {
+    for wrong in [morning() + 2 * DAY, morning() - HOUR] {
+        let mut world = World::new();
+        let session = world.open(world.person("ada").id, "till-1");
+        world.clock.set(wrong);
+        world.reopen();
+        let _ = world.store.sessions().end(session.id).unwrap();
+        world.clock.set(morning());
+        world.reopen();
+        assert!(!world.passes(&session, "till-1"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_session_is_ended_whose_last_use_has_not_reached_the_file() {
+    let world = World::with(|options| options.sessions(SessionPolicy::server().idle(HOUR)));
+    let ada = world.person("ada").id;
+    let (one, two) = (world.open(ada, "till-1"), world.open(ada, "till-2"));
+    world.clock.advance(10 * MINUTE);
+    assert!(world.passes(&one, "till-1"));
+    world.clock.advance(MINUTE / 2);
+    assert!(world.passes(&two, "till-2"));
+    world.clock.advance(54 * MINUTE);
+    assert!(world.passes(&two, "till-2"), "its use is known to this process");
+    world.clock.advance(5 * MINUTE);
+    assert_eq!(world.store.sessions().end(two.id).unwrap(), Ended::Now);
+    assert!(!world.passes(&two, "till-2"));
 }

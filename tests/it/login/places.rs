@@ -81,6 +81,20 @@ fn the_session_used_longest_ago_ends_when_there_would_be_one_too_many() {
 }
 
 #[test]
+fn a_session_in_use_outlasts_a_newer_one_that_is_not() {
+    let world = with(SessionPolicy::server().per_user(2).idle(60 * MINUTE));
+    let ada = world.person("ada").id;
+    let used = world.open(ada, "till-1");
+    world.clock.advance(MINUTE);
+    let unused = world.open(ada, "till-2");
+    world.clock.advance(10 * MINUTE);
+    assert!(world.passes(&used, "till-1"));
+    let third = world.log_in("ada", PASSWORD, "till-3").unwrap().session;
+    assert!(!world.passes(&unused, "till-2"));
+    assert!(world.passes(&used, "till-1") && world.passes(&third, "till-3"));
+}
+
+#[test]
 fn the_replaced_session_on_the_own_device_does_not_count() {
     for when_full in [WhenFull::EndOldest, WhenFull::Refuse] {
         let world = with(SessionPolicy::server().per_user(2).when_full(when_full));
