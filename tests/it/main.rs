@@ -43,6 +43,7 @@ mod surface;
 mod sweep;
 mod throttle;
 mod tidy;
+mod timing;
 mod touches;
 mod transaction;
 mod user;

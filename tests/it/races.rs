@@ -18,6 +18,7 @@ mod upgrade;
 use gatepost::WhenFull;
 
 use crate::child::Parent;
+pub(crate) use fleet::Dice;
 use fleet::Racer;
 
 /// How long a section goes on, and what its dice begin with.

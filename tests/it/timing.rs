@@ -1,0 +1,132 @@
+//! How long a refusal takes: not whether it is quick, but whether it tells who exists.
+//!
+//! Not a test of the suite, which asserts no times: it counts hashes instead. `scripts/timing` runs
+//! this, and says how to read what it prints.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use gatepost::{
+    Cost, LogIn, LoginAnswer, ManualClock, NewUser, Options, Refusal, Store, UserStatus,
+};
+
+use crate::world::{PASSWORD, SECOND, device, morning};
+
+/// Who is tried, always with a wrong password. The first is what the others are compared with.
+const TRIED: [&str; 5] = ["ada", "nobody", "disabled", "locked", "without"];
+/// Beyond this a difference is no accident (the bound that dudect uses).
+const T_MAX: f64 = 4.5;
+/// The slowest tenth of all is left out of the second value: it is the machine's doing.
+const KEPT: f64 = 0.9;
+
+/// Words, each after `=`: `timing`, how many rounds, `tests` or `recommended` (the cost), how many
+/// unknown names were tried before, and the seed of the order.
+#[test]
+fn long() {
+    let words: Vec<String> =
+        std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
+    let [section, rounds, cost, crowd, seed] = words.as_slice() else { return };
+    if section != "timing" {
+        return;
+    }
+    let (rounds, crowd): (usize, i64) = (rounds.parse().unwrap(), crowd.parse().unwrap());
+    println!("timing: {rounds} rounds, cost {cost}, {crowd} names tried before, seed {seed}");
+    // In memory where there is such a place: a disk is louder than any difference.
+    let shm = std::path::Path::new("/dev/shm");
+    let place = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
+    let place = place.unwrap();
+    let clock = ManualClock::new(morning());
+    let (store, sql) = populate(&place.path().join("auth.db"), cost, crowd, &clock);
+    let mut order = crate::races::Dice::new(seed.parse().unwrap(), 0);
+    let mut taken: [Vec<f64>; TRIED.len()] = Default::default();
+    for round in 0..rounds {
+        let mut at: Vec<usize> = (0..TRIED.len()).collect();
+        while !at.is_empty() {
+            let one = at.swap_remove(order.below(at.len()));
+            // Every attempt is the first under its name, and the table is as full as it was.
+            sql.execute("DELETE FROM throttle WHERE known IN (0, 1) AND last_attempt_at > 0", [])
+                .unwrap();
+            clock.advance(SECOND);
+            let login = LogIn::new(TRIED[one], "wrong horse".into(), device("elsewhere"));
+            let began = Instant::now();
+            let answer = store.log_in(login).unwrap();
+            let took = began.elapsed();
+            assert!(is_like_any(&answer), "{answer:?}");
+            if round > 0 {
+                taken[one].push(took.as_secs_f64() * 1e6);
+            }
+        }
+    }
+    report(&taken);
+}
+
+fn is_like_any(answer: &LoginAnswer) -> bool {
+    matches!(answer, LoginAnswer::Refused(Refusal::InvalidCredentials))
+}
+
+fn populate(
+    path: &std::path::Path,
+    cost: &str,
+    crowd: i64,
+    clock: &ManualClock,
+) -> (Store, rusqlite::Connection) {
+    let cost = if cost == "tests" { Cost::insecure_for_tests() } else { Cost::recommended() };
+    let year = 400 * 24 * 3_600 * SECOND;
+    let options = Options::for_tests().cost(cost).clock(Arc::new(clock.clone()));
+    let store = Store::open(path, options.audit_kept(year, 1_000)).unwrap();
+    for name in ["ada", "disabled", "locked"] {
+        let user = store.users().create(NewUser::person(name).password(PASSWORD.into())).unwrap();
+        let status = UserStatus::parse(name).unwrap_or(UserStatus::Active);
+        store.users().set_status(user.id, status).unwrap();
+    }
+    store.users().create(NewUser::person("without")).unwrap();
+    let sql = rusqlite::Connection::open(path).unwrap();
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+        INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
+        SELECT unhex(printf('%08x', i)), 0, 1, -i FROM n WHERE ?1 > 0";
+    sql.execute(fill, [crowd]).unwrap();
+    (store, sql)
+}
+
+fn report(taken: &[Vec<f64>; TRIED.len()]) {
+    let mut all: Vec<f64> = taken.iter().flatten().copied().collect();
+    all.sort_by(f64::total_cmp);
+    let crop = all[(all.len() as f64 * KEPT) as usize];
+    let kept =
+        |one: &[f64]| -> Vec<f64> { one.iter().copied().filter(|took| *took <= crop).collect() };
+    let base: (Moments, Moments) = (Moments::of(&taken[0]), Moments::of(&kept(&taken[0])));
+    for (name, took) in TRIED.iter().zip(taken) {
+        let (raw, cropped) = (Moments::of(took), Moments::of(&kept(took)));
+        let (t, t_cropped) = (raw.welch(&base.0), cropped.welch(&base.1));
+        let verdict = if t_cropped.abs() < T_MAX { "nothing told" } else { "TOLD" };
+        println!(
+            "timing: {name:9} n {} mean {:8.2} us, t {t:6.2}; the quicker {} mean {:8.2} \
+             us, t {t_cropped:6.2}: {verdict}",
+            took.len(),
+            raw.mean,
+            cropped.n,
+            cropped.mean,
+        );
+    }
+}
+
+struct Moments {
+    n: f64,
+    mean: f64,
+    variance: f64,
+}
+
+impl Moments {
+    fn of(took: &[f64]) -> Self {
+        let n = took.len() as f64;
+        let mean = took.iter().sum::<f64>() / n;
+        let variance = took.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        Self { n, mean, variance }
+    }
+
+    /// Welch's t: the difference of two means in units of its own uncertainty.
+    fn welch(&self, other: &Self) -> f64 {
+        let error = (self.variance / self.n + other.variance / other.n).sqrt();
+        (self.mean - other.mean) / error
+    }
+}
