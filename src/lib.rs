@@ -38,7 +38,7 @@
 //! - [`Store::users`], [`Store::branches`], [`Store::organisations`], [`Store::configuration`],
 //!   [`Store::credits`], [`Store::api_keys`], [`Store::sessions`], [`Store::devices`],
 //!   [`Store::audit`]: the nouns.
-//! - The [`manual`]: what calls cost, operating a store, threats, the file format.
+//! - The [`manual`]: what calls cost, operating a store, threats, requirements, the file format.
 //!
 //! Features: `serde` (the wire shapes of replies and requests) and `test-util` (in-memory stores,
 //! a manual clock, a seeded random source, a cheap hash: for the tests of a host alone).
