@@ -18,6 +18,7 @@ const ROLES: &[(&str, Play)] = &[
     ("hold the write lock", crate::transaction::hold_the_write_lock),
     ("open", crate::opening::processes::open),
     ("look through its own memory", crate::leak::memory::look_through),
+    ("model", crate::histories::role),
     ("plain SQL", crate::opening::processes::plain_sql),
     ("race", crate::races::role),
     ("write", crate::opening::processes::write),

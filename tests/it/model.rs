@@ -5,6 +5,7 @@
 //! its number, so that a history can be printed, replayed and played by several processes.
 
 mod hands;
+mod keys;
 mod op;
 mod rules;
 
@@ -28,6 +29,7 @@ pub(crate) struct Policy {
 /// How long a session lives that asks for nothing, and how long it lives at most.
 pub(crate) const LIFETIME_MS: i64 = 24 * 3_600_000;
 pub(crate) const LIFETIME_MAX_MS: i64 = 30 * 24 * 3_600_000;
+const MINUTE_MS: i64 = 60_000;
 /// Keys that a user may have.
 pub(crate) const KEYS: usize = 2;
 
@@ -86,6 +88,8 @@ pub(crate) struct Token {
     pub(crate) authenticated_at: i64,
     pub(crate) expires_at: Option<i64>,
     pub(crate) last_use: i64,
+    /// The token that the same session got when its user changed the password.
+    pub(crate) renewed: Option<usize>,
 }
 
 /// What a verify should find.

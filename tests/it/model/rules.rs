@@ -2,10 +2,9 @@
 
 use gatepost::UserStatus;
 
-use super::{Expect, Found, KEYS, LIFETIME_MAX_MS, LIFETIME_MS, Model, Op, Token};
+use super::{Expect, Found, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Token};
 
 const DONE: Expect = Expect::Says("done");
-const MINUTE_MS: i64 = 60_000;
 
 impl Model {
     /// What an operation answers and what is so afterwards.
@@ -27,7 +26,7 @@ impl Model {
                 self.change_password(token, device, password, new)
             }
             Op::LogOut { token, device } => self.log_out(token, device),
-            Op::End { token } => self.end(token),
+            Op::End { token } => self.end(self.last_of(token)),
             Op::EndOthers { token, device } => self.end_others(token, device),
             Op::EndUser { user } if self.users[user].deleted => Expect::Failed("NotFound"),
             Op::EndUser { user } => {
@@ -135,6 +134,7 @@ impl Model {
             authenticated_at: self.now,
             expires_at: Some(expires_at),
             last_use: self.now,
+            renewed: None,
         });
         Expect::Opened(expires_at)
     }
@@ -199,6 +199,7 @@ impl Model {
         let span = held.expires_at.unwrap() - held.authenticated_at;
         let expires_at = self.now + span.min(LIFETIME_MAX_MS);
         let expiry = Some(expires_at);
+        self.tokens[token].renewed = Some(self.tokens.len());
         self.tokens.push(Token {
             authenticated_at: self.now,
             expires_at: expiry,
@@ -213,6 +214,11 @@ impl Model {
             return Expect::Failed("Invalid");
         }
         if self.tokens[token].device == device { self.end(token) } else { Expect::Says("before") }
+    }
+
+    /// A handle stays when the token is renewed.
+    fn last_of(&self, token: usize) -> usize {
+        self.tokens[token].renewed.map_or(token, |next| self.last_of(next))
     }
 
     /// One that is out of time was over before; either way it is over for good.
@@ -432,63 +438,5 @@ impl Model {
         }
         self.users[user].deleted = false;
         DONE
-    }
-
-    fn living_keys(&self, user: usize) -> Vec<usize> {
-        let of_user = |token: &usize| {
-            let key = &self.tokens[*token];
-            key.is_key && key.user == user && !key.ended && !self.over(*token)
-        };
-        (0..self.tokens.len()).filter(of_user).collect()
-    }
-
-    fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
-        if self.users[user].deleted {
-            return Expect::Failed("NotFound");
-        }
-        if self.living_keys(user).len() >= KEYS {
-            return Expect::Failed("Taken");
-        }
-        let expires_at = minutes.map(|minutes| self.now + minutes * MINUTE_MS);
-        self.tokens.push(Token {
-            is_key: true,
-            user,
-            device: None,
-            ended: false,
-            opened_at: self.now,
-            authenticated_at: self.now,
-            expires_at,
-            last_use: self.now,
-        });
-        Expect::Issued(expires_at)
-    }
-
-    fn reassign(&mut self, user: usize, minutes: i64) -> Expect {
-        if self.users[user].deleted {
-            return Expect::Failed("NotFound");
-        }
-        let end = self.now + minutes * MINUTE_MS;
-        for key in self.living_keys(user) {
-            let key = &mut self.tokens[key];
-            key.ended |= minutes == 0;
-            key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
-        }
-        self.tokens.push(Token {
-            is_key: true,
-            user,
-            device: None,
-            ended: false,
-            opened_at: self.now,
-            authenticated_at: self.now,
-            expires_at: None,
-            last_use: self.now,
-        });
-        Expect::Issued(None)
-    }
-
-    fn revoke(&mut self, token: usize) -> Expect {
-        let known = !self.tokens[token].ended && !self.over(token);
-        self.tokens[token].ended = true;
-        if known { DONE } else { Expect::Anything }
     }
 }

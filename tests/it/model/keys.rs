@@ -1,0 +1,65 @@
+//! The rules of API keys.
+
+use super::{Expect, KEYS, MINUTE_MS, Model, Token};
+
+impl Model {
+    fn living_keys(&self, user: usize) -> Vec<usize> {
+        let of_user = |token: &usize| {
+            let key = &self.tokens[*token];
+            key.is_key && key.user == user && !key.ended && !self.over(*token)
+        };
+        (0..self.tokens.len()).filter(of_user).collect()
+    }
+
+    pub(super) fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        if self.living_keys(user).len() >= KEYS {
+            return Expect::Failed("Taken");
+        }
+        let expires_at = minutes.map(|minutes| self.now + minutes * MINUTE_MS);
+        self.tokens.push(Token {
+            is_key: true,
+            user,
+            device: None,
+            ended: false,
+            opened_at: self.now,
+            authenticated_at: self.now,
+            expires_at,
+            last_use: self.now,
+            renewed: None,
+        });
+        Expect::Issued(expires_at)
+    }
+
+    pub(super) fn reassign(&mut self, user: usize, minutes: i64) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        let end = self.now + minutes * MINUTE_MS;
+        for key in self.living_keys(user) {
+            let key = &mut self.tokens[key];
+            key.ended |= minutes == 0;
+            key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
+        }
+        self.tokens.push(Token {
+            is_key: true,
+            user,
+            device: None,
+            ended: false,
+            opened_at: self.now,
+            authenticated_at: self.now,
+            expires_at: None,
+            last_use: self.now,
+            renewed: None,
+        });
+        Expect::Issued(None)
+    }
+
+    pub(super) fn revoke(&mut self, token: usize) -> Expect {
+        let known = !self.tokens[token].ended && !self.over(token);
+        self.tokens[token].ended = true;
+        if known { Expect::Says("done") } else { Expect::Anything }
+    }
+}
