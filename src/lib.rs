@@ -44,6 +44,8 @@
 //! a manual clock, a seeded random source, a cheap hash: for the tests of a host alone).
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod cache;
+mod coherence;
 mod error;
 mod flow;
 mod hasher;

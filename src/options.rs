@@ -44,6 +44,7 @@ pub struct Options {
     pub(crate) reveal_lock: bool,
     pub(crate) disable_at_100: bool,
     pub(crate) api_keys_per_user: u32,
+    pub(crate) cache_entries: Option<usize>,
     pub(crate) audit_kept_for: Duration,
     pub(crate) audit_kept_rows: u64,
     pub(crate) tolerances: Tolerances,
@@ -81,6 +82,7 @@ impl Options {
             reveal_lock: false,
             disable_at_100: false,
             api_keys_per_user: 1,
+            cache_entries: Some(limits::CACHE_ENTRIES),
             audit_kept_for: Duration::from_millis(limits::AUDIT_KEPT_SERVER_MS),
             audit_kept_rows: limits::AUDIT_KEPT_SERVER_ROWS,
             tolerances: Tolerances::default(),
@@ -178,6 +180,13 @@ impl Options {
         Self { api_keys_per_user: keys, ..self }
     }
 
+    /// How many sessions and keys are remembered between verifies, 1 to 16,777,216, each in a
+    /// little under 256 bytes; `None` asks the file each time. 131,072 if left out. What is
+    /// remembered is as fresh as the file either way.
+    pub fn cache(self, entries: impl Into<Option<usize>>) -> Self {
+        Self { cache_entries: entries.into(), ..self }
+    }
+
     /// How long and in how many rows the audit log is kept; the host's own records have a cap of
     /// their own of the same size. 400 days and 1,000,000 rows if left out.
     pub fn audit_kept(self, longest: Duration, rows: u64) -> Self {
@@ -241,6 +250,12 @@ impl Options {
         if self.api_keys_per_user == 0 || self.api_keys_per_user > limits::API_KEYS_PER_USER_MAX {
             return Err(Error::invalid("the API keys of a user are not 1 to 1,000"));
         }
+        if self
+            .cache_entries
+            .is_some_and(|entries| !(1..=limits::CACHE_ENTRIES_MAX).contains(&entries))
+        {
+            return Err(Error::invalid("the remembered sessions are not 1 to 16,777,216"));
+        }
         if self.audit_kept_rows < limits::AUDIT_KEPT_ROWS_LEAST
             || self.audit_kept_for < limits::AUDIT_KEPT_LEAST
         {
@@ -277,6 +292,7 @@ impl PartialEq for Options {
             reveal_lock,
             disable_at_100,
             api_keys_per_user,
+            cache_entries,
             audit_kept_for,
             audit_kept_rows,
             tolerances,
@@ -296,6 +312,7 @@ impl PartialEq for Options {
             && *reveal_lock == other.reveal_lock
             && *disable_at_100 == other.disable_at_100
             && *api_keys_per_user == other.api_keys_per_user
+            && *cache_entries == other.cache_entries
             && *audit_kept_for == other.audit_kept_for
             && *audit_kept_rows == other.audit_kept_rows
             && *tolerances == other.tolerances

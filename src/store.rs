@@ -7,6 +7,8 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use crate::cache::Cache;
+use crate::coherence::Coherence;
 use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
@@ -51,6 +53,8 @@ pub(crate) struct Core {
     pub(crate) storage: Storage,
     pub(crate) options: Options,
     pub(crate) hasher: Hasher,
+    /// `None` in memory, where there is no shared wal-index, and where the host wants none.
+    pub(crate) coherence: Option<Coherence>,
     pub(crate) touches: Touches,
     pub(crate) tally: Tally,
 }
@@ -96,7 +100,7 @@ impl Store {
             return Err(Error::misuse("the test cost is refused on a store not made for tests"));
         }
         let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options);
+        let core = Core::new(storage, options)?;
         if let Some(identity) = identity {
             open.insert(identity, Arc::downgrade(&core));
         }
@@ -116,7 +120,7 @@ impl Store {
             Arc::clone(&options.random),
             options.for_tests,
         )?;
-        Ok(Self { core: Core::new(storage, options), actor: Actor::Host })
+        Ok(Self { core: Core::new(storage, options)?, actor: Actor::Host })
     }
 
     /// A handle on the same store whose writes the audit log ascribes to `actor`.
@@ -151,6 +155,7 @@ impl Store {
             logins_overloaded: hasher.overloaded,
             hash_buffers_kept: hasher.idle_buffers,
             verify_refusals: self.core.tally.tokens_refused(),
+            cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
     }
 
@@ -202,14 +207,22 @@ fn already_open(open: &BTreeMap<Identity, Weak<Core>>, path: &Path) -> Result<Op
 }
 
 impl Core {
-    fn new(storage: Storage, options: Options) -> Arc<Self> {
-        Arc::new(Self {
-            storage,
+    fn new(storage: Storage, options: Options) -> Result<Arc<Self>> {
+        let coherence = match options.cache_entries {
+            Some(entries) => storage
+                .wal_index()?
+                .map(|index| Ok(Coherence::new(index, Cache::new(entries, storage.random())?)))
+                .transpose()?,
+            None => None,
+        };
+        Ok(Arc::new(Self {
             hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
             touches: Touches::default(),
             tally: Tally::default(),
+            coherence,
+            storage,
             options,
-        })
+        }))
     }
 }
 
@@ -251,4 +264,7 @@ pub struct Status {
     pub hash_buffers_kept: usize,
     /// Tokens refused by verify since the store was opened.
     pub verify_refusals: u64,
+    /// Sessions and keys that are remembered; none if the store does not cache, because its
+    /// options say so, it is in memory, or its file system shares no memory.
+    pub cached: Option<usize>,
 }

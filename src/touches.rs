@@ -39,7 +39,7 @@ impl Touches {
         written: Timestamp,
         idle_ms: i64,
     ) -> bool {
-        let interval = (idle_ms / limits::TOUCHES_PER_IDLE_LIMIT).min(limits::TOUCH_WAITS_MAX_MS);
+        let interval = interval_ms(idle_ms);
         let mut pending = self.pending.lock();
         if pending.used.len() < limits::TOUCHES_PENDING || pending.used.contains_key(&session) {
             let used = pending.used.entry(session).or_insert(now);
@@ -72,6 +72,11 @@ impl Touches {
     pub(crate) fn failed(&self, now: Timestamp) {
         self.pending.lock().retry_at = Some(now.plus(limits::TOUCH_RETRY));
     }
+}
+
+/// How long the file may be behind a use: a tenth of the idle limit, at most a minute.
+pub(crate) fn interval_ms(idle_ms: i64) -> i64 {
+    (idle_ms / limits::TOUCHES_PER_IDLE_LIMIT).min(limits::TOUCH_WAITS_MAX_MS)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`Store::maintain`]. A sweep first says how far it goes (`store.swept_to`) and then deletes, so
 //! that it leaves no change rows: whoever cached such a session drops it by its deadline.
 
+use crate::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Source, Written};
 use crate::record::{api_key, change, session, store, throttle};
@@ -63,7 +64,7 @@ impl Store {
         Ok(sum)
     }
 
-    /// Writes what waited in memory and closes the file in every handle of this process. Every
+    /// Writes what waited in memory and closes the store in every handle of this process. Every
     /// later call answers `Closed`.
     ///
     /// # Errors
@@ -72,7 +73,8 @@ impl Store {
         while self.flush_touches() {}
         let counts = self.core().tally.take_all();
         self.keep_counts(counts);
-        self.core().storage.close()
+        self.core().storage.close()?;
+        self.core().coherence.as_ref().map_or(Ok(()), Coherence::close)
     }
 
     /// Tries to write a batch of uses, without waiting for anyone; answers whether it wrote one.

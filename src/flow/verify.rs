@@ -5,10 +5,12 @@
 //! and the answer. Uses of sessions with an idle limit, and counts of refusals, are flushed after
 //! the answer is fixed, by whoever finds the file free; a failure of that changes no answer.
 
+use crate::cache::{Entry, Idle, Slots};
 use crate::error::Result;
 use crate::record::proof::{Holder, Proof};
 use crate::storage::params;
 use crate::store::Store;
+use crate::touches::interval_ms;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
 use crate::value::facts::{Facts, RefusalReason, Refused, Verdict};
@@ -75,6 +77,40 @@ impl Store {
 
     /// The same without leaving a trace.
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
+        let Some(coherence) = &self.core().coherence else {
+            return self.presented_to_file(token, device, |_| {});
+        };
+        let cache = &coherence.cache;
+        let Some(image) = cache.image(token, device) else {
+            return Ok(Err(RefusalReason::Malformed));
+        };
+        self.core().storage.check_open()?;
+        if coherence.is_fresh()?
+            && let Some(entry) = cache.find(image)
+        {
+            // The clock is read after everything that decides.
+            let now = self.now();
+            if let Some(live) = remembered(&entry, now) {
+                return Ok(Ok(live));
+            }
+        }
+        // Read before the SELECT begins, so that a change it did not see outdates what it fills.
+        let epoch = cache.epoch();
+        self.presented_to_file(token, device, |found| {
+            let slots = Slots::new(found.holder.id(), found.facts.user);
+            let written = found.proof.last_seen;
+            let idle = found.proof.idle_ms.map(|limit| Idle::new(limit, found.last_use, written));
+            let end = found.proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
+            cache.fill(epoch, image, slots, found.facts, end, idle);
+        })
+    }
+
+    fn presented_to_file(
+        &self,
+        token: &str,
+        device: Option<&DeviceId>,
+        mut fill: impl FnMut(&Found<'_>),
+    ) -> Result<Decision> {
         let Some(parsed) = token::parse(token) else {
             return Ok(Err(RefusalReason::Malformed));
         };
@@ -82,23 +118,38 @@ impl Store {
             return Ok(Err(RefusalReason::Malformed));
         };
         let device = device.map(DeviceDigest::of);
-        let look = || -> Result<Decision> {
-            let proof = self.core().storage.select_one(
-                limits::VERIFY_WAIT,
-                holder.sql(),
-                params![holder.id()],
-                Proof::from_row,
-            )?;
-            let Some(proof) = proof else {
-                return Ok(Err(RefusalReason::Unknown));
-            };
-            Ok(self.decide(holder, &proof, &parsed, device.as_ref(), self.now()))
-        };
-        match look()? {
+        let device = device.as_ref();
+        match self.look(holder, &parsed, device, &mut fill)? {
             // The last use may have gone from memory into the file after the file was read.
-            Err(RefusalReason::Idle) => look(),
+            Err(RefusalReason::Idle) => self.look(holder, &parsed, device, &mut fill),
             decision => Ok(decision),
         }
+    }
+
+    /// One SELECT and what it comes to; a pass is shown to `fill` together with what was read.
+    fn look(
+        &self,
+        holder: Holder,
+        parsed: &ParsedToken,
+        device: Option<&DeviceDigest>,
+        fill: &mut impl FnMut(&Found<'_>),
+    ) -> Result<Decision> {
+        let proof = self.core().storage.select_one(
+            limits::VERIFY_WAIT,
+            holder.sql(),
+            params![holder.id()],
+            Proof::from_row,
+        )?;
+        let Some(proof) = proof else {
+            return Ok(Err(RefusalReason::Unknown));
+        };
+        let now = self.now();
+        let decision = self.decide(holder, &proof, parsed, device, now);
+        if let Ok(Live { facts, .. }) = decision {
+            // This verify is a use.
+            fill(&Found { holder, facts, proof: &proof, last_use: now });
+        }
+        Ok(decision)
     }
 
     /// What a proof is worth to whoever presents this token with this device.
@@ -159,6 +210,14 @@ impl Store {
     }
 }
 
+/// What the file has just said of a live session or key.
+struct Found<'f> {
+    holder: Holder,
+    facts: Facts,
+    proof: &'f Proof,
+    last_use: Timestamp,
+}
+
 /// A live session or key, or why it is none.
 pub(crate) type Decision = std::result::Result<Live, RefusalReason>;
 
@@ -178,6 +237,28 @@ pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {
         TokenKind::ApiKey => Some(Holder::ApiKey(ApiKeyId::from_bytes(parsed.id))),
         TokenKind::OneTime | TokenKind::Ticket | TokenKind::Pending => None,
     }
+}
+
+/// An entry that holds is live unless its time is over; then the file is asked, which alone
+/// refuses. A use is told on only when the file has fallen behind, so that one look in an interval
+/// takes the lock of those that wait.
+fn remembered(entry: &Entry, now: Timestamp) -> Option<Live> {
+    if entry.expires_at <= now {
+        return None;
+    }
+    let live = Live { facts: entry.facts, idle_ms: None, last_seen: now };
+    let Some(idle) = &entry.idle else {
+        return Some(live);
+    };
+    let end = idle.last_use().as_millis().saturating_add(idle.limit_ms);
+    if end <= now.as_millis() {
+        return None;
+    }
+    idle.used(now);
+    Some(match idle.behind(now, interval_ms(idle.limit_ms)) {
+        Some(written) => Live { idle_ms: Some(idle.limit_ms), last_seen: written, ..live },
+        None => live,
+    })
 }
 
 fn facts(holder: Holder, proof: &Proof) -> Facts {

@@ -12,12 +12,14 @@ mod backup;
 mod clock;
 mod connection;
 mod fault;
+mod feed;
 mod guard;
 mod migrate;
 mod open;
 mod pool;
 mod sql;
 mod transaction;
+mod wal_index;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -26,16 +28,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) use fault::fault;
+pub(crate) use feed::{Bookmark, Change};
 pub use guard::Note;
 pub(crate) use guard::{Identity, Place, Tolerances};
 pub(crate) use migrate::SCHEMA_VERSION;
 pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{ReadTx, Settled, WriteTx};
+pub(crate) use wal_index::{Header, Look, WalIndex};
 
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
-use crate::value::random::RandomSource;
+use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
 use pool::Pool;
@@ -102,6 +106,27 @@ impl Storage {
             readers: None,
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// The signal by which a cache can tell that it still holds; none where there is no shared
+    /// wal-index.
+    ///
+    /// A log that was never written has no header to go by, so something is written to it.
+    pub(crate) fn wal_index(&self) -> Result<Option<WalIndex>> {
+        let Some(place) = &self.place else {
+            return Ok(None);
+        };
+        let Some(index) = WalIndex::open(&place.path)? else {
+            return Ok(None);
+        };
+        if index.look().is_some_and(|look| look.stable().is_none()) {
+            let mark: [u8; 16] = random_bytes(&*self.random)?;
+            self.write(&Actor::Host, |tx| {
+                tx.execute("UPDATE store SET last_group = ?1 WHERE id = 1", params![mark])?;
+                Ok(Settled::Commit(()))
+            })?;
+        }
+        Ok(Some(index))
     }
 
     /// Now: the later of the wall clock and the last value this store saw.
@@ -203,7 +228,9 @@ impl Storage {
         Author { actor, clock: &self.clock, random: &*self.random }
     }
 
-    fn check_open(&self) -> Result<()> {
+    /// `Closed` once the store was closed.
+    #[inline]
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(Reason::Closed, "the store is closed"));
         }

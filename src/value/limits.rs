@@ -217,3 +217,18 @@ pub(crate) const THROTTLE_UNKNOWN_NAMES: i64 = 10_000;
 pub(crate) const THROTTLE_UNKNOWN_KEPT: Duration = Duration::from_secs(86_400);
 /// Devices of one user that have a budget of their own: more than a person owns.
 pub(crate) const DEVICES_PER_USER: i64 = 100;
+
+// Cache.
+
+/// Sessions and keys remembered by default: about 32 MiB when full.
+pub(crate) const CACHE_ENTRIES: usize = 131_072;
+/// Above this the memory is better left to the page cache: about 4 GiB.
+pub(crate) const CACHE_ENTRIES_MAX: usize = 16_777_216;
+/// Room that is made at once.
+pub(crate) const CACHE_FIRST_ENTRIES: usize = 1_024;
+/// Slots for what ends one session or key. Sharing one costs a look at the file.
+pub(crate) const CACHE_SESSION_STAMPS: u32 = 131_072;
+/// Slots for what changes a user.
+pub(crate) const CACHE_USER_STAMPS: u32 = 32_768;
+/// Change rows that a catch-up reads; further behind, it drops everything.
+pub(crate) const CHANGE_ROWS_FOLLOWED: i64 = 4_096;

@@ -1,0 +1,141 @@
+//! The cache kept as fresh as the file.
+//!
+//! Before each look into the cache the change signal is compared with the header up to which this
+//! process has followed. Equal: no process has committed anything that is not in the stamps, so
+//! what the cache holds is what the file says. Different: one caller catches up, in this order,
+//! each step of which has its counterexample:
+//!
+//! 1. read the header H1, both copies equal;
+//! 2. take a *new* snapshot and read the change rows behind our place;
+//! 3. raise the epoch, so that no fill from before this snapshot outlives it;
+//! 4. stamp what has changed;
+//! 5. publish **H1**, never a header read after the snapshot: what committed between them was
+//!    not read.
+//!
+//! Meanwhile the others answer from the file.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use parking_lot::Mutex;
+
+use crate::cache::Cache;
+use crate::error::{Error, Reason, Result};
+use crate::storage::{Bookmark, Change, Header, Look, WalIndex};
+
+/// The cache of a file and the signal that tells whether it holds.
+#[derive(Debug)]
+pub(crate) struct Coherence {
+    pub(crate) cache: Cache,
+    index: WalIndex,
+    followed: Followed,
+    /// Held by the one who catches up.
+    place: Mutex<Option<Bookmark>>,
+}
+
+impl Coherence {
+    pub(crate) fn new(index: WalIndex, cache: Cache) -> Self {
+        Self { cache, index, followed: Followed::default(), place: Mutex::new(None) }
+    }
+
+    /// Whether what the cache holds is what the file says, after catching up if need be. If not,
+    /// the caller asks the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or not by this version any more.
+    #[inline]
+    pub(crate) fn is_fresh(&self) -> Result<bool> {
+        let Some(look) = self.index.look() else {
+            return Err(Error::new(Reason::Closed, "the store is closed"));
+        };
+        if self.followed.is(look.now()) {
+            return Ok(true);
+        }
+        self.catch_up(&look)
+    }
+
+    /// Lets the file go.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.index.close()
+    }
+
+    #[cold]
+    fn catch_up(&self, look: &Look<'_>) -> Result<bool> {
+        let Some(mut place) = self.place.try_lock() else {
+            return Ok(false);
+        };
+        let Some(header) = look.stable() else {
+            return Ok(false);
+        };
+        if !self.followed.is(header) {
+            let changes = look.changes_since(*place)?;
+            let epoch = self.cache.raise_epoch();
+            self.cache.swept_to(changes.swept_to);
+            if !changes.complete {
+                self.cache.stamp_everyone(epoch);
+            }
+            for change in &changes.rows {
+                match change {
+                    Change::Everyone => self.cache.stamp_everyone(epoch),
+                    Change::User(user) => self.cache.stamp_user(epoch, *user),
+                    Change::Session(id) => self.cache.stamp_holder(epoch, id.as_bytes()),
+                    Change::ApiKey(id) => self.cache.stamp_holder(epoch, id.as_bytes()),
+                }
+            }
+            self.followed.publish(header);
+            *place = Some(changes.place);
+        }
+        Ok(self.followed.is(look.now()))
+    }
+}
+
+/// The header up to which the stamps are complete. Read by everyone, written by the one who
+/// catches up: a sequence lock, so that nobody reads half of one.
+#[derive(Debug, Default)]
+struct Followed {
+    /// Odd while being written.
+    turn: AtomicU64,
+    words: [AtomicU64; Header::WORDS],
+}
+
+impl Followed {
+    #[inline]
+    fn is(&self, header: Header) -> bool {
+        let before = self.turn.load(Ordering::Acquire);
+        let same = self
+            .words
+            .iter()
+            .zip(header.words())
+            .all(|(followed, word)| followed.load(Ordering::Relaxed) == *word);
+        fence(Ordering::Acquire);
+        same && before & 1 == 0 && before != 0 && self.turn.load(Ordering::Relaxed) == before
+    }
+
+    fn publish(&self, header: Header) {
+        let turn = self.turn.load(Ordering::Relaxed);
+        self.turn.store(turn | 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (followed, word) in self.words.iter().zip(header.words()) {
+            followed.store(*word, Ordering::Relaxed);
+        }
+        self.turn.store((turn | 1).wrapping_add(1), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_followed_before_the_first_catch_up() {
+        let followed = Followed::default();
+        assert!(!followed.is(Header::from_words([0; Header::WORDS])));
+        let header = Header::from_words([1, 2, 3, 4, 5, 6]);
+        followed.publish(header);
+        assert!(followed.is(header));
+        for at in 0..Header::WORDS {
+            let mut other = [1, 2, 3, 4, 5, 6];
+            other[at] ^= 1 << 40;
+            assert!(!followed.is(Header::from_words(other)));
+        }
+    }
+}
