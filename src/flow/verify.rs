@@ -91,6 +91,7 @@ impl Store {
             // The clock is read after everything that decides.
             let now = self.now();
             if let Some(live) = remembered(&entry, now) {
+                self.core().storage.look_after(now)?;
                 return Ok(Ok(live));
             }
         }
@@ -144,6 +145,7 @@ impl Store {
             return Ok(Err(RefusalReason::Unknown));
         };
         let now = self.now();
+        self.core().storage.look_after(now)?;
         let decision = self.decide(holder, &proof, parsed, device, now);
         if let Ok(Live { facts, .. }) = decision {
             // This verify is a use.

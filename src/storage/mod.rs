@@ -13,6 +13,7 @@ mod clock;
 mod connection;
 mod fault;
 mod feed;
+mod fork;
 mod guard;
 mod migrate;
 mod open;
@@ -20,11 +21,11 @@ mod pool;
 mod sql;
 mod transaction;
 mod wal_index;
+mod watch;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub(crate) use fault::fault;
@@ -36,13 +37,14 @@ pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{ReadTx, Settled, WriteTx};
 pub(crate) use wal_index::{Header, Look, WalIndex};
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
 use pool::Pool;
+use watch::Watch;
 use writer::{Author, Writer};
 
 /// What opening a store needs to know.
@@ -65,7 +67,7 @@ pub(crate) struct Storage {
     writer: Writer,
     /// `None` in memory, where the writer's connection serves reads as well.
     readers: Option<Pool>,
-    closed: AtomicBool,
+    watch: Watch,
 }
 
 impl Storage {
@@ -75,6 +77,7 @@ impl Storage {
         let seed = migrate::Seed::draw(&*request.random, clock.now(), request.for_tests)?;
         let opened = open::open(request.path, request.tolerances, &seed)?;
         let readers = Pool::new(opened.place.path.clone());
+        let watch = Watch::new(Some((opened.place.path.clone(), opened.place.identity)));
         Ok(Self {
             clock,
             random: request.random,
@@ -82,7 +85,7 @@ impl Storage {
             place: Some(opened.place),
             writer: Writer::new(opened.writer),
             readers: Some(readers),
-            closed: AtomicBool::new(false),
+            watch,
         })
     }
 
@@ -104,7 +107,7 @@ impl Storage {
             for_tests,
             writer: Writer::new(connection),
             readers: None,
-            closed: AtomicBool::new(false),
+            watch: Watch::new(None),
         })
     }
 
@@ -207,7 +210,7 @@ impl Storage {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.watch.is_closed()
     }
 
     /// Closes all connections; every later call answers [`Reason::Closed`]. If another thread does
@@ -217,7 +220,7 @@ impl Storage {
         if self.writer.is_held_here() {
             return Err(Error::misuse("a store is not closed inside a write of its own"));
         }
-        self.closed.store(true, Ordering::SeqCst);
+        self.watch.close();
         if let Some(pool) = &self.readers {
             pool.close();
         }
@@ -228,16 +231,16 @@ impl Storage {
         Author { actor, clock: &self.clock, random: &*self.random }
     }
 
-    /// `Closed` once the store was closed.
+    /// `Closed` once the store was closed or has closed itself, `Misuse` in the child of a fork.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::new(Reason::Closed, "the store is closed"));
-        }
-        Ok(())
+        self.watch.check()
+    }
+
+    /// As [`Storage::check_open`]; once in a second, also looks whether the file is still ours.
+    #[inline]
+    pub(crate) fn look_after(&self, now: Timestamp) -> Result<()> {
+        self.watch.check()?;
+        self.watch.look(now)
     }
 }
-
-#[cfg(feature = "test-util")]
-#[cfg(test)]
-mod tests;

@@ -143,6 +143,9 @@ pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;
 /// What a write-ahead log is cut back to once it was checkpointed.
 pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
 
+/// Between two looks whether the file is still ours.
+pub(crate) const FILE_LOOK_MS: i64 = 1_000;
+
 // Upkeep.
 
 /// Refusals are counted by the minute.

@@ -22,6 +22,7 @@ mod credit;
 mod device;
 mod directory;
 mod events;
+mod guards;
 mod histories;
 mod identity;
 mod leak;

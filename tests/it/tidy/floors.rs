@@ -28,6 +28,7 @@ const LADDER: &[(u8, &str)] = &[
     (1, "storage::sql"),
     (1, "storage::fork"),
     (1, "storage::guard"),
+    (1, "storage::watch"),
     (1, "storage::connection"),
     (1, "storage::pool"),
     (1, "storage::transaction"),

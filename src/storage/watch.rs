@@ -1,0 +1,156 @@
+//! Whether the file that is open is still the one at its path, and still ours.
+//!
+//! Looked at once in a second of the store's clock, by whichever verify comes first. A store whose
+//! file was replaced or deleted would go on answering from the old one. A descriptor of the file
+//! that somebody else in this process closed took SQLite's locks with it, and other processes may
+//! then overwrite what they think nobody reads. Both close the store, with the reason.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+use super::fork;
+use super::guard::{self, Identity};
+use crate::error::{Error, Reason, Result};
+use crate::value::limits;
+use crate::value::time::Timestamp;
+
+/// The state of an open file.
+#[derive(Debug)]
+pub(super) struct Watch {
+    state: AtomicU8,
+    looked_at: AtomicI64,
+    file: Option<Watched>,
+}
+
+/// What is looked at; nothing in memory.
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    file: Identity,
+    wal_index: Option<Identity>,
+}
+
+const OPEN: u8 = 0;
+const CLOSED: u8 = 1;
+const REPLACED: u8 = 2;
+const UNLOCKED: u8 = 3;
+
+impl Watch {
+    pub(super) fn new(file: Option<(PathBuf, Identity)>) -> Self {
+        fork::watch();
+        let file = file.map(|(path, file)| {
+            let wal_index = guard::identity(&guard::beside(&path, "-shm")).ok();
+            Watched { path, file, wal_index }
+        });
+        Self { state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
+    }
+
+    /// Whether the store may be used.
+    #[inline]
+    pub(super) fn check(&self) -> Result<()> {
+        if fork::happened() {
+            return Err(Error::misuse("the store was opened before a fork, in another process"));
+        }
+        match self.state.load(Ordering::Acquire) {
+            OPEN => Ok(()),
+            state => Err(closed(state)),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) != OPEN
+    }
+
+    pub(super) fn close(&self) {
+        let _ = self.state.compare_exchange(OPEN, CLOSED, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Looks at the file, if nobody has in this second.
+    ///
+    /// # Errors
+    /// `Closed` if the file is not ours any more; the store is closed then.
+    #[inline]
+    pub(super) fn look(&self, now: Timestamp) -> Result<()> {
+        let second = now.as_millis().div_euclid(limits::FILE_LOOK_MS);
+        let before = self.looked_at.load(Ordering::Relaxed);
+        if second == before {
+            return Ok(());
+        }
+        let mine =
+            self.looked_at.compare_exchange(before, second, Ordering::Relaxed, Ordering::Relaxed);
+        if mine.is_err() {
+            return Ok(());
+        }
+        self.look_now()
+    }
+
+    #[cold]
+    fn look_now(&self) -> Result<()> {
+        let Some(watched) = &self.file else {
+            return Ok(());
+        };
+        let state = if !watched.stands() {
+            REPLACED
+        } else if !watched.holds_locks() {
+            UNLOCKED
+        } else {
+            return Ok(());
+        };
+        self.state.store(state, Ordering::Release);
+        Err(closed(state))
+    }
+}
+
+impl Watched {
+    fn stands(&self) -> bool {
+        let is_at = |path: &Path, identity| guard::identity(path).is_ok_and(|now| now == identity);
+        is_at(&self.path, self.file)
+            && self.wal_index.is_none_or(|own| is_at(&guard::beside(&self.path, "-shm"), own))
+    }
+
+    /// In WAL mode each connection keeps a shared lock on the file while it is open, and the
+    /// process one on the wal-index.
+    fn holds_locks(&self) -> bool {
+        let files = [Some(self.file), self.wal_index];
+        files.into_iter().flatten().all(holds_lock)
+    }
+}
+
+fn closed(state: u8) -> Error {
+    let what = match state {
+        REPLACED => "the file was moved, deleted or replaced while it was open",
+        UNLOCKED => "the locks on the file were lost: this program closed a descriptor of it",
+        _ => "the store is closed",
+    };
+    Error::new(Reason::Closed, what)
+}
+
+/// Whether this process holds a lock on that file. Where the system does not tell, yes.
+#[cfg(target_os = "linux")]
+fn holds_lock(file: Identity) -> bool {
+    let Ok(descriptors) = fs::read_dir("/proc/self/fdinfo") else {
+        return true;
+    };
+    // One line a lock: "lock:	1: POSIX  ADVISORY  READ 4711 fe:00:1049 1073741826 1073742335".
+    let inode = format!(":{}", file.inode);
+    let mut told = false;
+    for descriptor in descriptors.flatten() {
+        let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
+        told = true;
+        let on_file = |line: &str| {
+            line.starts_with("lock:")
+                && line.contains("POSIX")
+                && line.split_whitespace().any(|word| word.ends_with(&inode))
+        };
+        if text.lines().any(on_file) {
+            return true;
+        }
+    }
+    !told
+}
+
+#[cfg(not(target_os = "linux"))]
+fn holds_lock(_file: Identity) -> bool {
+    true
+}

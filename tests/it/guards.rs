@@ -1,0 +1,76 @@
+//! A store whose file is no longer what it opened closes itself, within a second of its clock.
+
+use std::fs;
+
+use gatepost::{NewUser, OpenSession, Reason};
+
+use crate::world::{SECOND, World, device};
+
+/// A world with a session that verify remembers, and its token.
+fn remembered() -> (World, String) {
+    let world = World::new();
+    let ada = world.store.users().create(NewUser::person("ada")).unwrap();
+    let open = OpenSession::new(ada.id, device("till"));
+    let reply = world.store.sessions().open(open).unwrap().granted().unwrap();
+    let token = reply.session.token.expose().to_owned();
+    for _ in 0..2 {
+        assert!(world.store.verify(&token, &device("till")).unwrap().valid().is_ok());
+    }
+    (world, token)
+}
+
+#[track_caller]
+fn closes_itself(break_it: impl FnOnce(&World)) {
+    let (world, token) = remembered();
+    break_it(&world);
+    world.clock.advance(SECOND);
+    for _ in 0..2 {
+        let refused = world.store.verify(&token, &device("till")).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Closed);
+        let refused = world.store.organisations().create("Northern").unwrap_err();
+        assert_eq!(refused.reason(), Reason::Closed);
+    }
+}
+
+#[test]
+fn a_file_that_is_left_alone_stays_open() {
+    let (world, token) = remembered();
+    for _ in 0..3 {
+        world.clock.advance(SECOND);
+        assert!(world.store.verify(&token, &device("till")).unwrap().valid().is_ok());
+    }
+}
+
+#[test]
+fn a_file_that_was_deleted_is_noticed_by_verifies_alone() {
+    closes_itself(|world| fs::remove_file(&world.path).unwrap());
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_noticed() {
+    closes_itself(|world| fs::rename(&world.path, world.directory().join("gone.db")).unwrap());
+}
+
+#[test]
+fn a_file_that_was_replaced_is_noticed() {
+    closes_itself(|world| {
+        let copy = world.directory().join("copy.db");
+        fs::write(&copy, fs::read("/dev/null").unwrap()).unwrap();
+        fs::rename(&copy, &world.path).unwrap();
+    });
+}
+
+#[test]
+fn a_wal_index_that_was_deleted_is_noticed() {
+    closes_itself(|world| fs::remove_file(world.directory().join("auth.db-shm")).unwrap());
+}
+
+/// Closing any descriptor of a file drops all POSIX locks that the process holds on it.
+#[test]
+#[cfg(target_os = "linux")]
+fn locks_that_a_stray_descriptor_took_along_are_noticed() {
+    closes_itself(|world| drop(fs::File::open(&world.path).unwrap()));
+    closes_itself(|world| {
+        drop(fs::File::open(world.directory().join("auth.db-shm")).unwrap());
+    });
+}
