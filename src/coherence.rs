@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 
 use crate::cache::Cache;
 use crate::error::{Error, Reason, Result};
-use crate::storage::{Bookmark, Change, Header, Look, WalIndex};
+use crate::storage::{Bookmark, Change, Changes, Header, Look, WalIndex};
 
 /// The cache of a file and the signal that tells whether it holds.
 #[derive(Debug)]
@@ -67,25 +67,36 @@ impl Coherence {
             return Ok(false);
         };
         if !self.followed.is(header) {
-            let changes = look.changes_since(*place)?;
-            let epoch = self.cache.raise_epoch();
-            self.cache.swept_to(changes.swept_to);
-            if !changes.complete {
-                self.cache.stamp_everyone(epoch);
-            }
-            for change in &changes.rows {
-                match change {
-                    Change::Everyone => self.cache.stamp_everyone(epoch),
-                    Change::User(user) => self.cache.stamp_user(epoch, *user),
-                    Change::Session(id) => self.cache.stamp_holder(epoch, id.as_bytes()),
-                    Change::ApiKey(id) => self.cache.stamp_holder(epoch, id.as_bytes()),
-                }
-            }
-            self.followed.publish(header);
-            *place = Some(changes.place);
+            let here = follow(&self.cache, &self.followed, header, || look.changes_since(*place))?;
+            *place = Some(here);
         }
         Ok(self.followed.is(look.now()))
     }
+}
+
+/// What a catch-up does with the header that it has read: steps 2 to 5.
+fn follow(
+    cache: &Cache,
+    followed: &Followed,
+    header: Header,
+    read: impl FnOnce() -> Result<Changes>,
+) -> Result<Bookmark> {
+    let changes = read()?;
+    let epoch = cache.raise_epoch();
+    cache.swept_to(changes.swept_to);
+    if !changes.complete {
+        cache.stamp_everyone(epoch);
+    }
+    for change in &changes.rows {
+        match change {
+            Change::Everyone => cache.stamp_everyone(epoch),
+            Change::User(user) => cache.stamp_user(epoch, *user),
+            Change::Session(id) => cache.stamp_holder(epoch, id.as_bytes()),
+            Change::ApiKey(id) => cache.stamp_holder(epoch, id.as_bytes()),
+        }
+    }
+    followed.publish(header);
+    Ok(changes.place)
 }
 
 /// The header up to which the stamps are complete. Read by everyone, written by the one who
@@ -124,6 +135,67 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{Epoch, Slots};
+    use crate::value::facts::{Assurance, Facts, UserKind};
+    use crate::value::id::{SessionId, UserId};
+    use crate::value::name::DeviceId;
+    use crate::value::random::SystemRandom;
+    use crate::value::time::Timestamp;
+
+    const SESSION: SessionId = SessionId::from_bytes([7; 16]);
+    const USER: UserId = UserId::from_bytes([8; 16]);
+
+    /// Whether a verify that read this epoch, and the file before it changed, is remembered.
+    fn is_remembered(cache: &Cache, epoch: Epoch) -> bool {
+        let device = DeviceId::new("till-1").unwrap();
+        let image = cache.image(&"t".repeat(74), Some(&device)).unwrap();
+        let opened = Timestamp::from_millis(0).to_datetime();
+        let facts = Facts {
+            session: Some(SESSION),
+            api_key: None,
+            user: USER,
+            branch: None,
+            organisation: None,
+            kind: UserKind::Person,
+            is_admin: false,
+            assurance: Assurance::Aal1,
+            opened_at: opened,
+            authenticated_at: opened,
+            expires_at: None,
+        };
+        let slots = Slots::new(SESSION.as_bytes(), USER);
+        cache.fill(epoch, image, slots, facts, Timestamp::from_millis(1), None);
+        cache.find(image).is_some()
+    }
+
+    /// A verify that began while the rows were read may have seen the file as it was before.
+    #[test]
+    fn no_catch_up_hides_its_changes_from_a_verify_that_began_meanwhile() {
+        for change in [Change::Session(SESSION), Change::User(USER), Change::Everyone] {
+            let cache = Cache::new(8, &SystemRandom).unwrap();
+            let followed = Followed::default();
+            let header = Header::from_words([1; Header::WORDS]);
+            let mut meanwhile = None;
+            follow(&cache, &followed, header, || {
+                assert!(!followed.is(header), "published before the rows were read");
+                meanwhile = Some(cache.epoch());
+                Ok(Changes::of(vec![change]))
+            })
+            .unwrap();
+            assert!(followed.is(header));
+            assert!(!is_remembered(&cache, meanwhile.unwrap()), "{change:?}");
+            assert!(is_remembered(&cache, cache.epoch()));
+        }
+    }
+
+    #[test]
+    fn a_catch_up_that_failed_has_followed_nothing() {
+        let cache = Cache::new(8, &SystemRandom).unwrap();
+        let followed = Followed::default();
+        let header = Header::from_words([1; Header::WORDS]);
+        let failed = follow(&cache, &followed, header, || Err(Error::corrupt("a row is missing")));
+        assert!(failed.is_err() && !followed.is(header));
+    }
 
     #[test]
     fn nothing_is_followed_before_the_first_catch_up() {

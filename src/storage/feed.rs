@@ -39,6 +39,13 @@ pub(crate) struct Bookmark {
 }
 
 impl Changes {
+    /// All that happened, as a reader would have it who has followed so far.
+    #[cfg(test)]
+    pub(crate) fn of(rows: Vec<Change>) -> Self {
+        let place = Bookmark { seq: 1, lineage: [0; 16] };
+        Self { place, complete: true, rows, swept_to: Timestamp::from_millis(i64::MIN) }
+    }
+
     /// What one snapshot says of the time since `place`; none stands for the beginning.
     ///
     /// # Errors

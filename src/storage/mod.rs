@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use fault::fault;
-pub(crate) use feed::{Bookmark, Change};
+pub(crate) use feed::{Bookmark, Change, Changes};
 pub use guard::Note;
 pub(crate) use guard::{Identity, Place, Tolerances};
 pub(crate) use migrate::SCHEMA_VERSION;
