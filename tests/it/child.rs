@@ -14,13 +14,16 @@ type Play = fn(&mut Parent, &[String]);
 /// Each role and what it does.
 const ROLES: &[(&str, Play)] = &[
     ("create at once", crate::opening::processes::create_at_once),
+    ("do as told", crate::coherence::do_as_told),
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
+    ("meddle", crate::coherence::meddle),
     ("open", crate::opening::processes::open),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
     ("plain SQL", crate::opening::processes::plain_sql),
     ("race", crate::races::role),
+    ("race of verifies", crate::coherence::role),
     ("write", crate::opening::processes::write),
 ];
 

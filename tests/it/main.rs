@@ -16,6 +16,7 @@ mod bad_input;
 mod branch;
 mod change_log;
 mod child;
+mod coherence;
 mod configuration;
 mod credential;
 mod credit;

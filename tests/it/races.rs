@@ -6,7 +6,7 @@
 
 mod credits;
 mod devices;
-mod fleet;
+pub(crate) mod fleet;
 mod guesses;
 mod killed;
 mod limits;

@@ -1,0 +1,350 @@
+//! What a process remembers of its verifies is as fresh as the file, whoever changes it.
+
+mod cast;
+mod race;
+mod weather;
+
+use std::sync::Arc;
+
+use gatepost::{Facts, ManualClock, OpenSession, Options, Store};
+use rusqlite::Connection;
+
+use crate::child::{Child, Parent};
+use crate::world::{MINUTE, SECOND, World, device, morning};
+use cast::{Cast, act};
+pub(crate) use race::role;
+pub(crate) use weather::meddle;
+
+/// Each row of what ends what: the deed, and who is refused from then on.
+#[rustfmt::skip]
+const ROWS: &[(&str, &str)] = &[
+    ("log-out !ada1",                                   "ada1"),
+    ("end @ada1",                                       "ada1"),
+    ("end-others !ada1",                                "ada2"),
+    ("end-all-of @ada",                                 "ada1 ada2"),
+    ("end-all-of-branch @york",                         "ada1 ada2 bob1"),
+    ("end-all-of-organisation @northern",               "ada1 ada2 bob1"),
+    ("end-all",                                         "ada1 ada2 bob1 cyd1 brief"),
+    ("open @ada till-1",                                "ada1"),
+    ("status @ada locked",                              "ada1 ada2 key"),
+    ("status @ada disabled",                            "ada1 ada2 key"),
+    ("status @ada pending",                             "ada1 ada2 key"),
+    ("delete @ada",                                     "ada1 ada2 key"),
+    ("confirm @ada",                                    "ada1 ada2"),
+    ("change-password !ada1",                           "ada1 ada2"),
+    ("set-password @ada",                               "ada1 ada2"),
+    ("remove-password @ada",                            "ada1 ada2"),
+    ("mark-compromised @ada",                           "ada1 ada2"),
+    ("demand-change @ada",                              "ada1 ada2"),
+    ("branch-off @york",                                "ada1 ada2 bob1 key"),
+    ("organisation-off @northern",                      "ada1 ada2 bob1 key"),
+    ("revoke @key",                                     "key"),
+    ("reassign @ada",                                   "key"),
+    ("sweep",                                           "brief"),
+    ("sql DELETE FROM session WHERE id = #ada1",        "ada1"),
+    ("sql DELETE FROM session WHERE user_id = #ada",    "ada1 ada2"),
+    ("sql DELETE FROM session",                         "ada1 ada2 bob1 cyd1 brief"),
+    ("sql DELETE FROM api_key",                         "key"),
+    ("sql UPDATE session SET expires_at = 1 WHERE id = #ada1",                   "ada1"),
+    ("sql UPDATE session SET device_hash = randomblob(16) WHERE id = #ada1",     "ada1"),
+    ("sql UPDATE session SET secret_hash = randomblob(32) WHERE id = #ada1",     "ada1"),
+    ("sql UPDATE api_key SET secret_hash = randomblob(32)",                      "key"),
+    ("sql UPDATE user SET sessions_ended_seq = $next WHERE id = #ada",           "ada1 ada2"),
+    ("sql UPDATE user SET keys_ended_seq = $next WHERE id = #ada",               "key"),
+    ("sql UPDATE branch SET sessions_ended_seq = $next WHERE id = #york",        "ada1 ada2 bob1"),
+    ("sql UPDATE store SET keys_ended_seq = $next",                              "key"),
+];
+
+/// Does what each line says, `PATH DEED`, and acknowledges it.
+pub(crate) fn do_as_told(parent: &mut Parent, _: &[String]) {
+    while let Some(line) = parent.hear() {
+        let (path, deed) = line.split_once(' ').unwrap();
+        match deed.split_once(' ') {
+            Some(("sql", script)) => plain_sql(path).execute_batch(script).unwrap(),
+            _ => {
+                let clock = ManualClock::new(morning());
+                let options = Options::for_tests().clock(Arc::new(clock.clone()));
+                let store = Store::open(path, options).unwrap();
+                act(&store, &clock, deed);
+                store.close().unwrap();
+            }
+        }
+        parent.say("done");
+    }
+}
+
+fn plain_sql(path: &str) -> Connection {
+    let connection = Connection::open(path).unwrap();
+    connection.busy_timeout(5 * SECOND).unwrap();
+    connection
+}
+
+/// Another process, which does as it is told.
+struct Other(Child);
+
+impl Other {
+    fn new() -> Self {
+        Self(Child::start("do as told", &[]))
+    }
+
+    #[track_caller]
+    fn does(&mut self, cast: &Cast, deed: &str) {
+        self.0.say(&format!("{} {}", cast.world.path.display(), cast.spell(deed)));
+        assert_eq!(self.0.hear(), "done", "{deed}");
+    }
+}
+
+/// Every row, done by another process to a store with these options.
+#[track_caller]
+fn check_rows_of_another(change: fn(Options) -> Options) {
+    let mut other = Other::new();
+    for (deed, ended) in ROWS {
+        let cast = Cast::new(change);
+        cast.is_cached();
+        other.does(&cast, deed);
+        cast.are_refused(ended, deed);
+    }
+    other.0.end();
+}
+
+#[test]
+fn what_another_process_has_ended_is_refused_at_the_very_next_verify() {
+    check_rows_of_another(|options| options);
+}
+
+#[test]
+fn with_one_entry_remembered_every_answer_is_the_same() {
+    check_rows_of_another(|options| options.cache(1));
+}
+
+#[test]
+fn with_nothing_remembered_every_answer_is_the_same() {
+    check_rows_of_another(|options| options.cache(None));
+}
+
+#[test]
+fn what_this_process_has_ended_is_refused_at_the_very_next_verify() {
+    for (deed, ended) in ROWS {
+        let cast = Cast::new(|options| options);
+        cast.is_cached();
+        match deed.strip_prefix("sql ") {
+            Some(script) => cast.world.sql().execute_batch(&cast.spell(script)).unwrap(),
+            None => act(&cast.world.store, &cast.world.clock, &cast.spell(deed)),
+        }
+        cast.are_refused(ended, deed);
+    }
+}
+
+/// Who verified twice is answered from memory, and stays so while others come and go.
+#[test]
+fn what_is_unaffected_is_still_remembered() {
+    let cast = Cast::new(|options| options);
+    assert_eq!(cast.world.store.status().cached, Some(0));
+    cast.is_cached();
+    assert_eq!(cast.world.store.status().cached, Some(6));
+    for name in cast.names() {
+        assert!(cast.is_remembered(name), "{name}");
+    }
+    let mut other = Other::new();
+    for (deed, forgotten) in [
+        ("log-out !bob1", "bob1"),
+        ("sql PRAGMA wal_checkpoint(TRUNCATE)", ""),
+        ("nothing", ""),
+        ("end-all-of @ada", "ada1 ada2"),
+        ("open @bob till-9", ""),
+    ] {
+        other.does(&cast, deed);
+        for name in cast.names().filter(|name| cast.look(name).is_some()) {
+            assert!(!forgotten.contains(name), "{name} after {deed}");
+            cast.look(name);
+            assert!(cast.is_remembered(name), "{name} after {deed}");
+        }
+    }
+    other.0.end();
+    let none = Cast::new(|options| options.cache(None));
+    none.is_cached();
+    assert_eq!(none.world.store.status().cached, None);
+    assert!(none.names().all(|name| !none.is_remembered(name)));
+}
+
+#[test]
+fn new_facts_are_told_at_the_very_next_verify() {
+    type Expect = fn(&Cast, &Facts) -> bool;
+    let rows: &[(&str, &str, Expect)] = &[
+        ("move @ada @leeds", "ada1 ada2 key cyd1 brief", |cast, facts| {
+            (facts.branch, facts.organisation) == (Some(cast.leeds), None)
+        }),
+        ("move @ada -", "ada1 ada2 key", |_, facts| facts.branch.is_none()),
+        ("move-branch @york -", "ada1 ada2 key bob1", |cast, facts| {
+            (facts.branch, facts.organisation) == (Some(cast.york), None)
+        }),
+        ("move-branch @leeds @northern", "cyd1 brief", |cast, facts| {
+            (facts.branch, facts.organisation) == (Some(cast.leeds), Some(cast.northern))
+        }),
+        ("privileges @ada admin", "ada1 ada2 key", |_, facts| facts.is_admin),
+        ("sql INSERT INTO user_privilege VALUES (#ada, 'admin')", "ada1 ada2 key", |_, facts| {
+            facts.is_admin
+        }),
+        ("sql UPDATE user SET branch_id = NULL WHERE id = #ada", "ada1 ada2 key", |_, facts| {
+            facts.branch.is_none()
+        }),
+        ("sql UPDATE session SET aal = 3 WHERE id = #ada1", "ada1", |_, facts| {
+            facts.assurance == gatepost::Assurance::Aal3
+        }),
+    ];
+    let mut other = Other::new();
+    for (deed, whose, expect) in rows {
+        let cast = Cast::new(|options| options);
+        cast.is_cached();
+        other.does(&cast, deed);
+        for name in cast.names() {
+            let facts = cast.look(name).unwrap();
+            assert_eq!(expect(&cast, &facts), whose.contains(name), "{name} after {deed}");
+        }
+        assert_eq!(cast.look("ada1").unwrap().user, cast.ada);
+    }
+    let cast = Cast::new(|options| options);
+    for (deed, expect) in [("privileges @ada admin", true), ("privileges @ada", false)] {
+        cast.is_cached();
+        other.does(&cast, deed);
+        assert_eq!(cast.look("ada1").unwrap().is_admin, expect);
+    }
+    other.0.end();
+}
+
+#[test]
+fn what_was_suspended_and_is_active_again_verifies_again() {
+    let cast = Cast::new(|options| options);
+    let mut other = Other::new();
+    cast.is_cached();
+    other.does(&cast, "status @ada locked");
+    cast.are_refused("ada1 ada2 key", "the lock");
+    other.does(&cast, "status @ada active");
+    cast.are_refused("ada1 ada2", "the lock was lifted");
+    other.0.end();
+}
+
+/// No row of the change log tells of what makes these good.
+#[test]
+fn a_refusal_is_never_remembered() {
+    let cast = Cast::new(|options| options);
+    cast.is_cached();
+    let sql = cast.world.sql();
+    let row = "CREATE TEMP TABLE kept AS SELECT * FROM session WHERE id = #ada1;
+        DELETE FROM session WHERE id = #ada1";
+    sql.execute_batch(&cast.spell(row)).unwrap();
+    cast.are_refused("ada1", "a deletion");
+    sql.execute_batch("INSERT INTO session SELECT * FROM temp.kept").unwrap();
+    cast.are_refused("", "it was put back");
+
+    // Opened by a clock that runs ahead of ours.
+    let world = &cast.world;
+    let ahead = "UPDATE session SET opened_at = opened_at + 120000 WHERE id = #bob1";
+    sql.execute_batch(&cast.spell(ahead)).unwrap();
+    cast.are_refused("bob1", "it was opened in two minutes");
+    world.clock.advance(MINUTE);
+    cast.are_refused("", "a minute went by");
+}
+
+/// A process that was killed in the middle of its commit leaves a header in two versions, and
+/// whoever finds it counts changes from zero: the count alone returns to what it was.
+#[test]
+fn a_count_of_changes_that_returns_to_where_it_was_deceives_nobody() {
+    let cast = Cast::new(|options| options);
+    cast.is_cached();
+    let mut hand = weather::Hand::new(&cast);
+    let followed = hand.changes();
+    hand.tear_the_header();
+    hand.sql("SELECT count(*) FROM session");
+    assert!(hand.changes() < followed);
+    while hand.changes() + 1 < followed {
+        hand.sql("UPDATE store SET last_group = randomblob(16)");
+    }
+    hand.sql(&cast.spell("DELETE FROM session WHERE id = #ada1"));
+    assert_eq!(hand.changes(), followed);
+    cast.are_refused("ada1", "as many changes as before");
+    hand.end();
+}
+
+/// Change rows that nobody has read may be trimmed; then anything may have changed.
+#[test]
+fn a_change_that_was_trimmed_before_it_was_read_is_not_missed() {
+    for script in [
+        "DELETE FROM session WHERE id = #ada1; DELETE FROM session WHERE id = #bob1;
+         DELETE FROM change WHERE seq < (SELECT max(seq) FROM change)",
+        "UPDATE user SET sessions_ended_seq = $next WHERE id = #ada;
+         DELETE FROM session WHERE id = #bob1;
+         DELETE FROM change WHERE seq < (SELECT max(seq) FROM change)",
+        // More rows than anyone reads.
+        "DELETE FROM session WHERE id = #ada1; DELETE FROM session WHERE id = #bob1;
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
+         INSERT INTO change (kind, id) SELECT 3, randomblob(16) FROM n;
+         DELETE FROM change WHERE seq < (SELECT max(seq) FROM change) - 9000",
+        "DELETE FROM session WHERE id IN (#ada1, #bob1); UPDATE store SET lineage = randomblob(16)",
+    ] {
+        let cast = Cast::new(|options| options);
+        cast.is_cached();
+        let mut hand = weather::Hand::new(&cast);
+        hand.sql(&cast.spell(script));
+        assert_eq!(cast.look("ada1"), None, "{script}");
+        assert_eq!(cast.look("bob1"), None, "{script}");
+        assert!(cast.look("cyd1").is_some(), "{script}");
+        hand.end();
+    }
+}
+
+/// With eight entries for a hundred sessions nearly every verify drives another out.
+#[test]
+fn what_is_driven_out_and_returns_is_as_fresh_as_the_rest() {
+    let world = World::with(|options| {
+        options.cache(8).sessions(gatepost::SessionPolicy::server().per_user(1_000))
+    });
+    let ada = world.person("ada").id;
+    let opened = gatepost::testing::open_many(&world.store, ada, 100).unwrap();
+    let passes = |n: usize| {
+        let one = &opened[n];
+        world.store.verify(one.token.expose(), &one.device).unwrap().valid().is_ok()
+    };
+    let sql = world.sql();
+    for round in 0..50 {
+        for n in 0..100 {
+            assert_eq!(passes(n), n >= 2 * round, "{n} in round {round}");
+            assert_eq!(passes(99), 99 >= 2 * round);
+        }
+        let ended = [2 * round, 2 * round + 1];
+        assert_eq!(world.store.sessions().end(opened[ended[0]].id).unwrap(), gatepost::Ended::Now);
+        let id = opened[ended[1]].id.as_uuid();
+        sql.execute("DELETE FROM session WHERE id = ?1", [id.as_bytes()]).unwrap();
+        assert!(!passes(ended[1]) && !passes(ended[0]));
+    }
+    assert!(world.store.status().cached.unwrap() <= 16);
+}
+
+/// The end of a session between the look at the file and what is remembered of it.
+#[test]
+fn what_ended_while_it_was_looked_up_is_not_remembered_as_live() {
+    for catches_up in [false, true] {
+        let trap = weather::Trap::default();
+        let clock = trap.clone();
+        let world = World::with(|options| options.clock(Arc::new(clock)));
+        let ada = world.person("ada").id;
+        let other = world.open(ada, "till-2");
+        let open = OpenSession::new(ada, device("till-1"));
+        let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+        assert!(world.passes(&other, "till-2"));
+        let (store, token) = (world.store.clone(), session.token.expose().to_owned());
+        trap.springs(move || {
+            let ended = store.log_out(&token, &device("till-1")).unwrap();
+            assert_eq!(ended, gatepost::Ended::Now);
+            if catches_up {
+                let verdict = store.verify(other.token.expose(), &device("till-2")).unwrap();
+                assert!(verdict.valid().is_ok());
+            }
+        });
+        assert!(world.passes(&session, "till-1"), "the file was asked before it ended");
+        assert!(trap.has_sprung());
+        for _ in 0..3 {
+            assert!(!world.passes(&session, "till-1"));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! People with sessions and a key, all of them remembered, and what can be done to them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gatepost::{
+    BranchId, EndSessions, Facts, ManualClock, NewApiKey, NewUser, OpenSession, Options,
+    OrganisationId, Store, UserId, UserStatus,
+};
+use rusqlite::config::DbConfig;
+use uuid::Uuid;
+
+use crate::world::{HOUR, PASSWORD, World, device};
+
+/// A store in which ada and bob are in York, a branch of Northern, and cyd is in Leeds, a branch
+/// of nobody; with sessions `ada1`, `ada2`, `bob1`, `cyd1`, `brief`, which lasts an hour, and a
+/// `key` of ada's.
+pub(crate) struct Cast {
+    pub(crate) world: World,
+    pub(crate) northern: OrganisationId,
+    pub(crate) york: BranchId,
+    pub(crate) leeds: BranchId,
+    pub(crate) ada: UserId,
+    ids: BTreeMap<&'static str, Uuid>,
+    /// The token of each and the name of its device.
+    tokens: BTreeMap<&'static str, (String, Option<&'static str>)>,
+}
+
+impl Cast {
+    pub(crate) fn new(change: impl FnOnce(Options) -> Options) -> Self {
+        let world = World::with(change);
+        let northern = world.store.organisations().create("Northern").unwrap().id;
+        let york = world.store.branches().create("York", northern).unwrap().id;
+        let leeds = world.store.branches().create("Leeds", None).unwrap().id;
+        let person = |name: &str, branch| {
+            let new = NewUser::person(name).branch(branch).password(PASSWORD.into());
+            world.store.users().create(new).unwrap().id
+        };
+        let (ada, bob, cyd) = (person("ada", york), person("bob", york), person("cyd", leeds));
+        let mut ids = BTreeMap::from([
+            ("northern", northern.as_uuid()),
+            ("york", york.as_uuid()),
+            ("leeds", leeds.as_uuid()),
+            ("ada", ada.as_uuid()),
+            ("bob", bob.as_uuid()),
+        ]);
+        let mut tokens = BTreeMap::new();
+        for (name, user, on) in [
+            ("ada1", ada, "till-1"),
+            ("ada2", ada, "till-2"),
+            ("bob1", bob, "till-3"),
+            ("cyd1", cyd, "till-4"),
+            ("brief", cyd, "till-5"),
+        ] {
+            let open = OpenSession::new(user, device(on));
+            let open = if name == "brief" { open.expires_at(world.now() + HOUR) } else { open };
+            let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+            ids.insert(name, session.id.as_uuid());
+            tokens.insert(name, (session.token.expose().to_owned(), Some(on)));
+        }
+        let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+        ids.insert("key", key.id.as_uuid());
+        tokens.insert("key", (key.key.expose().to_owned(), None));
+        Self { world, northern, york, leeds, ada, ids, tokens }
+    }
+
+    /// The facts of a session or key, if it verifies.
+    pub(crate) fn look(&self, name: &str) -> Option<Facts> {
+        let (token, on) = &self.tokens[name];
+        let on = on.map(device);
+        self.world.store.verify(token, on.as_ref()).unwrap().valid().ok()
+    }
+
+    /// All sessions and keys.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.tokens.keys().copied()
+    }
+
+    /// Verifies everything twice.
+    #[track_caller]
+    pub(crate) fn is_cached(&self) {
+        for _ in 0..2 {
+            self.names().for_each(|name| assert!(self.look(name).is_some(), "{name}"));
+        }
+    }
+
+    /// Whether its verify is answered without the file: what the file says is changed behind the
+    /// back of the triggers, and put back.
+    pub(crate) fn is_remembered(&self, name: &str) -> bool {
+        let sql = self.world.sql();
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
+        let shift = |by: i64| {
+            let (table, column) = match name {
+                "key" => ("api_key", "issued_at"),
+                _ => ("session", "authenticated_at"),
+            };
+            let statement = format!("UPDATE {table} SET {column} = {column} + ?1 WHERE id = ?2");
+            let changed = sql.execute(&statement, (by, self.ids[name].as_bytes())).unwrap();
+            assert_eq!(changed, 1, "{name}");
+        };
+        let before = self.look(name);
+        shift(-1);
+        let answer = self.look(name);
+        shift(1);
+        before.is_some() && answer == before
+    }
+
+    /// A deed with its names spelt out: `@ada` is an id, `#ada` a literal of SQL, `!ada1` a token
+    /// and its device.
+    pub(crate) fn spell(&self, deed: &str) -> String {
+        let mut names: Vec<_> = self.ids.iter().collect();
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        let mut text = deed.to_owned();
+        for (name, id) in names {
+            text = text.replace(&format!("@{name}"), &id.to_string());
+            text = text.replace(&format!("#{name}"), &format!("x'{}'", id.simple()));
+            if let Some((token, Some(on))) = self.tokens.get(name) {
+                text = text.replace(&format!("!{name}"), &format!("{token} {on}"));
+            }
+        }
+        let next = "(1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change'))";
+        text.replace("$next", next)
+    }
+
+    /// Sees to it that just those are refused, and they first.
+    #[track_caller]
+    pub(crate) fn are_refused(&self, ended: &str, after: &str) {
+        let ended: Vec<&str> = ended.split_whitespace().collect();
+        for name in &ended {
+            assert_eq!(self.look(name), None, "{name} after {after}");
+        }
+        for _ in 0..2 {
+            for name in self.names() {
+                let is_live = self.look(name).is_some();
+                assert_eq!(is_live, !ended.contains(&name), "{name} after {after}");
+            }
+        }
+    }
+}
+
+/// Does what a line of [`Cast::spell`] says.
+pub(crate) fn act(store: &Store, clock: &ManualClock, line: &str) {
+    let words: Vec<&str> = line.split(' ').collect();
+    let (sessions, users) = (store.sessions(), store.users());
+    match words.as_slice() {
+        ["nothing"] => {}
+        ["log-out", token, on] => drop(store.log_out(token, &device(on)).unwrap()),
+        ["end", id] => drop(sessions.end(id.parse().unwrap()).unwrap()),
+        ["end-others", token, on] => {
+            let facts = store.verify(token, &device(on)).unwrap().valid().unwrap();
+            sessions.end_others(&facts).unwrap();
+        }
+        ["end-all-of", user] => sessions.end_all_of(user.parse().unwrap()).unwrap(),
+        ["end-all-of-branch", id] => sessions.end_all_of_branch(id.parse().unwrap()).unwrap(),
+        ["end-all-of-organisation", id] => {
+            sessions.end_all_of_organisation(id.parse().unwrap()).unwrap();
+        }
+        ["end-all"] => sessions.end_all().unwrap(),
+        ["open", user, on] => {
+            let open = OpenSession::new(user.parse().unwrap(), device(on));
+            sessions.open(open).unwrap().granted().unwrap();
+        }
+        ["change-password", token, on] => {
+            let new = "three tin whistles".into();
+            let changed = store.change_password(token, &device(on), PASSWORD.into(), new);
+            changed.unwrap().changed().unwrap();
+        }
+        ["branch-off", id] => {
+            drop(store.branches().set_active(id.parse().unwrap(), false).unwrap());
+        }
+        ["organisation-off", id] => {
+            store.organisations().set_active(id.parse().unwrap(), false).unwrap();
+        }
+        ["move-branch", id, to] => {
+            store.branches().move_to(id.parse().unwrap(), to.parse().ok()).unwrap();
+        }
+        ["revoke", key] => store.api_keys().revoke(key.parse().unwrap()).unwrap(),
+        ["reassign", user] => {
+            drop(store.api_keys().reassign(user.parse().unwrap(), Duration::ZERO).unwrap());
+        }
+        ["sweep"] => {
+            clock.advance(2 * HOUR);
+            assert!(store.maintain().unwrap().sessions > 0);
+        }
+        [deed, user, rest @ ..] => act_on_user(store, deed, user.parse().unwrap(), rest, &users),
+        other => panic!("no such deed: {other:?}"),
+    }
+}
+
+fn act_on_user(
+    store: &Store,
+    deed: &str,
+    user: UserId,
+    rest: &[&str],
+    users: &gatepost::Users<'_>,
+) {
+    match (deed, rest) {
+        ("status", [status]) => {
+            let status = match *status {
+                "active" => UserStatus::Active,
+                "locked" => UserStatus::Locked,
+                "disabled" => UserStatus::Disabled,
+                _ => UserStatus::Pending,
+            };
+            users.set_status(user, status).unwrap();
+        }
+        ("delete", []) => users.delete(user).unwrap(),
+        ("confirm", []) => drop(users.confirm(user).unwrap()),
+        ("set-password", []) => users.set_password(user, "nine brass bells".into()).unwrap(),
+        ("remove-password", []) => assert!(users.remove_password(user).unwrap()),
+        ("mark-compromised", []) => assert!(users.mark_compromised(user).unwrap()),
+        ("demand-change", []) => {
+            assert!(users.require_password_change(user, EndSessions::All).unwrap());
+        }
+        ("move", [to]) => drop(store.users().move_to(user, to.parse::<BranchId>().ok()).unwrap()),
+        ("privileges", names) => drop(users.set_privileges(user, names).unwrap()),
+        other => panic!("no such deed: {other:?}"),
+    }
+}

@@ -1,0 +1,143 @@
+//! Where every process says what it does to a session: two files beside the store, a byte and a
+//! record for each session, never written twice but for the byte.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::WRITERS;
+
+/// How a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Empty,
+    Live,
+    /// Somebody is about to end it.
+    Ending,
+    /// Its end was acknowledged.
+    Ended,
+    /// It is swept as soon as it is found: by a clock that runs ahead, it has expired.
+    Brief,
+    /// It is deleted by hand as soon as it is found.
+    Typed,
+    /// It is ended by a process that may be killed meanwhile.
+    Doomed,
+}
+
+impl State {
+    const ALL: [Self; 7] = [
+        Self::Empty,
+        Self::Live,
+        Self::Ending,
+        Self::Ended,
+        Self::Brief,
+        Self::Typed,
+        Self::Doomed,
+    ];
+}
+
+/// A session as it stands on the board.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub(super) slot: u64,
+    pub(super) token: String,
+    pub(super) device: String,
+    pub(super) id: String,
+}
+
+/// Sessions that one writer may ever open.
+const REGION: u64 = 1 << 20;
+const RECORD_BYTES: usize = 160;
+
+pub(super) struct Board {
+    states: File,
+    records: File,
+    over: File,
+}
+
+impl Board {
+    pub(super) fn beside(store: &Path) -> Self {
+        let open = |name: &str| {
+            let path = store.with_file_name(name);
+            let mut options = File::options();
+            options.read(true).write(true).create(true).truncate(false).open(path).unwrap()
+        };
+        Self { states: open("states"), records: open("records"), over: open("over") }
+    }
+
+    /// The first place of that writer.
+    pub(super) fn first(writer: usize) -> u64 {
+        u64::try_from(writer).unwrap() * REGION
+    }
+
+    /// Puts a new session on the board.
+    pub(super) fn publish(&self, session: &Session, state: State) {
+        let text = format!("{} {} {}", session.token, session.device, session.id);
+        let mut record = [b' '; RECORD_BYTES];
+        record[..text.len()].copy_from_slice(text.as_bytes());
+        self.records.write_all_at(&record, session.slot * RECORD_BYTES as u64).unwrap();
+        self.set(session.slot, state);
+    }
+
+    pub(super) fn set(&self, slot: u64, state: State) {
+        self.states.write_all_at(&[state as u8], slot).unwrap();
+    }
+
+    pub(super) fn state(&self, slot: u64) -> State {
+        let mut byte = [0];
+        let _ = self.states.read_at(&mut byte, slot).unwrap();
+        State::ALL[usize::from(byte[0])]
+    }
+
+    /// The sessions that were published by that writer since.
+    pub(super) fn read_on(&self, writer: usize, next: &mut u64) -> Vec<Session> {
+        let mut found = Vec::new();
+        while self.state(Self::first(writer) + *next) != State::Empty {
+            found.push(self.session(Self::first(writer) + *next));
+            *next += 1;
+        }
+        found
+    }
+
+    pub(super) fn session(&self, slot: u64) -> Session {
+        let mut record = [0; RECORD_BYTES];
+        self.records.read_exact_at(&mut record, slot * RECORD_BYTES as u64).unwrap();
+        let text = String::from_utf8(record.to_vec()).unwrap();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [token, device, id] = [words[0], words[1], words[2]].map(str::to_owned);
+        Session { slot, token, device, id }
+    }
+
+    /// The places of all sessions that stand so.
+    pub(super) fn all(&self, wanted: State) -> Vec<u64> {
+        let mut found = Vec::new();
+        for writer in 0..WRITERS {
+            let mut at = Self::first(writer);
+            let mut bytes = [0; 4_096];
+            'writer: loop {
+                bytes.fill(0);
+                let _ = self.states.read_at(&mut bytes, at).unwrap();
+                for byte in bytes {
+                    let state = State::ALL[usize::from(byte)];
+                    if state == State::Empty {
+                        break 'writer;
+                    }
+                    if state == wanted {
+                        found.push(at);
+                    }
+                    at += 1;
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn is_now_over(&self, round: u64) {
+        self.over.write_all_at(&[1], round).unwrap();
+    }
+
+    pub(super) fn is_over(&self, round: u64) -> bool {
+        let mut byte = [0];
+        self.over.read_at(&mut byte, round).unwrap() == 1 && byte == [1]
+    }
+}
