@@ -11,13 +11,14 @@ const INVENTORY: &[(&str, &[&str])] = &[
     ("subtle",    &["ConstantTimeEq"]),
     ("getrandom", &[]),
     ("zeroize",   &["Zeroize", "Zeroizing"]),
+    ("siphasher", &["Hasher128", "SipHasher24"]),
 ];
 
 /// The dependencies that decide nothing secret. A checksum is no cryptography.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "caseless", "chrono", "crc32fast", "data-encoding", "parking_lot", "rusqlite", "rustix",
-    "serde", "unicode-normalization", "uuid",
+    "caseless", "chrono", "crc32fast", "data-encoding", "libc", "parking_lot", "quick_cache",
+    "rusqlite", "rustix", "serde", "unicode-normalization", "uuid",
 ];
 
 /// Names whose value must not be compared byte by byte, up to the first difference.
