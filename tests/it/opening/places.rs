@@ -188,12 +188,12 @@ fn a_read_only_medium_is_refused() {
 #[test]
 fn wide_permissions_are_tightened_and_noted() {
     let place = Place::ours();
-    for suffix in ["", "-wal", "-shm"] {
+    for (suffix, wide) in [("", 0o640), ("-wal", 0o664), ("-shm", 0o602)] {
         let mut writer = Child::start("write", &[place.path.to_str().unwrap()]);
         writer.say("one");
         writer.hear();
         writer.kill();
-        set_mode(place.beside(suffix), 0o664);
+        set_mode(place.beside(suffix), wide);
         let store = place.open(Options::for_tests()).unwrap();
         assert_eq!(store.status().notes, [Note::PermissionsTightened], "{suffix}");
         for suffix in ["", "-wal", "-shm"] {
