@@ -103,6 +103,8 @@ fn check_late_login(refusal: Refusal, meanwhile: impl FnOnce(&gatepost::Store, &
         ended.recv().unwrap();
     });
     let answer = std::thread::scope(|scope| {
+        // Dropped if what happens meanwhile fails: the login goes on and the test ends.
+        let end = end;
         let late = scope.spawn(|| world.store.log_in(request).unwrap().granted());
         begun.recv().unwrap();
         meanwhile(&store, &world);
