@@ -65,7 +65,7 @@ mod wire;
 
 pub use error::{Error, Reason};
 pub use flow::login::{ClientKind, LogIn, LoginAnswer, LoginReply, OpenedSession, Profile};
-pub use flow::password_change::{ChangedReply, PasswordChange};
+pub use flow::password_change::PasswordChange;
 pub use flow::password_set::EndSessions;
 pub use flow::revoke::Ended;
 pub use flow::session_open::OpenSession;

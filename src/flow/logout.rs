@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::flow::revoke::{Ended, ended_by};
-use crate::flow::verify::holder;
+use crate::flow::verify::session_token;
 use crate::record::audit::Written;
 use crate::record::proof::{Holder, Proof};
 use crate::record::session;
@@ -10,7 +10,6 @@ use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
 use crate::value::name::DeviceId;
-use crate::value::token;
 
 impl Store {
     /// Ends the session of this token on this device.
@@ -44,10 +43,7 @@ impl Store {
         token: &str,
         device: impl Into<Option<&'d DeviceId>>,
     ) -> Result<Ended> {
-        let parsed = token::parse(token);
-        let Some((parsed, Holder::Session(id))) =
-            parsed.and_then(|parsed| Some((parsed, holder(&parsed)?)))
-        else {
+        let Some((parsed, id)) = session_token(token) else {
             return Err(Error::invalid("this is not the token of a session"));
         };
         let device = device.into();

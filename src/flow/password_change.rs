@@ -7,23 +7,19 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    Attempt, OpenedSession, Profile, Reserved, charge, fresh, profile, subject_event,
+    Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
 };
 use crate::flow::revoke::Cause;
-use crate::flow::verify::{Live, holder};
+use crate::flow::verify::{Live, session_token};
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
-use crate::record::branch::Branch;
-use crate::record::configuration::Configuration;
 use crate::record::credential;
-use crate::record::credit::Credits;
-use crate::record::organisation::Organisation;
 use crate::record::proof::{Holder, Proof};
 use crate::record::session;
 use crate::record::throttle;
-use crate::record::user::{self, User};
+use crate::record::user;
 use crate::storage::{Settled, WriteTx};
-use crate::store::{Service, Store};
+use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
 use crate::value::facts::{Facts, RefusalReason};
@@ -40,8 +36,8 @@ use crate::value::token::{self, ParsedToken, TokenKind};
 #[non_exhaustive]
 #[must_use]
 pub enum PasswordChange {
-    /// It holds, and the session has a new token.
-    Changed(Box<ChangedReply>),
+    /// It holds; the same session has a new token, both deadlines restarted.
+    Changed(Box<LoginReply>),
     /// Nothing was changed, for this reason.
     Refused(Refusal),
 }
@@ -51,34 +47,12 @@ impl PasswordChange {
     ///
     /// # Errors
     /// The [`Refusal`], if it was refused.
-    pub fn changed(self) -> std::result::Result<ChangedReply, Refusal> {
+    pub fn changed(self) -> std::result::Result<LoginReply, Refusal> {
         match self {
             Self::Changed(reply) => Ok(*reply),
             Self::Refused(refusal) => Err(refusal),
         }
     }
-}
-
-/// What a client learns when its user has changed the password.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct ChangedReply {
-    /// The same session with its new token, both deadlines restarted.
-    pub session: OpenedSession,
-    /// The user.
-    pub user: User,
-    /// The user's branch.
-    pub branch: Option<Branch>,
-    /// The branch's organisation.
-    pub organisation: Option<Organisation>,
-    /// The public configuration in force for this user.
-    pub configuration: Configuration,
-    /// The credits that remain; none if neither branch nor organisation has a count.
-    pub credits: Option<Credits>,
-    /// The service, as it names itself to clients.
-    pub service: Service,
-    /// Whether a second factor is enrolled.
-    pub mfa_enrolled: bool,
 }
 
 impl Store {
@@ -147,10 +121,7 @@ impl Store {
 
     /// The live session under this token on this device; refusals are counted as those of verify.
     fn held(&self, token: &str, device: Option<&DeviceId>) -> Result<Option<Held>> {
-        let parsed = token::parse(token);
-        let Some((parsed, Holder::Session(session))) =
-            parsed.and_then(|parsed| Some((parsed, holder(&parsed)?)))
-        else {
+        let Some((parsed, session)) = session_token(token) else {
             self.count_refusal(RefusalReason::Malformed);
             return Ok(None);
         };
@@ -222,29 +193,19 @@ impl Store {
     }
 
     /// The session goes on: a new secret, and as much time as its login was given.
-    fn renewed(&self, tx: &WriteTx<'_>, held: &Held) -> Result<ChangedReply> {
+    fn renewed(&self, tx: &WriteTx<'_>, held: &Held) -> Result<LoginReply> {
         let span = held.lifetime().min(self.options().sessions.lifetime_max);
         let expires_at = tx.now().plus(span);
         let (token, secret_hash) =
             token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
         session::renew(tx, held.session, &secret_hash, expires_at)?;
-        let Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled } =
-            profile(tx, self, held.facts.user)?;
-        Ok(ChangedReply {
-            session: OpenedSession {
-                id: held.session,
-                token,
-                expires_at: expires_at.to_datetime(),
-                clamped: false,
-            },
-            user,
-            branch,
-            organisation,
-            configuration,
-            credits,
-            service,
-            mfa_enrolled,
-        })
+        let session = OpenedSession {
+            id: held.session,
+            token,
+            expires_at: expires_at.to_datetime(),
+            clamped: false,
+        };
+        granted(tx, self, held.facts.user, session)
     }
 }
 

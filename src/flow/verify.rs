@@ -241,6 +241,15 @@ pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {
     }
 }
 
+/// The token of a session, and its handle.
+pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
+    let parsed = token::parse(token)?;
+    match holder(&parsed)? {
+        Holder::Session(id) => Some((parsed, id)),
+        Holder::ApiKey(_) => None,
+    }
+}
+
 /// An entry that holds is live unless its time is over; then the file is asked, which alone
 /// refuses. A use is told on only when the file has fallen behind, so that one look in an interval
 /// takes the lock of those that wait.

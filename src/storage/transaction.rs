@@ -57,6 +57,11 @@ impl ReadTx<'_> {
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(fault)
     }
 
+    /// Whether the text is JSON, as the file's own rules see it.
+    pub(crate) fn is_json(&self, text: &str) -> Result<bool> {
+        self.exactly_one("SELECT json_valid(?1)", [text], |row| row.get(0))
+    }
+
     /// The number of the newest change row.
     pub(crate) fn head(&self) -> Result<i64> {
         self.exactly_one("SELECT seq FROM sqlite_sequence WHERE name = 'change'", [], |row| {

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::read::read_in_any_case;
 use crate::flow::login::{LoginAnswer, LoginReply, Profile};
-use crate::flow::password_change::{ChangedReply, PasswordChange};
+use crate::flow::password_change::PasswordChange;
 use crate::record::branch::Branch;
 use crate::record::configuration::Setting;
 use crate::record::credit::Credits;
@@ -158,18 +158,7 @@ impl LoginReply {
     /// The wire shape, which holds the token.
     #[must_use]
     pub fn into_wire(self) -> WireLoginReply {
-        let Self {
-            session,
-            user,
-            branch,
-            organisation,
-            configuration,
-            credits,
-            service,
-            mfa_enrolled,
-        } = self;
-        let profile =
-            Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled };
+        let (session, profile) = self.into_parts();
         granted(session.token, profile)
     }
 }
@@ -182,26 +171,6 @@ impl LoginAnswer {
             Self::Granted(reply) => reply.into_wire(),
             Self::Refused(refusal) => refusal.into_wire(service),
         }
-    }
-}
-
-impl ChangedReply {
-    /// The wire shape, which holds the session's new token.
-    #[must_use]
-    pub fn into_wire(self) -> WireLoginReply {
-        let Self {
-            session,
-            user,
-            branch,
-            organisation,
-            configuration,
-            credits,
-            service,
-            mfa_enrolled,
-        } = self;
-        let profile =
-            Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled };
-        granted(session.token, profile)
     }
 }
 

@@ -48,7 +48,6 @@ lacks! {
     LoginAnswer: Clone, PartialEq, serde::Serialize, Display;
     OpenedSession: Clone, PartialEq, serde::Serialize, Display;
     IssuedApiKey: Clone, PartialEq, serde::Serialize, Display;
-    ChangedReply: Clone, PartialEq, serde::Serialize, Display;
     PasswordChange: Clone, PartialEq, serde::Serialize, Display;
     Presented: Clone, PartialEq, serde::Serialize, Display;
     ChangePassword: Clone, PartialEq, serde::Serialize, Display;

@@ -1,7 +1,7 @@
 //! Change the own password in a session.
 
 use gatepost::{
-    ChangedReply, DeviceId, EventKind, OpenSession, OpenedSession, Password, PasswordRule, Reason,
+    DeviceId, EventKind, LoginReply, OpenSession, OpenedSession, Password, PasswordRule, Reason,
     Refusal, Scope, SessionPolicy, UserId,
 };
 
@@ -14,7 +14,7 @@ fn change(
     held: &OpenedSession,
     current: &str,
     new: &str,
-) -> Result<ChangedReply, Refusal> {
+) -> Result<LoginReply, Refusal> {
     let (current, new) = (Password::from(current), Password::from(new));
     let token = held.token.expose();
     world.store.change_password(token, &device("till-1"), current, new).unwrap().changed()

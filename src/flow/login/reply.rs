@@ -58,7 +58,8 @@ pub struct OpenedSession {
     pub clamped: bool,
 }
 
-/// What a client learns when it logs in, all read in the transaction that opens the session.
+/// What a client learns when it logs in or changes its password, all read in the transaction that
+/// opens or renews the session.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoginReply {
@@ -100,7 +101,27 @@ pub struct Profile {
     pub mfa_enrolled: bool,
 }
 
-/// The reply for a session that this transaction has opened.
+impl LoginReply {
+    /// The session, and all the rest.
+    #[must_use]
+    pub fn into_parts(self) -> (OpenedSession, Profile) {
+        let Self {
+            session,
+            user,
+            branch,
+            organisation,
+            configuration,
+            credits,
+            service,
+            mfa_enrolled,
+        } = self;
+        let profile =
+            Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled };
+        (session, profile)
+    }
+}
+
+/// The reply for a session that this transaction has opened or renewed.
 pub(crate) fn granted(
     tx: &ReadTx<'_>,
     store: &Store,

@@ -62,9 +62,7 @@ impl Sessions<'_> {
         )?;
         self.store.write(|tx| {
             let user = require_live(tx, session)?;
-            let valid: bool =
-                tx.exactly_one("SELECT json_valid(?1)", params![json.as_str()], |row| row.get(0))?;
-            if !valid {
+            if !tx.is_json(json.as_str())? {
                 return Err(Error::invalid("the document is not JSON"));
             }
             let next = match stored(tx, session)? {

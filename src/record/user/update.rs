@@ -192,7 +192,7 @@ pub(super) fn json_is_valid(tx: &ReadTx<'_>, fields: &Fields) -> Result<()> {
     let Some(json) = fields.attributes.as_deref().filter(|json| !json.is_empty()) else {
         return Ok(());
     };
-    if tx.exactly_one("SELECT json_valid(?1)", params![json], |row| row.get(0))? {
+    if tx.is_json(json)? {
         return Ok(());
     }
     Err(Error::invalid("the attributes are not JSON"))
