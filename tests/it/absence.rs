@@ -7,7 +7,7 @@ use gatepost::*;
 
 use crate::surface;
 use crate::tidy::source::Project;
-use crate::world::{PASSWORD, World, device};
+use crate::world::{PASSWORD, World, device, for_tests};
 
 /// Fails to compile if the type implements any of the traits: two candidates for one name.
 macro_rules! lacks {
@@ -234,9 +234,9 @@ fn no_error_or_refusal_shows_what_it_was_about() {
             Reason::Stale,
         ),
         (store.log_out("till-77", &device("till-77")).map(drop), Reason::Invalid),
-        (Store::open(&no_directory, Options::for_tests()).map(drop), Reason::NotFound),
-        (Store::open(&plain, Options::for_tests()).map(drop), Reason::NotADatabase),
-        (Store::open(&world.path, Options::for_tests()).map(drop), Reason::Misuse),
+        (Store::open(&no_directory, for_tests()).map(drop), Reason::NotFound),
+        (Store::open(&plain, for_tests()).map(drop), Reason::NotADatabase),
+        (Store::open(&world.path, for_tests()).map(drop), Reason::Misuse),
         (closed_store().users().find(ada).map(drop), Reason::Closed),
     ];
     let here = world.directory().to_string_lossy().into_owned();
@@ -269,7 +269,7 @@ fn no_error_or_refusal_shows_what_it_was_about() {
 }
 
 fn closed_store() -> Store {
-    let store = Store::in_memory(Options::for_tests()).unwrap();
+    let store = Store::in_memory(for_tests()).unwrap();
     store.close().unwrap();
     store
 }

@@ -5,11 +5,11 @@ mod chain;
 use std::net::Ipv4Addr;
 
 use gatepost::{
-    Actor, AuditEntry, AuditFilter, EventKind, HostEvent, NewUser, Options, Origin, Outcome, Page,
-    Reason, Store, UserId,
+    Actor, AuditEntry, AuditFilter, EventKind, HostEvent, NewUser, Origin, Outcome, Page, Reason,
+    Store, UserId,
 };
 
-use crate::world::{DAY, HOUR, World, morning};
+use crate::world::{DAY, HOUR, World, for_tests, morning};
 
 fn host_event(name: &str) -> HostEvent {
     HostEvent::new(name).unwrap()
@@ -157,7 +157,7 @@ fn a_page_has_1_to_500_rows() {
 /// round.
 #[test]
 fn each_source_has_a_cap_of_its_own() {
-    let store = Store::in_memory(Options::for_tests().audit_kept(DAY, 1_000)).unwrap();
+    let store = Store::in_memory(for_tests().audit_kept(DAY, 1_000)).unwrap();
     let made = store.organisations().create("No. 0").unwrap();
     for _ in 0..3 {
         store.audit().record(&vec![host_event("many"); 1_000]).unwrap();

@@ -2,6 +2,7 @@
 
 mod cast;
 mod race;
+mod remembered;
 mod weather;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use gatepost::{Facts, ManualClock, OpenSession, Options, Store};
 use rusqlite::Connection;
 
 use crate::child::{Child, Parent};
-use crate::world::{MINUTE, SECOND, World, device, morning};
+use crate::world::{MINUTE, SECOND, World, device, for_tests, is_cache_on, morning};
 use cast::{Cast, act};
 pub(crate) use race::role;
 pub(crate) use weather::meddle;
@@ -55,6 +56,16 @@ const ROWS: &[(&str, &str)] = &[
     ("sql UPDATE store SET keys_ended_seq = $next",                              "key"),
 ];
 
+/// The second run of the suite, without the cache, is one.
+#[test]
+fn every_process_of_this_run_remembers_or_none_does() {
+    let cast = Cast::new(|options| options);
+    assert_eq!(cast.world.store.status().cached.is_some(), is_cache_on());
+    let mut other = Other::new();
+    other.does(&cast, &format!("remembers {}", is_cache_on()));
+    other.0.end();
+}
+
 /// Does what each line says, `PATH DEED`, and acknowledges it.
 pub(crate) fn do_as_told(parent: &mut Parent, _: &[String]) {
     while let Some(line) = parent.hear() {
@@ -63,7 +74,7 @@ pub(crate) fn do_as_told(parent: &mut Parent, _: &[String]) {
             Some(("sql", script)) => plain_sql(path).execute_batch(script).unwrap(),
             _ => {
                 let clock = ManualClock::new(morning());
-                let options = Options::for_tests().clock(Arc::new(clock.clone()));
+                let options = for_tests().clock(Arc::new(clock.clone()));
                 let store = Store::open(path, options).unwrap();
                 act(&store, &clock, deed);
                 store.close().unwrap();
@@ -133,38 +144,6 @@ fn what_this_process_has_ended_is_refused_at_the_very_next_verify() {
         }
         cast.are_refused(ended, deed);
     }
-}
-
-/// Who verified twice is answered from memory, and stays so while others come and go.
-#[test]
-fn what_is_unaffected_is_still_remembered() {
-    let cast = Cast::new(|options| options);
-    assert_eq!(cast.world.store.status().cached, Some(0));
-    cast.is_cached();
-    assert_eq!(cast.world.store.status().cached, Some(6));
-    for name in cast.names() {
-        assert!(cast.is_remembered(name), "{name}");
-    }
-    let mut other = Other::new();
-    for (deed, forgotten) in [
-        ("log-out !bob1", "bob1"),
-        ("sql PRAGMA wal_checkpoint(TRUNCATE)", ""),
-        ("nothing", ""),
-        ("end-all-of @ada", "ada1 ada2"),
-        ("open @bob till-9", ""),
-    ] {
-        other.does(&cast, deed);
-        for name in cast.names().filter(|name| cast.look(name).is_some()) {
-            assert!(!forgotten.contains(name), "{name} after {deed}");
-            cast.look(name);
-            assert!(cast.is_remembered(name), "{name} after {deed}");
-        }
-    }
-    other.0.end();
-    let none = Cast::new(|options| options.cache(None));
-    none.is_cached();
-    assert_eq!(none.world.store.status().cached, None);
-    assert!(none.names().all(|name| !none.is_remembered(name)));
 }
 
 #[test]

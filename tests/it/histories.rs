@@ -15,7 +15,7 @@ use gatepost::{
 };
 
 use crate::model::{Hands, Model, Names, Op, Policy, Random};
-use crate::world::{DAY, morning};
+use crate::world::{DAY, for_tests, morning};
 
 pub(crate) use processes::role;
 
@@ -60,7 +60,7 @@ fn options(policy: Policy, clock: &ManualClock, random: Arc<dyn RandomSource>) -
         .idle(policy.idle_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
     let change =
         if policy.change_always { ChangeAtLogin::Always } else { ChangeAtLogin::WhenMarked };
-    Options::for_tests()
+    for_tests()
         .clock(Arc::new(clock.clone()))
         .random_source(random)
         .sessions(sessions)

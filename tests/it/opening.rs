@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::child::Child;
-use crate::world::World;
+use crate::world::{World, for_tests};
 
 /// An empty directory and the path of a file in it that is not there yet.
 struct Place {
@@ -43,7 +43,7 @@ impl Place {
     /// With a file of ours, closed.
     fn ours() -> Self {
         let place = Self::new();
-        let store = place.open(Options::for_tests()).unwrap();
+        let store = place.open(for_tests()).unwrap();
         store.organisations().create("Northern").unwrap();
         store.close().unwrap();
         place
@@ -71,7 +71,7 @@ impl Place {
     /// Asserts that opening is refused, with some advice, and leaves everything as it was.
     #[track_caller]
     fn refuses(&self, reason: Reason) {
-        self.refuses_with(Options::for_tests(), reason);
+        self.refuses_with(for_tests(), reason);
     }
 
     #[track_caller]
@@ -182,7 +182,7 @@ fn a_newer_version_that_stands_in_the_log_alone_is_refused_as_well() {
 fn a_newer_file_that_says_so_is_opened_and_noted() {
     let place = Place::ours();
     place.script("PRAGMA user_version = 9; ALTER TABLE organisation ADD COLUMN nickname TEXT");
-    let store = place.open(Options::for_tests()).unwrap();
+    let store = place.open(for_tests()).unwrap();
     assert_eq!(store.status().notes, [Note::NewerSchema]);
     store.organisations().create("Southern").unwrap();
     store.close().unwrap();
@@ -215,7 +215,7 @@ fn a_log_without_its_file_is_kept() {
 fn an_empty_file_is_filled() {
     let place = Place::holding(b"");
     fs::write(place.beside("-wal"), "").unwrap();
-    let store = place.open(Options::for_tests()).unwrap();
+    let store = place.open(for_tests()).unwrap();
     store.organisations().create("Northern").unwrap();
     store.close().unwrap();
     assert_eq!(place.names(), ["auth.db"]);
@@ -224,16 +224,16 @@ fn an_empty_file_is_filled() {
 #[test]
 fn options_out_of_their_bounds_create_no_file() {
     for options in [
-        Options::for_tests().hashing(0, 0),
-        Options::for_tests().hashing(1_025, 0),
-        Options::for_tests().hashing(1, 100_001),
-        Options::for_tests().service_name(""),
-        Options::for_tests().service_name("x".repeat(257)),
-        Options::for_tests().api_keys_per_user(0),
-        Options::for_tests().api_keys_per_user(1_001),
-        Options::for_tests().audit_kept(std::time::Duration::from_secs(86_400), 999),
-        Options::for_tests().audit_kept(std::time::Duration::from_secs(86_399), 1_000),
-        Options::for_tests().password_expiry(std::time::Duration::from_secs(86_399)),
+        for_tests().hashing(0, 0),
+        for_tests().hashing(1_025, 0),
+        for_tests().hashing(1, 100_001),
+        for_tests().service_name(""),
+        for_tests().service_name("x".repeat(257)),
+        for_tests().api_keys_per_user(0),
+        for_tests().api_keys_per_user(1_001),
+        for_tests().audit_kept(std::time::Duration::from_secs(86_400), 999),
+        for_tests().audit_kept(std::time::Duration::from_secs(86_399), 1_000),
+        for_tests().password_expiry(std::time::Duration::from_secs(86_399)),
         Options::server().cost(gatepost::Cost::insecure_for_tests()),
     ] {
         Place::new().refuses_with(options, Reason::Invalid);

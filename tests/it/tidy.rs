@@ -85,6 +85,11 @@ fn the_library_reads_no_environment_variable() {
 }
 
 #[test]
+fn the_suite_opens_its_stores_with_the_options_of_its_run() {
+    each_of_all(bans::own_options);
+}
+
+#[test]
 fn only_the_clock_reads_the_time() {
     each_of_library(bans::clocks);
 }

@@ -6,11 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gatepost::{
-    Cost, LogIn, LoginAnswer, ManualClock, NewUser, Options, Refusal, Store, UserStatus,
-};
+use gatepost::{Cost, LogIn, LoginAnswer, ManualClock, NewUser, Refusal, Store, UserStatus};
 
-use crate::world::{PASSWORD, SECOND, device, morning};
+use crate::world::{PASSWORD, SECOND, device, for_tests, morning};
 
 /// Who is tried, always with a wrong password. The first is what the others are compared with.
 const TRIED: [&str; 5] = ["ada", "nobody", "disabled", "locked", "without"];
@@ -72,7 +70,7 @@ fn populate(
 ) -> (Store, rusqlite::Connection) {
     let cost = if cost == "tests" { Cost::insecure_for_tests() } else { Cost::recommended() };
     let year = 400 * 24 * 3_600 * SECOND;
-    let options = Options::for_tests().cost(cost).clock(Arc::new(clock.clone()));
+    let options = for_tests().cost(cost).clock(Arc::new(clock.clone()));
     let store = Store::open(path, options.audit_kept(year, 1_000)).unwrap();
     for name in ["ada", "disabled", "locked"] {
         let user = store.users().create(NewUser::person(name).password(PASSWORD.into())).unwrap();

@@ -32,6 +32,25 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
+/// Set to `off`, every store of the suite opens without a cache, in this process and in those that
+/// it starts: the second run of the gate. The library itself reads no variable.
+const CACHE: &str = "GATEPOST_TESTS_CACHE";
+
+/// Whether this run of the suite leaves the cache on.
+pub(crate) fn is_cache_on() -> bool {
+    match std::env::var(CACHE).as_deref() {
+        Err(_) | Ok("on") => true,
+        Ok("off") => false,
+        Ok(other) => panic!("{CACHE} is on or off, not {other}"),
+    }
+}
+
+/// The options with which every test opens its stores, but for what it changes.
+pub(crate) fn for_tests() -> Options {
+    let options = Options::for_tests();
+    if is_cache_on() { options } else { options.cache(None) }
+}
+
 impl World {
     /// With the options for tests.
     pub(crate) fn new() -> Self {
@@ -42,7 +61,7 @@ impl World {
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let clock = ManualClock::new(morning());
         let options = change(
-            Options::for_tests()
+            for_tests()
                 .clock(Arc::new(clock.clone()))
                 .random_source(Arc::new(SeededRandom::new(7))),
         );

@@ -9,7 +9,7 @@ use gatepost::*;
 use rusqlite::Connection;
 
 use super::{Bench, for_any};
-use crate::world::{DAY, HOUR, PASSWORD, device};
+use crate::world::{DAY, HOUR, PASSWORD, device, for_tests};
 
 /// What a column of each kind is made to say, as SQL.
 const LIES: &[(&str, &[&str])] = &[
@@ -141,7 +141,7 @@ fn tell(path: &Path, table: &str, column: &str, lie: &str) {
 
 /// Whether session and key still verify; nothing if the file is not even opened.
 fn call_everything(path: &Path, token: &str, key: &str) -> Option<(bool, bool)> {
-    let options = Options::for_tests()
+    let options = for_tests()
         .sessions(SessionPolicy::server().idle(HOUR))
         .login_by_email(true)
         .clock(clock());

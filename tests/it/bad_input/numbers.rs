@@ -9,7 +9,7 @@ use gatepost::*;
 use proptest::prelude::*;
 
 use super::{Bench, for_any};
-use crate::world::{DAY, PASSWORD, SECOND, device, morning};
+use crate::world::{DAY, PASSWORD, SECOND, device, for_tests, morning};
 
 const FIRST: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
 const LAST: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
@@ -89,11 +89,11 @@ fn any_span_is_taken_or_refused() {
             SessionPolicy::server().lifetime(span).lifetime_max(span),
             SessionPolicy::server().idle(span),
         ];
-        let options = policies.map(|policy| Options::for_tests().sessions(policy));
-        for options in options.into_iter().chain([
-            Options::for_tests().password_expiry(span),
-            Options::for_tests().audit_kept(span, u64::MAX),
-        ]) {
+        let options = policies.map(|policy| for_tests().sessions(policy));
+        for options in options
+            .into_iter()
+            .chain([for_tests().password_expiry(span), for_tests().audit_kept(span, u64::MAX)])
+        {
             match Store::in_memory(options) {
                 Ok(store) => live(&store),
                 Err(error) => assert_eq!(error.reason(), Reason::Invalid),
@@ -108,14 +108,14 @@ fn any_number_in_the_options_is_taken_or_refused() {
     for_any(64, &number, |number| {
         let (short, size) = (number as u32, usize::try_from(number).unwrap_or(usize::MAX));
         for options in [
-            Options::for_tests().sessions(SessionPolicy::server().per_user(short)),
-            Options::for_tests().api_keys_per_user(short),
-            Options::for_tests().hashing(size, 0),
-            Options::for_tests().hashing(1, size),
-            Options::for_tests().audit_kept(DAY, number),
-            Options::for_tests().passwords(PasswordPolicy::default().min_chars(size)),
-            Options::for_tests().passwords(PasswordPolicy::default().min_chars_with_mfa(size)),
-            Options::for_tests().passwords(PasswordPolicy::default().max_bytes(size)),
+            for_tests().sessions(SessionPolicy::server().per_user(short)),
+            for_tests().api_keys_per_user(short),
+            for_tests().hashing(size, 0),
+            for_tests().hashing(1, size),
+            for_tests().audit_kept(DAY, number),
+            for_tests().passwords(PasswordPolicy::default().min_chars(size)),
+            for_tests().passwords(PasswordPolicy::default().min_chars_with_mfa(size)),
+            for_tests().passwords(PasswordPolicy::default().max_bytes(size)),
         ] {
             match Store::in_memory(options) {
                 Ok(store) => live(&store),
@@ -171,7 +171,7 @@ fn any_count_of_credits_any_version_and_any_page_is_taken_or_refused() {
 fn a_clock_at_either_end_of_time_breaks_nothing() {
     for_any(32, &times(), |now| {
         let clock = ManualClock::new(now);
-        let store = Store::in_memory(Options::for_tests().clock(Arc::new(clock.clone()))).unwrap();
+        let store = Store::in_memory(for_tests().clock(Arc::new(clock.clone()))).unwrap();
         live(&store);
         clock.set(LAST);
         live(&store);
@@ -187,7 +187,7 @@ fn a_clock_at_either_end_of_time_breaks_nothing() {
 fn a_store_before_1970_keeps_its_rules() {
     let long_ago = DateTime::UNIX_EPOCH - 400 * DAY;
     let clock = ManualClock::new(long_ago);
-    let store = Store::in_memory(Options::for_tests().clock(Arc::new(clock.clone()))).unwrap();
+    let store = Store::in_memory(for_tests().clock(Arc::new(clock.clone()))).unwrap();
     let ada = store.users().create(NewUser::person("ada")).unwrap().id;
     let open = || store.sessions().open(OpenSession::new(ada, device("till-1")));
     let opened = open().unwrap().granted().unwrap().session;

@@ -5,10 +5,11 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use gatepost::{NewUser, Options, Reason, Store};
+use gatepost::{NewUser, Reason, Store};
 use proptest::prelude::*;
 
 use super::for_any;
+use crate::world::for_tests;
 
 const MAY: &[Reason] = &[Reason::Invalid, Reason::NotFound];
 
@@ -90,7 +91,7 @@ fn check_name(directory: &Path, name: Vec<u8>) {
 #[track_caller]
 fn check_path(path: &Path, directory: &Path) {
     let before = entries(directory);
-    match Store::open(path, Options::for_tests()) {
+    match Store::open(path, for_tests()) {
         Ok(store) => {
             store.users().create(NewUser::person("ada")).unwrap();
             let found = store.status().path.unwrap();

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{Bench, for_any};
 use crate::surface;
-use crate::world::{PASSWORD, device};
+use crate::world::{PASSWORD, device, for_tests};
 
 /// A function that takes text, and a call that gives it to it.
 struct Attack {
@@ -55,7 +55,7 @@ const ATTACKS: &[Attack] = &[
         record(bench, HostEvent::new("x")?.origin(Origin::new().user_agent(text)))
     }),
     attack("Options::service_name", |_, text| {
-        Store::in_memory(Options::for_tests().service_name(text)).map(drop)
+        Store::in_memory(for_tests().service_name(text)).map(drop)
     }),
     attack("Password::new", |bench, text| set(bench, Password::new(text.to_owned()))),
     attack("Password::from", |bench, text| set(bench, Password::from(text.to_owned()))),

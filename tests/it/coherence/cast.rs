@@ -144,6 +144,9 @@ pub(crate) fn act(store: &Store, clock: &ManualClock, line: &str) {
     let (sessions, users) = (store.sessions(), store.users());
     match words.as_slice() {
         ["nothing"] => {}
+        ["remembers", expect] => {
+            assert_eq!(store.status().cached.is_some(), expect.parse::<bool>().unwrap());
+        }
         ["log-out", token, on] => drop(store.log_out(token, &device(on)).unwrap()),
         ["end", id] => drop(sessions.end(id.parse().unwrap()).unwrap()),
         ["end-others", token, on] => {

@@ -18,7 +18,7 @@ use gatepost::{Error, ManualClock, Options, Reason, SessionPolicy, Store};
 
 use crate::child::{Child, Parent};
 use crate::races::fleet::{Dice, Tally};
-use crate::world::{World, device, morning};
+use crate::world::{World, device, for_tests, morning};
 use board::{Board, Session, State};
 
 /// Processes that open and end sessions, each of its own users.
@@ -68,7 +68,7 @@ impl Racer {
     fn store(&self, ahead: Duration) -> Store {
         let clock = ManualClock::new(morning());
         clock.advance(ahead);
-        let options = options(Options::for_tests()).clock(Arc::new(clock));
+        let options = options(for_tests()).clock(Arc::new(clock));
         insist(&mut Tally::default(), || Store::open(&self.path, options.clone()))
     }
 }

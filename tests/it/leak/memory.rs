@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
-use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+use gatepost::{DeviceId, LogIn, NewUser, Password, Store};
 
 use crate::child::{Child, Parent};
-use crate::world::World;
+use crate::world::{World, for_tests};
 
 const MASK: u8 = 0x5a;
 /// What a scan reads at once.
@@ -45,7 +45,7 @@ pub(crate) fn look_through(parent: &mut Parent, words: &[String]) {
 
 /// A whole life of a session, and a change of its password; what was secret in it, masked.
 fn live(path: &Path) -> Vec<(&'static str, Masked)> {
-    let store = Store::open(path, Options::for_tests()).unwrap();
+    let store = Store::open(path, for_tests()).unwrap();
     let (first, second) = (Masked::random(), Masked::random());
     let typed = |password: &Masked| Password::from(password.plain());
     store.users().create(NewUser::person("ada").password(typed(&first))).unwrap();

@@ -8,7 +8,7 @@ use data_encoding::{BASE64, BASE64_NOPAD, BASE64URL_NOPAD};
 use gatepost::*;
 
 use super::needle::Needle;
-use crate::world::{DAY, HOUR, MINUTE, SECOND, World, device, morning};
+use crate::world::{DAY, HOUR, MINUTE, SECOND, World, device, for_tests, morning};
 
 pub(super) struct Story {
     pub(super) secrets: Vec<Needle>,
@@ -77,7 +77,7 @@ impl Story {
         self.failed(other.users().create(NewUser::person(AS_NAME)));
         let other = Store::open(&world.path, Options::server());
         self.failed(other.map(drop));
-        self.failed(Store::open(world.directory(), Options::for_tests()).map(drop));
+        self.failed(Store::open(world.directory(), for_tests()).map(drop));
         self.held(&again.status());
         self.held(&again.service());
         self.held(&Note::PermissionsTightened);

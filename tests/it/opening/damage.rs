@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use gatepost::{AuditFilter, Options, Page, Reason};
+use gatepost::{AuditFilter, Page, Reason};
 use proptest::prelude::*;
 
 use super::Place;
+use crate::world::for_tests;
 
 #[test]
 fn a_damaged_schema_is_found_when_the_file_is_opened() {
@@ -43,7 +44,7 @@ proptest! {
             bytes.truncate((cut * bytes.len() as f64) as usize);
         }
         fs::write(&place.path, &bytes).unwrap();
-        match place.open(Options::for_tests()) {
+        match place.open(for_tests()) {
             Ok(store) => {
                 let _ = store.organisations().create("Southern");
                 let _ = store.audit().list(&AuditFilter::new(), Page::default());

@@ -6,17 +6,18 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use gatepost::{Note, Options, Reason, Store};
+use gatepost::{Note, Reason, Store};
 
 use super::{Place, content};
 use crate::child::Child;
+use crate::world::for_tests;
 
 /// Nobody in particular.
 const STRANGER: u32 = 65_534;
 
 #[track_caller]
 fn refuses(path: impl AsRef<Path>, reason: Reason) {
-    let refusal = Store::open(path, Options::for_tests()).unwrap_err();
+    let refusal = Store::open(path, for_tests()).unwrap_err();
     assert_eq!(refusal.reason(), reason, "{refusal}");
     assert!(!refusal.advice().is_empty());
 }
@@ -75,7 +76,7 @@ fn a_file_of_two_names_is_refused_unless_the_host_opted_in() {
     let place = Place::ours();
     fs::hard_link(&place.path, place.directory.path().join("second.db")).unwrap();
     place.refuses(Reason::Unsafe);
-    place.open(Options::for_tests().allow_hard_links()).unwrap().close().unwrap();
+    place.open(for_tests().allow_hard_links()).unwrap().close().unwrap();
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_directory_that_anyone_may_write_to_is_refused_unless_the_host_opted_in() {
         let place = Place::new();
         set_mode(place.directory.path(), bits);
         place.refuses(Reason::Unsafe);
-        let store = place.open(Options::for_tests().allow_shared_directory()).unwrap();
+        let store = place.open(for_tests().allow_shared_directory()).unwrap();
         store.close().unwrap();
         place.refuses(Reason::Unsafe);
     }
@@ -99,7 +100,7 @@ fn another_users_file_is_refused_unless_the_host_opted_in() {
     }
     chown(&place.path, Some(STRANGER), None).unwrap();
     place.refuses(Reason::Unsafe);
-    place.open(Options::for_tests().allow_foreign_owner()).unwrap().close().unwrap();
+    place.open(for_tests().allow_foreign_owner()).unwrap().close().unwrap();
 }
 
 /// Opens the file as a user whom permissions stop, which they never do with root.
@@ -194,13 +195,13 @@ fn wide_permissions_are_tightened_and_noted() {
         writer.hear();
         writer.kill();
         set_mode(place.beside(suffix), wide);
-        let store = place.open(Options::for_tests()).unwrap();
+        let store = place.open(for_tests()).unwrap();
         assert_eq!(store.status().notes, [Note::PermissionsTightened], "{suffix}");
         for suffix in ["", "-wal", "-shm"] {
             assert_eq!(mode(place.beside(suffix)), 0o600, "{suffix}");
         }
         store.close().unwrap();
-        let again = place.open(Options::for_tests()).unwrap();
+        let again = place.open(for_tests()).unwrap();
         assert_eq!(again.status().notes, []);
         again.close().unwrap();
     }

@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use gatepost::{Options, Store};
+use gatepost::Store;
 use rusqlite::Connection;
 
 use super::Place;
 use crate::child::{Child, Parent};
+use crate::world::for_tests;
 
 /// Opens the file, says how that went, and keeps it open until told otherwise.
 pub(crate) fn open(parent: &mut Parent, words: &[String]) {
-    match Store::open(&words[0], Options::for_tests()) {
+    match Store::open(&words[0], for_tests()) {
         Ok(store) => {
             store.organisations().create("from a child").unwrap();
             parent.say("open");
@@ -23,7 +24,7 @@ pub(crate) fn open(parent: &mut Parent, words: &[String]) {
 
 /// Writes once for each line, and says how often it has.
 pub(crate) fn write(parent: &mut Parent, words: &[String]) {
-    let store = Store::open(&words[0], Options::for_tests()).unwrap();
+    let store = Store::open(&words[0], for_tests()).unwrap();
     let mut written = 0;
     while let Some(line) = parent.hear() {
         loop {
@@ -50,7 +51,7 @@ pub(crate) fn plain_sql(parent: &mut Parent, words: &[String]) {
 /// Opens each file that it is told of, writes to it, and says how that went.
 pub(crate) fn create_at_once(parent: &mut Parent, _: &[String]) {
     while let Some(path) = parent.hear() {
-        let written = Store::open(path, Options::for_tests())
+        let written = Store::open(path, for_tests())
             .and_then(|store| store.organisations().create("from a child"));
         match written {
             Ok(_) => parent.say("written"),
@@ -113,7 +114,7 @@ fn what_a_killed_process_had_acknowledged_is_there() {
         if let Some(last) = writer.kill().last() {
             acknowledged = last.parse().unwrap();
         }
-        let store = place.open(Options::for_tests()).unwrap();
+        let store = place.open(for_tests()).unwrap();
         assert!(store.audit().verify_chain(None).unwrap().is_intact());
         store.close().unwrap();
         let added = count(&place.path) - before;
@@ -127,10 +128,10 @@ fn a_look_never_misjudges_a_file_that_grows_and_is_checkpointed() {
     let mut grower = Child::start("grow", &[place.path.to_str().unwrap()]);
     assert_eq!(grower.hear(), "begun");
     for _ in 0..300 {
-        place.open(Options::for_tests()).unwrap().close().unwrap();
+        place.open(for_tests()).unwrap().close().unwrap();
     }
     grower.kill();
-    place.open(Options::for_tests()).unwrap().close().unwrap();
+    place.open(for_tests()).unwrap().close().unwrap();
 }
 
 /// A checkpoint writes page 1 first. Killed after it, the process leaves a file whose header counts
@@ -156,7 +157,7 @@ fn a_process_killed_in_the_middle_of_a_checkpoint_leaves_a_file_that_opens() {
     file[..page].copy_from_slice(&newest[24..]);
     fs::write(&place.path, &file).unwrap();
 
-    let store = place.open(Options::for_tests()).unwrap();
+    let store = place.open(for_tests()).unwrap();
     store.organisations().create("Southern").unwrap();
     store.close().unwrap();
     assert_eq!(count(&place.path), 2);

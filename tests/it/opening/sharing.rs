@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Barrier;
 use std::thread;
 
-use gatepost::{Options, Page, Reason, Store};
+use gatepost::{Page, Reason, Store};
 
 use super::Place;
 use crate::child::Child;
-use crate::world::World;
+use crate::world::{World, for_tests};
 
 fn names(store: &Store) -> Vec<String> {
     let listed = store.organisations().list(Page::default()).unwrap();
@@ -84,8 +84,8 @@ fn a_closed_file_is_opened_anew_while_old_handles_live() {
 #[test]
 fn a_file_whose_handles_are_gone_may_have_other_options() {
     let place = Place::new();
-    drop(place.open(Options::for_tests()).unwrap());
-    drop(place.open(Options::for_tests().service_name("Other")).unwrap());
+    drop(place.open(for_tests()).unwrap());
+    drop(place.open(for_tests().service_name("Other")).unwrap());
 }
 
 /// Both would write to the one log that lies there.
@@ -104,7 +104,7 @@ fn no_new_file_takes_the_place_of_an_open_one() {
     let mut other = Child::start("open", &[place.path.to_str().unwrap()]);
     assert_eq!(other.hear(), "open");
     std::fs::rename(&place.path, place.directory.path().join("aside.db")).unwrap();
-    let refused = place.open(Options::for_tests()).unwrap_err();
+    let refused = place.open(for_tests()).unwrap_err();
     assert_eq!(refused.reason(), Reason::Corrupt);
     assert!(!place.path.exists());
     other.kill();
@@ -114,7 +114,7 @@ fn no_new_file_takes_the_place_of_an_open_one() {
 fn many_threads_open_one_core() {
     let place = Place::new();
     let (start, opened) = (Barrier::new(8), Barrier::new(8));
-    let options = Options::for_tests();
+    let options = for_tests();
     thread::scope(|scope| {
         for at in 0..8 {
             let (place, start, opened, options) = (&place, &start, &opened, options.clone());

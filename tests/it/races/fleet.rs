@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use gatepost::{Error, ManualClock, Options, Reason, Store};
 
 use crate::child::{Child, Parent};
-use crate::world::{World, morning};
+use crate::world::{World, for_tests, morning};
 
 pub(crate) const PROCESSES: usize = 4;
 pub(crate) const THREADS: usize = 16;
@@ -121,7 +121,7 @@ impl Racer {
 
     /// Opens the file with the options of the section.
     pub(crate) fn store(&self, change: impl FnOnce(Options) -> Options) -> Store {
-        let options = Options::for_tests().clock(Arc::new(self.clock.clone()));
+        let options = for_tests().clock(Arc::new(self.clock.clone()));
         Store::open(&self.path, change(options)).unwrap()
     }
 

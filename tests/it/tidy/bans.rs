@@ -73,6 +73,15 @@ pub(crate) fn environment(file: &Source) -> Vec<String> {
     named(file, ENVIRONMENT, "reads the environment")
 }
 
+/// A store of the suite that its second run, without the cache, would not reach.
+pub(crate) fn own_options(file: &Source) -> Vec<String> {
+    let is_of_suite = file.name.starts_with("tests/it/") && file.name != "tests/it/world.rs";
+    if !is_of_suite {
+        return Vec::new();
+    }
+    named(file, &["Options::for_tests"], "is for world.rs: take world::for_tests()")
+}
+
 pub(crate) fn clocks(file: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     if file.name != CLOCK {
@@ -163,6 +172,14 @@ mod can_fail {
     fn a_read_of_the_environment_is_found() {
         check(environment, "src/options.rs", "std::env::var(\"HOME\"); env::var_os(\"A\")", 2);
         check(environment, "src/options.rs", "env!(\"CARGO_PKG_VERSION\")", 0);
+    }
+
+    #[test]
+    fn a_store_with_options_of_its_own_is_found() {
+        check(own_options, "tests/it/sweep.rs", "Options::for_tests().cache(1)", 1);
+        check(own_options, "tests/it/sweep.rs", "for_tests(); Options::server()", 0);
+        check(own_options, "tests/it/world.rs", "Options::for_tests()", 0);
+        check(own_options, "src/options.rs", "Options::for_tests()", 0);
     }
 
     #[test]
