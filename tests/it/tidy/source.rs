@@ -27,7 +27,7 @@ pub(crate) struct Literal {
 }
 
 const FOLDERS: [&str; 8] =
-    [".ci", "benches", "crates", "examples", "manual", "scripts", "src", "tests"];
+    [".ci", "benches", "examples", "faults", "manual", "scripts", "src", "tests"];
 
 impl Project {
     pub(crate) fn read() -> Self {

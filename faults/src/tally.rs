@@ -1,0 +1,64 @@
+//! What a bench counted, and the lanes it runs in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::process::{Child, Voice};
+
+/// Named counts, in the order of their names.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Tally(BTreeMap<String, u64>);
+
+impl Tally {
+    pub(crate) fn add(&mut self, name: impl Into<String>, count: u64) {
+        *self.0.entry(name.into()).or_default() += count;
+    }
+
+    pub(crate) fn one(&mut self, name: impl Into<String>) {
+        self.add(name, 1);
+    }
+
+    /// Says each count aloud, for [`Tally::hear`].
+    pub(crate) fn tell(&self, voice: &Voice) {
+        for (name, count) in &self.0 {
+            voice.say(format_args!("{count} {name}"));
+        }
+    }
+
+    pub(crate) fn hear(&mut self, line: &str) {
+        let (count, name) = line.split_once(' ').unwrap();
+        self.add(name, count.parse().unwrap());
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (name, count)) in self.0.iter().enumerate() {
+            write!(f, "{}{count} {name}", if n == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// How many processes share the work of a bench.
+const LANES: u64 = 2;
+
+/// Runs `job` in as many processes as there are lanes, each with its number and its share of
+/// `count`, and adds up what they counted. Whatever fails in one of them fails here.
+pub(crate) fn in_lanes(count: u64, job: impl Fn(u64, u64, &mut Tally)) -> Tally {
+    let children: Vec<Child> = (0..LANES)
+        .map(|lane| {
+            let share = count / LANES + u64::from(lane < count % LANES);
+            Child::fork(|voice| {
+                let mut tally = Tally::default();
+                job(lane, share, &mut tally);
+                tally.tell(voice);
+            })
+        })
+        .collect();
+    let mut tally = Tally::default();
+    for child in children {
+        child.end_well().iter().for_each(|line| tally.hear(line));
+    }
+    tally
+}
