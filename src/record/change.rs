@@ -1,15 +1,13 @@
 //! The change log: written by the triggers of the file, trimmed here.
 
 use crate::error::Result;
-use crate::storage::{WriteTx, params};
-use crate::value::limits;
+use crate::storage::{WriteTx, params, trimmable};
 
 /// Removes at most `most` rows that are far behind the head. The newest always stays.
 pub(crate) fn trim(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
-    let keep_from = tx.head()?.saturating_sub(limits::CHANGE_ROWS_KEPT);
-    tx.execute(
-        "DELETE FROM change WHERE seq IN (
-             SELECT seq FROM change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
-        params![keep_from, most],
-    )
+    let oldest: Option<i64> =
+        tx.exactly_one("SELECT min(seq) FROM change", [], |row| row.get(0))?;
+    let Some(oldest) = oldest else { return Ok(0) };
+    let (first, last) = trimmable(oldest, tx.head()?, most);
+    tx.execute("DELETE FROM change WHERE seq BETWEEN ?1 AND ?2", params![first, last])
 }

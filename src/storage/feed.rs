@@ -3,49 +3,11 @@
 use rusqlite::params;
 
 use super::migrate::SCHEMA_VERSION;
+use super::place::{Bookmark, Change, Changes, Log};
 use super::transaction::ReadTx;
 use crate::error::{Error, Reason, Result};
-use crate::value::id::{ApiKeyId, SessionId, UserId};
-use crate::value::limits;
-use crate::value::time::Timestamp;
-
-/// A row of the change log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The store, an organisation or a branch: it concerns everybody under it.
-    Everyone,
-    User(UserId),
-    Session(SessionId),
-    ApiKey(ApiKeyId),
-}
-
-/// Everything that happened between a place and a snapshot.
-#[derive(Debug)]
-pub(crate) struct Changes {
-    /// The place of the snapshot.
-    pub(crate) place: Bookmark,
-    /// Whether `rows` tell all; if not, everything may have changed.
-    pub(crate) complete: bool,
-    pub(crate) rows: Vec<Change>,
-    /// Sessions and keys that expired up to here may be gone without a row.
-    pub(crate) swept_to: Timestamp,
-}
-
-/// Up to where a reader has followed which history of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Bookmark {
-    seq: i64,
-    lineage: [u8; 16],
-}
 
 impl Changes {
-    /// All that happened, as a reader would have it who has followed so far.
-    #[cfg(test)]
-    pub(crate) fn of(rows: Vec<Change>) -> Self {
-        let place = Bookmark { seq: 1, lineage: [0; 16] };
-        Self { place, complete: true, rows, swept_to: Timestamp::from_millis(i64::MIN) }
-    }
-
     /// What one snapshot says of the time since `place`; none stands for the beginning.
     ///
     /// # Errors
@@ -65,19 +27,14 @@ impl Changes {
         let head = tx.head()?;
         let oldest: Option<i64> =
             tx.exactly_one("SELECT min(seq) FROM change", [], |row| row.get(0))?;
-        let here = Bookmark { seq: head, lineage };
-        let followed = place.filter(|place| {
-            place.lineage == lineage
-                && place.seq <= head
-                && head.saturating_sub(place.seq) <= limits::CHANGE_ROWS_FOLLOWED
-                && oldest.is_some_and(|oldest| oldest <= place.seq.saturating_add(1))
-        });
-        let Some(followed) = followed else {
-            return Ok(Self { place: here, complete: false, rows: Vec::new(), swept_to });
+        let log = Log { lineage, head, oldest };
+        let place_now = log.here();
+        let Some(from) = log.read_on(place) else {
+            return Ok(Self { place: place_now, complete: false, rows: Vec::new(), swept_to });
         };
         let rows = tx.all(
             "SELECT kind, id FROM change WHERE seq > ?1 ORDER BY seq",
-            params![followed.seq],
+            params![from],
             |row| {
                 Ok(match row.get(0)? {
                     3 => Change::User(row.get(1)?),
@@ -87,6 +44,6 @@ impl Changes {
                 })
             },
         )?;
-        Ok(Self { place: here, complete: true, rows, swept_to })
+        Ok(Self { place: place_now, complete: true, rows, swept_to })
     }
 }

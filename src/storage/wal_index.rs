@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rusqlite::{Connection, ffi};
 
-use super::feed::{Bookmark, Changes};
+use super::place::{Bookmark, Changes};
 use super::transaction;
 use super::{connection, fault};
 use crate::error::{Error, Reason, Result};

@@ -35,6 +35,7 @@ const LADDER: &[(u8, &str)] = &[
     (1, "storage::writer"),
     (1, "storage::backup"),
     (1, "storage::migrate"),
+    (1, "storage::place"),
     (1, "storage::feed"),
     (1, "storage::wal_index"),
     (1, "storage::open"),
