@@ -8,6 +8,7 @@
 mod board;
 mod ends;
 mod others;
+mod rows;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use gatepost::{Error, ManualClock, Options, Reason, SessionPolicy, Store};
 use crate::child::{Child, Parent};
 use crate::races::fleet::{Dice, Tally};
 use crate::world::{World, device, for_tests, morning};
-use board::{Board, Session, State};
+use board::{Board, NO_DEVICE, Session, State};
 
 /// Processes that open and end sessions, each of its own users.
 const WRITERS: usize = 2;
@@ -149,31 +150,36 @@ fn check(
     is_timed: bool,
     tally: &mut Tally,
 ) -> bool {
-    let before = board.state(session.slot);
+    let on = (session.device != NO_DEVICE).then(|| device(&session.device));
+    let standing = board.standing(session.slot);
     let begun = Instant::now();
-    let verdict = insist(tally, || store.verify(&session.token, &device(&session.device)));
+    let verdict = insist(tally, || store.verify(&session.token, on.as_ref()));
     if is_timed {
         tally.count("timed");
         tally.add("quick", u64::from(begun.elapsed() < Duration::from_micros(10)));
     }
     let passed = verdict.valid().is_ok();
     tally.count("verifies");
+    let before = standing.state();
+    let is_still = || board.standing(session.slot) == standing;
     tally.count(match (before, passed) {
-        (State::Ended, true) => "stale",
+        (State::Ended, true) if is_still() => "stale",
         (State::Ended, false) => "refused",
         (State::Live, true) => "passed",
-        (State::Live, false) if board.state(session.slot) == State::Live => "refused_live",
+        (State::Live, false) if is_still() => "refused_live",
         _ => "either",
     });
     before == State::Ended
 }
 
-/// How long it goes on: for so many rounds of so many steps, or until the time is over.
+/// How long it goes on: for so many rounds of so many steps, or until the time is over and there
+/// were enough verifies.
 struct Run {
     seed: u64,
     steps: usize,
     rounds: u64,
-    until: Option<Instant>,
+    until: Instant,
+    verifies: u64,
 }
 
 fn race(run: &Run) -> Tally {
@@ -193,7 +199,7 @@ fn race(run: &Run) -> Tally {
     let mut dice = Dice::new(run.seed, 77);
     let (mut sum, mut looker) = (Tally::default(), Looker::default());
     let mut round = 0;
-    while round < run.rounds && run.until.is_none_or(|until| Instant::now() < until) {
+    while round < run.rounds && (Instant::now() < run.until || sum.of("verifies") < run.verifies) {
         let line = round.to_string();
         children[WRITERS..].iter_mut().for_each(|child| child.say(&line));
         victim.say(&line);
@@ -205,9 +211,8 @@ fn race(run: &Run) -> Tally {
             while writing.iter().any(|one| !one.is_finished()) {
                 (0..20 + dice.below(60)).for_each(|_| drop(victim.hear()));
                 let killed = std::mem::replace(&mut victim, start("crash 0"));
-                killed.kill();
+                others::kill_in_a_commit(killed, &board, &mut sum);
                 victim.say(&line);
-                sum.count("killed");
             }
             let counted = writing.into_iter().map(|one| one.join().unwrap());
             counted.for_each(|line| sum.add_all(&Tally::read(&line)));
@@ -221,7 +226,7 @@ fn race(run: &Run) -> Tally {
     victim.kill();
     children.into_iter().for_each(Child::end);
     // Said even if there are none.
-    ["stale", "refused_live"].iter().for_each(|what| sum.add(what, 0));
+    COUNTED.iter().chain(&["stale", "refused_live"]).for_each(|what| sum.add(what, 0));
     println!("race: seed {}, {round} rounds, pids {}", run.seed, pids.join(" "));
     println!("race: {}", sum.line());
     sum
@@ -229,35 +234,49 @@ fn race(run: &Run) -> Tally {
 
 /// Ends every session of the store, between two rounds of the writers.
 fn end_all(store: &Store, board: &Board) {
-    let live = board.all(State::Live);
+    let mut live = board.all(State::Live);
+    live.retain(|slot| board.session(*slot).device != NO_DEVICE);
     live.iter().for_each(|slot| board.set(*slot, State::Ending));
     insist(&mut Tally::default(), || store.sessions().end_all());
     live.iter().for_each(|slot| board.set(*slot, State::Ended));
 }
+
+/// What there must be some of in every race.
+const COUNTED: [&str; 8] = [
+    "passed",
+    "refused",
+    "ended",
+    "typed",
+    "swept",
+    "killed_in_a_commit",
+    "checkpoints",
+    "wal_resets",
+];
 
 #[track_caller]
 fn check_race(run: &Run) {
     let sum = race(run);
     assert_eq!(sum.of("stale"), 0, "passed after the end was acknowledged");
     assert_eq!(sum.of("refused_live"), 0, "refused while it was live throughout");
-    for what in ["passed", "refused", "ended", "typed", "swept", "killed", "checkpoints"] {
+    for what in COUNTED.iter().chain(rows::ROWS.iter().map(|(row, _)| row)) {
         assert!(sum.of(what) > 0, "no {what}: {}", sum.line());
     }
 }
 
 #[test]
 fn no_verify_passes_after_the_end_was_acknowledged_and_none_is_refused_before() {
-    check_race(&Run { seed: 1, steps: 40, rounds: 2, until: None });
+    check_race(&Run { seed: 1, steps: 70, rounds: 2, until: Instant::now(), verifies: u64::MAX });
 }
 
 /// Not a test of its own: what `scripts/race` runs. Its words, each after `=`: for how many
-/// seconds, and the seed.
+/// seconds at least, for how many verifies at least, and the seed.
 #[test]
 fn long() {
     let words: Vec<String> =
         std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
-    let [seconds, seed] = words.as_slice() else { return };
-    let [seconds, seed] = [seconds, seed].map(|word| word.parse::<u64>().unwrap());
-    let until = Some(Instant::now() + Duration::from_secs(seconds));
-    check_race(&Run { seed, steps: 400, rounds: u64::MAX, until });
+    let [seconds, verifies, seed] = words.as_slice() else { return };
+    let [seconds, verifies, seed] =
+        [seconds, verifies, seed].map(|word| word.parse::<u64>().unwrap());
+    let until = Instant::now() + Duration::from_secs(seconds);
+    check_race(&Run { seed, steps: 400, rounds: u64::MAX, until, verifies });
 }

@@ -36,7 +36,20 @@ impl State {
     ];
 }
 
-/// A session as it stands on the board.
+/// What stands on the board for a session or key: equal only if nothing was said meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing(u8);
+
+impl Standing {
+    pub(super) fn state(self) -> State {
+        State::ALL[usize::from(self.0 % 8)]
+    }
+}
+
+/// What a key has for a device.
+pub(super) const NO_DEVICE: &str = "-";
+
+/// A session or key as it stands on the board.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) slot: u64,
@@ -53,6 +66,7 @@ pub(super) struct Board {
     states: File,
     records: File,
     over: File,
+    committing: File,
 }
 
 impl Board {
@@ -62,7 +76,12 @@ impl Board {
             let mut options = File::options();
             options.read(true).write(true).create(true).truncate(false).open(path).unwrap()
         };
-        Self { states: open("states"), records: open("records"), over: open("over") }
+        Self {
+            states: open("states"),
+            records: open("records"),
+            over: open("over"),
+            committing: open("committing"),
+        }
     }
 
     /// The first place of that writer.
@@ -80,19 +99,24 @@ impl Board {
     }
 
     pub(super) fn set(&self, slot: u64, state: State) {
-        self.states.write_all_at(&[state as u8], slot).unwrap();
+        self.set_in_turn(slot, state, 0);
     }
 
-    pub(super) fn state(&self, slot: u64) -> State {
+    /// For what ends and is good again: it stands otherwise each time.
+    pub(super) fn set_in_turn(&self, slot: u64, state: State, turn: u8) {
+        self.states.write_all_at(&[state as u8 + 8 * turn], slot).unwrap();
+    }
+
+    pub(super) fn standing(&self, slot: u64) -> Standing {
         let mut byte = [0];
         let _ = self.states.read_at(&mut byte, slot).unwrap();
-        State::ALL[usize::from(byte[0])]
+        Standing(byte[0])
     }
 
     /// The sessions that were published by that writer since.
     pub(super) fn read_on(&self, writer: usize, next: &mut u64) -> Vec<Session> {
         let mut found = Vec::new();
-        while self.state(Self::first(writer) + *next) != State::Empty {
+        while self.standing(Self::first(writer) + *next).state() != State::Empty {
             found.push(self.session(Self::first(writer) + *next));
             *next += 1;
         }
@@ -118,7 +142,7 @@ impl Board {
                 bytes.fill(0);
                 let _ = self.states.read_at(&mut bytes, at).unwrap();
                 for byte in bytes {
-                    let state = State::ALL[usize::from(byte)];
+                    let state = Standing(byte).state();
                     if state == State::Empty {
                         break 'writer;
                     }
@@ -139,5 +163,15 @@ impl Board {
     pub(super) fn is_over(&self, round: u64) -> bool {
         let mut byte = [0];
         self.over.read_at(&mut byte, round).unwrap() == 1 && byte == [1]
+    }
+
+    /// Whether the one who will be killed is in the middle of a commit.
+    pub(super) fn commits(&self, is: bool) {
+        self.committing.write_all_at(&[u8::from(is)], 0).unwrap();
+    }
+
+    pub(super) fn is_committing(&self) -> bool {
+        let mut byte = [0];
+        self.committing.read_at(&mut byte, 0).unwrap() == 1 && byte == [1]
     }
 }

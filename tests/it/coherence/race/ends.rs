@@ -1,19 +1,19 @@
-//! A writer: it opens sessions of its own users and ends them in every way there is.
+//! A writer: it opens sessions and keys of its own users, and hands them on to be ended (`rows`).
 
 use std::time::Duration;
 
 use gatepost::{
-    BranchId, NewUser, OpenSession, OrganisationId, SessionId, Store, UserId, UserStatus,
+    ApiKeyId, BranchId, NewApiKey, NewUser, OpenSession, OrganisationId, SessionId, Store, UserId,
 };
 
-use super::board::{Board, Session, State};
+use super::board::{Board, NO_DEVICE, Session, State};
 use super::{Racer, insist};
 use crate::child::Parent;
 use crate::races::fleet::{Dice, Tally};
 use crate::world::{HOUR, PASSWORD, device, morning};
 
-/// Of each writer: three of them in its branch, one elsewhere.
-const USERS: usize = 4;
+/// Of each writer: three of them in its branch, one elsewhere, without keys.
+pub(super) const USERS: usize = 4;
 /// Opened before anything is ended.
 const FEW: usize = 6;
 const MANY: usize = 24;
@@ -22,7 +22,7 @@ const MANY: usize = 24;
 pub(super) fn write(parent: &mut Parent, racer: &Racer) {
     let mut writer = Writer::new(racer);
     while let Some(steps) = parent.hear() {
-        // Between the rounds everything was ended.
+        // Between the rounds every session was ended.
         writer.live.clear();
         for _ in 0..steps.parse().unwrap() {
             writer.step();
@@ -34,24 +34,40 @@ pub(super) fn write(parent: &mut Parent, racer: &Racer) {
 
 /// A session as its writer knows it.
 #[derive(Debug, Clone)]
-struct Mine {
-    slot: u64,
-    id: SessionId,
-    token: String,
-    device: String,
-    user: usize,
+pub(super) struct Mine {
+    pub(super) slot: u64,
+    pub(super) id: SessionId,
+    pub(super) token: String,
+    pub(super) device: String,
+    pub(super) user: usize,
 }
 
-struct Writer {
-    store: Store,
-    board: Board,
-    dice: Dice,
-    tally: Tally,
-    next: u64,
-    organisation: OrganisationId,
-    branch: BranchId,
-    users: Vec<UserId>,
-    live: Vec<Mine>,
+/// A key of a user, suspended with it and with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) slot: u64,
+    pub(super) id: ApiKeyId,
+    pub(super) user: usize,
+    /// How often it was suspended.
+    pub(super) turn: u8,
+}
+
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) board: Board,
+    pub(super) dice: Dice,
+    pub(super) tally: Tally,
+    pub(super) next: u64,
+    pub(super) organisation: OrganisationId,
+    pub(super) branch: BranchId,
+    /// A branch in which nothing is ever ended.
+    pub(super) quiet: BranchId,
+    pub(super) users: Vec<UserId>,
+    pub(super) names: Vec<String>,
+    pub(super) live: Vec<Mine>,
+    pub(super) keys: Vec<Key>,
+    /// The rows that were not yet drawn.
+    pub(super) deck: Vec<usize>,
 }
 
 impl Writer {
@@ -60,6 +76,7 @@ impl Writer {
         let mut tally = Tally::default();
         let organisation = insist(&mut tally, || store.organisations().create("Northern")).id;
         let branch = insist(&mut tally, || store.branches().create("York", organisation)).id;
+        let quiet = insist(&mut tally, || store.branches().create("Leeds", None)).id;
         let mut writer = Self {
             board: racer.board(),
             dice: racer.dice(0),
@@ -67,22 +84,29 @@ impl Writer {
             next: Board::first(racer.index),
             organisation,
             branch,
+            quiet,
             users: Vec::new(),
+            names: vec![String::new(); USERS],
             live: Vec::new(),
+            keys: Vec::new(),
+            deck: Vec::new(),
             store,
         };
         writer.users = (0..USERS).map(|user| writer.create(user)).collect();
+        (0..USERS - 1).for_each(|user| writer.issue(user));
         writer
     }
 
-    fn create(&mut self, user: usize) -> UserId {
+    pub(super) fn create(&mut self, user: usize) -> UserId {
         let name = format!("u{}-{}-{}", std::process::id(), self.next, self.dice.below(1 << 40));
         let create = || {
-            let new = NewUser::person(&name).password(PASSWORD.into());
+            let new = NewUser::person(name.as_str()).password(PASSWORD.into());
             let new = if user + 1 < USERS { new.branch(self.branch) } else { new };
             self.store.users().create(new)
         };
-        insist(&mut self.tally, create).id
+        let id = insist(&mut self.tally, create).id;
+        self.names[user] = name;
+        id
     }
 
     fn step(&mut self) {
@@ -96,7 +120,7 @@ impl Writer {
     }
 
     /// Opens a session, on a device of its own or on that of another.
-    fn open(&mut self, user: usize, on: Option<String>) {
+    pub(super) fn open(&mut self, user: usize, on: Option<String>) {
         let on = on.unwrap_or_else(|| format!("s{}", self.next));
         let is_brief = self.dice.below(8) == 0;
         let soon = u32::try_from(self.next % 100_000).unwrap();
@@ -118,125 +142,18 @@ impl Writer {
         }
     }
 
-    /// One row of what ends what.
-    fn end_some(&mut self) {
-        let at = self.dice.below(self.live.len());
-        let one = self.live[at].clone();
-        let (this, user) = (one.slot, one.user);
-        let row = self.dice.below(16);
-        match row {
-            0..=2 => self.end_one(row, &one),
-            3 => {
-                let others = |mine: &Mine| mine.user == user && mine.slot != this;
-                self.end(others, |store, _| {
-                    let facts = store.verify(&one.token, &device(&one.device))?.valid().unwrap();
-                    store.sessions().end_others(&facts)
-                });
-            }
-            4..=8 => self.end_of_user(row, user, &one),
-            9..=12 => self.end_of_place(row),
-            13 => self.hand_over(&one, State::Typed),
-            14 => self.hand_over(&one, State::Doomed),
-            _ => {
-                // Ends nothing.
-                let id = self.users[user];
-                insist(&mut self.tally, || self.store.users().set_privileges(id, &["admin"]));
-                insist(&mut self.tally, || self.store.users().set_privileges(id, &["clerk"]));
-            }
-        }
-    }
-
-    fn end_one(&mut self, row: usize, one: &Mine) {
-        match row {
-            0 => self.end(
-                |mine| mine.slot == one.slot,
-                |store, _| store.log_out(&one.token, &device(&one.device)).map(drop),
-            ),
-            1 => self.end(
-                |mine| mine.slot == one.slot,
-                |store, _| store.sessions().end(one.id).map(drop),
-            ),
-            _ => {
-                // The next session on the device takes its place.
-                self.live.retain(|mine| mine.slot != one.slot);
-                self.board.set(one.slot, State::Ending);
-                self.open(one.user, Some(one.device.clone()));
-                self.board.set(one.slot, State::Ended);
-                self.tally.count("ended");
-            }
-        }
-    }
-
-    fn end_of_user(&mut self, row: usize, user: usize, one: &Mine) {
+    pub(super) fn issue(&mut self, user: usize) {
         let id = self.users[user];
-        let whose = |mine: &Mine| mine.user == user;
-        match row {
-            4 => self.end(whose, |store, _| store.sessions().end_all_of(id)),
-            5 => {
-                self.end(whose, |store, _| {
-                    store.users().set_status(id, UserStatus::Locked).map(drop)
-                });
-                let active = || self.store.users().set_status(id, UserStatus::Active);
-                insist(&mut self.tally, active);
-            }
-            6 => {
-                self.end(whose, |store, _| store.users().delete(id));
-                self.users[user] = self.create(user);
-            }
-            7 => self.end(whose, |store, _| store.users().set_password(id, PASSWORD.into())),
-            _ => {
-                self.end(whose, |store, _| {
-                    let (on, new) = (device(&one.device), "nine brass bells");
-                    let changed =
-                        store.change_password(&one.token, &on, PASSWORD.into(), new.into())?;
-                    changed.changed().unwrap();
-                    Ok(())
-                });
-                let again = || self.store.users().set_password(id, PASSWORD.into());
-                insist(&mut self.tally, again);
-            }
-        }
+        let key = insist(&mut self.tally, || self.store.api_keys().issue(id, NewApiKey::new()));
+        self.publish_key(user, key.id, key.key.expose());
     }
 
-    fn end_of_place(&mut self, row: usize) {
-        let (branch, organisation) = (self.branch, self.organisation);
-        let here = |mine: &Mine| mine.user + 1 < USERS;
-        match row {
-            9 => self.end(here, |store, _| store.sessions().end_all_of_branch(branch)),
-            10 => {
-                self.end(here, |store, _| store.sessions().end_all_of_organisation(organisation))
-            }
-            11 => {
-                self.end(here, |store, _| store.branches().set_active(branch, false).map(drop));
-                insist(&mut self.tally, || self.store.branches().set_active(branch, true));
-            }
-            _ => {
-                self.end(here, |store, _| {
-                    store.organisations().set_active(organisation, false).map(drop)
-                });
-                let active = || self.store.organisations().set_active(organisation, true);
-                insist(&mut self.tally, active);
-            }
-        }
-    }
-
-    /// Says what is about to end, ends it, and says that it has ended once that was acknowledged.
-    fn end(
-        &mut self,
-        which: impl Fn(&Mine) -> bool,
-        deed: impl Fn(&Store, &[Mine]) -> Result<(), gatepost::Error>,
-    ) {
-        let (ended, live) = self.live.drain(..).partition::<Vec<_>, _>(|mine| which(mine));
-        self.live = live;
-        ended.iter().for_each(|mine| self.board.set(mine.slot, State::Ending));
-        insist(&mut self.tally, || deed(&self.store, &ended));
-        ended.iter().for_each(|mine| self.board.set(mine.slot, State::Ended));
-        self.tally.add("ended", u64::try_from(ended.len()).unwrap());
-    }
-
-    /// Leaves it to another process to end.
-    fn hand_over(&mut self, one: &Mine, state: State) {
-        self.live.retain(|mine| mine.slot != one.slot);
-        self.board.set(one.slot, state);
+    pub(super) fn publish_key(&mut self, user: usize, id: ApiKeyId, token: &str) {
+        let slot = self.next;
+        self.next += 1;
+        let (token, device, name) = (token.to_owned(), NO_DEVICE.to_owned(), id.to_string());
+        self.board.publish(&Session { slot, token, device, id: name }, State::Live);
+        self.tally.count("issued");
+        self.keys.push(Key { slot, id, user, turn: 0 });
     }
 }

@@ -1,13 +1,18 @@
 //! Who else ends sessions: a hand that types SQL, a clock that runs ahead, and who is killed.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use super::board::State;
+use super::board::{Board, State};
 use super::{Racer, insist};
-use crate::child::Parent;
+use crate::child::{Child, Parent};
 use crate::coherence::plain_sql;
 use crate::races::fleet::Tally;
 use crate::world::HOUR;
+
+/// Where they stand in the first copy of the header of the wal-index.
+const SALTS: u64 = 32;
 
 const CHECKPOINTS: [&str; 4] = [
     "PRAGMA wal_checkpoint(PASSIVE)",
@@ -20,6 +25,14 @@ const CHECKPOINTS: [&str; 4] = [
 pub(super) fn type_by_hand(parent: &mut Parent, racer: &Racer) {
     let board = racer.board();
     let mut dice = racer.dice(1);
+    // Open to the end: closing it would take the locks along.
+    let shared = File::open(format!("{}-shm", racer.path)).unwrap();
+    let salts = || {
+        let mut salts = [0; 8];
+        shared.read_exact_at(&mut salts, SALTS).unwrap();
+        salts
+    };
+    let mut salts_before = salts();
     while let Some(round) = parent.hear() {
         let round = round.parse().unwrap();
         let mut tally = Tally::default();
@@ -42,6 +55,10 @@ pub(super) fn type_by_hand(parent: &mut Parent, racer: &Racer) {
             sql.busy_timeout(Duration::from_millis(20)).unwrap();
             let done = sql.query_row(checkpoint, [], |row| row.get::<_, i64>(0));
             tally.add("checkpoints", u64::from(done.is_ok_and(|blocked| blocked == 0)));
+            // They change whenever the log begins anew.
+            let salts_now = salts();
+            tally.add("wal_resets", u64::from(salts_now != salts_before));
+            salts_before = salts_now;
         }
         parent.say(&tally.line());
     }
@@ -76,6 +93,7 @@ pub(super) fn sweep(parent: &mut Parent, racer: &Racer) {
 pub(super) fn end_until_killed(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(Duration::ZERO);
     let board = racer.board();
+    let sql = plain_sql(&racer.path);
     let mut tally = Tally::default();
     parent.hear();
     loop {
@@ -86,6 +104,24 @@ pub(super) fn end_until_killed(parent: &mut Parent, racer: &Racer) {
             parent.say("ended");
         }
         insist(&mut tally, || store.organisations().create("of one who is killed"));
+        let begun = "BEGIN IMMEDIATE; UPDATE store SET last_group = randomblob(16)";
+        if sql.execute_batch(begun).is_ok() {
+            board.commits(true);
+            let _ = sql.execute_batch("COMMIT");
+            board.commits(false);
+        }
         parent.say("wrote");
     }
+}
+
+/// Kills it as soon as it says that it commits, and counts if it had no time to say that it has.
+pub(super) fn kill_in_a_commit(victim: Child, board: &Board, tally: &mut Tally) {
+    let mut looks = 0;
+    while !board.is_committing() && looks < 1_000_000 {
+        looks += 1;
+    }
+    victim.kill();
+    tally.count("killed");
+    tally.add("killed_in_a_commit", u64::from(board.is_committing()));
+    board.commits(false);
 }
