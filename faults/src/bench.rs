@@ -1,6 +1,10 @@
 //! The benches, by name.
 
+pub(crate) mod calls;
+pub(crate) mod errors;
+pub(crate) mod full;
 pub(crate) mod kill;
+pub(crate) mod power;
 
 use crate::tally::Tally;
 
@@ -10,17 +14,48 @@ pub(crate) struct Bench {
     pub(crate) name: &'static str,
     /// What it shows, in one sentence.
     pub(crate) proves: &'static str,
-    /// How much of it is the whole, and how much is enough for the gate.
+    /// How much of it is the whole, and how much is enough for the gate: rounds, or where every
+    /// call is tried, every how manieth.
     pub(crate) long: u64,
     pub(crate) short: u64,
     /// Given the count and the seed; panics if a promise is broken.
     pub(crate) run: fn(u64, u64) -> Tally,
 }
 
-pub(crate) const BENCHES: &[Bench] = &[Bench {
-    name: "kill",
-    proves: "nothing that was acknowledged is lost or undone by kill -9 at any moment",
-    long: 20_000,
-    short: 600,
-    run: kill::run,
-}];
+pub(crate) const BENCHES: &[Bench] = &[
+    Bench {
+        name: "kill",
+        proves: "nothing that was acknowledged is lost or undone by kill -9 at any moment",
+        long: 20_000,
+        short: 600,
+        run: kill::run,
+    },
+    Bench {
+        name: "calls",
+        proves: "kill -9 at every call of every public write leaves all of it or nothing",
+        long: 1,
+        short: 4,
+        run: calls::run,
+    },
+    Bench {
+        name: "errors",
+        proves: "no error of input or output and no full disk, at any call, makes an answer wrong",
+        long: 1,
+        short: 25,
+        run: errors::run,
+    },
+    Bench {
+        name: "power",
+        proves: "nothing that was acknowledged is lost or undone by a loss of power at any moment",
+        long: 200_000,
+        short: 2_000,
+        run: power::run,
+    },
+    Bench {
+        name: "full",
+        proves: "on a disk that is full a logout goes through or is denied in memory",
+        long: 400,
+        short: 12,
+        run: full::run,
+    },
+];

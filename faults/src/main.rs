@@ -5,11 +5,17 @@
 //! and says with which seed.
 
 mod bench;
+mod deed;
 mod dice;
+mod disk;
+mod image;
 mod place;
 mod process;
+mod scene;
+mod shim;
 mod store;
 mod tally;
+mod trial;
 
 use std::process::ExitCode;
 use std::time::Instant;

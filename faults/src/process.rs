@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// How long any child may take before it counts as hanging.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// A forked process, and what it says.
 #[derive(Debug)]
@@ -84,8 +84,13 @@ impl Child {
     }
 
     /// Everything that it says until it ends, and how that was.
-    pub(crate) fn end(mut self) -> (Vec<String>, End) {
-        let until = Instant::now() + LONGEST;
+    pub(crate) fn end(self) -> (Vec<String>, End) {
+        self.end_within(LONGEST)
+    }
+
+    /// As [`Child::end`], for one that is given so much time.
+    pub(crate) fn end_within(mut self, wait: Duration) -> (Vec<String>, End) {
+        let until = Instant::now() + wait;
         let mut lines = Vec::new();
         while let Some(line) = self.hear(until.saturating_duration_since(Instant::now())) {
             lines.push(line);
@@ -156,4 +161,11 @@ impl Drop for Child {
             let _ = self.wait();
         }
     }
+}
+
+/// Kills the calling process, as `kill -9` does.
+pub(crate) fn die() -> ! {
+    // SAFETY: a signal to this process, which cannot be caught.
+    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    unreachable!("a killed process goes on")
 }

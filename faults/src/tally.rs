@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use crate::process::{Child, Voice};
+use crate::process::{Child, End, Voice};
 
 /// Named counts, in the order of their names.
 #[derive(Debug, Default, Clone)]
@@ -42,6 +43,7 @@ impl fmt::Display for Tally {
 
 /// How many processes share the work of a bench.
 const LANES: u64 = 2;
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs `job` in as many processes as there are lanes, each with its number and its share of
 /// `count`, and adds up what they counted. Whatever fails in one of them fails here.
@@ -58,7 +60,9 @@ pub(crate) fn in_lanes(count: u64, job: impl Fn(u64, u64, &mut Tally)) -> Tally 
         .collect();
     let mut tally = Tally::default();
     for child in children {
-        child.end_well().iter().for_each(|line| tally.hear(line));
+        let (lines, end) = child.end_within(A_DAY);
+        assert_eq!(end, End::Well, "a lane failed");
+        lines.iter().for_each(|line| tally.hear(line));
     }
     tally
 }

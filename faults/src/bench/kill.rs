@@ -5,8 +5,8 @@
 //! against them, says what it found, and goes on writing until it is killed in turn; some are
 //! killed while they still open or look. A new file is begun every [`CYCLES_OF_A_FILE`] cycles.
 
-mod deed;
-mod hand;
+pub(super) mod deed;
+pub(super) mod hand;
 
 use std::path::Path;
 use std::thread;

@@ -8,7 +8,7 @@ use super::hand::{Hand, SETTING, spoken};
 use crate::store::device;
 
 /// Does what the hand has asked for; the answer is what it wants to be told.
-pub(super) fn does(hand: &Hand, store: &Store) -> String {
+pub(crate) fn does(hand: &Hand, store: &Store) -> String {
     let [password, next] = hand.passwords();
     let on = device(&hand.fresh_device());
     match hand.deed() {

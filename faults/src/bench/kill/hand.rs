@@ -12,7 +12,7 @@ const ENDED_KEPT: usize = 24;
 
 /// All that the store has said to one thread, which alone changes what it speaks of here.
 #[derive(Debug, Clone)]
-pub(super) struct Hand {
+pub(crate) struct Hand {
     pub(super) n: usize,
     pub(super) user: UserId,
     pub(super) branch: BranchId,
@@ -35,7 +35,7 @@ pub(super) struct Hand {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Session {
+pub(crate) struct Session {
     pub(super) id: SessionId,
     pub(super) token: String,
     pub(super) on: String,
@@ -44,7 +44,7 @@ pub(super) struct Session {
 
 impl Hand {
     /// Of nobody yet, but for the user and the branch of these ids.
-    pub(super) fn new(n: usize, ids: &str) -> Self {
+    pub(crate) fn new(n: usize, ids: &str) -> Self {
         let (user, branch) = ids.split_once(' ').unwrap();
         Self {
             n,
@@ -65,7 +65,7 @@ impl Hand {
     }
 
     /// A deed that can be done now, and the number of the session that it is about.
-    pub(super) fn chooses(&self, dice: &mut Dice) -> String {
+    pub(crate) fn chooses(&self, dice: &mut Dice) -> String {
         let live = self.live().count();
         let made = matches!(self.made, Some((_, true)));
         let deed = match dice.below(24) {
@@ -88,23 +88,23 @@ impl Hand {
         format!("{deed} {}", dice.below(live.max(1)))
     }
 
-    pub(super) fn asks(&mut self, deed: &str) {
+    pub(crate) fn asks(&mut self, deed: &str) {
         self.serial += 1;
         self.asked = Some(deed.to_owned());
     }
 
     /// The deed that was asked for.
-    pub(super) fn deed(&self) -> &str {
+    pub(crate) fn deed(&self) -> &str {
         self.asked.as_deref().and_then(|asked| asked.split(' ').next()).unwrap()
     }
 
     /// The session that it is about.
-    pub(super) fn session(&self) -> &Session {
+    pub(crate) fn session(&self) -> &Session {
         self.live().nth(self.which()).unwrap()
     }
 
     /// The answer, or none in it if only the file tells that it is done.
-    pub(super) fn told(&mut self, answer: &str) {
+    pub(crate) fn told(&mut self, answer: &str) {
         let (on, which) = (self.fresh_device(), self.which());
         match self.deed() {
             "log_in" | "open" => self.opened(answer, on),
@@ -144,7 +144,7 @@ impl Hand {
     }
 
     /// What would be if the last thing asked for was done; none if nothing waits for its answer.
-    pub(super) fn if_done(&self) -> Option<Self> {
+    pub(crate) fn if_done(&self) -> Option<Self> {
         self.asked.as_ref()?;
         let mut done = self.clone();
         done.was_done();
@@ -152,16 +152,16 @@ impl Hand {
     }
 
     /// It was done, although nobody was told.
-    pub(super) fn was_done(&mut self) {
+    pub(crate) fn was_done(&mut self) {
         self.told("");
     }
 
-    pub(super) fn was_undone(&mut self) {
+    pub(crate) fn was_undone(&mut self) {
         self.asked = None;
     }
 
     /// Whether the file says the same; what it lost or brought back otherwise.
-    pub(super) fn holds(&self, store: &Store, path: &Path) -> Result<(), String> {
+    pub(crate) fn holds(&self, store: &Store, path: &Path) -> Result<(), String> {
         for session in &self.sessions {
             let is = passes(store, &session.token, Some(&session.on));
             equal("a token passes", is.into(), session.live.into())?;
@@ -195,12 +195,12 @@ impl Hand {
     }
 
     /// A device that no other deed uses.
-    pub(super) fn fresh_device(&self) -> String {
+    pub(crate) fn fresh_device(&self) -> String {
         format!("device {} of hand {}", self.serial, self.n)
     }
 
     /// The password in force, and the next.
-    pub(super) fn passwords(&self) -> [String; 2] {
+    pub(crate) fn passwords(&self) -> [String; 2] {
         [self.passwords, self.passwords + 1].map(|n| match n {
             1 => PASSWORD.to_owned(),
             n => format!("{PASSWORD} {n}"),
@@ -208,7 +208,7 @@ impl Hand {
     }
 
     /// The name of the user to be made now, and of the one that is there.
-    pub(super) fn made_names(&self) -> [String; 2] {
+    pub(crate) fn made_names(&self) -> [String; 2] {
         [self.serial, self.made.map_or(0, |(serial, _)| serial)].map(|n| self.made_name(n))
     }
 
@@ -252,10 +252,10 @@ impl Hand {
 }
 
 /// The key of the setting that a hand counts up.
-pub(super) const SETTING: &str = "hand.setting";
+pub(crate) const SETTING: &str = "hand.setting";
 
 /// What was opened, as [`Hand::told`] wants to hear it.
-pub(super) fn spoken(session: &OpenedSession) -> String {
+pub(crate) fn spoken(session: &OpenedSession) -> String {
     format!("{} {}", session.id, session.token.expose())
 }
 

@@ -1,0 +1,63 @@
+//! kill -9 at every call of every deed: of what it writes all is there or nothing.
+//!
+//! Without a fault the calls of a deed are counted; then the process is killed at the first, at the
+//! second, and so on, and each time the file is opened anew. A bench that has not killed exactly as
+//! often as it had counted fails.
+
+use std::mem;
+use std::path::Path;
+
+use crate::deed::{DEEDS, Deed};
+use crate::place::Place;
+use crate::process::{Child, End, Voice};
+use crate::scene::Scene;
+use crate::shim::{self, Blow, CHANGING, Plan};
+use crate::tally::{Tally, in_lanes};
+use crate::trial::{attempt, reopened, undisturbed};
+
+/// Every `count`th call, beginning with another one for each seed; 1 is every call.
+pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    let scene = Scene::build(seed);
+    in_lanes(DEEDS.len() as u64, |lane, _, tally| {
+        let place = Place::new("calls");
+        let path = place.file("auth.db");
+        let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
+        for (_, deed) in own.filter(|(_, deed)| deed.writes()) {
+            let killed = each_call(deed, &scene, &path, count, seed);
+            tally.add("kills, each at another call", killed);
+            tally.one("deeds");
+        }
+    })
+}
+
+fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, seed: u64) -> u64 {
+    let plan = |at| Plan { calls: CHANGING, at, for_ever: false, blow: Blow::Kill };
+    let known = undisturbed(deed, scene, path, plan(0));
+    let first = 1 + (seed - 1) % step;
+    let mut killed = 0;
+    // One more than there are, which kills nobody.
+    for at in (first..=known.calls).step_by(step as usize).chain([known.calls + 1]) {
+        scene.lay(deed.start, path);
+        let job = |voice: &Voice| {
+            shim::install();
+            let (store, answer) = attempt(deed, scene, path, plan(at));
+            mem::forget(store);
+            answer.unwrap();
+            voice.say("done");
+        };
+        let (said, end) = Child::fork(job).end();
+        let seen = reopened(scene, path);
+        let place = format!("{} killed at call {at} of {}", deed.name, known.calls);
+        assert!(known.states.contains(&seen), "{place}: {seen:?} of {:?}", known.states);
+        if at > known.calls {
+            assert_eq!((said, end), (vec!["done".to_owned()], End::Well), "{place}");
+            assert_eq!(Some(&seen), known.states.last(), "{place}");
+        } else {
+            assert_eq!(end, End::Signal(libc::SIGKILL), "{place}");
+            killed += 1;
+        }
+    }
+    let planned = (first..=known.calls).step_by(step as usize).count();
+    assert_eq!(killed, planned as u64, "{}: not killed at each call", deed.name);
+    killed
+}

@@ -1,0 +1,169 @@
+//! Input and output errors and full disks at every call of every deed.
+//!
+//! Each call that SQLite makes of the system fails in turn: once, or from then on for ever; as an
+//! error or as a full disk; a write that fails was half done. Whatever is answered, no token passes
+//! that should not and none is refused that should pass, and the file, opened anew or after a loss
+//! of power, says what the answer said.
+
+use std::mem;
+use std::path::Path;
+
+use gatepost::{Reason, Store};
+
+use crate::deed::{Act, DEEDS, Deed};
+use crate::dice::Dice;
+use crate::disk::{Disk, Loss};
+use crate::image::Image;
+use crate::place::{Place, beside};
+use crate::process::{Child, End, Voice};
+use crate::scene::{Scene, Start, TOKENS};
+use crate::shim::{self, Blow, FAILING, Plan};
+use crate::store::{device, options};
+use crate::tally::{Tally, in_lanes};
+use crate::trial::{Known, SEED, Seen, attempt, look, put, reopened, tell, undisturbed};
+
+/// What an error may be: none of them says that the request was wrong, or speaks of a token.
+const REASONS: &[&str] =
+    &["Io", "Full", "Busy", "CommitUnknown", "Closed", "Corrupt", "ReadOnly", "Unsupported"];
+
+/// Every `1 / count`th call, beginning with another one for each seed; 1 is every call.
+pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    let scene = Scene::build(1);
+    in_lanes(DEEDS.len() as u64, |lane, _, tally| {
+        let place = Place::new("errors");
+        let path = place.file("auth.db");
+        let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
+        for (_, deed) in own {
+            let counted = Plan { calls: FAILING, at: 0, for_ever: false, blow: Blow::Io };
+            let known = undisturbed(deed, &scene, &path, counted);
+            let first = 1 + (seed - 1) % count;
+            for at in (first..=known.calls).step_by(count as usize) {
+                for (for_ever, blow) in
+                    [(false, Blow::Io), (true, Blow::Io), (false, Blow::Full), (true, Blow::Full)]
+                {
+                    let plan = Plan { at, for_ever, blow, ..counted };
+                    let trial = Trial { deed, scene: &scene, known: &known, plan };
+                    trial.run(&path, tally);
+                }
+            }
+            tally.one("deeds");
+        }
+    })
+}
+
+struct Trial<'t> {
+    deed: &'t Deed,
+    scene: &'t Scene,
+    known: &'t Known,
+    plan: Plan,
+}
+
+impl Trial<'_> {
+    fn run(&self, path: &Path, tally: &mut Tally) {
+        self.scene.lay(self.deed.start, path);
+        let (said, end) = Child::fork(|voice| self.child(path, voice)).end();
+        let place = || format!("{} struck by {:?}: {said:?}", self.deed.name, self.plan);
+        assert_eq!(end, End::Well, "{}", place());
+        let answer = said[0].as_str();
+        if answer != "done" {
+            assert!(REASONS.contains(&answer), "{}", place());
+        }
+        let seen = reopened(self.scene, path);
+        assert!(
+            self.known.allows(self.deed, answer, &seen),
+            "{}: reopened {seen:?} of {:?}",
+            place(),
+            self.known.states
+        );
+        for line in &said[1..] {
+            if line == "unmade" {
+                tally.one("files whose making was cut off");
+                continue;
+            }
+            let seen = Seen::heard(line);
+            let allowed = self.known.allows(self.deed, answer, &seen);
+            assert!(allowed, "{}: power lost {seen:?} of {:?}", place(), self.known.states);
+            tally.one("losses of power after them");
+        }
+        tally.one("faults");
+        tally.one(format!("answered {answer}"));
+    }
+
+    fn child(&self, path: &Path, voice: &Voice) {
+        shim::install();
+        shim::record();
+        let (store, answer) = attempt(self.deed, self.scene, path, self.plan);
+        let answer = match answer {
+            Ok(()) => "done".to_owned(),
+            Err(error) => format!("{:?}", error.reason()),
+        };
+        voice.say(&answer);
+        if let Some(store) = &store {
+            // While the disk is broken, and when it works again.
+            self.judges(store, &answer);
+        }
+        let (_, struck) = shim::disarm();
+        assert!(struck > 0, "it was never struck");
+        if let Some(store) = &store {
+            self.judges(store, &answer);
+        }
+        if self.plan.at.is_multiple_of(2) {
+            drop(store);
+        } else {
+            mem::forget(store);
+        }
+        let mut disk = Disk::of(Image::of(self.scene.bytes(self.deed.start)));
+        for entry in shim::recorded() {
+            disk.apply(&entry);
+        }
+        let mut dice = Dice::new(self.plan.at, 7);
+        for loss in [Loss::Everything, Loss::Any] {
+            let path = beside(path, "-image");
+            put(&disk.image(loss, &mut dice), &path);
+            // Of a file whose making was cut off, nobody was told anything; it is refused, and
+            // left as it is.
+            let made = self.deed.start != Start::Nothing || answer == "done";
+            if !made && refuses(&path) {
+                voice.say("unmade");
+            } else {
+                tell(&look(self.scene, &path), voice);
+            }
+        }
+    }
+
+    /// No token that is dead before and after passes, and none that lives before and after is
+    /// refused; not to be able to tell is no answer.
+    fn judges(&self, store: &Store, answer: &str) {
+        if matches!(self.deed.act, Act::Open) && answer != "done" {
+            return;
+        }
+        let (first, last) =
+            (&self.known.states[0], &self.known.states[self.known.states.len() - 1]);
+        for (n, (name, on)) in TOKENS.iter().enumerate() {
+            if *name == "bob.idle" {
+                // Its use would be written down.
+                continue;
+            }
+            let on = on.map(device);
+            let Ok(verdict) = store.verify(self.scene.token(name), on.as_ref()) else { continue };
+            let passes = if verdict.valid().is_ok() { "1" } else { "0" };
+            let (before, after) = (&first.passes()[n..=n], &last.passes()[n..=n]);
+            let right = match answer {
+                "done" => passes == after,
+                _ => passes == before || passes == after,
+            };
+            assert!(right, "{name} answered {passes}, {before} before and {after} after");
+        }
+        let stranger = store.verify(STRANGER, &device("till"));
+        assert!(!stranger.is_ok_and(|verdict| verdict.valid().is_ok()), "nobody's token passes");
+    }
+}
+
+fn refuses(path: &Path) -> bool {
+    let refused = Store::open(path, options(SEED)).err().map(|error| error.reason());
+    matches!(refused, Some(Reason::NotADatabase | Reason::Unsafe))
+}
+
+/// Of another store.
+const STRANGER: &str =
+    "gps_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";

@@ -1,0 +1,93 @@
+//! Full disks: a store is filled until nothing more fits, and then somebody logs out.
+
+use gatepost::{Error, NewUser, Reason, Scope, Store};
+
+use crate::dice::Dice;
+use crate::place::Place;
+use crate::process::{Child, Voice};
+use crate::scene::{Scene, Start, TOKENS};
+use crate::shim;
+use crate::store::{device, is_sound, options};
+use crate::tally::{Tally, in_lanes};
+
+/// From the smallest disk to the largest.
+const FROM_BYTES: u64 = 200 * 1_024;
+const TO_BYTES: u64 = 5 * 1_024 * 1_024;
+
+/// So many sizes of disk.
+pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    let scene = Scene::build(seed);
+    in_lanes(count, |lane, share, tally| {
+        let place = Place::new("full");
+        let path = place.file("auth.db");
+        let mut dice = Dice::new(seed, lane);
+        for n in 0..share {
+            // Evenly over the whole range, and somewhere within each step.
+            let step = (TO_BYTES - FROM_BYTES) / share;
+            let room = FROM_BYTES + n * step + dice.roll() % step;
+            scene.lay(Start::Closed, &path);
+            let child = Child::fork(|voice| fill(&scene, &path, room, voice));
+            for line in child.end_well() {
+                tally.one(line);
+            }
+            tally.one("disks");
+            // With room again, all is whole.
+            Child::fork(|_| {
+                drop(Store::open(&path, options(seed)).unwrap());
+                let store = Store::open(&path, options(seed)).unwrap();
+                is_sound(&path);
+                assert!(store.audit().verify_chain(None).unwrap().is_intact());
+            })
+            .end_well();
+        }
+    })
+}
+
+fn fill(scene: &Scene, path: &std::path::Path, room: u64, voice: &Voice) {
+    shim::install();
+    shim::limit(Some(room));
+    let store = match Store::open(path, options(5)) {
+        Ok(store) => store,
+        Err(error) => {
+            assert_eq!(error.reason(), Reason::Full, "{error:?}");
+            voice.say("too small to open");
+            return;
+        }
+    };
+    let full = until_full(&store);
+    assert!(matches!(full.reason(), Reason::Full | Reason::Io), "{full:?}");
+    for (name, on) in [TOKENS[0], TOKENS[2]] {
+        let (token, on) = (scene.token(name), on.map(device));
+        let ended = store.log_out(token, on.as_ref());
+        let passes = store.verify(token, on.as_ref()).is_ok_and(|one| one.valid().is_ok());
+        voice.say(match (ended, passes) {
+            (Ok(_), false) => "logged out",
+            (Err(_), false) => "denied in memory",
+            (Err(_), true) => "NOT logged out, and told so",
+            (Ok(_), true) => panic!("{name} was logged out of a full disk and passes"),
+        });
+    }
+    // Who was not logged out is still there.
+    let (name, on) = TOKENS[1];
+    let on = on.map(device);
+    if let Ok(verdict) = store.verify(scene.token(name), on.as_ref()) {
+        assert!(verdict.valid().is_ok(), "a full disk ended a session");
+    }
+}
+
+/// Writes large things and then small ones, until no more of them fit.
+fn until_full(store: &Store) -> Error {
+    let text = "x".repeat(4_000);
+    for turn in 0.. {
+        let set = store.configuration().set(Scope::System, &format!("key.{turn}"), &text);
+        if set.is_err() {
+            break;
+        }
+    }
+    for turn in 0.. {
+        if let Err(error) = store.users().create(NewUser::system(format!("user{turn}"))) {
+            return error;
+        }
+    }
+    unreachable!("a disk without an end")
+}

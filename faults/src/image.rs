@@ -1,0 +1,47 @@
+//! The files as they are after so many of the calls that were written down.
+
+use crate::shim::{Entry, Which};
+
+/// The bytes of each file; `None` if it is not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) database: Option<Vec<u8>>,
+    pub(crate) log: Option<Vec<u8>>,
+    pub(crate) journal: Option<Vec<u8>>,
+}
+
+impl Image {
+    pub(crate) fn of((database, log): (Option<&[u8]>, Option<&[u8]>)) -> Self {
+        let [database, log] = [database, log].map(|bytes| bytes.map(<[u8]>::to_vec));
+        Self { database, log, journal: None }
+    }
+
+    pub(crate) fn file(&mut self, which: Which) -> Option<&mut Option<Vec<u8>>> {
+        match which {
+            Which::Database => Some(&mut self.database),
+            Which::Log => Some(&mut self.log),
+            Which::Journal => Some(&mut self.journal),
+            Which::Other => None,
+        }
+    }
+
+    /// As after this call.
+    pub(crate) fn apply(&mut self, entry: &Entry) {
+        let Some(Some(file)) = entry.which().map(|which| self.file(which)) else { return };
+        match entry {
+            Entry::Created(_) => *file = Some(Vec::new()),
+            Entry::Write { at, bytes, .. } => write(file.get_or_insert_default(), *at, bytes),
+            Entry::Truncate { bytes, .. } => file.get_or_insert_default().resize(*bytes, 0),
+            Entry::Delete { .. } => *file = None,
+            Entry::Sync(_) | Entry::Told => {}
+        }
+    }
+}
+
+pub(crate) fn write(file: &mut Vec<u8>, at: usize, bytes: &[u8]) {
+    let end = at + bytes.len();
+    if file.len() < end {
+        file.resize(end, 0);
+    }
+    file[at..end].copy_from_slice(bytes);
+}

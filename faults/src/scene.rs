@@ -1,0 +1,221 @@
+//! The file that a deed begins with, and the names of what is in it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use gatepost::{
+    Cost, Ended, Holder, HostEvent, NewApiKey, NewUser, OpenSession, OpenedSession, Scope,
+    SessionPolicy, Store, UserId,
+};
+
+use crate::place::{Place, beside, clear};
+use crate::process::Child;
+use crate::store::{PASSWORD, device, options, options_at, passes};
+
+/// The same bytes for every trial: a closed file, and one whose last process was killed.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    names: BTreeMap<String, String>,
+    closed: Vec<u8>,
+    /// With the log that the killed process left.
+    hot: (Vec<u8>, Vec<u8>),
+    full: (Vec<u8>, Vec<u8>),
+}
+
+/// How the file of a deed was left by whoever had it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// There is none.
+    Nothing,
+    Closed,
+    /// With a log that was not moved into it.
+    Hot,
+    /// The same, and the log is about to be moved.
+    Full,
+}
+
+impl Scene {
+    pub(crate) fn build(seed: u64) -> Self {
+        let place = Place::new("scene");
+        let path = place.file("auth.db");
+        let said = Child::fork(|voice| {
+            let options = options_at(seed, BEGUN);
+            let store = Store::open(&path, options).unwrap();
+            for (name, value) in fill(&store) {
+                voice.say(format_args!("{name} {value}"));
+            }
+            store.close().unwrap();
+            let idle = SessionPolicy::server().idle(Duration::from_secs(7_200));
+            let options = options_at(seed ^ 2, BEGUN).sessions(idle).cost(dear(2));
+            let store = Store::open(&path, options).unwrap();
+            store.users().create(NewUser::person("carl").password(PASSWORD.into())).unwrap();
+            let token = session(&store, bob(&store), "idle", 6_000).token;
+            voice.say(format_args!("bob.idle {}", token.expose()));
+            store.close().unwrap();
+        });
+        let split = |line: &String| line.split_once(' ').map(|(a, b)| (a.into(), b.into()));
+        let names: BTreeMap<String, String> = said.end_well().iter().filter_map(split).collect();
+        let closed = fs::read(&path).unwrap();
+        let hot = left_open(&path, |store| {
+            store.configuration().set(Scope::System, "desk.rows", "9").map(drop).unwrap();
+        });
+        lay(&path, Some(&closed), None);
+        let full = left_open(&path, |store| nearly_fill(store, &path));
+        Self { names, closed, hot, full }
+    }
+
+    /// Puts the file there as it was left.
+    pub(crate) fn lay(&self, start: Start, path: &Path) {
+        let (file, log) = self.bytes(start);
+        lay(path, file, log);
+    }
+
+    /// The bytes of the file and of its log.
+    pub(crate) fn bytes(&self, start: Start) -> (Option<&[u8]>, Option<&[u8]>) {
+        match start {
+            Start::Nothing => (None, None),
+            Start::Closed => (Some(&self.closed), None),
+            Start::Hot => (Some(&self.hot.0), Some(&self.hot.1)),
+            Start::Full => (Some(&self.full.0), Some(&self.full.1)),
+        }
+    }
+
+    /// The id of that name.
+    pub(crate) fn id<I: std::str::FromStr<Err: std::fmt::Debug>>(&self, name: &str) -> I {
+        self.names[name].parse().unwrap()
+    }
+
+    pub(crate) fn token(&self, name: &str) -> &str {
+        &self.names[name]
+    }
+
+    /// Which of the known tokens pass: those of people by their device, the key without.
+    pub(crate) fn passes(&self, store: &Store) -> String {
+        let tokens = TOKENS.iter().map(|(name, on)| passes(store, self.token(name), *on));
+        tokens.map(|passes| if passes { '1' } else { '0' }).collect()
+    }
+}
+
+/// Each token of the scene, and the device it was opened on.
+pub(crate) const TOKENS: &[(&str, Option<&str>)] = &[
+    ("ada.till", Some("till")),
+    ("ada.desk", Some("desk")),
+    ("bob.van", Some("van")),
+    ("ada.ended", Some("ended")),
+    ("bob.expired", Some("expired")),
+    ("bob.idle", Some("idle")),
+    ("key", None),
+];
+
+/// When the scene was begun, an hour before the clock of the trials.
+const BEGUN: &str = "2026-01-05T08:00:00Z";
+
+/// Writes these bytes, for their owner alone; a file that has none is not there.
+pub(crate) fn lay(path: &Path, file: Option<&[u8]>, log: Option<&[u8]>) {
+    clear(path);
+    for (bytes, suffix) in [(file, ""), (log, "-wal")] {
+        if let Some(bytes) = bytes {
+            let path = beside(path, suffix);
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+/// What a process leaves behind that does this and never closes the file.
+fn left_open(path: &Path, job: impl FnOnce(&Store)) -> (Vec<u8>, Vec<u8>) {
+    let child = Child::fork(|_| {
+        let store = Store::open(path, options(3)).unwrap();
+        job(&store);
+        std::mem::forget(store);
+    });
+    child.end_well();
+    (fs::read(path).unwrap(), fs::read(beside(path, "-wal")).unwrap())
+}
+
+/// So full that the next commits move the log into the file.
+fn nearly_fill(store: &Store, path: &Path) {
+    let log = beside(path, "-wal");
+    let text = "x".repeat(1_000);
+    for turn in 0.. {
+        if fs::metadata(&log).unwrap().len() >= 985 * 4_120 {
+            break;
+        }
+        let value = format!("{text}{turn}");
+        store.configuration().set(Scope::System, "desk.rows", &value).map(drop).unwrap();
+    }
+}
+
+type Named = Vec<(&'static str, String)>;
+
+fn fill(store: &Store) -> Named {
+    let mut names = Vec::new();
+    let north = store.organisations().create("North").unwrap().id;
+    let quay = store.branches().create("Quay", north).unwrap().id;
+    let hollow = store.branches().create("Hollow", north).unwrap().id;
+    let loose = store.branches().create("Loose", None).unwrap().id;
+    let bare = store.organisations().create("Bare").unwrap().id;
+    let person = |name: &str| NewUser::person(name).password(PASSWORD.into()).branch(quay);
+    let create = |new: NewUser| store.users().create(new).unwrap().id;
+    let ada = create(person("ada").email("ada@example.com").privilege("admin"));
+    let bob = create(person("bob"));
+    let system = create(NewUser::system("clockwork").branch(quay));
+    let spare = create(NewUser::person("spare"));
+    let gone = create(NewUser::person("gone"));
+    store.users().delete(gone).unwrap();
+    for (name, id) in [("ada", ada), ("bob", bob), ("system", system), ("spare", spare)] {
+        names.push((name, id.to_string()));
+    }
+    names.push(("gone", gone.to_string()));
+    for (name, id) in [("quay", quay), ("hollow", hollow), ("loose", loose)] {
+        names.push((name, id.to_string()));
+    }
+    names.extend([("north", north.to_string()), ("bare", bare.to_string())]);
+    store.credits().set(Holder::Branch(quay), 100).unwrap();
+    store.configuration().set(Scope::System, "desk.colour", "blue").map(drop).unwrap();
+    store.configuration().set(Scope::Branch(quay), "desk.rows", "8").map(drop).unwrap();
+    names.extend(sessions(store, ada, bob));
+    let key = store.api_keys().issue(system, NewApiKey::new()).unwrap();
+    names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
+    store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
+    names
+}
+
+fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
+    let till = session(store, ada, "till", 6_000);
+    let desk = session(store, ada, "desk", 6_000);
+    let van = session(store, bob, "van", 6_000);
+    let ended = session(store, ada, "ended", 6_000);
+    let expired = session(store, bob, "expired", 30);
+    assert_eq!(store.sessions().end(ended.id).unwrap(), Ended::Now);
+    assert_eq!(store.sessions().set_document(till.id, "{\"page\": 1}", 0).unwrap(), 1);
+    vec![
+        ("ada.till.id", till.id.to_string()),
+        ("ada.desk.id", desk.id.to_string()),
+        ("ada.till", till.token.expose().to_owned()),
+        ("ada.desk", desk.token.expose().to_owned()),
+        ("bob.van", van.token.expose().to_owned()),
+        ("ada.ended", ended.token.expose().to_owned()),
+        ("bob.expired", expired.token.expose().to_owned()),
+    ]
+}
+
+fn session(store: &Store, user: UserId, on: &str, minutes: u64) -> OpenedSession {
+    let begun: DateTime<Utc> = BEGUN.parse().unwrap();
+    let ends = begun + Duration::from_secs(60 * minutes);
+    let open = OpenSession::new(user, device(on)).expires_at(ends);
+    store.sessions().open(open).unwrap().granted().unwrap().session
+}
+
+/// A cost that any store accepts, with so many passes.
+pub(crate) fn dear(passes: u32) -> Cost {
+    Cost::new(19_456, passes, 1).unwrap()
+}
+
+fn bob(store: &Store) -> UserId {
+    store.users().find_by_username("bob").unwrap().unwrap().id
+}

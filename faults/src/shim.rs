@@ -1,0 +1,328 @@
+//! A VFS beneath every connection: it counts the calls that SQLite makes of the system, writes them
+//! down, and at the one it was told to it fails or kills the process.
+//!
+//! It stands over the system's own VFS and is made the default, so that a store opens through it
+//! without knowing. Its files are the system's behind a head of ours ([`file`]); shared memory is
+//! passed through, so the wal-index works as it does without.
+
+mod file;
+
+use std::ffi::{CStr, c_char, c_int};
+use std::mem;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rusqlite::ffi;
+
+use crate::process::die;
+use file::{File, HEAD_BYTES};
+
+/// A call of SQLite to the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Call {
+    Open = 1,
+    Delete = 1 << 1,
+    Read = 1 << 2,
+    Write = 1 << 3,
+    Truncate = 1 << 4,
+    Sync = 1 << 5,
+    Size = 1 << 6,
+    /// Of a region of the wal-index.
+    Map = 1 << 7,
+    /// Of the file or the wal-index, taken or given back.
+    Lock = 1 << 8,
+    /// Between the two copies of the header of the wal-index.
+    Barrier = 1 << 9,
+}
+
+/// Whatever changes something that another process or a later one could see.
+pub(crate) const CHANGING: u32 = Call::Open as u32
+    | Call::Delete as u32
+    | Call::Write as u32
+    | Call::Truncate as u32
+    | Call::Sync as u32
+    | Call::Map as u32
+    | Call::Lock as u32
+    | Call::Barrier as u32;
+
+/// Whatever a broken or full disk can refuse.
+pub(crate) const FAILING: u32 = Call::Open as u32
+    | Call::Delete as u32
+    | Call::Read as u32
+    | Call::Write as u32
+    | Call::Truncate as u32
+    | Call::Sync as u32
+    | Call::Size as u32
+    | Call::Map as u32;
+
+/// What happens at the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blow {
+    Kill,
+    /// The system reports an input or output error; of a write, half was done.
+    Io,
+    /// The disk is full; of a write, half was done.
+    Full,
+}
+
+/// At which call what happens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Only these are counted: an OR of [`Call`]s.
+    pub(crate) calls: u32,
+    /// The first has the number 1; 0 is never reached.
+    pub(crate) at: u64,
+    /// At every later one as well.
+    pub(crate) for_ever: bool,
+    pub(crate) blow: Blow,
+}
+
+/// Which of a store's files a call was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Which {
+    Database,
+    Log,
+    Journal,
+    Other,
+}
+
+/// One call that changed something.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    Created(Which),
+    Write {
+        which: Which,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Truncate {
+        which: Which,
+        bytes: usize,
+    },
+    Sync(Which),
+    /// `durable` if the directory was flushed as well.
+    Delete {
+        which: Which,
+        durable: bool,
+    },
+    /// A caller was told, or is about to ask.
+    Told,
+}
+
+impl Entry {
+    /// The file that it is about.
+    pub(crate) fn which(&self) -> Option<Which> {
+        match self {
+            Self::Created(which) | Self::Sync(which) => Some(*which),
+            Self::Write { which, .. }
+            | Self::Truncate { which, .. }
+            | Self::Delete { which, .. } => Some(*which),
+            Self::Told => None,
+        }
+    }
+
+    /// Whether the file may say something new from here on.
+    pub(crate) fn may_commit(&self) -> bool {
+        match self {
+            Self::Sync(which) => *which == Which::Log,
+            Self::Truncate { which, .. } => *which == Which::Journal,
+            Self::Told | Self::Delete { .. } => true,
+            Self::Created(_) | Self::Write { .. } => false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    plan: Option<Plan>,
+    seen: u64,
+    struck: u64,
+    record: Option<Vec<Entry>>,
+    /// How many bytes the files may have together; `None` if the disk has no end.
+    room: Option<u64>,
+    sizes: [u64; 4],
+}
+
+static STATE: Mutex<State> =
+    Mutex::new(State { plan: None, seen: 0, struck: 0, record: None, room: None, sizes: [0; 4] });
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts from now on, and strikes as planned.
+pub(crate) fn arm(plan: Plan) {
+    let mut state = state();
+    (state.plan, state.seen, state.struck) = (Some(plan), 0, 0);
+}
+
+/// Strikes no more. Answers how many calls were counted, and how often it has struck.
+pub(crate) fn disarm() -> (u64, u64) {
+    let mut state = state();
+    state.plan = None;
+    (state.seen, state.struck)
+}
+
+/// Writes down from now on what changes.
+pub(crate) fn record() {
+    state().record = Some(Vec::new());
+}
+
+/// What was written down since.
+pub(crate) fn recorded() -> Vec<Entry> {
+    state().record.take().unwrap_or_default()
+}
+
+pub(crate) fn note(entry: Entry) {
+    if let Some(record) = &mut state().record {
+        record.push(entry);
+    }
+}
+
+/// Gives all files together no more than so many bytes.
+pub(crate) fn limit(room: Option<u64>) {
+    state().room = room;
+}
+
+/// Whether this call fails, and with which code of SQLite.
+fn strikes(call: Call) -> Option<c_int> {
+    let mut state = state();
+    let plan = state.plan.filter(|plan| plan.calls & call as u32 != 0)?;
+    state.seen += 1;
+    let now = state.seen == plan.at || (plan.for_ever && plan.at > 0 && state.seen > plan.at);
+    if !now {
+        return None;
+    }
+    state.struck += 1;
+    Some(match (plan.blow, call) {
+        (Blow::Kill, _) => die(),
+        (_, Call::Open) => ffi::SQLITE_CANTOPEN,
+        (_, Call::Delete) => ffi::SQLITE_IOERR_DELETE,
+        (_, Call::Read) => ffi::SQLITE_IOERR_READ,
+        (Blow::Full, Call::Write) => ffi::SQLITE_FULL,
+        (Blow::Io, Call::Write) => ffi::SQLITE_IOERR_WRITE,
+        (_, Call::Truncate) => ffi::SQLITE_IOERR_TRUNCATE,
+        (_, Call::Sync) => ffi::SQLITE_IOERR_FSYNC,
+        (_, Call::Size) => ffi::SQLITE_IOERR_FSTAT,
+        (Blow::Full, Call::Map) => ffi::SQLITE_IOERR_SHMSIZE,
+        (Blow::Io, Call::Map) => ffi::SQLITE_IOERR_SHMMAP,
+        (_, Call::Lock | Call::Barrier) => ffi::SQLITE_IOERR_LOCK,
+    })
+}
+
+/// Whether `which` may grow up to `bytes`.
+fn has_room(which: Which, bytes: u64) -> bool {
+    let mut state = state();
+    let own = state.sizes[which as usize];
+    let all: u64 = state.sizes.iter().sum();
+    let wanted = all - own + own.max(bytes);
+    let fits = state.room.is_none_or(|room| wanted <= room || own >= bytes);
+    if fits {
+        state.sizes[which as usize] = own.max(bytes);
+    }
+    fits
+}
+
+/// The file has now so many bytes.
+fn has_size(which: Which, bytes: u64) {
+    state().sizes[which as usize] = bytes;
+}
+
+/// The VFS of the system.
+struct Base(*mut ffi::sqlite3_vfs);
+
+// SAFETY: SQLite's own VFS is static and may be used by all threads.
+unsafe impl Send for Base {}
+// SAFETY: as above.
+unsafe impl Sync for Base {}
+
+static BASE: OnceLock<Base> = OnceLock::new();
+
+/// Puts the shim beneath every connection of this process from now on.
+pub(crate) fn install() {
+    BASE.get_or_init(|| {
+        // SAFETY: the default VFS is static. Ours is a copy with another name and size, and is
+        // leaked, as it stays registered.
+        unsafe {
+            let base = ffi::sqlite3_vfs_find(std::ptr::null());
+            assert!(!base.is_null(), "SQLite has no VFS");
+            let mut ours = *base;
+            ours.szOsFile += HEAD_BYTES;
+            ours.pNext = std::ptr::null_mut();
+            ours.zName = c"faults".as_ptr();
+            ours.xOpen = Some(open);
+            ours.xDelete = Some(delete);
+            let code = ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 1);
+            assert_eq!(code, ffi::SQLITE_OK);
+            Base(base)
+        }
+    });
+}
+
+fn base() -> *mut ffi::sqlite3_vfs {
+    BASE.get().expect("installed before it is called").0
+}
+
+unsafe extern "C" fn open(
+    _: *mut ffi::sqlite3_vfs,
+    name: ffi::sqlite3_filename,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    out: *mut c_int,
+) -> c_int {
+    let file = file.cast::<File>();
+    // SAFETY: SQLite hands over room for `szOsFile` bytes; without methods nothing is closed.
+    unsafe { (*file).head.pMethods = std::ptr::null() };
+    if let Some(code) = strikes(Call::Open) {
+        return code;
+    }
+    let which = match flags {
+        _ if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 => Which::Database,
+        _ if flags & ffi::SQLITE_OPEN_WAL != 0 => Which::Log,
+        _ if flags & ffi::SQLITE_OPEN_MAIN_JOURNAL != 0 => Which::Journal,
+        _ => Which::Other,
+    };
+    // SAFETY: the system's VFS gets its own handle, its own part of the file behind our head, and
+    // the name and places that SQLite gave us.
+    unsafe {
+        let mut exists = 0;
+        if !name.is_null()
+            && let Some(access) = (*base()).xAccess
+        {
+            access(base(), name, ffi::SQLITE_ACCESS_EXISTS, &mut exists);
+        }
+        let Some(real) = (*base()).xOpen else { return ffi::SQLITE_ERROR };
+        let code = real(base(), name, File::inner(file.cast()), flags, out);
+        if code == ffi::SQLITE_OK && exists == 0 {
+            note(Entry::Created(which));
+        }
+        File::begin(file, which);
+        if code == ffi::SQLITE_OK {
+            has_size(which, File::size(file));
+        }
+        code
+    }
+}
+
+unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, dir: c_int) -> c_int {
+    if let Some(code) = strikes(Call::Delete) {
+        return code;
+    }
+    // SAFETY: the name is SQLite's, ends with a zero, and is passed on as it came.
+    let (code, path) = unsafe {
+        let Some(real) = (*base()).xDelete else { return ffi::SQLITE_ERROR };
+        (real(base(), name, dir), CStr::from_ptr(name).to_bytes())
+    };
+    let which = match path {
+        _ if path.ends_with(b"-wal") => Which::Log,
+        _ if path.ends_with(b"-journal") => Which::Journal,
+        _ => Which::Other,
+    };
+    if code == ffi::SQLITE_OK {
+        has_size(which, 0);
+        note(Entry::Delete { which, durable: dir != 0 });
+    }
+    code
+}
+
+const _: () = assert!(mem::align_of::<File>() <= 8);
