@@ -55,8 +55,9 @@ pub(crate) fn connections(file: &Source) -> Vec<String> {
 }
 
 pub(crate) fn unsafe_code(file: &Source) -> Vec<String> {
-    // The fault bench forks, kills, and stands between SQLite and the system.
-    if UNSAFE_MAY_STAND_IN.contains(&file.name.as_str()) || file.name.starts_with("faults/") {
+    // The fault bench forks, kills, and stands between SQLite and the system; a peer is in C.
+    let is_apart = ["faults/", "benches/peers/libsodium/"].iter().any(|d| file.name.starts_with(d));
+    if UNSAFE_MAY_STAND_IN.contains(&file.name.as_str()) || is_apart {
         return Vec::new();
     }
     named(file, &["unsafe", "allow(unsafe_code"], "is for the listed files alone")
@@ -105,6 +106,10 @@ pub(crate) fn ignored(file: &Source) -> Vec<String> {
 }
 
 pub(crate) fn sleeps(file: &Source) -> Vec<String> {
+    // Peers are measured on the wall, and wait for servers to start.
+    if file.name.starts_with("benches/peers/") {
+        return Vec::new();
+    }
     named(file, SLEEPS, "waits for wall time: steer the clock")
 }
 

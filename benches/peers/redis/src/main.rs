@@ -1,0 +1,112 @@
+//! Redis over loopback: a GET for each load, on one connection that is kept open.
+//!
+//! The first process starts a server of its own for the directory, the second one uses it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use peer_protocol::{Outcome, Peer, serve};
+use redis::{Commands, Connection};
+
+const LIFETIME_S: u64 = 86_400;
+
+struct Redis {
+    connection: Connection,
+    server: Option<Child>,
+    keys: Vec<String>,
+}
+
+impl Peer for Redis {
+    fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
+        let place = directory.join("port");
+        let (port, server) = match fs::read_to_string(&place) {
+            Ok(port) => (port.parse()?, None),
+            Err(_) => {
+                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                let Ok(server) = start(directory, port) else {
+                    return Ok(Err("redis-server is not installed".to_owned()));
+                };
+                fs::write(&place, port.to_string())?;
+                (port, Some(server))
+            }
+        };
+        Ok(Ok(Self { connection: connect(port)?, server, keys: Vec::new() }))
+    }
+
+    fn fill(&mut self, count: usize) -> Outcome<()> {
+        self.keys = (0..count).map(|number| format!("session:{number:032x}")).collect();
+        for keys in self.keys.chunks(1_000) {
+            let mut pipe = redis::pipe();
+            for key in keys {
+                pipe.set_ex(key, [7_u8; 64].as_slice(), LIFETIME_S).ignore();
+            }
+            pipe.query::<()>(&mut self.connection)?;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
+        let mut live = 0;
+        for number in order {
+            let found: Option<Vec<u8>> = self.connection.get(&self.keys[*number])?;
+            live += usize::from(found.is_some());
+        }
+        Ok(live)
+    }
+
+    fn open_one(&mut self) -> Outcome<String> {
+        let number: u64 = self.connection.incr("victims", 1)?;
+        let key = format!("victim:{number}");
+        self.connection.set_ex::<_, _, ()>(&key, [7_u8; 64].as_slice(), LIFETIME_S)?;
+        Ok(key)
+    }
+
+    fn is_live(&mut self, token: &str) -> Outcome<bool> {
+        let found: Option<Vec<u8>> = self.connection.get(token)?;
+        Ok(found.is_some())
+    }
+
+    fn end(&mut self, token: &str) -> Outcome<()> {
+        Ok(self.connection.del::<_, ()>(token)?)
+    }
+}
+
+fn start(directory: &Path, port: u16) -> Outcome<Child> {
+    Ok(Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--port"])
+        .arg(port.to_string())
+        .current_dir(directory)
+        .stdout(Stdio::null())
+        .spawn()?)
+}
+
+fn connect(port: u16) -> Outcome<Connection> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/"))?;
+    let mut tries = 0;
+    loop {
+        match client.get_connection() {
+            Ok(connection) => return Ok(connection),
+            Err(error) if tries == 100 => return Err(error.into()),
+            // It has only just been started.
+            Err(_) => thread::sleep(Duration::from_millis(50)),
+        }
+        tries += 1;
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+fn main() -> Outcome<()> {
+    serve::<Redis>()
+}
