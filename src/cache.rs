@@ -14,27 +14,27 @@
 //! that saw the change raised it: its entry is below the stamp. Slots are shared by hash; sharing
 //! costs a look at the file and never an answer.
 
-use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+mod entry;
+mod table;
+
+use std::hash::Hasher;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use quick_cache::UnitWeighter;
-use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use siphasher::sip128::{Hasher128, SipHasher24};
 
+pub(crate) use self::entry::{Remembered, Use};
+use self::table::Table;
 use crate::error::Result;
 use crate::value::facts::Facts;
 use crate::value::id::UserId;
-use crate::value::limits::{
-    CACHE_FIRST_ENTRIES, CACHE_SESSION_STAMPS, CACHE_USER_STAMPS, TOKEN_TEXT_BYTES,
-};
+use crate::value::limits::{CACHE_SESSION_STAMPS, CACHE_USER_STAMPS, TOKEN_TEXT_BYTES};
 use crate::value::name::DeviceId;
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::Timestamp;
 
 /// The cache of one open file.
 pub(crate) struct Cache {
-    map: Map<u128, Entry, UnitWeighter, ImageIsHash, DefaultLifecycle<u128, Entry>>,
+    table: Table,
     image_key: [u8; 16],
     epoch: AtomicU64,
     /// The epoch in which something changed for everybody.
@@ -42,13 +42,6 @@ pub(crate) struct Cache {
     sessions: Box<[AtomicU64]>,
     users: Box<[AtomicU64]>,
     swept_to: AtomicI64,
-}
-
-/// Which session or key, and of whom, for the stamps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Slots {
-    session: u32,
-    user: u32,
 }
 
 /// Number of a catch-up.
@@ -59,88 +52,13 @@ pub(crate) struct Epoch(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Image(u128);
 
-/// A session or key that was live when it was filled, and what can end it without a change.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) facts: Facts,
-    /// The first moment at which it is expired; the end of time for a key without end.
-    pub(crate) expires_at: Timestamp,
-    pub(crate) idle: Option<Idle>,
-    slots: Slots,
-    filled_in: Epoch,
-}
-
-/// The idle limit of a session, and its last use as this process knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct Idle {
-    pub(crate) limit_ms: i64,
-    known: Arc<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    last_use: AtomicI64,
-    /// What the file says, or will say once the use that was last told on is written.
-    written: AtomicI64,
-}
-
-impl Idle {
-    pub(crate) fn new(limit_ms: i64, last_use: Timestamp, written: Timestamp) -> Self {
-        let known = Known {
-            last_use: AtomicI64::new(last_use.as_millis()),
-            written: AtomicI64::new(written.as_millis()),
-        };
-        Self { limit_ms, known: Arc::new(known) }
-    }
-
-    pub(crate) fn last_use(&self) -> Timestamp {
-        Timestamp::from_millis(self.known.last_use.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn used(&self, now: Timestamp) {
-        self.known.last_use.fetch_max(now.as_millis(), Ordering::Relaxed);
-    }
-
-    /// What the file says, if it is `interval_ms` behind: to one caller, who is to tell on the
-    /// use.
-    pub(crate) fn behind(&self, now: Timestamp, interval_ms: i64) -> Option<Timestamp> {
-        let (written, now) = (self.known.written.load(Ordering::Relaxed), now.as_millis());
-        if now.saturating_sub(written) < interval_ms {
-            return None;
-        }
-        let mine = self.known.written.compare_exchange(
-            written,
-            now,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        mine.ok().map(Timestamp::from_millis)
-    }
-}
-
-impl Slots {
-    /// `holder` is the id of the session or key.
-    pub(crate) fn new(holder: &[u8; 16], user: UserId) -> Self {
-        Self {
-            session: slot(holder, CACHE_SESSION_STAMPS),
-            user: slot(user.as_bytes(), CACHE_USER_STAMPS),
-        }
-    }
-}
-
 impl Cache {
-    /// An empty cache for at most `entries`, a little under 256 bytes each. The tables of stamps
-    /// take memory as they are touched, at most 1.25 MiB.
+    /// An empty cache for at most `entries`, about 150 bytes each. The tables of stamps take
+    /// 1.25 MiB.
     pub(crate) fn new(entries: usize, random: &dyn RandomSource) -> Result<Self> {
         let stamps = |count: u32| (0..count).map(|_| AtomicU64::new(0)).collect();
         Ok(Self {
-            map: Map::with(
-                entries.min(CACHE_FIRST_ENTRIES),
-                entries as u64,
-                UnitWeighter,
-                ImageIsHash,
-                DefaultLifecycle::default(),
-            ),
+            table: Table::new(entries),
             image_key: random_bytes(random)?,
             epoch: AtomicU64::new(0),
             everyone: AtomicU64::new(0),
@@ -151,6 +69,7 @@ impl Cache {
     }
 
     /// The image of a pair as presented; none for what cannot be a token.
+    #[inline]
     pub(crate) fn image(&self, token: &str, device: Option<&DeviceId>) -> Option<Image> {
         if token.len() != TOKEN_TEXT_BYTES {
             return None;
@@ -168,23 +87,27 @@ impl Cache {
         Some(Image(hasher.finish128().as_u128()))
     }
 
-    /// The entry of an image, if nothing that it depends on has changed since it was filled.
-    pub(crate) fn find(&self, image: Image) -> Option<Entry> {
-        let entry = self.map.get(&image.0)?;
-        self.holds(&entry).then_some(entry)
+    /// What was filled for an image. It says nothing before [`Cache::holds`] was asked, after the
+    /// change signal was compared.
+    #[inline]
+    pub(crate) fn look_up(&self, image: Image) -> Option<Remembered<'_>> {
+        self.table.find(image.0).map(Remembered::new)
     }
 
-    fn holds(&self, entry: &Entry) -> bool {
-        let newest = [
+    /// Whether nothing that it depends on has changed since it was filled, as far as the file has
+    /// been followed.
+    #[inline]
+    pub(crate) fn holds(&self, entry: &Remembered<'_>) -> bool {
+        let stamps = [
             Some(&self.everyone),
-            self.sessions.get(entry.slots.session as usize),
-            self.users.get(entry.slots.user as usize),
-        ]
-        .into_iter()
-        .map(|stamp| stamp.map_or(u64::MAX, |stamp| stamp.load(Ordering::Relaxed)))
-        .max();
-        newest.is_some_and(|newest| entry.filled_in.0 >= newest)
-            && entry.expires_at.as_millis() > self.swept_to.load(Ordering::Relaxed)
+            self.sessions.get(slot(&entry.holder(), CACHE_SESSION_STAMPS)),
+            self.users.get(slot(entry.user().as_bytes(), CACHE_USER_STAMPS)),
+        ];
+        let filled_in = entry.filled_in();
+        stamps
+            .into_iter()
+            .all(|stamp| stamp.is_some_and(|stamp| stamp.load(Ordering::Relaxed) <= filled_in.0))
+            && entry.expires_at().as_millis() > self.swept_to.load(Ordering::Relaxed)
     }
 
     /// To be read before the SELECT of a fill begins.
@@ -192,18 +115,19 @@ impl Cache {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Remembers what a SELECT has found that began after `epoch` was read.
+    /// Remembers what a SELECT has found that began after `epoch` was read. `expires_at` is the
+    /// first moment at which it is expired; the end of time for a key without end.
     pub(crate) fn fill(
         &self,
         epoch: Epoch,
         image: Image,
-        slots: Slots,
-        facts: Facts,
+        facts: &Facts,
         expires_at: Timestamp,
-        idle: Option<Idle>,
+        last: Option<Use>,
     ) {
-        let entry = Entry { facts, expires_at, idle, slots, filled_in: epoch };
-        self.map.insert(image.0, entry);
+        if let Some((record, marks)) = entry::pack(epoch, facts, expires_at, last) {
+            self.table.insert(image.0, &record, marks);
+        }
     }
 
     /// The epoch of a catch-up, to be raised after it has read the change rows and before it
@@ -218,13 +142,13 @@ impl Cache {
 
     /// `holder` is the id of a session or key.
     pub(crate) fn stamp_holder(&self, epoch: Epoch, holder: &[u8; 16]) {
-        if let Some(stamp) = self.sessions.get(slot(holder, CACHE_SESSION_STAMPS) as usize) {
+        if let Some(stamp) = self.sessions.get(slot(holder, CACHE_SESSION_STAMPS)) {
             stamp.store(epoch.0, Ordering::Release);
         }
     }
 
     pub(crate) fn stamp_user(&self, epoch: Epoch, user: UserId) {
-        if let Some(stamp) = self.users.get(slot(user.as_bytes(), CACHE_USER_STAMPS) as usize) {
+        if let Some(stamp) = self.users.get(slot(user.as_bytes(), CACHE_USER_STAMPS)) {
             stamp.store(epoch.0, Ordering::Release);
         }
     }
@@ -236,47 +160,14 @@ impl Cache {
 
     /// How many entries it holds, live or not.
     pub(crate) fn len(&self) -> usize {
-        self.map.len()
+        self.table.len()
     }
 }
 
 /// Ids end in random bits.
-fn slot(id: &[u8; 16], slots: u32) -> u32 {
+fn slot(id: &[u8; 16], slots: u32) -> usize {
     let [.., a, b, c, d] = *id;
-    u32::from_le_bytes([a, b, c, d]) % slots
-}
-
-/// Images are hashes already, under a key of this process.
-#[derive(Debug, Clone, Copy, Default)]
-struct ImageIsHash;
-
-/// Takes the upper half of an image.
-#[derive(Debug, Clone, Copy, Default)]
-struct Half(u64);
-
-impl BuildHasher for ImageIsHash {
-    type Hasher = Half;
-
-    fn build_hasher(&self) -> Half {
-        Half(0)
-    }
-}
-
-impl Hasher for Half {
-    fn write_u128(&mut self, image: u128) {
-        self.0 = (image >> 64) as u64;
-    }
-
-    /// Never called for a `u128`; still a hash.
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
+    (u32::from_le_bytes([a, b, c, d]) % slots) as usize
 }
 
 impl std::fmt::Debug for Cache {

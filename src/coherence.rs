@@ -1,9 +1,9 @@
 //! The cache kept as fresh as the file.
 //!
-//! Before each look into the cache the change signal is compared with the header up to which this
-//! process has followed. Equal: no process has committed anything that is not in the stamps, so
-//! what the cache holds is what the file says. Different: one caller catches up, in this order,
-//! each step of which has its counterexample:
+//! What is found in the cache says nothing until the change signal was compared with the header up
+//! to which this process has followed. Equal: no process has committed anything that is not in the
+//! stamps, so what holds by the stamps, read after that, is what the file says. Different: one
+//! caller catches up, in this order, each step of which has its counterexample:
 //!
 //! 1. read the header H1, both copies equal;
 //! 2. take a *new* snapshot and read the change rows behind our place;
@@ -14,12 +14,11 @@
 //!
 //! Meanwhile the others answer from the file.
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
-
 use parking_lot::Mutex;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Image, Remembered};
 use crate::error::{Error, Reason, Result};
+use crate::published::Published;
 use crate::storage::{Bookmark, Change, Changes, Header, Look, WalIndex};
 
 /// The cache of a file and the signal that tells whether it holds.
@@ -37,13 +36,26 @@ impl Coherence {
         Self { cache, index, followed: Followed::default(), place: Mutex::new(None) }
     }
 
-    /// Whether what the cache holds is what the file says, after catching up if need be. If not,
-    /// the caller asks the file.
+    /// What is remembered for an image, if that is what the file says, after catching up if need
+    /// be. If there is nothing, the caller asks the file.
+    ///
+    /// It is copied out first, as memory is slow and the signal decides about it all the same:
+    /// what counts is that the stamps are read after the signal.
     ///
     /// # Errors
     /// The file cannot be read, or not by this version any more.
     #[inline]
-    pub(crate) fn is_fresh(&self) -> Result<bool> {
+    pub(crate) fn remembered(&self, image: Image) -> Result<Option<Remembered<'_>>> {
+        let entry = self.cache.look_up(image);
+        if !self.is_fresh()? {
+            return Ok(None);
+        }
+        Ok(entry.filter(|entry| self.cache.holds(entry)))
+    }
+
+    /// Whether the stamps are complete up to what the file says now.
+    #[inline]
+    fn is_fresh(&self) -> Result<bool> {
         let Some(look) = self.index.look() else {
             return Err(Error::new(Reason::Closed, "the store is closed"));
         };
@@ -100,42 +112,31 @@ fn follow(
 }
 
 /// The header up to which the stamps are complete. Read by everyone, written by the one who
-/// catches up: a sequence lock, so that nobody reads half of one.
-#[derive(Debug, Default)]
-struct Followed {
-    /// Odd while being written.
-    turn: AtomicU64,
-    words: [AtomicU64; Header::WORDS],
+/// catches up.
+#[derive(Debug)]
+struct Followed(Published<{ Header::WORDS }>);
+
+impl Default for Followed {
+    fn default() -> Self {
+        Self(Published::new())
+    }
 }
 
 impl Followed {
     #[inline]
     fn is(&self, header: Header) -> bool {
-        let before = self.turn.load(Ordering::Acquire);
-        let same = self
-            .words
-            .iter()
-            .zip(header.words())
-            .all(|(followed, word)| followed.load(Ordering::Relaxed) == *word);
-        fence(Ordering::Acquire);
-        same && before & 1 == 0 && before != 0 && self.turn.load(Ordering::Relaxed) == before
+        self.0.read(header.words()).is_some()
     }
 
     fn publish(&self, header: Header) {
-        let turn = self.turn.load(Ordering::Relaxed);
-        self.turn.store(turn | 1, Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (followed, word) in self.words.iter().zip(header.words()) {
-            followed.store(*word, Ordering::Relaxed);
-        }
-        self.turn.store((turn | 1).wrapping_add(1), Ordering::Release);
+        self.0.write(header.words(), |_| {});
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::{Epoch, Slots};
+    use crate::cache::Epoch;
     use crate::value::facts::{Assurance, Facts, UserKind};
     use crate::value::id::{SessionId, UserId};
     use crate::value::name::DeviceId;
@@ -163,9 +164,8 @@ mod tests {
             authenticated_at: opened,
             expires_at: None,
         };
-        let slots = Slots::new(SESSION.as_bytes(), USER);
-        cache.fill(epoch, image, slots, facts, Timestamp::from_millis(1), None);
-        cache.find(image).is_some()
+        cache.fill(epoch, image, &facts, Timestamp::from_millis(1), None);
+        cache.look_up(image).is_some_and(|entry| cache.holds(&entry))
     }
 
     /// A verify that began while the rows were read may have seen the file as it was before.

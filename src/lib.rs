@@ -51,6 +51,7 @@ mod flow;
 mod hasher;
 pub mod manual;
 mod options;
+mod published;
 mod record;
 mod storage;
 mod store;

@@ -93,7 +93,7 @@ impl Store {
             path,
             tolerances: options.tolerances,
             for_tests: options.for_tests,
-            clock: Arc::clone(&options.clock),
+            clock: options.clock.clone(),
             random: Arc::clone(&options.random),
         })?;
         if !options.cost.meets_floor() && !storage.is_for_tests() {
@@ -116,7 +116,7 @@ impl Store {
     pub fn in_memory(options: Options) -> Result<Self> {
         options.check_bounds()?;
         let storage = Storage::in_memory(
-            Arc::clone(&options.clock),
+            options.clock.clone(),
             Arc::clone(&options.random),
             options.for_tests,
         )?;

@@ -5,7 +5,7 @@
 //! and the answer. Uses of sessions with an idle limit, and counts of refusals, are flushed after
 //! the answer is fixed, by whoever finds the file free; a failure of that changes no answer.
 
-use crate::cache::{Entry, Idle, Slots};
+use crate::cache::{Remembered, Use};
 use crate::error::Result;
 use crate::record::proof::{Holder, Proof};
 use crate::storage::params;
@@ -85,9 +85,7 @@ impl Store {
             return Ok(Err(RefusalReason::Malformed));
         };
         self.core().storage.check_open()?;
-        if coherence.is_fresh()?
-            && let Some(entry) = cache.find(image)
-        {
+        if let Some(entry) = coherence.remembered(image)? {
             // The clock is read after everything that decides.
             let now = self.now();
             if let Some(live) = remembered(&entry, now) {
@@ -98,11 +96,10 @@ impl Store {
         // Read before the SELECT begins, so that a change it did not see outdates what it fills.
         let epoch = cache.epoch();
         self.presented_to_file(token, device, |found| {
-            let slots = Slots::new(found.holder.id(), found.facts.user);
-            let written = found.proof.last_seen;
-            let idle = found.proof.idle_ms.map(|limit| Idle::new(limit, found.last_use, written));
+            let (last_use, written) = (found.last_use, found.proof.last_seen);
+            let last = found.proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use, written });
             let end = found.proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-            cache.fill(epoch, image, slots, found.facts, end, idle);
+            cache.fill(epoch, image, &found.facts, end, last);
         })
     }
 
@@ -149,7 +146,7 @@ impl Store {
         let decision = self.decide(holder, &proof, parsed, device, now);
         if let Ok(Live { facts, .. }) = decision {
             // This verify is a use.
-            fill(&Found { holder, facts, proof: &proof, last_use: now });
+            fill(&Found { facts, proof: &proof, last_use: now });
         }
         Ok(decision)
     }
@@ -214,7 +211,6 @@ impl Store {
 
 /// What the file has just said of a live session or key.
 struct Found<'f> {
-    holder: Holder,
     facts: Facts,
     proof: &'f Proof,
     last_use: Timestamp,
@@ -253,15 +249,16 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
 /// An entry that holds is live unless its time is over; then the file is asked, which alone
 /// refuses. A use is told on only when the file has fallen behind, so that one look in an interval
 /// takes the lock of those that wait.
-fn remembered(entry: &Entry, now: Timestamp) -> Option<Live> {
-    if entry.expires_at <= now {
+#[inline]
+fn remembered(entry: &Remembered<'_>, now: Timestamp) -> Option<Live> {
+    if entry.expires_at() <= now {
         return None;
     }
-    let live = Live { facts: entry.facts, idle_ms: None, last_seen: now };
-    let Some(idle) = &entry.idle else {
+    let live = Live { facts: entry.facts(), idle_ms: None, last_seen: now };
+    let Some(idle) = entry.idle() else {
         return Some(live);
     };
-    let end = idle.last_use().as_millis().saturating_add(idle.limit_ms);
+    let end = idle.last_use()?.as_millis().saturating_add(idle.limit_ms);
     if end <= now.as_millis() {
         return None;
     }

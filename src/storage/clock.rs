@@ -10,18 +10,27 @@ use crate::value::time::{Clock, Timestamp};
 /// Built on the wall clock, not on an `Instant`, which misses the time a machine sleeps.
 #[derive(Debug)]
 pub(super) struct SteadyClock {
-    wall: Arc<dyn Clock>,
+    /// `None`: the clock of the system, without a detour through a calendar.
+    wall: Option<Arc<dyn Clock>>,
     latest: AtomicI64,
 }
 
 impl SteadyClock {
-    pub(super) fn new(wall: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(wall: Option<Arc<dyn Clock>>) -> Self {
         Self { wall, latest: AtomicI64::new(i64::MIN) }
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        let wall = Timestamp::from_datetime(self.wall.now()).as_millis();
-        let before = self.latest.fetch_max(wall, Ordering::AcqRel);
+        let wall = match &self.wall {
+            Some(clock) => Timestamp::from_datetime(clock.now()),
+            None => Timestamp::of_the_system(),
+        };
+        let wall = wall.as_millis();
+        let mut before = self.latest.load(Ordering::Acquire);
+        if before < wall {
+            // Once in a millisecond: writing it each time would take the line from all others.
+            before = self.latest.fetch_max(wall, Ordering::AcqRel);
+        }
         Timestamp::from_millis(before.max(wall))
     }
 }
@@ -35,7 +44,7 @@ mod tests {
     fn the_time_of_a_store_never_falls() {
         let start = "2026-01-05T09:00:00Z".parse().unwrap();
         let wall = ManualClock::new(start);
-        let steady = SteadyClock::new(Arc::new(wall.clone()));
+        let steady = SteadyClock::new(Some(Arc::new(wall.clone())));
         let first = steady.now();
         wall.go_back(std::time::Duration::from_secs(60));
         assert_eq!(steady.now(), first);

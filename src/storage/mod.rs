@@ -54,7 +54,7 @@ pub(crate) struct OpenRequest<'a> {
     pub(crate) path: &'a Path,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) random: Arc<dyn RandomSource>,
 }
 
@@ -93,7 +93,7 @@ impl Storage {
     /// A store without a file, on one connection.
     #[cfg(feature = "test-util")]
     pub(crate) fn in_memory(
-        clock: Arc<dyn Clock>,
+        clock: Option<Arc<dyn Clock>>,
         random: Arc<dyn RandomSource>,
         for_tests: bool,
     ) -> Result<Self> {

@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::value::random::SystemRandom;
-use crate::value::time::SystemClock;
 
 fn storage() -> Storage {
-    Storage::in_memory(Arc::new(SystemClock), Arc::new(SystemRandom), true).unwrap()
+    Storage::in_memory(None, Arc::new(SystemRandom), true).unwrap()
 }
 
 #[test]

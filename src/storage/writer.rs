@@ -199,13 +199,12 @@ fn doubt() -> Error {
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
 
     use rusqlite::params;
 
     use super::*;
     use crate::value::random::SystemRandom;
-    use crate::value::time::SystemClock;
 
     struct Desk {
         writer: Writer,
@@ -223,7 +222,7 @@ mod tests {
                      CREATE TABLE note (line INTEGER NOT NULL)",
                 )
                 .unwrap();
-            let clock = SteadyClock::new(Arc::new(SystemClock));
+            let clock = SteadyClock::new(None);
             Self { writer: Writer::new(connection), clock }
         }
 

@@ -227,8 +227,8 @@ pub(crate) const DEVICES_PER_USER: i64 = 100;
 pub(crate) const CACHE_ENTRIES: usize = 131_072;
 /// Above this the memory is better left to the page cache: about 4 GiB.
 pub(crate) const CACHE_ENTRIES_MAX: usize = 16_777_216;
-/// Room that is made at once.
-pub(crate) const CACHE_FIRST_ENTRIES: usize = 1_024;
+/// Parts that are written independently; a power of two.
+pub(crate) const CACHE_SHARDS: usize = 16;
 /// Slots for what ends one session or key. Sharing one costs a look at the file.
 pub(crate) const CACHE_SESSION_STAMPS: u32 = 131_072;
 /// Slots for what changes a user.

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 #[cfg(feature = "test-util")]
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// A point in time as the file keeps it: milliseconds since 1970 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,30 @@ impl Timestamp {
     pub(crate) fn to_datetime(self) -> DateTime<Utc> {
         let beyond = if self.0 < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
         DateTime::from_timestamp_millis(self.0).unwrap_or(beyond)
+    }
+
+    /// The same, by way of another moment whose calendar day is known: cheaper, as they are seldom
+    /// years apart.
+    pub(crate) fn to_datetime_from(self, known: Self, day: DateTime<Utc>) -> DateTime<Utc> {
+        if self == known {
+            return day;
+        }
+        let apart = TimeDelta::try_milliseconds(self.0.wrapping_sub(known.0));
+        let reached = apart.and_then(|apart| day.checked_add_signed(apart));
+        match reached {
+            Some(reached) if reached.timestamp_millis() == self.0 => reached,
+            _ => self.to_datetime(),
+        }
+    }
+
+    /// The wall clock of the operating system.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub(crate) fn of_the_system() -> Self {
+        let now = SystemTime::now();
+        match now.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self(millis_of(since)),
+            Err(before) => Self(0).minus(before.duration()),
+        }
     }
 
     pub(crate) const fn as_millis(self) -> i64 {
@@ -145,6 +169,30 @@ mod tests {
             Timestamp::from_millis(-1),
             Timestamp::from_datetime(Timestamp::from_millis(-1).to_datetime())
         );
+    }
+
+    #[test]
+    fn a_datetime_is_the_same_from_wherever_it_is_reached() {
+        let moments = [i64::MIN, -86_400_001, -1, 0, 1, 951_782_400_000, 1_700_000_000_123]
+            .map(Timestamp::from_millis);
+        let last = Timestamp::from_millis(i64::MAX);
+        for to in moments.into_iter().chain([last]) {
+            for from in moments.into_iter().chain([last]) {
+                assert_eq!(to.to_datetime_from(from, from.to_datetime()), to.to_datetime());
+            }
+        }
+        let day = Timestamp::from_millis(1_700_000_000_123);
+        for days in 0..1_000 {
+            let to = day.plus(Duration::from_secs(days * 86_400 + 17));
+            assert_eq!(to.to_datetime_from(day, day.to_datetime()), to.to_datetime());
+        }
+    }
+
+    #[test]
+    fn the_clock_of_the_system_is_the_wall_clock() {
+        let before = Timestamp::from_datetime(SystemClock.now());
+        let now = Timestamp::of_the_system();
+        assert!(before <= now && now <= Timestamp::from_datetime(SystemClock.now()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ const INVENTORY: &[(&str, &[&str])] = &[
 /// The dependencies that decide nothing secret. A checksum is no cryptography.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "caseless", "chrono", "crc32fast", "data-encoding", "libc", "parking_lot", "quick_cache",
+    "caseless", "chrono", "crc32fast", "data-encoding", "libc", "parking_lot",
     "rusqlite", "rustix", "serde", "unicode-normalization", "uuid",
 ];
 

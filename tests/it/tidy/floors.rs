@@ -41,6 +41,7 @@ const LADDER: &[(u8, &str)] = &[
     (1, "storage::open"),
     (1, "tally"),
     (1, "touches"),
+    (1, "published"),
     (1, "cache"),
     (1, "coherence"),
     (1, "hasher"),
