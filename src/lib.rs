@@ -38,7 +38,8 @@
 //! - [`Store::users`], [`Store::branches`], [`Store::organisations`], [`Store::configuration`],
 //!   [`Store::credits`], [`Store::api_keys`], [`Store::sessions`], [`Store::devices`],
 //!   [`Store::audit`]: the nouns.
-//! - The [`manual`]: what calls cost, operating a store, threats, requirements, the file format.
+//! - The [`manual`]: what calls cost, the hot path, operating a store, threats, requirements, the
+//!   file format.
 //!
 //! Features: `serde` (the wire shapes of replies and requests) and `test-util` (in-memory stores,
 //! a manual clock, a seeded random source, a cheap hash: for the tests of a host alone).
@@ -82,8 +83,8 @@ pub use record::device::{Devices, KnownDevice};
 pub use record::organisation::{Organisation, Organisations};
 pub use record::session::{SessionDocument, SessionInfo, Sessions};
 pub use record::user::{NewUser, User, UserFilter, UserUpdate, Users};
-pub use storage::Note;
-pub use store::{Service, Status, Store};
+pub use storage::{FileGuard, Note};
+pub use store::{ChangeSignal, Service, Status, Store};
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
 pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
 pub use value::header::Presented;

@@ -1,9 +1,9 @@
 //! The manual: what the documentation of single items does not say.
 //!
-//! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, what
-//! [`operating`] a store takes, which [`threats`] it meets and which it does not, which
-//! [`requirements`] it meets and the test that proves each, and the [`file_format`], with the whole
-//! schema.
+//! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, the
+//! [`hot_path`] of a verify, what [`operating`] a store takes, which [`threats`] it meets and which
+//! it does not, which [`requirements`] it meets and the test that proves each, and the
+//! [`file_format`], with the whole schema.
 
 pub mod defaults {
     #![doc = include_str!("../manual/defaults.md")]
@@ -11,6 +11,10 @@ pub mod defaults {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+}
+
+pub mod hot_path {
+    #![doc = include_str!("../manual/hot_path.md")]
 }
 
 pub mod operating {

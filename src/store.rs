@@ -13,7 +13,7 @@ use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::storage::{
-    Identity, Note, OpenRequest, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
+    FileGuard, Identity, Note, OpenRequest, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
 };
 use crate::tally::Tally;
 use crate::touches::Touches;
@@ -55,6 +55,7 @@ pub(crate) struct Core {
     pub(crate) hasher: Hasher,
     /// `None` in memory, where there is no shared wal-index, and where the host wants none.
     pub(crate) coherence: Option<Coherence>,
+    change_signal: ChangeSignal,
     pub(crate) touches: Touches,
     pub(crate) tally: Tally,
 }
@@ -155,6 +156,8 @@ impl Store {
             logins_overloaded: hasher.overloaded,
             hash_buffers_kept: hasher.idle_buffers,
             verify_refusals: self.core.tally.tokens_refused(),
+            change_signal: self.core.change_signal,
+            file_guard: self.core.storage.file_guard(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
     }
@@ -215,11 +218,18 @@ impl Core {
                 .transpose()?,
             None => None,
         };
+        let change_signal = match (&coherence, storage.place(), options.cache_entries) {
+            (Some(_), ..) => ChangeSignal::SharedWalIndex,
+            (None, None, _) => ChangeSignal::InMemory,
+            (None, Some(_), None) => ChangeSignal::NotWanted,
+            (None, Some(_), Some(_)) => ChangeSignal::NotShared,
+        };
         Ok(Arc::new(Self {
             hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
             touches: Touches::default(),
             tally: Tally::default(),
             coherence,
+            change_signal,
             storage,
             options,
         }))
@@ -240,6 +250,20 @@ pub struct Service {
     pub name: String,
     /// The newest API version that it serves.
     pub api_version: ApiVersion,
+}
+
+/// How verify learns that another process has committed, and so whether it may answer from memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeSignal {
+    /// By the header of SQLite's wal-index, in memory that all processes share.
+    SharedWalIndex,
+    /// Not at all, as the options say `cache(None)`: each verify asks the file.
+    NotWanted,
+    /// Not at all, as the file system shares no memory: each verify asks the file.
+    NotShared,
+    /// Not at all, as the store is in memory and asks itself.
+    InMemory,
 }
 
 /// How a store stands.
@@ -264,6 +288,10 @@ pub struct Status {
     pub hash_buffers_kept: usize,
     /// Tokens refused by verify since the store was opened.
     pub verify_refusals: u64,
+    /// How verify learns that what it remembers may have changed; chosen when the store was opened.
+    pub change_signal: ChangeSignal,
+    /// What watches over the file, or why the store has closed itself.
+    pub file_guard: FileGuard,
     /// Sessions and keys that are remembered; none if the store does not cache, because its
     /// options say so, it is in memory, or its file system shares no memory.
     pub cached: Option<usize>,

@@ -45,6 +45,7 @@ use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
 use pool::Pool;
+pub use watch::FileGuard;
 use watch::Watch;
 use writer::{Author, Writer};
 
@@ -208,6 +209,11 @@ impl Storage {
         let path = guard::resolve(path)?;
         let identity = guard::identity(&path).ok();
         Ok((path, identity))
+    }
+
+    /// What watches over the file, or why it is closed.
+    pub(crate) fn file_guard(&self) -> FileGuard {
+        self.watch.file_guard()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -15,9 +15,34 @@ use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
+/// What watches over an open file, or why its store has closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileGuard {
+    /// Once a second a verify looks whether it is still the same file, and whether the locks of
+    /// this process on it still stand.
+    FileAndLocks,
+    /// Once a second a verify looks whether it is still the same file. This system does not tell
+    /// which locks a process holds.
+    FileAlone,
+    /// There is no file.
+    InMemory,
+    /// The host has closed the store.
+    Closed,
+    /// The file was moved, deleted or replaced, and the store has closed itself.
+    Replaced,
+    /// The locks on the file were lost, as this program closed a descriptor of it, and the store
+    /// has closed itself.
+    LocksLost,
+    /// This process is a child of the one that opened the file.
+    Forked,
+}
+
 /// The state of an open file.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Whether the system tells which locks this process holds.
+    tells_locks: bool,
     state: AtomicU8,
     looked_at: AtomicI64,
     file: Option<Watched>,
@@ -31,6 +56,9 @@ struct Watched {
     wal_index: Option<Identity>,
 }
 
+/// What Linux tells of each descriptor of this process.
+const OWN_LOCKS: &str = "/proc/self/fdinfo";
+
 const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
 const REPLACED: u8 = 2;
@@ -43,7 +71,8 @@ impl Watch {
             let wal_index = guard::identity(&guard::beside(&path, "-shm")).ok();
             Watched { path, file, wal_index }
         });
-        Self { state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
+        let tells_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
+        Self { tells_locks, state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
     }
 
     /// Whether the store may be used.
@@ -55,6 +84,20 @@ impl Watch {
         match self.state.load(Ordering::Acquire) {
             OPEN => Ok(()),
             state => Err(closed(state)),
+        }
+    }
+
+    pub(super) fn file_guard(&self) -> FileGuard {
+        if fork::happened() {
+            return FileGuard::Forked;
+        }
+        match (self.state.load(Ordering::Acquire), &self.file) {
+            (OPEN, None) => FileGuard::InMemory,
+            (OPEN, Some(_)) if self.tells_locks => FileGuard::FileAndLocks,
+            (OPEN, Some(_)) => FileGuard::FileAlone,
+            (REPLACED, _) => FileGuard::Replaced,
+            (UNLOCKED, _) => FileGuard::LocksLost,
+            _ => FileGuard::Closed,
         }
     }
 
@@ -129,7 +172,7 @@ fn closed(state: u8) -> Error {
 /// Whether this process holds a lock on that file. Where the system does not tell, yes.
 #[cfg(target_os = "linux")]
 fn holds_lock(file: Identity) -> bool {
-    let Ok(descriptors) = fs::read_dir("/proc/self/fdinfo") else {
+    let Ok(descriptors) = fs::read_dir(OWN_LOCKS) else {
         return true;
     };
     // One line a lock: "lock:	1: POSIX  ADVISORY  READ 4711 fe:00:1049 1073741826 1073742335".

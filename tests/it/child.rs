@@ -18,6 +18,7 @@ const ROLES: &[(&str, Play)] = &[
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
     ("meddle", crate::coherence::meddle),
+    ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),

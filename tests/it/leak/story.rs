@@ -81,6 +81,8 @@ impl Story {
         self.held(&again.status());
         self.held(&again.service());
         self.held(&Note::PermissionsTightened);
+        self.held(&again.status().change_signal);
+        self.held(&again.status().file_guard);
     }
 
     fn fills_places(&mut self, store: &Store) -> Places {
