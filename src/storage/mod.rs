@@ -248,6 +248,6 @@ impl Storage {
     #[inline]
     pub(crate) fn look_after(&self, now: Timestamp) -> Result<()> {
         self.watch.check()?;
-        self.watch.look(now)
+        self.watch.look(self.clock.ticks(now))
     }
 }

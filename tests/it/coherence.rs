@@ -260,6 +260,9 @@ fn a_change_that_was_trimmed_before_it_was_read_is_not_missed() {
          INSERT INTO change (kind, id) SELECT 3, randomblob(16) FROM n;
          DELETE FROM change WHERE seq < (SELECT max(seq) FROM change) - 9000",
         "DELETE FROM session WHERE id IN (#ada1, #bob1); UPDATE store SET lineage = randomblob(16)",
+        // From the middle.
+        "DELETE FROM session WHERE id = #ada1; DELETE FROM session WHERE id = #bob1;
+         DELETE FROM change WHERE seq = (SELECT max(seq) FROM change) - 1",
     ] {
         let cast = Cast::new(|options| options);
         cast.is_cached();

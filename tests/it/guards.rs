@@ -6,7 +6,7 @@ use std::fs;
 
 use gatepost::{NewUser, OpenSession, Reason};
 
-use crate::world::{SECOND, World, device};
+use crate::world::{HOUR, SECOND, World, device};
 
 /// A world with a session that verify remembers, and its token.
 fn remembered() -> (World, String) {
@@ -75,4 +75,18 @@ fn locks_that_a_stray_descriptor_took_along_are_noticed() {
     closes_itself(|world| {
         drop(fs::File::open(world.directory().join("auth.db-shm")).unwrap());
     });
+}
+
+/// The store's time stands still until the clock is again where it had been; the looks do not.
+#[test]
+fn what_happens_after_the_clock_was_set_back_is_noticed_as_well() {
+    let (world, token) = remembered();
+    world.clock.advance(HOUR);
+    assert!(world.store.verify(&token, &device("till")).unwrap().valid().is_ok());
+    world.clock.go_back(HOUR);
+    assert!(world.store.verify(&token, &device("till")).unwrap().valid().is_ok());
+    fs::remove_file(&world.path).unwrap();
+    world.clock.advance(SECOND);
+    let refused = world.store.verify(&token, &device("till")).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Closed);
 }
