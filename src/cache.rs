@@ -18,13 +18,13 @@ mod entry;
 mod table;
 
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 pub(crate) use self::entry::{Remembered, Use};
 use self::table::Table;
 use crate::error::Result;
+use crate::sync::{AtomicI64, AtomicU64, Ordering};
 use crate::value::facts::Facts;
 use crate::value::id::UserId;
 use crate::value::limits::{CACHE_SESSION_STAMPS, CACHE_USER_STAMPS, TOKEN_TEXT_BYTES};

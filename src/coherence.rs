@@ -14,12 +14,13 @@
 //!
 //! Meanwhile the others answer from the file.
 
-use parking_lot::Mutex;
-
-use crate::cache::{Cache, Image, Remembered};
+use crate::cache::{Cache, Epoch, Image, Remembered, Use};
 use crate::error::{Error, Reason, Result};
 use crate::published::Published;
 use crate::storage::{Bookmark, Change, Changes, Header, Look, WalIndex};
+use crate::sync::Mutex;
+use crate::value::facts::Facts;
+use crate::value::time::Timestamp;
 
 /// The cache of a file and the signal that tells whether it holds.
 #[derive(Debug)]
@@ -53,6 +54,11 @@ impl Coherence {
         Ok(entry.filter(|entry| self.cache.holds(entry)))
     }
 
+    /// To be called before the SELECT of a verify begins.
+    pub(crate) fn begin_fill(&self, image: Image) -> Fill<'_> {
+        Fill { cache: &self.cache, image, epoch: self.cache.epoch() }
+    }
+
     /// Whether the stamps are complete up to what the file says now.
     #[inline]
     fn is_fresh(&self) -> Result<bool> {
@@ -83,6 +89,22 @@ impl Coherence {
             *place = Some(here);
         }
         Ok(self.followed.is(look.now()))
+    }
+}
+
+/// A verify that asks the file. The epoch is from before it asks: what has changed by the time it
+/// is answered, and was not seen by it, is stamped with a later one.
+pub(crate) struct Fill<'c> {
+    cache: &'c Cache,
+    image: Image,
+    epoch: Epoch,
+}
+
+impl Fill<'_> {
+    /// Remembers the answer. `expires_at` is the first moment at which it is expired; the end of
+    /// time for a key without end.
+    pub(crate) fn remember(&self, facts: &Facts, expires_at: Timestamp, last: Option<Use>) {
+        self.cache.fill(self.epoch, self.image, facts, expires_at, last);
     }
 }
 
@@ -136,12 +158,10 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Epoch;
-    use crate::value::facts::{Assurance, Facts, UserKind};
+    use crate::value::facts::{Assurance, UserKind};
     use crate::value::id::{SessionId, UserId};
     use crate::value::name::DeviceId;
     use crate::value::random::SystemRandom;
-    use crate::value::time::Timestamp;
 
     const SESSION: SessionId = SessionId::from_bytes([7; 16]);
     const USER: UserId = UserId::from_bytes([8; 16]);

@@ -56,6 +56,7 @@ mod published;
 mod record;
 mod storage;
 mod store;
+mod sync;
 mod tally;
 #[cfg(feature = "test-util")]
 #[doc(hidden)]

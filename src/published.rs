@@ -4,7 +4,7 @@
 //! Who reads while it is being written reads nothing, which every user takes for "look at the
 //! file".
 
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// A row of words; nothing can be read of it before it is first written.
 #[derive(Debug)]

@@ -23,11 +23,9 @@
 //! that was ever filled is never blank again, so that a search may end at a blank one.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::published::{Published, Turn};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::value::limits::CACHE_SHARDS;
 
 /// Words of a record.

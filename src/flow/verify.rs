@@ -93,13 +93,13 @@ impl Store {
                 return Ok(Ok(live));
             }
         }
-        // Read before the SELECT begins, so that a change it did not see outdates what it fills.
-        let epoch = cache.epoch();
+        // Before the SELECT begins, so that a change it did not see outdates what it fills.
+        let fill = coherence.begin_fill(image);
         self.presented_to_file(token, device, |found| {
             let (last_use, written) = (found.last_use, found.proof.last_seen);
             let last = found.proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use, written });
             let end = found.proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-            cache.fill(epoch, image, &found.facts, end, last);
+            fill.remember(&found.facts, end, last);
         })
     }
 

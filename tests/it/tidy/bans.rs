@@ -56,7 +56,8 @@ pub(crate) fn connections(file: &Source) -> Vec<String> {
 
 pub(crate) fn unsafe_code(file: &Source) -> Vec<String> {
     // The fault bench forks, kills, and stands between SQLite and the system; a peer is in C.
-    let is_apart = ["faults/", "benches/peers/libsodium/"].iter().any(|d| file.name.starts_with(d));
+    let is_apart =
+        ["faults/", "benches/peers/libsodium/"].iter().any(|d| file.name.starts_with(d));
     if UNSAFE_MAY_STAND_IN.contains(&file.name.as_str()) || is_apart {
         return Vec::new();
     }

@@ -23,6 +23,7 @@ const LADDER: &[(u8, &str)] = &[
     (0, "value::policy"),
     (0, "value::password_check"),
     (0, "value::refusal"),
+    (1, "sync"),
     (1, "storage::clock"),
     (1, "storage::fault"),
     (1, "storage::sql"),

@@ -2,7 +2,8 @@
 //! was seen to fail.
 //!
 //! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
-//! test harness prints it; behind `lib::` if it is a unit test of the library. A mutant is a
+//! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
+//! if it is a scene of the schedule explorer. A mutant is a
 //! small patch in `tests/mutants/` that takes the guard out; `scripts/map` applies each and runs
 //! its test.
 
@@ -13,6 +14,7 @@ use super::source::{Project, Source, closing, is_name};
 const PAGE: &str = "manual/requirements.md";
 const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
 const MUTANTS: &str = "tests/mutants/";
+const SCENES: &str = "schedules/src/scenes.rs";
 /// A guard is a few lines: a mutant that changes more takes out something else.
 const MUTANT_MAX_LINES: usize = 12;
 
@@ -20,11 +22,11 @@ const MUTANT_MAX_LINES: usize = 12;
 #[rustfmt::skip]
 const REQUIRED: &[&str] = &[
     "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R11", "R12", "R14", "R16", "R18",
-    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R42", "R46", "R49", "R50", "R51",
-    "R52", "R55", "R56", "R57", "R59", "R62", "R63", "R64", "R65", "R66", "R69", "R71", "R72",
-    "R73",
-    "I1", "I2", "I3", "I4", "I5", "I6", "I9", "I11", "I13", "I14", "I15", "I16", "I17", "I18",
-    "I22", "I23", "I28", "I29", "I30",
+    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R42", "R46", "R48", "R49", "R50",
+    "R51", "R52", "R55", "R56", "R57", "R59", "R62", "R63", "R64", "R65", "R66", "R69", "R71",
+    "R72", "R73",
+    "I1", "I2", "I3", "I4", "I5", "I6", "I9", "I10", "I11", "I13", "I14", "I15", "I16", "I17",
+    "I18", "I22", "I23", "I28", "I29", "I30",
 ];
 
 /// One line of the table.
@@ -84,9 +86,12 @@ fn unknown_tests(rows: &[Row], project: &Project) -> Vec<String> {
     unknown.map(|row| format!("{PAGE}:{}: there is no test {}", row.line, row.test)).collect()
 }
 
-/// Every test by its path: `#[test]` functions inside files and their inline modules.
+/// Every test by its path: `#[test]` functions inside files and their inline modules, and scenes.
 fn tests(project: &Project) -> BTreeSet<String> {
-    let mut tests = BTreeSet::new();
+    let scenes = project.sources.iter().find(|file| file.name == SCENES);
+    let named = scenes.iter().flat_map(|file| file.text.split("Scene { name: \"").skip(1));
+    let mut tests: BTreeSet<String> =
+        named.filter_map(|rest| Some(format!("schedules::{}", rest.split_once('"')?.0))).collect();
     for file in &project.sources {
         let Some(outer) = modules_of(&file.name) else { continue };
         // Under no name of the library, so that its unit tests are not left out.
@@ -238,6 +243,7 @@ mod can_fail {
             ("src/a.rs", "one\n-- two\nthree\n#[cfg(test)] mod tests { #[test] fn holds() {} }"),
             ("tests/it/login/names.rs", "// #[test] fn no() {}\n#[test]\nfn is_known() {}"),
             ("tests/it/main.rs", "mod login;"),
+            (SCENES, "&[Scene { name: \"two_at_once\", play }]"),
             ("tests/mutants/a.patch", patch),
         ])
     }
@@ -266,6 +272,7 @@ mod can_fail {
     fn a_test_that_is_gone_is_found() {
         check("| R1 | a | b | `login::names::is_known` | `a.patch` |", PATCH, &[]);
         check("| R1 | a | b | `lib::a::tests::holds` | `a.patch` |", PATCH, &[]);
+        check("| R1 | a | b | `schedules::two_at_once` | `a.patch` |", PATCH, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
             check(&format!("| R1 | a | b | `{gone}` | `a.patch` |"), PATCH, &[&finding]);

@@ -26,8 +26,8 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 8] =
-    [".ci", "benches", "examples", "faults", "manual", "scripts", "src", "tests"];
+const FOLDERS: [&str; 9] =
+    [".ci", "benches", "examples", "faults", "manual", "schedules", "scripts", "src", "tests"];
 
 impl Project {
     pub(crate) fn read() -> Self {

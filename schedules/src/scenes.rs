@@ -1,0 +1,359 @@
+//! The scenes: what runs at the same time, and what must be true of each answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::thread;
+
+use crate::cache::{Cache, Image};
+use crate::coherence::Coherence;
+use crate::explore::Scene;
+use crate::published::Published;
+use crate::storage::{Change, Fate, File, SESSIONS, State, WalIndex};
+use crate::sync::switch;
+use crate::value::facts::{Assurance, Facts, UserKind};
+use crate::value::id::{SessionId, UserId};
+use crate::value::random::{RandomSource, RandomUnavailable};
+use crate::value::time::Timestamp;
+
+pub(crate) const ALL: &[Scene] = &[
+    Scene { name: "an_end_between_a_look_and_its_fill", play: fills, share: Some(25) },
+    Scene { name: "commits_between_the_steps_of_a_catch_up", play: catch_ups, share: Some(25) },
+    Scene { name: "whatever_happens_to_the_file", play: weather, share: Some(40) },
+    Scene { name: "entries_that_drive_each_other_out", play: crowd, share: Some(10) },
+    Scene { name: "words_are_read_whole_or_not_at_all", play: words, share: None },
+];
+
+const USER: UserId = UserId::from_bytes([9; 16]);
+const STRANGER: UserId = UserId::from_bytes([8; 16]);
+
+fn session(which: usize) -> SessionId {
+    SessionId::from_bytes([which as u8 + 1; 16])
+}
+
+/// One file, and what was acknowledged of it: known to all at once, and looked at without giving
+/// another thread a chance.
+struct World {
+    file: Arc<File>,
+    facts: AtomicU64,
+    is_ending: [AtomicBool; SESSIONS],
+    has_ended: [AtomicBool; SESSIONS],
+}
+
+/// What a process does to the file.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    End(usize),
+    /// Deleted without a row: by its expiry, which is told.
+    Sweep(usize),
+    /// New facts of the user, told by a row for the user or for everybody.
+    Facts(Change),
+    /// Nothing that anybody verifies depends on.
+    Other,
+    /// More rows than anyone reads.
+    Many,
+    Trim,
+    /// Ends everything.
+    Restore,
+    Reset,
+    /// Durable and never acknowledged.
+    KilledAfter(usize),
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let no = || std::array::from_fn(|_| AtomicBool::new(false));
+        let (is_ending, has_ended) = (no(), no());
+        Arc::new(Self { file: File::new(), facts: AtomicU64::new(1), is_ending, has_ended })
+    }
+
+    fn does(&self, deed: Deed) {
+        let ends = |which: usize| match deed {
+            Deed::End(one) | Deed::Sweep(one) => one == which,
+            Deed::Restore => true,
+            _ => false,
+        };
+        let all = (0..SESSIONS).filter(|which| ends(*which));
+        all.clone().for_each(|which| self.is_ending[which].store(true, Ordering::SeqCst));
+        match deed {
+            Deed::Reset => self.file.reset(),
+            Deed::KilledAfter(words) => {
+                self.file.commit(Fate::KilledAfter(words), |state| apply(deed, state));
+            }
+            _ => {
+                let mut facts = 0;
+                self.file.commit(Fate::Done, |state| {
+                    apply(deed, state);
+                    facts = state.facts;
+                });
+                self.facts.fetch_max(facts, Ordering::SeqCst);
+            }
+        }
+        all.for_each(|which| self.has_ended[which].store(true, Ordering::SeqCst));
+    }
+}
+
+fn apply(deed: Deed, state: &mut State) {
+    match deed {
+        Deed::End(which) if state.is_live[which] => {
+            state.is_live[which] = false;
+            state.changed(Change::Session(session(which)), 1);
+        }
+        Deed::Sweep(which) => {
+            state.is_live[which] = false;
+            state.swept_to = state.swept_to.max(expiry(which).as_millis());
+        }
+        Deed::Facts(change) => {
+            state.facts += 1;
+            state.changed(change, 1);
+        }
+        Deed::Many => state.changed(Change::User(STRANGER), 9_990),
+        Deed::Trim => state.trim(32),
+        Deed::Restore => state.restore(),
+        Deed::End(_) | Deed::Other | Deed::Reset => {}
+        Deed::KilledAfter(_) => {
+            state.facts += 1;
+            state.changed(Change::User(USER), 1);
+        }
+    }
+}
+
+/// One process that verifies.
+struct Process {
+    world: Arc<World>,
+    coherence: Coherence,
+    remembered: AtomicU64,
+}
+
+impl Process {
+    fn new(world: &Arc<World>) -> Arc<Self> {
+        let cache = Cache::new(ENTRIES, &Zeros).expect("zeros can be drawn");
+        let coherence = Coherence::new(WalIndex::new(&world.file), cache);
+        Arc::new(Self { world: Arc::clone(world), coherence, remembered: AtomicU64::new(0) })
+    }
+
+    /// Verifies a session and holds the answer against what was acknowledged before.
+    fn verifies(&self, which: usize) {
+        let world = &self.world;
+        let had_ended = world.has_ended[which].load(Ordering::SeqCst);
+        let facts = world.facts.load(Ordering::SeqCst);
+        let answer = self.answer(which);
+        let is_ending = world.is_ending[which].load(Ordering::SeqCst);
+        match answer {
+            Some(told) => {
+                assert!(!had_ended, "stale: passed after the end was acknowledged");
+                assert!(told >= facts, "stale: facts {told} after {facts} were acknowledged");
+            }
+            None => assert!(is_ending, "refused while it was live"),
+        }
+    }
+
+    /// As `Store::verify` goes about it.
+    fn answer(&self, which: usize) -> Option<u64> {
+        let image = self.image(which);
+        if let Some(entry) = self.coherence.remembered(image).expect("the model does not fail") {
+            REMEMBERED.fetch_add(1, Ordering::Relaxed);
+            return Some(told(which, &entry.facts()));
+        }
+        ASKED.fetch_add(1, Ordering::Relaxed);
+        let fill = self.coherence.begin_fill(image);
+        let state = self.world.file.snapshot();
+        switch();
+        if !state.is_live[which] {
+            return None;
+        }
+        fill.remember(&facts(which, state.facts), expiry(which), None);
+        Some(state.facts)
+    }
+
+    fn image(&self, which: usize) -> Image {
+        image(&self.coherence.cache, which)
+    }
+}
+
+const ENTRIES: usize = 8;
+
+fn image(cache: &Cache, which: usize) -> Image {
+    let token = format!("{which:0>width$}", width = crate::value::limits::TOKEN_TEXT_BYTES);
+    cache.image(&token, None).expect("as long as a token")
+}
+
+/// Verifies that were answered from memory, and from the file, in all schedules of a scene.
+static REMEMBERED: AtomicU64 = AtomicU64::new(0);
+static ASKED: AtomicU64 = AtomicU64::new(0);
+
+/// What was verified since this was last asked.
+pub(crate) fn counted() -> String {
+    let [remembered, asked] = [&REMEMBERED, &ASKED].map(|count| count.swap(0, Ordering::Relaxed));
+    format!("{remembered} verifies from memory, {asked} from the file")
+}
+
+/// The explorer decides about everything but the key of an image.
+#[derive(Debug)]
+struct Zeros;
+
+impl RandomSource for Zeros {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+fn expiry(which: usize) -> Timestamp {
+    Timestamp::from_millis(1_000 + which as i64)
+}
+
+/// The number of the facts stands where the time of the login would.
+fn facts(which: usize, number: u64) -> Facts {
+    let at = Timestamp::from_millis(number as i64).to_datetime();
+    Facts {
+        session: Some(session(which)),
+        api_key: None,
+        user: USER,
+        branch: None,
+        organisation: None,
+        kind: UserKind::Person,
+        is_admin: false,
+        assurance: Assurance::Aal1,
+        opened_at: at,
+        authenticated_at: at,
+        expires_at: Some(expiry(which).to_datetime()),
+    }
+}
+
+fn told(which: usize, facts: &Facts) -> u64 {
+    assert_eq!(facts.session, Some(session(which)), "the session of somebody else");
+    assert_eq!(facts.opened_at, facts.authenticated_at, "half of one fact and half of another");
+    Timestamp::from_datetime(facts.opened_at).as_millis() as u64
+}
+
+/// Two threads of a process verify a session that another process ends.
+fn fills() {
+    let world = World::new();
+    let process = Process::new(&world);
+    let verifying: Vec<_> = (0..2)
+        .map(|_| {
+            let process = Arc::clone(&process);
+            thread::spawn(move || (0..2).for_each(|_| process.verifies(0)))
+        })
+        .collect();
+    world.does(Deed::End(0));
+    verifying.into_iter().for_each(|one| one.join().expect("it verifies"));
+    (0..2).for_each(|_| process.verifies(0));
+}
+
+/// Three threads verify; what one process changes is followed by what another one does.
+fn catch_ups() {
+    let world = World::new();
+    let process = Process::new(&world);
+    (0..SESSIONS).for_each(|which| process.verifies(which));
+    let changing = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || {
+            world.does(Deed::Facts(Change::User(USER)));
+            world.does(Deed::End(1));
+        })
+    };
+    let verifying: Vec<_> = (0..2)
+        .map(|which| {
+            let process = Arc::clone(&process);
+            thread::spawn(move || (0..3).for_each(|_| process.verifies(which)))
+        })
+        .collect();
+    world.does(Deed::Other);
+    world.does(Deed::Facts(Change::Everyone));
+    changing.join().expect("it writes");
+    verifying.into_iter().for_each(|one| one.join().expect("it verifies"));
+    (0..SESSIONS).for_each(|which| process.verifies(which));
+}
+
+/// Two processes verify while a third does anything that can be done to a file.
+fn weather() {
+    let world = World::new();
+    let processes = [Process::new(&world), Process::new(&world)];
+    processes.iter().for_each(|process| process.verifies(0));
+    let deeds: Vec<Deed> = (0..5).map(|_| any()).collect();
+    let changing = {
+        let world = Arc::clone(&world);
+        thread::spawn(move || deeds.into_iter().for_each(|deed| world.does(deed)))
+    };
+    let verifying: Vec<_> = processes
+        .iter()
+        .cycle()
+        .take(3)
+        .enumerate()
+        .map(|(thread, process)| {
+            let process = Arc::clone(process);
+            thread::spawn(move || (0..3).for_each(|turn| process.verifies((thread + turn) % 2)))
+        })
+        .collect();
+    changing.join().expect("it writes");
+    verifying.into_iter().for_each(|one| one.join().expect("it verifies"));
+    for process in processes {
+        (0..SESSIONS).for_each(|which| process.verifies(which));
+    }
+}
+
+fn any() -> Deed {
+    let mut dice = thread_rng();
+    let which = dice.gen_range(0..SESSIONS);
+    match dice.gen_range(0..16) {
+        0..=2 => Deed::End(which),
+        3 => Deed::Sweep(which),
+        4 | 5 => Deed::Facts(Change::User(USER)),
+        6 => Deed::Facts(Change::Everyone),
+        7 => Deed::Other,
+        8 => Deed::Many,
+        9 | 10 => Deed::Trim,
+        11 => Deed::Restore,
+        12 | 13 => Deed::Reset,
+        _ => Deed::KilledAfter(dice.gen_range(0..12)),
+    }
+}
+
+/// Three sessions in a cache that has room for two, each filled and looked up by two threads.
+fn crowd() {
+    let cache = Arc::new(Cache::new(2, &Zeros).expect("zeros can be drawn"));
+    let threads: Vec<_> = (0..2)
+        .map(|thread| {
+            let cache = Arc::clone(&cache);
+            thread::spawn(move || {
+                for which in [thread, 2, 1 - thread] {
+                    remember(&cache, which);
+                    (0..3).for_each(|which| is_itself_or_gone(&cache, which));
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|one| one.join().expect("it fills"));
+    let left = (0..3).filter(|which| cache.look_up(image(&cache, *which)).is_some()).count();
+    assert!(left == 2 && cache.len() == 2, "{left} of 2 are left, and {} slots", cache.len());
+}
+
+fn remember(cache: &Cache, which: usize) {
+    let epoch = cache.epoch();
+    cache.fill(epoch, image(cache, which), &facts(which, 1), expiry(which), None);
+}
+
+fn is_itself_or_gone(cache: &Cache, which: usize) {
+    if let Some(entry) = cache.look_up(image(cache, which)) {
+        told(which, &entry.facts());
+    }
+}
+
+/// Everything that can happen while one thread writes three words twice, and another reads them and
+/// notes that they were used.
+fn words() {
+    let published = Arc::new(Published::<3>::new());
+    let writing = {
+        let published = Arc::clone(&published);
+        thread::spawn(move || (1..=2).for_each(|word| published.write(&[word; 3], |_| {})))
+    };
+    if let Some((turn, words)) = published.read(&[]) {
+        assert!(words == [1; 3] || words == [2; 3], "half of one and half of another: {words:?}");
+        published.mark_used(turn);
+    }
+    writing.join().expect("it writes");
+    assert_eq!(published.read(&[2]).map(|(_, words)| words), Some([2; 3]));
+}
