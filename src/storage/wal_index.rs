@@ -16,11 +16,23 @@
 //! neither deletes the `-shm` nor unmaps its first region, so the address stays good until that
 //! connection is closed. Whoever looks holds a gate open; closing waits for all of them.
 //!
-//! **What happens when.** *Recovery* sets the change counter back to zero, so all 48 bytes are
-//! compared and never the counter alone. *A checkpoint that resets the WAL* changes the salts.
-//! *A WAL that was never written* has salts of zero and a header that could return: it is never
-//! called stable. *Last close of another process*: ours is still open, so nothing is deleted.
-//! *Lost locks, fork, and a file deleted or replaced under us* are the guards' to notice.
+//! **What happens when.**
+//!
+//! - *A checkpoint* changes nothing in these bytes; one that lets the log begin anew (*WAL reset*)
+//!   changes the salts and the number of frames, so that nothing that was followed returns.
+//! - *Recovery*, after a process was killed in the middle of a header, sets the change counter back
+//!   to zero: all 48 bytes are compared and never the counter alone. Until then the two copies
+//!   differ; such a header is never called stable, and verify asks SQLite, which recovers.
+//! - *A log that was never written* has salts of zero and a header that could return: it is never
+//!   called stable either. A store that opens such a file commits once.
+//! - *The last close of another process* deletes and unmaps nothing, as the pinned connection keeps
+//!   its shared lock. *Our own close* waits for those who look, and nobody looks after it.
+//! - *A fork* leaves the mapping to the child, but not the locks that keep it the live one: every
+//!   call of the child is refused before it looks here (`fork`, `watch`).
+//! - *Lost locks* (somebody in this program closed a descriptor of the file or of the `-shm`) let
+//!   others delete and make anew what is mapped here. *A file or `-shm` that was deleted, moved or
+//!   replaced* leaves a mapping that nobody writes any more, which would look fresh for ever. Both
+//!   are noticed by `watch` within a second of verifies, and close the store.
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
