@@ -97,6 +97,18 @@ fn what_was_changed_by_hand_is_refused() {
     });
 }
 
+/// Even if somebody made what it holds younger than its deletion.
+#[test]
+fn nothing_of_a_deleted_user_verifies() {
+    let head = "(SELECT seq FROM sqlite_sequence WHERE name = 'change')";
+    let target = Target::new();
+    target.world.store.users().delete(target.user).unwrap();
+    let younger =
+        format!("UPDATE session SET opened_seq = {head}; UPDATE api_key SET issued_seq = {head};");
+    execute(&target.world.sql(), &younger).unwrap();
+    assert_eq!(target.passes(), [false, false]);
+}
+
 #[test]
 fn a_place_closed_by_hand_closes() {
     let next = "1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change')";

@@ -143,6 +143,32 @@ fn a_login_that_verified_the_old_password_opens_nothing() {
 }
 
 #[test]
+fn a_change_of_the_own_password_whose_session_ended_meanwhile_changes_nothing() {
+    let ends: [fn(&gatepost::Store, &gatepost::Facts); 4] = [
+        |store, facts| {
+            let _ = store.sessions().end(facts.session.unwrap()).unwrap();
+        },
+        |store, _| store.sessions().end_all().unwrap(),
+        |store, facts| store.users().delete(facts.user).unwrap(),
+        |store, facts| store.users().set_password(facts.user, Password::from(NEW)).unwrap(),
+    ];
+    for end in ends {
+        let hook = Meanwhile::default();
+        let world = World::with(|options| options.passwords(hook.policy()));
+        let session = world.open(world.person("ada").id, "till-1");
+        let (token, till) = (session.token.expose(), device("till-1"));
+        let facts = world.store.verify(token, &till).unwrap().valid().unwrap();
+        let (old, late) = (Password::from(PASSWORD), Password::from("seven tin whistles"));
+        let store = world.store.clone();
+        hook.happens(move || end(&store, &facts));
+        let change = world.store.change_password(token, &till, old, late).unwrap();
+        assert_eq!(change.changed().unwrap_err(), Refusal::SessionNotLive);
+        assert!(!world.passes(&session, "till-1"));
+        assert!(world.log_in("ada", "seven tin whistles", "till-2").is_err());
+    }
+}
+
+#[test]
 fn a_move_takes_the_ends_of_the_old_place_along() {
     let scene = Scene::new();
     let users = scene.store().users();
