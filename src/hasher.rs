@@ -135,6 +135,11 @@ impl Hasher {
         }
     }
 
+    /// What is read and compared where there is no stored hash.
+    pub(crate) fn nobody(&self) -> &str {
+        &self.nobody
+    }
+
     /// Frees work memory that nobody has used for a minute.
     pub(crate) fn release_idle(&self, now: Timestamp) {
         self.pool.release_idle(now);

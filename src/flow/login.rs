@@ -124,11 +124,12 @@ impl Store {
         let device = request.device.as_ref().map(DeviceDigest::of);
         self.transact(|tx| {
             let user = find(tx, options, &request.username)?;
-            // Whoever does not exist is looked up all the same: the time shall not tell.
-            let known = user::username_key(tx, user.unwrap_or(UserId::NOBODY))?;
-            let name_key = known.unwrap_or_else(|| folded(&request.username));
+            // Whoever does not exist is looked up all the same, and whoever does is folded all
+            // the same: the time shall not tell.
+            let typed = folded(&request.username);
+            let name_key = user::username_key_or(tx, user.unwrap_or(UserId::NOBODY), &typed)?;
             let subject = throttle::subject(tx, &name_key, user, device)?;
-            charge(tx, options, subject, request.origin.as_ref())
+            charge(tx, self, subject, request.origin.as_ref())
         })
     }
 
@@ -224,29 +225,36 @@ impl Attempt {
     }
 }
 
-/// The user of that name or, where that is allowed, of that e-mail address.
+/// The user of that name or, where that is allowed, of that e-mail address. Both are looked for in
+/// any case: how long it takes shall not tell whether the first was found.
 fn find(tx: &ReadTx<'_>, options: &Options, name: &str) -> Result<Option<UserId>> {
-    if let Ok(username) = Username::parse(name)
-        && let Some(id) = user::by_username_key(tx, &username.key)?
-    {
-        return Ok(Some(id));
+    let by_name = match Username::parse(name) {
+        Ok(username) => user::by_username_key(tx, &username.key)?,
+        Err(_) => None,
+    };
+    if !options.login_by_email {
+        return Ok(by_name);
     }
-    match EmailAddress::parse(name) {
-        Ok(email) if options.login_by_email => user::by_email_key(tx, &email.key),
-        _ => Ok(None),
-    }
+    let by_email = match EmailAddress::parse(name) {
+        Ok(email) => user::by_email_key(tx, &email.key)?,
+        Err(_) => None,
+    };
+    Ok(by_name.or(by_email))
 }
 
 /// Charges the attempt before anything is evaluated, or turns it away.
 pub(crate) fn charge(
     tx: &WriteTx<'_>,
-    options: &Options,
+    store: &Store,
     subject: Subject,
     origin: Option<&crate::value::event::Origin>,
 ) -> Result<Settled<Reserved>> {
+    let options = store.options();
     match throttle::reserve(tx, &subject, options.disable_at_100)? {
         Reservation::Granted(charge) => {
-            let credential = credential::of(tx, subject.user.unwrap_or(UserId::NOBODY))?;
+            let nothing = store.core().hasher.nobody();
+            let user = subject.user.unwrap_or(UserId::NOBODY);
+            let credential = credential::sought(tx, user, nothing)?;
             Ok(Settled::Commit(Reserved::Attempt(Attempt { subject, charge, credential })))
         }
         Reservation::Wait { retry_after, until, first_in_window } => {

@@ -138,14 +138,13 @@ impl Store {
     }
 
     fn reserve_for(&self, held: &Held) -> Result<Reserved> {
-        let options = self.options();
         self.transact(|tx| {
             let Some(name_key) = user::username_key(tx, held.facts.user)? else {
                 // Deleted since the session was looked at.
                 return Ok(Settled::Nothing(Reserved::Refused(Refusal::SessionNotLive)));
             };
             let subject = throttle::subject(tx, &name_key, Some(held.facts.user), held.device)?;
-            charge(tx, options, subject, None)
+            charge(tx, self, subject, None)
         })
     }
 

@@ -44,6 +44,27 @@ pub(crate) fn of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<Credential>> {
     )
 }
 
+/// The same in as many steps whether there is one or not: `nothing` is read in its place, and left.
+pub(crate) fn sought(tx: &ReadTx<'_>, user: UserId, nothing: &str) -> Result<Option<Credential>> {
+    let (is_there, read) = tx.exactly_one(
+        "SELECT c.user_id IS NOT NULL, coalesce(c.phc, ?2), coalesce(c.version, 0),
+             coalesce(c.must_change, 0), coalesce(c.compromised, 0), coalesce(c.set_at, 0)
+         FROM (SELECT ?1 AS id) AS sought LEFT JOIN credential AS c ON c.user_id = sought.id",
+        params![user, nothing],
+        |row| {
+            let read = Credential {
+                phc: row.get(1)?,
+                version: row.get(2)?,
+                must_change: row.get(3)?,
+                compromised: row.get(4)?,
+                set_at: row.get(5)?,
+            };
+            Ok((row.get::<_, bool>(0)?, read))
+        },
+    )?;
+    Ok(Some(read).filter(|_| is_there))
+}
+
 /// Sets a new hash under a new version; what was compromised is so no more.
 ///
 /// The first version of a row is the head of the change log. Each later one raises a watermark in

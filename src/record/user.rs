@@ -197,6 +197,16 @@ pub(crate) fn username_key(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>
     )
 }
 
+/// The same, or `other` where there is no such user, in as many steps.
+pub(crate) fn username_key_or(tx: &ReadTx<'_>, id: UserId, other: &str) -> Result<String> {
+    tx.exactly_one(
+        "SELECT coalesce(
+             (SELECT username_key FROM user WHERE id = ?1 AND deleted_at IS NULL), ?2)",
+        params![id, other],
+        |row| row.get(0),
+    )
+}
+
 /// What others know about a user, of which no password may be made: its name, address, first and
 /// last name, branch and organisation.
 pub(crate) fn context_words(tx: &ReadTx<'_>, id: UserId) -> Result<Vec<String>> {

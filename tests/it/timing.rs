@@ -10,8 +10,11 @@ use gatepost::{Cost, LogIn, LoginAnswer, ManualClock, NewUser, Refusal, Store, U
 
 use crate::world::{PASSWORD, SECOND, device, for_tests, morning};
 
-/// Who is tried, always with a wrong password. The first is what the others are compared with.
-const TRIED: [&str; 5] = ["ada", "nobody", "disabled", "locked", "without"];
+/// Who is tried, always with a wrong password. The first is what the others are compared with;
+/// the second is the same again, so that it shows what the comparison itself is worth.
+const TRIED: [&str; 6] = ["user", "again", "nobody", "disabled", "locked", "without"];
+/// Names of each kind, made in turn: where a row stands in the file is not what is asked about.
+const NAMES: usize = 16;
 /// Beyond this a difference is no accident (the bound that dudect uses).
 const T_MAX: f64 = 4.5;
 /// The slowest tenth of all is left out of the second value: it is the machine's doing.
@@ -45,7 +48,8 @@ fn long() {
             sql.execute("DELETE FROM throttle WHERE known IN (0, 1) AND last_attempt_at > 0", [])
                 .unwrap();
             clock.advance(SECOND);
-            let login = LogIn::new(TRIED[one], "wrong horse".into(), device("elsewhere"));
+            let name = name(one, order.below(NAMES));
+            let login = LogIn::new(name, "wrong horse".into(), device("elsewhere"));
             let began = Instant::now();
             let answer = store.log_in(login).unwrap();
             let took = began.elapsed();
@@ -62,6 +66,12 @@ fn is_like_any(answer: &LoginAnswer) -> bool {
     matches!(answer, LoginAnswer::Refused(Refusal::InvalidCredentials))
 }
 
+/// One of the names of a kind. They are of one length and in no order.
+fn name(kind: usize, which: usize) -> String {
+    let mixed = (which * TRIED.len() + kind) as u32;
+    format!("{:08x}", (mixed + 1).wrapping_mul(0x9e37_79b1))
+}
+
 fn populate(
     path: &std::path::Path,
     cost: &str,
@@ -72,12 +82,16 @@ fn populate(
     let year = 400 * 24 * 3_600 * SECOND;
     let options = for_tests().cost(cost).clock(Arc::new(clock.clone()));
     let store = Store::open(path, options.audit_kept(year, 1_000)).unwrap();
-    for name in ["ada", "disabled", "locked"] {
-        let user = store.users().create(NewUser::person(name).password(PASSWORD.into())).unwrap();
-        let status = UserStatus::parse(name).unwrap_or(UserStatus::Active);
-        store.users().set_status(user.id, status).unwrap();
+    for (which, kind) in (0..NAMES * TRIED.len()).map(|n| (n / TRIED.len(), n % TRIED.len())) {
+        let (new, status) = (NewUser::person(name(kind, which)), UserStatus::parse(TRIED[kind]));
+        let new = match TRIED[kind] {
+            "nobody" => continue,
+            "without" => new,
+            _ => new.password(PASSWORD.into()),
+        };
+        let user = store.users().create(new).unwrap();
+        store.users().set_status(user.id, status.unwrap_or(UserStatus::Active)).unwrap();
     }
-    store.users().create(NewUser::person("without")).unwrap();
     let sql = rusqlite::Connection::open(path).unwrap();
     let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
         INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
