@@ -1,8 +1,9 @@
 //! Random histories against a plain model: nothing that has ended ever comes back.
 //!
 //! Each history begins with a few users and places of its own and is told to a store and to the
-//! model alike, by one process or by three in turn. Every answer is compared, facts included. A
-//! failure prints the seed and the history; [`REPLAY`] tells one seed alone.
+//! model alike: by one process, by three stores of one process on one file, or by three processes
+//! in turn. Every answer is compared, facts, values and credits included. A failure prints the seed
+//! and the history; [`REPLAY`] tells one seed alone.
 
 mod processes;
 
@@ -22,9 +23,11 @@ pub(crate) use processes::role;
 /// Put a printed seed here to tell its history alone.
 const REPLAY: Option<u64> = None;
 /// Histories told for each policy in one process.
-const HISTORIES: u64 = 5_100;
+const HISTORIES: u64 = 4_500;
 /// Operations that three processes do for each policy.
 const OPERATIONS_OF_THREE: usize = 10_000;
+/// Operations that three stores of one process do for each policy.
+const OPERATIONS_OF_STORES: usize = 3_000;
 /// Histories told to one store before it is replaced by a new one.
 const PER_STORE: u64 = 100;
 const OPERATIONS_LEAST: usize = 12;
@@ -197,6 +200,7 @@ fn long() {
     }
     for told in policies {
         processes::tell_many(told, share(*of_three));
+        processes::tell_to_stores(told, share(*of_three));
     }
 }
 
@@ -228,4 +232,12 @@ fn nothing_that_ended_comes_back_in_three_processes() {
 #[test]
 fn nothing_that_ended_comes_back_in_three_processes_where_the_device_is_shared() {
     processes::tell_many(POLICIES[1], OPERATIONS_OF_THREE);
+}
+
+#[test]
+fn nothing_that_ended_comes_back_in_three_stores_open_on_one_file() {
+    for told in POLICIES {
+        let sum = processes::tell_to_stores(told, OPERATIONS_OF_STORES);
+        assert!(sum.operations >= OPERATIONS_OF_STORES);
+    }
 }

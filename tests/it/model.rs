@@ -8,13 +8,15 @@ mod hands;
 mod keys;
 mod op;
 mod rules;
+mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost::UserStatus;
 
 pub(crate) use hands::{Hands, Names};
 pub(crate) use op::{Op, Random};
+pub(crate) use values::{Place as Where, ValueOp};
 
 /// The policy of the store, as far as it matters here.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,9 @@ pub(crate) struct Model {
     pub(crate) branches: Vec<Place>,
     pub(crate) users: Vec<Person>,
     pub(crate) tokens: Vec<Token>,
+    /// The values of configuration keys, and the credits that are counted.
+    pub(crate) settings: BTreeMap<(Where, u32), u32>,
+    pub(crate) credits: BTreeMap<Where, u64>,
     /// The last number that became a password, a name or an address.
     pub(crate) last_number: u32,
 }
@@ -115,6 +120,8 @@ pub(crate) enum Expect {
     Opened(i64),
     Issued(Option<i64>),
     Verified(Option<Found>),
+    /// A number, or nothing.
+    Value(Option<u64>),
     /// Either answer is right: the row may have been swept.
     Anything,
 }
@@ -149,6 +156,8 @@ impl Model {
             branches: BRANCHES.map(branch).to_vec(),
             users: USERS.map(user).to_vec(),
             tokens: Vec::new(),
+            settings: BTreeMap::new(),
+            credits: BTreeMap::new(),
             last_number: 0,
         }
     }

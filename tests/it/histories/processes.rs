@@ -1,5 +1,6 @@
 //! The same histories told to three processes in turn, each with the file open on its own: what
-//! one of them has ended, the others refuse at once.
+//! one of them has ended, the others refuse at once. And to three stores that one process has open
+//! on one file, by three names of it: they share one core, and what it remembers.
 
 use std::sync::Arc;
 
@@ -56,5 +57,31 @@ pub(crate) fn tell_many((name, first, policy): Told, operations: usize) -> Sum {
     }
     println!("{name}, three processes, from seed {first} on: {sum:?}");
     children.into_iter().for_each(Child::end);
+    sum
+}
+
+/// Tells at least so many operations to three stores of this process that are open on one file.
+pub(crate) fn tell_to_stores((name, first, policy): Told, operations: usize) -> Sum {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("place");
+    std::fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink("place", directory.path().join("link")).unwrap();
+    let clock = ManualClock::new(morning());
+    let options = options(policy, &clock, Arc::new(SeededRandom::new(first)));
+    let stores = ["place/auth.db", "link/auth.db", "place/../link/auth.db"].map(|path| Hands {
+        store: Store::open(directory.path().join(path), options.clone()).unwrap(),
+        clock: clock.clone(),
+    });
+    let mut dice = Random::new(first);
+    let mut act = |line: &str| stores[dice.below(stores.len())].act(line);
+    let (mut sum, mut now) = (Sum::default(), morning().timestamp_millis());
+    for seed in first.. {
+        if sum.operations >= operations {
+            break;
+        }
+        now = tell(&mut act, policy, now, seed, &mut sum);
+    }
+    let pid = std::process::id();
+    println!("{name}, three stores of pid {pid}, from seed {first} on: {sum:?}");
     sum
 }

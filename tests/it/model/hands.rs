@@ -1,6 +1,8 @@
 //! The other side: the same operations done to a store, each told and answered in one line of
 //! text, so that another process can do them as well.
 
+mod values;
+
 use std::fmt::Debug;
 use std::str::{FromStr, Split};
 use std::time::Duration;
@@ -69,6 +71,7 @@ impl Hands {
             "place" => self.place(&mut words),
             "session" => self.session(&mut words),
             "user" => self.user(&mut words),
+            "value" => self.value(&mut words),
             verb => panic!("what is {verb}?"),
         };
         done.unwrap_or_else(|error| format!("failed {:?}", error.reason()))
@@ -351,6 +354,7 @@ impl Names {
             Op::Issue { user: u, minutes } => format!("key issue {} {}", user(u), any(minutes)),
             Op::Reassign { user: u, minutes } => format!("key reassign {} {minutes}", user(u)),
             Op::Revoke { token } => format!("key revoke {}", handle(token)),
+            Op::Value(op) => self.line_of_value(op),
             about_a_user => self.line_of_user(about_a_user),
         }
     }
@@ -409,6 +413,7 @@ impl Names {
             Expect::Refused(why) => format!("refused {why}"),
             Expect::Failed(why) => format!("failed {why}"),
             Expect::Verified(None) => "refused".into(),
+            Expect::Value(value) => value.map_or("-".into(), |value| value.to_string()),
             Expect::Verified(Some(found)) => self.facts(&found),
             other => format!("{other:?}"),
         };

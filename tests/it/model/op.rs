@@ -2,7 +2,7 @@
 
 use gatepost::UserStatus;
 
-use super::{BRANCHES, DEVICES, Model, ORGANISATIONS, USERS};
+use super::{BRANCHES, DEVICES, Model, ORGANISATIONS, USERS, ValueOp, Where};
 
 /// One operation. Users, places, devices and tokens are numbers; `None` is nowhere or no device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub(crate) enum Op {
     Issue { user: usize, minutes: Option<i64> },
     Reassign { user: usize, minutes: i64 },
     Revoke { token: usize },
+    Value(ValueOp),
 }
 
 /// A small xorshift generator: a seed is all it takes to replay a history.
@@ -83,7 +84,7 @@ impl Op {
     /// about all the rest.
     pub(crate) fn draw(random: &mut Random, model: &Model) -> Self {
         let user = random.below(USERS.len());
-        match random.below(40) {
+        match random.below(45) {
             0..=7 => {
                 let minutes = random.one_in(3).then(|| random.of(&[1, 5, 90, 100_000]));
                 Self::Open { user, device: random.below(DEVICES), minutes }
@@ -99,6 +100,7 @@ impl Op {
             }
             36 => Self::Maintain,
             37 => Self::ForgetDevice { user, device: random.below(DEVICES) },
+            38..=42 => Self::Value(draw_of_value(random, user)),
             _ => Self::draw_verify(random, model),
         }
     }
@@ -199,6 +201,23 @@ impl Op {
                 Self::Issue { user, minutes }
             }
         }
+    }
+}
+
+fn draw_of_value(random: &mut Random, user: usize) -> ValueOp {
+    let organisation = Where::Organisation(random.below(ORGANISATIONS));
+    let branch = Where::Branch(random.below(BRANCHES.len()));
+    let key = u32::from(random.one_in(2));
+    let place = random.of(&[Where::System, organisation, branch, Where::User(user)]);
+    let holder = random.of(&[organisation, branch]);
+    let credits = random.of(&[0, 1, 3, 5]);
+    match random.below(12) {
+        0..=2 => ValueOp::Set { place, key, value: random.of(&[1, 2, 3]) },
+        3 => ValueOp::Remove { place, key },
+        4..=6 => ValueOp::InForce { user, key },
+        7 => ValueOp::Count { place: holder, credits: (!random.one_in(4)).then_some(credits) },
+        8..=10 => ValueOp::Spend { place: holder, credits },
+        _ => ValueOp::Add { place: holder, credits },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gatepost::UserStatus;
 
-use super::{Expect, Found, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Token};
+use super::{Expect, Found, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Token, Where};
 
 const DONE: Expect = Expect::Says("done");
 
@@ -63,6 +63,7 @@ impl Model {
             Op::Issue { user, minutes } => self.issue(user, minutes),
             Op::Reassign { user, minutes } => self.reassign(user, minutes),
             Op::Revoke { token } => self.revoke(token),
+            Op::Value(op) => self.apply_value(op),
             about_a_user => self.stand(about_a_user),
         }
     }
@@ -324,6 +325,7 @@ impl Model {
             return Expect::Failed("NotEmpty");
         }
         self.branches[branch].gone = true;
+        self.forget_values(Where::Branch(branch));
         DONE
     }
 
@@ -335,6 +337,7 @@ impl Model {
             return Expect::Failed("NotEmpty");
         }
         self.organisations[organisation].gone = true;
+        self.forget_values(Where::Organisation(organisation));
         DONE
     }
 
