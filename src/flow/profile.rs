@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::flow::login::{Profile, profile};
+use crate::flow::verify::Live;
 use crate::record::proof::{Holder, Proof};
+use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::facts::Facts;
 
@@ -13,18 +15,27 @@ impl Store {
     /// Checks afresh that it is live. Reads the file several times on one snapshot.
     ///
     /// # Errors
-    /// `NotFound` if the session or key is not live any more; `Busy`, `Io`, `Corrupt`, `Closed`.
+    /// `NotFound` if the session or key is not live any more, `Invalid` for facts that name
+    /// neither; `Busy`, `Io`, `Corrupt`, `Closed`.
     pub fn profile(&self, facts: &Facts) -> Result<Profile> {
+        self.read(|tx| {
+            let live = self.still_live(tx, facts)?;
+            profile(tx, self, live.facts.user)
+        })
+    }
+
+    /// The session or key of these facts, read afresh.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not live any more, `Invalid` for facts that name neither.
+    pub(crate) fn still_live(&self, tx: &ReadTx<'_>, facts: &Facts) -> Result<Live> {
         let holder = match (facts.session, facts.api_key) {
             (Some(session), _) => Holder::Session(session),
             (None, Some(key)) => Holder::ApiKey(key),
             (None, None) => return Err(Error::invalid("these facts name no session and no key")),
         };
-        self.read(|tx| {
-            let live = Proof::of(tx, holder)?
-                .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
-                .ok_or_else(|| Error::not_found("the session or key has ended"))?;
-            profile(tx, self, live.facts.user)
-        })
+        Proof::of(tx, holder)?
+            .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
+            .ok_or_else(|| Error::not_found("the session or key has ended"))
     }
 }

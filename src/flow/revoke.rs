@@ -101,18 +101,40 @@ impl Sessions<'_> {
     /// `Busy`, `Full`, `Io`, `Corrupt`, `CommitUnknown`, `Closed`. A session that is not live is
     /// fine and says so.
     pub fn end(&self, session: SessionId) -> Result<Ended> {
+        self.store.write(|tx| self.end_if(tx, session, |_| true))
+    }
+
+    /// Ends one session of the user whose facts these are, by its handle: for a list of one's own
+    /// sessions, from which the handle comes back.
+    ///
+    /// The session of another user and one that nobody has are answered alike, as over before.
+    ///
+    /// # Errors
+    /// `NotFound` if the session or key of these facts is not live any more, `Invalid` for facts
+    /// that name neither; otherwise as [`Sessions::end`].
+    pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
         self.store.write(|tx| {
-            let holder = Holder::Session(session);
-            let Some(proof) = Proof::of(tx, holder)? else {
-                return Ok(Written::Nothing(Ended::Before));
-            };
-            let Some(ended) = ended_by(&self.store.judge(holder, &proof, tx.now())) else {
-                return Ok(Written::Nothing(Ended::Before));
-            };
-            session::delete(tx, session)?;
-            let event = Event::new(EventKind::SessionEnded).user(proof.user).session(session);
-            Ok(Written::With(ended, event))
+            let user = self.store.still_live(tx, facts)?.facts.user;
+            self.end_if(tx, session, |owner| owner == user)
         })
+    }
+
+    fn end_if(
+        &self,
+        tx: &WriteTx<'_>,
+        session: SessionId,
+        is_allowed: impl Fn(UserId) -> bool,
+    ) -> Result<Written<Ended>> {
+        let holder = Holder::Session(session);
+        let Some(proof) = Proof::of(tx, holder)?.filter(|proof| is_allowed(proof.user)) else {
+            return Ok(Written::Nothing(Ended::Before));
+        };
+        let Some(ended) = ended_by(&self.store.judge(holder, &proof, tx.now())) else {
+            return Ok(Written::Nothing(Ended::Before));
+        };
+        session::delete(tx, session)?;
+        let event = Event::new(EventKind::SessionEnded).user(proof.user).session(session);
+        Ok(Written::With(ended, event))
     }
 
     /// Ends all sessions of a user but the one of these facts, which keeps its token.

@@ -5,6 +5,8 @@
 //! and the answer. Uses of sessions with an idle limit, and counts of refusals, are flushed after
 //! the answer is fixed, by whoever finds the file free; a failure of that changes no answer.
 
+use std::time::Duration;
+
 use crate::cache::{Remembered, Use};
 use crate::error::Result;
 use crate::record::proof::{Holder, Proof};
@@ -28,7 +30,8 @@ impl Store {
     /// for the outside: unknown, wrong device, expired and ended look the same. After a logout, or
     /// anything else that ends a session, was acknowledged in any process, no verify passes.
     ///
-    /// One read of the file; waits at most 50 ms for it, never for a writer.
+    /// At most one read of the file, and one of the change log after a write of any process; waits
+    /// at most 50 ms in all, never for a writer.
     ///
     /// # Errors
     /// The store could not tell, which is neither yes nor no: `Busy`, `Io`, `Corrupt`, `Closed`.
@@ -117,9 +120,11 @@ impl Store {
         };
         let device = device.map(DeviceDigest::of);
         let device = device.as_ref();
-        match self.look(holder, &parsed, device, &mut fill)? {
+        match self.look(limits::LOOK_WAIT, holder, &parsed, device, &mut fill)? {
             // The last use may have gone from memory into the file after the file was read.
-            Err(RefusalReason::Idle) => self.look(holder, &parsed, device, &mut fill),
+            Err(RefusalReason::Idle) => {
+                self.look(limits::LOOK_AGAIN_WAIT, holder, &parsed, device, &mut fill)
+            }
             decision => Ok(decision),
         }
     }
@@ -127,13 +132,14 @@ impl Store {
     /// One SELECT and what it comes to; a pass is shown to `fill` together with what was read.
     fn look(
         &self,
+        wait: Duration,
         holder: Holder,
         parsed: &ParsedToken,
         device: Option<&DeviceDigest>,
         fill: &mut impl FnMut(&Found<'_>),
     ) -> Result<Decision> {
         let proof = self.core().storage.select_one(
-            limits::VERIFY_WAIT,
+            wait,
             holder.sql(),
             params![holder.id()],
             Proof::from_row,

@@ -190,6 +190,12 @@ mod tests {
     }
 
     #[test]
+    fn each_lane_of_a_stored_hash_has_eight_blocks() {
+        assert!(Cost::of_stored(16, 1, 2).is_some());
+        assert!(Cost::of_stored(15, 1, 2).is_none());
+    }
+
+    #[test]
     fn the_test_cost_is_below_the_floor_and_cannot_be_named() {
         assert!(!INSECURE.meets_floor());
         check(INSECURE.memory_kib, INSECURE.passes, INSECURE.lanes, false);

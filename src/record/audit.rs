@@ -11,7 +11,7 @@ mod list;
 pub use chain::{Anchor, ChainCheck};
 pub use list::{AuditEntry, AuditFilter};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::storage::{Settled, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
@@ -155,7 +155,14 @@ pub(crate) fn append(
             row.detail,
             link
         ],
-    )?;
+    )
+    .map_err(|error| match error.reason() {
+        // A hand has put a row where the next one belongs.
+        Reason::Invalid | Reason::Taken => {
+            Error::corrupt("the audit log has a row beyond the end of its chain")
+        }
+        _ => error,
+    })?;
     tx.execute(
         "UPDATE audit_chain SET head_seq = ?2, head_chain = ?3, kept_rows = kept_rows + 1
          WHERE source = ?1",

@@ -212,17 +212,17 @@ pub(crate) fn left(tx: &WriteTx<'_>, username_key: &str) -> Result<()> {
 }
 
 /// Removes names that nobody has and nobody has tried for a day, at most `most`; as many of those
-/// that a wrong clock put into a future from which they would never age.
+/// that a wrong clock put into a future from which they would never age. There is no administrator
+/// to wait for either: nobody could unlock them.
 pub(crate) fn sweep(tx: &WriteTx<'_>, now: Timestamp, most: i64) -> Result<usize> {
     let longest = later(now, THROTTLE_HARD_STOP_MS);
     let idle = tx.execute(
         "DELETE FROM throttle WHERE name_digest IN (
              SELECT name_digest FROM throttle
              WHERE known = 0 AND last_attempt_at <= ?1
-               AND (wait_until IS NULL OR wait_until <= ?2
-                    OR (wait_until > ?3 AND wait_until <> ?4))
-             ORDER BY last_attempt_at LIMIT ?5)",
-        params![now.minus(THROTTLE_UNKNOWN_KEPT), now, longest, UNTIL_UNLOCKED, most],
+               AND (wait_until IS NULL OR wait_until <= ?2 OR wait_until > ?3)
+             ORDER BY last_attempt_at LIMIT ?4)",
+        params![now.minus(THROTTLE_UNKNOWN_KEPT), now, longest, most],
     )?;
     let void = tx.execute(
         "DELETE FROM throttle WHERE name_digest IN (

@@ -38,7 +38,7 @@ pub(super) fn enforce_foreign_keys(connection: &Connection, enforced: bool) -> R
 /// Opens the file for the reader pool. Opened for writing all the same, as a connection that opens
 /// a WAL file read-only cannot recover it; `query_only` keeps it from writing rows.
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::VERIFY_WAIT)?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::LOOK_WAIT)?;
     set_up(&connection)?;
     pragma(&connection, "query_only", true)?;
     Ok(connection)
@@ -271,7 +271,7 @@ mod tests {
 
         let reader = for_reading(&path).unwrap();
         check_set_up(&reader);
-        check(&reader, "busy_timeout", 50);
+        check(&reader, "busy_timeout", 30);
         check(&reader, "query_only", 1);
         let refused = reader.execute_batch("CREATE TABLE t (a)").map_err(fault).unwrap_err();
         assert_eq!(refused.reason(), Reason::ReadOnly);

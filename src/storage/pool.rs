@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn a_wait_holds_for_the_file_as_well() {
         let (_directory, pool) = pool();
-        drop(pool.take(limits::VERIFY_WAIT).unwrap());
+        drop(pool.take(limits::LOOK_WAIT).unwrap());
         let loan = pool.take(READ_WAIT).unwrap();
         let timeout = connection::pragma_value(&loan, "busy_timeout").unwrap();
         assert!((4_000..=5_000).contains(&timeout), "{timeout}");

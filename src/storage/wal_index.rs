@@ -47,6 +47,7 @@ use super::place::{Bookmark, Changes};
 use super::transaction;
 use super::{connection, fault};
 use crate::error::{Error, Reason, Result};
+use crate::value::limits;
 use crate::value::time::Timestamp;
 
 /// The header of the wal-index, all 48 bytes of it.
@@ -111,6 +112,7 @@ impl WalIndex {
         let pinned = connection::for_reading(path)?;
         // A first read opens the wal-index: before it there is nothing to map.
         transaction::read(&pinned, Timestamp::from_millis(0), |tx| tx.head())?;
+        pinned.busy_timeout(limits::FOLLOW_WAIT).map_err(fault)?;
         Ok(map(&pinned).map(|header| Self {
             header,
             pinned: Mutex::new(Some(pinned)),
@@ -222,5 +224,23 @@ fn map(connection: &Connection) -> Option<NonNull<[AtomicU64; 2 * HEADER_WORDS]>
 impl std::fmt::Debug for WalIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WalIndex").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_catch_up_waits_for_its_share_of_a_verify_and_no_longer() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("auth.db");
+        drop(crate::Store::open(&path, crate::Options::server()).unwrap());
+        let index = WalIndex::open(&path).unwrap().unwrap();
+        let pinned = index.pinned.lock();
+        let wait = connection::pragma_value(pinned.as_ref().unwrap(), "busy_timeout").unwrap();
+        assert_eq!(Duration::from_millis(wait.unsigned_abs()), limits::FOLLOW_WAIT);
     }
 }

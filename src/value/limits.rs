@@ -122,8 +122,18 @@ pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
 pub(crate) const CLOCK_SKEW_MAX_MS: i64 = 60_000;
 /// A write waits this long for another writer, then it is `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
-/// No verify waits longer for the file, then it is `Busy`.
+/// No verify waits longer, all its waits together, then it is `Busy`.
 pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
+/// Its share for the change log.
+pub(crate) const FOLLOW_WAIT: Duration = Duration::from_millis(10);
+/// Its share for a read connection and the file.
+pub(crate) const LOOK_WAIT: Duration = Duration::from_millis(30);
+/// Its share for another look at a session that seems idle.
+pub(crate) const LOOK_AGAIN_WAIT: Duration = Duration::from_millis(10);
+const _: () = assert!(
+    FOLLOW_WAIT.as_millis() + LOOK_WAIT.as_millis() + LOOK_AGAIN_WAIT.as_millis()
+        <= VERIFY_WAIT.as_millis()
+);
 /// Reader connections of one process; each costs two descriptors and a page cache.
 pub(crate) const READ_CONNECTIONS: usize = 16;
 /// Prepared statements kept by a connection: more than the library has.

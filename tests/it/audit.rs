@@ -214,3 +214,18 @@ fn rows_of_no_user_and_of_an_unknown_user_are_told_apart() {
     world.store.audit().record(&[host_event("a"), host_event("b").user(nobody)]).unwrap();
     check(&world.store, AuditFilter::new().user(nobody), &[2]);
 }
+
+/// Once it was told to change the request, which nobody could.
+#[test]
+fn a_row_that_a_hand_put_beyond_the_end_is_damage_and_said_to_be() {
+    let world = World::new();
+    let hand = "INSERT INTO audit (seq, source, at, event, outcome, actor, chain)
+        SELECT max(head_seq) + 1, 0, 0, 'a', 'done', 'host', zeroblob(32) FROM audit_chain";
+    world.sql().execute_batch(hand).unwrap();
+    let error = world.store.users().create(NewUser::person("ada")).unwrap_err();
+    assert_eq!(error.reason(), Reason::Corrupt, "{error}");
+    assert!(error.to_string().contains("audit log"), "{error}");
+    assert!(error.advice().contains("restore"), "{}", error.advice());
+    assert!(!world.store.audit().verify_chain(None).unwrap().is_intact());
+    assert!(world.store.verify("", None).unwrap().valid().is_err(), "a verify writes nothing");
+}

@@ -201,3 +201,17 @@ fn a_session_without_a_device_changes_its_password_without_one() {
     let token = reply.changed().unwrap().session.token;
     assert!(world.store.verify(token.expose(), None).unwrap().valid().is_ok());
 }
+
+#[test]
+fn the_longest_password_of_all_can_be_given_and_a_longer_one_cannot() {
+    let world = World::new();
+    let (_, held) = ada(&world);
+    let longest = "nine brass bells ".repeat(300)[..4_096].to_owned();
+    let held = change(&world, &held, PASSWORD, &longest).unwrap().session;
+    let held = change(&world, &held, &longest, NEW).unwrap().session;
+    let (current, new) = (Password::from(NEW), Password::from(longest + "s"));
+    let on = device("till-1");
+    world.refuses(Reason::Invalid, |store| {
+        store.change_password(held.token.expose(), &on, current, new)
+    });
+}

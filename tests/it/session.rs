@@ -79,6 +79,36 @@ fn one_session_is_ended_by_its_handle() {
     assert_eq!(world.leaves(&[], 0, |_| end(nobodys())), Ended::Before);
 }
 
+/// A page that lists somebody's own sessions gets a handle back from outside; that of another
+/// user must neither end nor be told from one that nobody has.
+#[test]
+fn whoever_ends_the_own_sessions_by_handle_ends_those_of_nobody_else() {
+    let world = World::new();
+    let (ada, bob) = (world.person("ada").id, world.person("bob").id);
+    let (held, other) = (world.open(ada, "till-1"), world.open(ada, "till-2"));
+    let bobs = world.open(bob, "till-3");
+    let verdict = world.store.verify(held.token.expose(), &device("till-1")).unwrap();
+    let facts = verdict.valid().unwrap();
+    let end = |id| world.store.sessions().end_own(&facts, id).unwrap();
+    assert_eq!(world.leaves(&[], 0, |_| end(bobs.id)), Ended::Before);
+    assert_eq!(world.leaves(&[], 0, |_| end(nobodys())), Ended::Before);
+    assert!(world.passes(&bobs, "till-3") && world.passes(&other, "till-2"));
+    assert_eq!(world.leaves(&[EventKind::SessionEnded], 1, |_| end(other.id)), Ended::Now);
+    assert!(!world.passes(&other, "till-2") && world.passes(&held, "till-1"));
+    assert_eq!(world.leaves(&[], 0, |_| end(other.id)), Ended::Before);
+
+    let key = world.store.api_keys().issue(bob, gatepost::NewApiKey::new()).unwrap().key;
+    let of_key = world.store.verify(key.expose(), None).unwrap().valid().unwrap();
+    assert_eq!(world.store.sessions().end_own(&of_key, held.id).unwrap(), Ended::Before);
+    assert_eq!(world.store.sessions().end_own(&of_key, bobs.id).unwrap(), Ended::Now);
+
+    // The own session in hand may be the one; then there is nobody left to ask for more.
+    assert_eq!(end(held.id), Ended::Now);
+    let again = world.open(ada, "till-4");
+    world.refuses(Reason::NotFound, |store| store.sessions().end_own(&facts, again.id));
+    assert!(world.passes(&again, "till-4"));
+}
+
 #[test]
 fn all_others_end_and_the_session_in_hand_goes_on_with_its_token() {
     let world = World::new();

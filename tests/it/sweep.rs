@@ -65,6 +65,26 @@ fn upkeep_sweeps_everything_in_batches() {
 }
 
 #[test]
+fn upkeep_says_how_much_of_each_kind_it_removed_and_its_event_how_much_in_all() {
+    let world = World::with(|options| options.audit_kept(30 * DAY, 1_000).api_keys_per_user(3));
+    let ada = world.person("ada").id;
+    open_many(&world.store, ada, 5).unwrap();
+    for _ in 0..3 {
+        let key = NewApiKey::new().expires_at(world.now() + HOUR);
+        world.store.api_keys().issue(ada, key).unwrap();
+    }
+    for nobody in ["one", "two"] {
+        world.log_in(nobody, PASSWORD, "till-1").unwrap_err();
+    }
+    let rows = world.count("SELECT count(*) FROM audit");
+    world.clock.advance(30 * DAY + HOUR);
+    let swept = world.store.maintain().unwrap();
+    assert_eq!((swept.sessions, swept.api_keys, swept.attempts), (5, 3, 2));
+    assert_eq!(i64::try_from(swept.audit_rows), Ok(rows));
+    assert_eq!(world.last_event().count, Some(5 + 3 + 2 + rows));
+}
+
+#[test]
 fn an_idle_session_ends_on_its_own_and_is_swept_when_it_expires() {
     let policy = SessionPolicy::server().idle(HOUR);
     let world = World::with(|options: Options| options.sessions(policy));

@@ -291,6 +291,23 @@ fn names_nobody_has_are_forgotten_after_a_day_unless_they_wait() {
     assert_eq!((bench.rows(), bench.state("ada").failures), (1, 1));
 }
 
+/// Once they stayed for ever: nobody can unlock a name that nobody has.
+#[test]
+fn a_name_nobody_has_is_forgotten_even_if_it_waits_for_an_administrator() {
+    let bench = Bench::new();
+    let nobody = bench.subject("nobody", None, None);
+    bench.fail(&nobody, 99);
+    bench.clock.advance(HOUR);
+    let last = bench.write(|tx| reserve(tx, &nobody, true));
+    assert!(matches!(last, Reservation::Granted(_)), "{last:?}");
+    bench.clock.advance(DAY - SECOND);
+    bench.waits(&nobody, DAY, true);
+    assert_eq!(bench.write(|tx| sweep(tx, tx.now(), 10)), 0);
+    bench.clock.advance(DAY);
+    assert_eq!(bench.write(|tx| sweep(tx, tx.now(), 10)), 1);
+    bench.granted(&nobody);
+}
+
 #[test]
 fn a_name_that_a_wrong_clock_put_into_the_future_is_swept() {
     let bench = Bench::new();

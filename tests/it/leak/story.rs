@@ -288,6 +288,7 @@ impl Story {
         self.gave(&till.token);
         let facts = store.verify(till.token.expose(), &device(TILL)).unwrap().valid().unwrap();
         store.sessions().end_others(&facts).unwrap();
+        self.held(&store.sessions().end_own(&facts, till.id).unwrap());
         self.held(&store.sessions().end(till.id).unwrap());
         store.sessions().end_all_of(ada.id).unwrap();
         self.failed(store.sessions().end_others(&facts));

@@ -57,6 +57,22 @@ fn a_login_of_a_user_who_was_turned_away_meanwhile_opens_nothing() {
     );
 }
 
+/// A right password is no guess, but one that is right no more has to be counted as one.
+#[test]
+fn a_password_that_was_replaced_meanwhile_stays_charged() {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| {
+        options.passwords(meanwhile.policy()).change_at_login(ChangeAtLogin::Always)
+    });
+    let ada = world.person("ada").id;
+    let store = world.store.clone();
+    meanwhile.happens(move || assert!(store.users().remove_password(ada).unwrap()));
+    let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+    let refusal = world.ask(request.new_password(Password::from(NEW))).unwrap_err();
+    assert_eq!(refusal, Refusal::InvalidCredentials);
+    assert_eq!(world.user(ada).failed_password_attempt_count, 1);
+}
+
 #[test]
 fn a_login_outlives_an_end_of_all_sessions_that_came_before_its_own() {
     let meanwhile = Meanwhile::default();

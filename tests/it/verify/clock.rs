@@ -97,6 +97,21 @@ fn a_session_from_the_future_is_refused_until_its_time_has_come() {
     }
 }
 
+/// A use that a clock noted which ran ahead would keep a session alive for as long.
+#[test]
+fn a_session_used_in_the_future_is_refused_until_that_time_has_come() {
+    let policy = SessionPolicy::server().idle(HOUR);
+    let mut world = World::with(|options| options.sessions(policy));
+    let session = world.open(world.person("ada").id, "till-1");
+    let used = morning() + MINUTE + MILLISECOND;
+    let hand = "UPDATE session SET last_seen = ?1";
+    world.sql().execute(hand, [used.timestamp_millis()]).unwrap();
+    assert!(!world.passes(&session, "till-1"));
+    world.clock.set(morning() + MILLISECOND);
+    world.reopen();
+    assert!(world.passes(&session, "till-1"));
+}
+
 #[test]
 fn one_glitch_of_the_clock_poisons_no_file() {
     let mut world = World::new();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use gatepost::{EventKind, OpenedSession, SessionPolicy};
+use gatepost::{EventKind, OpenSession, OpenedSession, SessionPolicy};
 use rusqlite::Connection;
 
-use crate::world::{HOUR, MINUTE, SECOND, World, morning};
+use crate::world::{HOUR, MINUTE, SECOND, World, device, morning};
 
 /// Counts commits of others: what a verify wrote.
 struct Watch(Connection);
@@ -158,6 +158,50 @@ fn a_refused_verify_is_no_use() {
 #[test]
 fn a_late_write_of_a_use_brings_nothing_back() {
     let (world, session) = with(Some(HOUR));
+    world.clock.advance(SECOND);
+    assert!(world.passes(&session, "till-1"));
+    let _ = world.log_out(&session, "till-1");
+    world.store.maintain().unwrap();
+    assert!(!world.passes(&session, "till-1"));
+    assert_eq!(world.count("SELECT count(*) FROM session"), 0);
+}
+
+/// An end of many leaves their rows where they are: a use that is written later must not touch them
+/// either, nor one whose time is over.
+#[test]
+fn a_late_write_of_a_use_touches_nothing_that_has_ended() {
+    let (world, session) = with(Some(HOUR));
+    let ada = world.user_of("ada");
+    let seen = || world.count("SELECT last_seen FROM session");
+    world.clock.advance(SECOND);
+    assert!(world.passes(&session, "till-1"));
+    world.store.sessions().end_all_of(ada).unwrap();
+    world.store.maintain().unwrap();
+    assert_eq!(seen(), morning().timestamp_millis());
+    assert!(!world.passes(&session, "till-1"));
+
+    let end = world.now() + HOUR / 2;
+    let open = OpenSession::new(ada, device("till-1")).expires_at(end);
+    let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+    world.clock.set(end - SECOND);
+    assert!(world.passes(&session, "till-1"));
+    let before = seen();
+    // As if the use had been noted by a clock that was a second ahead.
+    world.sql().execute("UPDATE session SET expires_at = expires_at - 1000", []).unwrap();
+    world.store.maintain().unwrap();
+    assert!(world.count("SELECT count(*) FROM session") == 0 || seen() == before);
+    assert!(!world.passes(&session, "till-1"));
+}
+
+/// A store that saves a whole session it once read brings it back (CVE-2025-46336).
+#[test]
+fn a_use_that_was_written_before_brings_nothing_back_either() {
+    let (world, session) = with(Some(HOUR));
+    for _ in 0..2 {
+        world.clock.advance(SECOND);
+        assert!(world.passes(&session, "till-1"));
+        world.store.maintain().unwrap();
+    }
     world.clock.advance(SECOND);
     assert!(world.passes(&session, "till-1"));
     let _ = world.log_out(&session, "till-1");
