@@ -1,0 +1,141 @@
+//! Verify of what is remembered.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use gatepost::Store;
+use gatepost::testing::VERIFY_SESSION_SQL;
+
+use crate::filled::{Filled, Presented, explain, raw_select};
+use crate::floor::Floor;
+use crate::harness::{Order, ROUNDS, Run, alternate, each, time};
+
+pub const FIGURES: &[&str] = &["verify_hit_vs_select", "verify_hit_vs_floor", "verify_threads"];
+pub const FIGURES_1M: &[&str] = &["verify_hit_1m_vs_select"];
+
+/// Calls of a batch: about a millisecond of the dearer one.
+pub const BATCH: usize = 500;
+
+pub fn hundred_thousand(run: &mut Run) {
+    let filled = Filled::remembered(run.size(100_000));
+    vs_select(run, "verify_hit_vs_select", &filled);
+    vs_floor(run, &filled);
+    threads(run, &filled);
+}
+
+pub fn million(run: &mut Run) {
+    let filled = Filled::remembered(run.size(1_000_000));
+    vs_select(run, "verify_hit_1m_vs_select", &filled);
+}
+
+pub fn verify_all(store: &Store, presented: &[Presented]) {
+    for (token, device) in presented {
+        black_box(store.verify(token, device).unwrap().valid().unwrap());
+    }
+}
+
+fn vs_select(run: &mut Run, name: &str, filled: &Filled) {
+    if !run.wants(&[name]) {
+        return;
+    }
+    let raw = filled.raw();
+    explain(&raw);
+    let mut statement = raw.prepare(VERIFY_SESSION_SQL).unwrap();
+    let (mut tokens, mut ids) = (Order(1), Order(2));
+    let mut verify = || {
+        let presented = filled.drawn(&mut tokens, BATCH);
+        time(|| verify_all(&filled.store, &presented))
+    };
+    let mut select = || {
+        let ids = filled.ids(&mut ids, BATCH);
+        time(|| {
+            for id in &ids {
+                black_box(raw_select(&mut statement, id));
+            }
+        })
+    };
+    let table = alternate(ROUNDS, 200, [&mut verify, &mut select]);
+    told(run, &table, ["verify", "raw SELECT"]);
+    run.note(format_args!("{} sessions, 1 thread", filled.sessions.len()));
+    let ratios: Vec<f64> = table.iter().map(|[verify, select]| select / verify).collect();
+    run.figure(name, "x", &ratios);
+}
+
+fn vs_floor(run: &mut Run, filled: &Filled) {
+    if !run.wants(&["verify_hit_vs_floor"]) {
+        return;
+    }
+    let floor = Floor::new(filled);
+    let mut order = Order(3);
+    let mut verify = || {
+        let presented = filled.drawn(&mut order, BATCH);
+        time(|| verify_all(&filled.store, &presented))
+    };
+    let [mut hash, mut find, mut clock, mut header] = floor.parts();
+    let table = alternate(
+        ROUNDS,
+        200,
+        [&mut verify, &mut || hash(BATCH), &mut || find(BATCH), &mut || clock(BATCH), &mut || {
+            header(BATCH)
+        }],
+    );
+    told(run, &table, ["verify", "keyed hash", "map lookup", "clock", "header"]);
+    let ratios: Vec<f64> =
+        table.iter().map(|[verify, parts @ ..]| verify / parts.iter().sum::<f64>()).collect();
+    run.figure("verify_hit_vs_floor", "x", &ratios);
+}
+
+pub fn told<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {
+    for (at, name) in names.into_iter().enumerate() {
+        let column: Vec<f64> = table.iter().map(|row| row[at]).collect();
+        let middle = Duration::from_secs_f64(crate::harness::median(&column));
+        run.note(format_args!("{name}: {:.0} ns", each(middle, BATCH)));
+    }
+}
+
+/// So many verifies that hit, to be counted from outside.
+#[inline(never)]
+pub fn counted(filled: &Filled, calls: usize) {
+    let presented = filled.drawn(&mut Order(6), BATCH);
+    hits(&filled.store, &presented, calls);
+}
+
+#[inline(never)]
+fn hits(store: &Store, presented: &[Presented], calls: usize) {
+    for (token, device) in presented.iter().cycle().take(calls) {
+        black_box(store.verify(token, device).unwrap().valid().unwrap());
+    }
+}
+
+fn threads(run: &mut Run, filled: &Filled) {
+    if !run.wants(&["verify_threads"]) {
+        return;
+    }
+    let calls = run.size(1_000_000);
+    let mut one = || throughput(filled, 1, calls);
+    let mut two = || throughput(filled, 2, calls);
+    // Calls in a second of all threads together, turned round so that it is a time.
+    let table = alternate(ROUNDS, 3, [&mut one, &mut two]);
+    let ratios: Vec<f64> = table.iter().map(|[one, two]| one / two).collect();
+    run.note("client threads: 1 and 2, each its own tokens");
+    run.figure("verify_threads", "x", &ratios);
+}
+
+/// How long `calls` take when that many threads share them.
+fn throughput(filled: &Filled, threads: usize, calls: usize) -> Duration {
+    // Few enough tokens to stay in a core's own cache, as those of a request would.
+    let drawn: Vec<Vec<Presented>> =
+        (0..threads).map(|seed| filled.drawn(&mut Order(7 + seed as u64), BATCH)).collect();
+    let rounds = calls / threads / BATCH;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for presented in &drawn {
+            scope.spawn(move || {
+                for _ in 0..rounds {
+                    verify_all(&filled.store, presented);
+                }
+            });
+        }
+    });
+    started.elapsed()
+}
