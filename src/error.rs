@@ -26,6 +26,8 @@ pub struct Error(Box<Fault>);
 struct Fault {
     reason: Reason,
     what: &'static str,
+    /// If the reason's own would lead the wrong way.
+    advice: Option<&'static str>,
     sqlite_code: Option<i32>,
     waited: Option<Duration>,
 }
@@ -96,11 +98,11 @@ impl Error {
     /// One sentence: what to do.
     #[must_use]
     pub fn advice(&self) -> &'static str {
-        self.0.reason.advice()
+        self.0.advice.unwrap_or(self.0.reason.advice())
     }
 
     pub(crate) fn new(reason: Reason, what: &'static str) -> Self {
-        Self(Box::new(Fault { reason, what, sqlite_code: None, waited: None }))
+        Self(Box::new(Fault { reason, what, advice: None, sqlite_code: None, waited: None }))
     }
 
     pub(crate) fn invalid(what: &'static str) -> Self {
@@ -125,6 +127,16 @@ impl Error {
 
     pub(crate) fn misuse(what: &'static str) -> Self {
         Self::new(Reason::Misuse, what)
+    }
+
+    /// With another sentence than that of its reason.
+    pub(crate) fn advising(mut self, advice: &'static str) -> Self {
+        self.0.advice = Some(advice);
+        self
+    }
+
+    pub(crate) fn sqlite_code(&self) -> Option<i32> {
+        self.0.sqlite_code
     }
 
     pub(crate) fn with_code(mut self, sqlite_code: i32) -> Self {

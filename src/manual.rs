@@ -1,9 +1,9 @@
 //! The manual: what the documentation of single items does not say.
 //!
 //! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, the
-//! [`hot_path`] of a verify, what [`operating`] a store takes, which [`threats`] it meets and which
-//! it does not, which [`requirements`] it meets and the test that proves each, and the
-//! [`file_format`], with the whole schema.
+//! [`hot_path`] of a verify, what [`operating`] a store takes, from which states it
+//! [`always_starts`], which [`threats`] it meets and which it does not, which [`requirements`] it
+//! meets and the test that proves each, and the [`file_format`], with the whole schema.
 
 pub mod defaults {
     #![doc = include_str!("../manual/defaults.md")]
@@ -19,6 +19,10 @@ pub mod hot_path {
 
 pub mod operating {
     #![doc = include_str!("../manual/operating.md")]
+}
+
+pub mod always_starts {
+    #![doc = include_str!("../manual/always_starts.md")]
 }
 
 pub mod threats {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use super::{connection, fault, guard};
+use super::{beside, connection, fault, guard};
 use crate::error::{Error, Result};
 use crate::value::time::Timestamp;
 
@@ -24,13 +24,13 @@ pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Resul
     suffix.push('-');
     suffix.push_str(&now.as_millis().to_string());
     suffix.push_str(".backup");
-    let target = guard::beside(path, &suffix);
-    let partial = guard::beside(&target, ".partial");
+    let target = beside::beside(path, &suffix);
+    let partial = beside::beside(&target, ".partial");
     // Whoever created the partial file is the only one who may use its name and the final one.
     if !guard::create(&partial)? {
         return Err(taken());
     }
-    let written = if guard::exists(&target) {
+    let written = if beside::exists(&target) {
         Err(taken())
     } else {
         write(path, &partial, version).and_then(|()| put_in_place(&partial, &target))

@@ -30,6 +30,10 @@ fn from_code(code: i32) -> Error {
             let what = "a symbolic link was put in the place of the file";
             return Error::new(Reason::Unsafe, what).with_code(code);
         }
+        ffi::SQLITE_NOMEM | ffi::SQLITE_IOERR_NOMEM => {
+            let error = Error::new(Reason::Io, "SQLite could not get memory");
+            return error.with_code(code).advising("Give this program more memory.");
+        }
         _ => {}
     }
     let (reason, what) = match code & 0xff {
@@ -37,7 +41,6 @@ fn from_code(code: i32) -> Error {
             (Reason::Busy, "another program holds the file")
         }
         ffi::SQLITE_FULL => (Reason::Full, "the disk is full"),
-        ffi::SQLITE_NOMEM => (Reason::Io, "SQLite could not get memory"),
         ffi::SQLITE_IOERR => (Reason::Io, "the system reported an input or output error"),
         ffi::SQLITE_CORRUPT => (Reason::Corrupt, "the file is damaged"),
         ffi::SQLITE_NOTADB => (Reason::NotADatabase, "the file is not a database"),

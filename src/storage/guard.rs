@@ -2,7 +2,6 @@
 //!
 //! Nothing here opens the file. Only `stat`, `access`, `statfs` and `chmod` are used.
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
+use super::beside::{self, beside};
 use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 
@@ -22,8 +22,11 @@ pub(crate) struct Tolerances {
     pub(crate) shared_directory: bool,
 }
 
-/// What SQLite keeps beside a file.
-const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// What to do about a path that leads to no file.
+const NOWHERE: &str = "Create the directory, or correct the path or the link that leads nowhere.";
+
+/// How many files a connection opens, at most.
+const FILES_OF_A_CONNECTION: usize = 4;
 
 /// Which file it is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,10 +62,10 @@ pub enum Note {
 pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
-        return Err(Error::invalid("the path is empty or contains a zero byte"));
+        return Err(bad_path("the path is empty or contains a zero byte"));
     }
     if bytes.starts_with(b"file:") || bytes.contains(&b'?') {
-        return Err(Error::invalid("the path looks like an SQLite URI; give a plain path"));
+        return Err(bad_path("the path looks like an SQLite URI; give a plain path"));
     }
     // Looked at before the file system is asked: what is too long for it is no error of its own.
     check_name(path)?;
@@ -72,11 +75,11 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
         Err(error) => return Err(from_io(&error)),
     };
     if resolved.file_name().is_none() {
-        return Err(Error::invalid("the path names no file"));
+        return Err(bad_path("the path names no file"));
     }
     check_name(&resolved)?;
     if resolved.as_os_str().len() > limits::PATH_MAX_BYTES {
-        return Err(Error::invalid("the whole path is longer than the 504 bytes of SQLite"));
+        return Err(bad_path("the whole path is longer than the 504 bytes of SQLite"));
     }
     Ok(resolved)
 }
@@ -85,7 +88,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
 fn check_name(path: &Path) -> Result<()> {
     match path.file_name() {
         Some(name) if name.len() > limits::FILE_NAME_MAX_BYTES => {
-            Err(Error::invalid("the name of the file is longer than 220 bytes"))
+            Err(bad_path("the name of the file is longer than 220 bytes"))
         }
         _ => Ok(()),
     }
@@ -95,13 +98,13 @@ fn check_name(path: &Path) -> Result<()> {
 /// be creating it right now.
 fn resolve_new(path: &Path) -> Result<PathBuf> {
     if fs::symlink_metadata(path).is_ok_and(|seen| seen.is_symlink()) {
-        return Err(Error::not_found("the path is a symbolic link to nothing"));
+        return Err(Error::not_found("the path is a symbolic link to nothing").advising(NOWHERE));
     }
     let Some(name) = path.file_name() else {
-        return Err(Error::invalid("the path names no file"));
+        return Err(bad_path("the path names no file"));
     };
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(Error::invalid("the path names a directory"));
+        return Err(bad_path("the path names a directory"));
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -116,7 +119,7 @@ pub(super) fn check_directory(path: &Path, tolerances: Tolerances) -> Result<Opt
     let directory = path.parent().unwrap_or(Path::new("/"));
     let seen = fs::metadata(directory).map_err(|error| from_io(&error))?;
     if !seen.is_dir() {
-        return Err(Error::invalid("the parent of the path is not a directory"));
+        return Err(bad_path("the parent of the path is not a directory"));
     }
     if seen.mode() & 0o002 != 0 && !tolerances.shared_directory {
         return Err(Error::new(Reason::Unsafe, "anyone may write to the directory of the file"));
@@ -145,10 +148,10 @@ pub(super) fn check_file(path: &Path, tolerances: Tolerances) -> Result<Option<u
         Err(error) => return Err(from_io(&error)),
     };
     if seen.is_dir() {
-        return Err(Error::invalid("the path is a directory"));
+        return Err(bad_path("the path is a directory"));
     }
     if !seen.is_file() {
-        return Err(Error::invalid("the path is not a regular file"));
+        return Err(bad_path("the path is not a regular file"));
     }
     if seen.nlink() > 1 && !tolerances.hard_links {
         return Err(Error::new(Reason::Unsafe, "the file has more than one hard link"));
@@ -156,7 +159,17 @@ pub(super) fn check_file(path: &Path, tolerances: Tolerances) -> Result<Option<u
     if seen.uid() != rustix::process::geteuid().as_raw() && !tolerances.foreign_owner {
         return Err(Error::new(Reason::Unsafe, "the file belongs to another user"));
     }
-    for suffix in BESIDE {
+    if is_mounted_alone(path) && !tolerances.hard_links {
+        return Err(Error::new(
+            Reason::Unsafe,
+            "the file is mounted alone, without its directory",
+        )
+        .advising(
+            "Mount the directory of the file instead of the file alone, or opt in through \
+                 Options.",
+        ));
+    }
+    for suffix in beside::SUFFIXES {
         check_beside(&beside(path, suffix))?;
     }
     may(path, Access::READ_OK | Access::WRITE_OK)?;
@@ -166,10 +179,31 @@ pub(super) fn check_file(path: &Path, tolerances: Tolerances) -> Result<Option<u
 /// SQLite would follow a link here, and write elsewhere what belongs to the file.
 fn check_beside(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(seen) if seen.is_file() => Ok(()),
-        Ok(_) => Err(Error::new(Reason::Unsafe, "what lies beside the file is no regular file")),
+        Ok(seen) if seen.is_file() => match ask(path, Access::READ_OK | Access::WRITE_OK) {
+            // Gone in between, with whoever had it open.
+            Err(Errno::NOENT) => Ok(()),
+            asked => asked.map_err(denied),
+        },
+        Ok(_) => Err(Error::new(Reason::Unsafe, "what lies beside the file is no regular file")
+            .advising(
+                "Move away what lies beside the file under the name of its log, shared memory or \
+                 journal.",
+            )),
         Err(_) => Ok(()),
     }
+}
+
+/// Whether the file is a mount of its own: under its other name the same file has another log.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_mounted_alone(path: &Path) -> bool {
+    use rustix::fs::{StatxAttributes, StatxFlags, statx};
+    statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|seen| seen.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_mounted_alone(_path: &Path) -> bool {
+    false
 }
 
 pub(super) fn identity(path: &Path) -> Result<Identity> {
@@ -185,16 +219,24 @@ pub(super) fn identity(path: &Path) -> Result<Identity> {
 pub(super) fn create(path: &Path) -> Result<bool> {
     use std::os::unix::fs::OpenOptionsExt;
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(true),
+        Ok(file) => return_rights(&file).map(|()| true).map_err(|error| from_io(&error)),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(from_io(&error)),
     }
 }
 
+/// The mask of the process may have taken rights from the owner as well.
+fn return_rights(file: &fs::File) -> std::io::Result<()> {
+    if file.metadata()?.mode() & 0o600 == 0o600 {
+        return Ok(());
+    }
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
 /// Takes away what others may do with the file and the two beside it.
 pub(super) fn tighten(path: &Path) -> Result<Option<Note>> {
     let mut note = None;
-    for suffix in [""].into_iter().chain(BESIDE) {
+    for suffix in [""].into_iter().chain(beside::SUFFIXES) {
         let path = beside(path, suffix);
         let Ok(seen) = fs::symlink_metadata(&path) else { continue };
         if seen.mode() & 0o077 == 0 {
@@ -211,39 +253,12 @@ pub(super) fn tighten(path: &Path) -> Result<Option<Note>> {
     Ok(note)
 }
 
-/// Whether a write-ahead log with something in it lies beside the path.
-pub(super) fn has_log(path: &Path) -> bool {
-    length(&beside(path, "-wal")) > 0
-}
-
-/// Whether a log lies there, or its shared memory, that has no file to belong to: the file was
-/// lost, or moved away while somebody has it open and would write to the log of a new one.
-///
-/// Asked for in this order, as another process may be creating them right now, the file first.
-pub(super) fn has_orphaned_log(path: &Path) -> bool {
-    (has_log(path) || exists(&beside(path, "-shm"))) && length(path) == 0
-}
-
-/// Whether anything has this name, be it a link to nothing.
-pub(super) fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
-}
-
-/// Nothing has no length.
-fn length(path: &Path) -> u64 {
-    fs::symlink_metadata(path).map_or(0, |seen| seen.len())
-}
-
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path.as_os_str());
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 pub(super) fn from_io(error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::NotFound => Error::not_found("the directory of the file does not exist"),
+        ErrorKind::NotFound => {
+            Error::not_found("the directory of the file does not exist").advising(NOWHERE)
+        }
         ErrorKind::PermissionDenied => {
             Error::new(Reason::NoPermission, "the system denies access to the file")
         }
@@ -251,17 +266,56 @@ pub(super) fn from_io(error: &std::io::Error) -> Error {
             Error::new(Reason::ReadOnly, "the file system is mounted read-only")
         }
         ErrorKind::StorageFull => Error::new(Reason::Full, "the disk is full"),
-        ErrorKind::NotADirectory => Error::invalid("a part of the path is not a directory"),
-        ErrorKind::InvalidFilename => Error::invalid("a part of the path is too long"),
+        ErrorKind::NotADirectory => bad_path("a part of the path is not a directory"),
+        ErrorKind::InvalidFilename => bad_path("a part of the path is too long"),
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            Error::invalid("the symbolic links of the path go in a circle")
+            bad_path("the symbolic links of the path go in a circle")
         }
+        _ if is_out_of_files(error) => too_many_files(),
         _ => Error::new(Reason::Io, "the system reported an input or output error"),
     }
 }
 
+fn bad_path(what: &'static str) -> Error {
+    Error::invalid(what)
+        .advising("Choose another path: the message says what is wrong with this one.")
+}
+
+/// SQLite has one word for many things that keep it from opening a file or letting it grow; what
+/// the system says now tells which it was.
+pub(super) fn explained(path: &Path, error: Error) -> Error {
+    use rusqlite::ffi::{SQLITE_CANTOPEN, SQLITE_IOERR};
+    let unsaid = |code| [SQLITE_CANTOPEN, SQLITE_IOERR].contains(&(code & 0xff));
+    if !error.sqlite_code().is_some_and(unsaid) {
+        return error;
+    }
+    let files: Vec<_> = (0..FILES_OF_A_CONNECTION).map(|_| fs::File::open("/")).collect();
+    if files.iter().any(|file| file.as_ref().is_err_and(is_out_of_files)) {
+        return too_many_files();
+    }
+    match rustix::fs::statvfs(path.parent().unwrap_or(Path::new("/"))) {
+        Ok(seen) if seen.f_bavail == 0 || (seen.f_files > 0 && seen.f_favail == 0) => {
+            Error::new(Reason::Full, "the disk has no room left")
+        }
+        _ => error,
+    }
+}
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|out| error.raw_os_error() == Some(out.raw_os_error()))
+}
+
+fn too_many_files() -> Error {
+    Error::new(Reason::Io, "this program has as many files open as it may")
+        .advising("Raise the number of files that this program may have open.")
+}
+
 fn may(path: &Path, access: Access) -> Result<()> {
-    rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS).map_err(denied)
+    ask(path, access).map_err(denied)
+}
+
+fn ask(path: &Path, access: Access) -> rustix::io::Result<()> {
+    rustix::fs::accessat(CWD, path, access, AtFlags::EACCESS)
 }
 
 fn denied(errno: Errno) -> Error {
@@ -426,7 +480,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.db");
         assert!(create(&path).unwrap());
-        for suffix in BESIDE {
+        for suffix in beside::SUFFIXES {
             let link = beside(&path, suffix);
             std::os::unix::fs::symlink("/nowhere", &link).unwrap();
             let refused = check_file(&path, Tolerances::default()).unwrap_err();
@@ -434,10 +488,5 @@ mod tests {
             fs::remove_file(link).unwrap();
         }
         assert_eq!(check_file(&path, Tolerances::default()).unwrap(), Some(0));
-    }
-
-    #[test]
-    fn a_suffix_goes_behind_the_whole_name() {
-        assert_eq!(beside(Path::new("/x/auth.db"), "-wal"), Path::new("/x/auth.db-wal"));
     }
 }

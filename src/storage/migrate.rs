@@ -4,7 +4,9 @@
 //! backup of what it was is written beside it: no commit can fall between the two. A step is never
 //! edited once it was released.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
@@ -112,6 +114,63 @@ pub(super) fn is_for_tests(connection: &Connection) -> Result<bool> {
     connection
         .query_row("SELECT for_tests FROM store WHERE id = 1", [], |row| row.get(0))
         .map_err(fault)
+}
+
+/// Which store it is, whatever happens to its file.
+pub(super) fn store_id(connection: &Connection) -> Result<[u8; 16]> {
+    connection
+        .query_row("SELECT store_id FROM store WHERE id = 1", [], |row| row.get(0))
+        .map_err(fault)
+}
+
+/// A table, index or trigger: type, name, its table, and its text.
+type Object = (String, String, String, String);
+
+/// Whether all that the schema asks for stands in the file, word for word. Each guarantee of the
+/// file is kept by one of them; a hand that dropped one would have sessions verified that have
+/// ended. What others have added is let be: replication does, and who may write the file needs no
+/// trigger to do harm.
+pub(super) fn check_schema(connection: &Connection) -> Result<()> {
+    connection.execute_batch("BEGIN").map_err(fault)?;
+    let checked = is_untouched(connection);
+    connection.execute_batch("ROLLBACK").map_err(fault)?;
+    if checked? {
+        return Ok(());
+    }
+    Err(Error::corrupt("the tables or triggers of the file are not those of its version")
+        .advising(
+            "Find out who changed the tables or triggers of this file, and restore a verified \
+             backup.",
+        ))
+}
+
+fn is_untouched(connection: &Connection) -> Result<bool> {
+    if connection::pragma_value(connection, "user_version")? != SCHEMA_VERSION {
+        // A newer library answers for what it has made of it.
+        return Ok(true);
+    }
+    Ok(expected_objects()?.is_subset(&objects(connection)?))
+}
+
+fn expected_objects() -> Result<&'static BTreeSet<Object>> {
+    static EXPECTED: OnceLock<BTreeSet<Object>> = OnceLock::new();
+    if let Some(expected) = EXPECTED.get() {
+        return Ok(expected);
+    }
+    let model = Connection::open_in_memory().map_err(fault)?;
+    model.execute_batch(SCHEMA).map_err(fault)?;
+    let expected = objects(&model)?;
+    Ok(EXPECTED.get_or_init(|| expected))
+}
+
+fn objects(connection: &Connection) -> Result<BTreeSet<Object>> {
+    let mut statement = connection
+        .prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+        .map_err(fault)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .map_err(fault)?;
+    rows.map(|row| row.map_err(fault)).collect()
 }
 
 /// The oldest library that may use the file, by its own word.

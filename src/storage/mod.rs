@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the room that clippy.toml sends others to")]
 
 mod backup;
+mod beside;
 mod clock;
 mod connection;
 mod fault;
@@ -121,7 +122,8 @@ impl Storage {
         let Some(place) = &self.place else {
             return Ok(None);
         };
-        let Some(index) = WalIndex::open(&place.path)? else {
+        let index = WalIndex::open(&place.path);
+        let Some(index) = index.map_err(|error| guard::explained(&place.path, error))? else {
             return Ok(None);
         };
         if index.look().is_some_and(|look| look.stable().is_none()) {

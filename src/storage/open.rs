@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::beside::{self, Journal};
 use super::connection;
 use super::guard::{self, Note, Place, Tolerances};
 use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION, STEPS, Seed};
@@ -17,6 +18,8 @@ use crate::value::limits;
 
 /// Below this, SQLite takes some files for empty ones.
 const HEADER_BYTES: u64 = 100;
+/// How often a file is looked at that seems to be another than its log's.
+const LOOKS: usize = 3;
 
 pub(super) struct Opened {
     pub(super) place: Place,
@@ -28,45 +31,72 @@ pub(super) fn open(path: &Path, tolerances: Tolerances, seed: &Seed) -> Result<O
     check_sqlite(rusqlite::version_number())?;
     let path = guard::resolve(path)?;
     let unusual = guard::check_directory(&path, tolerances)?;
-    let mut notes = Vec::from_iter(unusual);
-    let size = match guard::check_file(&path, tolerances)? {
+    let found = look(&path, tolerances)?;
+    let opened = take_over(&path, &found, unusual, seed);
+    opened.map_err(|error| guard::explained(&path, error))
+}
+
+/// What a look found, with nothing written yet but an empty file.
+struct Found {
+    /// Whether there is nothing in the file, or will be nothing once SQLite has taken back what a
+    /// creation that was cut off has left.
+    is_empty: bool,
+    has_log: bool,
+}
+
+fn look(path: &Path, tolerances: Tolerances) -> Result<Found> {
+    // Asked for before the file: whoever creates it right now may be done with it in between.
+    let journal = beside::journal(path);
+    let size = match guard::check_file(path, tolerances)? {
         Some(size) => size,
         None => {
-            check_no_orphan(&path)?;
-            guard::create(&path)?;
+            check_no_orphan(path)?;
+            guard::create(path)?;
             // Another process may have been first; then its file is looked at like any other.
-            guard::check_file(&path, tolerances)?.unwrap_or(0)
+            guard::check_file(path, tolerances)?.unwrap_or(0)
         }
     };
-    let has_log = guard::has_log(&path);
+    let has_log = beside::has_log(path);
+    let is_empty = size == 0 || journal == Journal::OfCreation;
     match size {
-        0 => check_no_orphan(&path)?,
+        0 => check_no_orphan(path)?,
+        _ if is_empty => check_begun(path)?,
         1..HEADER_BYTES => return Err(not_a_database()),
-        _ => check_header(&path, has_log)?,
+        _ => check_header(path, has_log || journal != Journal::None)?,
     }
+    Ok(Found { is_empty, has_log })
+}
+
+fn take_over(path: &Path, found: &Found, unusual: Option<Note>, seed: &Seed) -> Result<Opened> {
+    let mut notes = Vec::from_iter(unusual);
     let mut tightened = None;
-    if !has_log {
+    if !found.has_log {
         // Nothing is left to find out. The log, once there is one, takes over these permissions.
-        tightened = guard::tighten(&path)?;
+        tightened = guard::tighten(path)?;
     }
-    let mut writer = connection::for_writing(&path)?;
-    connection::checkpoint_on_close(&writer, !has_log)?;
-    if connection::pragma_value(&writer, "user_version")? == 0 {
+    let mut writer = connection::for_writing(path)?;
+    connection::checkpoint_on_close(&writer, !found.has_log)?;
+    if found.is_empty && connection::pragma_value(&writer, "user_version")? == 0 {
         migrate::create(&writer, seed)?;
     }
-    check_ours(&writer)?;
+    check_ours(&writer, found)?;
     let newer = check_version(&writer)?;
+    if found.has_log {
+        check_log(path, &writer)?;
+    }
+    let for_tests = migrate::is_for_tests(&writer).map_err(incomplete)?;
+    migrate::check_schema(&writer)?;
     connection::checkpoint_on_close(&writer, true)?;
     connection::use_wal(&writer)?;
     if unusual.is_some() {
         connection::try_locks(&writer)?;
     }
-    notes.extend(tightened.or(guard::tighten(&path)?));
+    notes.extend(tightened.or(guard::tighten(path)?));
     notes.extend(newer);
-    notes.extend(migrate::bring_up_to_date(&mut writer, &path, STEPS, seed.created_at)?);
-    let for_tests = migrate::is_for_tests(&writer).map_err(incomplete)?;
-    let identity = guard::identity(&path)?;
-    Ok(Opened { place: Place { path, identity, notes }, writer, for_tests })
+    notes.extend(migrate::bring_up_to_date(&mut writer, path, STEPS, seed.created_at)?);
+    let identity = guard::identity(path)?;
+    let place = Place { path: path.to_path_buf(), identity, notes };
+    Ok(Opened { place, writer, for_tests })
 }
 
 /// SQLite before 3.51.3 can corrupt a WAL file when two connections reset it at once.
@@ -80,34 +110,76 @@ fn check_sqlite(version: i32) -> Result<()> {
     Ok(())
 }
 
-/// A log without its database may hold commits of a file that was moved or lost.
+/// A log or journal without its database may hold what was committed to a file that was moved or
+/// lost, and SQLite would delete either.
 fn check_no_orphan(path: &Path) -> Result<()> {
-    if guard::has_orphaned_log(path) {
-        return Err(Error::corrupt("a write-ahead log lies beside a missing or empty file"));
+    if !beside::has_orphan(path) {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::corrupt("a log or journal lies beside a missing or empty file").advising(
+        "Put the file that this log belongs to back beside it, or, if that file is lost for good, \
+         move the log elsewhere.",
+    ))
+}
+
+/// A file to which nothing was ever committed. If its first page says so early whose it was to be,
+/// that is believed; a page that is not there yet, or torn, says nothing.
+fn check_begun(path: &Path) -> Result<()> {
+    let look = connection::look(path)?;
+    match connection::pragma_value(&look, "application_id") {
+        Ok(id) if id != APPLICATION_ID => Err(not_ours()),
+        _ => Ok(()),
+    }
 }
 
 /// The header of the main file names its application from the first commit on, as the schema is
-/// written before the file enters WAL mode. Without a log it tells the version, too.
-fn check_header(path: &Path, has_log: bool) -> Result<()> {
+/// written before the file enters WAL mode. With nothing beside it, it tells the version, too.
+fn check_header(path: &Path, is_accompanied: bool) -> Result<()> {
     let look = connection::look(path)?;
     if connection::pragma_value(&look, "application_id")? != APPLICATION_ID {
         return Err(not_ours());
     }
     match check_version(&look) {
-        Err(error) if !has_log && error.reason() == Reason::TooNew => Err(error),
+        Err(error) if !is_accompanied && error.reason() == Reason::TooNew => Err(error),
         // Anything else may come of another process that is writing: asked again under locks.
         _ => Ok(()),
     }
 }
 
 /// The same question again, now with the WAL and under SQLite's locks.
-fn check_ours(writer: &Connection) -> Result<()> {
+fn check_ours(writer: &Connection, found: &Found) -> Result<()> {
     if connection::pragma_value(writer, "application_id")? == APPLICATION_ID {
         return Ok(());
     }
+    // The file itself said that it is ours.
+    if found.has_log && !found.is_empty {
+        return Err(not_its_log());
+    }
     Err(not_ours())
+}
+
+/// SQLite takes any whole log for that of the file beside it. Whatever is written begins with the
+/// row of the store, so that the log of another one names another.
+///
+/// The file alone can be read wrongly while another process moves its log into it, but not always
+/// the same way; what cannot be read at all tells nothing.
+fn check_log(path: &Path, writer: &Connection) -> Result<()> {
+    let named = migrate::store_id(writer).map_err(incomplete)?;
+    let is_other = || {
+        let alone = connection::look(path).and_then(|look| migrate::store_id(&look));
+        alone.is_ok_and(|alone| alone != named)
+    };
+    if (0..LOOKS).all(|_| is_other()) {
+        return Err(not_its_log());
+    }
+    Ok(())
+}
+
+fn not_its_log() -> Error {
+    Error::corrupt("the log beside the file is that of another one").advising(
+        "Put the log of this very file back in its place, or, if there was none, move the log that \
+         lies there elsewhere.",
+    )
 }
 
 fn not_a_database() -> Error {

@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
+use super::beside::beside;
 use super::fork;
 use super::guard::{self, Identity};
 use crate::error::{Error, Reason, Result};
@@ -68,7 +69,7 @@ impl Watch {
     pub(super) fn new(file: Option<(PathBuf, Identity)>) -> Self {
         fork::watch();
         let file = file.map(|(path, file)| {
-            let wal_index = guard::identity(&guard::beside(&path, "-shm")).ok();
+            let wal_index = guard::identity(&beside(&path, "-shm")).ok();
             Watched { path, file, wal_index }
         });
         let tells_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
@@ -149,7 +150,7 @@ impl Watched {
     fn stands(&self) -> bool {
         let is_at = |path: &Path, identity| guard::identity(path).is_ok_and(|now| now == identity);
         is_at(&self.path, self.file)
-            && self.wal_index.is_none_or(|own| is_at(&guard::beside(&self.path, "-shm"), own))
+            && self.wal_index.is_none_or(|own| is_at(&beside(&self.path, "-shm"), own))
     }
 
     /// In WAL mode each connection keeps a shared lock on the file while it is open, and the

@@ -20,11 +20,13 @@ const ROLES: &[(&str, Play)] = &[
     ("meddle", crate::coherence::meddle),
     ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
+    ("open in a state", crate::always_starts::open),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
     ("plain SQL", crate::opening::processes::plain_sql),
     ("race", crate::races::role),
     ("race of verifies", crate::coherence::role),
+    ("scan", crate::always_starts::scan),
     ("write", crate::opening::processes::write),
 ];
 
@@ -110,7 +112,15 @@ impl Child {
         assert!(ended.success(), "the child failed: {}", self.complaint());
     }
 
-    fn complaint(&mut self) -> String {
+    /// Waits for its end, however it ends.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) {
+        drop(self.process.stdin.take());
+        self.process.wait().unwrap();
+    }
+
+    /// What it complained of, once it has ended.
+    pub(crate) fn complaint(&mut self) -> String {
         let mut text = String::new();
         if let Some(mut errors) = self.process.stderr.take() {
             let _ = errors.read_to_string(&mut text);

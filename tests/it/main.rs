@@ -10,6 +10,7 @@
 )]
 
 mod absence;
+mod always_starts;
 mod api_key;
 mod audit;
 mod bad_input;

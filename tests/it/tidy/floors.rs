@@ -28,6 +28,7 @@ const LADDER: &[(u8, &str)] = &[
     (1, "storage::fault"),
     (1, "storage::sql"),
     (1, "storage::fork"),
+    (1, "storage::beside"),
     (1, "storage::guard"),
     (1, "storage::watch"),
     (1, "storage::connection"),
