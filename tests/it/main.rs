@@ -24,6 +24,7 @@ mod credit;
 mod device;
 mod directory;
 mod events;
+mod fuzz;
 mod guards;
 mod histories;
 mod identity;

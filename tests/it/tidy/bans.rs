@@ -77,8 +77,9 @@ pub(crate) fn environment(file: &Source) -> Vec<String> {
 
 /// A store of the suite that its second run, without the cache, would not reach.
 pub(crate) fn own_options(file: &Source) -> Vec<String> {
-    let is_of_suite = file.name.starts_with("tests/it/") && file.name != "tests/it/world.rs";
-    if !is_of_suite {
+    // What is fuzzed is compiled without the suite as well.
+    let are_apart = ["tests/it/world.rs", "tests/it/fuzz/targets.rs"];
+    if !file.name.starts_with("tests/it/") || are_apart.contains(&file.name.as_str()) {
         return Vec::new();
     }
     named(file, &["Options::for_tests"], "is for world.rs: take world::for_tests()")

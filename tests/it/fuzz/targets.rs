@@ -1,0 +1,237 @@
+//! What each input is given to, and what must be true of the answer. Names nothing of the tests
+//! around it, as `fuzz/` compiles this file alone.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use gatepost::*;
+
+mod files;
+mod operations;
+
+/// A target: its name, and what it does with an input.
+type Target = (&'static str, fn(&[u8]));
+
+pub(crate) const TARGETS: &[Target] = &[
+    ("token", token),
+    ("header", header),
+    ("phc", phc),
+    ("configuration", configuration),
+    ("name", name),
+    ("wire", wire),
+    ("database", files::database),
+    ("wal", files::wal),
+    ("operations", operations::operations),
+];
+
+/// Inputs that no folder can keep: what the store of the target has issued.
+pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    if name == "token" {
+        with_store(|_, known| {
+            seeds.extend([&known.token, &known.key].map(|issued| issued.clone().into_bytes()));
+        });
+    }
+    seeds
+}
+
+/// Gives an input to the target of that name.
+pub(crate) fn run(name: &str, input: &[u8]) {
+    let (_, target) = TARGETS.iter().find(|(of, _)| *of == name).unwrap();
+    target(input);
+}
+
+/// What an error may say, at most: it repeats nothing of the input.
+const SAID_MAX_BYTES: usize = 200;
+
+/// A session, with the token and device that prove it.
+pub(crate) struct Known {
+    pub(crate) token: String,
+    pub(crate) device: DeviceId,
+    pub(crate) key: String,
+}
+
+/// Options under which every store is the same.
+pub(crate) fn options() -> Options {
+    let morning = "2026-01-05T09:00:00Z".parse().unwrap();
+    Options::for_tests()
+        .clock(Arc::new(ManualClock::new(morning)))
+        .random_source(Arc::new(SeededRandom::new(7)))
+}
+
+/// Opens a session and a key in a store.
+pub(crate) fn settle(store: &Store) -> Known {
+    let device = DeviceId::new("till-1").unwrap();
+    let new = NewUser::person("ada").password(Password::from("correct horse battery"));
+    let ada = store.users().create(new).unwrap().id;
+    let opened = store.sessions().open(OpenSession::new(ada, device.clone())).unwrap();
+    let token = opened.granted().unwrap().session.token.expose().to_owned();
+    let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap().key.expose().to_owned();
+    Known { token, device, key }
+}
+
+/// The same id with another secret, and the checksum that it should have.
+pub(crate) fn forged(token: &str) -> String {
+    let (prefix, body) = token.split_at(4);
+    let mut bytes = BASE64URL_NOPAD.decode(body.as_bytes()).unwrap();
+    bytes[20] ^= 1;
+    let checksum = crc32fast::hash(&[prefix.as_bytes(), &bytes[..48]].concat());
+    bytes.splice(48.., checksum.to_be_bytes());
+    format!("{prefix}{}", BASE64URL_NOPAD.encode(&bytes))
+}
+
+/// One store for all inputs of a parser, made anew once it has been written to often.
+fn with_store(job: impl FnOnce(&Store, &Known)) {
+    static STORE: OnceLock<Mutex<(u32, Store, Known)>> = OnceLock::new();
+    let fresh = || {
+        let store = Store::in_memory(options()).unwrap();
+        let known = settle(&store);
+        (0, store, known)
+    };
+    let mut held = STORE.get_or_init(|| Mutex::new(fresh())).lock().unwrap();
+    if held.0 == 2_000 {
+        *held = fresh();
+    }
+    held.0 += 1;
+    job(&held.1, &held.2);
+}
+
+/// Answers with what was accepted; a refusal has one of these reasons, and is short.
+fn refused<T>(answer: Result<T, Error>, may: &[Reason]) -> Option<T> {
+    match answer {
+        Ok(accepted) => Some(accepted),
+        Err(error) => {
+            assert!(may.contains(&error.reason()), "{error:?}");
+            assert!(error.to_string().len() <= SAID_MAX_BYTES, "{error}");
+            None
+        }
+    }
+}
+
+/// A text is a token only if it was issued.
+fn token(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    with_store(|store, known| {
+        let on_device = store.verify(text, &known.device).unwrap().valid().is_ok();
+        assert_eq!(on_device, text == known.token, "{text:?}");
+        let alone = store.verify(text, None).unwrap().valid().is_ok();
+        assert_eq!(alone, text == known.key, "{text:?}");
+        if text != known.token && text != known.key {
+            let ended = refused(store.log_out(text, &known.device), &[Reason::Invalid]);
+            assert!(ended.is_none_or(|ended| ended == Ended::Before), "{text:?}");
+        }
+    });
+}
+
+/// What was read is read again from what is written of it.
+fn header(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let read = refused(Presented::from_header(text), &[Reason::Invalid]);
+    let Some(presented) = read else { return };
+    let token = presented.token.expose();
+    assert!(!token.is_empty() && token.len() <= text.len());
+    if text.as_bytes()[..6].eq_ignore_ascii_case(b"bearer") {
+        assert!(presented.device.is_none());
+        let again = Presented::from_header(&format!("Bearer {token}")).unwrap();
+        assert_eq!(again.token.expose(), token);
+    } else {
+        let device = presented.device.as_ref().map(DeviceId::as_str).unwrap_or_default();
+        let pair = BASE64.encode(format!("{token}:{device}").as_bytes());
+        let again = Presented::from_header(&format!("Basic {pair}")).unwrap();
+        assert_eq!(again.token.expose(), token);
+        assert_eq!(again.device, presented.device);
+    }
+}
+
+/// A hash that is taken over is within its bounds, and in the one spelling that there is.
+fn phc(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    with_store(|store, _| {
+        let new = NewUser::person("eve").password_hash(text);
+        let made = refused(store.users().create(new), &[Reason::Invalid]);
+        let Some(made) = made else { return };
+        store.users().delete(made.id).unwrap();
+        if text.is_empty() {
+            // No hash, no password.
+            return;
+        }
+        let cost = text.strip_prefix("$argon2id$v=19$m=").unwrap();
+        let (cost, rest) = cost.split_once('$').unwrap();
+        let numbers: Vec<u32> = cost
+            .split(',')
+            .map(|field| field.trim_start_matches("t=").trim_start_matches("p=").parse().unwrap())
+            .collect();
+        let [memory, passes, lanes] = numbers[..] else { panic!("{text}") };
+        assert!(memory <= 262_144 && passes <= 16 && lanes <= 4, "{text}");
+        assert_eq!(cost, format!("{memory},t={passes},p={lanes}"));
+        assert!(text.len() <= 256 && rest.bytes().all(|byte| byte.is_ascii()));
+    });
+}
+
+/// A key, a zero byte and a value: what was set is in force, as it was set, and no reader of it
+/// says anything else.
+fn configuration(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (key, value) = text.split_once('\0').unwrap_or((text, "True"));
+    with_store(|store, _| {
+        let set = store.configuration().set(Scope::System, key, value);
+        if refused(set, &[Reason::Invalid]).is_none() {
+            return;
+        }
+        let all = store.configuration().effective_all(None).unwrap();
+        assert_eq!(all.text(key), Some(value));
+        assert_eq!(all.text(&key.to_uppercase()), Some(value), "{key:?}");
+        let flag = refused(all.flag(key), &[Reason::Invalid]);
+        let spelt =
+            ["0", "1", "false", "true"].iter().position(|spelt| value.eq_ignore_ascii_case(spelt));
+        assert_eq!(flag, spelt.map(|at| at % 2 == 1), "{value:?}");
+        let number = refused(all.integer(key), &[Reason::Invalid]);
+        assert_eq!(number, value.parse::<i64>().ok(), "{value:?}");
+        assert!(store.configuration().remove(Scope::System, key).unwrap());
+    });
+}
+
+/// Whoever was created is found under the name that was given, and under none other.
+fn name(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let (username, email) = text.split_once('\0').unwrap_or((text, "eve@example.com"));
+    if let Some(device) = refused(DeviceId::new(text), &[Reason::Invalid]) {
+        assert_eq!(device.as_str(), text);
+    }
+    with_store(|store, _| {
+        let new = NewUser::person(username).email(email).first_name(username).last_name(email);
+        let made = refused(store.users().create(new), &[Reason::Invalid, Reason::Taken]);
+        let Some(made) = made else { return };
+        for spelt in [username, &made.username] {
+            let found = store.users().find_by_username(spelt).unwrap();
+            assert_eq!(found.map(|user| user.id), Some(made.id), "{username:?}");
+        }
+        let new = NewUser::person(made.username.as_str());
+        assert_eq!(store.users().create(new).unwrap_err().reason(), Reason::Taken);
+        store.users().delete(made.id).unwrap();
+        assert_eq!(store.users().find_by_username(username).unwrap().map(|user| user.id), None);
+    });
+}
+
+/// Whatever arrives is a request or a short error, and nobody's session.
+fn wire(input: &[u8]) {
+    let short = |error: serde_json::Error| assert!(error.to_string().len() <= SAID_MAX_BYTES);
+    match serde_json::from_slice::<WireLogIn>(input) {
+        Ok(request) => drop(refused(LogIn::try_from(request), &[Reason::Invalid])),
+        Err(error) => short(error),
+    }
+    match serde_json::from_slice::<WireChangePassword>(input) {
+        Ok(request) => drop(refused(ChangePassword::try_from(request), &[Reason::Invalid])),
+        Err(error) => short(error),
+    }
+    let presented = match serde_json::from_slice::<WireSession>(input) {
+        Ok(request) => refused(Presented::try_from(request), &[Reason::Invalid]),
+        Err(error) => return short(error),
+    };
+    let Some(presented) = presented else { return };
+    with_store(|store, known| {
+        let token = presented.token.expose();
+        let valid = store.verify(token, presented.device.as_ref()).unwrap().valid().is_ok();
+        assert!(!valid || [&known.token, &known.key].iter().any(|issued| *issued == token));
+    });
+}
