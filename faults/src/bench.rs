@@ -1,9 +1,13 @@
 //! The benches, by name.
 
 pub(crate) mod calls;
+pub(crate) mod clock;
+pub(crate) mod corrupt;
 pub(crate) mod errors;
+pub(crate) mod fork;
 pub(crate) mod full;
 pub(crate) mod kill;
+pub(crate) mod memory;
 pub(crate) mod power;
 
 use crate::tally::Tally;
@@ -57,5 +61,33 @@ pub(crate) const BENCHES: &[Bench] = &[
         long: 400,
         short: 12,
         run: full::run,
+    },
+    Bench {
+        name: "corrupt",
+        proves: "no damaged file makes anything panic or lets a token pass that was never issued",
+        long: 100_000,
+        short: 2_000,
+        run: corrupt::run,
+    },
+    Bench {
+        name: "memory",
+        proves: "an allocation that fails is an error, poisons nothing and leaves all or nothing",
+        long: 1,
+        short: 400,
+        run: memory::run,
+    },
+    Bench {
+        name: "clock",
+        proves: "no jump of the clock prolongs a session in a process or brings one back",
+        long: 2_000,
+        short: 60,
+        run: clock::run,
+    },
+    Bench {
+        name: "fork",
+        proves: "the child of a fork is refused every call and takes nothing from its parent",
+        long: 600,
+        short: 30,
+        run: fork::run,
     },
 ];

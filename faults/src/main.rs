@@ -8,6 +8,7 @@ mod bench;
 mod deed;
 mod dice;
 mod disk;
+mod heap;
 mod image;
 mod place;
 mod process;
@@ -27,6 +28,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let number = |word: &str| word.parse::<u64>().ok();
     let done = match words[..] {
+        // What one of the benches asks of another process.
+        ["peek", path] => {
+            bench::fork::peek(path.as_ref());
+            Some(())
+        }
         ["all"] => BENCHES.iter().try_for_each(|bench| run(bench, bench.long, 1)),
         ["short"] => BENCHES.iter().try_for_each(|bench| run(bench, bench.short, 1)),
         [name, ref rest @ ..] if rest.len() <= 2 => named(name).and_then(|bench| {

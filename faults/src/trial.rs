@@ -41,11 +41,21 @@ pub(crate) fn attempt(
     path: &Path,
     plan: Plan,
 ) -> (Option<Store>, Result<(), Error>) {
+    attempt_with(deed, scene, path, || shim::arm(plan))
+}
+
+/// As [`attempt`], with anything else that begins with the deed.
+pub(crate) fn attempt_with(
+    deed: &Deed,
+    scene: &Scene,
+    path: &Path,
+    arm: impl FnOnce(),
+) -> (Option<Store>, Result<(), Error>) {
     let options = (deed.options)(options(SEED));
     let (store, answer) = match deed.act {
         Act::Open => {
             shim::note(Entry::Told);
-            shim::arm(plan);
+            arm();
             match Store::open(path, options) {
                 Ok(store) => (Some(store), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -55,7 +65,7 @@ pub(crate) fn attempt(
             let store = Store::open(path, options).unwrap();
             (deed.prepare)(scene, &store);
             shim::note(Entry::Told);
-            shim::arm(plan);
+            arm();
             let answer = call(scene, &store);
             (Some(store), answer)
         }

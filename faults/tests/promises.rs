@@ -35,3 +35,23 @@ fn no_error_of_input_or_output_makes_an_answer_wrong() {
 fn nothing_acknowledged_is_lost_or_undone_by_a_loss_of_power() {
     holds("power", 100);
 }
+
+#[test]
+fn no_damaged_file_panics_or_lets_a_stranger_in() {
+    holds("corrupt", 200);
+}
+
+#[test]
+fn an_allocation_that_fails_is_an_error_and_poisons_nothing() {
+    holds("memory", 4_000);
+}
+
+#[test]
+fn no_jump_of_the_clock_prolongs_a_session_or_brings_one_back() {
+    holds("clock", 10);
+}
+
+#[test]
+fn the_child_of_a_fork_is_refused_and_takes_nothing_from_its_parent() {
+    holds("fork", 12);
+}

@@ -80,6 +80,9 @@ impl Store {
 
     /// The same without leaving a trace.
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
+        // Before anything is said of the token: nonsense, too, gets no answer from a store that is
+        // closed or was forked.
+        self.core().storage.check_open()?;
         let Some(coherence) = &self.core().coherence else {
             return self.presented_to_file(token, device, |_| {});
         };
@@ -87,7 +90,6 @@ impl Store {
         let Some(image) = cache.image(token, device) else {
             return Ok(Err(RefusalReason::Malformed));
         };
-        self.core().storage.check_open()?;
         if let Some(entry) = coherence.remembered(image)? {
             // The clock is read after everything that decides.
             let now = self.now();

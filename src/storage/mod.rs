@@ -224,8 +224,11 @@ impl Storage {
 
     /// Closes all connections; every later call answers [`Reason::Closed`]. If another thread does
     /// not let go of the writer, this is `Busy`, and the next call tries again; reads that have
-    /// begun end as they would have.
+    /// begun end as they would have. In the child of a fork nothing is closed: this is `Misuse`.
     pub(crate) fn close(&self) -> Result<()> {
+        if fork::happened() {
+            return Err(Error::misuse("the store was opened before a fork, in another process"));
+        }
         if self.writer.is_held_here() {
             return Err(Error::misuse("a store is not closed inside a write of its own"));
         }

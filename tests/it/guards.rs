@@ -29,6 +29,8 @@ fn closes_itself(break_it: impl FnOnce(&World)) {
     for _ in 0..2 {
         let refused = world.store.verify(&token, &device("till")).unwrap_err();
         assert_eq!(refused.reason(), Reason::Closed);
+        let nonsense = world.store.verify("nonsense", &device("till")).unwrap_err();
+        assert_eq!(nonsense.reason(), Reason::Closed);
         let refused = world.store.organisations().create("Northern").unwrap_err();
         assert_eq!(refused.reason(), Reason::Closed);
     }

@@ -3,7 +3,8 @@
 //!
 //! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
 //! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
-//! if it is a scene of the schedule explorer. A mutant is a
+//! if it is a scene of the schedule explorer, behind `faults::` if it is a promise of the fault
+//! bench. A mutant is a
 //! small patch in `tests/mutants/` that takes the guard out; `scripts/map` applies each and runs
 //! its test.
 
@@ -15,6 +16,8 @@ const PAGE: &str = "manual/requirements.md";
 const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
 const MUTANTS: &str = "tests/mutants/";
 const SCENES: &str = "schedules/src/scenes.rs";
+/// Where the fault bench says what it promises.
+const FAULTS: &str = "faults/tests/promises.rs";
 /// A guard is a few lines: a mutant that changes more takes out something else.
 const MUTANT_MAX_LINES: usize = 12;
 
@@ -22,11 +25,11 @@ const MUTANT_MAX_LINES: usize = 12;
 #[rustfmt::skip]
 const REQUIRED: &[&str] = &[
     "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R11", "R12", "R14", "R16", "R18",
-    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R42", "R46", "R48", "R49", "R50",
-    "R51", "R52", "R55", "R56", "R57", "R59", "R62", "R63", "R64", "R65", "R66", "R69", "R71",
-    "R72", "R73",
-    "I1", "I2", "I3", "I4", "I5", "I6", "I9", "I10", "I11", "I13", "I14", "I15", "I16", "I17",
-    "I18", "I22", "I23", "I28", "I29", "I30",
+    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R41", "R42", "R46", "R48", "R49",
+    "R50", "R51", "R52", "R55", "R56", "R57", "R59", "R60", "R62", "R63", "R64", "R65", "R66",
+    "R69", "R70", "R71", "R72", "R73",
+    "I1", "I2", "I3", "I4", "I5", "I6", "I8", "I9", "I10", "I11", "I13", "I14", "I15", "I16",
+    "I17", "I18", "I22", "I23", "I27", "I28", "I29", "I30",
 ];
 
 /// One line of the table.
@@ -111,6 +114,9 @@ fn tests(project: &Project) -> BTreeSet<String> {
 
 /// `lib` and the module path of a file of the library, or the module path of one of `tests/it`.
 fn modules_of(file: &str) -> Option<Vec<String>> {
+    if file == FAULTS {
+        return Some(vec!["faults".into()]);
+    }
     let (first, inner) = match file.strip_prefix("src/") {
         Some(inner) => (Some("lib"), inner),
         None => (None, file.strip_prefix("tests/it/")?),
@@ -244,6 +250,7 @@ mod can_fail {
             ("tests/it/login/names.rs", "// #[test] fn no() {}\n#[test]\nfn is_known() {}"),
             ("tests/it/main.rs", "mod login;"),
             (SCENES, "&[Scene { name: \"two_at_once\", play }]"),
+            (FAULTS, "#[test] fn survives() {}"),
             ("tests/mutants/a.patch", patch),
         ])
     }
@@ -273,6 +280,7 @@ mod can_fail {
         check("| R1 | a | b | `login::names::is_known` | `a.patch` |", PATCH, &[]);
         check("| R1 | a | b | `lib::a::tests::holds` | `a.patch` |", PATCH, &[]);
         check("| R1 | a | b | `schedules::two_at_once` | `a.patch` |", PATCH, &[]);
+        check("| R1 | a | b | `faults::survives` | `a.patch` |", PATCH, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
             check(&format!("| R1 | a | b | `{gone}` | `a.patch` |"), PATCH, &[&finding]);
