@@ -23,6 +23,7 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 /// ```
 pub struct Error(Box<Fault>);
 
+#[derive(Clone)]
 struct Fault {
     reason: Reason,
     what: &'static str,
@@ -50,13 +51,16 @@ pub enum Reason {
     Insufficient,
     /// Another writer held the file for too long: try again.
     Busy,
-    /// The disk is full: make room.
+    /// The disk is full: make room. Nothing was written, and until there is room nothing is but
+    /// what ends credentials. What could not be ended in the file is refused by this process all
+    /// the same.
     Full,
     /// The operating system reported an input or output error.
     Io,
     /// The file is damaged: restore a backup.
     Corrupt,
-    /// A commit failed half way and could not be settled: reopen the store.
+    /// A commit failed half way and could not be settled: open the store again, on the same path,
+    /// which settles it. Until then no write is accepted.
     CommitUnknown,
     /// The store was closed, or closed itself because its file is no longer safe to use.
     Closed,
@@ -133,6 +137,11 @@ impl Error {
     pub(crate) fn advising(mut self, advice: &'static str) -> Self {
         self.0.advice = Some(advice);
         self
+    }
+
+    /// The same error for another caller whom it concerns.
+    pub(crate) fn again(&self) -> Self {
+        Self(self.0.clone())
     }
 
     pub(crate) fn sqlite_code(&self) -> Option<i32> {

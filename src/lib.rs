@@ -47,6 +47,7 @@
 
 mod cache;
 mod coherence;
+mod denied;
 mod error;
 mod flow;
 mod hasher;

@@ -47,6 +47,7 @@ pub struct Options {
     pub(crate) cache_entries: Option<usize>,
     pub(crate) audit_kept_for: Duration,
     pub(crate) audit_kept_rows: u64,
+    pub(crate) disk_reserve_bytes: u64,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
     /// `None`: that of the system.
@@ -86,6 +87,7 @@ impl Options {
             cache_entries: Some(limits::CACHE_ENTRIES),
             audit_kept_for: Duration::from_millis(limits::AUDIT_KEPT_SERVER_MS),
             audit_kept_rows: limits::AUDIT_KEPT_SERVER_ROWS,
+            disk_reserve_bytes: 0,
             tolerances: Tolerances::default(),
             for_tests: false,
             clock: None,
@@ -194,6 +196,16 @@ impl Options {
         Self { audit_kept_for: longest, audit_kept_rows: rows, ..self }
     }
 
+    /// Room on the disk that is kept for ending sessions when there is none left, at most 1 GiB: a
+    /// file of so many bytes beside the store (`-reserve`), deleted when it is needed and written
+    /// anew by [`Store::maintain`](crate::Store::maintain) and at the next opening when there is
+    /// room. None if left out; 1 MiB is plenty.
+    ///
+    /// Without it, what cannot be written is refused from memory until it can.
+    pub fn disk_reserve(self, bytes: u64) -> Self {
+        Self { disk_reserve_bytes: bytes, ..self }
+    }
+
     /// Opens a file on NFS, SMB or AFS all the same. Their locks may lose writes.
     pub fn allow_network_file_system(mut self) -> Self {
         self.tolerances.network_file_system = true;
@@ -262,6 +274,9 @@ impl Options {
         {
             return Err(Error::invalid("the audit log keeps at least 1,000 rows and one day"));
         }
+        if self.disk_reserve_bytes > limits::DISK_RESERVE_MAX_BYTES {
+            return Err(Error::invalid("the reserve on the disk is above 1 GiB"));
+        }
         if !self.cost.meets_floor() && !self.for_tests {
             return Err(Error::invalid("the test cost is for stores made for tests"));
         }
@@ -296,6 +311,7 @@ impl PartialEq for Options {
             cache_entries,
             audit_kept_for,
             audit_kept_rows,
+            disk_reserve_bytes,
             tolerances,
             for_tests,
             clock,
@@ -316,6 +332,7 @@ impl PartialEq for Options {
             && *cache_entries == other.cache_entries
             && *audit_kept_for == other.audit_kept_for
             && *audit_kept_rows == other.audit_kept_rows
+            && *disk_reserve_bytes == other.disk_reserve_bytes
             && *tolerances == other.tolerances
             && *for_tests == other.for_tests
             && same_clock(clock.as_ref(), other.clock.as_ref())

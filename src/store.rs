@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::cache::Cache;
 use crate::coherence::Coherence;
+use crate::denied::Denied;
 use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
@@ -58,6 +59,7 @@ pub(crate) struct Core {
     change_signal: ChangeSignal,
     pub(crate) touches: Touches,
     pub(crate) tally: Tally,
+    pub(crate) denied: Denied,
 }
 
 /// The files that are open in this process, so that a second open shares the first one's core:
@@ -68,16 +70,17 @@ impl Store {
     /// Opens the file at `path`, creating it, readable by its owner alone, if there is none.
     ///
     /// Relative paths and symbolic links are resolved; a second open of the same file in this
-    /// process answers a handle of the first. Nothing is written before the file is known to be
-    /// ours, and a damaged file is never begun anew. A migration first writes a verified backup
-    /// beside the file.
+    /// process answers a handle of the first, after settling a commit that was left unknown.
+    /// Nothing is written before the file is known to be ours, and a damaged file is never begun
+    /// anew. A migration first writes a verified backup beside the file.
     ///
     /// Reads and writes the file; waits up to 5 s for another process.
     ///
     /// # Errors
     /// `Invalid` (the path, or an option out of its bounds), `NotFound` (the directory),
     /// `NotADatabase`, `NotOurs`, `TooNew`, `SqliteTooOld`, `ReadOnly`, `NoPermission`, `Unsafe`,
-    /// `Unsupported`, `Corrupt`, `Busy`, `Full`, `Io`, and `Misuse` if the file is open in this
+    /// `Unsupported`, `Corrupt`, `Busy`, `Full`, `Io`, `CommitUnknown` if a commit of this process
+    /// still cannot be settled, and `Misuse` if the file is open in this
     /// process with other options. [`Error::advice`] says what to do.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.check_bounds()?;
@@ -86,6 +89,7 @@ impl Store {
         open.retain(|_, core| core.strong_count() > 0);
         if let Some(core) = already_open(&open, path)? {
             if core.options == options {
+                core.storage.settle()?;
                 return Ok(Self { core, actor: Actor::Host });
             }
             return Err(Error::misuse("the file is open in this process with other options"));
@@ -94,6 +98,7 @@ impl Store {
             path,
             tolerances: options.tolerances,
             for_tests: options.for_tests,
+            reserve_bytes: options.disk_reserve_bytes,
             clock: options.clock.clone(),
             random: Arc::clone(&options.random),
         })?;
@@ -146,6 +151,7 @@ impl Store {
     pub fn status(&self) -> Status {
         let hasher = self.core.hasher.status();
         let place = self.core.storage.place();
+        let (writes, commits) = self.core.storage.write_counts();
         Status {
             path: place.map(|place| place.path.clone()),
             notes: place.map(|place| place.notes.clone()).unwrap_or_default(),
@@ -158,6 +164,9 @@ impl Store {
             verify_refusals: self.core.tally.tokens_refused(),
             change_signal: self.core.change_signal,
             file_guard: self.core.storage.file_guard(),
+            writes,
+            commits,
+            denied: self.core.denied.count(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
     }
@@ -185,7 +194,16 @@ impl Store {
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
+        self.core.settle_denied()?;
         self.core.storage.write(&self.actor, job)
+    }
+
+    /// The same for what ends credentials: accepted even while the disk is full.
+    pub(crate) fn transact_ending<T>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+    ) -> Result<T> {
+        self.core.storage.write_ending(&self.actor, job)
     }
 }
 
@@ -228,11 +246,22 @@ impl Core {
             hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
             touches: Touches::default(),
             tally: Tally::default(),
+            denied: Denied::default(),
             coherence,
             change_signal,
             storage,
             options,
         }))
+    }
+
+    /// Writes what has ended and could not be written when it did, before anything else.
+    pub(crate) fn settle_denied(&self) -> Result<()> {
+        self.denied.settle(|end| {
+            self.storage.write_ending(&Actor::Host, |tx| {
+                let ended = (end.write)(tx)?;
+                Ok(if ended { Settled::Commit(()) } else { Settled::Nothing(()) })
+            })
+        })
     }
 }
 
@@ -292,6 +321,13 @@ pub struct Status {
     pub change_signal: ChangeSignal,
     /// What watches over the file, or why the store has closed itself.
     pub file_guard: FileGuard,
+    /// Writes of this process that hold since the store was opened.
+    pub writes: u64,
+    /// Commits, and so flushes of the disk, that took these writes along.
+    pub commits: u64,
+    /// Ends that the disk had no room for: refused from memory, and written before anything else
+    /// as soon as there is.
+    pub denied: usize,
     /// Sessions and keys that are remembered; none if the store does not cache, because its
     /// options say so, it is in memory, or its file system shares no memory.
     pub cached: Option<usize>,

@@ -142,7 +142,7 @@ fn nearly_fill(store: &Store, path: &Path) {
     let log = beside(path, "-wal");
     let text = "x".repeat(1_000);
     for turn in 0.. {
-        if fs::metadata(&log).unwrap().len() >= 985 * 4_120 {
+        if fs::metadata(&log).unwrap().len() >= 1_004 * 4_120 {
             break;
         }
         let value = format!("{text}{turn}");

@@ -1,7 +1,8 @@
 //! Log out: whoever holds a session ends it, at once and everywhere.
 
+use crate::denied::Whom;
 use crate::error::{Error, Result};
-use crate::flow::revoke::{Ended, ended_by};
+use crate::flow::revoke::{Cause, Ended, ended_by};
 use crate::flow::verify::session_token;
 use crate::record::audit::Written;
 use crate::record::proof::{Holder, Proof};
@@ -21,8 +22,10 @@ impl Store {
     /// Writes the file if there is something to end; waits up to 5 s for another writer.
     ///
     /// # Errors
-    /// `Invalid` for what is not a session's token; the store could not tell: `Busy`, `Full`,
-    /// `Io`, `Corrupt`, `CommitUnknown`, `Closed`.
+    /// `Invalid` for what is not a session's token; the store could not tell: `Busy`, `Corrupt`,
+    /// `Closed`. `Full`, `Io` and `CommitUnknown` say that the end is not in the file, or perhaps
+    /// not: this process refuses the token all the same, and writes it before anything else as
+    /// soon as it can.
     ///
     /// ```
     /// use gatepost::{DeviceId, Ended, NewUser, OpenSession, Options, Store};
@@ -52,7 +55,7 @@ impl Store {
             return Ok(Ended::Before);
         }
         let device = device.map(DeviceDigest::of);
-        self.write(|tx| {
+        self.end(Whom::Session(id), Cause::Asked, |tx| {
             let holder = Holder::Session(id);
             let Some(proof) = Proof::of(tx, holder)? else {
                 return Ok(Written::Nothing(Ended::Before));

@@ -1,5 +1,6 @@
 //! The deeds: what crosses nouns, each one screen of plain steps.
 
+pub(crate) mod end;
 pub(crate) mod identity;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -3,6 +3,7 @@
 //! A hash takes long, so it is computed before the write begins. What could change in between is
 //! read again there; of two that set a password at once, the later one holds.
 
+use crate::denied::Whom;
 use crate::error::{Error, Result};
 use crate::flow::revoke::Cause;
 use crate::record::audit::Written;
@@ -71,7 +72,7 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.
     pub fn remove_password(&self, id: UserId) -> Result<bool> {
-        self.store.write(|tx| {
+        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
             user::existing(tx, id)?;
             if !credential::remove(tx, id)? {
                 return Ok(Written::Nothing(false));
@@ -107,7 +108,7 @@ impl Users<'_> {
     /// # Errors
     /// `Invalid` (the user has no password), `NotFound`, `Busy`, `Full`, `Io`.
     pub fn mark_compromised(&self, id: UserId) -> Result<bool> {
-        self.store.write(|tx| {
+        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
             check_has_password(tx, id)?;
             if !credential::set_compromised(tx, id)? {
                 return Ok(Written::Nothing(false));
@@ -118,7 +119,7 @@ impl Users<'_> {
     }
 
     fn store_hash(&self, id: UserId, phc: &str) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
             check_person(&user::existing(tx, id)?)?;
             let key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
             credential::set(tx, id, phc, false)?;

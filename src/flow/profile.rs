@@ -34,6 +34,9 @@ impl Store {
             (None, Some(key)) => Holder::ApiKey(key),
             (None, None) => return Err(Error::invalid("these facts name no session and no key")),
         };
+        if self.core().denied.covers(facts) {
+            return Err(Error::not_found("the session or key has ended"));
+        }
         Proof::of(tx, holder)?
             .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
             .ok_or_else(|| Error::not_found("the session or key has ended"))

@@ -3,6 +3,7 @@
 //! Ending all sessions of anything is one UPDATE that raises a watermark, whatever their number.
 //! A session's own row is touched by its id alone.
 
+use crate::denied::Whom;
 use crate::error::{Error, Result};
 use crate::flow::verify::Decision;
 use crate::record::audit::Written;
@@ -98,10 +99,12 @@ impl Sessions<'_> {
     /// Writes the file; waits up to 5 s for another writer.
     ///
     /// # Errors
-    /// `Busy`, `Full`, `Io`, `Corrupt`, `CommitUnknown`, `Closed`. A session that is not live is
-    /// fine and says so.
+    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io` and `CommitUnknown`, after which what should have
+    /// ended is refused by this process all the same. A session that is not live is fine and says
+    /// so.
     pub fn end(&self, session: SessionId) -> Result<Ended> {
-        self.store.write(|tx| self.end_if(tx, session, |_| true))
+        self.store
+            .end(Whom::Session(session), Cause::Asked, |tx| self.end_if(tx, session, |_| true))
     }
 
     /// Ends one session of the user whose facts these are, by its handle: for a list of one's own
@@ -113,7 +116,16 @@ impl Sessions<'_> {
     /// `NotFound` if the session or key of these facts is not live any more, `Invalid` for facts
     /// that name neither; otherwise as [`Sessions::end`].
     pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
-        self.store.write(|tx| {
+        // Looked at first: what fails before it is known whose it is must not refuse a stranger's.
+        let own = self.store.read(|tx| {
+            let user = self.store.still_live(tx, facts)?.facts.user;
+            let proof = Proof::of(tx, Holder::Session(session))?;
+            Ok(proof.is_some_and(|proof| proof.user == user))
+        })?;
+        if !own {
+            return Ok(Ended::Before);
+        }
+        self.store.end(Whom::Session(session), Cause::Asked, |tx| {
             let user = self.store.still_live(tx, facts)?.facts.user;
             self.end_if(tx, session, |owner| owner == user)
         })
@@ -146,7 +158,7 @@ impl Sessions<'_> {
         let Some(kept) = facts.session else {
             return Err(Error::invalid("these facts name no session to keep"));
         };
-        self.store.write(|tx| {
+        self.store.end(Whom::Others(facts.user, kept), Cause::Asked, |tx| {
             let holder = Holder::Session(kept);
             let live = Proof::of(tx, holder)?
                 .and_then(|proof| self.store.judge(holder, &proof, tx.now()).ok())
@@ -164,7 +176,7 @@ impl Sessions<'_> {
     /// # Errors
     /// `NotFound` if there is no such user; otherwise as [`Sessions::end`].
     pub fn end_all_of(&self, user: UserId) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::User(user), Cause::Asked, |tx| {
             if !user::raise(tx, user, Cause::Asked.watermarks(tx)?)? {
                 return Err(Error::not_found("there is no such user"));
             }
@@ -177,7 +189,7 @@ impl Sessions<'_> {
     /// # Errors
     /// `NotFound` if there is no such branch; otherwise as [`Sessions::end`].
     pub fn end_all_of_branch(&self, branch: BranchId) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::Branch(branch), Cause::Asked, |tx| {
             if !branch::raise(tx, branch, Cause::Asked.watermarks(tx)?)? {
                 return Err(Error::not_found("there is no such branch"));
             }
@@ -190,7 +202,7 @@ impl Sessions<'_> {
     /// # Errors
     /// `NotFound` if there is no such organisation; otherwise as [`Sessions::end`].
     pub fn end_all_of_organisation(&self, organisation: OrganisationId) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::Organisation(organisation), Cause::Asked, |tx| {
             if !organisation::raise(tx, organisation, Cause::Asked.watermarks(tx)?)? {
                 return Err(Error::not_found("there is no such organisation"));
             }
@@ -204,7 +216,7 @@ impl Sessions<'_> {
     /// # Errors
     /// As [`Sessions::end`].
     pub fn end_all(&self) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::Everyone, Cause::Asked, |tx| {
             store::raise(tx, Cause::Asked.watermarks(tx)?)?;
             Ok(Written::With((), Event::new(EventKind::StoreSessionsEnded)))
         })

@@ -41,6 +41,7 @@ impl Store {
         self.flush_touches();
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
+        self.core().storage.fill_reserve();
         let mut sum = Maintained::default();
         loop {
             let batch = self.transact(|tx| {

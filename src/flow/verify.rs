@@ -56,6 +56,11 @@ impl Store {
         device: impl Into<Option<&'d DeviceId>>,
     ) -> Result<Verdict> {
         match self.presented(token, device.into())? {
+            // Ended, and the disk had no room for it.
+            Ok(Live { facts, .. }) if self.core().denied.covers(&facts) => {
+                self.count_refusal(RefusalReason::Revoked);
+                Ok(Verdict::Refused(Refused))
+            }
             Ok(Live { facts, idle_ms, last_seen }) => {
                 if let (Some(session), Some(idle_ms)) = (facts.session, idle_ms)
                     && self.core().touches.note(session, self.now(), last_seen, idle_ms)

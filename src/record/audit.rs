@@ -35,14 +35,30 @@ impl Store {
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
     ) -> Result<T> {
-        let keep = self.options().audit_kept_rows;
-        self.transact(|tx| match job(tx)? {
+        self.transact(|tx| self.recorded(tx, job))
+    }
+
+    /// The same for what ends credentials: accepted even while the disk is full.
+    pub(crate) fn write_ending<T>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
+    ) -> Result<T> {
+        self.transact_ending(|tx| self.recorded(tx, job))
+    }
+
+    fn recorded<T>(
+        &self,
+        tx: &WriteTx<'_>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
+    ) -> Result<Settled<T>> {
+        match job(tx)? {
             Written::With(value, event) => {
+                let keep = self.options().audit_kept_rows;
                 append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
                 Ok(Settled::Commit(value))
             }
             Written::Nothing(value) => Ok(Settled::Nothing(value)),
-        })
+        }
     }
 
     /// The audit log.

@@ -68,7 +68,7 @@ pub(super) fn exists(path: &Path) -> bool {
 }
 
 /// Nothing has no length.
-fn length(path: &Path) -> u64 {
+pub(super) fn length(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |seen| seen.len())
 }
 

@@ -22,6 +22,20 @@ pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// As [`for_writing`], for the one writer of a process: it looks by itself when the file is free,
+/// and moves the log into the file when it chooses.
+pub(super) fn for_writer(path: &Path) -> Result<Connection> {
+    let connection = for_writing(path)?;
+    lead_to_writer(&connection)?;
+    Ok(connection)
+}
+
+/// What [`for_writer`] adds. SQLite would keep to itself that a checkpoint in a commit failed.
+pub(super) fn lead_to_writer(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(Duration::ZERO).map_err(fault)?;
+    pragma(connection, "wal_autocheckpoint", 0)
+}
+
 /// Whether closing the last connection moves the log into the file. Off while it is not yet known
 /// that the file may be touched.
 pub(super) fn checkpoint_on_close(connection: &Connection, allowed: bool) -> Result<()> {
@@ -124,6 +138,8 @@ fn set_up(connection: &Connection) -> Result<()> {
     pragma(connection, "secure_delete", true)?;
     pragma(connection, "cell_size_check", true)?;
     pragma(connection, "mmap_size", 0)?;
+    // What a savepoint or a sort sets aside is in no file that a full disk could refuse.
+    pragma(connection, "temp_store", "MEMORY")?;
     pragma(connection, "synchronous", "FULL")?;
     pragma(connection, "journal_size_limit", limits::WAL_KEPT_BYTES)?;
     connection.set_prepared_statement_cache_capacity(limits::CACHED_STATEMENTS);
@@ -177,6 +193,33 @@ pub(super) fn try_locks(connection: &Connection) -> Result<()> {
     })
 }
 
+/// How far a checkpoint goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checkpoint {
+    /// What no reader needs any more; waits for nobody.
+    Passive,
+    /// Everything, and the log is empty afterwards.
+    Truncate,
+}
+
+/// Moves the log into the file.
+///
+/// # Errors
+/// `Busy` if readers or writers kept a whole one from ending within `wait`.
+pub(super) fn checkpoint(connection: &Connection, how: Checkpoint, wait: Duration) -> Result<()> {
+    let sql = match how {
+        Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    connection.busy_timeout(wait).map_err(fault)?;
+    let blocked = connection.query_row(sql, [], |row| row.get::<_, bool>(0)).map_err(fault);
+    connection.busy_timeout(Duration::ZERO).map_err(fault)?;
+    if blocked? && how == Checkpoint::Truncate {
+        return Err(Error::new(Reason::Busy, "readers keep the log from being emptied"));
+    }
+    Ok(())
+}
+
 pub(super) fn pragma(
     connection: &Connection,
     name: &'static str,
@@ -213,6 +256,13 @@ impl Stopwatch {
     }
 }
 
+/// Lets the thread rest, where nothing tells when another process is done with the file.
+pub(super) fn pause(time: Duration) {
+    if !time.is_zero() {
+        std::thread::sleep(time);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +280,7 @@ mod tests {
             ("trusted_schema", 0),
             ("cell_size_check", 1),
             ("mmap_size", 0),
+            ("temp_store", 2),
             ("secure_delete", 1),
             ("journal_size_limit", limits::WAL_KEPT_BYTES),
             ("recursive_triggers", 0),

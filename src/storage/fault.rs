@@ -4,6 +4,12 @@ use rusqlite::ffi;
 
 use crate::error::{Error, Reason};
 
+/// Whether a commit that failed like this may hold all the same.
+pub(super) fn leaves_doubt(error: &Error) -> bool {
+    error.reason() == Reason::Io
+        || error.sqlite_code().is_some_and(|code| code & 0xff == ffi::SQLITE_IOERR)
+}
+
 /// Turns an error of the driver into ours, keeping its code and none of its text.
 pub(crate) fn fault(error: rusqlite::Error) -> Error {
     match error {
@@ -25,6 +31,11 @@ fn from_code(code: i32) -> Error {
         ffi::SQLITE_READONLY_DBMOVED => {
             let what = "the file was moved or deleted while it was open";
             return Error::new(Reason::Io, what).with_code(code);
+        }
+        // A wal-index cannot grow where there is no room: nobody can even open the file then.
+        ffi::SQLITE_IOERR_SHMSIZE => {
+            let what = "the disk has no room for the memory that processes share";
+            return Error::new(Reason::Full, what).with_code(code);
         }
         ffi::SQLITE_CANTOPEN_SYMLINK => {
             let what = "a symbolic link was put in the place of the file";
@@ -78,6 +89,7 @@ mod tests {
         check(ffi::SQLITE_BUSY_RECOVERY, Reason::Busy);
         check(ffi::SQLITE_PROTOCOL, Reason::Busy);
         check(ffi::SQLITE_FULL, Reason::Full);
+        check(ffi::SQLITE_IOERR_SHMSIZE, Reason::Full);
         check(ffi::SQLITE_IOERR_FSYNC, Reason::Io);
         check(ffi::SQLITE_NOMEM, Reason::Io);
         check(ffi::SQLITE_CORRUPT, Reason::Corrupt);
@@ -91,6 +103,17 @@ mod tests {
         check(ffi::SQLITE_CONSTRAINT_FOREIGNKEY, Reason::Invalid);
         check(ffi::SQLITE_TOOBIG, Reason::Invalid);
         check(ffi::SQLITE_ERROR, Reason::Misuse);
+    }
+
+    #[test]
+    fn a_commit_is_in_doubt_after_any_error_of_the_system_but_a_full_disk() {
+        let of_code = |code| fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_NOMEM] {
+            assert!(leaves_doubt(&of_code(code)), "{code}");
+        }
+        for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_CONSTRAINT_COMMITHOOK] {
+            assert!(!leaves_doubt(&of_code(code)), "{code}");
+        }
     }
 
     /// The driver's own text may hold a path, a statement or a value.

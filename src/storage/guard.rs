@@ -253,6 +253,13 @@ pub(super) fn tighten(path: &Path) -> Result<Option<Note>> {
     Ok(note)
 }
 
+/// Whether the file system has so much room. If it does not tell, it may.
+pub(super) fn has_room(path: &Path, bytes: u64) -> bool {
+    rustix::fs::statvfs(path).is_ok_and(|seen| {
+        seen.f_blocks == 0 || seen.f_bavail.saturating_mul(seen.f_frsize) >= bytes
+    })
+}
+
 pub(super) fn from_io(error: &std::io::Error) -> Error {
     use std::io::ErrorKind;
     match error.kind() {

@@ -20,6 +20,7 @@ mod migrate;
 mod open;
 mod place;
 mod pool;
+mod reserve;
 mod sql;
 mod transaction;
 mod wal_index;
@@ -39,13 +40,14 @@ pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{ReadTx, Settled, WriteTx};
 pub(crate) use wal_index::{Header, Look, WalIndex};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
 use pool::Pool;
+use reserve::Reserve;
 pub use watch::FileGuard;
 use watch::Watch;
 use writer::{Author, Writer};
@@ -56,6 +58,8 @@ pub(crate) struct OpenRequest<'a> {
     pub(crate) path: &'a Path,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
+    /// Room on the disk that is held for what must be written; 0 for none.
+    pub(crate) reserve_bytes: u64,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) random: Arc<dyn RandomSource>,
 }
@@ -71,6 +75,7 @@ pub(crate) struct Storage {
     /// `None` in memory, where the writer's connection serves reads as well.
     readers: Option<Pool>,
     watch: Watch,
+    reserve: Option<Reserve>,
 }
 
 impl Storage {
@@ -78,18 +83,25 @@ impl Storage {
     pub(crate) fn open(request: OpenRequest<'_>) -> Result<Self> {
         let clock = SteadyClock::new(request.clock);
         let seed = migrate::Seed::draw(&*request.random, clock.now(), request.for_tests)?;
+        let first_mark = random_bytes(&*request.random)?;
         let opened = open::open(request.path, request.tolerances, &seed)?;
+        connection::lead_to_writer(&opened.writer)?;
         let readers = Pool::new(opened.place.path.clone());
         let watch = Watch::new(Some((opened.place.path.clone(), opened.place.identity)));
-        Ok(Self {
+        let reserve = (request.reserve_bytes > 0)
+            .then(|| Reserve::new(&opened.place.path, request.reserve_bytes));
+        let storage = Self {
             clock,
             random: request.random,
             for_tests: opened.for_tests,
+            writer: Writer::new(opened.writer, Some(opened.place.path.clone()), first_mark),
             place: Some(opened.place),
-            writer: Writer::new(opened.writer),
             readers: Some(readers),
             watch,
-        })
+            reserve,
+        };
+        storage.fill_reserve();
+        Ok(storage)
     }
 
     /// A store without a file, on one connection.
@@ -101,6 +113,7 @@ impl Storage {
     ) -> Result<Self> {
         let clock = SteadyClock::new(clock);
         let seed = migrate::Seed::draw(&*random, clock.now(), for_tests)?;
+        let first_mark = random_bytes(&*random)?;
         let connection = connection::in_memory()?;
         migrate::create(&connection, &seed)?;
         Ok(Self {
@@ -108,9 +121,10 @@ impl Storage {
             random,
             place: None,
             for_tests,
-            writer: Writer::new(connection),
+            writer: Writer::new(connection, None, first_mark),
             readers: None,
             watch: Watch::new(None),
+            reserve: None,
         })
     }
 
@@ -127,11 +141,12 @@ impl Storage {
             return Ok(None);
         };
         if index.look().is_some_and(|look| look.stable().is_none()) {
-            let mark: [u8; 16] = random_bytes(&*self.random)?;
-            self.write(&Actor::Host, |tx| {
-                tx.execute("UPDATE store SET last_group = ?1 WHERE id = 1", params![mark])?;
-                Ok(Settled::Commit(()))
-            })?;
+            // Each commit leaves its mark.
+            match self.write(&Actor::Host, |_| Ok(Settled::Commit(()))) {
+                // A disk without any room is no reason to turn away who wants to read.
+                Err(error) if error.reason() == Reason::Full => return Ok(None),
+                written => written?,
+            }
         }
         Ok(Some(index))
     }
@@ -196,6 +211,17 @@ impl Storage {
         self.writer.write(self.author(actor), limits::WRITE_WAIT, job)
     }
 
+    /// As [`Storage::write`], for what ends credentials: accepted even while the disk is full.
+    pub(crate) fn write_ending<T>(
+        &self,
+        actor: &Actor,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+    ) -> Result<T> {
+        self.check_open()?;
+        let author = Author { ends: true, ..self.author(actor) };
+        self.writer.write(author, limits::WRITE_WAIT, job)
+    }
+
     /// As [`Storage::write`], but gives up at once if anyone else is writing.
     pub(crate) fn try_write<T>(
         &self,
@@ -239,8 +265,43 @@ impl Storage {
         self.writer.close()
     }
 
+    /// Writes that were kept, and the commits that kept them, since the opening.
+    pub(crate) fn write_counts(&self) -> (u64, u64) {
+        self.writer.counts()
+    }
+
+    /// Moves the log into the file, so that the next write uses its room anew; answers whether it
+    /// is worth trying again.
+    pub(crate) fn fold_log(&self) -> bool {
+        self.writer.fold_log()
+    }
+
+    /// Deletes the reserve; answers whether there was one.
+    pub(crate) fn give_up_reserve(&self) -> bool {
+        self.reserve.as_ref().is_some_and(Reserve::give_up)
+    }
+
+    /// Writes the reserve anew, if there is room.
+    pub(crate) fn fill_reserve(&self) {
+        if let Some(reserve) = &self.reserve {
+            // Nothing else depends on it, and the disk may be full.
+            let _ = reserve.fill(&*self.random);
+        }
+    }
+
+    /// Settles a commit in doubt once more, if there is one.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.writer.settle_again()
+    }
+
     fn author<'a>(&'a self, actor: &'a Actor) -> Author<'a> {
-        Author { actor, clock: &self.clock, random: &*self.random }
+        Author {
+            actor,
+            clock: &self.clock,
+            random: &*self.random,
+            watch: &self.watch,
+            ends: false,
+        }
     }
 
     /// `Closed` once the store was closed or has closed itself, `Misuse` in the child of a fork.

@@ -31,6 +31,8 @@ CREATE TABLE store (
     -- Sessions and keys that expired up to here may vanish without a change row. Never later than
     -- the latest `expires_at` that a sweep removed: one glitch of the clock must not poison it.
     swept_to           INTEGER NOT NULL DEFAULT 0,
+    -- What the last commit of any process left here, so that one that failed half way can be told
+    -- to hold or not. No change row tells of it. Never equal for two commits.
     last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16)
 ) STRICT;
 

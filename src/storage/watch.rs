@@ -1,13 +1,14 @@
 //! Whether the file that is open is still the one at its path, and still ours.
 //!
-//! Looked at once in a second of the store's clock, by whichever verify comes first. A store whose
+//! Looked at before each commit, and once in a second of the store's clock by whichever verify
+//! comes first. A store whose
 //! file was replaced or deleted would go on answering from the old one. A descriptor of the file
 //! that somebody else in this process closed took SQLite's locks with it, and other processes may
 //! then overwrite what they think nobody reads. Both close the store, with the reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 
 use super::beside::beside;
 use super::fork;
@@ -53,12 +54,29 @@ pub(super) struct Watch {
 #[derive(Debug)]
 struct Watched {
     path: PathBuf,
-    file: Identity,
-    wal_index: Option<Identity>,
+    file: Locked,
+    wal_index: Option<Locked>,
 }
 
 /// What Linux tells of each descriptor of this process.
 const OWN_LOCKS: &str = "/proc/self/fdinfo";
+
+/// A file on which this process holds locks for as long as the store is open.
+#[derive(Debug)]
+struct Locked {
+    identity: Identity,
+    /// One that is locked all the while.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells"))]
+    byte: u64,
+    /// The descriptor through which the locks were seen to be held last.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells"))]
+    descriptor: AtomicU32,
+}
+
+/// The first of the bytes that a connection of a WAL file locks for as long as it is open.
+const FILE_SHARED: u64 = 0x4000_0002;
+/// The byte of the wal-index that a process locks for as long as it has it open.
+const WAL_INDEX_IN_USE: u64 = 128;
 
 const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
@@ -70,7 +88,8 @@ impl Watch {
         fork::watch();
         let file = file.map(|(path, file)| {
             let wal_index = guard::identity(&beside(&path, "-shm")).ok();
-            Watched { path, file, wal_index }
+            let wal_index = wal_index.map(|own| Locked::new(own, WAL_INDEX_IN_USE));
+            Watched { path, file: Locked::new(file, FILE_SHARED), wal_index }
         });
         let tells_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
         Self { tells_locks, state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
@@ -129,8 +148,13 @@ impl Watch {
         self.look_now()
     }
 
+    /// Looks at the file whatever the time.
+    ///
+    /// # Errors
+    /// `Closed` if the file is not ours any more; the store is closed then. `Misuse` after a fork.
     #[cold]
-    fn look_now(&self) -> Result<()> {
+    pub(super) fn look_now(&self) -> Result<()> {
+        self.check()?;
         let Some(watched) = &self.file else {
             return Ok(());
         };
@@ -148,16 +172,70 @@ impl Watch {
 
 impl Watched {
     fn stands(&self) -> bool {
-        let is_at = |path: &Path, identity| guard::identity(path).is_ok_and(|now| now == identity);
-        is_at(&self.path, self.file)
-            && self.wal_index.is_none_or(|own| is_at(&beside(&self.path, "-shm"), own))
+        let is_at =
+            |path: &Path, own: &Locked| guard::identity(path).is_ok_and(|now| now == own.identity);
+        is_at(&self.path, &self.file)
+            && (self.wal_index.as_ref()).is_none_or(|own| is_at(&beside(&self.path, "-shm"), own))
     }
 
     /// In WAL mode each connection keeps a shared lock on the file while it is open, and the
     /// process one on the wal-index.
     fn holds_locks(&self) -> bool {
-        let files = [Some(self.file), self.wal_index];
-        files.into_iter().flatten().all(holds_lock)
+        self.file.is_held() && self.wal_index.as_ref().is_none_or(Locked::is_held)
+    }
+}
+
+impl Locked {
+    fn new(identity: Identity, byte: u64) -> Self {
+        Self { identity, byte, descriptor: AtomicU32::new(u32::MAX) }
+    }
+
+    /// Whether this process holds a lock on the file. Where the system does not tell, yes.
+    #[cfg(target_os = "linux")]
+    fn is_held(&self) -> bool {
+        // One line a lock: "lock:	1: POSIX  ADVISORY  READ 4711 fe:00:1049 1073741826 1073742335".
+        let inode = format!(":{}", self.identity.inode);
+        let shows_lock = |text: &str| text.lines().any(|line| self.is_in(line, &inode));
+        let all = Path::new(OWN_LOCKS);
+        // Looking through all descriptors takes long in a program that has many.
+        let known = self.descriptor.load(Ordering::Relaxed);
+        let told = fs::read_to_string(all.join(known.to_string()));
+        if told.is_ok_and(|text| shows_lock(&text)) {
+            return true;
+        }
+        let Ok(descriptors) = fs::read_dir(all) else {
+            return true;
+        };
+        let mut told = false;
+        for descriptor in descriptors.flatten() {
+            let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
+            told = true;
+            if shows_lock(&text) {
+                let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
+                self.descriptor.store(number.unwrap_or(u32::MAX), Ordering::Relaxed);
+                return true;
+            }
+        }
+        !told
+    }
+
+    /// Whether a line tells of a lock on our byte: a write takes others, which say nothing.
+    #[cfg(target_os = "linux")]
+    fn is_in(&self, line: &str, inode: &str) -> bool {
+        if !line.starts_with("lock:") || !line.contains("POSIX") {
+            return false;
+        }
+        let mut words = line.split_whitespace().skip_while(|word| !word.ends_with(inode)).skip(1);
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+        // The end of a lock on everything is no number.
+        number().is_some_and(|first| {
+            first <= self.byte && number().is_none_or(|last| self.byte <= last)
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_held(&self) -> bool {
+        true
     }
 }
 
@@ -168,33 +246,4 @@ fn closed(state: u8) -> Error {
         _ => "the store is closed",
     };
     Error::new(Reason::Closed, what)
-}
-
-/// Whether this process holds a lock on that file. Where the system does not tell, yes.
-#[cfg(target_os = "linux")]
-fn holds_lock(file: Identity) -> bool {
-    let Ok(descriptors) = fs::read_dir(OWN_LOCKS) else {
-        return true;
-    };
-    // One line a lock: "lock:	1: POSIX  ADVISORY  READ 4711 fe:00:1049 1073741826 1073742335".
-    let inode = format!(":{}", file.inode);
-    let mut told = false;
-    for descriptor in descriptors.flatten() {
-        let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
-        told = true;
-        let on_file = |line: &str| {
-            line.starts_with("lock:")
-                && line.contains("POSIX")
-                && line.split_whitespace().any(|word| word.ends_with(&inode))
-        };
-        if text.lines().any(on_file) {
-            return true;
-        }
-    }
-    !told
-}
-
-#[cfg(not(target_os = "linux"))]
-fn holds_lock(_file: Identity) -> bool {
-    true
 }

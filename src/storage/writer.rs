@@ -1,40 +1,51 @@
-//! The one writer of this process.
+//! The one writer of this process: group commit by baton.
 //!
-//! Every write begins IMMEDIATE, so that nothing up to its commit can find the file busy. A write
-//! that waits for another thread or process gives up after [`limits::WRITE_WAIT`] in all with
-//! `Busy` and the time it waited; a write started inside a write, which could only wait for
-//! itself, is `Misuse`.
+//! One connection writes. Whoever wants to write queues for it ([`line`]); the first in line begins
+//! a transaction, each next one writes in it on its own thread behind a savepoint ([`group`]), and
+//! the last one, when nobody is left in line or the group is full, commits once for all: one flush
+//! of the disk for many writes. All are answered with what became of the group: it was applied, it
+//! was not, or nobody can know ([`settle`]).
+//!
+//! A caller waits for its turn no longer than it said, then it is `Busy` and nothing was done. Once
+//! it has its turn it waits as long as it takes: for the jobs of those who joined after it, whose
+//! number and time are bounded, and for the commit. Nothing is ever interrupted, as that would roll
+//! back what others wrote. A write started inside a write, which could only wait for itself, is
+//! `Misuse`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, ThreadId};
+mod group;
+mod line;
+mod settle;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, TransactionBehavior};
+use parking_lot::Mutex;
+use rusqlite::Connection;
 
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault;
 use super::transaction::{Settled, WriteTx};
+use super::watch::Watch;
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::RandomSource;
+use group::{Baton, End, Group, Mark};
+use line::{Handed, Line};
+use settle::{Log, doubt};
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// `None` once closed.
-    connection: Mutex<Option<Connection>>,
-    /// The thread that holds the connection, to tell waiting for others from waiting for oneself.
-    holder: Mutex<Option<ThreadId>>,
-    /// A commit failed and nobody knows whether it will hold.
-    in_doubt: AtomicBool,
-}
-
-/// The lock, with the name of its holder kept beside it.
-struct Hold<'w> {
-    writer: &'w Writer,
-    connection: MutexGuard<'w, Option<Connection>>,
+    line: Line,
+    /// `None` in memory.
+    log: Option<Log>,
+    /// A commit failed and nobody knows whether it will hold: its mark.
+    in_doubt: Mutex<Option<Mark>>,
+    writes: AtomicU64,
+    commits: AtomicU64,
 }
 
 /// What a transaction needs besides its job.
@@ -43,18 +54,30 @@ pub(super) struct Author<'a> {
     pub(super) actor: &'a Actor,
     pub(super) clock: &'a SteadyClock,
     pub(super) random: &'a dyn RandomSource,
+    /// Asked before a commit whether the file is still ours.
+    pub(super) watch: &'a Watch,
+    /// Whether what it writes ends credentials: accepted even while the disk is full.
+    pub(super) ends: bool,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
+    /// `first_mark` is random; `path` is none in memory.
+    pub(super) fn new(
+        connection: Connection,
+        path: Option<PathBuf>,
+        first_mark: [u8; 16],
+    ) -> Self {
+        let baton = Baton::new(connection, u128::from_be_bytes(first_mark));
         Self {
-            connection: Mutex::new(Some(connection)),
-            holder: Mutex::new(None),
-            in_doubt: AtomicBool::new(false),
+            line: Line::new(baton, limits::WRITES_WAITING_MAX),
+            log: path.map(Log::new),
+            in_doubt: Mutex::new(None),
+            writes: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
         }
     }
 
-    /// Waits for other threads and processes for no longer than `wait`.
+    /// Waits for its turn among threads and processes for no longer than `wait`.
     pub(super) fn write<T>(
         &self,
         author: Author<'_>,
@@ -62,26 +85,28 @@ impl Writer {
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
         let waiting = Stopwatch::start();
-        let mut hold = self.hold(wait)?;
-        let connection = hold.connection()?;
-        connection.busy_timeout(waiting.left_of(wait)).map_err(fault)?;
-        self.transact(connection, author, waiting, job)
+        let group = match self.line.enter(waiting, wait, true)? {
+            Handed::Join(group) => group,
+            Handed::Lead(baton) => self.begin(baton, author, waiting, wait)?,
+            Handed::Closed => return Err(line::closed()),
+        };
+        self.take_part(group, author, job)
     }
 
-    /// Gives up at once if anyone else writes.
+    /// Gives up at once if anyone else writes, and lets nobody join.
     pub(super) fn try_write<T>(
         &self,
         author: Author<'_>,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<Option<T>> {
-        let Some(guard) = self.connection.try_lock() else {
+        let Some(baton) = self.line.try_enter() else {
             return Ok(None);
         };
-        let mut hold = self.held(guard);
-        let connection = hold.connection()?;
-        connection.busy_timeout(Duration::ZERO).map_err(fault)?;
-        match self.transact(connection, author, Stopwatch::start(), job) {
-            Ok(value) => Ok(Some(value)),
+        match self.begin(baton, author, Stopwatch::start(), Duration::ZERO) {
+            Ok(mut group) => {
+                group.close();
+                self.take_part(group, author, job).map(Some)
+            }
             Err(error) if error.reason() == Reason::Busy => Ok(None),
             Err(error) => Err(error),
         }
@@ -89,298 +114,170 @@ impl Writer {
 
     /// Lends the connection for a read (in-memory stores have no other).
     pub(super) fn borrow<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        let mut hold = self.hold(limits::WRITE_WAIT)?;
-        job(hold.connection()?)
+        let baton = self.enter_alone()?;
+        let answer = catch_unwind(AssertUnwindSafe(|| job(&baton.connection)));
+        self.line.hand_on(baton);
+        answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Whether the calling thread is inside a write.
     pub(super) fn is_held_here(&self) -> bool {
-        *self.holder.lock() == Some(thread::current().id())
+        self.line.is_held_here()
+    }
+
+    /// Writes kept, and commits that kept them, since the opening.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.writes.load(Ordering::Relaxed), self.commits.load(Ordering::Relaxed))
     }
 
     /// Closes the connection; does nothing the second time.
     pub(super) fn close(&self) -> Result<()> {
-        let mut hold = self.hold(limits::WRITE_WAIT)?;
-        match hold.connection.take() {
-            Some(connection) => connection.close().map_err(|(_, error)| fault(error)),
-            None => Ok(()),
+        let baton = match self.enter_alone() {
+            Ok(baton) => baton,
+            Err(error) if error.reason() == Reason::Closed => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        self.line.shut();
+        baton.connection.close().map_err(|(_, error)| fault(error))
+    }
+
+    /// Moves the log into the file; answers whether that worked, or may have.
+    pub(super) fn fold_log(&self) -> bool {
+        let (Some(log), Ok(mut baton)) = (&self.log, self.enter_alone()) else {
+            return false;
+        };
+        if log.renew(&mut baton).is_ok() {
+            log.keep_short(&mut baton);
+        }
+        self.line.hand_on(baton);
+        true
+    }
+
+    /// Settles a commit in doubt once more; does nothing if there is none.
+    pub(super) fn settle_again(&self) -> Result<()> {
+        if self.in_doubt.lock().is_none() {
+            return Ok(());
+        }
+        let mut baton = self.enter_alone()?;
+        let mark = *self.in_doubt.lock();
+        let settled = mark.map_or(Ok(()), |mark| match self.settle(&mut baton, mark) {
+            Some(_) => Ok(()),
+            None => Err(doubt()),
+        });
+        self.line.hand_on(baton);
+        settled
+    }
+
+    /// The baton for something that is not a write.
+    fn enter_alone(&self) -> Result<Baton> {
+        match self.line.enter(Stopwatch::start(), limits::WRITE_WAIT, false)? {
+            Handed::Lead(baton) => Ok(baton),
+            Handed::Join(group) => {
+                self.line.hand_on(group.into_baton());
+                Err(Error::misuse("a group was handed to one who does not write"))
+            }
+            Handed::Closed => Err(line::closed()),
         }
     }
 
-    fn transact<T>(
+    fn begin(
         &self,
-        connection: &mut Connection,
+        mut baton: Baton,
         author: Author<'_>,
         waiting: Stopwatch,
+        wait: Duration,
+    ) -> Result<Group> {
+        let ready = match &self.log {
+            _ if self.in_doubt.lock().is_some() => Err(doubt()),
+            Some(log) => log.check_room(&mut baton, author).and_then(|()| log.renew(&mut baton)),
+            None => Ok(()),
+        };
+        match ready.and_then(|()| baton.begin(waiting, wait)) {
+            Ok(()) => Ok(Group::new(baton, author.ends)),
+            Err(error) => {
+                self.line.hand_on(baton);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs the job, hands on, and answers when it is known what became of the group.
+    fn take_part<T>(
+        &self,
+        mut group: Group,
+        author: Author<'_>,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
-        if self.in_doubt.load(Ordering::Acquire) {
-            return Err(doubt());
+        let fate = group.fate();
+        let answer = group.run(author, job);
+        let last = if group.may_grow() { self.line.pass_on(group) } else { Some(group) };
+        if let Some(group) = last {
+            self.end(group, author);
         }
-        // A rollback that failed once would make every later write fail as well.
-        if !connection.is_autocommit() {
-            connection.execute_batch("ROLLBACK").map_err(fault)?;
-        }
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(|error| {
-                let error = fault(error);
-                if error.is_retryable() { error.waited(waiting.elapsed()) } else { error }
-            })?;
-        // Read only now: the time in the file must not be older than the wait for it.
-        let tx = WriteTx::new(&transaction, author.clock.now(), author.actor, author.random);
-        match job(&tx)? {
-            Settled::Nothing(value) => {
-                transaction.rollback().map_err(fault)?;
-                Ok(value)
-            }
-            Settled::Commit(value) => {
-                tx.check_still_open()?;
-                tx.check_ending()?;
-                transaction.commit().map_err(|error| self.after_failed_commit(error))?;
-                Ok(value)
-            }
+        match answer {
+            Ok(answer) => fate.hear().and(answer).map(|settled| match settled {
+                Settled::Commit(value) | Settled::Nothing(value) => value,
+            }),
+            Err(panic) => resume_unwind(panic),
         }
     }
 
-    /// An input or output error in a commit may come back after a power loss; anything else did
-    /// not happen.
-    fn after_failed_commit(&self, error: rusqlite::Error) -> Error {
-        let error = fault(error);
-        if error.reason() == Reason::Io {
-            self.in_doubt.store(true, Ordering::Release);
-            return doubt();
-        }
-        error
+    /// Ends the transaction, hands the baton on and tells the members.
+    fn end(&self, mut group: Group, author: Author<'_>) {
+        let end = group.end(author);
+        let (kept, fate) = (group.kept(), group.fate());
+        let mut baton = group.into_baton();
+        let told = match end {
+            End::Applied => Ok(kept),
+            End::NotApplied(error) => Err(error),
+            End::Doubt(mark) => match self.settle(&mut baton, mark) {
+                Some(true) => Ok(kept),
+                Some(false) => Err(Error::new(
+                    Reason::Io,
+                    "a commit failed with an input or output error; nothing of it was applied",
+                )),
+                None => Err(doubt()),
+            },
+        };
+        let Some(log) = self.log.as_ref().filter(|log| told.is_ok() && kept > 0 && log.is_long())
+        else {
+            // The next may begin before those who wait are woken.
+            self.line.hand_on(baton);
+            self.tell(&fate, told);
+            return;
+        };
+        self.tell(&fate, told);
+        log.keep_short(&mut baton);
+        self.line.hand_on(baton);
     }
 
-    fn hold(&self, wait: Duration) -> Result<Hold<'_>> {
-        if let Some(guard) = self.connection.try_lock() {
-            return Ok(self.held(guard));
+    fn tell(&self, fate: &group::Fate, told: Result<u64>) {
+        if let Ok(kept @ 1..) = told {
+            self.writes.fetch_add(kept, Ordering::Relaxed);
+            self.commits.fetch_add(1, Ordering::Relaxed);
         }
-        if self.is_held_here() {
-            return Err(Error::misuse("a call to the store was made inside a write of its own"));
-        }
-        let waiting = Stopwatch::start();
-        match self.connection.try_lock_for(wait) {
-            Some(guard) => Ok(self.held(guard)),
-            None => {
-                let busy = Error::new(Reason::Busy, "another thread is writing");
-                Err(busy.waited(waiting.elapsed()))
-            }
-        }
+        fate.tell(told.map(drop));
     }
 
-    fn held<'w>(&'w self, connection: MutexGuard<'w, Option<Connection>>) -> Hold<'w> {
-        *self.holder.lock() = Some(thread::current().id());
-        Hold { writer: self, connection }
+    /// Whether the group of that mark holds. None if that cannot be known; then nothing is written
+    /// any more until it is.
+    fn settle(&self, baton: &mut Baton, mark: Mark) -> Option<bool> {
+        let settled = self.log.as_ref().and_then(|log| log.settle(baton, mark).ok());
+        *self.in_doubt.lock() = if settled.is_some() { None } else { Some(mark) };
+        settled
     }
 }
 
-impl Hold<'_> {
-    fn connection(&mut self) -> Result<&mut Connection> {
-        self.connection.as_mut().ok_or_else(|| Error::new(Reason::Closed, "the store is closed"))
+/// In tests it fails as told.
+fn commit(connection: &Connection) -> Result<()> {
+    #[cfg(test)]
+    if let Some(trouble) = trouble::take() {
+        return trouble(connection);
     }
-}
-
-impl Drop for Hold<'_> {
-    fn drop(&mut self) {
-        *self.writer.holder.lock() = None;
-    }
-}
-
-fn doubt() -> Error {
-    Error::new(
-        Reason::CommitUnknown,
-        "a commit failed with an input or output error and may or may not hold",
-    )
+    group::run(connection, "COMMIT")
 }
 
 #[cfg(test)]
-mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::mpsc;
-
-    use rusqlite::params;
-
-    use super::*;
-    use crate::value::random::SystemRandom;
-
-    struct Desk {
-        writer: Writer,
-        clock: SteadyClock,
-    }
-
-    impl Desk {
-        /// A writer of a table that refuses nothing, with the change counter of a real file.
-        fn new() -> Self {
-            let connection = Connection::open_in_memory().unwrap();
-            connection
-                .execute_batch(
-                    "CREATE TABLE change (seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER);
-                     INSERT INTO change (kind) VALUES (0);
-                     CREATE TABLE note (line INTEGER NOT NULL)",
-                )
-                .unwrap();
-            let clock = SteadyClock::new(None);
-            Self { writer: Writer::new(connection), clock }
-        }
-
-        fn author(&self) -> Author<'_> {
-            Author { actor: &Actor::Host, clock: &self.clock, random: &SystemRandom }
-        }
-
-        fn write<T>(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>) -> Result<T> {
-            self.writer.write(self.author(), limits::WRITE_WAIT, job)
-        }
-
-        fn lines(&self) -> i64 {
-            let count = "SELECT count(*) FROM note";
-            self.writer
-                .borrow(|one| one.query_row(count, [], |row| row.get(0)).map_err(fault))
-                .unwrap()
-        }
-    }
-
-    fn insert(tx: &WriteTx<'_>) -> Result<usize> {
-        tx.execute("INSERT INTO note (line) VALUES (?1)", params![1])
-    }
-
-    #[test]
-    fn one_callers_panic_rolls_back_and_lets_go_of_the_writer() {
-        let desk = Desk::new();
-        let panics = AssertUnwindSafe(|| {
-            desk.write::<()>(|tx| {
-                insert(tx)?;
-                panic!("in the middle of a write");
-            })
-        });
-        assert!(catch_unwind(panics).is_err());
-        assert!(!desk.writer.is_held_here());
-        assert_eq!(desk.lines(), 0);
-        desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
-        assert_eq!(desk.lines(), 1);
-    }
-
-    #[test]
-    fn a_panic_in_a_write_that_would_not_wait_leaves_no_trace_in_the_next() {
-        let desk = Desk::new();
-        let panics = AssertUnwindSafe(|| {
-            desk.writer.try_write::<()>(desk.author(), |_| panic!("in the middle of a write"))
-        });
-        assert!(catch_unwind(panics).is_err());
-        let timeout = desk
-            .write(|tx| {
-                tx.exactly_one("PRAGMA busy_timeout", [], |row| row.get(0)).map(Settled::Commit)
-            })
-            .unwrap();
-        assert!((4_000..=5_000_i64).contains(&timeout), "{timeout}");
-    }
-
-    #[test]
-    fn an_error_or_nothing_to_do_rolls_back() {
-        let desk = Desk::new();
-        let error = desk.write::<()>(|tx| {
-            insert(tx)?;
-            Err(Error::taken("a test"))
-        });
-        assert_eq!(error.unwrap_err().reason(), Reason::Taken);
-        let nothing = desk.write(|tx| Ok(Settled::Nothing(insert(tx)?)));
-        assert_eq!((nothing.unwrap(), desk.lines()), (1, 0));
-    }
-
-    /// SQLite itself ends a transaction on some errors (a full disk, for one). A job that went on
-    /// after such an error would write outside of any transaction.
-    #[test]
-    fn nothing_is_written_after_the_transaction_was_ended_beneath_the_job() {
-        let desk = Desk::new();
-        let answer = desk.write(|tx| {
-            insert(tx)?;
-            tx.execute("ROLLBACK", [])?;
-            let after = insert(tx);
-            assert_eq!(after.unwrap_err().reason(), Reason::Io);
-            Ok(Settled::Commit(()))
-        });
-        assert_eq!(answer.unwrap_err().reason(), Reason::Io);
-        assert_eq!(desk.lines(), 0);
-        desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
-    }
-
-    #[test]
-    fn a_write_inside_a_write_is_misuse_at_once() {
-        let desk = Desk::new();
-        desk.write(|_| {
-            let waiting = Stopwatch::start();
-            let inner = desk.write(|tx| insert(tx).map(Settled::Commit));
-            assert_eq!(inner.unwrap_err().reason(), Reason::Misuse);
-            assert!(waiting.elapsed() < limits::WRITE_WAIT);
-            let tried = desk.writer.try_write(desk.author(), |tx| insert(tx).map(Settled::Commit));
-            assert_eq!(tried.unwrap(), None);
-            Ok(Settled::Commit(()))
-        })
-        .unwrap();
-        assert_eq!(desk.lines(), 0);
-    }
-
-    #[test]
-    fn a_wait_for_another_thread_is_busy_and_says_how_long() {
-        let desk = Desk::new();
-        thread::scope(|scope| {
-            let (inside, is_inside) = mpsc::channel();
-            let (done, is_done) = mpsc::channel::<()>();
-            let desk = &desk;
-            let holder = scope.spawn(move || {
-                desk.write(|_| {
-                    inside.send(()).unwrap();
-                    is_done.recv().unwrap();
-                    Ok(Settled::Commit(()))
-                })
-            });
-            is_inside.recv().unwrap();
-            let short = Duration::from_millis(10);
-            let job = |tx: &WriteTx<'_>| insert(tx).map(Settled::Commit);
-            let error = desk.writer.write(desk.author(), short, job).unwrap_err();
-            assert_eq!(error.reason(), Reason::Busy);
-            assert!(
-                error.is_retryable() && error.to_string().contains("after waiting"),
-                "{error}"
-            );
-            assert_eq!(desk.writer.try_write(desk.author(), job).unwrap(), None);
-            done.send(()).unwrap();
-            holder.join().unwrap().unwrap();
-        });
-    }
-
-    #[test]
-    fn a_watermark_without_its_change_row_is_refused() {
-        let desk = Desk::new();
-        let answer = desk.write(|tx| tx.ending_seq().map(Settled::Commit));
-        assert_eq!(answer.unwrap_err().reason(), Reason::Misuse);
-        desk.write(|tx| {
-            let ending = tx.ending_seq()?;
-            tx.execute("INSERT INTO change (kind) VALUES (0)", [])?;
-            assert_eq!((tx.ending_seq()?, tx.head()?), (ending, ending));
-            Ok(Settled::Commit(()))
-        })
-        .unwrap();
-    }
-
-    #[test]
-    fn a_closed_writer_says_so_and_closes_once() {
-        let desk = Desk::new();
-        desk.writer.close().unwrap();
-        desk.writer.close().unwrap();
-        let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
-        assert_eq!(error.reason(), Reason::Closed);
-    }
-
-    #[test]
-    fn a_commit_in_doubt_stops_every_later_write() {
-        let desk = Desk::new();
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
-        let error = desk.writer.after_failed_commit(rusqlite::Error::SqliteFailure(code, None));
-        assert_eq!(error.reason(), Reason::CommitUnknown);
-        let next = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
-        assert_eq!(next.reason(), Reason::CommitUnknown);
-    }
-}
+mod tests;
+#[cfg(test)]
+mod trouble;

@@ -122,6 +122,19 @@ pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
 pub(crate) const CLOCK_SKEW_MAX_MS: i64 = 60_000;
 /// A write waits this long for another writer, then it is `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
+/// Threads of one process that may wait to write; the next is `Busy` at once.
+pub(crate) const WRITES_WAITING_MAX: usize = 1_024;
+/// Writes that one commit takes along: with more, the first would wait longer than a flush.
+pub(crate) const GROUP_MEMBERS_MAX: u64 = 256;
+/// For so long after its begin a group is joined; then other processes get their turn.
+pub(crate) const GROUP_GROWS: Duration = Duration::from_millis(20);
+/// Nothing tells when another process lets go of the file: looked at first after this time...
+pub(crate) const WRITE_POLL_FIRST: Duration = Duration::from_micros(50);
+/// ...then at twice the time each, up to this. It is also the longest that one process leaves the
+/// file alone for another.
+pub(crate) const WRITE_POLL_LONGEST: Duration = Duration::from_millis(1);
+/// Groups for which way is given after another process was seen to write.
+pub(crate) const GROUPS_GIVING_WAY: u32 = 64;
 /// No verify waits longer, all its waits together, then it is `Busy`.
 pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
 /// Its share for the change log.
@@ -155,6 +168,13 @@ pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
 
 /// Between two looks whether the file is still ours.
 pub(crate) const FILE_LOOK_MS: i64 = 1_000;
+
+/// Above this the room is better left to the file.
+pub(crate) const DISK_RESERVE_MAX_BYTES: u64 = 1_024 * 1_024 * 1_024;
+/// After the disk was found full, an ordinary write is tried no sooner than this...
+pub(crate) const FULL_PROBE_MS: i64 = 1_000;
+/// ...and only if the file system has so much room: a write and its log, some times over.
+pub(crate) const FULL_ROOM_BYTES: u64 = 128 * 1_024;
 
 // Upkeep.
 

@@ -15,6 +15,8 @@ type Play = fn(&mut Parent, &[String]);
 const ROLES: &[(&str, Play)] = &[
     ("create at once", crate::opening::processes::create_at_once),
     ("do as told", crate::coherence::do_as_told),
+    ("full disk", crate::end::role),
+    ("group", crate::group::role),
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
     ("meddle", crate::coherence::meddle),

@@ -1,4 +1,5 @@
-//! A store whose file is no longer what it opened closes itself, within a second of its clock.
+//! A store whose file is no longer what it opened closes itself: at the next write, or within a
+//! second of verifies.
 
 pub(crate) mod only_verifies;
 
@@ -34,6 +35,42 @@ fn closes_itself(break_it: impl FnOnce(&World)) {
         let refused = world.store.organisations().create("Northern").unwrap_err();
         assert_eq!(refused.reason(), Reason::Closed);
     }
+}
+
+/// The clock stands still: no verify has looked since.
+#[track_caller]
+fn is_noticed_by_the_next_write(break_it: impl FnOnce(&World)) {
+    let (world, token) = remembered();
+    break_it(&world);
+    let refused = world.store.organisations().create("Northern").unwrap_err();
+    assert_eq!(refused.reason(), Reason::Closed);
+    let refused = world.store.verify(&token, &device("till")).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Closed);
+}
+
+#[test]
+fn no_write_is_acknowledged_in_a_file_that_is_gone() {
+    is_noticed_by_the_next_write(|world| fs::remove_file(&world.path).unwrap());
+    is_noticed_by_the_next_write(|world| {
+        fs::rename(&world.path, world.directory().join("gone.db")).unwrap();
+    });
+    is_noticed_by_the_next_write(|world| {
+        let copy = world.directory().join("copy.db");
+        fs::write(&copy, fs::read("/dev/null").unwrap()).unwrap();
+        fs::rename(&copy, &world.path).unwrap();
+    });
+    is_noticed_by_the_next_write(|world| {
+        fs::remove_file(world.directory().join("auth.db-shm")).unwrap();
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn no_write_is_acknowledged_without_locks() {
+    is_noticed_by_the_next_write(|world| drop(fs::File::open(&world.path).unwrap()));
+    is_noticed_by_the_next_write(|world| {
+        drop(fs::File::open(world.directory().join("auth.db-shm")).unwrap());
+    });
 }
 
 #[test]

@@ -63,8 +63,7 @@ fn fill(scene: &Scene, path: &std::path::Path, room: u64, voice: &Voice) {
         voice.say(match (ended, passes) {
             (Ok(_), false) => "logged out",
             (Err(_), false) => "denied in memory",
-            (Err(_), true) => "NOT logged out, and told so",
-            (Ok(_), true) => panic!("{name} was logged out of a full disk and passes"),
+            (ended, true) => panic!("{name} passes on a full disk after a logout: {ended:?}"),
         });
     }
     // Who was not logged out is still there.

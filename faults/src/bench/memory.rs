@@ -86,7 +86,9 @@ fn without(
     let seen = reopened(scene, path);
     assert!(known.allows(deed, &said[0], &seen), "{}: {seen:?} of {:?}", place(), known.states);
     if let Some(passes) = said.get(1) {
-        assert!(seen.passes().get(2..3) == Some(passes), "{}: {seen:?}", place());
+        // What should have ended and could not be written is refused from memory all the same.
+        let is_denied = passes == "0" && said[0] != "done";
+        assert!(is_denied || seen.passes().get(2..3) == Some(passes), "{}: {seen:?}", place());
     }
     said[0].clone()
 }

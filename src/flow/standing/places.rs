@@ -1,5 +1,6 @@
 //! The standing of organisations and branches.
 
+use crate::denied::Whom;
 use crate::error::Result;
 use crate::flow::revoke::Cause;
 use crate::record::audit::Written;
@@ -29,7 +30,7 @@ impl Organisations<'_> {
     /// # Errors
     /// `NotFound`; `Busy`, `Full`, `Io`.
     pub fn set_active(&self, id: OrganisationId, active: bool) -> Result<Organisation> {
-        self.store.write(|tx| {
+        let job = |tx: &WriteTx<'_>| {
             let before = organisation::existing(tx, id)?;
             if before.active == active {
                 return Ok(Written::Nothing(before));
@@ -42,7 +43,11 @@ impl Organisations<'_> {
             };
             let event = Event::new(kind).organisation(id);
             Ok(Written::With(Organisation { active, ..before }, event))
-        })
+        };
+        if active {
+            return self.store.write(job);
+        }
+        self.store.end(Whom::Organisation(id), Cause::PlaceSuspended, job)
     }
 }
 
@@ -55,7 +60,7 @@ impl Branches<'_> {
     /// # Errors
     /// `NotFound`; `Busy`, `Full`, `Io`.
     pub fn set_active(&self, id: BranchId, active: bool) -> Result<Branch> {
-        self.store.write(|tx| {
+        let job = |tx: &WriteTx<'_>| {
             let before = branch::existing(tx, id)?;
             if before.active == active {
                 return Ok(Written::Nothing(before));
@@ -65,7 +70,11 @@ impl Branches<'_> {
                 if active { EventKind::BranchActivated } else { EventKind::BranchDeactivated };
             let event = Event::new(kind).branch(id).organisation(before.organisation);
             Ok(Written::With(Branch { active, ..before }, event))
-        })
+        };
+        if active {
+            return self.store.write(job);
+        }
+        self.store.end(Whom::Branch(id), Cause::PlaceSuspended, job)
     }
 
     /// Moves a branch to another organisation, or to none; the next verify reports the new place.

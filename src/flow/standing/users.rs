@@ -1,11 +1,13 @@
 //! The standing of users.
 
+use crate::denied::Whom;
 use crate::error::Result;
 use crate::flow::revoke::Cause;
 use crate::record::audit::Written;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
 use crate::record::watermarks::Watermarks;
+use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
 use crate::value::facts::UserStatus;
 use crate::value::id::{BranchId, UserId};
@@ -29,7 +31,7 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.
     pub fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
-        self.store.write(|tx| {
+        let job = |tx: &WriteTx<'_>| {
             let before = user::existing(tx, id)?;
             if before.status == status {
                 return Ok(Written::Nothing(before));
@@ -48,7 +50,11 @@ impl Users<'_> {
             };
             user::set_status(tx, id, status, marks)?;
             Ok(Written::With(User { status, ..before }, Event::new(kind).user(id)))
-        })
+        };
+        match status {
+            UserStatus::Active => self.store.write(job),
+            _ => self.store.end(Whom::User(id), Cause::UserSuspended, job),
+        }
     }
 
     /// Moves a user to a branch, or to none; answers how it stands now.
@@ -77,7 +83,7 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound` (also if it was deleted before), `Busy`, `Full`, `Io`.
     pub fn delete(&self, id: UserId) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.end(Whom::User(id), Cause::UserDeleted, |tx| {
             let before = user::existing(tx, id)?;
             let key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
             let marks = Cause::UserDeleted.watermarks(tx)?;

@@ -23,6 +23,10 @@ impl Rows {
     /// For each table but those of the audit log, how many rows are new (`+`), gone (`-`) and
     /// others than they were (`~`).
     pub(crate) fn changed(&self) -> Vec<String> {
+        // Each commit leaves its mark in the row of the store, whatever it changed.
+        let mark =
+            "UPDATE temp.\"old store\" SET last_group = (SELECT last_group FROM main.store)";
+        self.0.execute_batch(mark).unwrap();
         let mut changed = Vec::new();
         for table in tables(&self.0) {
             let count = |one: &str, other: &str| -> i64 {

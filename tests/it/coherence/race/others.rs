@@ -119,6 +119,7 @@ pub(super) fn kill_in_a_commit(victim: Child, board: &Board, tally: &mut Tally) 
     let mut looks = 0;
     while !board.is_committing() && looks < 1_000_000 {
         looks += 1;
+        std::thread::yield_now();
     }
     victim.kill();
     tally.count("killed");

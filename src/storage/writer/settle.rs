@@ -1,0 +1,124 @@
+//! What is done about a commit that failed half way, and about a log that cannot be checkpointed.
+//!
+//! A commit whose write or flush failed is not seen by anyone, but its pages may stand in the log
+//! and come back when the log is read after a power loss. Another commit in their place decides
+//! it, once it and the whole log are known to be in the file itself. Only then the members of the
+//! group are told. Opening the file anew beside other connections would decide nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::super::connection::{self, Checkpoint, Stopwatch};
+use super::super::transaction::select_one;
+use super::super::{beside, guard};
+use super::Author;
+use super::group::{Baton, Mark, run, write_mark};
+use crate::error::{Error, Reason, Result};
+use crate::value::limits;
+
+/// What only a writer of a file needs, and one in memory does not.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    wal: PathBuf,
+}
+
+impl Log {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let wal = beside::beside(&path, "-wal");
+        Self { path, wal }
+    }
+
+    /// Finds out whether the group of `mark` holds, and makes the answer true for ever.
+    ///
+    /// The writer goes on with a new connection: what the old one believes of the log is what its
+    /// failed commit left.
+    pub(super) fn settle(&self, baton: &mut Baton, mark: Mark) -> Result<bool> {
+        let waiting = Stopwatch::start();
+        replace(&self.path, baton)?;
+        baton.begin(waiting, limits::WRITE_WAIT)?;
+        let fence = baton.next_mark();
+        let fenced = fence_in(&baton.connection, mark, fence);
+        if fenced.is_err() && !baton.connection.is_autocommit() {
+            let _ = run(&baton.connection, "ROLLBACK");
+        }
+        let applied = fenced?;
+        let left = waiting.left_of(limits::WRITE_WAIT);
+        connection::checkpoint(&baton.connection, Checkpoint::Truncate, left)?;
+        Ok(applied)
+    }
+
+    /// Moves the log into the file once it is longer than what is kept of it. Readers are not
+    /// waited for; what they still need stays in the log.
+    ///
+    /// Only the next commit after a whole checkpoint begins the log anew and cuts it back, so its
+    /// size on disk tells when it is time.
+    pub(super) fn keep_short(&self, baton: &mut Baton) {
+        let moved = connection::checkpoint(&baton.connection, Checkpoint::Passive, Duration::ZERO);
+        if moved.is_err() {
+            // It may be wrong by now about what has reached the file.
+            baton.is_worn = true;
+        }
+    }
+
+    /// While the disk is full, only what ends credentials is let through; now and then anything
+    /// else may try whether there is room again.
+    pub(super) fn check_room(&self, baton: &mut Baton, author: Author<'_>) -> Result<()> {
+        let Some(found) = baton.full.filter(|_| !author.ends) else {
+            return Ok(());
+        };
+        let now = author.clock.now();
+        let since = now.as_millis().saturating_sub(found.as_millis());
+        if since >= limits::FULL_PROBE_MS {
+            if guard::has_room(&self.path, limits::FULL_ROOM_BYTES) {
+                return Ok(());
+            }
+            baton.full = Some(now);
+        }
+        Err(Error::new(Reason::Full, "the disk was full a moment ago"))
+    }
+
+    /// Replaces a connection whose checkpoint failed.
+    pub(super) fn renew(&self, baton: &mut Baton) -> Result<()> {
+        if baton.is_worn {
+            replace(&self.path, baton)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_long(&self) -> bool {
+        let kept = u64::try_from(limits::WAL_KEPT_BYTES).unwrap_or(0);
+        beside::length(&self.wal) > kept
+    }
+}
+
+/// The new connection is opened before the old one is closed: the last one to close would drop
+/// the locks of the process.
+fn replace(path: &Path, baton: &mut Baton) -> Result<()> {
+    let fresh = connection::for_writer(path)?;
+    let old = std::mem::replace(&mut baton.connection, fresh);
+    baton.is_worn = false;
+    if !old.is_autocommit() {
+        // Closing it rolls back as well.
+        let _ = run(&old, "ROLLBACK");
+    }
+    drop(old);
+    Ok(())
+}
+
+fn fence_in(connection: &Connection, mark: Mark, fence: Mark) -> Result<bool> {
+    let sql = "SELECT last_group FROM store WHERE id = 1";
+    let found: Option<Option<Mark>> = select_one(connection, sql, [], |row| row.get(0))?;
+    write_mark(connection, fence)?;
+    super::commit(connection)?;
+    Ok(found.flatten() == Some(mark))
+}
+
+pub(super) fn doubt() -> Error {
+    Error::new(
+        Reason::CommitUnknown,
+        "a commit failed with an input or output error and may or may not hold",
+    )
+}

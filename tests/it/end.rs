@@ -1,0 +1,254 @@
+//! No room left on the disk: what ends, ends; everything else waits.
+//!
+//! Each test runs in another process, on a file system of its own in memory, which goes with that
+//! process. Where no such file system may be had there is nothing to look at, and the test says so.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use gatepost::{
+    Ended, Error, ManualClock, NewUser, OpenSession, Options, Reason, Store, UserId, UserStatus,
+};
+
+use crate::child::{Child, Parent};
+use crate::world::{SECOND, device, for_tests, morning};
+
+/// `Full` if the disk is too small to begin.
+type Play = fn(Disk) -> Result<(), Error>;
+
+/// The plays, by name.
+const PLAYS: &[(&str, Play)] = &[
+    ("ends", what_ends_is_in_the_file_or_refused_from_memory),
+    ("reserve", the_reserve_is_room_for_an_end),
+    ("written first", what_was_refused_is_written_before_anything_else),
+];
+
+/// A disk that can be filled to the last byte, and emptied.
+struct Disk {
+    directory: PathBuf,
+    clock: ManualClock,
+    store: Store,
+    options: Options,
+}
+
+/// Somebody with a session on a device of their own.
+struct Holder {
+    user: UserId,
+    device: String,
+    token: String,
+}
+
+impl Disk {
+    fn open(directory: &Path, change: fn(Options) -> Options) -> Result<Self, Error> {
+        let clock = ManualClock::new(morning());
+        let options = change(for_tests().clock(Arc::new(clock.clone())));
+        // So much room there will be once more, whatever the store has grown to.
+        let _ = fs::write(directory.join("ballast"), vec![7; 192 * 1_024]);
+        let store = Store::open(directory.join("auth.db"), options.clone())?;
+        Ok(Self { directory: directory.to_owned(), clock, store, options })
+    }
+
+    fn holder(&self, name: &str) -> Result<Holder, Error> {
+        let user = self.store.users().create(NewUser::person(name))?.id;
+        let open = OpenSession::new(user, device(name));
+        let reply = self.store.sessions().open(open)?.granted().unwrap();
+        let token = reply.session.token.expose().to_owned();
+        Ok(Holder { user, device: name.to_owned(), token })
+    }
+
+    fn is_live(&self, holder: &Holder) -> bool {
+        let verdict = self.store.verify(&holder.token, &device(&holder.device)).unwrap();
+        verdict.valid().is_ok()
+    }
+
+    /// Takes the last byte.
+    fn fill(&self) {
+        let ballast = self.directory.join("ballast");
+        let mut ballast = File::options().append(true).open(ballast).unwrap();
+        for size in [4_096, 1] {
+            while ballast.write_all(&vec![7; size]).is_ok() {}
+        }
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.directory.join("ballast")).unwrap();
+        self.clock.advance(SECOND);
+    }
+
+    /// Writes until there is no room even in what the log keeps of it.
+    fn write_until_refused(&self) {
+        for number in 0.. {
+            let name = format!("{number} {}", "x".repeat(200));
+            if let Err(error) = self.store.organisations().create(&name) {
+                assert_eq!(error.reason(), Reason::Full);
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn role(parent: &mut Parent, words: &[String]) {
+    let [play, size] = words else { panic!("a play and a size") };
+    let directory = tempfile::tempdir().unwrap();
+    let size = format!("size={size}k,mode=700");
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", &size, "none"])
+        .arg(directory.path())
+        .status();
+    if !mount.is_ok_and(|status| status.success()) {
+        return;
+    }
+    parent.say("mounted");
+    let (_, play) = PLAYS.iter().find(|(name, _)| name == play).unwrap();
+    let change: fn(Options) -> Options =
+        if words[0] == "reserve" { |options| options.disk_reserve(128 * 1_024) } else { |o| o };
+    match Disk::open(directory.path(), change).and_then(play) {
+        Ok(()) => parent.say("played"),
+        // Before anything was played.
+        Err(error) => {
+            assert_eq!(error.reason(), Reason::Full);
+            parent.say("too small");
+        }
+    }
+    let _ = Command::new("umount").arg(directory.path()).status();
+}
+
+/// Plays on a disk of so many KiB; answers what came of it.
+#[track_caller]
+fn play(name: &str, kib: u32) -> String {
+    // As root, or as somebody who may be root in a world of their own.
+    for ways in [&["--mount"][..], &["--user", "--map-root-user", "--mount"]] {
+        let role = Child::command("full disk", &[name, &kib.to_string()]);
+        let mut apart = Command::new("unshare");
+        apart.args(ways).arg("--").arg(role.get_program()).args(role.get_args());
+        let mut child = Child::started(&mut apart);
+        if child.hear_if_any().is_some_and(|heard| heard == "mounted") {
+            let heard = child.hear();
+            child.end();
+            return heard;
+        }
+    }
+    println!("not looked at: there is no file system to fill here");
+    String::from("not looked at")
+}
+
+fn what_ends_is_in_the_file_or_refused_from_memory(disk: Disk) -> Result<(), Error> {
+    let holder = |name| disk.holder(name);
+    let (ada, ben, cay) = (holder("ada")?, holder("ben")?, holder("cay")?);
+    let (dan, eve, fay) = (holder("dan")?, holder("eve")?, holder("fay")?);
+    disk.fill();
+    disk.write_until_refused();
+    for holder in [&ada, &ben, &cay, &dan, &eve, &fay] {
+        assert!(disk.is_live(holder), "a full disk ends nothing by itself");
+    }
+    let logged_out = disk.store.log_out(&ada.token, &device("ada"));
+    check(logged_out.map(|ended| assert_eq!(ended, Ended::Now)));
+    check(disk.store.sessions().end_all_of(ben.user));
+    check(disk.store.users().set_status(cay.user, UserStatus::Disabled).map(drop));
+    check(disk.store.users().delete(dan.user));
+    for (at, holder) in [&ada, &ben, &cay, &dan, &eve, &fay].into_iter().enumerate() {
+        assert_eq!(disk.is_live(holder), at >= 4, "{}", holder.device);
+    }
+    check(disk.store.sessions().end_all());
+    assert!(!disk.is_live(&eve) && !disk.is_live(&fay));
+    assert_eq!(disk.store.organisations().create("Northern").unwrap_err().reason(), Reason::Full);
+
+    disk.make_room();
+    disk.store.organisations().create("Northern").unwrap();
+    assert_eq!(disk.store.status().denied, 0);
+    // The file says the same, and not this process alone.
+    disk.store.close().unwrap();
+    let store = Store::open(disk.directory.join("auth.db"), disk.options.clone()).unwrap();
+    for holder in [ada, ben, cay, dan, eve, fay] {
+        let verdict = store.verify(&holder.token, &device(&holder.device)).unwrap();
+        assert!(verdict.valid().is_err(), "{}", holder.device);
+    }
+    assert!(store.audit().verify_chain(None).unwrap().is_intact());
+    store.close()
+}
+
+#[track_caller]
+fn check(ended: Result<(), Error>) {
+    if let Err(error) = ended {
+        assert_eq!(error.reason(), Reason::Full, "{error}");
+    }
+}
+
+fn the_reserve_is_room_for_an_end(disk: Disk) -> Result<(), Error> {
+    let ada = disk.holder("ada")?;
+    let reserve = disk.directory.join("auth.db-reserve");
+    assert!(fs::metadata(&reserve).unwrap().len() >= 128 * 1_024);
+    disk.fill();
+    disk.write_until_refused();
+    // Nothing is left of the log either: another program holds an old snapshot, so that the log
+    // cannot be begun anew.
+    let reader = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+    assert_eq!(disk.store.log_out(&ada.token, &device("ada")).unwrap(), Ended::Now);
+    assert_eq!(disk.store.status().denied, 0);
+    assert!(!disk.is_live(&ada));
+    drop(reader);
+    disk.make_room();
+    let _ = disk.store.maintain().unwrap();
+    assert!(fs::metadata(&reserve).unwrap().len() >= 128 * 1_024);
+    disk.store.close()
+}
+
+fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Error> {
+    let (ada, ben) = (disk.holder("ada")?, disk.holder("ben")?);
+    // An old snapshot keeps the log from being begun anew, so that not even an end finds room.
+    let reader = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+    disk.fill();
+    disk.write_until_refused();
+    for _ in 0..2 {
+        let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
+        assert_eq!(refused.reason(), Reason::Full);
+        assert_eq!(disk.store.status().denied, 1);
+        assert!(!disk.is_live(&ada) && disk.is_live(&ben));
+    }
+    drop(reader);
+    disk.make_room();
+    disk.store.organisations().create("Northern").unwrap();
+    assert_eq!(disk.store.status().denied, 0);
+    let log = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
+    let last: String = log
+        .query_row(
+            "SELECT group_concat(event) FROM
+                 (SELECT event FROM audit ORDER BY seq DESC LIMIT 2)",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(last, "organisation.created,session.ended");
+    assert!(!disk.is_live(&ada) && disk.is_live(&ben));
+    drop(log);
+    disk.store.close()
+}
+
+#[test]
+fn on_a_full_disk_an_end_holds_or_is_refused_from_memory() {
+    let mut played = 0;
+    for kib in [200, 400, 800, 1_200, 1_600, 2_400, 5_120] {
+        match play("ends", kib).as_str() {
+            "played" => played += 1,
+            "too small" => assert!(kib < 1_200, "{kib} KiB"),
+            "not looked at" => return,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(played >= 4);
+}
+
+#[test]
+fn a_reserve_is_given_up_for_an_end_and_written_anew() {
+    assert_ne!(play("reserve", 1_600), "too small");
+}
+
+#[test]
+fn what_the_disk_refused_is_written_before_anything_else() {
+    assert_ne!(play("written first", 1_600), "too small");
+}
