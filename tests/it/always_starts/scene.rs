@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use gatepost::{Error, NewUser, OpenSession, Page, Store};
+use gatepost::{Error, NewUser, OpenSession, Options, Page, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -254,11 +254,17 @@ pub(crate) fn open(parent: &mut Parent, words: &[String]) {
     }
 }
 
+/// In both runs of the suite: a store that remembers asks more of its surroundings, and more of
+/// what is wrong with them shows when it opens.
+fn remembering() -> Options {
+    for_tests().cache(1_024)
+}
+
 fn look(path: &Path, names: &[String], token: &str) -> String {
     let mut names = names.to_vec();
     names.sort();
     let before = content(path);
-    let store = match Store::open(path, for_tests()) {
+    let store = match Store::open(path, remembering()) {
         Ok(store) => store,
         Err(error) => {
             let said = error.to_string();
@@ -281,7 +287,7 @@ fn look(path: &Path, names: &[String], token: &str) -> String {
         store.organisations().create("afterwards")?;
         store.close()?;
         // What was written once it had started is there at the next start.
-        let again = Store::open(path, for_tests())?;
+        let again = Store::open(path, remembering())?;
         let (_, kept) = whole(&again, token)?;
         again.close().map(|()| kept.iter().any(|name| name == "afterwards"))
     };
