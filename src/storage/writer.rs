@@ -33,17 +33,17 @@ use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::RandomSource;
-use group::{Baton, End, Group, Mark};
+use group::{Baton, End, Group, Marks};
 use line::{Handed, Line};
-use settle::{Log, doubt};
+use settle::{Log, Outcome, doubt};
 
 #[derive(Debug)]
 pub(super) struct Writer {
     line: Line,
     /// `None` in memory.
     log: Option<Log>,
-    /// A commit failed and nobody knows whether it will hold: its mark.
-    in_doubt: Mutex<Option<Mark>>,
+    /// A commit failed and nobody knows whether it will hold: its marks.
+    in_doubt: Mutex<Option<Marks>>,
     writes: AtomicU64,
     commits: AtomicU64,
 }
@@ -159,8 +159,8 @@ impl Writer {
             return Ok(());
         }
         let mut baton = self.enter_alone()?;
-        let mark = *self.in_doubt.lock();
-        let settled = mark.map_or(Ok(()), |mark| match self.settle(&mut baton, mark) {
+        let marks = *self.in_doubt.lock();
+        let settled = marks.map_or(Ok(()), |marks| match self.settle(&mut baton, marks) {
             Some(_) => Ok(()),
             None => Err(doubt()),
         });
@@ -230,13 +230,13 @@ impl Writer {
         let told = match end {
             End::Applied => Ok(kept),
             End::NotApplied(error) => Err(error),
-            End::Doubt(mark) => match self.settle(&mut baton, mark) {
-                Some(true) => Ok(kept),
-                Some(false) => Err(Error::new(
+            End::Doubt(marks) => match self.settle(&mut baton, marks) {
+                Some(Outcome::Applied) => Ok(kept),
+                Some(Outcome::NotApplied) => Err(Error::new(
                     Reason::Io,
                     "a commit failed with an input or output error; nothing of it was applied",
                 )),
-                None => Err(doubt()),
+                Some(Outcome::Unknown) | None => Err(doubt()),
             },
         };
         let Some(log) = self.log.as_ref().filter(|log| told.is_ok() && kept > 0 && log.is_long())
@@ -259,11 +259,11 @@ impl Writer {
         fate.tell(told.map(drop));
     }
 
-    /// Whether the group of that mark holds. None if that cannot be known; then nothing is written
-    /// any more until it is.
-    fn settle(&self, baton: &mut Baton, mark: Mark) -> Option<bool> {
-        let settled = self.log.as_ref().and_then(|log| log.settle(baton, mark).ok());
-        *self.in_doubt.lock() = if settled.is_some() { None } else { Some(mark) };
+    /// What became of the group of these marks. None if it may still come back; then nothing is
+    /// written any more until it is settled.
+    fn settle(&self, baton: &mut Baton, marks: Marks) -> Option<Outcome> {
+        let settled = self.log.as_ref().and_then(|log| log.settle(baton, marks).ok());
+        *self.in_doubt.lock() = if settled.is_some() { None } else { Some(marks) };
         settled
     }
 }

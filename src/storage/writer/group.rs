@@ -46,6 +46,13 @@ pub(super) struct Baton {
 /// What a group writes into the row of the store, so that it can be told later whether it holds.
 pub(super) type Mark = [u8; 16];
 
+/// The mark that a group has written, and the one that it found there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Marks {
+    pub(super) written: Mark,
+    pub(super) found: Option<Mark>,
+}
+
 /// A transaction that is open, on its way from member to member.
 #[derive(Debug)]
 pub(super) struct Group {
@@ -78,7 +85,7 @@ pub(super) enum End {
     /// Nothing of it holds, nor ever will.
     NotApplied(Error),
     /// The commit failed such that it may come back after a power loss.
-    Doubt(Mark),
+    Doubt(Marks),
 }
 
 impl Baton {
@@ -133,16 +140,17 @@ impl Baton {
     }
 
     /// Writes the mark of this group; notices whether another process wrote since the last one.
-    fn write_mark(&mut self) -> Result<Mark> {
+    fn write_mark(&mut self) -> Result<Marks> {
         let sql = "SELECT last_group FROM store WHERE id = 1";
         let found: Option<Option<Mark>> = select_one(&self.connection, sql, [], |row| row.get(0))?;
-        self.gives_way = match (self.written, found.flatten()) {
+        let found = found.flatten();
+        self.gives_way = match (self.written, found) {
             (Some(written), Some(found)) if written != found => limits::GROUPS_GIVING_WAY,
             _ => self.gives_way.saturating_sub(1),
         };
-        let mark = self.next_mark();
-        write_mark(&self.connection, mark)?;
-        Ok(mark)
+        let written = self.next_mark();
+        write_mark(&self.connection, written)?;
+        Ok(Marks { written, found })
     }
 
     /// Never the same twice.
@@ -269,14 +277,14 @@ impl Group {
             return Ok(End::Applied);
         }
         watch.look_now()?;
-        let mark = self.baton.write_mark()?;
+        let marks = self.baton.write_mark()?;
         let committed = super::commit(&self.baton.connection);
         match committed {
             Ok(()) => {
-                self.baton.written = Some(mark);
+                self.baton.written = Some(marks.written);
                 Ok(End::Applied)
             }
-            Err(error) if leaves_doubt(&error) => Ok(End::Doubt(mark)),
+            Err(error) if leaves_doubt(&error) => Ok(End::Doubt(marks)),
             Err(error) => Err(error),
         }
     }

@@ -14,7 +14,7 @@ use super::super::connection::{self, Checkpoint, Stopwatch};
 use super::super::transaction::select_one;
 use super::super::{beside, guard};
 use super::Author;
-use super::group::{Baton, Mark, run, write_mark};
+use super::group::{Baton, Mark, Marks, run, write_mark};
 use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 
@@ -25,29 +25,38 @@ pub(super) struct Log {
     wal: PathBuf,
 }
 
+/// What became of a commit that was in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Applied,
+    NotApplied,
+    /// Another process has written since, in its place or behind it: the file does not tell.
+    Unknown,
+}
+
 impl Log {
     pub(super) fn new(path: PathBuf) -> Self {
         let wal = beside::beside(&path, "-wal");
         Self { path, wal }
     }
 
-    /// Finds out whether the group of `mark` holds, and makes the answer true for ever.
+    /// Finds out whether the group of these marks holds, and makes the answer true for ever.
     ///
     /// The writer goes on with a new connection: what the old one believes of the log is what its
     /// failed commit left.
-    pub(super) fn settle(&self, baton: &mut Baton, mark: Mark) -> Result<bool> {
+    pub(super) fn settle(&self, baton: &mut Baton, marks: Marks) -> Result<Outcome> {
         let waiting = Stopwatch::start();
         replace(&self.path, baton)?;
         baton.begin(waiting, limits::WRITE_WAIT)?;
         let fence = baton.next_mark();
-        let fenced = fence_in(&baton.connection, mark, fence);
+        let fenced = fence_in(&baton.connection, marks, fence);
         if fenced.is_err() && !baton.connection.is_autocommit() {
             let _ = run(&baton.connection, "ROLLBACK");
         }
-        let applied = fenced?;
+        let outcome = fenced?;
         let left = waiting.left_of(limits::WRITE_WAIT);
         connection::checkpoint(&baton.connection, Checkpoint::Truncate, left)?;
-        Ok(applied)
+        Ok(outcome)
     }
 
     /// Moves the log into the file once it is longer than what is kept of it. Readers are not
@@ -108,12 +117,16 @@ fn replace(path: &Path, baton: &mut Baton) -> Result<()> {
     Ok(())
 }
 
-fn fence_in(connection: &Connection, mark: Mark, fence: Mark) -> Result<bool> {
+fn fence_in(connection: &Connection, marks: Marks, fence: Mark) -> Result<Outcome> {
     let sql = "SELECT last_group FROM store WHERE id = 1";
     let found: Option<Option<Mark>> = select_one(connection, sql, [], |row| row.get(0))?;
     write_mark(connection, fence)?;
     super::commit(connection)?;
-    Ok(found.flatten() == Some(mark))
+    Ok(match found.flatten() {
+        found if found == Some(marks.written) => Outcome::Applied,
+        found if found == marks.found => Outcome::NotApplied,
+        _ => Outcome::Unknown,
+    })
 }
 
 pub(super) fn doubt() -> Error {

@@ -36,6 +36,25 @@ pub(super) fn kept(connection: &Connection) -> Result<()> {
     Err(broken_disk())
 }
 
+/// The commit is refused and has happened, and another process has written since.
+pub(super) fn kept_and_followed(connection: &Connection) -> Result<()> {
+    run(connection, "COMMIT")?;
+    follow(connection);
+    Err(broken_disk())
+}
+
+/// The commit is refused and has not happened, and another process has written in its place.
+pub(super) fn lost_and_followed(connection: &Connection) -> Result<()> {
+    run(connection, "ROLLBACK")?;
+    follow(connection);
+    Err(broken_disk())
+}
+
+fn follow(connection: &Connection) {
+    let other = Connection::open(connection.path().unwrap()).unwrap();
+    other.execute_batch("UPDATE store SET last_group = randomblob(16)").unwrap();
+}
+
 /// No room for it.
 pub(super) fn full(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;

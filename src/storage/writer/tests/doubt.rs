@@ -1,6 +1,7 @@
 //! Commits that fail, and what is known of them afterwards.
 
-use super::super::trouble;
+use super::super::group::Mark;
+use super::super::trouble::{self, Trouble};
 use super::*;
 
 fn mark(desk: &Desk) -> Option<Mark> {
@@ -37,6 +38,21 @@ fn a_commit_that_failed_and_did_happen_is_applied() {
     trouble::next(&[trouble::kept]);
     assert_eq!(desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap(), 1);
     assert_eq!((desk.lines(), desk.writer.counts()), (1, (1, 1)));
+}
+
+/// The mark of another process says neither, and nothing is claimed; what is there now stays.
+#[test]
+fn a_commit_that_failed_and_was_followed_by_another_process_is_unknown_and_stops_nobody() {
+    for (trouble, lines) in
+        [(trouble::lost_and_followed as Trouble, 0), (trouble::kept_and_followed, 1)]
+    {
+        let desk = Desk::new();
+        trouble::next(&[trouble]);
+        let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
+        assert_eq!((error.reason(), desk.lines()), (Reason::CommitUnknown, lines));
+        desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+        assert_eq!(desk.lines(), lines + 1);
+    }
 }
 
 /// The pages of the failed commit must not come back: another commit stands in their place, and
