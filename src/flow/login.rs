@@ -22,7 +22,7 @@ pub use request::{ClientKind, LogIn};
 
 use crate::error::{Error, Result};
 use crate::flow::revoke::Cause;
-use crate::flow::sweep::sweep;
+use crate::flow::sweep::sweep_a_little;
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::{ChangeAtLogin, Options};
 use crate::record::audit::{self, Source, Written};
@@ -36,7 +36,6 @@ use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
 use crate::value::facts::{Assurance, UserStatus};
 use crate::value::id::UserId;
-use crate::value::limits;
 use crate::value::name::{EmailAddress, Username, folded};
 use crate::value::refusal::Refusal;
 use crate::value::secret::Password;
@@ -371,7 +370,7 @@ impl Login<'_> {
             device::seen(tx, user.id, device)?;
         }
         user::logged_in(tx, user.id)?;
-        sweep(tx, limits::SWEEP_PER_LOGIN_ROWS)?;
+        sweep_a_little(self.store, tx)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .origin(self.request.origin.clone());

@@ -7,7 +7,7 @@ use crate::flow::login::{
     ClientKind, LoginAnswer, Opening, check_opening, granted, open, room, settle_idleness,
     standing,
 };
-use crate::flow::sweep::sweep;
+use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
@@ -15,7 +15,6 @@ use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind, Origin};
 use crate::value::facts::Assurance;
 use crate::value::id::UserId;
-use crate::value::limits;
 use crate::value::name::DeviceId;
 use crate::value::refusal::Refusal;
 
@@ -115,7 +114,7 @@ impl Sessions<'_> {
                         device::seen(tx, user.id, digest)?;
                     }
                     user::logged_in(tx, user.id)?;
-                    sweep(tx, limits::SWEEP_PER_LOGIN_ROWS)?;
+                    sweep_a_little(store, tx)?;
                     let event = event(EventKind::SessionOpened).session(opened.id);
                     let reply = granted(tx, store, user.id, opened)?;
                     Ok(Written::With(LoginAnswer::Granted(Box::new(reply)), event))

@@ -29,6 +29,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub(crate) use fault::fault;
@@ -46,6 +47,7 @@ use crate::value::limits;
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
+use connection::Stopwatch;
 use pool::Pool;
 use reserve::Reserve;
 pub use watch::FileGuard;
@@ -76,6 +78,17 @@ pub(crate) struct Storage {
     readers: Option<Pool>,
     watch: Watch,
     reserve: Option<Reserve>,
+    /// How many threads are at upkeep.
+    in_upkeep: AtomicUsize,
+}
+
+/// Upkeep for as long as it lives.
+struct Upkeep<'s>(&'s AtomicUsize);
+
+impl Drop for Upkeep<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Storage {
@@ -99,6 +112,7 @@ impl Storage {
             readers: Some(readers),
             watch,
             reserve,
+            in_upkeep: AtomicUsize::new(0),
         };
         storage.fill_reserve();
         Ok(storage)
@@ -125,6 +139,7 @@ impl Storage {
             readers: None,
             watch: Watch::new(None),
             reserve: None,
+            in_upkeep: AtomicUsize::new(0),
         })
     }
 
@@ -287,6 +302,32 @@ impl Storage {
             // Nothing else depends on it, and the disk may be full.
             let _ = reserve.fill(&*self.random);
         }
+    }
+
+    /// Does upkeep piece by piece until one finds nothing to do. While others of this process
+    /// write, the file is theirs for ten times as long as a piece took.
+    pub(crate) fn in_pieces(&self, mut piece: impl FnMut() -> Result<bool>) -> Result<()> {
+        self.in_upkeep.fetch_add(1, Ordering::Relaxed);
+        let _upkeep = Upkeep(&self.in_upkeep);
+        let (mut before, _) = self.writer.counts();
+        loop {
+            let begun = Stopwatch::start();
+            if !piece()? {
+                return Ok(());
+            }
+            let pause = begun.elapsed().saturating_mul(limits::UPKEEP_PAUSE_PIECES);
+            let (now, _) = self.writer.counts();
+            // One of them was the piece itself.
+            if now.saturating_sub(before) > 1 {
+                connection::pause(pause.min(limits::UPKEEP_PAUSE_MAX));
+            }
+            before = now;
+        }
+    }
+
+    /// Whether a thread of this process is at upkeep.
+    pub(crate) fn is_in_upkeep(&self) -> bool {
+        self.in_upkeep.load(Ordering::Relaxed) > 0
     }
 
     /// Settles a commit in doubt once more, if there is one.

@@ -194,8 +194,12 @@ pub(crate) const TOUCHES_PER_BATCH: usize = 256;
 pub(crate) const TOUCHES_PENDING: usize = 65_536;
 /// Expired rows of each kind that one login sweeps, so that nothing depends on maintenance.
 pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
-/// Rows of each kind that one transaction of maintenance sweeps: about a millisecond.
-pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 256;
+/// Rows of each kind that one transaction of maintenance sweeps: less than a millisecond.
+pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
+/// Maintenance rests for so many times as long as its last transaction took, while others write...
+pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
+/// ...but no longer than this.
+pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
 /// Change rows kept behind the head: a process that fell further behind drops what it cached.
 pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost::testing::open_many;
@@ -123,4 +124,27 @@ fn a_closed_store_does_nothing_more_and_says_so() {
     for error in closed {
         assert_eq!(error.reason(), Reason::Closed);
     }
+}
+
+/// Rows go in small pieces, and while they do nobody else pays for them.
+#[test]
+fn maintenance_sweeps_everything_while_others_open_sessions() {
+    let world = World::new();
+    let (ada, bob) = (world.person("ada").id, world.person("bob").id);
+    open_many(&world.store, ada, 200).unwrap();
+    world.clock.advance(DAY);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Acquire) {
+                world.open(bob, "till-1");
+            }
+        });
+        let swept = world.store.maintain().unwrap().sessions;
+        over.store(true, Ordering::Release);
+        assert!((1..=200).contains(&swept), "{swept}");
+    });
+    world.open(bob, "till-1");
+    assert_eq!(world.store.maintain().unwrap().sessions, 0);
+    assert_eq!(world.count("SELECT count(*) FROM session"), 1);
 }
