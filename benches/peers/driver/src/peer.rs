@@ -125,7 +125,7 @@ impl Drop for Peer {
 pub fn build(home: &Path, target: &Path, project: &str) -> Outcome<PathBuf> {
     let manifest = home.join(project).join("Cargo.toml");
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
+        .args(["build", "--quiet", "--release", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(target)
