@@ -38,6 +38,15 @@ fn vs_select(run: &mut Run, name: &str, filled: &Filled) {
     if !run.wants(&[name]) {
         return;
     }
+    let table = verify_and_select(filled, 200);
+    told(run, &table, ["verify", "raw SELECT"]);
+    run.note(format_args!("{} sessions, 1 thread", filled.sessions.len()));
+    let ratios: Vec<f64> = table.iter().map(|[verify, select]| select / verify).collect();
+    run.figure(name, "x", &ratios);
+}
+
+/// What verifies cost, and the raw SELECT of the same join, in alternation.
+pub fn verify_and_select(filled: &Filled, batches: usize) -> Vec<[f64; 2]> {
     let raw = filled.raw();
     explain(&raw);
     let mut statement = raw.prepare(VERIFY_SESSION_SQL).unwrap();
@@ -54,11 +63,7 @@ fn vs_select(run: &mut Run, name: &str, filled: &Filled) {
             }
         })
     };
-    let table = alternate(ROUNDS, 200, [&mut verify, &mut select]);
-    told(run, &table, ["verify", "raw SELECT"]);
-    run.note(format_args!("{} sessions, 1 thread", filled.sessions.len()));
-    let ratios: Vec<f64> = table.iter().map(|[verify, select]| select / verify).collect();
-    run.figure(name, "x", &ratios);
+    alternate(ROUNDS, batches, [&mut verify, &mut select])
 }
 
 fn vs_floor(run: &mut Run, filled: &Filled) {

@@ -38,6 +38,13 @@ fn mounted(scene: &mut Scene, mount: &str, then: &str) -> Result<(), Skip> {
     scene.opened_in_mounts(&shell)
 }
 
+/// A disk of that size with the file in it, and full after `then`.
+fn filled(scene: &mut Scene, size: &str, then: &str) -> Result<(), Skip> {
+    let mount = format!("mount -t tmpfs -o mode=755,size={size} tmpfs mnt");
+    let fill = format!("{then}\ncat /dev/zero > mnt/ballast 2> /dev/null || true");
+    mounted(scene, &mount, &fill)
+}
+
 /// As `chattr` marks a file or directory until the scene is over.
 fn marked(scene: &mut Scene, mark: &str, path: PathBuf) -> Result<(), Skip> {
     let path = path.to_str().unwrap();
@@ -320,30 +327,19 @@ pub(super) const STATES: &[State] = &[
             scene.opened_in_mounts(layers)
         },
     },
-    State {
-        name: "a full disk",
-        meets: FULL,
-        set_up: |scene| {
-            let fill = "cat /dev/zero > mnt/ballast 2> /dev/null || true";
-            mounted(scene, "mount -t tmpfs -o mode=755,size=1M tmpfs mnt", fill)
-        },
-    },
+    State { name: "a full disk", meets: FULL, set_up: |scene| filled(scene, "1M", "") },
     State {
         name: "a full disk, and a log left by a killed process",
         meets: FULL,
         set_up: |scene| {
             scene.killed();
-            let fill = "cp -p auth.db-wal mnt/\ncat /dev/zero > mnt/ballast 2> /dev/null || true";
-            mounted(scene, "mount -t tmpfs -o mode=755,size=2M tmpfs mnt", fill)
+            filled(scene, "2M", "cp -p auth.db-wal mnt/")
         },
     },
     State {
         name: "a full disk, and no file yet",
         meets: FULL,
-        set_up: |scene| {
-            let fill = "rm mnt/auth.db\ncat /dev/zero > mnt/ballast 2> /dev/null || true";
-            mounted(scene, "mount -t tmpfs -o mode=755,size=1M tmpfs mnt", fill)
-        },
+        set_up: |scene| filled(scene, "1M", "rm mnt/auth.db"),
     },
     State {
         name: "a disk on which no more files can be created",

@@ -19,18 +19,7 @@ impl Model {
             return Expect::Failed("Taken");
         }
         let expires_at = minutes.map(|minutes| self.now + minutes * MINUTE_MS);
-        self.tokens.push(Token {
-            is_key: true,
-            user,
-            device: None,
-            ended: false,
-            opened_at: self.now,
-            authenticated_at: self.now,
-            expires_at,
-            last_use: self.now,
-            renewed: None,
-        });
-        Expect::Issued(expires_at)
+        self.give_key(user, expires_at)
     }
 
     pub(super) fn reassign(&mut self, user: usize, minutes: i64) -> Expect {
@@ -43,6 +32,10 @@ impl Model {
             key.ended |= minutes == 0;
             key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
         }
+        self.give_key(user, None)
+    }
+
+    fn give_key(&mut self, user: usize, expires_at: Option<i64>) -> Expect {
         self.tokens.push(Token {
             is_key: true,
             user,
@@ -50,11 +43,11 @@ impl Model {
             ended: false,
             opened_at: self.now,
             authenticated_at: self.now,
-            expires_at: None,
+            expires_at,
             last_use: self.now,
             renewed: None,
         });
-        Expect::Issued(None)
+        Expect::Issued(expires_at)
     }
 
     pub(super) fn revoke(&mut self, token: usize) -> Expect {
