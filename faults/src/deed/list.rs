@@ -102,6 +102,11 @@ pub(crate) const DEEDS: &[Deed] = &[
         assert_eq!(store.sessions().end(scene.id("ada.till.id"))?, Ended::Now);
         Ok(())
     }),
+    Deed::write("end one's own session", &["flow/revoke.rs: end_own"], |scene, store| {
+        let facts = store.verify(scene.token("ada.till"), &device("till"))?.valid().unwrap();
+        assert_eq!(store.sessions().end_own(&facts, scene.id("ada.desk.id"))?, Ended::Now);
+        Ok(())
+    }),
     Deed::write("end the others", &["flow/revoke.rs: end_others"], |scene, store| {
         let facts = store.verify(scene.token("ada.till"), &device("till"))?.valid().unwrap();
         store.sessions().end_others(&facts)
