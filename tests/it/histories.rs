@@ -1,37 +1,44 @@
 //! Random histories against a plain model: nothing that has ended ever comes back.
 //!
-//! Each history begins with a few users and places of its own and is told to a store and to the
-//! model alike: by one process, by three stores of one process on one file, or by three processes
-//! in turn. Every answer is compared, facts, values and credits included. A failure prints the seed
-//! and the history; [`REPLAY`] tells one seed alone.
+//! A state machine of proptest: the steps are values, drawn for the state that the history has come
+//! to (`model/steps.rs`); the plain model is the reference, and one of three systems is under test
+//! (`systems.rs`). Each history begins with a few users and places of its own. Every answer is
+//! compared, facts, values and credits included, and at the end every token is verified once more.
+//! A history that diverges is shortened for as long as it still does, each time in a fresh system,
+//! and printed with its seed; `scripts/model replay` tells one seed alone.
 
-mod processes;
+mod systems;
+mod tally;
 
+use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gatepost::{
-    ChangeAtLogin, ManualClock, Options, RandomSource, SeededRandom, SessionPolicy, Store,
-    WhenFull,
-};
+use gatepost::{ChangeAtLogin, ManualClock, Options, RandomSource, SessionPolicy, WhenFull};
+use proptest::strategy::{BoxedStrategy, Just};
+use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
+use proptest_state_machine::Sequential;
 
-use crate::model::{Hands, Model, Names, Op, Policy, Random};
+use crate::model::{self, Expect, Model, Names, Op, Policy, Step};
 use crate::world::{DAY, for_tests, morning};
+use systems::{Kind, SYSTEMS, System};
+use tally::Tally;
 
-pub(crate) use processes::role;
+pub(crate) use systems::role;
 
-/// Put a printed seed here to tell its history alone.
-const REPLAY: Option<u64> = None;
-/// Histories told for each policy in one process.
-const HISTORIES: u64 = 4_500;
+/// Histories told for each policy to one store.
+const HISTORIES: u64 = 800;
 /// Operations that three processes do for each policy.
-const OPERATIONS_OF_THREE: usize = 10_000;
+const OPERATIONS_OF_THREE: u64 = 10_000;
 /// Operations that three stores of one process do for each policy.
-const OPERATIONS_OF_STORES: usize = 3_000;
-/// Histories told to one store before it is replaced by a new one.
-const PER_STORE: u64 = 100;
-const OPERATIONS_LEAST: usize = 12;
-const OPERATIONS_MOST: usize = 24;
+const OPERATIONS_OF_STORES: u64 = 5_000;
+/// Histories told to one system before it is replaced by a new one.
+const PER_SYSTEM: u64 = 100;
+/// Tries to shorten a history that diverges.
+const SHORTENINGS_MOST: u32 = 10_000;
+const STEPS_LEAST: usize = 15;
+const STEPS_MOST: usize = 45;
 
 /// A policy by name; the seeds of each are apart from those of the others.
 type Told = (&'static str, u64, Policy);
@@ -68,176 +75,246 @@ fn options(policy: Policy, clock: &ManualClock, random: Arc<dyn RandomSource>) -
         .random_source(random)
         .sessions(sessions)
         .change_at_login(change)
-        .api_keys_per_user(u32::try_from(crate::model::KEYS).unwrap())
+        .api_keys_per_user(u32::try_from(model::KEYS).unwrap())
         .audit_kept(400 * DAY, 1_000)
 }
 
-fn hands(policy: Policy, seed: u64) -> Hands {
-    let clock = ManualClock::new(morning());
-    let options = options(policy, &clock, Arc::new(SeededRandom::new(seed)));
-    Hands { store: Store::in_memory(options).unwrap(), clock }
+/// A system, and how far it has come.
+#[derive(Debug)]
+struct Stage {
+    system: System,
+    histories: u64,
+    /// In milliseconds since 1970: the next history begins where the last one ended.
+    now: i64,
 }
 
-/// Does what a line says and answers.
-type Act<'a> = dyn FnMut(&str) -> String + 'a;
-
-/// A history as it is told.
-struct Telling<'h> {
-    act: &'h mut Act<'h>,
-    random: Random,
-    model: Model,
-    names: Names,
-    told: Vec<String>,
+/// A run of many histories told to systems of one kind under one policy.
+struct Run {
+    kind: Kind,
+    policy: &'static str,
+    first: u64,
+    strategy: Sequential<Model, Step, Just<Model>, BoxedStrategy<Step>>,
+    stage: RefCell<Option<Stage>>,
+    tally: RefCell<Tally>,
 }
 
-impl<'h> Telling<'h> {
-    fn begin(act: &'h mut Act<'h>, policy: Policy, now: i64, seed: u64) -> Self {
-        let names = Names::settle(&format!("h{seed}"), now, act);
-        let model = Model::new(policy, now);
-        Self { act, random: Random::new(seed), model, names, told: Vec::new() }
+impl Run {
+    fn new(kind: Kind, (name, first, policy): Told) -> Self {
+        let beginning = Model::new(kind.policy(policy), kind.hands());
+        let strategy = Sequential::new(
+            (STEPS_LEAST..=STEPS_MOST).into(),
+            move || Just(beginning.clone()),
+            |model: &Model, step: &Step| step.is_possible(model),
+            model::steps,
+            |model, step: &Step| step.after(model),
+        );
+        let (stage, tally) = (RefCell::default(), RefCell::default());
+        Self { kind, policy: name, first, strategy, stage, tally }
     }
 
-    /// Tells an operation a millisecond after the last one, so that no two uses are at once. Now
-    /// and then the clock has just jumped back, which must change nothing.
-    fn tell(&mut self, op: Op) {
-        self.model.now += 1;
-        let now = self.model.now;
-        let jump = [1_000, 600_000, 86_400_000, 40_000_000_000][self.random.below(4)];
-        let clock =
-            if self.random.one_in(16) { format!("{now}:{}", now - jump) } else { now.to_string() };
-        let line = format!("{clock} {}", self.names.line(op));
-        let expect = self.model.apply(op);
-        let answer = (self.act)(&line);
-        let heard = self.names.hear(expect, &answer);
-        self.told.push(format!("{op:?}: {answer}"));
-        if let Err(wanted) = heard {
-            panic!("{wanted}, after:\n{}\n{line}", self.told.join("\n"));
+    /// Tells the histories of one seed after the other for as long as `go_on` says so.
+    #[track_caller]
+    fn tell_many(self, go_on: impl Fn(&Tally) -> bool) -> Tally {
+        for seed in self.first.. {
+            if !go_on(&self.tally.borrow()) {
+                break;
+            }
+            self.tell(seed);
         }
-    }
-
-    fn verify_all(&mut self) {
-        for token in 0..self.model.tokens.len() {
-            self.tell(Op::Verify { token, device: self.model.tokens[token].device });
+        if let Some(stage) = self.stage.take() {
+            stage.system.end();
         }
+        let tally = self.tally.take();
+        let Tally { histories, operations, .. } = tally;
+        let (kind, policy, first) = (self.kind.name(), self.policy, self.first);
+        println!(
+            "{kind} {policy}, from seed {first} on: {histories} histories, {operations} operations"
+        );
+        tally.print();
+        tally
     }
 
-    /// From beginning to end.
-    fn whole(&mut self) {
-        let lengths = OPERATIONS_MOST - OPERATIONS_LEAST + 1;
-        for _ in 0..OPERATIONS_LEAST + self.random.below(lengths) {
-            let op = Op::draw(&mut self.random, &self.model);
-            self.tell(op);
-            if self.random.one_in(14) {
-                self.verify_all();
+    /// Tells the history of one seed. If it diverges, it is shortened and printed.
+    #[track_caller]
+    fn tell(&self, seed: u64) {
+        let config = Config {
+            cases: 1,
+            max_shrink_iters: SHORTENINGS_MOST,
+            rng_algorithm: RngAlgorithm::XorShift,
+            rng_seed: RngSeed::Fixed(seed),
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let told = TestRunner::new(config).run(&self.strategy, |(model, steps, seen)| {
+            // Whatever diverges takes its system along: the next try begins in a fresh one.
+            let mut stage = match self.stage.take() {
+                Some(stage) if stage.histories < PER_SYSTEM => stage,
+                over => self.fresh(over, seed),
+            };
+            self.act(&mut stage, model, &steps, seen.as_deref()).map_err(TestCaseError::fail)?;
+            self.stage.replace(Some(stage));
+            Ok(())
+        });
+        match told {
+            Ok(()) => self.tally.borrow_mut().histories += 1,
+            Err(TestError::Abort(why)) => panic!("seed {seed}: {why}"),
+            Err(TestError::Fail(why, (model, steps, _))) => {
+                let (kind, policy) = (self.kind.name(), self.policy);
+                panic!(
+                    "{why}\nwhen this is told, {} steps:\n{}\n\
+                     to tell it again: scripts/model replay {kind} {policy} {seed}",
+                    steps.len(),
+                    written(model, &steps),
+                )
             }
         }
-        self.verify_all();
+    }
+
+    fn fresh(&self, over: Option<Stage>, seed: u64) -> Stage {
+        if let Some(stage) = over {
+            stage.system.end();
+        }
+        let system = System::start(self.kind, self.policy, seed);
+        if self.kind != Kind::One {
+            println!("{} {}, at seed {seed}: {}", self.kind.name(), self.policy, system.pids);
+        }
+        Stage { system, histories: 0, now: morning().timestamp_millis() }
+    }
+
+    /// Tells these steps and verifies every token in the end.
+    fn act(
+        &self,
+        stage: &mut Stage,
+        mut model: Model,
+        steps: &[Step],
+        seen: Option<&AtomicUsize>,
+    ) -> Result<(), String> {
+        let Stage { system, histories, now } = stage;
+        let prefix = format!("h{histories}");
+        let mut names = Names::settle(&prefix, *now, &mut |line| system.act(0, line));
+        let number = steps.last().map_or(1, |step| step.number + 1);
+        let end = Step { number, hand: 0, back_ms: 0, op: Op::VerifyAll };
+        for step in steps.iter().chain([&end]) {
+            if let Some(seen) = seen.filter(|_| *step != end) {
+                seen.fetch_add(1, Ordering::SeqCst);
+            }
+            let ops = step.ops(&model);
+            model.step = step.number;
+            for op in ops {
+                let line = names.line(&model, *step, op);
+                let before = model.clone();
+                let expect = model.apply(step.number, op);
+                let answer = system.act(step.hand, &line);
+                names.hear(step.number, &expect, &answer).map_err(|wanted| {
+                    format!("step {}, {op:?}: {wanted}, heard {answer}", step.number)
+                })?;
+                self.tally.borrow_mut().count(op, &before, &model, &expect);
+            }
+        }
+        *histories += 1;
+        *now += model.now + 1;
+        Ok(())
     }
 }
 
-/// What has been told.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    histories: u64,
-    operations: usize,
-}
-
-/// Tells one history and answers when it was over.
-fn tell(act: &mut Act<'_>, policy: Policy, now: i64, seed: u64, sum: &mut Sum) -> i64 {
-    let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        let act: &mut Act<'_> = &mut |line: &str| act(line);
-        let mut telling = Telling::begin(act, policy, now, seed);
-        telling.whole();
-        (telling.model.now, telling.told.len())
-    }));
-    let Ok((end, operations)) = told else { panic!("the history of seed {seed} diverges") };
-    sum.histories += 1;
-    sum.operations += operations;
-    end
-}
-
-/// In one process: histories from that seed on, as long as `go_on` says so.
-fn tell_many((name, first, policy): Told, go_on: impl Fn(Sum) -> bool) -> Sum {
-    let mut sum = Sum::default();
-    let (mut store, mut now) = (hands(policy, first), morning().timestamp_millis());
-    for seed in first.. {
-        if !go_on(sum) {
-            break;
-        }
-        if seed % PER_STORE == 0 {
-            (store, now) = (hands(policy, seed), morning().timestamp_millis());
-        }
-        now = tell(&mut |line| store.act(line), policy, now, seed, &mut sum);
+/// The steps of a history, a line each, and what the model expects of them.
+fn written(mut model: Model, steps: &[Step]) -> String {
+    let mut lines = Vec::new();
+    for step in steps {
+        model.step = step.number;
+        let answers: Vec<Expect> =
+            step.ops(&model).into_iter().map(|op| model.apply(step.number, op)).collect();
+        let back =
+            if step.back_ms > 0 { format!(", {} ms back", step.back_ms) } else { "".into() };
+        lines.push(format!(
+            "{:>4} by {}{back}: {:?}: {answers:?}",
+            step.number, step.hand, step.op
+        ));
     }
-    println!("{name}, from seed {first} on: {sum:?}");
-    sum
+    lines.join("\n")
 }
 
 #[track_caller]
-fn check(policy: &str) {
-    let &told = POLICIES.iter().find(|(name, ..)| *name == policy).unwrap();
-    let (name, first, policy) = told;
-    match REPLAY {
-        None => tell_many(told, |sum| sum.histories < HISTORIES),
-        Some(seed) if (first..first + 1_000_000_000).contains(&seed) => {
-            tell_many((name, seed, policy), |sum| sum.histories < 1)
-        }
-        Some(_) => Sum::default(),
-    };
+fn policy(name: &str) -> Told {
+    *POLICIES.iter().find(|(policy, ..)| *policy == name).unwrap()
 }
 
-/// Not a test of its own: what `scripts/model` runs. Its words, each after `=`: the operations in
-/// one process and by three, all policies together, and the first seed.
+#[track_caller]
+fn check(kind: Kind, policy_name: &str, go_on: impl Fn(&Tally) -> bool) {
+    Run::new(kind, policy(policy_name)).tell_many(go_on).assert_complete();
+}
+
+fn words() -> Vec<String> {
+    std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect()
+}
+
+/// Not a test of its own: what `scripts/model` runs. Its words, each after `=`: the operations of
+/// one store, of three stores and of three processes, all policies together, and the first seed.
 #[test]
 fn long() {
-    let words: Vec<u64> =
-        std::env::args().filter_map(|word| word.strip_prefix('=')?.parse().ok()).collect();
-    let [of_one, of_three, seed] = words.as_slice() else { return };
-    let policies = POLICIES.map(|(name, first, policy)| (name, first + seed, policy));
-    let share = |operations: u64| usize::try_from(operations / POLICIES.len() as u64).unwrap();
-    for told in policies {
-        tell_many(told, |sum| sum.operations < share(*of_one));
+    let words: Vec<u64> = words().iter().filter_map(|word| word.parse().ok()).collect();
+    let [one, stores, processes, seed] = words.as_slice() else { return };
+    let mut all = Tally::default();
+    for (kind, operations) in SYSTEMS.into_iter().zip([one, stores, processes]) {
+        for (name, first, policy) in POLICIES {
+            let share = operations / POLICIES.len() as u64;
+            let told = (name, first + seed, policy);
+            all.add(&Run::new(kind, told).tell_many(|tally| tally.operations < share));
+        }
     }
-    for told in policies {
-        processes::tell_many(told, share(*of_three));
-        processes::tell_to_stores(told, share(*of_three));
-    }
+    println!("in all: {} histories, {} operations", all.histories, all.operations);
+    all.print();
+    all.assert_complete();
+}
+
+/// Not a test of its own: what `scripts/model replay` runs. Its words, each after `=`: the system,
+/// the policy and the seed that were printed.
+#[test]
+fn replay() {
+    let words = words();
+    let [kind, name, seed] = words.as_slice() else { return };
+    let Some(kind) = SYSTEMS.into_iter().find(|known| known.name() == kind) else { return };
+    let Ok(seed) = seed.parse() else { return };
+    let (name, _, policy) = policy(name);
+    Run::new(kind, (name, seed, policy)).tell_many(|tally| tally.histories < 1);
 }
 
 #[test]
 fn nothing_that_ended_comes_back() {
-    check("plain");
+    check(Kind::One, "plain", |tally| tally.histories < HISTORIES);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_where_the_device_is_shared() {
-    check("shared");
+    check(Kind::One, "shared", |tally| tally.histories < HISTORIES);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_where_sessions_idle() {
-    check("idling");
+    check(Kind::One, "idling", |tally| tally.histories < HISTORIES);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_where_the_full_are_refused() {
-    check("full");
+    check(Kind::One, "full", |tally| tally.histories < HISTORIES);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_in_three_processes() {
-    processes::tell_many(POLICIES[0], OPERATIONS_OF_THREE);
+    check(Kind::Processes, "plain", |tally| tally.operations < OPERATIONS_OF_THREE);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_in_three_processes_where_the_device_is_shared() {
-    processes::tell_many(POLICIES[1], OPERATIONS_OF_THREE);
+    check(Kind::Processes, "shared", |tally| tally.operations < OPERATIONS_OF_THREE);
 }
 
 #[test]
 fn nothing_that_ended_comes_back_in_three_stores_open_on_one_file() {
+    let mut all = Tally::default();
     for told in POLICIES {
-        let sum = processes::tell_to_stores(told, OPERATIONS_OF_STORES);
-        assert!(sum.operations >= OPERATIONS_OF_STORES);
+        let run = Run::new(Kind::Stores, told);
+        all.add(&run.tell_many(|tally| tally.operations < OPERATIONS_OF_STORES));
     }
+    all.assert_complete();
 }

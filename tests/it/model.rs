@@ -2,24 +2,30 @@
 //!
 //! There is no file here, no watermark and no change log. Each token has a flag that says that it
 //! has ended; the rules set it and nothing takes it back. Every user, place and token is known by
-//! its number, so that a history can be printed, replayed and played by several processes.
+//! its number, so that a history can be printed, replayed, shortened and played by several
+//! processes.
 
 mod hands;
 mod keys;
+mod names;
 mod op;
 mod rules;
+mod steps;
+mod users;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatepost::UserStatus;
 
-pub(crate) use hands::{Hands, Names};
-pub(crate) use op::{Op, Random};
+pub(crate) use hands::Hands;
+pub(crate) use names::Names;
+pub(crate) use op::{Guess, KINDS, Op, Shown, Step};
+pub(crate) use steps::steps;
 pub(crate) use values::{Place as Where, ValueOp};
 
 /// The policy of the store, as far as it matters here.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) per_user: usize,
     pub(crate) refuse_when_full: bool,
@@ -36,24 +42,29 @@ const MINUTE_MS: i64 = 60_000;
 pub(crate) const KEYS: usize = 2;
 
 /// Everything there is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Model {
     pub(crate) policy: Policy,
-    /// Milliseconds since 1970.
+    /// How many take turns at the same store: processes, or stores of one process.
+    pub(crate) hands: usize,
+    /// Milliseconds since the history began.
     pub(crate) now: i64,
+    /// The number of the last step, which names whatever that step makes.
+    pub(crate) step: usize,
     pub(crate) organisations: Vec<Place>,
     pub(crate) branches: Vec<Place>,
     pub(crate) users: Vec<Person>,
-    pub(crate) tokens: Vec<Token>,
+    /// By the number of the step that made them.
+    pub(crate) tokens: BTreeMap<usize, Token>,
+    /// Who has logged in on which device, until it is forgotten.
+    pub(crate) devices: BTreeSet<(usize, usize)>,
     /// The values of configuration keys, and the credits that are counted.
     pub(crate) settings: BTreeMap<(Where, u32), u32>,
     pub(crate) credits: BTreeMap<Where, u64>,
-    /// The last number that became a password, a name or an address.
-    pub(crate) last_number: u32,
 }
 
 /// A branch or an organisation.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) gone: bool,
     pub(crate) inactive: bool,
@@ -64,7 +75,7 @@ pub(crate) struct Place {
     pub(crate) refuses: BTreeSet<usize>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Person {
     pub(crate) system: bool,
     pub(crate) admin: bool,
@@ -72,8 +83,11 @@ pub(crate) struct Person {
     pub(crate) status: UserStatus,
     /// Kept while the user is deleted.
     pub(crate) branch: Option<usize>,
-    pub(crate) name: u32,
-    pub(crate) password: Option<u32>,
+    pub(crate) name: usize,
+    pub(crate) email: Option<usize>,
+    pub(crate) password: Option<usize>,
+    /// The password before this one.
+    pub(crate) former: Option<usize>,
     pub(crate) must_change: bool,
     pub(crate) compromised: bool,
     pub(crate) confirmed: bool,
@@ -82,7 +96,7 @@ pub(crate) struct Person {
 }
 
 /// A session's or a key's: a renewed session is a token more, under the same handle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) is_key: bool,
     pub(crate) user: usize,
@@ -134,7 +148,7 @@ pub(crate) const USERS: [(Option<usize>, bool); 3] =
 pub(crate) const DEVICES: usize = 4;
 
 impl Model {
-    pub(crate) fn new(policy: Policy, now: i64) -> Self {
+    pub(crate) fn new(policy: Policy, hands: usize) -> Self {
         let branch = |parent| Place { parent, ..Place::default() };
         let user = |(branch, system)| Person {
             system,
@@ -143,7 +157,9 @@ impl Model {
             status: UserStatus::Active,
             branch,
             name: 0,
+            email: None,
             password: None,
+            former: None,
             must_change: false,
             compromised: false,
             confirmed: false,
@@ -151,14 +167,16 @@ impl Model {
         };
         Self {
             policy,
-            now,
+            hands,
+            now: 0,
+            step: 0,
             organisations: vec![Place::default(); ORGANISATIONS],
             branches: BRANCHES.map(branch).to_vec(),
             users: USERS.map(user).to_vec(),
-            tokens: Vec::new(),
+            tokens: BTreeMap::new(),
+            devices: BTreeSet::new(),
             settings: BTreeMap::new(),
             credits: BTreeMap::new(),
-            last_number: 0,
         }
     }
 
@@ -167,7 +185,7 @@ impl Model {
         if !self.live(token) {
             return None;
         }
-        let token = &self.tokens[token];
+        let token = &self.tokens[&token];
         let user = &self.users[token.user];
         Some(Found {
             user: token.user,
@@ -182,19 +200,19 @@ impl Model {
     }
 
     pub(crate) fn live(&self, token: usize) -> bool {
-        !self.tokens[token].ended && !self.over(token) && self.kept_out(token).is_none()
+        !self.tokens[&token].ended && !self.over(token) && self.kept_out(token).is_none()
     }
 
     /// Whether one of its deadlines has passed.
     pub(crate) fn over(&self, token: usize) -> bool {
-        let token = &self.tokens[token];
+        let token = &self.tokens[&token];
         let idle_end = self.policy.idle_ms.filter(|_| !token.is_key).map(|ms| token.last_use + ms);
         token.expires_at.into_iter().chain(idle_end).any(|end| end <= self.now)
     }
 
     /// Why the user may not do anything now.
     pub(crate) fn kept_out(&self, token: usize) -> Option<&'static str> {
-        self.standing(self.tokens[token].user)
+        self.standing(self.tokens[&token].user)
     }
 
     pub(crate) fn standing(&self, user: usize) -> Option<&'static str> {

@@ -13,8 +13,6 @@ use gatepost::{
     OpenedSession, Password, PasswordChange, Store, UserKind, UserStatus,
 };
 
-use super::{BRANCHES, Expect, Found, ORGANISATIONS, Op, USERS};
-
 /// A store that does what it is told, at the time that it is told.
 #[derive(Debug)]
 pub(crate) struct Hands {
@@ -191,7 +189,7 @@ impl Hands {
             "unlock" => users.unlock(words.some()).map(drop),
             "forget" => {
                 let (id, device) = (words.some(), words.device().unwrap());
-                self.store.devices().forget(id, &device).map(drop)
+                return self.store.devices().forget(id, &device).map(|known| known.to_string());
             }
             verb => panic!("what is {verb}?"),
         };
@@ -252,185 +250,5 @@ fn ended(ended: Ended) -> String {
         Ended::Now => "now".into(),
         Ended::Before => "before".into(),
         other => panic!("{other:?}"),
-    }
-}
-
-/// What the numbers of a history are called in a store.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    prefix: String,
-    users: Vec<String>,
-    branches: Vec<String>,
-    organisations: Vec<String>,
-    /// The handle and the text of each token.
-    tokens: Vec<(String, String)>,
-}
-
-impl Names {
-    /// Fills a store with the places and users of a history, apart from all others by a prefix.
-    pub(crate) fn settle(prefix: &str, now: i64, act: &mut dyn FnMut(&str) -> String) -> Self {
-        let mut create = |line: String| {
-            let id = act(&format!("{now} {line}"));
-            assert_eq!(id.len(), 36, "{line}: {id}");
-            id
-        };
-        let organisations: Vec<String> = (0..ORGANISATIONS)
-            .map(|o| create(format!("place organisation {prefix}o{o}")))
-            .collect();
-        let mut place = |(b, parent): (usize, &Option<usize>)| {
-            let parent = parent.map_or("-", |parent| organisations[parent].as_str());
-            create(format!("place branch {prefix}b{b} {parent}"))
-        };
-        let branches: Vec<String> = BRANCHES.iter().enumerate().map(&mut place).collect();
-        let mut user = |(u, (branch, system)): (usize, &(Option<usize>, bool))| {
-            let branch = branch.map_or("-", |branch| branches[branch].as_str());
-            let kind = if *system { "system" } else { "person" };
-            create(format!("user {kind} {prefix}u{u}n0 {branch}"))
-        };
-        let users = USERS.iter().enumerate().map(&mut user).collect();
-        Self { prefix: prefix.into(), users, branches, organisations, tokens: Vec::new() }
-    }
-
-    fn of(list: &[String], number: Option<usize>) -> &str {
-        number.map_or("-", |number| list[number].as_str())
-    }
-
-    fn device(&self, device: Option<usize>) -> String {
-        device.map_or("-".into(), |device| format!("{}d{device}", self.prefix))
-    }
-
-    /// An operation as a line, but for the time.
-    pub(crate) fn line(&self, op: Op) -> String {
-        let user = |number: usize| self.users[number].as_str();
-        let branch = |number: usize| self.branches[number].as_str();
-        let organisation = |number: usize| self.organisations[number].as_str();
-        let handle = |number: usize| self.tokens[number].0.as_str();
-        let token = |number: usize| self.tokens[number].1.as_str();
-        let any = |number: Option<i64>| number.map_or("-".into(), |n| n.to_string());
-        let named = |u: usize, name: u32| format!("{}u{u}n{name}", self.prefix);
-        match op {
-            Op::Advance { .. } => "session wait".into(),
-            Op::Maintain => "session maintain".into(),
-            Op::Verify { token: t, device } => {
-                format!("session verify {} {}", token(t), self.device(device))
-            }
-            Op::Open { user: u, device, minutes } => {
-                let device = self.device(Some(device));
-                format!("session open {} {device} {}", user(u), any(minutes))
-            }
-            Op::LogIn { user: u, name, password, new, device } => {
-                let (name, device) = (named(u, name), self.device(Some(device)));
-                format!("session login {name} {password} {device} {}", any(new.map(i64::from)))
-            }
-            Op::ChangePassword { token: t, device, password, new } => {
-                format!("session change {} {} {password} {new}", token(t), self.device(device))
-            }
-            Op::LogOut { token: t, device } => {
-                format!("session logout {} {}", token(t), self.device(device))
-            }
-            Op::End { token } => format!("session end {}", handle(token)),
-            Op::EndOthers { token: t, device } => {
-                format!("session end-others {} {}", token(t), self.device(device))
-            }
-            Op::EndUser { user: u } => format!("session end-user {}", user(u)),
-            Op::EndBranch { branch: b } => format!("session end-branch {}", branch(b)),
-            Op::EndOrganisation { organisation: o } => {
-                format!("session end-organisation {}", organisation(o))
-            }
-            Op::EndStore => "session end-store".into(),
-            Op::MoveBranch { branch: b, organisation } => {
-                format!("place move {} {}", branch(b), Self::of(&self.organisations, organisation))
-            }
-            Op::BranchActive { branch: b, active } => {
-                format!("place branch-active {} {active}", branch(b))
-            }
-            Op::OrganisationActive { organisation: o, active } => {
-                format!("place organisation-active {} {active}", organisation(o))
-            }
-            Op::DeleteBranch { branch: b } => format!("place delete-branch {}", branch(b)),
-            Op::DeleteOrganisation { organisation: o } => {
-                format!("place delete-organisation {}", organisation(o))
-            }
-            Op::Issue { user: u, minutes } => format!("key issue {} {}", user(u), any(minutes)),
-            Op::Reassign { user: u, minutes } => format!("key reassign {} {minutes}", user(u)),
-            Op::Revoke { token } => format!("key revoke {}", handle(token)),
-            Op::Value(op) => self.line_of_value(op),
-            about_a_user => self.line_of_user(about_a_user),
-        }
-    }
-
-    fn line_of_user(&self, op: Op) -> String {
-        let id = |number: usize| self.users[number].as_str();
-        match op {
-            Op::SetStatus { user, status } => {
-                format!("user status {} {}", id(user), status.as_str())
-            }
-            Op::Delete { user } => format!("user delete {}", id(user)),
-            Op::Restore { user } => format!("user restore {}", id(user)),
-            Op::MoveUser { user, branch } => {
-                format!("user move {} {}", id(user), Self::of(&self.branches, branch))
-            }
-            Op::SetPassword { user, new } => format!("user password {} {new}", id(user)),
-            Op::RemovePassword { user } => format!("user no-password {}", id(user)),
-            Op::Compromise { user } => format!("user compromised {}", id(user)),
-            Op::DemandChange { user, all } => format!("user demand {} {all}", id(user)),
-            Op::Confirm { user } => format!("user confirm {}", id(user)),
-            Op::Rename { user, name } => {
-                format!("user rename {} {}u{user}n{name}", id(user), self.prefix)
-            }
-            Op::SetEmail { user, number } => {
-                format!("user email {} {}u{user}n{number}@example.com", id(user), self.prefix)
-            }
-            Op::SetAdmin { user, admin } => format!("user admin {} {admin}", id(user)),
-            Op::Unlock { user } => format!("user unlock {}", id(user)),
-            Op::ForgetDevice { user, device } => {
-                format!("user forget {} {}", id(user), self.device(Some(device)))
-            }
-            other => panic!("{other:?} is not about a user"),
-        }
-    }
-
-    /// Compares an answer with what was expected, and keeps the names of what was opened.
-    pub(crate) fn hear(&mut self, expect: Expect, answer: &str) -> Result<(), String> {
-        let opening = |kind: &str, expiry: Option<i64>| {
-            let mut words = answer.split(' ');
-            let expiry = expiry.map_or("-".into(), |expiry| expiry.to_string());
-            let (found, id, token) = (words.next()?, words.next()?, words.next()?);
-            (found == kind && words.next() == Some(&expiry)).then(|| (id.into(), token.into()))
-        };
-        let opened = match expect {
-            Expect::Anything => return Ok(()),
-            Expect::Opened(expiry) => opening("opened", Some(expiry)),
-            Expect::Issued(expiry) => opening("issued", expiry),
-            _ => None,
-        };
-        if let Some(token) = opened {
-            self.tokens.push(token);
-            return Ok(());
-        }
-        let wanted = match expect {
-            Expect::Says(word) => word.into(),
-            Expect::Refused(why) => format!("refused {why}"),
-            Expect::Failed(why) => format!("failed {why}"),
-            Expect::Verified(None) => "refused".into(),
-            Expect::Value(value) => value.map_or("-".into(), |value| value.to_string()),
-            Expect::Verified(Some(found)) => self.facts(&found),
-            other => format!("{other:?}"),
-        };
-        if wanted == answer { Ok(()) } else { Err(format!("wanted {wanted}")) }
-    }
-
-    fn facts(&self, found: &Found) -> String {
-        format!(
-            "valid {} {} {} {} {} {} {} {}",
-            self.users[found.user],
-            Self::of(&self.branches, found.branch),
-            Self::of(&self.organisations, found.organisation),
-            found.system,
-            found.admin,
-            found.opened_at,
-            found.authenticated_at,
-            found.expires_at.map_or("-".into(), |at| at.to_string()),
-        )
     }
 }

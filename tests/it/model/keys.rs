@@ -5,10 +5,10 @@ use super::{Expect, KEYS, MINUTE_MS, Model, Token};
 impl Model {
     fn living_keys(&self, user: usize) -> Vec<usize> {
         let of_user = |token: &usize| {
-            let key = &self.tokens[*token];
+            let key = &self.tokens[token];
             key.is_key && key.user == user && !key.ended && !self.over(*token)
         };
-        (0..self.tokens.len()).filter(of_user).collect()
+        self.tokens.keys().copied().filter(of_user).collect()
     }
 
     pub(super) fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
@@ -28,7 +28,7 @@ impl Model {
         }
         let end = self.now + minutes * MINUTE_MS;
         for key in self.living_keys(user) {
-            let key = &mut self.tokens[key];
+            let key = self.held(key);
             key.ended |= minutes == 0;
             key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
         }
@@ -36,7 +36,7 @@ impl Model {
     }
 
     fn give_key(&mut self, user: usize, expires_at: Option<i64>) -> Expect {
-        self.tokens.push(Token {
+        let key = Token {
             is_key: true,
             user,
             device: None,
@@ -46,13 +46,14 @@ impl Model {
             expires_at,
             last_use: self.now,
             renewed: None,
-        });
+        };
+        self.tokens.insert(self.step, key);
         Expect::Issued(expires_at)
     }
 
     pub(super) fn revoke(&mut self, token: usize) -> Expect {
-        let known = !self.tokens[token].ended && !self.over(token);
-        self.tokens[token].ended = true;
+        let known = !self.tokens[&token].ended && !self.over(token);
+        self.held(token).ended = true;
         if known { Expect::Says("done") } else { Expect::Anything }
     }
 }

@@ -1,238 +1,267 @@
-//! What can happen, and a plain source of such happenings.
+//! What can happen.
 
 use gatepost::UserStatus;
 
-use super::{BRANCHES, DEVICES, Model, ORGANISATIONS, USERS, ValueOp, Where};
+use super::{Model, ValueOp};
 
-/// One operation. Users, places, devices and tokens are numbers; `None` is nowhere or no device.
+/// One step of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Its own for good, and from 1 on: tokens, passwords, names and addresses are called by the
+    /// step that made them, so that they keep their names when other steps are left out.
+    pub(crate) number: usize,
+    /// Which of the processes, or of the stores of one process, does it.
+    pub(crate) hand: usize,
+    /// How far the clock has just jumped back, which must change nothing.
+    pub(crate) back_ms: i64,
+    pub(crate) op: Op,
+}
+
+/// One operation. Users, places, devices and tokens are numbers; `None` is nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
-    Advance { ms: i64 },
+    Advance {
+        ms: i64,
+    },
     Maintain,
-    Verify { token: usize, device: Option<usize> },
-    Open { user: usize, device: usize, minutes: Option<i64> },
-    LogIn { user: usize, name: u32, password: u32, new: Option<u32>, device: usize },
-    ChangePassword { token: usize, device: Option<usize>, password: u32, new: u32 },
-    LogOut { token: usize, device: Option<usize> },
-    End { token: usize },
-    EndOthers { token: usize, device: Option<usize> },
-    EndUser { user: usize },
-    EndBranch { branch: usize },
-    EndOrganisation { organisation: usize },
+    /// Every token there is, each on its own device: as many operations as there are tokens.
+    VerifyAll,
+    Verify {
+        token: usize,
+        shown: Shown,
+    },
+    Open {
+        user: usize,
+        device: usize,
+        minutes: Option<i64>,
+    },
+    LogIn {
+        user: usize,
+        guess: Guess,
+        renew: bool,
+        device: usize,
+    },
+    ChangePassword {
+        token: usize,
+        shown: Shown,
+        guess: Guess,
+    },
+    LogOut {
+        token: usize,
+        shown: Shown,
+    },
+    End {
+        token: usize,
+    },
+    EndOthers {
+        token: usize,
+        shown: Shown,
+    },
+    EndUser {
+        user: usize,
+    },
+    EndBranch {
+        branch: usize,
+    },
+    EndOrganisation {
+        organisation: usize,
+    },
     EndStore,
-    SetStatus { user: usize, status: UserStatus },
-    Delete { user: usize },
-    Restore { user: usize },
-    MoveUser { user: usize, branch: Option<usize> },
-    MoveBranch { branch: usize, organisation: Option<usize> },
-    BranchActive { branch: usize, active: bool },
-    OrganisationActive { organisation: usize, active: bool },
-    DeleteBranch { branch: usize },
-    DeleteOrganisation { organisation: usize },
-    SetPassword { user: usize, new: u32 },
-    RemovePassword { user: usize },
-    Compromise { user: usize },
-    DemandChange { user: usize, all: bool },
-    Confirm { user: usize },
-    Rename { user: usize, name: u32 },
-    SetEmail { user: usize, number: u32 },
-    SetAdmin { user: usize, admin: bool },
-    Unlock { user: usize },
-    ForgetDevice { user: usize, device: usize },
-    Issue { user: usize, minutes: Option<i64> },
-    Reassign { user: usize, minutes: i64 },
-    Revoke { token: usize },
+    SetStatus {
+        user: usize,
+        status: UserStatus,
+    },
+    Delete {
+        user: usize,
+    },
+    Restore {
+        user: usize,
+    },
+    MoveUser {
+        user: usize,
+        branch: Option<usize>,
+    },
+    MoveBranch {
+        branch: usize,
+        organisation: Option<usize>,
+    },
+    BranchActive {
+        branch: usize,
+        active: bool,
+    },
+    OrganisationActive {
+        organisation: usize,
+        active: bool,
+    },
+    DeleteBranch {
+        branch: usize,
+    },
+    DeleteOrganisation {
+        organisation: usize,
+    },
+    SetPassword {
+        user: usize,
+    },
+    RemovePassword {
+        user: usize,
+    },
+    Compromise {
+        user: usize,
+    },
+    DemandChange {
+        user: usize,
+        all: bool,
+    },
+    Confirm {
+        user: usize,
+    },
+    Rename {
+        user: usize,
+    },
+    SetEmail {
+        user: usize,
+    },
+    SetAdmin {
+        user: usize,
+        admin: bool,
+    },
+    Unlock {
+        user: usize,
+    },
+    ForgetDevice {
+        user: usize,
+        device: usize,
+    },
+    Issue {
+        user: usize,
+        minutes: Option<i64>,
+    },
+    Reassign {
+        user: usize,
+        minutes: i64,
+    },
+    Revoke {
+        token: usize,
+    },
     Value(ValueOp),
 }
 
-/// A small xorshift generator: a seed is all it takes to replay a history.
-#[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        let mut random = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        for _ in 0..4 {
-            random.next();
-        }
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    /// True once in so many times.
-    pub(crate) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
+/// The device that a token is presented on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Own,
+    None,
+    Other(usize),
 }
+
+/// A password that somebody gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guess {
+    Right,
+    /// The one before.
+    Former,
+    Wrong,
+}
+
+/// Each kind of operation: none may be missing from a run, and none without effect.
+#[rustfmt::skip]
+pub(crate) const KINDS: &[&str] = &[
+    "advance", "maintain", "verify", "open", "log in", "log in and renew", "change password",
+    "log out", "end", "end others", "end user", "end branch", "end organisation", "end store",
+    "set status", "delete", "restore", "move user", "move branch", "branch off", "branch on",
+    "organisation off", "organisation on", "delete branch", "delete organisation", "set password",
+    "remove password", "compromise", "demand change", "confirm", "rename", "set email",
+    "set admin", "unlock", "forget device", "issue", "reassign", "revoke", "set value",
+    "remove value", "value in force", "count credits", "spend credits", "add credits",
+];
 
 impl Op {
-    /// The next one of a history that has come to `model`: mostly about sessions, now and then
-    /// about all the rest.
-    pub(crate) fn draw(random: &mut Random, model: &Model) -> Self {
-        let user = random.below(USERS.len());
-        match random.below(45) {
-            0..=7 => {
-                let minutes = random.one_in(3).then(|| random.of(&[1, 5, 90, 100_000]));
-                Self::Open { user, device: random.below(DEVICES), minutes }
-            }
-            8..=9 => Self::draw_login(random, model, user),
-            10..=15 => Self::draw_end(random, model, user),
-            16..=21 => Self::draw_of_user(random, model, user),
-            22..=28 => Self::draw_of_place(random, user),
-            29..=31 => Self::draw_of_key(random, model, user),
-            32..=35 => {
-                let ms = [1, 999, 30_000, 59_999, 60_000, 300_000, 599_999, 600_000, 86_400_000];
-                Self::Advance { ms: random.of(&ms) }
-            }
-            36 => Self::Maintain,
-            37 => Self::ForgetDevice { user, device: random.below(DEVICES) },
-            38..=42 => Self::Value(draw_of_value(random, user)),
-            _ => Self::draw_verify(random, model),
-        }
-    }
-
-    /// Mostly a live token where there is one, mostly on its own device.
-    pub(crate) fn draw_verify(random: &mut Random, model: &Model) -> Self {
-        let Some(token) = any_token(random, model) else { return Self::Maintain };
-        Self::Verify { token, device: device_of(random, model, token) }
-    }
-
-    fn draw_login(random: &mut Random, model: &Model, user: usize) -> Self {
-        let person = &model.users[user];
-        let next = model.last_number + 1;
-        let Some(password) = person.password else { return Self::SetPassword { user, new: next } };
-        if person.failures >= 3 {
-            return Self::Unlock { user };
-        }
-        let password = if random.one_in(6) { 0 } else { password };
-        let new = (person.must_change || random.one_in(3)).then_some(next);
-        Self::LogIn { user, name: person.name, password, new, device: random.below(DEVICES) }
-    }
-
-    fn draw_end(random: &mut Random, model: &Model, user: usize) -> Self {
-        if random.one_in(3) {
-            return match random.below(8) {
-                0..=2 => Self::EndUser { user },
-                3..=4 => Self::EndBranch { branch: random.below(BRANCHES.len()) },
-                5..=6 => Self::EndOrganisation { organisation: random.below(ORGANISATIONS) },
-                _ => Self::EndStore,
-            };
-        }
-        let Some(token) = any_token(random, model) else { return Self::EndUser { user } };
-        let device = device_of(random, model, token);
-        let holder = model.tokens[token].user;
-        let password = model.users[holder].password;
-        match random.below(8) {
-            0..=2 => Self::LogOut { token, device },
-            3..=4 if !model.tokens[token].is_key => Self::End { token },
-            5..=6 => Self::EndOthers { token, device },
-            _ if model.users[holder].failures < 3 => Self::ChangePassword {
-                token,
-                device,
-                password: password.filter(|_| !random.one_in(5)).unwrap_or(0),
-                new: model.last_number + 1,
-            },
-            _ => Self::Unlock { user: holder },
-        }
-    }
-
-    fn draw_of_user(random: &mut Random, model: &Model, user: usize) -> Self {
-        use UserStatus::{Active, Disabled, Locked, Pending};
-        let new = model.last_number + 1;
-        let person = &model.users[user];
-        match random.below(16) {
-            // Most of what can happen needs somebody who is there and may work.
-            0..=3 if person.deleted => Self::Restore { user },
-            0..=3 if person.status != Active => Self::SetStatus { user, status: Active },
-            0..=1 => Self::Delete { user },
-            2..=4 => {
-                let status = random.of(&[Active, Pending, Locked, Disabled]);
-                Self::SetStatus { user, status }
-            }
-            5..=6 => Self::SetPassword { user, new },
-            7 => Self::RemovePassword { user },
-            8 => Self::Compromise { user },
-            9..=10 => Self::DemandChange { user, all: random.one_in(2) },
-            11 => Self::Confirm { user },
-            12 => Self::Rename { user, name: new },
-            13 => Self::SetEmail { user, number: new },
-            14 => Self::Restore { user },
-            _ => Self::SetAdmin { user, admin: random.one_in(2) },
-        }
-    }
-
-    fn draw_of_place(random: &mut Random, user: usize) -> Self {
-        let branch = random.below(BRANCHES.len());
-        let organisation = random.below(ORGANISATIONS);
-        let nowhere = random.one_in(4);
-        let active = !random.one_in(3);
-        match random.below(17) {
-            0..=5 => Self::MoveUser { user, branch: (!nowhere).then_some(branch) },
-            6..=9 => Self::MoveBranch { branch, organisation: (!nowhere).then_some(organisation) },
-            10..=12 => Self::BranchActive { branch, active },
-            13..=15 => Self::OrganisationActive { organisation, active },
-            _ if nowhere => Self::DeleteOrganisation { organisation },
-            _ => Self::DeleteBranch { branch },
-        }
-    }
-
-    fn draw_of_key(random: &mut Random, model: &Model, user: usize) -> Self {
-        let keys: Vec<usize> =
-            (0..model.tokens.len()).filter(|t| model.tokens[*t].is_key).collect();
-        match random.below(4) {
-            0 if !keys.is_empty() => Self::Revoke { token: random.of(&keys) },
-            1 => Self::Reassign { user, minutes: random.of(&[0, 0, 1, 10]) },
-            _ => {
-                let minutes = random.one_in(2).then(|| random.of(&[1, 10, 1_500]));
-                Self::Issue { user, minutes }
-            }
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Advance { .. } => "advance",
+            Self::Maintain => "maintain",
+            Self::VerifyAll | Self::Verify { .. } => "verify",
+            Self::Open { .. } => "open",
+            Self::LogIn { renew: false, .. } => "log in",
+            Self::LogIn { .. } => "log in and renew",
+            Self::ChangePassword { .. } => "change password",
+            Self::LogOut { .. } => "log out",
+            Self::End { .. } => "end",
+            Self::EndOthers { .. } => "end others",
+            Self::EndUser { .. } => "end user",
+            Self::EndBranch { .. } => "end branch",
+            Self::EndOrganisation { .. } => "end organisation",
+            Self::EndStore => "end store",
+            Self::SetStatus { .. } => "set status",
+            Self::Delete { .. } => "delete",
+            Self::Restore { .. } => "restore",
+            Self::MoveUser { .. } => "move user",
+            Self::MoveBranch { .. } => "move branch",
+            Self::BranchActive { active: false, .. } => "branch off",
+            Self::BranchActive { .. } => "branch on",
+            Self::OrganisationActive { active: false, .. } => "organisation off",
+            Self::OrganisationActive { .. } => "organisation on",
+            Self::DeleteBranch { .. } => "delete branch",
+            Self::DeleteOrganisation { .. } => "delete organisation",
+            Self::SetPassword { .. } => "set password",
+            Self::RemovePassword { .. } => "remove password",
+            Self::Compromise { .. } => "compromise",
+            Self::DemandChange { .. } => "demand change",
+            Self::Confirm { .. } => "confirm",
+            Self::Rename { .. } => "rename",
+            Self::SetEmail { .. } => "set email",
+            Self::SetAdmin { .. } => "set admin",
+            Self::Unlock { .. } => "unlock",
+            Self::ForgetDevice { .. } => "forget device",
+            Self::Issue { .. } => "issue",
+            Self::Reassign { .. } => "reassign",
+            Self::Revoke { .. } => "revoke",
+            Self::Value(ValueOp::Set { .. }) => "set value",
+            Self::Value(ValueOp::Remove { .. }) => "remove value",
+            Self::Value(ValueOp::InForce { .. }) => "value in force",
+            Self::Value(ValueOp::Count { .. }) => "count credits",
+            Self::Value(ValueOp::Spend { .. }) => "spend credits",
+            Self::Value(ValueOp::Add { .. }) => "add credits",
         }
     }
 }
 
-fn draw_of_value(random: &mut Random, user: usize) -> ValueOp {
-    let organisation = Where::Organisation(random.below(ORGANISATIONS));
-    let branch = Where::Branch(random.below(BRANCHES.len()));
-    let key = u32::from(random.one_in(2));
-    let place = random.of(&[Where::System, organisation, branch, Where::User(user)]);
-    let holder = random.of(&[organisation, branch]);
-    let credits = random.of(&[0, 1, 3, 5]);
-    match random.below(12) {
-        0..=2 => ValueOp::Set { place, key, value: random.of(&[1, 2, 3]) },
-        3 => ValueOp::Remove { place, key },
-        4..=6 => ValueOp::InForce { user, key },
-        7 => ValueOp::Count { place: holder, credits: (!random.one_in(4)).then_some(credits) },
-        8..=10 => ValueOp::Spend { place: holder, credits },
-        _ => ValueOp::Add { place: holder, credits },
+impl Step {
+    /// What it comes to, one operation after the other.
+    pub(crate) fn ops(self, model: &Model) -> Vec<Op> {
+        match self.op {
+            Op::VerifyAll => {
+                let each = |token: &usize| Op::Verify { token: *token, shown: Shown::Own };
+                model.tokens.keys().map(each).collect()
+            }
+            op => vec![op],
+        }
     }
-}
 
-fn any_token(random: &mut Random, model: &Model) -> Option<usize> {
-    let live: Vec<usize> = (0..model.tokens.len()).filter(|t| model.live(*t)).collect();
-    if !live.is_empty() && !random.one_in(4) {
-        return Some(random.of(&live));
+    /// The state of things after it.
+    pub(crate) fn after(self, mut model: Model) -> Model {
+        // A step that comes to nothing still has its number.
+        model.step = self.number;
+        for op in self.ops(&model) {
+            model.apply(self.number, op);
+        }
+        model
     }
-    (!model.tokens.is_empty()).then(|| random.below(model.tokens.len()))
-}
 
-/// Its own device, or now and then another.
-fn device_of(random: &mut Random, model: &Model, token: usize) -> Option<usize> {
-    if random.one_in(8) {
-        return random.one_in(2).then(|| random.below(DEVICES));
+    /// Whether it can be told at all: it may name a token that is no longer made, or fail so often
+    /// that the user has to wait, which the model knows nothing of.
+    pub(crate) fn is_possible(self, model: &Model) -> bool {
+        let may_fail = |user: usize| model.users[user].failures < 3;
+        let token = |token: &usize| model.tokens.get(token);
+        match &self.op {
+            Op::LogIn { user, .. } => may_fail(*user),
+            Op::ChangePassword { token: t, .. } => token(t).is_some_and(|t| may_fail(t.user)),
+            Op::Verify { token: t, .. }
+            | Op::LogOut { token: t, .. }
+            | Op::EndOthers { token: t, .. } => token(t).is_some(),
+            Op::End { token: t } => token(t).is_some_and(|t| !t.is_key),
+            Op::Revoke { token: t } => token(t).is_some_and(|t| t.is_key),
+            _ => true,
+        }
     }
-    model.tokens[token].device
 }

@@ -1,33 +1,35 @@
 //! The table of what ends what, applied to plain data.
 
-use gatepost::UserStatus;
+use super::{
+    Expect, Found, Guess, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Shown, Token, Where,
+};
 
-use super::{Expect, Found, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Token, Where};
-
-const DONE: Expect = Expect::Says("done");
+pub(super) const DONE: Expect = Expect::Says("done");
 
 impl Model {
-    /// What an operation answers and what is so afterwards.
-    pub(crate) fn apply(&mut self, op: Op) -> Expect {
+    /// What a step answers and what is so afterwards.
+    pub(crate) fn apply(&mut self, number: usize, op: Op) -> Expect {
+        self.step = number;
+        // No two uses are at once.
+        self.now += 1;
         match op {
             Op::Advance { ms } => {
                 self.now += ms;
                 DONE
             }
-            Op::Maintain | Op::ForgetDevice { .. } => DONE,
-            Op::Verify { token, device } => Expect::Verified(self.used(token, device)),
+            Op::Maintain | Op::VerifyAll => DONE,
+            Op::Verify { token, shown } => {
+                let device = self.shown(token, shown);
+                Expect::Verified(self.used(token, device))
+            }
             Op::Open { user, device, minutes } => self.open(user, device, minutes),
-            Op::LogIn { user, name, password, new, device } => {
-                self.drawn(new);
-                self.log_in(user, (name, password), new, device)
+            Op::LogIn { user, guess, renew, device } => self.log_in(user, guess, renew, device),
+            Op::ChangePassword { token, shown, guess } => {
+                self.change_password(token, shown, guess)
             }
-            Op::ChangePassword { token, device, password, new } => {
-                self.drawn(Some(new));
-                self.change_password(token, device, password, new)
-            }
-            Op::LogOut { token, device } => self.log_out(token, device),
+            Op::LogOut { token, shown } => self.log_out(token, shown),
             Op::End { token } => self.end(self.last_of(token)),
-            Op::EndOthers { token, device } => self.end_others(token, device),
+            Op::EndOthers { token, shown } => self.end_others(token, shown),
             Op::EndUser { user } if self.users[user].deleted => Expect::Failed("NotFound"),
             Op::EndUser { user } => {
                 self.end_sessions(|_, token| token.user == user);
@@ -36,7 +38,7 @@ impl Model {
             Op::EndStore => {
                 self.end_sessions(|_, _| true);
                 for place in self.branches.iter_mut().chain(&mut self.organisations) {
-                    place.refuses.extend(0..self.tokens.len());
+                    place.refuses.extend(self.tokens.keys());
                 }
                 DONE
             }
@@ -64,26 +66,51 @@ impl Model {
             Op::Reassign { user, minutes } => self.reassign(user, minutes),
             Op::Revoke { token } => self.revoke(token),
             Op::Value(op) => self.apply_value(op),
+            Op::ForgetDevice { user, device } => {
+                let known = self.devices.remove(&(user, device));
+                Expect::Says(if known { "true" } else { "false" })
+            }
             about_a_user => self.stand(about_a_user),
         }
     }
 
-    fn drawn(&mut self, number: Option<u32>) {
-        self.last_number = self.last_number.max(number.unwrap_or(0));
+    pub(super) fn held(&mut self, token: usize) -> &mut Token {
+        self.tokens.get_mut(&token).unwrap()
+    }
+
+    /// The device that a token is presented on.
+    pub(crate) fn shown(&self, token: usize, shown: Shown) -> Option<usize> {
+        match shown {
+            Shown::Own => self.tokens[&token].device,
+            Shown::None => None,
+            Shown::Other(device) => Some(device),
+        }
+    }
+
+    /// The password that a guess comes to; 0 is nobody's.
+    pub(crate) fn guessed(&self, user: usize, guess: Guess) -> usize {
+        let person = &self.users[user];
+        match guess {
+            Guess::Right => person.password.unwrap_or(0),
+            Guess::Former => person.former.unwrap_or(0),
+            Guess::Wrong => 0,
+        }
     }
 
     /// Ends the sessions that `which` picks; keys are another matter.
-    fn end_sessions(&mut self, which: impl Fn(usize, &Token) -> bool) {
-        for (number, token) in self.tokens.iter_mut().enumerate() {
-            token.ended |= !token.is_key && which(number, token);
+    pub(super) fn end_sessions(&mut self, which: impl Fn(usize, &Token) -> bool) {
+        for (number, token) in &mut self.tokens {
+            token.ended |= !token.is_key && which(*number, token);
         }
     }
 
     /// A verify: a use, if it passes.
     fn used(&mut self, token: usize, device: Option<usize>) -> Option<Found> {
-        let found = self.found(token).filter(|_| self.tokens[token].device == device)?;
+        let found = self.found(token).filter(|_| self.tokens[&token].device == device)?;
         if self.policy.idle_ms.is_some() {
-            self.tokens[token].last_use = self.now.max(self.tokens[token].last_use);
+            let now = self.now;
+            let held = self.held(token);
+            held.last_use = held.last_use.max(now);
         }
         Some(found)
     }
@@ -104,18 +131,18 @@ impl Model {
     /// What stands on the device goes, and the session longest unused if there are too many, which
     /// does not count where all the others end anyway.
     fn make_room(&mut self, user: usize, device: usize, counts: bool) -> Result<(), &'static str> {
-        let sessions = || (0..self.tokens.len()).filter(|t| !self.tokens[*t].is_key);
+        let sessions = || self.tokens.keys().copied().filter(|t| !self.tokens[t].is_key);
         let there: Vec<usize> = sessions()
-            .filter(|t| self.tokens[*t].device == Some(device) && !self.tokens[*t].ended)
+            .filter(|t| self.tokens[t].device == Some(device) && !self.tokens[t].ended)
             .collect();
-        let strange = |token: &usize| self.tokens[*token].user != user && self.live(*token);
+        let strange = |token: &usize| self.tokens[token].user != user && self.live(*token);
         if there.iter().any(strange) && !self.policy.takeover {
             return Err("device_in_use");
         }
         let mut others: Vec<usize> = sessions()
-            .filter(|t| self.tokens[*t].user == user && self.live(*t) && !there.contains(t))
+            .filter(|t| self.tokens[t].user == user && self.live(*t) && !there.contains(t))
             .collect();
-        others.sort_by_key(|token| self.tokens[*token].last_use);
+        others.sort_by_key(|token| self.tokens[token].last_use);
         let surplus = (others.len() + 1).saturating_sub(self.policy.per_user);
         if surplus > 0 && counts && self.policy.refuse_when_full {
             return Err("too_many_sessions");
@@ -126,7 +153,8 @@ impl Model {
     }
 
     fn opened(&mut self, user: usize, device: usize, expires_at: i64) -> Expect {
-        self.tokens.push(Token {
+        self.devices.insert((user, device));
+        let session = Token {
             is_key: false,
             user,
             device: Some(device),
@@ -136,107 +164,101 @@ impl Model {
             expires_at: Some(expires_at),
             last_use: self.now,
             renewed: None,
-        });
+        };
+        self.tokens.insert(self.step, session);
         Expect::Opened(expires_at)
     }
 
-    fn log_in(
-        &mut self,
-        user: usize,
-        (name, password): (u32, u32),
-        new: Option<u32>,
-        device: usize,
-    ) -> Expect {
+    fn log_in(&mut self, user: usize, guess: Guess, renew: bool, device: usize) -> Expect {
+        let password = self.guessed(user, guess);
         let person = &mut self.users[user];
         let right = person.password == Some(password) && !person.compromised;
-        if !right || person.deleted || person.name != name {
+        if !right || person.deleted {
             person.failures += 1;
             return Expect::Refused("invalid_credentials");
         }
         let marked = person.must_change;
-        let demand = match new {
-            None if marked => Some("new_password_required"),
-            Some(_) if !marked && !self.policy.change_always => {
-                Some("password_change_not_allowed")
-            }
+        let demand = match renew {
+            false if marked => Some("new_password_required"),
+            true if !marked && !self.policy.change_always => Some("password_change_not_allowed"),
             _ => None,
         };
         let refused = self.standing(user).or(demand);
-        let counts = new.is_none();
+        let counts = !renew;
         if let Some(refusal) = refused.or_else(|| self.make_room(user, device, counts).err()) {
             return Expect::Refused(refusal);
         }
-        if let Some(new) = new {
-            self.set_password(user, new);
+        if renew {
+            self.set_password(user);
         }
         self.users[user].failures = 0;
         self.opened(user, device, self.now + LIFETIME_MS)
     }
 
-    fn set_password(&mut self, user: usize, new: u32) {
+    pub(super) fn set_password(&mut self, user: usize) {
         self.end_sessions(|_, token| token.user == user);
         let person = &mut self.users[user];
-        (person.password, person.must_change, person.compromised) = (Some(new), false, false);
+        person.former = person.password.replace(self.step);
+        (person.must_change, person.compromised) = (false, false);
         person.failures = 0;
     }
 
-    fn change_password(
-        &mut self,
-        token: usize,
-        device: Option<usize>,
-        password: u32,
-        new: u32,
-    ) -> Expect {
-        let held = self.tokens[token].clone();
-        if held.is_key || held.device != device || !self.live(token) {
+    fn change_password(&mut self, token: usize, shown: Shown, guess: Guess) -> Expect {
+        let held = self.tokens[&token].clone();
+        if held.is_key || held.device != self.shown(token, shown) || !self.live(token) {
             return Expect::Refused("session_not_live");
         }
+        let password = self.guessed(held.user, guess);
         let person = &mut self.users[held.user];
         if person.password != Some(password) || person.compromised {
             person.failures += 1;
             return Expect::Refused("invalid_credentials");
         }
-        self.set_password(held.user, new);
+        self.set_password(held.user);
         let span = held.expires_at.unwrap() - held.authenticated_at;
         let expires_at = self.now + span.min(LIFETIME_MAX_MS);
         let expiry = Some(expires_at);
-        self.tokens[token].renewed = Some(self.tokens.len());
-        self.tokens.push(Token {
+        self.held(token).renewed = Some(self.step);
+        let renewed = Token {
             authenticated_at: self.now,
             expires_at: expiry,
             last_use: held.last_use.max(self.now),
             ..held
-        });
+        };
+        self.tokens.insert(self.step, renewed);
         Expect::Opened(expires_at)
     }
 
-    fn log_out(&mut self, token: usize, device: Option<usize>) -> Expect {
-        if self.tokens[token].is_key {
+    fn log_out(&mut self, token: usize, shown: Shown) -> Expect {
+        let held = &self.tokens[&token];
+        if held.is_key {
             return Expect::Failed("Invalid");
         }
-        if self.tokens[token].device == device { self.end(token) } else { Expect::Says("before") }
+        let own = held.device == self.shown(token, shown);
+        if own { self.end(token) } else { Expect::Says("before") }
     }
 
     /// A handle stays when the token is renewed.
     fn last_of(&self, token: usize) -> usize {
-        self.tokens[token].renewed.map_or(token, |next| self.last_of(next))
+        self.tokens[&token].renewed.map_or(token, |next| self.last_of(next))
     }
 
     /// One that is out of time was over before; either way it is over for good.
     fn end(&mut self, token: usize) -> Expect {
-        let ends = !self.tokens[token].ended && !self.over(token);
-        self.tokens[token].ended = true;
+        let ends = !self.tokens[&token].ended && !self.over(token);
+        self.held(token).ended = true;
         Expect::Says(if ends { "now" } else { "before" })
     }
 
-    fn end_others(&mut self, token: usize, device: Option<usize>) -> Expect {
+    fn end_others(&mut self, token: usize, shown: Shown) -> Expect {
+        let device = self.shown(token, shown);
         if self.used(token, device).is_none() {
             return Expect::Says("refused");
         }
-        if self.tokens[token].is_key {
+        if self.tokens[&token].is_key {
             return Expect::Failed("Invalid");
         }
-        let user = self.tokens[token].user;
+        let user = self.tokens[&token].user;
         self.end_sessions(|number, other| other.user == user && number != token);
         for place in self.branches.iter_mut().chain(&mut self.organisations) {
             place.refuses.remove(&token);
@@ -250,7 +272,7 @@ impl Model {
         }
         let branch_of: Vec<_> = self.users.iter().map(|user| user.branch).collect();
         self.end_sessions(|_, token| branch_of[token.user] == Some(branch));
-        self.branches[branch].refuses.extend(0..self.tokens.len());
+        self.branches[branch].refuses.extend(self.tokens.keys());
         DONE
     }
 
@@ -261,7 +283,7 @@ impl Model {
         let under: Vec<bool> =
             (0..self.users.len()).map(|u| self.organisation_of(u) == Some(organisation)).collect();
         self.end_sessions(|_, token| under[token.user]);
-        self.organisations[organisation].refuses.extend(0..self.tokens.len());
+        self.organisations[organisation].refuses.extend(self.tokens.keys());
         DONE
     }
 
@@ -338,108 +360,6 @@ impl Model {
         }
         self.organisations[organisation].gone = true;
         self.forget_values(Where::Organisation(organisation));
-        DONE
-    }
-
-    /// What is done to a user who is there.
-    fn stand(&mut self, op: Op) -> Expect {
-        if let Op::Restore { user } = op {
-            return self.restore(user);
-        }
-        let (Op::SetStatus { user, .. }
-        | Op::Delete { user }
-        | Op::SetPassword { user, .. }
-        | Op::RemovePassword { user }
-        | Op::Compromise { user }
-        | Op::DemandChange { user, .. }
-        | Op::Confirm { user }
-        | Op::Rename { user, .. }
-        | Op::SetEmail { user, .. }
-        | Op::SetAdmin { user, .. }
-        | Op::Unlock { user }) = op
-        else {
-            panic!("{op:?} is not about a user")
-        };
-        if self.users[user].deleted {
-            return Expect::Failed("NotFound");
-        }
-        let ends = match op {
-            Op::SetPassword { .. }
-            | Op::RemovePassword { .. }
-            | Op::Compromise { .. }
-            | Op::DemandChange { .. } => self.about_the_password(op, user),
-            _ => Ok(self.about_the_user(op, user)),
-        };
-        match ends {
-            Err(failed) => return failed,
-            Ok(true) => self.end_sessions(|_, token| token.user == user),
-            Ok(false) => {}
-        }
-        DONE
-    }
-
-    /// Whether it ends the user's sessions.
-    fn about_the_password(&mut self, op: Op, user: usize) -> Result<bool, Expect> {
-        let person = &mut self.users[user];
-        let no_password = person.password.is_none();
-        match op {
-            Op::SetPassword { .. } if person.system => Err(Expect::Failed("Invalid")),
-            Op::SetPassword { new, .. } => {
-                self.drawn(Some(new));
-                self.set_password(user, new);
-                Ok(true)
-            }
-            Op::RemovePassword { .. } => {
-                (person.password, person.must_change, person.compromised) = (None, false, false);
-                Ok(!no_password)
-            }
-            _ if no_password => Err(Expect::Failed("Invalid")),
-            Op::DemandChange { all, .. } => {
-                person.must_change = true;
-                Ok(all)
-            }
-            _ => Ok(!std::mem::replace(&mut person.compromised, true)),
-        }
-    }
-
-    /// Whether it ends the user's sessions.
-    fn about_the_user(&mut self, op: Op, user: usize) -> bool {
-        let person = &mut self.users[user];
-        match op {
-            Op::SetStatus { status, .. } => {
-                let changes = person.status != status;
-                person.status = status;
-                return changes && status != UserStatus::Active;
-            }
-            Op::Delete { .. } => {
-                person.deleted = true;
-                for token in self.tokens.iter_mut().filter(|token| token.user == user) {
-                    token.ended = true;
-                }
-            }
-            Op::Confirm { .. } => {
-                if person.status == UserStatus::Pending {
-                    person.status = UserStatus::Active;
-                }
-                return !std::mem::replace(&mut person.confirmed, true);
-            }
-            Op::Rename { name, .. } => {
-                person.name = name;
-                self.drawn(Some(name));
-            }
-            Op::SetEmail { number, .. } => self.drawn(Some(number)),
-            Op::SetAdmin { admin, .. } => person.admin = admin,
-            _ => person.failures = 0,
-        }
-        false
-    }
-
-    fn restore(&mut self, user: usize) -> Expect {
-        let branch_gone = self.users[user].branch.is_some_and(|branch| self.branches[branch].gone);
-        if !self.users[user].deleted || branch_gone {
-            return Expect::Failed("NotFound");
-        }
-        self.users[user].deleted = false;
         DONE
     }
 }

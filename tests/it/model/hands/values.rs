@@ -2,8 +2,7 @@
 
 use gatepost::{Error, Holder, Scope, UserId};
 
-use super::{Hands, Names, Words};
-use crate::model::{ValueOp, Where};
+use super::{Hands, Words};
 
 impl Hands {
     pub(super) fn value(&self, words: &mut Words<'_>) -> Result<String, Error> {
@@ -33,35 +32,6 @@ impl Hands {
             "spend" => credits.spend(holder(), words.some()).map(|left| left.to_string()),
             "add" => credits.add(holder(), words.some()).map(|left| left.to_string()),
             verb => panic!("what is {verb}?"),
-        }
-    }
-}
-
-impl Names {
-    pub(super) fn line_of_value(&self, op: ValueOp) -> String {
-        let key = |key: u32| format!("{}.k{key}", self.prefix);
-        let at = |place: Where| match place {
-            Where::System => "system".into(),
-            Where::Organisation(o) => format!("organisation {}", self.organisations[o]),
-            Where::Branch(b) => format!("branch {}", self.branches[b]),
-            Where::User(u) => format!("user {}", self.users[u]),
-        };
-        match op {
-            ValueOp::Set { place, key: k, value } => {
-                format!("value set {} {} {value}", at(place), key(k))
-            }
-            ValueOp::Remove { place, key: k } => {
-                format!("value remove {} {}", at(place), key(k))
-            }
-            ValueOp::InForce { user, key: k } => {
-                format!("value in-force {} {}", self.users[user], key(k))
-            }
-            ValueOp::Count { place, credits } => {
-                let credits = credits.map_or("-".into(), |credits| credits.to_string());
-                format!("value count {} {credits}", at(place))
-            }
-            ValueOp::Spend { place, credits } => format!("value spend {} {credits}", at(place)),
-            ValueOp::Add { place, credits } => format!("value add {} {credits}", at(place)),
         }
     }
 }

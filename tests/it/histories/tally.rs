@@ -1,0 +1,118 @@
+//! What was told, by its kind, and how much of it had an effect.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Expect, KINDS, Model, Op};
+
+/// Answers that every run must have come to, whatever its policy.
+const REFUSALS: [&str; 15] = [
+    "refused account_disabled",
+    "refused account_locked",
+    "refused account_pending",
+    "refused branch_disabled",
+    "refused invalid_credentials",
+    "refused new_password_required",
+    "refused organisation_disabled",
+    "refused session_not_live",
+    "failed Insufficient",
+    "failed Invalid",
+    "failed NotEmpty",
+    "failed NotFound",
+    "failed Taken",
+    "verify refused",
+    "verify refused on another device",
+];
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    pub(super) histories: u64,
+    pub(super) operations: u64,
+    /// How often each kind was told, and how often with effect.
+    kinds: BTreeMap<&'static str, (u64, u64)>,
+    refusals: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts an operation, given how things stood before and after it.
+    pub(super) fn count(&mut self, op: Op, before: &Model, after: &Model, expect: &Expect) {
+        self.operations += 1;
+        let (told, effective) = self.kinds.entry(op.kind()).or_default();
+        *told += 1;
+        *effective += u64::from(has_effect(op, before, after, expect));
+        let refusal = match (expect, op) {
+            (Expect::Refused(why), _) => format!("refused {why}"),
+            (Expect::Failed(why), _) => format!("failed {why}"),
+            (Expect::Verified(None), Op::Verify { token, .. }) if before.live(token) => {
+                "verify refused on another device".into()
+            }
+            (Expect::Verified(None), _) => "verify refused".into(),
+            _ => return,
+        };
+        *self.refusals.entry(refusal).or_default() += 1;
+    }
+
+    /// Adds what another one has counted.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.histories += other.histories;
+        self.operations += other.operations;
+        for (kind, (told, effective)) in &other.kinds {
+            let sum = self.kinds.entry(kind).or_default();
+            *sum = (sum.0 + told, sum.1 + effective);
+        }
+        for (refusal, times) in &other.refusals {
+            *self.refusals.entry(refusal.clone()).or_default() += times;
+        }
+    }
+
+    pub(super) fn print(&self) {
+        let kinds = self.kinds.iter().map(|(kind, (told, of))| format!("{kind} {of}/{told}"));
+        let refusals = self.refusals.iter().map(|(refusal, times)| format!("{refusal} {times}"));
+        println!("  with effect/told: {}", kinds.collect::<Vec<_>>().join(", "));
+        println!("  refusals: {}", refusals.collect::<Vec<_>>().join(", "));
+    }
+
+    /// Asserts that nothing that can happen was left out.
+    #[track_caller]
+    pub(super) fn assert_complete(&self) {
+        let unlisted: Vec<_> = self.kinds.keys().filter(|kind| !KINDS.contains(kind)).collect();
+        assert!(unlisted.is_empty(), "not listed: {unlisted:?}");
+        let effect = |kind: &str| self.kinds.get(kind).map_or(0, |(_, effective)| *effective);
+        let idle: Vec<_> = KINDS.iter().filter(|kind| effect(kind) == 0).collect();
+        assert!(idle.is_empty(), "never applied with effect: {idle:?}");
+        let unheard: Vec<_> =
+            REFUSALS.iter().filter(|refusal| !self.refusals.contains_key(**refusal)).collect();
+        assert!(unheard.is_empty(), "never refused: {unheard:?}");
+    }
+}
+
+/// Whether it found what it asked for, or changed what it is about.
+fn has_effect(op: Op, before: &Model, after: &Model, expect: &Expect) -> bool {
+    let ended = || before.tokens != after.tokens;
+    let live = |model: &Model| -> Vec<usize> {
+        model.tokens.keys().copied().filter(|token| model.live(*token)).collect()
+    };
+    match (expect, op) {
+        (Expect::Refused(_) | Expect::Failed(_), _) => false,
+        (Expect::Verified(found), _) => found.is_some(),
+        (_, Op::Advance { .. }) => live(before) != live(after),
+        (_, Op::Maintain) => before.tokens.keys().any(|token| before.over(*token)),
+        (
+            _,
+            Op::EndUser { .. }
+            | Op::EndBranch { .. }
+            | Op::EndOrganisation { .. }
+            | Op::EndStore
+            | Op::EndOthers { .. },
+        ) => ended(),
+        (Expect::Value(None), _) => false,
+        (Expect::Value(Some(_)), Op::Value(crate::model::ValueOp::InForce { .. })) => true,
+        _ => *before != Model { now: before.now, step: before.step, ..after.clone() },
+    }
+}
+
+/// The smallest run there is would not do.
+#[test]
+#[should_panic(expected = "never applied with effect: [\"advance\", \"maintain\", \"verify\"")]
+fn a_run_that_leaves_something_out_is_not_complete() {
+    Tally::default().assert_complete();
+}
