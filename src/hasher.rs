@@ -1,9 +1,13 @@
 //! Password hashing: Argon2id behind a gate, in pooled and wiped work memory.
 //!
 //! A login first asks to be admitted, then reserves its attempt, then hashes, then settles. So
-//! [`Hasher::admit`] answers a [`Ticket`], which holds a slot until it is dropped, and only a
+//! [`Hasher::admit`] answers a [`Ticket`], which holds a place until it is dropped, and only a
 //! ticket can hash. `Overloaded` is answered there and nowhere else. A thread takes one ticket at
-//! a time: with a single slot, a second one would wait for the first for ever.
+//! a time: with a single place, a second one would wait for the first for ever.
+//!
+//! There are a few more places than slots to hash in ([`ahead_of`]), so that a core does not wait
+//! while the login that is next flushes its reservation to the disk. There are no more of them
+//! than that: each place is an attempt that may stay charged when the process is killed.
 //!
 //! Every call of [`Ticket::verify`] that answers evaluates Argon2 exactly once, whether there is
 //! a stored hash or not, so that the time does not tell who exists. What cannot be read costs
@@ -45,7 +49,10 @@ const NOBODY: &[u8; HASH_SALT_BYTES] = b"nobody has this.";
 #[derive(Debug)]
 pub(crate) struct Hasher {
     cost: Cost,
-    gate: Gate,
+    /// Who may reserve an attempt.
+    places: Gate,
+    /// Who may hash: who has a place, and no more than have memory.
+    slots: Gate,
     pool: Pool,
     evaluations: AtomicU64,
     /// Read and compared like a stored hash where there is none, so that the time is the same.
@@ -56,21 +63,21 @@ pub(crate) struct Hasher {
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Admission<'h> {
-    /// A slot is free and held until the ticket is dropped.
+    /// A place is free and held until the ticket is dropped.
     Admitted(Ticket<'h>),
-    /// All slots are in use and enough callers wait already.
+    /// All places are taken and enough callers wait already.
     Overloaded {
         /// When asking again is worth it: whole seconds, at least one.
         retry_after: Duration,
     },
 }
 
-/// A slot to hash in. Dropping it, also while unwinding, hands the slot to the next one.
+/// A place among those who hash next. Dropping it, also while unwinding, hands it to the next one.
 #[derive(Debug)]
 pub(crate) struct Ticket<'h> {
     hasher: &'h Hasher,
     now: Timestamp,
-    _slot: Slot<'h>,
+    _place: Slot<'h>,
 }
 
 /// A new hash, as it is to be stored (a PHC string).
@@ -104,18 +111,20 @@ impl Hasher {
     /// A hasher for at most `max_concurrent` hashes at once (at least one), while at most
     /// `max_waiting` callers wait. It takes no memory before the first hash.
     pub(crate) fn new(cost: Cost, max_concurrent: usize, max_waiting: usize) -> Self {
-        let gate = Gate::new(max_concurrent, max_waiting);
-        let pool = Pool::new(block_count(cost), gate.slots());
+        let slots = Gate::new(max_concurrent, usize::MAX);
+        let ahead = ahead_of(slots.slots()).min(max_waiting);
+        let places = Gate::new(slots.slots() + ahead, max_waiting - ahead);
+        let pool = Pool::new(block_count(cost), slots.slots());
         let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
         let nobody = Stored { cost, salt: NOBODY.to_vec(), output }.write();
-        Self { cost, gate, pool, evaluations: AtomicU64::new(0), nobody }
+        Self { cost, places, slots, pool, evaluations: AtomicU64::new(0), nobody }
     }
 
-    /// Waits for a slot, behind those who came before, unless too many wait already.
+    /// Waits for a place, behind those who came before, unless too many wait already.
     pub(crate) fn admit(&self, now: Timestamp) -> Admission<'_> {
         self.pool.release_idle(now);
-        match self.gate.enter() {
-            Ok(slot) => Admission::Admitted(Ticket { hasher: self, now, _slot: slot }),
+        match self.places.enter() {
+            Ok(place) => Admission::Admitted(Ticket { hasher: self, now, _place: place }),
             Err(retry_after) => Admission::Overloaded { retry_after },
         }
     }
@@ -146,12 +155,12 @@ impl Hasher {
     }
 
     pub(crate) fn status(&self) -> HasherStatus {
-        let load = self.gate.load();
+        let (places, slots) = (self.places.load(), self.slots.load());
         HasherStatus {
             evaluations: self.evaluations.load(Ordering::Relaxed),
-            waiting: load.waiting,
-            running: load.running,
-            overloaded: load.overloaded,
+            waiting: places.waiting + slots.waiting,
+            running: slots.running,
+            overloaded: places.overloaded,
             idle_buffers: self.pool.idle_buffers(),
         }
     }
@@ -171,6 +180,7 @@ impl Hasher {
         output: &mut [u8],
         now: Timestamp,
     ) -> Result<()> {
+        let _slot = self.slots.wait();
         let memory = self.pool.take(block_count(cost), now)?;
         self.evaluations.fetch_add(1, Ordering::Relaxed);
         argon2id(cost)
@@ -279,6 +289,11 @@ fn measure(cost: Cost) -> Option<Duration> {
 fn argon2id(cost: Cost) -> argon2::Result<Argon2<'static>> {
     let params = Params::new(cost.memory_kib(), cost.passes(), cost.lanes(), None)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// How many may reserve an attempt while all of `slots` hash.
+fn ahead_of(slots: usize) -> usize {
+    (slots / 4).max(1)
 }
 
 /// Blocks of 1 KiB that Argon2 wants: the memory, rounded down to four for each lane.

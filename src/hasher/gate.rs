@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::value::limits::HASH_ESTIMATE_MS;
 
@@ -27,6 +27,16 @@ struct State {
     /// Slots handed to the queue and not yet picked up.
     handed: usize,
     overloaded: u64,
+}
+
+impl State {
+    fn queued(&self) -> usize {
+        self.waiting - self.handed
+    }
+
+    fn has_room(&self, slots: usize) -> bool {
+        self.running < slots && self.queued() == 0
+    }
 }
 
 /// A slot in use. Dropping it, also while unwinding, hands it on.
@@ -54,14 +64,23 @@ impl Gate {
     /// Waits for a slot, or says after how long to ask again if too many wait already.
     pub(super) fn enter(&self) -> Result<Slot<'_>, Duration> {
         let mut state = self.state.lock();
-        let queued = state.waiting - state.handed;
-        if state.running < self.slots && queued == 0 {
-            state.running += 1;
-            return Ok(Slot(self));
-        }
-        if queued >= self.waiting_max {
+        let queued = state.queued();
+        if !state.has_room(self.slots) && queued >= self.waiting_max {
             state.overloaded += 1;
             return Err(self.retry_after(queued));
+        }
+        Ok(self.take(state))
+    }
+
+    /// Waits for a slot, however many wait: for callers whose number is bounded elsewhere.
+    pub(super) fn wait(&self) -> Slot<'_> {
+        self.take(self.state.lock())
+    }
+
+    fn take(&self, mut state: MutexGuard<'_, State>) -> Slot<'_> {
+        if state.has_room(self.slots) {
+            state.running += 1;
+            return Slot(self);
         }
         state.waiting += 1;
         loop {
@@ -73,16 +92,12 @@ impl Gate {
         }
         state.handed -= 1;
         state.waiting -= 1;
-        Ok(Slot(self))
+        Slot(self)
     }
 
     pub(super) fn load(&self) -> Load {
         let state = self.state.lock();
-        Load {
-            running: state.running,
-            waiting: state.waiting - state.handed,
-            overloaded: state.overloaded,
-        }
+        Load { running: state.running, waiting: state.queued(), overloaded: state.overloaded }
     }
 
     fn leave(&self) {

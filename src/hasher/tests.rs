@@ -240,6 +240,31 @@ fn a_hasher_with_all_slots_taken_says_when_to_come_back() {
 }
 
 #[test]
+fn one_more_than_may_hash_is_let_in_to_reserve_meanwhile() {
+    let hasher = Hasher::new(Cost::insecure_for_tests(), 1, 1);
+    let (hashing, reserving) = (admitted(&hasher), admitted(&hasher));
+    assert!(matches!(hasher.admit(now()), Admission::Overloaded { .. }));
+    drop((hashing, reserving));
+    assert_eq!(Hasher::new(hasher.cost, 8, 1_000).places.slots(), 10);
+}
+
+#[test]
+fn who_has_a_place_hashes_only_when_a_slot_is_free() {
+    let hasher = Hasher::new(Cost::insecure_for_tests(), 1, 1);
+    let slot = hasher.slots.wait();
+    thread::scope(|scope| {
+        scope.spawn(|| hash(&hasher, "a password"));
+        while hasher.status().waiting == 0 && hasher.status().evaluations == 0 {
+            thread::yield_now();
+        }
+        let status = hasher.status();
+        assert_eq!((status.waiting, status.running, status.evaluations), (1, 1, 0));
+        drop(slot);
+    });
+    assert_eq!(hasher.status().evaluations, 1);
+}
+
+#[test]
 fn a_wave_of_logins_uses_no_more_buffers_than_slots() {
     let hasher = Hasher::new(Cost::insecure_for_tests(), 2, 1_000);
     let stored = hash(&hasher, "a password");
