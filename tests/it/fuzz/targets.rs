@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use gatepost::*;
 
+// Found from here by whoever compiles this file, whatever its own name.
+#[path = "targets/files.rs"]
 mod files;
+#[path = "targets/operations.rs"]
 mod operations;
 
 /// A target: its name, and what it does with an input.
