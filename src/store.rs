@@ -146,7 +146,7 @@ impl Store {
         }
     }
 
-    /// How the store stands. Reads no file and never waits.
+    /// How the store stands. Asks of the file how long its log is, and never waits.
     #[must_use]
     pub fn status(&self) -> Status {
         let hasher = self.core.hasher.status();
@@ -167,6 +167,7 @@ impl Store {
             writes,
             commits,
             denied: self.core.denied.count(),
+            log_bytes: self.core.storage.log_bytes(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
     }
@@ -328,6 +329,9 @@ pub struct Status {
     /// Ends that the disk had no room for: refused from memory, and written before anything else
     /// as soon as there is.
     pub denied: usize,
+    /// How long the write-ahead log is on the disk, in bytes; 0 in memory. Up to about 8 MiB it is
+    /// as it should be; far beyond, some program holds a snapshot of the file and does not let go.
+    pub log_bytes: u64,
     /// Sessions and keys that are remembered; none if the store does not cache, because its
     /// options say so, it is in memory, or its file system shares no memory.
     pub cached: Option<usize>,

@@ -198,6 +198,9 @@ pub(super) fn try_locks(connection: &Connection) -> Result<()> {
 pub(super) enum Checkpoint {
     /// What no reader needs any more; waits for nobody.
     Passive,
+    /// Everything, and no reader needs the log any more: the next commit begins it anew. Until then
+    /// nobody else writes.
+    Restart,
     /// Everything, and the log is empty afterwards.
     Truncate,
 }
@@ -209,13 +212,14 @@ pub(super) enum Checkpoint {
 pub(super) fn checkpoint(connection: &Connection, how: Checkpoint, wait: Duration) -> Result<()> {
     let sql = match how {
         Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        Checkpoint::Restart => "PRAGMA wal_checkpoint(RESTART)",
         Checkpoint::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
     };
     connection.busy_timeout(wait).map_err(fault)?;
     let blocked = connection.query_row(sql, [], |row| row.get::<_, bool>(0)).map_err(fault);
     connection.busy_timeout(Duration::ZERO).map_err(fault)?;
-    if blocked? && how == Checkpoint::Truncate {
-        return Err(Error::new(Reason::Busy, "readers keep the log from being emptied"));
+    if blocked? && how != Checkpoint::Passive {
+        return Err(Error::new(Reason::Busy, "readers keep the log from beginning anew"));
     }
     Ok(())
 }

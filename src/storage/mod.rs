@@ -285,6 +285,11 @@ impl Storage {
         self.writer.counts()
     }
 
+    /// How many bytes the log has on the disk; none in memory.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.writer.log_bytes()
+    }
+
     /// Moves the log into the file, so that the next write uses its room anew; answers whether it
     /// is worth trying again.
     pub(crate) fn fold_log(&self) -> bool {
@@ -342,6 +347,7 @@ impl Storage {
             random: &*self.random,
             watch: &self.watch,
             ends: false,
+            patient: true,
         }
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Author<'a> {
     pub(super) watch: &'a Watch,
     /// Whether what it writes ends credentials: accepted even while the disk is full.
     pub(super) ends: bool,
+    /// Whether it may wait for readers of the log, once it was answered.
+    pub(super) patient: bool,
 }
 
 impl Writer {
@@ -93,7 +95,7 @@ impl Writer {
         self.take_part(group, author, job)
     }
 
-    /// Gives up at once if anyone else writes, and lets nobody join.
+    /// Gives up at once if anyone else writes, lets nobody join, and waits for no reader.
     pub(super) fn try_write<T>(
         &self,
         author: Author<'_>,
@@ -102,6 +104,7 @@ impl Writer {
         let Some(baton) = self.line.try_enter() else {
             return Ok(None);
         };
+        let author = Author { patient: false, ..author };
         match self.begin(baton, author, Stopwatch::start(), Duration::ZERO) {
             Ok(mut group) => {
                 group.close();
@@ -147,10 +150,15 @@ impl Writer {
             return false;
         };
         if log.renew(&mut baton).is_ok() {
-            log.keep_short(&mut baton);
+            log.make_room(&mut baton);
         }
         self.line.hand_on(baton);
         true
+    }
+
+    /// How many bytes the log has on the disk; none in memory.
+    pub(super) fn log_bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::length)
     }
 
     /// Settles a commit in doubt once more; does nothing if there is none.
@@ -247,7 +255,7 @@ impl Writer {
             return;
         };
         self.tell(&fate, told);
-        log.keep_short(&mut baton);
+        log.keep_short(&mut baton, author.patient);
         self.line.hand_on(baton);
     }
 

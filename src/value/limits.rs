@@ -165,6 +165,15 @@ pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
 pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;
 /// What a write-ahead log is cut back to once it was checkpointed.
 pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
+/// One that is longer than this, though it was checkpointed, is kept by readers who take turns:
+/// they are waited for...
+pub(crate) const WAL_LONG_BYTES: i64 = 2 * WAL_KEPT_BYTES;
+/// ...for so long, in which nobody writes. Far beyond any read of this library, and far below what
+/// a writer waits...
+pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
+/// ...and, if that was in vain, not again for so long: a reader that never lets go takes one
+/// twentieth of the writers' time.
+pub(crate) const WAL_READERS_RETRY: Duration = Duration::from_secs(1);
 
 /// Between two looks whether the file is still ours.
 pub(crate) const FILE_LOOK_MS: i64 = 1_000;

@@ -26,6 +26,7 @@ const ROLES: &[(&str, Play)] = &[
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
     ("plain SQL", crate::opening::processes::plain_sql),
+    ("read in turns", crate::log::role),
     ("race", crate::races::role),
     ("race of verifies", crate::coherence::role),
     ("scan", crate::always_starts::scan),

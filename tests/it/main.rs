@@ -31,6 +31,7 @@ mod guards;
 mod histories;
 mod identity;
 mod leak;
+mod log;
 mod login;
 mod logout;
 mod manual;

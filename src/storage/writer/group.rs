@@ -31,6 +31,8 @@ pub(super) struct Baton {
     pub(super) connection: Connection,
     /// A checkpoint failed on it: the next who begins opens another.
     pub(super) is_worn: bool,
+    /// When readers were last waited for in vain, that the log may begin anew.
+    pub(super) blocked: Option<Stopwatch>,
     /// The number that the next group writes into the file.
     mark: u128,
     /// What this process wrote there last.
@@ -94,6 +96,7 @@ impl Baton {
         Self {
             connection,
             is_worn: false,
+            blocked: None,
             mark: first_mark,
             written: None,
             held: None,

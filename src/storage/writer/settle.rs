@@ -59,14 +59,24 @@ impl Log {
         Ok(outcome)
     }
 
-    /// Moves the log into the file once it is longer than what is kept of it. Readers are not
-    /// waited for; what they still need stays in the log.
+    /// Moves the log into the file once it is longer than what is kept of it.
     ///
     /// Only the next commit after a whole checkpoint begins the log anew and cuts it back, so its
-    /// size on disk tells when it is time.
-    pub(super) fn keep_short(&self, baton: &mut Baton) {
-        let moved = connection::checkpoint(&baton.connection, Checkpoint::Passive, Duration::ZERO);
-        if moved.is_err() {
+    /// size on disk tells when it is time. What readers still need stays in the log, and where they
+    /// take turns some of it always does; so once it is long they are waited for, if `patient`.
+    pub(super) fn keep_short(&self, baton: &mut Baton, patient: bool) {
+        self.fold(baton, patient && self.is_longer(limits::WAL_LONG_BYTES));
+    }
+
+    /// As [`Log::keep_short`], however short it is: for who needs its room.
+    pub(super) fn make_room(&self, baton: &mut Baton) {
+        self.fold(baton, true);
+    }
+
+    /// Moves the log into the file; if `waits`, such that the next commit begins it anew, unless a
+    /// reader does not let go of it in time.
+    fn fold(&self, baton: &mut Baton, waits: bool) {
+        if try_fold(baton, waits).is_err() {
             // It may be wrong by now about what has reached the file.
             baton.is_worn = true;
         }
@@ -97,10 +107,33 @@ impl Log {
         Ok(())
     }
 
+    /// Longer than what is kept of it.
     pub(super) fn is_long(&self) -> bool {
-        let kept = u64::try_from(limits::WAL_KEPT_BYTES).unwrap_or(0);
-        beside::length(&self.wal) > kept
+        self.is_longer(limits::WAL_KEPT_BYTES)
     }
+
+    pub(super) fn length(&self) -> u64 {
+        beside::length(&self.wal)
+    }
+
+    fn is_longer(&self, bytes: i64) -> bool {
+        self.length() > u64::try_from(bytes).unwrap_or(0)
+    }
+}
+
+/// Most is moved while others can write; only the rest is moved, and waited for, while nobody can.
+fn try_fold(baton: &mut Baton, waits: bool) -> Result<()> {
+    connection::checkpoint(&baton.connection, Checkpoint::Passive, Duration::ZERO)?;
+    let rests = baton.blocked.is_some_and(|at| at.elapsed() < limits::WAL_READERS_RETRY);
+    if !waits || rests {
+        return Ok(());
+    }
+    let wait = limits::WAL_READERS_WAIT;
+    baton.blocked = match connection::checkpoint(&baton.connection, Checkpoint::Restart, wait) {
+        Err(error) if error.reason() == Reason::Busy => Some(Stopwatch::start()),
+        moved => moved.map(|()| None)?,
+    };
+    Ok(())
 }
 
 /// The new connection is opened before the old one is closed: the last one to close would drop

@@ -1,6 +1,7 @@
 //! One thread at a time, and what it is told.
 
 mod doubt;
+mod log;
 mod together;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,6 +66,7 @@ impl Desk {
             random: &SystemRandom,
             watch: &self.watch,
             ends: false,
+            patient: true,
         }
     }
 
