@@ -5,29 +5,32 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
-
+use crate::sync::{AtomicI64, Mutex, Ordering};
 use crate::value::id::SessionId;
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
 /// The uses that this process has seen and the file has not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Touches {
-    pending: Mutex<Pending>,
+    used: Mutex<HashMap<SessionId, Timestamp>>,
+    /// Uses could not be written, or not all of them: from then on any verify tries again.
+    retry_at_ms: AtomicI64,
 }
 
-#[derive(Debug, Default)]
-struct Pending {
-    used: HashMap<SessionId, Timestamp>,
-    /// Nothing is tried before: the file was busy.
-    retry_at: Option<Timestamp>,
+/// Nothing waits to be tried again.
+const NEVER_MS: i64 = i64::MAX;
+
+impl Default for Touches {
+    fn default() -> Self {
+        Self { used: Mutex::default(), retry_at_ms: AtomicI64::new(NEVER_MS) }
+    }
 }
 
 impl Touches {
     /// The latest use noted here.
     pub(crate) fn last_use(&self, session: SessionId) -> Option<Timestamp> {
-        self.pending.lock().used.get(&session).copied()
+        self.used.lock().get(&session).copied()
     }
 
     /// Notes a use; answers whether it is time to try and write. The file may stay behind, with
@@ -40,37 +43,58 @@ impl Touches {
         idle_ms: i64,
     ) -> bool {
         let interval = interval_ms(idle_ms);
-        let mut pending = self.pending.lock();
-        if pending.used.len() < limits::TOUCHES_PENDING || pending.used.contains_key(&session) {
-            let used = pending.used.entry(session).or_insert(now);
-            *used = (*used).max(now);
+        let mut used = self.used.lock();
+        if used.len() < limits::TOUCHES_PENDING || used.contains_key(&session) {
+            let last = used.entry(session).or_insert(now);
+            *last = (*last).max(now);
         }
         let due = now.as_millis().saturating_sub(written.as_millis()) >= interval
-            || pending.used.len() >= limits::TOUCHES_PER_BATCH;
-        due && pending.retry_at.is_none_or(|retry| retry <= now)
+            || used.len() >= limits::TOUCHES_PER_BATCH;
+        due && self.retry_at_ms.load(Ordering::Relaxed) == NEVER_MS
+    }
+
+    /// Whether uses wait that could not be written when it was their time.
+    #[inline]
+    pub(crate) fn waits_to_retry(&self) -> bool {
+        self.retry_at_ms.load(Ordering::Relaxed) != NEVER_MS
+    }
+
+    /// Whether it is time to try them again: told to one caller, who does.
+    pub(crate) fn is_to_retry(&self, now: Timestamp) -> bool {
+        let at = self.retry_at_ms.load(Ordering::Relaxed);
+        let next = now.plus(limits::TOUCH_RETRY).as_millis();
+        at <= now.as_millis()
+            && self
+                .retry_at_ms
+                .compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// At most `most` uses, to be written. They stay known until [`Touches::written`], or a session
     /// in use would look idle to everyone else while they are on their way.
     pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
-        let pending = self.pending.lock();
-        pending.used.iter().take(most).map(|(id, at)| (*id, *at)).collect()
+        self.used.lock().iter().take(most).map(|(id, at)| (*id, *at)).collect()
     }
 
-    /// Forgets what has been written and was not used again since.
-    pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)]) {
-        let mut pending = self.pending.lock();
-        pending.retry_at = None;
+    /// Forgets what has been written and was not used again since. What gathered while nothing
+    /// could be written and is more than a batch is next at once.
+    pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)], now: Timestamp) {
+        let mut used = self.used.lock();
         for (id, at) in batch {
-            if pending.used.get(id).is_some_and(|used| used <= at) {
-                pending.used.remove(id);
+            if used.get(id).is_some_and(|used| used <= at) {
+                used.remove(id);
             }
         }
+        let goes_on = self.waits_to_retry() && !used.is_empty();
+        let next = if goes_on { now.as_millis() } else { NEVER_MS };
+        self.retry_at_ms.store(next, Ordering::Relaxed);
     }
 
-    /// Nothing could be written at `now`: tries wait a moment.
+    /// Nothing could be written at `now`: the next try waits a moment, not the interval in which
+    /// each session tells on its use.
     pub(crate) fn failed(&self, now: Timestamp) {
-        self.pending.lock().retry_at = Some(now.plus(limits::TOUCH_RETRY));
+        let next = now.plus(limits::TOUCH_RETRY).as_millis();
+        self.retry_at_ms.store(next, Ordering::Relaxed);
     }
 }
 
@@ -95,8 +119,9 @@ mod tests {
         let batch = touches.batch(8);
         assert_eq!(batch, [(session, at(1_000))]);
         assert_eq!(touches.last_use(session), Some(at(1_000)));
-        touches.written(&batch);
+        touches.written(&batch, at(1_000));
         assert_eq!(touches.last_use(session), None);
+        assert!(!touches.waits_to_retry());
     }
 
     #[test]
@@ -107,8 +132,9 @@ mod tests {
         touches.note(session, at(1_000), at(0), 10_000);
         let batch = touches.batch(8);
         touches.note(session, at(1_500), at(0), 10_000);
-        touches.written(&batch);
+        touches.written(&batch, at(1_500));
         assert_eq!(touches.last_use(session), Some(at(1_500)));
+        assert!(!touches.waits_to_retry());
     }
 
     #[test]
@@ -116,8 +142,29 @@ mod tests {
         let touches = Touches::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
+        assert!(touches.note(session, at(1_000), at(0), 10_000));
         touches.failed(at(1_000));
         assert!(!touches.note(session, at(1_999), at(0), 10_000));
-        assert!(touches.note(session, at(2_000), at(0), 10_000));
+        assert!(touches.waits_to_retry() && !touches.is_to_retry(at(1_999)));
+        // One of those who ask is told, until it fails again or another second has passed.
+        assert!(touches.is_to_retry(at(2_000)) && !touches.is_to_retry(at(2_000)));
+        assert!(touches.is_to_retry(at(3_000)));
+    }
+
+    #[test]
+    fn what_gathered_meanwhile_is_written_batch_after_batch() {
+        let touches = Touches::default();
+        let at = Timestamp::from_millis;
+        for id in 0..3 {
+            touches.note(SessionId::from_bytes([id; 16]), at(1_000), at(0), 10_000);
+        }
+        touches.failed(at(1_000));
+        for left in [2, 1, 0] {
+            assert!(touches.is_to_retry(at(2_000)), "{left}");
+            let batch = touches.batch(1);
+            touches.written(&batch, at(2_000));
+            assert_eq!(touches.batch(8).len(), left);
+        }
+        assert!(!touches.waits_to_retry());
     }
 }

@@ -94,7 +94,7 @@ impl Store {
         });
         let written = matches!(written, Ok(Some(())));
         if written {
-            touches.written(&batch);
+            touches.written(&batch, self.now());
         } else {
             touches.failed(self.now());
         }

@@ -62,9 +62,14 @@ impl Store {
                 Ok(Verdict::Refused(Refused))
             }
             Ok(Live { facts, idle_ms, last_seen }) => {
-                if let (Some(session), Some(idle_ms)) = (facts.session, idle_ms)
-                    && self.core().touches.note(session, self.now(), last_seen, idle_ms)
-                {
+                let touches = &self.core().touches;
+                let is_due = match (facts.session, idle_ms) {
+                    (Some(session), Some(idle_ms)) => {
+                        touches.note(session, self.now(), last_seen, idle_ms)
+                    }
+                    _ => false,
+                };
+                if is_due || (touches.waits_to_retry() && touches.is_to_retry(self.now())) {
                     self.flush_touches();
                 }
                 Ok(Verdict::Valid(facts))

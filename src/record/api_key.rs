@@ -238,7 +238,8 @@ impl Draft {
 }
 
 fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<IssuedApiKey> {
-    let id = ApiKeyId::draw(tx.now(), tx.random())?;
+    let is_taken = "SELECT EXISTS (SELECT 1 FROM api_key WHERE id = ?1)";
+    let id = tx.draw_id(ApiKeyId::draw, is_taken)?;
     let (key, hash) = mint(TokenKind::ApiKey, *id.as_bytes(), tx.random())?;
     tx.execute(
         "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at, expires_at, label)

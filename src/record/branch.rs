@@ -101,7 +101,8 @@ impl Branches<'_> {
             if let Some(parent) = parent {
                 organisation::existing(tx, parent)?;
             }
-            let id = BranchId::draw(tx.now(), tx.random())?;
+            let is_taken = "SELECT EXISTS (SELECT 1 FROM branch WHERE id = ?1)";
+            let id = tx.draw_id(BranchId::draw, is_taken)?;
             tx.execute(
                 "INSERT INTO branch (id, organisation_id, name, created_at)
                  VALUES (?1, ?2, ?3, ?4)",

@@ -63,7 +63,8 @@ impl Organisations<'_> {
     pub fn create(&self, name: &str) -> Result<Organisation> {
         let name = checked_name(name)?;
         self.store.write(|tx| {
-            let id = OrganisationId::draw(tx.now(), tx.random())?;
+            let is_taken = "SELECT EXISTS (SELECT 1 FROM organisation WHERE id = ?1)";
+            let id = tx.draw_id(OrganisationId::draw, is_taken)?;
             tx.execute(
                 "INSERT INTO organisation (id, name, created_at) VALUES (?1, ?2, ?3)",
                 params![id, name, tx.now()],

@@ -97,6 +97,11 @@ pub(crate) struct Standing {
     pub(crate) live: bool,
 }
 
+/// The id of a session that is about to be opened.
+pub(crate) fn draw_id(tx: &WriteTx<'_>) -> Result<SessionId> {
+    tx.draw_id(SessionId::draw, "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?1)")
+}
+
 /// Inserts it as of now, at the head of the change log.
 pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
     let ip = new.origin.and_then(Origin::address).map(|ip| ip.to_string());

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
-use rusqlite::{Connection, OptionalExtension, Params, Row};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 
 use super::fault;
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
+use crate::value::limits;
 use crate::value::random::RandomSource;
 use crate::value::time::Timestamp;
 
@@ -104,6 +105,22 @@ impl<'c> WriteTx<'c> {
 
     pub(crate) fn random(&self) -> &dyn RandomSource {
         self.random
+    }
+
+    /// An id that no row has yet, as `is_taken` tells. A source that repeats itself is asked again
+    /// a few times; what it has given before is never used twice.
+    pub(crate) fn draw_id<I: ToSql>(
+        &self,
+        draw: fn(Timestamp, &dyn RandomSource) -> Result<I>,
+        is_taken: &'static str,
+    ) -> Result<I> {
+        for _ in 0..limits::ID_DRAWS_MAX {
+            let id = draw(self.now(), self.random)?;
+            if !self.exactly_one(is_taken, [&id], |row| row.get(0))? {
+                return Ok(id);
+            }
+        }
+        Err(Error::new(Reason::NoRandom, "the random source repeats itself"))
     }
 
     /// Runs a statement that writes; answers how many rows it changed.

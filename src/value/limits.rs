@@ -35,6 +35,10 @@ pub(crate) const PAGE_MAX_ROWS: u32 = 500;
 /// A page when nobody says.
 pub(crate) const PAGE_DEFAULT_ROWS: u32 = 100;
 
+/// Draws of an id that turns out to be taken. Ten random bytes behind a millisecond: a second draw
+/// is for a source that repeats itself, and one that does so as often is none.
+pub(crate) const ID_DRAWS_MAX: u32 = 4;
+
 // Tokens and headers.
 
 /// 256 bits: no guess, no birthday (ASVS 7.2.3 asks for 128).
@@ -195,7 +199,7 @@ pub(crate) const TALLY_ENTRIES: usize = 256;
 pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
 /// ...and within a minute.
 pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
-/// After the file was found busy, uses are not tried to be written for this long.
+/// After uses could not be written, the next verify of anybody tries again once this has passed.
 pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
 /// Uses written in one transaction.
 pub(crate) const TOUCHES_PER_BATCH: usize = 256;

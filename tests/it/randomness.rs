@@ -30,6 +30,15 @@ impl RandomSource for Fickle {
     }
 }
 
+impl Fickle {
+    /// Gives the same bytes as before, and the same again after so many draws; 0 for bytes that
+    /// nobody has seen.
+    fn repeats(&self, after: usize) {
+        self.begins_anew_after.store(after, Ordering::SeqCst);
+        self.draws.store(if after == 0 { 1_000 } else { 0 }, Ordering::SeqCst);
+    }
+}
+
 fn world() -> (World, Arc<Fickle>) {
     let source = Arc::new(Fickle::default());
     let given: Arc<dyn RandomSource> = source.clone();
@@ -79,50 +88,81 @@ fn without_random_bytes_nothing_is_made_and_nothing_is_written() {
     assert!(world.store.log_in(log_in()).unwrap().is_granted());
 }
 
+/// Tower-sessions 0.12.0: an id that was drawn twice took the session over that had it.
 #[test]
 fn a_source_that_repeats_itself_takes_no_session_over() {
     let (world, source) = world();
     let ada = ada(&world);
     let bob = NewUser::person("bob").password(Password::from(PASSWORD));
     let bob = world.store.users().create(bob).unwrap().id;
-    source.draws.store(0, Ordering::SeqCst);
-    source.begins_anew_after.store(2, Ordering::SeqCst);
+    source.repeats(1);
     let open = |user, on: &str| world.store.sessions().open(OpenSession::new(user, device(on)));
     let first = open(ada, "till-1").unwrap().granted().unwrap().session;
     let row = row(&world);
 
-    let again = world.leaves(&[], 0, |_| open(bob, "till-2"));
-    assert!(again.is_err(), "the same id was drawn and a session was opened");
+    world.refuses(Reason::NoRandom, |_| open(bob, "till-2"));
     let login = LogIn::new("bob", Password::from(PASSWORD), device("till-3"));
-    assert!(world.leaves(&[], 0, |store| store.log_in(login)).is_err());
+    // Its attempt was charged and stays so.
+    let refused = world.store.log_in(login).unwrap_err();
+    assert_eq!(refused.reason(), Reason::NoRandom);
     assert_eq!(self::row(&world), row);
     let facts = world.store.verify(first.token.expose(), &device("till-1")).unwrap().valid();
     assert_eq!(facts.unwrap().user, ada);
     assert!(world.store.verify(first.token.expose(), &device("till-2")).unwrap().valid().is_err());
 
-    source.begins_anew_after.store(0, Ordering::SeqCst);
-    source.draws.store(1_000, Ordering::SeqCst);
+    source.repeats(0);
     assert!(open(bob, "till-2").unwrap().is_granted());
 }
 
 #[test]
 fn a_source_that_repeats_itself_overwrites_no_key_user_or_place() {
     let (world, source) = world();
-    source.begins_anew_after.store(1, Ordering::SeqCst);
+    source.repeats(1);
     let store = &world.store;
+    let again = Reason::NoRandom;
     let north = store.organisations().create("Northern").unwrap();
-    assert!(world.leaves(&[], 0, |s| s.organisations().create("Southern")).is_err());
+    world.refuses(again, |s| s.organisations().create("Southern"));
     let york = store.branches().create("York", None).unwrap();
-    assert!(world.leaves(&[], 0, |s| s.branches().create("Bath", None)).is_err());
+    world.refuses(again, |s| s.branches().create("Bath", None));
     let ada = store.users().create(NewUser::person("ada")).unwrap();
-    assert!(world.leaves(&[], 0, |s| s.users().create(NewUser::person("bob"))).is_err());
+    world.refuses(again, |s| s.users().create(NewUser::person("bob")));
     let key = store.api_keys().issue(ada.id, NewApiKey::new()).unwrap();
-    let again = world.leaves(&[], 0, |s| s.api_keys().reassign(ada.id, crate::world::HOUR));
-    assert!(again.is_err());
+    world.refuses(again, |s| s.api_keys().reassign(ada.id, crate::world::HOUR));
     assert_eq!(store.organisations().find(north.id).unwrap(), Some(north));
     assert_eq!(store.branches().find(york.id).unwrap(), Some(york));
     assert_eq!(store.users().find(ada.id).unwrap(), Some(ada));
     assert!(store.verify(key.key.expose(), None).unwrap().valid().is_ok());
+}
+
+/// What was drawn before is drawn anew, and both are there.
+#[test]
+fn an_id_that_is_taken_is_drawn_anew() {
+    let (world, source) = world();
+    let store = &world.store;
+    let twice = |make: &dyn Fn(&str)| {
+        for (turn, name) in [(1, "one"), (2, "two")] {
+            // Each begins with the same bytes; the next ones are others.
+            source.repeats(usize::MAX);
+            make(&format!("{name} {turn}"));
+        }
+    };
+    twice(&|name| drop(store.organisations().create(name).unwrap()));
+    twice(&|name| drop(store.branches().create(name, None).unwrap()));
+    twice(&|name| drop(store.users().create(NewUser::person(name)).unwrap()));
+    let named = |name: &str| store.users().find_by_username(name).unwrap().unwrap().id;
+    twice(&|name| drop(store.api_keys().issue(named(name), NewApiKey::new()).unwrap()));
+    let ada = named("one 1");
+    let open = |on: &str| store.sessions().open(OpenSession::new(ada, device(on))).unwrap();
+    twice(&|on| assert!(open(on).is_granted()));
+    for count in [
+        "SELECT count(DISTINCT id) FROM organisation",
+        "SELECT count(DISTINCT id) FROM branch",
+        "SELECT count(DISTINCT id) FROM user",
+        "SELECT count(DISTINCT id) FROM api_key",
+        "SELECT count(DISTINCT id) FROM session",
+    ] {
+        assert_eq!(world.count(count), 2, "{count}");
+    }
 }
 
 #[test]

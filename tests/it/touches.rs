@@ -3,12 +3,14 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use gatepost::{DeviceId, NewUser, OpenSession, Secret, SessionPolicy, UserId};
+use gatepost::{Clock, DeviceId, NewApiKey, NewUser, OpenSession, Secret, SessionPolicy, UserId};
 
 use crate::world::{MINUTE, SECOND, World, device};
 
-const IDLE: std::time::Duration = MINUTE;
+const IDLE: Duration = MINUTE;
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Once it was: a flush took the uses out of memory before it knew whether it could write them, and
 /// for that moment a session in daily use looked idle to everyone else.
@@ -46,6 +48,31 @@ fn a_session_in_use_is_never_idle_while_its_uses_are_being_written() {
         }
     });
     assert_eq!(refused.into_inner(), 0, "times of {}", STEPS * USERS * 3);
+}
+
+/// Once it was: each session told on its use once in an interval, and a use that found the file
+/// busy waited for the next one, though the file was free again.
+#[test]
+fn a_use_that_found_the_file_busy_is_written_a_second_later_by_whoever_verifies() {
+    let (world, ada) = world();
+    let till = opened(&world, ada, "till-1");
+    let ben = world.store.users().create(NewUser::system("clockwork")).unwrap().id;
+    let key = world.store.api_keys().issue(ben, NewApiKey::new()).unwrap().key;
+    let last_seen = "SELECT last_seen FROM session";
+    assert!(is_valid(&world, &till));
+    world.clock.advance(IDLE / 10);
+    let now = world.clock.now().timestamp_millis();
+    let other = world.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(is_valid(&world, &till));
+    other.execute_batch("ROLLBACK").unwrap();
+    world.clock.advance(SECOND - MILLISECOND);
+    assert!(is_valid(&world, &till));
+    assert!(world.count(last_seen) < now, "tried again at once");
+    world.clock.advance(MILLISECOND);
+    // It has no idle limit itself.
+    assert!(world.store.verify(key.expose(), None).unwrap().valid().is_ok());
+    assert!(world.count(last_seen) >= now, "not tried again");
 }
 
 fn world() -> (World, UserId) {

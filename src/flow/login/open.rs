@@ -77,7 +77,7 @@ pub(crate) fn open(
         session::delete(tx, ended)?;
     }
     let (expires_at, clamped) = end(options, opening.expires_at, tx.now());
-    let id = SessionId::draw(tx.now(), tx.random())?;
+    let id = session::draw_id(tx)?;
     let (token, secret_hash) = token::mint(TokenKind::Session, *id.as_bytes(), tx.random())?;
     session::insert(
         tx,

@@ -177,7 +177,8 @@ impl Users<'_> {
             if let Some(email) = &email {
                 check_email_free(tx, &email.key, None, unique_email)?;
             }
-            let id = UserId::draw(tx.now(), tx.random())?;
+            let is_taken = "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1)";
+            let id = tx.draw_id(UserId::draw, is_taken)?;
             insert(tx, id, &new, &fields, (&username, email.as_ref()))?;
             for name in &privileges {
                 grant(tx, id, name)?;
