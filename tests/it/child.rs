@@ -23,6 +23,7 @@ const ROLES: &[(&str, Play)] = &[
     ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
     ("open in a state", crate::always_starts::open),
+    ("live", crate::opening::modes::role),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
     ("plain SQL", crate::opening::processes::plain_sql),

@@ -2,6 +2,7 @@
 //! as it was; what is ours is opened, whatever its name.
 
 mod damage;
+pub(crate) mod modes;
 mod places;
 pub(crate) mod processes;
 mod sharing;

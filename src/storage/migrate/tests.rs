@@ -1,6 +1,8 @@
 //! A made-up version 2, and files of version 1 with rows that become it.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Barrier;
@@ -274,6 +276,51 @@ fn a_migration_that_is_killed_has_not_happened() {
     let later = Timestamp::from_millis(NOW + 1);
     bring_up_to_date(&mut old.connect(), &old.path, &[step()], later).unwrap();
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 2);
+}
+
+/// The copy that is on its way to be the backup is looked at as well.
+#[test]
+fn no_file_of_a_migration_is_anyones_but_its_owners_at_any_instant() {
+    for mask in ["000", "022"] {
+        let mut seen = BTreeSet::new();
+        while !(seen.contains("partial") && seen.contains("backup")) {
+            let old = Old::new();
+            let test = "storage::migrate::tests::child_that_migrates";
+            let mut child = Command::new("sh")
+                .args(["-c", &format!("umask {mask} && exec \"$@\""), "sh"])
+                .arg(std::env::current_exe().unwrap())
+                .args(["--exact", test])
+                .arg(&old.path)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            loop {
+                let ended = child.try_wait().unwrap();
+                // Once more after its end.
+                for name in old.names() {
+                    let found = fs::symlink_metadata(old.directory.path().join(&name));
+                    let Ok(found) = found else { continue };
+                    let mode = found.permissions().mode() & 0o7777;
+                    assert_eq!(mode & !0o600, 0, "{name} is {mode:o}");
+                    seen.insert(name.rsplit_once('.').unwrap().1.to_owned());
+                }
+                if ended.is_some() {
+                    break;
+                }
+            }
+            assert!(child.wait().unwrap().success());
+        }
+    }
+}
+
+/// Does something only in the process that the test above starts, which names a file.
+#[test]
+fn child_that_migrates() {
+    let Some(path) = std::env::args().find(|word| word.ends_with("/auth.db")) else { return };
+    let path = PathBuf::from(path);
+    let mut connection = connection::for_writing(&path).unwrap();
+    let now = Timestamp::from_millis(NOW);
+    bring_up_to_date(&mut connection, &path, &[step()], now).unwrap();
 }
 
 fn killed_child(path: &Path) -> Child {
