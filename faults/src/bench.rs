@@ -6,6 +6,7 @@ pub(crate) mod corrupt;
 pub(crate) mod errors;
 pub(crate) mod fork;
 pub(crate) mod full;
+pub(crate) mod inputs;
 pub(crate) mod kill;
 pub(crate) mod memory;
 pub(crate) mod power;
@@ -42,6 +43,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: calls::run,
     },
     Bench {
+        name: "ends",
+        proves: "kill -9 at every call that turns somebody away ends all of theirs or nothing",
+        long: 1,
+        short: 2,
+        run: calls::run_ends,
+    },
+    Bench {
         name: "errors",
         proves: "no error of input or output and no full disk, at any call, makes an answer wrong",
         long: 1,
@@ -75,6 +83,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         long: 1,
         short: 400,
         run: memory::run,
+    },
+    Bench {
+        name: "inputs",
+        proves: "no text makes a reader ask for more memory than a small multiple of it",
+        long: 100_000,
+        short: 2_000,
+        run: inputs::run,
     },
     Bench {
         name: "clock",

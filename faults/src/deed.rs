@@ -22,6 +22,8 @@ pub(crate) struct Deed {
     /// How many of the last ones it may fail to commit and still be done: what they write no
     /// answer depends on.
     pub(crate) dispensable: usize,
+    /// Whose tokens it ends: all of them pass before it, and none of them after.
+    pub(crate) ends: &'static [&'static str],
     pub(crate) start: Start,
     pub(crate) options: fn(Options) -> Options,
     /// What is done before, and not struck.
@@ -47,6 +49,7 @@ impl Deed {
             writes,
             commits: 1,
             dispensable: 0,
+            ends: &[],
             start: Start::Closed,
             options: |options| options,
             prepare: |_, _| (),
@@ -70,6 +73,10 @@ impl Deed {
 
     const fn dispensable(self, dispensable: usize) -> Self {
         Self { dispensable, ..self }
+    }
+
+    const fn ends(self, ends: &'static [&'static str]) -> Self {
+        Self { ends, ..self }
     }
 
     const fn prepared(self, prepare: fn(&Scene, &Store)) -> Self {

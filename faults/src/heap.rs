@@ -16,6 +16,7 @@ unsafe impl Sync for Real {}
 
 static REAL: OnceLock<Real> = OnceLock::new();
 static SEEN: AtomicU64 = AtomicU64::new(0);
+static STRUCK: AtomicU64 = AtomicU64::new(0);
 /// Which one fails; 0 for none.
 static AT: AtomicU64 = AtomicU64::new(0);
 static FOR_EVER: AtomicBool = AtomicBool::new(false);
@@ -40,20 +41,23 @@ pub(crate) fn install() {
 /// Counts from now on; that allocation fails, and for ever if so.
 pub(crate) fn arm(at: u64, for_ever: bool) {
     SEEN.store(0, Ordering::SeqCst);
+    STRUCK.store(0, Ordering::SeqCst);
     FOR_EVER.store(for_ever, Ordering::SeqCst);
     AT.store(at, Ordering::SeqCst);
 }
 
-/// Fails no more. Answers how many allocations there were.
-pub(crate) fn disarm() -> u64 {
+/// Fails no more. Answers how many allocations there were, and how many of them failed.
+pub(crate) fn disarm() -> (u64, u64) {
     AT.store(0, Ordering::SeqCst);
-    SEEN.load(Ordering::SeqCst)
+    (SEEN.load(Ordering::SeqCst), STRUCK.load(Ordering::SeqCst))
 }
 
 fn fails() -> bool {
     let seen = SEEN.fetch_add(1, Ordering::SeqCst) + 1;
     let at = AT.load(Ordering::SeqCst);
-    at > 0 && (seen == at || (seen > at && FOR_EVER.load(Ordering::SeqCst)))
+    let fails = at > 0 && (seen == at || (seen > at && FOR_EVER.load(Ordering::SeqCst)));
+    STRUCK.fetch_add(u64::from(fails), Ordering::SeqCst);
+    fails
 }
 
 unsafe extern "C" fn allocate(bytes: c_int) -> *mut c_void {

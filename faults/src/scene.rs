@@ -14,7 +14,7 @@ use gatepost::{
 
 use crate::place::{Place, beside, clear};
 use crate::process::Child;
-use crate::store::{PASSWORD, device, options, options_at, passes};
+use crate::store::{PASSWORD, device, number, options, options_at, passes, sql};
 
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Scene {
     /// With the log that the killed process left.
     hot: (Vec<u8>, Vec<u8>),
     full: (Vec<u8>, Vec<u8>),
+    long: (Vec<u8>, Vec<u8>),
 }
 
 /// How the file of a deed was left by whoever had it before.
@@ -36,6 +37,8 @@ pub(crate) enum Start {
     Hot,
     /// The same, and the log is about to be moved.
     Full,
+    /// The same, and so long that it is about to begin anew, readers or not.
+    Long,
 }
 
 impl Scene {
@@ -56,6 +59,8 @@ impl Scene {
             let token = session(&store, bob(&store), "idle", 6_000).token;
             voice.say(format_args!("bob.idle {}", token.expose()));
             store.close().unwrap();
+            let head = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
+            voice.say(format_args!("head {}", number(&sql(&path), head)));
         });
         let split = |line: &String| line.split_once(' ').map(|(a, b)| (a.into(), b.into()));
         let names: BTreeMap<String, String> = said.end_well().iter().filter_map(split).collect();
@@ -64,8 +69,16 @@ impl Scene {
             store.configuration().set(Scope::System, "desk.rows", "9").map(drop).unwrap();
         });
         lay(&path, Some(&closed), None);
-        let full = left_open(&path, |store| nearly_fill(store, &path));
-        Self { names, closed, hot, full }
+        let full = left_open(&path, |store| nearly_fill(store, &path, 1_004 * 4_120));
+        lay(&path, Some(&closed), None);
+        let long = left_open(&path, |store| {
+            // Without a reader it would be cut back on the way.
+            let reader = sql(&path);
+            reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+            nearly_fill(store, &path, 2_050 * 4_120);
+            std::mem::forget(reader);
+        });
+        Self { names, closed, hot, full, long }
     }
 
     /// Puts the file there as it was left.
@@ -81,6 +94,7 @@ impl Scene {
             Start::Closed => (Some(&self.closed), None),
             Start::Hot => (Some(&self.hot.0), Some(&self.hot.1)),
             Start::Full => (Some(&self.full.0), Some(&self.full.1)),
+            Start::Long => (Some(&self.long.0), Some(&self.long.1)),
         }
     }
 
@@ -93,10 +107,31 @@ impl Scene {
         &self.names[name]
     }
 
-    /// Which of the known tokens pass: those of people by their device, the key without.
-    pub(crate) fn passes(&self, store: &Store) -> String {
+    /// Which of the known tokens pass: those of people by their device, a key without; and last,
+    /// whether what was [`PENDING`] would be accepted.
+    pub(crate) fn passes(&self, store: &Store, path: &Path) -> String {
         let tokens = TOKENS.iter().map(|(name, on)| passes(store, self.token(name), *on));
-        tokens.map(|passes| if passes { '1' } else { '0' }).collect()
+        let pending = std::iter::once_with(|| self.pending_passes(path));
+        tokens.chain(pending).map(|passes| if passes { '1' } else { '0' }).collect()
+    }
+
+    /// By the rule that is written in the schema, as no call of the library issues any yet.
+    fn pending_passes(&self, path: &Path) -> bool {
+        let issued: i64 = self.names["head"].parse().unwrap();
+        let ada: UserId = self.id("ada");
+        let rule = "SELECT max(u.tokens_ended_seq, s.tokens_ended_seq,
+                        coalesce(b.tokens_ended_seq, 0), coalesce(o.tokens_ended_seq, 0))
+             FROM user u JOIN store s LEFT JOIN branch b ON b.id = u.branch_id
+                  LEFT JOIN organisation o ON o.id = b.organisation_id
+             WHERE u.id = ?1";
+        let ended = sql(path).query_row(rule, [ada.as_uuid().as_bytes()], |row| row.get(0));
+        ended.is_ok_and(|ended: i64| ended <= issued)
+    }
+
+    /// Which of those that a deed ends pass, in this list of all.
+    pub(crate) fn of<'p>(&self, ends: &'p [&str], passes: &'p str) -> impl Iterator<Item = bool> {
+        let all = TOKENS.iter().map(|(name, _)| *name).chain([PENDING]);
+        all.zip(passes.chars()).filter(|(name, _)| ends.contains(name)).map(|(_, one)| one == '1')
     }
 }
 
@@ -109,7 +144,11 @@ pub(crate) const TOKENS: &[(&str, Option<&str>)] = &[
     ("bob.expired", Some("expired")),
     ("bob.idle", Some("idle")),
     ("key", None),
+    ("ada.key", None),
 ];
+
+/// A one-time token of ada's, issued when the scene was set.
+pub(crate) const PENDING: &str = "ada.pending";
 
 /// When the scene was begun, an hour before the clock of the trials.
 const BEGUN: &str = "2026-01-05T08:00:00Z";
@@ -138,11 +177,11 @@ fn left_open(path: &Path, job: impl FnOnce(&Store)) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// So full that the next commits move the log into the file.
-fn nearly_fill(store: &Store, path: &Path) {
+fn nearly_fill(store: &Store, path: &Path, bytes: u64) {
     let log = beside(path, "-wal");
     let text = "x".repeat(1_000);
     for turn in 0.. {
-        if fs::metadata(&log).unwrap().len() >= 1_004 * 4_120 {
+        if fs::metadata(&log).unwrap().len() >= bytes {
             break;
         }
         let value = format!("{text}{turn}");
@@ -181,6 +220,8 @@ fn fill(store: &Store) -> Named {
     names.extend(sessions(store, ada, bob));
     let key = store.api_keys().issue(system, NewApiKey::new()).unwrap();
     names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
+    let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+    names.push(("ada.key", key.key.expose().to_owned()));
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names
 }

@@ -6,6 +6,7 @@
 //! passed through, so the wal-index works as it does without.
 
 mod file;
+mod transfer;
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem;
@@ -33,6 +34,8 @@ pub(crate) enum Call {
     Lock = 1 << 8,
     /// Between the two copies of the header of the wal-index.
     Barrier = 1 << 9,
+    /// A `pread` or `pwrite` of the system itself, beneath SQLite's loops around them.
+    Transfer = 1 << 10,
 }
 
 /// Whatever changes something that another process or a later one could see.
@@ -55,6 +58,9 @@ pub(crate) const FAILING: u32 = Call::Open as u32
     | Call::Size as u32
     | Call::Map as u32;
 
+/// Whatever may be interrupted or cut short without anything being broken.
+pub(crate) const MOVING: u32 = Call::Transfer as u32;
+
 /// What happens at the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blow {
@@ -63,6 +69,17 @@ pub(crate) enum Blow {
     Io,
     /// The disk is full; of a write, half was done.
     Full,
+    /// A signal came in between, and nothing was done.
+    Interrupted,
+    /// Half was done, and said so.
+    Short,
+}
+
+impl Blow {
+    /// Whether it is no error, so that nobody may notice it.
+    pub(crate) fn is_harmless(self) -> bool {
+        matches!(self, Self::Interrupted | Self::Short)
+    }
 }
 
 /// At which call what happens.
@@ -184,8 +201,8 @@ pub(crate) fn limit(room: Option<u64>) {
     state().room = room;
 }
 
-/// Whether this call fails, and with which code of SQLite.
-fn strikes(call: Call) -> Option<c_int> {
+/// Whether this call is struck, and how.
+fn struck_now(call: Call) -> Option<Blow> {
     let mut state = state();
     let plan = state.plan.filter(|plan| plan.calls & call as u32 != 0)?;
     state.seen += 1;
@@ -194,7 +211,12 @@ fn strikes(call: Call) -> Option<c_int> {
         return None;
     }
     state.struck += 1;
-    Some(match (plan.blow, call) {
+    Some(plan.blow)
+}
+
+/// Whether this call fails, and with which code of SQLite.
+fn strikes(call: Call) -> Option<c_int> {
+    Some(match (struck_now(call)?, call) {
         (Blow::Kill, _) => die(),
         (_, Call::Open) => ffi::SQLITE_CANTOPEN,
         (_, Call::Delete) => ffi::SQLITE_IOERR_DELETE,
@@ -206,7 +228,8 @@ fn strikes(call: Call) -> Option<c_int> {
         (_, Call::Size) => ffi::SQLITE_IOERR_FSTAT,
         (Blow::Full, Call::Map) => ffi::SQLITE_IOERR_SHMSIZE,
         (Blow::Io, Call::Map) => ffi::SQLITE_IOERR_SHMMAP,
-        (_, Call::Lock | Call::Barrier) => ffi::SQLITE_IOERR_LOCK,
+        (_, Call::Lock | Call::Barrier | Call::Transfer) => ffi::SQLITE_IOERR_LOCK,
+        (Blow::Interrupted | Blow::Short, _) => unreachable!("only transfers are cut short"),
     })
 }
 
@@ -246,6 +269,7 @@ pub(crate) fn install() {
         unsafe {
             let base = ffi::sqlite3_vfs_find(std::ptr::null());
             assert!(!base.is_null(), "SQLite has no VFS");
+            transfer::install(base);
             let mut ours = *base;
             ours.szOsFile += HEAD_BYTES;
             ours.pNext = std::ptr::null_mut();

@@ -88,18 +88,21 @@ pub(crate) fn undisturbed(deed: &Deed, scene: &Scene, path: &Path, plan: Plan) -
         voice.say(calls);
         let mut image = Image::of(scene.bytes(deed.start));
         let mut begun = false;
-        let mut moved = false;
+        let (mut moved, mut cut) = (false, false);
         for entry in shim::recorded() {
             image.apply(&entry);
             begun |= matches!(entry, Entry::Told);
             moved |= matches!(entry, Entry::Write { which: Which::Database, .. });
+            cut |= matches!(entry, Entry::Truncate { which: Which::Log, .. });
             if begun && entry.may_commit() {
                 let path = beside(path, "-image");
                 put(&image, &path);
                 tell(&look(scene, &path), voice);
             }
         }
-        assert!(moved || deed.start != Start::Full, "the log was not moved into the file");
+        let moves = matches!(deed.start, Start::Full | Start::Long);
+        assert!(moved || !moves, "the log was not moved into the file");
+        assert!(cut || deed.start != Start::Long, "the log was not begun anew");
     });
     let lines = child.end_well();
     let mut lines = lines.iter();
@@ -107,7 +110,9 @@ pub(crate) fn undisturbed(deed: &Deed, scene: &Scene, path: &Path, plan: Plan) -
     let mut states: Vec<Seen> = lines.map(|line| Seen::heard(line)).collect();
     states.dedup();
     assert_eq!(states.len(), deed.commits + 1, "{}: so many states", deed.name);
-    Known { calls, states }
+    let known = Known { calls, states };
+    known.ends_what_it_should(deed, scene);
+    known
 }
 
 /// Opens the file anew in a process of its own: it is whole, and this is seen in it.
@@ -122,7 +127,7 @@ pub(crate) fn look(scene: &Scene, path: &Path) -> Seen {
     is_whole(&store, path);
     // First, as a token that passes may leave its use behind.
     let state = state(path);
-    let seen = Seen { state, passes: scene.passes(&store) };
+    let seen = Seen { state, passes: scene.passes(&store, path) };
     store.close().unwrap();
     seen
 }
@@ -140,6 +145,15 @@ pub(crate) fn tell(seen: &Seen, voice: &Voice) {
 }
 
 impl Known {
+    /// What the deed ends passes before it and not after it, and at no moment some of it.
+    fn ends_what_it_should(&self, deed: &Deed, scene: &Scene) {
+        for (at, seen) in self.states.iter().enumerate() {
+            let expected = at < self.states.len() - 1;
+            let all = scene.of(deed.ends, seen.passes()).all(|passes| passes == expected);
+            assert!(all, "{}: {:?} in state {at}: {seen:?}", deed.name, deed.ends);
+        }
+    }
+
     /// Whether this can be seen after the deed was answered with that: what is done is there,
     /// what was not done is not, and of what is unknown all or nothing.
     pub(crate) fn allows(&self, deed: &Deed, answer: &str, seen: &Seen) -> bool {

@@ -27,6 +27,11 @@ fn a_kill_at_any_call_of_a_write_leaves_all_of_it_or_nothing() {
 }
 
 #[test]
+fn a_kill_at_any_call_that_turns_somebody_away_ends_all_of_theirs_or_nothing() {
+    holds("ends", 4);
+}
+
+#[test]
 fn no_error_of_input_or_output_makes_an_answer_wrong() {
     holds("errors", 150);
 }
@@ -37,6 +42,11 @@ fn nothing_acknowledged_is_lost_or_undone_by_a_loss_of_power() {
 }
 
 #[test]
+fn on_a_full_disk_a_logout_goes_through_or_is_denied_in_memory() {
+    holds("full", 6);
+}
+
+#[test]
 fn no_damaged_file_panics_or_lets_a_stranger_in() {
     holds("corrupt", 200);
 }
@@ -44,6 +54,11 @@ fn no_damaged_file_panics_or_lets_a_stranger_in() {
 #[test]
 fn an_allocation_that_fails_is_an_error_and_poisons_nothing() {
     holds("memory", 4_000);
+}
+
+#[test]
+fn no_text_makes_a_reader_ask_for_more_memory_than_a_small_multiple_of_it() {
+    holds("inputs", 2_000);
 }
 
 #[test]

@@ -17,12 +17,23 @@ use crate::trial::{attempt, reopened, undisturbed};
 
 /// Every `count`th call, beginning with another one for each seed; 1 is every call.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    of_deeds(Deed::writes, count, seed)
+}
+
+/// The same for the deeds alone that end all that somebody has: sessions, keys and what is pending
+/// pass before and none of them passes after, at whatever call the process was killed.
+pub(crate) fn run_ends(count: u64, seed: u64) -> Tally {
+    of_deeds(|deed| !deed.ends.is_empty(), count, seed)
+}
+
+fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
     let scene = Scene::build(seed);
-    in_lanes(DEEDS.len() as u64, |lane, _, tally| {
+    let deeds: Vec<&Deed> = DEEDS.iter().filter(|deed| is_meant(deed)).collect();
+    in_lanes(deeds.len() as u64, |lane, _, tally| {
         let place = Place::new("calls");
         let path = place.file("auth.db");
-        let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (_, deed) in own.filter(|(_, deed)| deed.writes()) {
+        let own = deeds.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
+        for (_, deed) in own {
             let killed = each_call(deed, &scene, &path, count, seed);
             tally.add("kills, each at another call", killed);
             tally.one("deeds");
@@ -49,6 +60,9 @@ fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, seed: u64) -> u
         let seen = reopened(scene, path);
         let place = format!("{} killed at call {at} of {}", deed.name, known.calls);
         assert!(known.states.contains(&seen), "{place}: {seen:?} of {:?}", known.states);
+        let mut passing = scene.of(deed.ends, seen.passes());
+        let first = passing.next();
+        assert!(passing.all(|one| Some(one) == first), "{place}: some of {:?}", deed.ends);
         if at > known.calls {
             assert_eq!((said, end), (vec!["done".to_owned()], End::Well), "{place}");
             assert_eq!(Some(&seen), known.states.last(), "{place}");

@@ -4,6 +4,9 @@
 //! error or as a full disk; a write that fails was half done. Whatever is answered, no token passes
 //! that should not and none is refused that should pass, and the file, opened anew or after a loss
 //! of power, says what the answer said.
+//!
+//! Then each transfer of bytes that SQLite asks of the system is interrupted by a signal, or moves
+//! half of what it should, once or from then on for ever: that is no error, and the deed is done.
 
 use std::mem;
 use std::path::Path;
@@ -17,7 +20,7 @@ use crate::image::Image;
 use crate::place::{Place, beside};
 use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, Start, TOKENS};
-use crate::shim::{self, Blow, FAILING, Plan};
+use crate::shim::{self, Blow, FAILING, MOVING, Plan};
 use crate::store::{device, options};
 use crate::tally::{Tally, in_lanes};
 use crate::trial::{Known, SEED, Seen, attempt, look, put, reopened, tell, undisturbed};
@@ -25,6 +28,12 @@ use crate::trial::{Known, SEED, Seen, attempt, look, put, reopened, tell, undist
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
 const REASONS: &[&str] =
     &["Io", "Full", "Busy", "CommitUnknown", "Closed", "Corrupt", "ReadOnly", "Unsupported"];
+
+const BREAKING: &[(bool, Blow)] =
+    &[(false, Blow::Io), (true, Blow::Io), (false, Blow::Full), (true, Blow::Full)];
+/// One that is interrupted for ever never ends, whoever asks.
+const HARMLESS: &[(bool, Blow)] =
+    &[(false, Blow::Interrupted), (false, Blow::Short), (true, Blow::Short)];
 
 /// Every `1 / count`th call, beginning with another one for each seed; 1 is every call.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
@@ -34,16 +43,16 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         let path = place.file("auth.db");
         let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
         for (_, deed) in own {
-            let counted = Plan { calls: FAILING, at: 0, for_ever: false, blow: Blow::Io };
-            let known = undisturbed(deed, &scene, &path, counted);
-            let first = 1 + (seed - 1) % count;
-            for at in (first..=known.calls).step_by(count as usize) {
-                for (for_ever, blow) in
-                    [(false, Blow::Io), (true, Blow::Io), (false, Blow::Full), (true, Blow::Full)]
-                {
-                    let plan = Plan { at, for_ever, blow, ..counted };
-                    let trial = Trial { deed, scene: &scene, known: &known, plan };
-                    trial.run(&path, tally);
+            for (calls, blows) in [(FAILING, BREAKING), (MOVING, HARMLESS)] {
+                let counted = Plan { calls, at: 0, for_ever: false, blow: Blow::Io };
+                let known = undisturbed(deed, &scene, &path, counted);
+                let first = 1 + (seed - 1) % count;
+                for at in (first..=known.calls).step_by(count as usize) {
+                    for (for_ever, blow) in blows.iter().copied() {
+                        let plan = Plan { at, for_ever, blow, ..counted };
+                        let trial = Trial { deed, scene: &scene, known: &known, plan };
+                        trial.run(&path, tally);
+                    }
                 }
             }
             tally.one("deeds");
@@ -65,7 +74,9 @@ impl Trial<'_> {
         let place = || format!("{} struck by {:?}: {said:?}", self.deed.name, self.plan);
         assert_eq!(end, End::Well, "{}", place());
         let answer = said[0].as_str();
+        let harmless = self.plan.blow.is_harmless();
         if answer != "done" {
+            assert!(!harmless, "{}", place());
             assert!(REASONS.contains(&answer), "{}", place());
         }
         let seen = reopened(self.scene, path);
@@ -85,7 +96,7 @@ impl Trial<'_> {
             assert!(allowed, "{}: power lost {seen:?} of {:?}", place(), self.known.states);
             tally.one("losses of power after them");
         }
-        tally.one("faults");
+        tally.one(if harmless { "interruptions and short transfers" } else { "faults" });
         tally.one(format!("answered {answer}"));
     }
 

@@ -2,6 +2,10 @@
 //!
 //! A deed answers with an error or is done; nothing is poisoned by it: with memory again, the same
 //! store verifies as it did before, and the file, opened anew, says what the answer said.
+//!
+//! Without a fault the allocations of a deed are counted; in the long form each one of them fails
+//! once alone and once with all that follow. A bench in which not exactly as many have failed as
+//! were planned fails, and so does a deed that allocates more often than was counted.
 
 use std::mem;
 use std::path::Path;
@@ -29,13 +33,22 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
             let known = undisturbed(deed, &scene, &path, NONE);
             let all = count_of(deed, &scene, &path);
             let first = 1 + (seed - 1) % count;
+            let mut failed = 0;
             for at in (first..=all).step_by(count as usize) {
                 for for_ever in [false, true] {
-                    let answer = without(deed, &scene, &known, &path, (at, for_ever));
+                    let (answer, struck) = without(deed, &scene, &known, &path, (at, for_ever));
+                    let as_planned = if for_ever { struck >= 1 } else { struck == 1 };
+                    assert!(as_planned, "{}: allocation {at} failed {struck} times", deed.name);
+                    failed += 1;
                     tally.one(format!("answered {answer}"));
-                    tally.one("allocations that failed");
                 }
             }
+            let planned = 2 * (first..=all).step_by(count as usize).count() as u64;
+            assert_eq!(failed, planned, "{}: not each allocation has failed", deed.name);
+            // One more than there are fails nobody.
+            let (answer, struck) = without(deed, &scene, &known, &path, (all + 1, true));
+            assert_eq!((answer.as_str(), struck), ("done", 0), "{}: {all} counted", deed.name);
+            tally.add("allocations that failed", failed);
             tally.one("deeds");
         }
     })
@@ -46,7 +59,7 @@ fn count_of(deed: &Deed, scene: &Scene, path: &Path) -> u64 {
     let child = Child::fork(|voice| {
         heap::install();
         let (store, answer) = attempt_with(deed, scene, path, || heap::arm(0, false));
-        voice.say(heap::disarm());
+        voice.say(heap::disarm().0);
         answer.unwrap();
         mem::forget(store);
     });
@@ -59,16 +72,17 @@ fn without(
     known: &Known,
     path: &Path,
     (at, for_ever): (u64, bool),
-) -> String {
+) -> (String, u64) {
     scene.lay(deed.start, path);
     let job = |voice: &Voice| {
         heap::install();
         let (store, answer) = attempt_with(deed, scene, path, || heap::arm(at, for_ever));
-        heap::disarm();
+        let (_, struck) = heap::disarm();
         match answer {
             Ok(()) => voice.say("done"),
             Err(error) => voice.say(format_args!("{:?}", error.reason())),
         }
+        voice.say(struck);
         if let (Some(store), Act::Call(_)) = (&store, deed.act)
             && !deed.name.starts_with("close")
         {
@@ -85,10 +99,10 @@ fn without(
     assert_eq!(end, End::Well, "{}", place());
     let seen = reopened(scene, path);
     assert!(known.allows(deed, &said[0], &seen), "{}: {seen:?} of {:?}", place(), known.states);
-    if let Some(passes) = said.get(1) {
+    if let Some(passes) = said.get(2) {
         // What should have ended and could not be written is refused from memory all the same.
         let is_denied = passes == "0" && said[0] != "done";
         assert!(is_denied || seen.passes().get(2..3) == Some(passes), "{}: {seen:?}", place());
     }
-    said[0].clone()
+    (said[0].clone(), said[1].parse().unwrap())
 }

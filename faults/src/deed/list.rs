@@ -8,10 +8,15 @@ use gatepost::{
 };
 
 use super::Deed;
-use crate::scene::{Start, dear};
+use crate::scene::{PENDING, Start, dear};
 use crate::store::{PASSWORD, device};
 
 const NEXT: &str = "lantern over wet slate";
+
+/// What ends with ada, and what with everyone of the branch.
+const OF_ADA: &[&str] = &["ada.till", "ada.desk", "ada.key", PENDING];
+const OF_QUAY: &[&str] =
+    &["ada.till", "ada.desk", "ada.key", PENDING, "bob.van", "bob.idle", "key"];
 
 /// All of them.
 #[rustfmt::skip]
@@ -121,22 +126,34 @@ pub(crate) const DEEDS: &[Deed] = &[
         |scene, store| store.sessions().end_all_of_organisation(scene.id("north"))),
     Deed::write("end all", &["flow/revoke.rs: end_all"], |_, store| store.sessions().end_all()),
     Deed::write("close an organisation", &["flow/standing/places.rs: set_active"],
-        |scene, store| store.organisations().set_active(scene.id("north"), false).map(drop)),
+        |scene, store| store.organisations().set_active(scene.id("north"), false).map(drop)
+    ).ends(OF_QUAY),
     Deed::write("close a branch", &["flow/standing/places.rs: set_active"], |scene, store| {
         store.branches().set_active(scene.id("quay"), false).map(drop)
-    }),
+    }).ends(OF_QUAY),
     Deed::write("move a branch", &["flow/standing/places.rs: move_to"], |scene, store| {
         store.branches().move_to(scene.id("quay"), None).map(drop)
     }),
     Deed::write("disable a user", &["flow/standing/users.rs: set_status"], |scene, store| {
         store.users().set_status(scene.id("ada"), UserStatus::Disabled).map(drop)
-    }),
+    }).ends(OF_ADA),
+    Deed::write("lock a user", &["flow/standing/users.rs: set_status"], |scene, store| {
+        store.users().set_status(scene.id("ada"), UserStatus::Locked).map(drop)
+    }).ends(OF_ADA),
+    Deed::write("disable a system user", &["flow/standing/users.rs: set_status"],
+        |scene, store| {
+            store.users().set_status(scene.id("system"), UserStatus::Disabled).map(drop)
+        }
+    ).ends(&["key"]),
     Deed::write("move a user", &["flow/standing/users.rs: move_to"], |scene, store| {
         store.users().move_to(scene.id::<UserId>("ada"), None).map(drop)
     }),
     Deed::write("delete a user", &["flow/standing/users.rs: delete"], |scene, store| {
         store.users().delete(scene.id("ada"))
-    }),
+    }).ends(OF_ADA),
+    Deed::write("delete a system user", &["flow/standing/users.rs: delete"], |scene, store| {
+        store.users().delete(scene.id("system"))
+    }).ends(&["key"]),
     Deed::write("restore a user", &["flow/standing/users.rs: restore"], |scene, store| {
         store.users().restore(scene.id("gone")).map(drop)
     }),
@@ -245,6 +262,12 @@ pub(crate) const DEEDS: &[Deed] = &[
         }
         Ok(())
     }).commits(3).from(Start::Full),
+    Deed::write("begin a log anew that is too long", &[], |_, store| {
+        for value in ["1", "2", "3"] {
+            store.configuration().set(Scope::System, "desk.rows", value)?;
+        }
+        Ok(())
+    }).commits(3).from(Start::Long),
 ];
 
 /// What a login answers: nothing if it is granted.
