@@ -223,6 +223,13 @@ mod tests {
     }
 
     #[test]
+    fn calibration_goes_by_how_long_a_hash_takes_here() {
+        assert_eq!(Cost::calibrate(Duration::from_micros(1), u32::MAX), Cost::recommended());
+        let most = Cost { memory_kib: 20_480, passes: HASH_PASSES_MAX, lanes: 1 };
+        assert_eq!(Cost::calibrate(Duration::from_secs(86_400), 20_480), most);
+    }
+
+    #[test]
     fn calibration_on_this_machine_answers_a_cost_that_new_accepts() {
         let cost = Cost::calibrate(Duration::ZERO, 0);
         assert_eq!(Cost::new(cost.memory_kib(), cost.passes(), cost.lanes()).unwrap(), cost);

@@ -130,6 +130,8 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread;
 
+    use parking_lot::MutexGuard;
+
     use super::*;
 
     fn until(condition: impl Fn() -> bool) {
@@ -151,6 +153,33 @@ mod tests {
             waiter.join().unwrap();
         });
         assert_eq!(gate.load(), Load { running: 0, waiting: 0, overloaded: 1 });
+    }
+
+    #[test]
+    fn who_has_been_handed_a_slot_waits_no_more_and_keeps_nobody_out() {
+        let gate = Gate::new(2, 1);
+        *gate.state.lock() = State { running: 1, waiting: 1, handed: 1, overloaded: 0 };
+        assert_eq!(gate.load(), Load { running: 1, waiting: 0, overloaded: 0 });
+        drop(gate.enter().unwrap());
+        assert_eq!(gate.load(), Load { running: 1, waiting: 0, overloaded: 0 });
+    }
+
+    #[test]
+    fn who_wakes_without_a_slot_goes_on_waiting() {
+        let gate = Gate::new(1, 1);
+        let held = gate.enter().unwrap();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| drop(gate.enter().unwrap()));
+            until(|| gate.load().waiting == 1);
+            let state = gate.state.lock();
+            gate.handed.notify_one();
+            // The lock goes to whoever was woken, so that it has looked before anything follows.
+            MutexGuard::unlock_fair(state);
+            assert_eq!(gate.load(), Load { running: 1, waiting: 1, overloaded: 0 });
+            drop(held);
+            waiter.join().unwrap();
+        });
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0, overloaded: 0 });
     }
 
     #[test]

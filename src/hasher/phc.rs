@@ -114,6 +114,8 @@ mod tests {
         assert_eq!(stored.salt, b"somesalt");
         assert_eq!(stored.output.len(), 32);
         assert_eq!(stored.write(), GOOD);
+        let lanes = GOOD.replace("p=1", "p=4");
+        assert_eq!(Stored::read(&lanes).unwrap().write(), lanes);
     }
 
     #[test]

@@ -187,7 +187,16 @@ fn the_cheap_cost_is_accepted_by_a_hasher_of_that_cost_alone() {
 fn a_hash_that_took_less_work_is_to_be_replaced_and_a_costlier_one_is_not() {
     #[track_caller]
     fn check(stored: (u32, u32), current: (u32, u32), salt: usize, expected: bool) {
-        let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
+        check_sizes(stored, current, (salt, HASH_OUTPUT_BYTES), expected);
+    }
+    #[track_caller]
+    fn check_sizes(
+        stored: (u32, u32),
+        current: (u32, u32),
+        (salt, output): (usize, usize),
+        expected: bool,
+    ) {
+        let output = Zeroizing::new(vec![0; output]);
         let cost = Cost::new(stored.0, stored.1, 1).unwrap();
         let stored = Stored { cost, salt: vec![0; salt], output };
         let current = Cost::new(current.0, current.1, 1).unwrap();
@@ -199,6 +208,8 @@ fn a_hash_that_took_less_work_is_to_be_replaced_and_a_costlier_one_is_not() {
     check((12_288, 3), (19_456, 2), 16, true);
     check((47_104, 1), (19_456, 2), 16, false);
     check((19_456, 2), (19_456, 2), 8, true);
+    check_sizes((19_456, 2), (19_456, 2), (16, 31), true);
+    check_sizes((19_456, 2), (19_456, 2), (16, 64), false);
 }
 
 #[test]
@@ -223,6 +234,22 @@ fn work_memory_is_wiped_kept_and_freed_after_a_minute() {
     assert_eq!(hasher.status().idle_buffers, 1);
     drop(hasher.admit(now().plus(Duration::from_secs(60))));
     assert_eq!(hasher.status().idle_buffers, 0);
+}
+
+#[test]
+fn work_memory_is_freed_by_upkeep_when_nobody_logs_in() {
+    let hasher = Hasher::new(Cost::insecure_for_tests(), 2, 0);
+    drop((hasher.pool.take(1, now()), hasher.pool.take(1, now())));
+    assert_eq!(hasher.status().idle_buffers, 2, "as many as may hash at once");
+    hasher.release_idle(now().plus(Duration::from_secs(60)));
+    assert_eq!(hasher.status().idle_buffers, 0);
+}
+
+#[test]
+fn what_is_read_for_nobody_is_a_hash_like_any_other() {
+    let hasher = cheap();
+    hasher.validate_phc(hasher.nobody()).unwrap();
+    assert_eq!(hasher.nobody().len(), hash(&hasher, "a password").len());
 }
 
 #[test]

@@ -135,25 +135,25 @@ pub(crate) fn renew(
     session: SessionId,
     secret_hash: &Digest,
     expires_at: Timestamp,
-) -> Result<bool> {
-    let changed = tx.execute(
+) -> Result<()> {
+    tx.execute(
         "UPDATE session SET secret_hash = ?2, expires_at = ?3, authenticated_at = ?4,
              last_seen = max(last_seen, ?4),
              opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
          WHERE id = ?1",
         params![session, secret_hash, expires_at, tx.now()],
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 /// Makes a session that this transaction has just read as live younger than what ends the others.
-pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<bool> {
-    let changed = tx.execute(
+pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
+    tx.execute(
         "UPDATE session SET opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
          WHERE id = ?1",
         params![session],
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 /// Deletes one session; answers whether it was there.
@@ -251,8 +251,8 @@ pub(crate) fn user_of_live(tx: &ReadTx<'_>, session: SessionId) -> Result<Option
 ///
 /// Whether it was idle is not asked of the file, which may not know of the uses in between:
 /// whoever noted this one has judged it by them.
-pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<bool> {
-    let changed = tx.execute(
+pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<()> {
+    tx.execute(
         concat!(
             "UPDATE session SET last_seen = ?2
              WHERE id = ?1 AND last_seen < ?2
@@ -264,7 +264,7 @@ pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Resu
         ),
         params![session, at],
     )?;
-    Ok(changed == 1)
+    Ok(())
 }
 
 /// The latest expiry among the `most` sessions that expired first, if any has by now.

@@ -1,8 +1,14 @@
 //! What changes between the hash and the last write of a login: the login sees it.
 
-use gatepost::{ChangeAtLogin, EventKind, LogIn, Password, Refusal, Store, UserId, UserStatus};
+use std::sync::{Arc, Mutex};
 
-use crate::world::{Meanwhile, PASSWORD, World, device};
+use chrono::{DateTime, Utc};
+use gatepost::{
+    ChangeAtLogin, Clock, Error, EventKind, LogIn, Password, PasswordChange, Reason, Refusal,
+    Store, UserId, UserStatus,
+};
+
+use crate::world::{Meanwhile, PASSWORD, World, device, morning};
 
 const NEW: &str = "nine brass bells";
 
@@ -115,4 +121,97 @@ fn of_two_changes_of_one_password_the_later_one_changes_nothing() {
     let answer = world.store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
     assert!(answer.changed().is_err());
     world.log_in("ada", "three tin whistles", "till-1").unwrap();
+}
+
+/// No call leaves the session alive beside another password; a hand does.
+#[test]
+fn a_change_of_a_password_that_a_hand_replaced_meanwhile_changes_nothing() {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| options.passwords(meanwhile.policy()));
+    let ada = world.person("ada").id;
+    let held = world.open(ada, "till-1");
+    let hand = world.sql();
+    meanwhile.happens(move || {
+        assert_eq!(hand.execute("UPDATE credential SET version = version + 1", []).unwrap(), 1);
+    });
+    let (token, on) = (held.token.expose(), device("till-1"));
+    let answer = world.store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
+    assert_eq!(answer.changed().unwrap_err(), Refusal::InvalidCredentials);
+    assert!(world.passes(&held, "till-1"));
+    world.log_in("ada", PASSWORD, "till-1").unwrap();
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A clock that lets something happen when it is read for the first time after one more password
+/// was hashed: before the read that follows the hash.
+#[derive(Clone, Default)]
+struct AfterHash(Arc<Mutex<Option<(Store, u64, Job)>>>);
+
+impl Clock for AfterHash {
+    fn now(&self) -> DateTime<Utc> {
+        // What happens reads the clock itself.
+        if let Ok(mut waiting) = self.0.try_lock() {
+            let due =
+                |(store, before, _): &(Store, u64, Job)| store.status().hashes_done > *before;
+            if waiting.as_ref().is_some_and(due) {
+                (waiting.take().unwrap().2)();
+            }
+        }
+        morning()
+    }
+}
+
+impl std::fmt::Debug for AfterHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AfterHash")
+    }
+}
+
+/// A change of the own password with the right one, after whose first hash `happens` happens.
+#[track_caller]
+fn changes(
+    happens: fn(&World, UserId) -> Job,
+    hashes: u64,
+    check: fn(Result<PasswordChange, Error>),
+) {
+    let clock = AfterHash::default();
+    let world = World::with(|options| options.clock(Arc::new(clock.clone())));
+    let ada = world.person("ada").id;
+    let held = world.open(ada, "till-1");
+    let job = happens(&world, ada);
+    let before = world.store.status().hashes_done;
+    *clock.0.lock().unwrap() = Some((world.store.clone(), before, job));
+    let (token, on) = (held.token.expose(), device("till-1"));
+    let change = || world.store.change_password(token, &on, PASSWORD.into(), NEW.into());
+    check(world.hashes(hashes, |_| change()));
+    // Else the clock would keep the store, and the store the clock.
+    assert!(clock.0.lock().unwrap().is_none());
+}
+
+#[test]
+fn a_change_by_a_user_who_is_deleted_after_the_hash_is_refused_with_the_session() {
+    changes(
+        |world, ada| {
+            let store = world.store.clone();
+            Box::new(move || store.users().delete(ada).unwrap())
+        },
+        2,
+        |answer| assert_eq!(answer.unwrap().changed().unwrap_err(), Refusal::SessionNotLive),
+    );
+}
+
+#[test]
+fn a_change_whose_context_cannot_be_read_is_an_error_before_the_new_password_is_hashed() {
+    changes(
+        |world, _| {
+            let hand = world.sql();
+            Box::new(move || {
+                let damage = "UPDATE user SET first_name = CAST(x'ff' AS TEXT)";
+                assert_eq!(hand.execute(damage, []).unwrap(), 1);
+            })
+        },
+        1,
+        |answer| assert_eq!(answer.unwrap_err().reason(), Reason::Corrupt),
+    );
 }

@@ -1,8 +1,8 @@
 //! Who is meant by a name.
 
-use gatepost::{NewUser, Password, Refusal};
+use gatepost::{LogIn, NewUser, Password, Reason, Refusal};
 
-use crate::world::{PASSWORD, World};
+use crate::world::{PASSWORD, World, device};
 
 #[test]
 fn a_username_is_the_same_in_every_case_and_form() {
@@ -105,4 +105,23 @@ fn a_restored_user_logs_in_with_its_old_password() {
     world.store.users().restore(ada).unwrap();
     assert!(!world.passes(&before, "till-1"));
     world.log_in("ada", PASSWORD, "till-1").unwrap();
+}
+
+#[test]
+fn the_longest_name_that_anybody_could_have_is_looked_up_like_any_other() {
+    let world = World::new();
+    let refusal = world.log_in(&"x".repeat(254), PASSWORD, "till-1").unwrap_err();
+    assert_eq!(refusal, Refusal::InvalidCredentials);
+    let longer = LogIn::new("x".repeat(255), Password::from(PASSWORD), device("till-1"));
+    world.refuses(Reason::Invalid, |store| store.log_in(longer));
+}
+
+#[test]
+fn a_request_is_printed_with_its_label_and_without_the_name_which_may_be_a_password() {
+    let request = LogIn::new("my secret", Password::from(PASSWORD), device("till-1"));
+    let printed = format!("{:?}", request.label("Till 1").new_password("my other".into()));
+    assert!(printed.contains("LogIn") && printed.contains("Till 1"), "{printed}");
+    for word in ["my secret", PASSWORD, "my other"] {
+        assert!(!printed.contains(word), "{printed}");
+    }
 }
