@@ -11,7 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gatepost::{
-    Ended, Error, ManualClock, NewUser, OpenSession, Options, Reason, Store, UserId, UserStatus,
+    Ended, Error, ManualClock, NewApiKey, NewUser, OpenSession, Options, Reason, Store, UserId,
+    UserStatus,
 };
 
 use crate::child::{Child, Parent};
@@ -22,10 +23,20 @@ type Play = fn(Disk) -> Result<(), Error>;
 
 /// The plays, by name.
 const PLAYS: &[(&str, Play)] = &[
-    ("ends", what_ends_is_in_the_file_or_refused_from_memory),
+    ("ends", |disk| what_ends_has_ended(disk, Room::OfTheLog)),
+    ("denied", |disk| what_ends_has_ended(disk, Room::None)),
     ("reserve", the_reserve_is_room_for_an_end),
     ("written first", what_was_refused_is_written_before_anything_else),
 ];
+
+/// What is left for an end on a full disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// What the log keeps, once it was moved into the file.
+    OfTheLog,
+    /// Nothing: another program holds an old snapshot, so that the log cannot be begun anew.
+    None,
+}
 
 /// A disk that can be filled to the last byte, and emptied.
 struct Disk {
@@ -72,6 +83,13 @@ impl Disk {
         for size in [4_096, 1] {
             while ballast.write_all(&vec![7; size]).is_ok() {}
         }
+    }
+
+    /// Another program with an old snapshot.
+    fn old_snapshot(&self) -> rusqlite::Connection {
+        let reader = rusqlite::Connection::open(self.directory.join("auth.db")).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+        reader
     }
 
     fn make_room(&self) {
@@ -140,15 +158,19 @@ fn play(name: &str, kib: u32) -> String {
     String::from("not looked at")
 }
 
-fn what_ends_is_in_the_file_or_refused_from_memory(disk: Disk) -> Result<(), Error> {
+fn what_ends_has_ended(disk: Disk, room: Room) -> Result<(), Error> {
     let holder = |name| disk.holder(name);
     let (ada, ben, cay) = (holder("ada")?, holder("ben")?, holder("cay")?);
     let (dan, eve, fay) = (holder("dan")?, holder("eve")?, holder("fay")?);
+    let reader = (room == Room::None).then(|| disk.old_snapshot());
     disk.fill();
     disk.write_until_refused();
     for holder in [&ada, &ben, &cay, &dan, &eve, &fay] {
         assert!(disk.is_live(holder), "a full disk ends nothing by itself");
     }
+    // It ends nothing, so it has to wait like anything else.
+    let active = disk.store.users().set_status(eve.user, UserStatus::Active).unwrap_err();
+    assert_eq!(active.reason(), Reason::Full);
     let logged_out = disk.store.log_out(&ada.token, &device("ada"));
     check(logged_out.map(|ended| assert_eq!(ended, Ended::Now)));
     check(disk.store.sessions().end_all_of(ben.user));
@@ -157,10 +179,14 @@ fn what_ends_is_in_the_file_or_refused_from_memory(disk: Disk) -> Result<(), Err
     for (at, holder) in [&ada, &ben, &cay, &dan, &eve, &fay].into_iter().enumerate() {
         assert_eq!(disk.is_live(holder), at >= 4, "{}", holder.device);
     }
+    if room == Room::None {
+        assert_eq!(disk.store.status().denied, 4);
+    }
     check(disk.store.sessions().end_all());
     assert!(!disk.is_live(&eve) && !disk.is_live(&fay));
     assert_eq!(disk.store.organisations().create("Northern").unwrap_err().reason(), Reason::Full);
 
+    drop(reader);
     disk.make_room();
     disk.store.organisations().create("Northern").unwrap();
     assert_eq!(disk.store.status().denied, 0);
@@ -188,10 +214,8 @@ fn the_reserve_is_room_for_an_end(disk: Disk) -> Result<(), Error> {
     assert!(fs::metadata(&reserve).unwrap().len() >= 128 * 1_024);
     disk.fill();
     disk.write_until_refused();
-    // Nothing is left of the log either: another program holds an old snapshot, so that the log
-    // cannot be begun anew.
-    let reader = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
-    reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+    // Nothing is left of the log either.
+    let reader = disk.old_snapshot();
     assert_eq!(disk.store.log_out(&ada.token, &device("ada")).unwrap(), Ended::Now);
     assert_eq!(disk.store.status().denied, 0);
     assert!(!disk.is_live(&ada));
@@ -203,10 +227,11 @@ fn the_reserve_is_room_for_an_end(disk: Disk) -> Result<(), Error> {
 }
 
 fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Error> {
-    let (ada, ben) = (disk.holder("ada")?, disk.holder("ben")?);
+    let (ada, ben, cay) = (disk.holder("ada")?, disk.holder("ben")?, disk.holder("cay")?);
+    let key = disk.store.api_keys().issue(cay.user, NewApiKey::new())?.key;
+    let key_opens = || disk.store.verify(key.expose(), None).unwrap().valid().is_ok();
     // An old snapshot keeps the log from being begun anew, so that not even an end finds room.
-    let reader = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
-    reader.execute_batch("BEGIN; SELECT count(*) FROM user").unwrap();
+    let reader = disk.old_snapshot();
     disk.fill();
     disk.write_until_refused();
     for _ in 0..2 {
@@ -215,6 +240,10 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
         assert_eq!(disk.store.status().denied, 1);
         assert!(!disk.is_live(&ada) && disk.is_live(&ben));
     }
+    assert!(disk.is_live(&cay) && key_opens());
+    let refused = disk.store.users().set_status(cay.user, UserStatus::Disabled).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Full);
+    assert!(!disk.is_live(&cay) && !key_opens(), "sessions end and keys are suspended");
     drop(reader);
     disk.make_room();
     disk.store.organisations().create("Northern").unwrap();
@@ -223,12 +252,14 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
     let last: String = log
         .query_row(
             "SELECT group_concat(event) FROM
-                 (SELECT event FROM audit ORDER BY seq DESC LIMIT 2)",
+                 (SELECT event FROM audit ORDER BY seq DESC LIMIT 3)",
             [],
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(last, "organisation.created,session.ended");
+    assert_eq!(last, "organisation.created,user.sessions_ended,session.ended");
+    // The status found no room, so that the key is no longer suspended.
+    assert!(!disk.is_live(&cay) && key_opens());
     assert!(!disk.is_live(&ada) && disk.is_live(&ben));
     drop(log);
     disk.store.close()
@@ -246,6 +277,7 @@ fn on_a_full_disk_an_end_holds_or_is_refused_from_memory() {
         }
     }
     assert!(played >= 4);
+    assert_eq!(play("denied", 1_600), "played");
 }
 
 #[test]
