@@ -10,7 +10,7 @@ use crate::flow::login::{
     Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
 };
 use crate::flow::revoke::Cause;
-use crate::flow::verify::{Live, session_token};
+use crate::flow::verify::session_token;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
 use crate::record::credential;
@@ -126,8 +126,9 @@ impl Store {
             return Ok(None);
         };
         match self.presented(token, device)? {
-            Ok(Live { facts, .. }) => {
-                let device = device.map(DeviceDigest::of);
+            Ok(live) => {
+                self.note_use(&live);
+                let (facts, device) = (live.facts, device.map(DeviceDigest::of));
                 Ok(Some(Held { session, facts, parsed, device }))
             }
             Err(reason) => {

@@ -61,18 +61,9 @@ impl Store {
                 self.count_refusal(RefusalReason::Revoked);
                 Ok(Verdict::Refused(Refused))
             }
-            Ok(Live { facts, idle_ms, last_seen }) => {
-                let touches = &self.core().touches;
-                let is_due = match (facts.session, idle_ms) {
-                    (Some(session), Some(idle_ms)) => {
-                        touches.note(session, self.now(), last_seen, idle_ms)
-                    }
-                    _ => false,
-                };
-                if is_due || (touches.waits_to_retry() && touches.is_to_retry(self.now())) {
-                    self.flush_touches();
-                }
-                Ok(Verdict::Valid(facts))
+            Ok(live) => {
+                self.note_use(&live);
+                Ok(Verdict::Valid(live.facts))
             }
             Err(reason) => {
                 self.count_refusal(reason);
@@ -88,7 +79,23 @@ impl Store {
         }
     }
 
-    /// The same without leaving a trace.
+    /// Whoever goes on with a session that was presented has used it, and memory takes it as used
+    /// already: so it is noted, or the file would say that it idles when memory says it does not.
+    #[inline]
+    pub(crate) fn note_use(&self, live: &Live) {
+        let touches = &self.core().touches;
+        let is_due = match (live.facts.session, live.idle_ms) {
+            (Some(session), Some(idle_ms)) => {
+                touches.note(session, self.now(), live.last_seen, idle_ms)
+            }
+            _ => false,
+        };
+        if is_due || (touches.waits_to_retry() && touches.is_to_retry(self.now())) {
+            self.flush_touches();
+        }
+    }
+
+    /// The same without a note of the use.
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
         // Before anything is said of the token: nonsense, too, gets no answer from a store that is
         // closed or was forked.

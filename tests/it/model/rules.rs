@@ -204,10 +204,11 @@ impl Model {
     }
 
     fn change_password(&mut self, token: usize, shown: Shown, guess: Guess) -> Expect {
-        let held = self.tokens[&token].clone();
-        if held.is_key || held.device != self.shown(token, shown) || !self.live(token) {
+        let device = self.shown(token, shown);
+        if self.tokens[&token].is_key || self.used(token, device).is_none() {
             return Expect::Refused("session_not_live");
         }
+        let held = self.tokens[&token].clone();
         let password = self.guessed(held.user, guess);
         let person = &mut self.users[held.user];
         if person.password != Some(password) || person.compromised {

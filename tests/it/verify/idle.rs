@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gatepost::{EventKind, OpenSession, OpenedSession, SessionPolicy};
+use gatepost::{EventKind, OpenSession, OpenedSession, Password, SessionPolicy};
 use rusqlite::Connection;
 
 use crate::world::{HOUR, MINUTE, SECOND, World, device, morning};
@@ -153,6 +153,21 @@ fn a_refused_verify_is_no_use() {
     assert!(!world.passes(&session, "till-2"));
     world.clock.advance(MINUTE);
     assert!(!world.passes(&session, "till-1"));
+}
+
+/// Memory took it as one and the file did not: what made memory forget ended the session early.
+#[test]
+fn a_refused_change_of_the_password_is_a_use_whoever_remembers_it() {
+    let (world, session) = with(Some(HOUR));
+    let ada = world.store.sessions().find(session.id).unwrap().unwrap().user;
+    world.clock.advance(50 * MINUTE);
+    let [wrong, new] = ["no password", "nine brass bells"].map(Password::from);
+    let (token, till) = (session.token.expose(), device("till-1"));
+    let change = world.store.change_password(token, &till, wrong, new).unwrap();
+    assert!(change.changed().is_err());
+    world.clock.advance(50 * MINUTE);
+    world.store.users().set_privileges(ada, &["admin"]).unwrap();
+    assert!(world.passes(&session, "till-1"));
 }
 
 #[test]
