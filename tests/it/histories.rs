@@ -11,6 +11,7 @@ mod systems;
 mod tally;
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -159,6 +160,7 @@ impl Run {
             Ok(()) => self.tally.borrow_mut().histories += 1,
             Err(TestError::Abort(why)) => panic!("seed {seed}: {why}"),
             Err(TestError::Fail(why, (model, steps, _))) => {
+                let (why, steps) = self.shortest(why.to_string(), &model, steps, seed);
                 let (kind, policy) = (self.kind.name(), self.policy);
                 panic!(
                     "{why}\nwhen this is told, {} steps:\n{}\n\
@@ -168,6 +170,31 @@ impl Run {
                 )
             }
         }
+    }
+
+    /// Leaves out what can still be left out: proptest tries each step once, and one that was
+    /// needed then may not be now.
+    fn shortest(
+        &self,
+        mut why: String,
+        model: &Model,
+        mut steps: Vec<Step>,
+        seed: u64,
+    ) -> (String, Vec<Step>) {
+        let mut left = steps.len();
+        while left > 0 {
+            left -= 1;
+            let mut fewer = steps.clone();
+            fewer.remove(left);
+            if is_possible(model, &fewer)
+                && let Err(other) =
+                    self.act(&mut self.fresh(None, seed), model.clone(), &fewer, None)
+            {
+                (why, steps) = (other, fewer);
+                left = steps.len();
+            }
+        }
+        (why, steps)
     }
 
     fn fresh(&self, over: Option<Stage>, seed: u64) -> Stage {
@@ -181,8 +208,23 @@ impl Run {
         Stage { system, histories: 0, now: morning().timestamp_millis() }
     }
 
-    /// Tells these steps and verifies every token in the end.
+    /// Tells these steps and verifies every token in the end. A panic diverges, too.
     fn act(
+        &self,
+        stage: &mut Stage,
+        model: Model,
+        steps: &[Step],
+        seen: Option<&AtomicUsize>,
+    ) -> Result<(), String> {
+        let told = AssertUnwindSafe(|| self.act_or_panic(stage, model, steps, seen));
+        catch_unwind(told).unwrap_or_else(|panic| {
+            let why = panic.downcast_ref::<String>().map(String::as_str);
+            let why = why.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(format!("a panic: {}", why.unwrap_or_default()))
+        })
+    }
+
+    fn act_or_panic(
         &self,
         stage: &mut Stage,
         mut model: Model,
@@ -198,12 +240,10 @@ impl Run {
             if let Some(seen) = seen.filter(|_| *step != end) {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
-            let ops = step.ops(&model);
-            model.step = step.number;
-            for op in ops {
+            for op in step.begin(&mut model) {
                 let line = names.line(&model, *step, op);
                 let before = model.clone();
-                let expect = model.apply(step.number, op);
+                let expect = model.apply(op);
                 let answer = system.act(step.hand, &line);
                 names.hear(step.number, &expect, &answer).map_err(|wanted| {
                     format!("step {}, {op:?}: {wanted}, heard {answer}", step.number)
@@ -217,13 +257,23 @@ impl Run {
     }
 }
 
+fn is_possible(model: &Model, steps: &[Step]) -> bool {
+    let mut model = model.clone();
+    steps.iter().all(|step| {
+        let is_possible = step.is_possible(&model);
+        if is_possible {
+            model = step.after(model.clone());
+        }
+        is_possible
+    })
+}
+
 /// The steps of a history, a line each, and what the model expects of them.
 fn written(mut model: Model, steps: &[Step]) -> String {
     let mut lines = Vec::new();
     for step in steps {
-        model.step = step.number;
-        let answers: Vec<Expect> =
-            step.ops(&model).into_iter().map(|op| model.apply(step.number, op)).collect();
+        let ops = step.begin(&mut model);
+        let answers: Vec<Expect> = ops.into_iter().map(|op| model.apply(op)).collect();
         let back =
             if step.back_ms > 0 { format!(", {} ms back", step.back_ms) } else { "".into() };
         lines.push(format!(

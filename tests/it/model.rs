@@ -49,6 +49,8 @@ pub(crate) struct Model {
     pub(crate) hands: usize,
     /// Milliseconds since the history began.
     pub(crate) now: i64,
+    /// Whose end the clock was just moved to, for the next step to take place there.
+    pub(crate) at_end_of: Option<usize>,
     /// The number of the last step, which names whatever that step makes.
     pub(crate) step: usize,
     pub(crate) organisations: Vec<Place>,
@@ -169,6 +171,7 @@ impl Model {
             policy,
             hands,
             now: 0,
+            at_end_of: None,
             step: 0,
             organisations: vec![Place::default(); ORGANISATIONS],
             branches: BRANCHES.map(branch).to_vec(),
@@ -205,9 +208,14 @@ impl Model {
 
     /// Whether one of its deadlines has passed.
     pub(crate) fn over(&self, token: usize) -> bool {
+        self.deadline(token).is_some_and(|end| end <= self.now)
+    }
+
+    /// When it ends by itself, if it is not used before: at that millisecond it has ended.
+    pub(crate) fn deadline(&self, token: usize) -> Option<i64> {
         let token = &self.tokens[&token];
         let idle_end = self.policy.idle_ms.filter(|_| !token.is_key).map(|ms| token.last_use + ms);
-        token.expires_at.into_iter().chain(idle_end).any(|end| end <= self.now)
+        token.expires_at.into_iter().chain(idle_end).min()
     }
 
     /// Why the user may not do anything now.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::{Expect, KINDS, Model, Op};
 
 /// Answers that every run must have come to, whatever its policy.
-const REFUSALS: [&str; 15] = [
+const REFUSALS: [&str; 16] = [
     "refused account_disabled",
     "refused account_locked",
     "refused account_pending",
@@ -20,6 +20,7 @@ const REFUSALS: [&str; 15] = [
     "failed NotFound",
     "failed Taken",
     "verify refused",
+    "verify refused at the very end",
     "verify refused on another device",
 ];
 
@@ -42,8 +43,13 @@ impl Tally {
         let refusal = match (expect, op) {
             (Expect::Refused(why), _) => format!("refused {why}"),
             (Expect::Failed(why), _) => format!("failed {why}"),
-            (Expect::Verified(None), Op::Verify { token, .. }) if before.live(token) => {
+            (Expect::Verified(None), Op::Verify { token, .. }) if after.live(token) => {
                 "verify refused on another device".into()
+            }
+            (Expect::Verified(None), Op::Verify { token, .. })
+                if before.live(token) && after.deadline(token) == Some(after.now) =>
+            {
+                "verify refused at the very end".into()
             }
             (Expect::Verified(None), _) => "verify refused".into(),
             _ => return,

@@ -18,131 +18,48 @@ pub(crate) struct Step {
 }
 
 /// One operation. Users, places, devices and tokens are numbers; `None` is nowhere.
+///
+/// `AdvanceTo` goes so far that the next operation is so much past the end of a token; `VerifyAll`
+/// is as many operations as there are tokens, each on its own device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
-    Advance {
-        ms: i64,
-    },
+    Advance { ms: i64 },
+    AdvanceTo { token: usize, past_ms: i64 },
     Maintain,
-    /// Every token there is, each on its own device: as many operations as there are tokens.
     VerifyAll,
-    Verify {
-        token: usize,
-        shown: Shown,
-    },
-    Open {
-        user: usize,
-        device: usize,
-        minutes: Option<i64>,
-    },
-    LogIn {
-        user: usize,
-        guess: Guess,
-        renew: bool,
-        device: usize,
-    },
-    ChangePassword {
-        token: usize,
-        shown: Shown,
-        guess: Guess,
-    },
-    LogOut {
-        token: usize,
-        shown: Shown,
-    },
-    End {
-        token: usize,
-    },
-    EndOthers {
-        token: usize,
-        shown: Shown,
-    },
-    EndUser {
-        user: usize,
-    },
-    EndBranch {
-        branch: usize,
-    },
-    EndOrganisation {
-        organisation: usize,
-    },
+    Verify { token: usize, shown: Shown },
+    Open { user: usize, device: usize, minutes: Option<i64> },
+    LogIn { user: usize, guess: Guess, renew: bool, device: usize },
+    ChangePassword { token: usize, shown: Shown, guess: Guess },
+    LogOut { token: usize, shown: Shown },
+    End { token: usize },
+    EndOthers { token: usize, shown: Shown },
+    EndUser { user: usize },
+    EndBranch { branch: usize },
+    EndOrganisation { organisation: usize },
     EndStore,
-    SetStatus {
-        user: usize,
-        status: UserStatus,
-    },
-    Delete {
-        user: usize,
-    },
-    Restore {
-        user: usize,
-    },
-    MoveUser {
-        user: usize,
-        branch: Option<usize>,
-    },
-    MoveBranch {
-        branch: usize,
-        organisation: Option<usize>,
-    },
-    BranchActive {
-        branch: usize,
-        active: bool,
-    },
-    OrganisationActive {
-        organisation: usize,
-        active: bool,
-    },
-    DeleteBranch {
-        branch: usize,
-    },
-    DeleteOrganisation {
-        organisation: usize,
-    },
-    SetPassword {
-        user: usize,
-    },
-    RemovePassword {
-        user: usize,
-    },
-    Compromise {
-        user: usize,
-    },
-    DemandChange {
-        user: usize,
-        all: bool,
-    },
-    Confirm {
-        user: usize,
-    },
-    Rename {
-        user: usize,
-    },
-    SetEmail {
-        user: usize,
-    },
-    SetAdmin {
-        user: usize,
-        admin: bool,
-    },
-    Unlock {
-        user: usize,
-    },
-    ForgetDevice {
-        user: usize,
-        device: usize,
-    },
-    Issue {
-        user: usize,
-        minutes: Option<i64>,
-    },
-    Reassign {
-        user: usize,
-        minutes: i64,
-    },
-    Revoke {
-        token: usize,
-    },
+    SetStatus { user: usize, status: UserStatus },
+    Delete { user: usize },
+    Restore { user: usize },
+    MoveUser { user: usize, branch: Option<usize> },
+    MoveBranch { branch: usize, organisation: Option<usize> },
+    BranchActive { branch: usize, active: bool },
+    OrganisationActive { organisation: usize, active: bool },
+    DeleteBranch { branch: usize },
+    DeleteOrganisation { organisation: usize },
+    SetPassword { user: usize },
+    RemovePassword { user: usize },
+    Compromise { user: usize },
+    DemandChange { user: usize, all: bool },
+    Confirm { user: usize },
+    Rename { user: usize },
+    SetEmail { user: usize },
+    SetAdmin { user: usize, admin: bool },
+    Unlock { user: usize },
+    ForgetDevice { user: usize, device: usize },
+    Issue { user: usize, minutes: Option<i64> },
+    Reassign { user: usize, minutes: i64 },
+    Revoke { token: usize },
     Value(ValueOp),
 }
 
@@ -178,7 +95,7 @@ pub(crate) const KINDS: &[&str] = &[
 impl Op {
     pub(crate) fn kind(self) -> &'static str {
         match self {
-            Self::Advance { .. } => "advance",
+            Self::Advance { .. } | Self::AdvanceTo { .. } => "advance",
             Self::Maintain => "maintain",
             Self::VerifyAll | Self::Verify { .. } => "verify",
             Self::Open { .. } => "open",
@@ -227,12 +144,26 @@ impl Op {
 }
 
 impl Step {
-    /// What it comes to, one operation after the other.
-    pub(crate) fn ops(self, model: &Model) -> Vec<Op> {
+    /// Begins it; answers with the operations it comes to.
+    pub(crate) fn begin(self, model: &mut Model) -> Vec<Op> {
+        model.step = self.number;
+        model.at_end_of = match self.op {
+            Op::AdvanceTo { token, .. } => Some(token),
+            _ => None,
+        };
+        self.ops(model)
+    }
+
+    fn ops(self, model: &Model) -> Vec<Op> {
         match self.op {
             Op::VerifyAll => {
                 let each = |token: &usize| Op::Verify { token: *token, shown: Shown::Own };
                 model.tokens.keys().map(each).collect()
+            }
+            Op::AdvanceTo { token, past_ms } => {
+                let end = model.deadline(token).unwrap_or(model.now) + past_ms;
+                // Less what this operation and the next one take.
+                vec![Op::Advance { ms: (end - model.now - 2).max(0) }]
             }
             op => vec![op],
         }
@@ -240,10 +171,8 @@ impl Step {
 
     /// The state of things after it.
     pub(crate) fn after(self, mut model: Model) -> Model {
-        // A step that comes to nothing still has its number.
-        model.step = self.number;
-        for op in self.ops(&model) {
-            model.apply(self.number, op);
+        for op in self.begin(&mut model) {
+            model.apply(op);
         }
         model
     }
@@ -256,7 +185,8 @@ impl Step {
         match &self.op {
             Op::LogIn { user, .. } => may_fail(*user),
             Op::ChangePassword { token: t, .. } => token(t).is_some_and(|t| may_fail(t.user)),
-            Op::Verify { token: t, .. }
+            Op::AdvanceTo { token: t, .. }
+            | Op::Verify { token: t, .. }
             | Op::LogOut { token: t, .. }
             | Op::EndOthers { token: t, .. } => token(t).is_some(),
             Op::End { token: t } => token(t).is_some_and(|t| !t.is_key),

@@ -31,6 +31,7 @@ pub(crate) fn steps(model: &Model) -> BoxedStrategy<Step> {
 
 fn of_any_kind(model: &Model) -> Union<BoxedStrategy<Op>> {
     let mut all = of_time(model);
+    all.extend(at_an_end(model));
     all.extend(of_sessions(model));
     all.extend(of_ends(model));
     all.extend(of_users(model));
@@ -48,6 +49,36 @@ fn of_time(model: &Model) -> Weighted {
     if let Some(tokens) = tokens(model, |_| true) {
         let verify = (tokens, shown()).prop_map(|(token, shown)| Op::Verify { token, shown });
         all.extend([(30, Just(Op::VerifyAll).boxed()), (20, verify.boxed())]);
+    }
+    if let Some(mortal) = tokens(model, |token| model.deadline(token) > Some(model.now + 2)) {
+        let to =
+            (mortal, -1..=1_i64).prop_map(|(token, past_ms)| Op::AdvanceTo { token, past_ms });
+        all.push((25, to.boxed()));
+    }
+    all
+}
+
+/// Where the clock was just moved to the end of a token: mostly something that asks for it.
+fn at_an_end(model: &Model) -> Weighted {
+    let Some(token) = model.at_end_of else { return Vec::new() };
+    let held = &model.tokens[&token];
+    let (user, shown) = (held.user, Shown::Own);
+    let open =
+        (0..DEVICES).prop_map(move |device| Op::Open { user, device, minutes: None }).boxed();
+    let mut all = vec![
+        (400, Just(Op::Verify { token, shown }).boxed()),
+        (60, Just(Op::LogOut { token, shown }).boxed()),
+        (60, Just(Op::EndOthers { token, shown }).boxed()),
+        (100, open),
+    ];
+    if held.is_key {
+        all.push((100, Just(Op::Issue { user, minutes: None }).boxed()));
+    } else {
+        all.push((60, Just(Op::End { token }).boxed()));
+    }
+    if may_fail(model, user) {
+        let change = Op::ChangePassword { token, shown, guess: Guess::Right };
+        all.push((60, Just(change).boxed()));
     }
     all
 }
