@@ -12,6 +12,7 @@
     reason = "a benchmark fails by panicking, and measures against plain SQL"
 )]
 
+mod build;
 mod child;
 mod counted;
 mod filled;
@@ -42,6 +43,7 @@ const PARTS: &[Part] = &[
     (writes::MANY, writes::many),
     (memory::FIGURES, memory::run),
     (scale::FIGURES, scale::run),
+    (build::FIGURES, build::run),
 ];
 
 fn main() {
