@@ -74,7 +74,7 @@ impl System {
 
     fn one(policy: &str, seed: u64) -> Self {
         let clock = ManualClock::new(morning());
-        let options = options_of(policy, &clock, seed);
+        let options = options_of(Kind::One, policy, &clock, seed);
         let hands = Hands { store: Store::in_memory(options).unwrap(), clock };
         let pids = format!("pid {}", std::process::id());
         Self { at_work: AtWork::Stores(vec![hands]), pids, _directory: None }
@@ -86,7 +86,7 @@ impl System {
         std::fs::create_dir(&place).unwrap();
         std::os::unix::fs::symlink("place", directory.path().join("link")).unwrap();
         let clock = ManualClock::new(morning());
-        let options = options_of(policy, &clock, seed);
+        let options = options_of(Kind::Stores, policy, &clock, seed);
         let stores =
             ["place/auth.db", "link/auth.db", "place/../link/auth.db"].map(|path| Hands {
                 store: Store::open(directory.path().join(path), options.clone()).unwrap(),
@@ -130,17 +130,17 @@ impl System {
     }
 }
 
-fn options_of(policy: &str, clock: &ManualClock, seed: u64) -> Options {
+fn options_of(kind: Kind, policy: &str, clock: &ManualClock, seed: u64) -> Options {
     let (.., policy) = POLICIES.iter().find(|(name, ..)| *name == policy).unwrap();
     let random: Arc<dyn RandomSource> = Arc::new(SeededRandom::new(seed));
-    options(*policy, clock, random)
+    options(kind.policy(*policy), clock, random)
 }
 
 /// A process that does what it is told. Its words: the path, the policy, a seed of its own.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let [path, policy, seed] = words else { panic!("{words:?}") };
     let clock = ManualClock::new(morning());
-    let options = options_of(policy, &clock, seed.parse().unwrap());
+    let options = options_of(Kind::Processes, policy, &clock, seed.parse().unwrap());
     let hands = Hands { store: Store::open(path, options).unwrap(), clock };
     parent.say(&std::process::id().to_string());
     while let Some(line) = parent.hear() {
