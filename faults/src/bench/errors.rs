@@ -23,7 +23,7 @@ use crate::scene::{Scene, Start, TOKENS};
 use crate::shim::{self, Blow, FAILING, MOVING, Plan};
 use crate::store::{device, options};
 use crate::tally::{Tally, in_lanes};
-use crate::trial::{Known, SEED, Seen, attempt, look, put, reopened, tell, undisturbed};
+use crate::trial::{Known, SEED, Seen, attempt, look, put, tell, undisturbed};
 
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
 const REASONS: &[&str] =
@@ -79,25 +79,35 @@ impl Trial<'_> {
             assert!(!harmless, "{}", place());
             assert!(REASONS.contains(&answer), "{}", place());
         }
-        let seen = reopened(self.scene, path);
-        assert!(
-            self.known.allows(self.deed, answer, &seen),
-            "{}: reopened {seen:?} of {:?}",
-            place(),
-            self.known.states
-        );
-        for line in &said[1..] {
+        let after = Child::fork(|voice| self.tell_of(path, answer, voice)).end_well();
+        self.held_against_the_known(answer, &after, "files opened again", tally);
+        self.held_against_the_known(answer, &said[1..], "losses of power after them", tally);
+        tally.one(if harmless { "interruptions and short transfers" } else { "faults" });
+        tally.one(format!("answered {answer}"));
+    }
+
+    fn held_against_the_known(
+        &self,
+        answer: &str,
+        lines: &[String],
+        what: &'static str,
+        tally: &mut Tally,
+    ) {
+        for line in lines {
             if line == "unmade" {
                 tally.one("files whose making was cut off");
                 continue;
             }
             let seen = Seen::heard(line);
-            let allowed = self.known.allows(self.deed, answer, &seen);
-            assert!(allowed, "{}: power lost {seen:?} of {:?}", place(), self.known.states);
-            tally.one("losses of power after them");
+            assert!(
+                self.known.allows(self.deed, answer, &seen),
+                "{} struck by {:?}, answered {answer}: seen {seen:?} of {:?}",
+                self.deed.name,
+                self.plan,
+                self.known.states
+            );
+            tally.one(what);
         }
-        tally.one(if harmless { "interruptions and short transfers" } else { "faults" });
-        tally.one(format!("answered {answer}"));
     }
 
     fn child(&self, path: &Path, voice: &Voice) {
@@ -131,14 +141,18 @@ impl Trial<'_> {
         for loss in [Loss::Everything, Loss::Any] {
             let path = beside(path, "-image");
             put(&disk.image(loss, &mut dice), &path);
-            // Of a file whose making was cut off, nobody was told anything; it is refused, and
-            // left as it is.
-            let made = self.deed.start != Start::Nothing || answer == "done";
-            if !made && refuses(&path) {
-                voice.say("unmade");
-            } else {
-                tell(&look(self.scene, &path), voice);
-            }
+            self.tell_of(&path, &answer, voice);
+        }
+    }
+
+    /// Says what is seen in a file. Of one whose making was cut off nobody was told anything; it
+    /// may be refused, and is then left as it is.
+    fn tell_of(&self, path: &Path, answer: &str, voice: &Voice) {
+        let was_made = self.deed.start != Start::Nothing || answer == "done";
+        if !was_made && refuses(path) {
+            voice.say("unmade");
+        } else {
+            tell(&look(self.scene, path), voice);
         }
     }
 
@@ -172,7 +186,7 @@ impl Trial<'_> {
 
 fn refuses(path: &Path) -> bool {
     let refused = Store::open(path, options(SEED)).err().map(|error| error.reason());
-    matches!(refused, Some(Reason::NotADatabase | Reason::Unsafe))
+    matches!(refused, Some(Reason::Corrupt | Reason::NotADatabase | Reason::Unsafe))
 }
 
 /// Of another store.
