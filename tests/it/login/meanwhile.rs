@@ -4,13 +4,19 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use gatepost::{
-    ChangeAtLogin, Clock, Error, EventKind, LogIn, Password, PasswordChange, Reason, Refusal,
-    Store, UserId, UserStatus,
+    ChangeAtLogin, Clock, Error, EventKind, LogIn, OpenedSession, Password, PasswordChange,
+    Reason, Refusal, Store, UserId, UserStatus,
 };
 
 use crate::world::{Meanwhile, PASSWORD, World, device, morning};
 
 const NEW: &str = "nine brass bells";
+
+/// Asks for a new password with the right one, in a session of the first till.
+fn change(world: &World, held: &OpenedSession) -> Result<PasswordChange, Error> {
+    let device = device("till-1");
+    world.store.change_password(held.token.expose(), &device, PASSWORD.into(), NEW.into())
+}
 
 /// A login with the right password, during which `happens` happens.
 #[track_caller]
@@ -101,8 +107,7 @@ fn a_change_in_a_session_that_ended_meanwhile_changes_nothing() {
     let held = world.open(ada, "till-1");
     let store = world.store.clone();
     meanwhile.happens(move || store.sessions().end_all_of(ada).unwrap());
-    let (token, on) = (held.token.expose(), device("till-1"));
-    let answer = world.store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
+    let answer = change(&world, &held).unwrap();
     assert_eq!(answer.changed().unwrap_err(), Refusal::SessionNotLive);
     assert!(!world.passes(&held, "till-1"));
     world.log_in("ada", PASSWORD, "till-1").unwrap();
@@ -117,8 +122,7 @@ fn of_two_changes_of_one_password_the_later_one_changes_nothing() {
     let store = world.store.clone();
     meanwhile
         .happens(move || store.users().set_password(ada, "three tin whistles".into()).unwrap());
-    let (token, on) = (held.token.expose(), device("till-1"));
-    let answer = world.store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
+    let answer = change(&world, &held).unwrap();
     assert!(answer.changed().is_err());
     world.log_in("ada", "three tin whistles", "till-1").unwrap();
 }
@@ -134,8 +138,7 @@ fn a_change_of_a_password_that_a_hand_replaced_meanwhile_changes_nothing() {
     meanwhile.happens(move || {
         assert_eq!(hand.execute("UPDATE credential SET version = version + 1", []).unwrap(), 1);
     });
-    let (token, on) = (held.token.expose(), device("till-1"));
-    let answer = world.store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
+    let answer = change(&world, &held).unwrap();
     assert_eq!(answer.changed().unwrap_err(), Refusal::InvalidCredentials);
     assert!(world.passes(&held, "till-1"));
     world.log_in("ada", PASSWORD, "till-1").unwrap();
@@ -182,9 +185,7 @@ fn changes(
     let job = happens(&world, ada);
     let before = world.store.status().hashes_done;
     *clock.0.lock().unwrap() = Some((world.store.clone(), before, job));
-    let (token, on) = (held.token.expose(), device("till-1"));
-    let change = || world.store.change_password(token, &on, PASSWORD.into(), NEW.into());
-    check(world.hashes(hashes, |_| change()));
+    check(world.hashes(hashes, |_| change(&world, &held)));
     // Else the clock would keep the store, and the store the clock.
     assert!(clock.0.lock().unwrap().is_none());
 }

@@ -28,32 +28,28 @@ fn behind_a_leader(
 
 type Job = Box<dyn FnOnce(&WriteTx<'_>) -> Result<Settled<i64>> + Send>;
 
-fn writes(line: i64) -> Job {
+/// Inserts a line, and then ends like that.
+fn inserts(line: i64, ends: fn(i64) -> Result<Settled<i64>>) -> Job {
     Box::new(move |tx| {
         insert_line(tx, line)?;
-        Ok(Settled::Commit(line))
+        ends(line)
     })
+}
+
+fn writes(line: i64) -> Job {
+    inserts(line, |line| Ok(Settled::Commit(line)))
 }
 
 fn fails(line: i64) -> Job {
-    Box::new(move |tx| {
-        insert_line(tx, line)?;
-        Err(Error::taken("a test"))
-    })
+    inserts(line, |_| Err(Error::taken("a test")))
 }
 
 fn comes_to_nothing(line: i64) -> Job {
-    Box::new(move |tx| {
-        insert_line(tx, line)?;
-        Ok(Settled::Nothing(line))
-    })
+    inserts(line, |line| Ok(Settled::Nothing(line)))
 }
 
 fn panics(line: i64) -> Job {
-    Box::new(move |tx| {
-        insert_line(tx, line)?;
-        panic!("in the middle of a group")
-    })
+    inserts(line, |_| panic!("in the middle of a group"))
 }
 
 /// What SQLite does by itself after some errors.
