@@ -131,10 +131,11 @@ type Object = (String, String, String, String);
 /// ended. What others have added is let be: replication does, and who may write the file needs no
 /// trigger to do harm.
 pub(super) fn check_schema(connection: &Connection) -> Result<()> {
-    connection.execute_batch("BEGIN").map_err(fault)?;
-    let checked = is_untouched(connection);
-    connection.execute_batch("ROLLBACK").map_err(fault)?;
-    if checked? {
+    // Let go of whatever happens; after some errors SQLite has rolled back by itself.
+    let snapshot = connection.unchecked_transaction().map_err(fault)?;
+    let is_untouched = is_untouched(&snapshot)?;
+    snapshot.finish().map_err(fault)?;
+    if is_untouched {
         return Ok(());
     }
     Err(Error::corrupt("the tables or triggers of the file are not those of its version")

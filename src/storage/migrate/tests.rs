@@ -11,7 +11,7 @@ use std::thread;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::super::{guard, open};
+use super::super::{beside, guard, open};
 use super::*;
 use crate::error::Reason;
 use crate::value::random::SystemRandom;
@@ -311,6 +311,25 @@ fn no_file_of_a_migration_is_anyones_but_its_owners_at_any_instant() {
             assert!(child.wait().unwrap().success());
         }
     }
+}
+
+/// SQLite rolls back by itself what such an error ends. That nothing is left to roll back is not
+/// what went wrong.
+#[test]
+fn an_error_of_the_system_while_the_schema_is_checked_is_told_as_one() {
+    let old = Old::new();
+    let connection = old.connect();
+    connection::use_wal(&connection).unwrap();
+    check_schema(&connection).unwrap();
+    // By a connection that may, without the number that would have the schema read anew.
+    let other = Connection::open(&old.path).unwrap();
+    other.execute_batch("PRAGMA writable_schema = ON").unwrap();
+    other.execute("UPDATE sqlite_schema SET sql = sql || ' ' WHERE type = 'index'", []).unwrap();
+    let log = fs::File::options().write(true).open(beside::beside(&old.path, "-wal")).unwrap();
+    log.set_len(100).unwrap();
+    let error = check_schema(&connection).unwrap_err();
+    assert_eq!(error.reason(), Reason::Io, "{error}");
+    assert!(connection.is_autocommit());
 }
 
 /// Does something only in the process that the test above starts, which names a file.
