@@ -25,6 +25,16 @@ impl Image {
         }
     }
 
+    /// Whether there is nothing but a journal of noise. Whether anything was there before cannot be
+    /// told from it, so it is refused and left as it is.
+    pub(crate) fn is_noise_alone(&self) -> bool {
+        let is_noise = |journal: &Vec<u8>| {
+            journal.first().is_some_and(|first| *first != 0) && !journal.starts_with(&[0xd9, 0xd5])
+        };
+        let is_empty = self.database.as_ref().is_none_or(Vec::is_empty);
+        is_empty && self.log.is_none() && self.journal.as_ref().is_some_and(is_noise)
+    }
+
     /// As after this call.
     pub(crate) fn apply(&mut self, entry: &Entry) {
         let Some(Some(file)) = entry.which().map(|which| self.file(which)) else { return };

@@ -58,8 +58,18 @@ pub(super) fn journal(path: &Path) -> Journal {
         (Ok(()), [magic @ .., _, _, _, _, _, _, _, _, 0, 0, 0, 0]) if magic == JOURNAL_MAGIC => {
             Journal::OfCreation
         }
+        _ if is_of_a_creation_never_flushed(&head) => Journal::None,
         _ => Journal::OfContent,
     }
+}
+
+/// Whether the first flush of a journal that was begun on an empty file was cut off in its first
+/// bytes. Nothing is written to a file before the flush of its journal is done, and of a journal
+/// that was never flushed SQLite takes no notice.
+fn is_of_a_creation_never_flushed(head: &[u8; JOURNAL_HEAD_BYTES]) -> bool {
+    let [flushed @ .., _, _, _, _, 0, 0, 0, 0] = head else { return false };
+    let begun = flushed.iter().zip(JOURNAL_MAGIC).take_while(|(one, other)| *one == other).count();
+    begun > 0 && flushed.iter().skip(begun).all(|byte| *byte == 0)
 }
 
 /// Whether anything has this name, be it a link to nothing.
@@ -95,6 +105,21 @@ mod tests {
         check(&JOURNAL_MAGIC, Journal::None);
         check(&[0; 512], Journal::None);
         check(&head(0), Journal::OfCreation);
+        // The first flush writes the magic and a number behind it, and was cut off in them.
+        let torn = |pages: u8, kept: usize| {
+            let mut head = head(pages);
+            head[kept..12].fill(0);
+            head
+        };
+        for kept in 1..8 {
+            check(&torn(0, kept), Journal::None);
+            check(&torn(3, kept), Journal::OfContent);
+            let mut noise = torn(0, kept);
+            noise[11] = 7;
+            check(&noise, Journal::OfContent);
+        }
+        check(&torn(0, 8), Journal::OfCreation);
+        check(&[7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Journal::OfContent);
         check(&head(3), Journal::OfContent);
         check(&[7; 512], Journal::OfContent);
     }

@@ -3,7 +3,8 @@
 //! Each call that SQLite makes of the system fails in turn: once, or from then on for ever; as an
 //! error or as a full disk; a write that fails was half done. Whatever is answered, no token passes
 //! that should not and none is refused that should pass, and the file, opened anew or after a loss
-//! of power, says what the answer said.
+//! of power, says what the answer said; it opens whatever the failure left, be it of its own
+//! creation.
 //!
 //! Then each transfer of bytes that SQLite asks of the system is interrupted by a signal, or moves
 //! half of what it should, once or from then on for ever: that is no error, and the deed is done.
@@ -11,7 +12,7 @@
 use std::mem;
 use std::path::Path;
 
-use gatepost::{Reason, Store};
+use gatepost::Store;
 
 use crate::deed::{Act, DEEDS, Deed};
 use crate::dice::Dice;
@@ -19,11 +20,11 @@ use crate::disk::{Disk, Loss};
 use crate::image::Image;
 use crate::place::{Place, beside};
 use crate::process::{Child, End, Voice};
-use crate::scene::{Scene, Start, TOKENS};
+use crate::scene::{Scene, TOKENS};
 use crate::shim::{self, Blow, FAILING, MOVING, Plan};
-use crate::store::{device, options};
+use crate::store::device;
 use crate::tally::{Tally, in_lanes};
-use crate::trial::{Known, SEED, Seen, attempt, look, put, tell, undisturbed};
+use crate::trial::{Known, Seen, attempt, look, put, tell, undisturbed};
 
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
 const REASONS: &[&str] =
@@ -79,7 +80,7 @@ impl Trial<'_> {
             assert!(!harmless, "{}", place());
             assert!(REASONS.contains(&answer), "{}", place());
         }
-        let after = Child::fork(|voice| self.tell_of(path, answer, voice)).end_well();
+        let after = Child::fork(|voice| tell(&look(self.scene, path), voice)).end_well();
         self.held_against_the_known(answer, &after, "files opened again", tally);
         self.held_against_the_known(answer, &said[1..], "losses of power after them", tally);
         tally.one(if harmless { "interruptions and short transfers" } else { "faults" });
@@ -94,8 +95,8 @@ impl Trial<'_> {
         tally: &mut Tally,
     ) {
         for line in lines {
-            if line == "unmade" {
-                tally.one("files whose making was cut off");
+            if line == "noise" {
+                tally.one("files of which noise alone was left");
                 continue;
             }
             let seen = Seen::heard(line);
@@ -140,19 +141,13 @@ impl Trial<'_> {
         let mut dice = Dice::new(self.plan.at, 7);
         for loss in [Loss::Everything, Loss::Any] {
             let path = beside(path, "-image");
-            put(&disk.image(loss, &mut dice), &path);
-            self.tell_of(&path, &answer, voice);
-        }
-    }
-
-    /// Says what is seen in a file. Of one whose making was cut off nobody was told anything; it
-    /// may be refused, and is then left as it is.
-    fn tell_of(&self, path: &Path, answer: &str, voice: &Voice) {
-        let was_made = self.deed.start != Start::Nothing || answer == "done";
-        if !was_made && refuses(path) {
-            voice.say("unmade");
-        } else {
-            tell(&look(self.scene, path), voice);
+            let image = disk.image(loss, &mut dice);
+            if image.is_noise_alone() {
+                voice.say("noise");
+                continue;
+            }
+            put(&image, &path);
+            tell(&look(self.scene, &path), voice);
         }
     }
 
@@ -182,11 +177,6 @@ impl Trial<'_> {
         let stranger = store.verify(STRANGER, &device("till"));
         assert!(!stranger.is_ok_and(|verdict| verdict.valid().is_ok()), "nobody's token passes");
     }
-}
-
-fn refuses(path: &Path) -> bool {
-    let refused = Store::open(path, options(SEED)).err().map(|error| error.reason());
-    matches!(refused, Some(Reason::Corrupt | Reason::NotADatabase | Reason::Unsafe))
 }
 
 /// Of another store.

@@ -204,6 +204,17 @@ pub(super) const STATES: &[State] = &[
         },
     },
     State {
+        name: "a first creation that was cut off while its journal was flushed",
+        meets: Meets::Begins,
+        set_up: |scene| {
+            scene.holds("");
+            let mut torn = journal(0);
+            torn[6..12].fill(0);
+            scene.lays("-journal", torn);
+            Ok(())
+        },
+    },
+    State {
         name: "a first creation that was cut off with its pages half written",
         meets: Meets::Begins,
         set_up: |scene| {
