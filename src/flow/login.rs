@@ -28,7 +28,7 @@ use crate::options::{ChangeAtLogin, Options};
 use crate::record::audit::{self, Source, Written};
 use crate::record::credential::{self, Credential};
 use crate::record::throttle::{self, Charge, Reservation, Subject};
-use crate::record::user::{self, User};
+use crate::record::user::{self, Named, User};
 use crate::record::{branch, device, organisation};
 use crate::storage::{ReadTx, Settled, WriteTx};
 use crate::store::Store;
@@ -122,11 +122,12 @@ impl Store {
         let options = self.options();
         let device = request.device.as_ref().map(DeviceDigest::of);
         self.transact(|tx| {
-            let user = find(tx, options, &request.username)?;
-            // Whoever does not exist is looked up all the same, and whoever does is folded all
-            // the same: the time shall not tell.
+            // Folded also for a user who exists: the time shall not tell.
             let typed = folded(&request.username);
-            let name_key = user::username_key_or(tx, user.unwrap_or(UserId::NOBODY), &typed)?;
+            let (name_key, user) = match find(tx, options, &request.username)? {
+                Some(user) => (user.username_key, Some(user.id)),
+                None => (typed, None),
+            };
             let subject = throttle::subject(tx, &name_key, user, device)?;
             charge(tx, self, subject, request.origin.as_ref())
         })
@@ -226,7 +227,7 @@ impl Attempt {
 
 /// The user of that name or, where that is allowed, of that e-mail address. Both are looked for in
 /// any case: how long it takes shall not tell whether the first was found.
-fn find(tx: &ReadTx<'_>, options: &Options, name: &str) -> Result<Option<UserId>> {
+fn find(tx: &ReadTx<'_>, options: &Options, name: &str) -> Result<Option<Named>> {
     let by_name = match Username::parse(name) {
         Ok(username) => user::by_username_key(tx, &username.key)?,
         Err(_) => None,

@@ -117,7 +117,7 @@ impl Users<'_> {
     pub fn find_by_username(&self, username: &str) -> Result<Option<User>> {
         let Ok(username) = Username::parse(username) else { return Ok(None) };
         self.store.read(|tx| match by_username_key(tx, &username.key)? {
-            Some(id) => find(tx, id),
+            Some(user) => find(tx, user.id),
             None => Ok(None),
         })
     }
@@ -129,7 +129,7 @@ impl Users<'_> {
     pub fn find_by_email(&self, email: &str) -> Result<Option<User>> {
         let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
         self.store.read(|tx| match by_email_key(tx, &email.key)? {
-            Some(id) => find(tx, id),
+            Some(user) => find(tx, user.id),
             None => Ok(None),
         })
     }
@@ -169,23 +169,36 @@ pub(crate) fn gone() -> Error {
     Error::not_found("the user does not exist")
 }
 
-pub(crate) fn by_username_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<UserId>> {
-    tx.one(
-        "SELECT id FROM user WHERE username_key = ?1 AND deleted_at IS NULL",
-        params![key],
-        |row| row.get(0),
-    )
+/// A user by its name, and the folded name itself.
+pub(crate) struct Named {
+    pub(crate) id: UserId,
+    pub(crate) username_key: String,
 }
 
-/// None unless exactly one user has this address.
-pub(crate) fn by_email_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<UserId>> {
-    let mut found = tx.all(
-        "SELECT id FROM user WHERE email_key = ?1 AND deleted_at IS NULL LIMIT 2",
+/// The user of that name. Reads the last name up to `key`, which is that one or its neighbour, and
+/// seeks behind it, where no name is: a name that nobody has takes as long.
+pub(crate) fn by_username_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Named>> {
+    let nearest = tx.one(
+        "SELECT id, username_key FROM user WHERE username_key < ?1 || char(0) AND deleted_at IS NULL
+         ORDER BY username_key DESC LIMIT 1",
         params![key],
-        |row| row.get(0),
+        |row| Ok(Named { id: row.get(0)?, username_key: row.get(1)? }),
     )?;
-    let only = found.pop();
-    Ok(only.filter(|_| found.is_empty()))
+    Ok(nearest.filter(|user| user.username_key == key))
+}
+
+/// None unless exactly one user has this address. Reads neighbours as well, for the same reason.
+pub(crate) fn by_email_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Named>> {
+    let mut nearest: Vec<(String, Named)> = tx.all(
+        "SELECT email_key, id, username_key FROM user
+         WHERE email_key < ?1 || char(0) AND deleted_at IS NULL
+         ORDER BY email_key DESC LIMIT 2",
+        params![key],
+        |row| Ok((row.get(0)?, Named { id: row.get(1)?, username_key: row.get(2)? })),
+    )?;
+    nearest.retain(|(email_key, _)| email_key == key);
+    let only = nearest.pop();
+    Ok(only.filter(|_| nearest.is_empty()).map(|(_, user)| user))
 }
 
 /// The folded name of a user that is not deleted.
@@ -193,16 +206,6 @@ pub(crate) fn username_key(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>
     tx.one(
         "SELECT username_key FROM user WHERE id = ?1 AND deleted_at IS NULL",
         params![id],
-        |row| row.get(0),
-    )
-}
-
-/// The same, or `other` where there is no such user, in as many steps.
-pub(crate) fn username_key_or(tx: &ReadTx<'_>, id: UserId, other: &str) -> Result<String> {
-    tx.exactly_one(
-        "SELECT coalesce(
-             (SELECT username_key FROM user WHERE id = ?1 AND deleted_at IS NULL), ?2)",
-        params![id, other],
         |row| row.get(0),
     )
 }

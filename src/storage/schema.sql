@@ -291,8 +291,6 @@ CREATE TABLE audit (
     detail          TEXT,
     chain           BLOB    NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
--- Also of rows about nobody: an attempt under a name that nobody has writes as much as any other.
-CREATE INDEX audit_by_user ON audit (user_id, seq);
 CREATE INDEX audit_by_source ON audit (source, seq);
 
 

@@ -95,6 +95,8 @@ impl AuditFilter {
 
 impl Audit<'_> {
     /// A page of the log, oldest first; the next page begins after the last `seq` of this one.
+    /// Reads row by row from there until the page is full: what few rows meet takes as long as
+    /// the rest of the log, in one snapshot.
     ///
     /// # Errors
     /// `Invalid` for a page limit that is not 1 to 500; `Busy`, `Io`, `Corrupt`.
