@@ -1,13 +1,15 @@
 //! What is remembered of a session or key, as words, and back.
 //!
-//! Times stay milliseconds and ids bytes until somebody asks; uses of a session with an idle limit
-//! are the marks of its record.
+//! Ids stay bytes until somebody asks, and times are kept with their day; uses of a session with an
+//! idle limit are the marks of its record.
+
+use chrono::{DateTime, Utc};
 
 use super::Epoch;
 use super::table::{Found, WORDS};
 use crate::value::facts::{Assurance, Facts, UserKind};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
-use crate::value::time::Timestamp;
+use crate::value::time::{Day, Timestamp};
 
 /// The idle limit of a session, and its last use as this process knows it.
 #[derive(Debug, Clone, Copy)]
@@ -45,8 +47,12 @@ const LIMIT_SHIFT: u32 = 16;
 
 /// Marks and the idle limit have 48 bits: whatever needs more is left to the file.
 const MILLIS_MAX: i64 = (1 << 48) - 1;
+/// So has what is filled in after so many catch-ups.
+const EPOCH_MAX: u64 = u64::MAX >> Day::BITS;
+/// Below the day of a moment: its milliseconds since midnight.
+const OF_DAY_BITS: u32 = 27;
 
-/// The words of an entry, and the marks of its uses.
+/// The words of an entry, and the marks of its uses; none for what does not fit.
 pub(super) fn pack(
     filled_in: Epoch,
     facts: &Facts,
@@ -70,8 +76,10 @@ pub(super) fn pack(
         }
         None => None,
     };
+    let end_day = facts.expires_at.map_or(Some(0), |end| Day::of(end).map(Day::bits))?;
+    let epoch = Some(filled_in.0).filter(|epoch| *epoch <= EPOCH_MAX)?;
     let record = [
-        filled_in.0,
+        (epoch << Day::BITS) | u64::from(end_day),
         holder_a,
         holder_b,
         user_a,
@@ -80,8 +88,8 @@ pub(super) fn pack(
         branch_b,
         organisation_a,
         organisation_b,
-        Timestamp::from_datetime(facts.opened_at).as_millis() as u64,
-        Timestamp::from_datetime(facts.authenticated_at).as_millis() as u64,
+        moment(facts.opened_at)?,
+        moment(facts.authenticated_at)?,
         expires_at.as_millis() as u64,
         flags(facts) | (limit << LIMIT_SHIFT),
     ];
@@ -104,6 +112,18 @@ fn flags(facts: &Facts) -> u64 {
     ]
     .into_iter()
     .fold(level, |flags, (is, flag)| if is { flags | flag } else { flags })
+}
+
+/// A moment and its day, in one word.
+fn moment(at: DateTime<Utc>) -> Option<u64> {
+    let of_day = Timestamp::from_datetime(at).of_day();
+    Some((u64::from(Day::of(at)?.bits()) << OF_DAY_BITS) | u64::from(of_day))
+}
+
+#[inline]
+fn datetime(moment: u64) -> Option<DateTime<Utc>> {
+    let of_day = moment & !(!0 << OF_DAY_BITS);
+    Day::from_bits((moment >> OF_DAY_BITS) as u32).at(of_day as u32)
 }
 
 /// Milliseconds that fit.
@@ -129,7 +149,7 @@ impl<'c> Remembered<'c> {
     #[inline]
     pub(super) fn filled_in(&self) -> Epoch {
         let [filled_in, ..] = self.found.record;
-        Epoch(filled_in)
+        Epoch(filled_in >> Day::BITS)
     }
 
     /// The id of the session or key.
@@ -159,18 +179,20 @@ impl<'c> Remembered<'c> {
         (limit != 0).then_some(Idle { limit_ms: limit as i64, found: &self.found })
     }
 
+    /// None if its times are none that [`pack`] made.
     #[inline]
-    pub(crate) fn facts(&self) -> Facts {
-        let [_, _, _, _, _, b0, b1, o0, o1, opened, authenticated, expires, flags] =
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        let [filled_in, _, _, _, _, b0, b1, o0, o1, opened, authenticated, _, flags] =
             self.found.record;
         let has = |flag| flags & flag != 0;
         let holder = self.holder();
-        let opened = Timestamp::from_millis(opened as i64);
-        let opened_at = opened.to_datetime();
-        let moment = |millis: u64| {
-            Timestamp::from_millis(millis as i64).to_datetime_from(opened, opened_at)
-        };
-        Facts {
+        let opened_at = datetime(opened)?;
+        let authenticated_at =
+            if authenticated == opened { opened_at } else { datetime(authenticated)? };
+        let end_day = Day::from_bits(filled_in as u32 & !(!0 << Day::BITS));
+        let expires_at =
+            if has(HAS_END) { Some(end_day.at(self.expires_at().of_day())?) } else { None };
+        Some(Facts {
             session: (!has(IS_KEY)).then_some(SessionId::from_bytes(holder)),
             api_key: has(IS_KEY).then_some(ApiKeyId::from_bytes(holder)),
             user: self.user(),
@@ -185,9 +207,9 @@ impl<'c> Remembered<'c> {
                 (false, false) => Assurance::Aal1,
             },
             opened_at,
-            authenticated_at: moment(authenticated),
-            expires_at: has(HAS_END).then(|| moment(expires)),
-        }
+            authenticated_at,
+            expires_at,
+        })
     }
 }
 

@@ -279,7 +279,7 @@ fn remembered(entry: &Remembered<'_>, now: Timestamp) -> Option<Live> {
     if entry.expires_at() <= now {
         return None;
     }
-    let live = Live { facts: entry.facts(), idle_ms: None, last_seen: now };
+    let live = Live { facts: entry.facts()?, idle_ms: None, last_seen: now };
     let Some(idle) = entry.idle() else {
         return Some(live);
     };

@@ -60,6 +60,11 @@ impl Header {
     pub(crate) const WORDS: usize = HEADER_WORDS;
 
     #[inline]
+    fn read(copy: &[AtomicU64; HEADER_WORDS]) -> Self {
+        Self(copy.each_ref().map(|word| word.load(Ordering::Acquire)))
+    }
+
+    #[inline]
     pub(crate) fn words(&self) -> &[u64; HEADER_WORDS] {
         &self.0
     }
@@ -76,7 +81,7 @@ const REGION_BYTES: i32 = 32 * 1_024;
 /// The wal-index of an open file, and the connection that keeps it mapped.
 pub(crate) struct WalIndex {
     /// Both copies of the header, one behind the other.
-    header: NonNull<[AtomicU64; 2 * HEADER_WORDS]>,
+    header: NonNull<[[AtomicU64; HEADER_WORDS]; 2]>,
     /// `None` once closed.
     pinned: Mutex<Option<Connection>>,
     /// Held for reading by everyone who looks, for writing by the one who closes. Many, so that
@@ -146,12 +151,13 @@ impl Look<'_> {
     #[inline]
     pub(crate) fn now(&self) -> Header {
         let [first, _] = self.copies();
-        first
+        Header::read(first)
     }
 
     /// The header, if both copies say the same and the WAL has been written to.
     pub(crate) fn stable(&self) -> Option<Header> {
         let [first, second] = self.copies();
+        let (first, second) = (Header::read(first), Header::read(second));
         // Bytes 32 to 39.
         let [_, _, _, _, salts, _] = first.0;
         (first == second && salts != 0).then_some(first)
@@ -167,18 +173,13 @@ impl Look<'_> {
     }
 
     #[inline]
-    fn copies(&self) -> [Header; 2] {
+    fn copies(&self) -> &[[AtomicU64; HEADER_WORDS]; 2] {
         // SAFETY: `header` points to 96 mapped, 8-byte aligned bytes (a region begins on a page)
         // while the pinned connection is open, which `close` ends only when it holds every gate;
-        // this look holds one. Other processes write them; atomic loads of words
-        // make of that a value that may be torn between words and never anything worse.
-        let words = unsafe { self.index.header.as_ref() };
-        let mut first = [0; HEADER_WORDS];
-        let mut second = [0; HEADER_WORDS];
-        for (to, word) in first.iter_mut().chain(&mut second).zip(words) {
-            *to = word.load(Ordering::Acquire);
-        }
-        [Header(first), Header(second)]
+        // this look holds one, and what is returned borrows the look. Other processes write them;
+        // atomic loads of words make of that a value that may be torn between words and never
+        // anything worse.
+        unsafe { self.index.header.as_ref() }
     }
 }
 
@@ -191,7 +192,7 @@ fn own_gate() -> usize {
 }
 
 /// Asks the VFS of the connection for the first region of its wal-index.
-fn map(connection: &Connection) -> Option<NonNull<[AtomicU64; 2 * HEADER_WORDS]>> {
+fn map(connection: &Connection) -> Option<NonNull<[[AtomicU64; HEADER_WORDS]; 2]>> {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     // SAFETY: the handle is open for as long as `connection` is borrowed, and this control writes
     // one pointer to the place it is given.

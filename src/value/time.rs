@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
+
+const MILLIS_PER_DAY: i64 = 86_400_000;
 
 /// A point in time as the file keeps it: milliseconds since 1970 in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,18 +31,10 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0).unwrap_or(beyond)
     }
 
-    /// The same, by way of another moment whose calendar day is known: cheaper, as they are seldom
-    /// years apart.
-    pub(crate) fn to_datetime_from(self, known: Self, day: DateTime<Utc>) -> DateTime<Utc> {
-        if self == known {
-            return day;
-        }
-        let apart = TimeDelta::try_milliseconds(self.0.wrapping_sub(known.0));
-        let reached = apart.and_then(|apart| day.checked_add_signed(apart));
-        match reached {
-            Some(reached) if reached.timestamp_millis() == self.0 => reached,
-            _ => self.to_datetime(),
-        }
+    /// Milliseconds since midnight.
+    #[inline]
+    pub(crate) fn of_day(self) -> u32 {
+        self.0.rem_euclid(MILLIS_PER_DAY) as u32
     }
 
     /// The wall clock of the operating system.
@@ -72,7 +66,42 @@ impl Timestamp {
 }
 
 fn millis_of(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+    let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    seconds.saturating_mul(1_000).saturating_add(i64::from(span.subsec_millis()))
+}
+
+/// A calendar day of the years 0 to 32,767. Making a `DateTime` on a day that is known is a fraction
+/// of the work of finding the day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Day(u32);
+
+impl Day {
+    /// The year above, the day of the year in the lowest nine.
+    pub(crate) const BITS: u32 = 24;
+
+    pub(crate) fn of(at: DateTime<Utc>) -> Option<Self> {
+        let year = u16::try_from(at.year()).ok().filter(|year| *year < 1 << (Self::BITS - 9))?;
+        Some(Self((u32::from(year) << 9) | at.ordinal()))
+    }
+
+    #[inline]
+    pub(crate) const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// So many milliseconds after its midnight; none for what [`Day::of`] did not make or is no
+    /// time of a day.
+    #[inline]
+    pub(crate) fn at(self, millis: u32) -> Option<DateTime<Utc>> {
+        let day = NaiveDate::from_yo_opt((self.0 >> 9) as i32, self.0 & 0x1ff)?;
+        let nanos = millis % 1_000 * 1_000_000;
+        let time = NaiveTime::from_num_seconds_from_midnight_opt(millis / 1_000, nanos)?;
+        Some(day.and_time(time).and_utc())
+    }
 }
 
 /// Where a store reads the time.
@@ -172,20 +201,27 @@ mod tests {
     }
 
     #[test]
-    fn a_datetime_is_the_same_from_wherever_it_is_reached() {
-        let moments = [i64::MIN, -86_400_001, -1, 0, 1, 951_782_400_000, 1_700_000_000_123]
-            .map(Timestamp::from_millis);
-        let last = Timestamp::from_millis(i64::MAX);
-        for to in moments.into_iter().chain([last]) {
-            for from in moments.into_iter().chain([last]) {
-                assert_eq!(to.to_datetime_from(from, from.to_datetime()), to.to_datetime());
+    fn a_moment_of_a_known_day_is_the_moment() {
+        let leap_years = [951_782_400_000, 1_709_164_800_000].map(Timestamp::from_millis);
+        let days = (0..3_000).map(|day| Timestamp::from_millis(day * 100 * MILLIS_PER_DAY + day));
+        for at in days.chain(leap_years) {
+            for at in [at, at.minus(Duration::from_millis(1))] {
+                let day = Day::of(at.to_datetime()).unwrap();
+                assert_eq!(day, Day::from_bits(day.bits()));
+                assert!(day.bits() < 1 << Day::BITS);
+                assert_eq!(day.at(at.of_day()), Some(at.to_datetime()));
             }
         }
-        let day = Timestamp::from_millis(1_700_000_000_123);
-        for days in 0..1_000 {
-            let to = day.plus(Duration::from_secs(days * 86_400 + 17));
-            assert_eq!(to.to_datetime_from(day, day.to_datetime()), to.to_datetime());
+    }
+
+    #[test]
+    fn what_is_no_day_or_no_time_of_one_is_none() {
+        for beyond in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(Day::of(beyond), None);
         }
+        assert_eq!(Day::from_bits(0).at(0), None);
+        let day = Day::of(DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(day.at(86_400_000), None);
     }
 
     #[test]
