@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use crate::cache::{Remembered, Use};
+use crate::cache::{Image, Remembered, Use};
+use crate::coherence::Coherence;
 use crate::error::Result;
 use crate::record::proof::{Holder, Proof};
 use crate::storage::params;
@@ -96,6 +97,7 @@ impl Store {
     }
 
     /// The same without a note of the use.
+    #[inline]
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
         // Before anything is said of the token: nonsense, too, gets no answer from a store that is
         // closed or was forked.
@@ -115,6 +117,18 @@ impl Store {
                 return Ok(Ok(live));
             }
         }
+        self.presented_anew(coherence, image, token, device)
+    }
+
+    /// To the file, and remembered.
+    #[cold]
+    fn presented_anew(
+        &self,
+        coherence: &Coherence,
+        image: Image,
+        token: &str,
+        device: Option<&DeviceId>,
+    ) -> Result<Decision> {
         // Before the SELECT begins, so that a change it did not see outdates what it fills.
         let fill = coherence.begin_fill(image);
         self.presented_to_file(token, device, |found| {
