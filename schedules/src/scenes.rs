@@ -154,7 +154,7 @@ impl Process {
         let image = self.image(which);
         if let Some(entry) = self.coherence.remembered(image).expect("the model does not fail") {
             REMEMBERED.fetch_add(1, Ordering::Relaxed);
-            return Some(told(which, &entry.facts()));
+            return Some(told(which, &entry.facts().expect("it was filled")));
         }
         ASKED.fetch_add(1, Ordering::Relaxed);
         let fill = self.coherence.begin_fill(image);
@@ -338,7 +338,7 @@ fn remember(cache: &Cache, which: usize) {
 
 fn is_itself_or_gone(cache: &Cache, which: usize) {
     if let Some(entry) = cache.look_up(image(cache, which)) {
-        told(which, &entry.facts());
+        told(which, &entry.facts().expect("it was filled"));
     }
 }
 

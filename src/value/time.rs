@@ -70,8 +70,8 @@ fn millis_of(span: Duration) -> i64 {
     seconds.saturating_mul(1_000).saturating_add(i64::from(span.subsec_millis()))
 }
 
-/// A calendar day of the years 0 to 32,767. Making a `DateTime` on a day that is known is a fraction
-/// of the work of finding the day.
+/// A calendar day of the years 0 to 32,767. To make a `DateTime` on a day that is known is a
+/// fraction of the work of finding the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Day(u32);
 
