@@ -1,0 +1,51 @@
+//! What grows with the file, and what must not.
+//!
+//! `cargo bench --bench scale`. Files of 1,000, 30,000 and 300,000 live sessions, one thread:
+//! opening the file, a verify that asks it, and ending all sessions of the user who has them.
+//! `cargo bench --bench figures -- open_10m verify_miss_10m` does the first two at ten million.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark fails by panicking"
+)]
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use gatepost::testing::open_many;
+use gatepost::{NewUser, Options, Store};
+
+/// A step that meets every session before it meets one again, and follows no order of the file.
+const STRIDE: usize = 7_919;
+
+fn scale(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scale");
+    for count in [1_000, 30_000, 300_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        let options = || Options::server().cache(None);
+        let store = Store::open(&path, options()).unwrap();
+        let user = store.users().create(NewUser::person("ada")).unwrap().id;
+        let sessions = open_many(&store, user, count).unwrap();
+        let mut at = 0;
+        group.bench_function(BenchmarkId::new("verify_from_file", count), |bencher| {
+            bencher.iter(|| {
+                at = (at + STRIDE) % count;
+                let one = &sessions[at];
+                black_box(store.verify(one.token.expose(), &one.device).unwrap().valid().unwrap())
+            });
+        });
+        group.bench_function(BenchmarkId::new("end_all_of", count), |bencher| {
+            bencher.iter(|| store.sessions().end_all_of(user).unwrap());
+        });
+        store.close().unwrap();
+        group.bench_function(BenchmarkId::new("open", count), |bencher| {
+            bencher.iter(|| Store::open(&path, options()).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scale);
+criterion_main!(benches);
