@@ -72,7 +72,8 @@ pub enum Reason {
     TooNew,
     /// The SQLite linked into this program is older than 3.51.3.
     SqliteTooOld,
-    /// The file or its medium cannot be written.
+    /// The file or its medium cannot be written. What could not be ended in the file is refused by
+    /// this process all the same.
     ReadOnly,
     /// The operating system denies access.
     NoPermission,

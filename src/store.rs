@@ -326,8 +326,8 @@ pub struct Status {
     pub writes: u64,
     /// Commits, and so flushes of the disk, that took these writes along.
     pub commits: u64,
-    /// Ends that the disk had no room for: refused from memory, and written before anything else
-    /// as soon as there is.
+    /// Ends that the disk had no room for or refused: refused from memory, and written before
+    /// anything else as soon as that can be done.
     pub denied: usize,
     /// How long the write-ahead log is on the disk, in bytes; 0 in memory. Up to about 8 MiB it is
     /// as it should be; far beyond, some program holds a snapshot of the file and does not let go.

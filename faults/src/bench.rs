@@ -8,6 +8,7 @@ pub(crate) mod fork;
 pub(crate) mod full;
 pub(crate) mod inputs;
 pub(crate) mod kill;
+pub(crate) mod medium;
 pub(crate) mod memory;
 pub(crate) mod power;
 
@@ -69,6 +70,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         long: 400,
         short: 12,
         run: full::run,
+    },
+    Bench {
+        name: "medium",
+        proves: "a medium that can only be read from any moment on undoes no logout that was told",
+        long: 1,
+        short: 6,
+        run: medium::run,
     },
     Bench {
         name: "corrupt",

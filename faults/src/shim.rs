@@ -6,6 +6,7 @@
 //! passed through, so the wal-index works as it does without.
 
 mod file;
+mod medium;
 mod transfer;
 
 use std::ffi::{CStr, c_char, c_int};
@@ -36,6 +37,8 @@ pub(crate) enum Call {
     Barrier = 1 << 9,
     /// A `pread` or `pwrite` of the system itself, beneath SQLite's loops around them.
     Transfer = 1 << 10,
+    /// A call of the system itself that a medium refuses which can only be read.
+    Alter = 1 << 11,
 }
 
 /// Whatever changes something that another process or a later one could see.
@@ -61,6 +64,9 @@ pub(crate) const FAILING: u32 = Call::Open as u32
 /// Whatever may be interrupted or cut short without anything being broken.
 pub(crate) const MOVING: u32 = Call::Transfer as u32;
 
+/// Whatever a medium refuses that can only be read.
+pub(crate) const ALTERING: u32 = Call::Alter as u32;
+
 /// What happens at the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blow {
@@ -73,6 +79,8 @@ pub(crate) enum Blow {
     Interrupted,
     /// Half was done, and said so.
     Short,
+    /// The medium can only be read.
+    ReadOnly,
 }
 
 impl Blow {
@@ -228,8 +236,10 @@ fn strikes(call: Call) -> Option<c_int> {
         (_, Call::Size) => ffi::SQLITE_IOERR_FSTAT,
         (Blow::Full, Call::Map) => ffi::SQLITE_IOERR_SHMSIZE,
         (Blow::Io, Call::Map) => ffi::SQLITE_IOERR_SHMMAP,
-        (_, Call::Lock | Call::Barrier | Call::Transfer) => ffi::SQLITE_IOERR_LOCK,
-        (Blow::Interrupted | Blow::Short, _) => unreachable!("only transfers are cut short"),
+        (_, Call::Lock | Call::Barrier | Call::Transfer | Call::Alter) => ffi::SQLITE_IOERR_LOCK,
+        (Blow::Interrupted | Blow::Short | Blow::ReadOnly, _) => {
+            unreachable!("this happens beneath SQLite's own VFS")
+        }
     })
 }
 
@@ -270,6 +280,7 @@ pub(crate) fn install() {
             let base = ffi::sqlite3_vfs_find(std::ptr::null());
             assert!(!base.is_null(), "SQLite has no VFS");
             transfer::install(base);
+            medium::install(base);
             let mut ours = *base;
             ours.szOsFile += HEAD_BYTES;
             ours.pNext = std::ptr::null_mut();

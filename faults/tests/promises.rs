@@ -47,6 +47,11 @@ fn on_a_full_disk_a_logout_goes_through_or_is_denied_in_memory() {
 }
 
 #[test]
+fn a_medium_that_turns_read_only_undoes_no_logout() {
+    holds("medium", 2);
+}
+
+#[test]
 fn no_damaged_file_panics_or_lets_a_stranger_in() {
     holds("corrupt", 200);
 }

@@ -1,4 +1,4 @@
-//! How something is ended when the disk is full.
+//! How something is ended when the disk is full, or cannot be written.
 //!
 //! An end is tried again once the log was moved into the file, so that its room is used anew, and
 //! once more after the reserve was given up. If it still cannot be written it is refused from
@@ -32,8 +32,9 @@ impl Store {
                 answer = self.write_ending(&job);
             }
         }
-        let in_trouble =
-            |reason| matches!(reason, Reason::Full | Reason::Io | Reason::CommitUnknown);
+        let in_trouble = |reason| {
+            matches!(reason, Reason::Full | Reason::Io | Reason::CommitUnknown | Reason::ReadOnly)
+        };
         if answer.as_ref().is_err_and(|error| in_trouble(error.reason())) {
             self.core().denied.deny(self.denial(whom, cause));
         }

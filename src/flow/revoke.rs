@@ -99,9 +99,9 @@ impl Sessions<'_> {
     /// Writes the file; waits up to 5 s for another writer.
     ///
     /// # Errors
-    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io` and `CommitUnknown`, after which what should have
-    /// ended is refused by this process all the same. A session that is not live is fine and says
-    /// so.
+    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after which what
+    /// should have ended is refused by this process all the same. A session that is not live is
+    /// fine and says so.
     pub fn end(&self, session: SessionId) -> Result<Ended> {
         self.store
             .end(Whom::Session(session), Cause::Asked, |tx| self.end_if(tx, session, |_| true))

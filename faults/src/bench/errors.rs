@@ -8,6 +8,7 @@
 //!
 //! Then each transfer of bytes that SQLite asks of the system is interrupted by a signal, or moves
 //! half of what it should, once or from then on for ever: that is no error, and the deed is done.
+//! And at each call that would change something the medium becomes one that can only be read.
 
 use std::mem;
 use std::path::Path;
@@ -21,7 +22,7 @@ use crate::image::Image;
 use crate::place::{Place, beside};
 use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, TOKENS};
-use crate::shim::{self, Blow, FAILING, MOVING, Plan};
+use crate::shim::{self, ALTERING, Blow, FAILING, MOVING, Plan};
 use crate::store::device;
 use crate::tally::{Tally, in_lanes};
 use crate::trial::{Known, Seen, attempt, look, put, tell, undisturbed};
@@ -35,6 +36,12 @@ const BREAKING: &[(bool, Blow)] =
 /// One that is interrupted for ever never ends, whoever asks.
 const HARMLESS: &[(bool, Blow)] =
     &[(false, Blow::Interrupted), (false, Blow::Short), (true, Blow::Short)];
+/// Until the deed is over.
+const FREEZING: &[(bool, Blow)] = &[(true, Blow::ReadOnly)];
+
+/// Which calls are struck, and how.
+const KINDS: &[(u32, &[(bool, Blow)])] =
+    &[(FAILING, BREAKING), (MOVING, HARMLESS), (ALTERING, FREEZING)];
 
 /// Every `1 / count`th call, beginning with another one for each seed; 1 is every call.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
@@ -44,7 +51,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         let path = place.file("auth.db");
         let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
         for (_, deed) in own {
-            for (calls, blows) in [(FAILING, BREAKING), (MOVING, HARMLESS)] {
+            for (calls, blows) in KINDS.iter().copied() {
                 let counted = Plan { calls, at: 0, for_ever: false, blow: Blow::Io };
                 let known = undisturbed(deed, &scene, &path, counted);
                 let first = 1 + (seed - 1) % count;

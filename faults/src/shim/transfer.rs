@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use rusqlite::ffi;
 
-use super::{Blow, Call, struck_now};
+use super::{Blow, Call, medium, struck_now};
 
 type Read = unsafe extern "C" fn(c_int, *mut c_void, usize, libc::off_t) -> isize;
 type Write = unsafe extern "C" fn(c_int, *const c_void, usize, libc::off_t) -> isize;
@@ -74,6 +74,9 @@ unsafe extern "C" fn write(
     length: usize,
     at: libc::off_t,
 ) -> isize {
+    if medium::refuses() {
+        return -1;
+    }
     match (WRITE.get(), allowed(length)) {
         // SAFETY: as above.
         (Some(real), Some(length)) => unsafe { real(file, from, length, at) },

@@ -1,0 +1,140 @@
+//! A medium that can only be read from some moment on, under a store that is open, and later can be
+//! written again.
+//!
+//! The moment is each call in turn by which a few deeds would change a file. Until the medium can
+//! be written again, a logout holds or is an error, and then what it should have ended is refused
+//! from memory; whoever nobody wanted to end passes. Afterwards the store goes on, at most after it was
+//! opened again, what was refused from memory is in the file, and what was acknowledged still is.
+
+use std::path::Path;
+
+use gatepost::{Error, NewUser, Reason, Scope, Store};
+
+use crate::place::Place;
+use crate::process::{Child, Voice};
+use crate::scene::{Scene, Start};
+use crate::shim::{self, ALTERING, Blow, Plan};
+use crate::store::{is_whole, options, passes};
+use crate::tally::{Tally, in_lanes};
+use crate::trial::SEED;
+
+/// Who is logged out, in this order, with the device.
+const OUT: &[(&str, &str)] = &[("ada.till", "till"), ("bob.van", "van")];
+/// Whom nobody logs out.
+const STAY: &[(&str, Option<&str>)] = &[("ada.desk", Some("desk")), ("key", None)];
+
+/// Every `count`th call, beginning with another one for each seed; 1 is every call.
+pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    let scene = Scene::build(seed);
+    // A log of its own must be made in one, and is there in the other.
+    let starts = [Start::Closed, Start::Full];
+    in_lanes(starts.len() as u64, |lane, _, tally| {
+        let start = starts[lane as usize];
+        let place = Place::new("medium");
+        let path = place.file("auth.db");
+        let all = calls(&scene, start, &path);
+        let first = 1 + (seed - 1) % count;
+        for at in (first..=all).step_by(count as usize) {
+            scene.lay(start, &path);
+            let child = Child::fork(|voice| frozen(&scene, &path, at, voice));
+            let said = child.end_well();
+            said.iter().for_each(|line| tally.one(line));
+            Child::fork(|_| reopened(&scene, &path)).end_well();
+            tally.one("moments");
+        }
+        // All that there are, and no fewer.
+        assert!(all > 10, "only {all} calls");
+    })
+}
+
+fn plan(at: u64) -> Plan {
+    Plan { calls: ALTERING, at, for_ever: true, blow: Blow::ReadOnly }
+}
+
+/// How many there are if nothing is refused.
+fn calls(scene: &Scene, start: Start, path: &Path) -> u64 {
+    scene.lay(start, path);
+    let child = Child::fork(|voice| {
+        shim::install();
+        let store = Store::open(path, options(SEED)).unwrap();
+        shim::arm(plan(0));
+        for deed in DEEDS {
+            deed(scene, &store).unwrap();
+        }
+        voice.say(shim::disarm().0);
+    });
+    child.end_well()[0].parse().unwrap()
+}
+
+type Deed = fn(&Scene, &Store) -> Result<(), Error>;
+
+/// The logouts stand between writes that end nobody.
+const DEEDS: [Deed; 5] = [
+    |_, store| store.configuration().set(Scope::System, "desk.rows", "1").map(drop),
+    |scene, store| log_out(scene, store, 0),
+    |_, store| store.users().create(NewUser::person("eve")).map(drop),
+    |scene, store| log_out(scene, store, 1),
+    |_, store| store.configuration().set(Scope::System, "desk.rows", "2").map(drop),
+];
+
+fn log_out(scene: &Scene, store: &Store, who: usize) -> Result<(), Error> {
+    let (name, on) = OUT[who];
+    store.log_out(scene.token(name), &crate::store::device(on)).map(drop)
+}
+
+fn frozen(scene: &Scene, path: &Path, at: u64, voice: &Voice) {
+    shim::install();
+    let options = options(SEED);
+    let store = Store::open(path, options.clone()).unwrap();
+    shim::arm(plan(at));
+    let mut asked = 0;
+    for (n, deed) in DEEDS.iter().enumerate() {
+        let answer = deed(scene, &store);
+        let is_end = n % 2 == 1;
+        asked += usize::from(is_end);
+        let what = if is_end { "logouts" } else { "writes" };
+        match &answer {
+            Ok(()) => voice.say(format_args!("{what} acknowledged")),
+            Err(error) => {
+                let reason = error.reason();
+                let fits = [Reason::Io, Reason::CommitUnknown, Reason::ReadOnly].contains(&reason);
+                assert!(fits, "deed {n} at {at}: {error:?}");
+                voice.say(format_args!("{what} answered {reason:?}"));
+            }
+        }
+        judges(scene, &store, asked);
+    }
+    let (_, struck) = shim::disarm();
+    assert!(struck > 0, "the medium refused nothing at {at}");
+    judges(scene, &store, OUT.len());
+    // Once more, until it is in the file.
+    match store.configuration().set(Scope::System, "desk.rows", "3") {
+        Ok(_) => voice.say("went on"),
+        Err(error) => {
+            assert_eq!(error.reason(), Reason::CommitUnknown, "{error:?}");
+            let again = Store::open(path, options).unwrap();
+            again.configuration().set(Scope::System, "desk.rows", "3").map(drop).unwrap();
+            voice.say("went on when it was opened again");
+        }
+    }
+    assert_eq!(store.status().denied, 0);
+    judges(scene, &store, OUT.len());
+    store.close().unwrap();
+}
+
+/// Those for whose end was asked are turned away, and nobody else is.
+fn judges(scene: &Scene, store: &Store, asked: usize) {
+    for (n, (name, on)) in OUT.iter().enumerate() {
+        assert_eq!(passes(store, scene.token(name), Some(*on)), n >= asked, "{name}");
+    }
+    for (name, on) in STAY {
+        assert!(passes(store, scene.token(name), *on), "{name}");
+    }
+}
+
+fn reopened(scene: &Scene, path: &Path) {
+    let store = Store::open(path, options(SEED)).unwrap();
+    judges(scene, &store, OUT.len());
+    is_whole(&store, path);
+    store.close().unwrap();
+}
