@@ -23,6 +23,7 @@ const ROLES: &[(&str, Play)] = &[
     ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
     ("open in a state", crate::always_starts::open),
+    ("limited", crate::end::file_size::role),
     ("live", crate::opening::modes::role),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),

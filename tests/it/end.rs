@@ -4,6 +4,8 @@
 //! process. Where no such file system may be had there is nothing to look at, and the test says so
 //! on its standard error; `faults/` fills disks beneath SQLite, which needs nobody's leave.
 
+pub(crate) mod file_size;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
