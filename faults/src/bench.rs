@@ -58,6 +58,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: errors::run,
     },
     Bench {
+        name: "verdicts",
+        proves: "no error of input or output, at any call of a verify, is a yes or a no",
+        long: 1,
+        short: 2,
+        run: errors::run_verdicts,
+    },
+    Bench {
         name: "power",
         proves: "nothing that was acknowledged is lost or undone by a loss of power at any moment",
         long: 200_000,

@@ -1,7 +1,9 @@
 //! One deed, done in a process of its own, and what its file looks like afterwards.
 
 use std::fs;
+use std::iter::StepBy;
 use std::mem;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use gatepost::{Error, Store};
@@ -72,6 +74,13 @@ pub(crate) fn attempt_with(
     };
     shim::note(Entry::Told);
     (store, answer)
+}
+
+/// Every `count`th of so many calls, one at least, beginning somewhere else for each `start`; if
+/// `count` is 1, every call.
+pub(crate) fn every(count: u64, calls: u64, start: u64) -> StepBy<RangeInclusive<u64>> {
+    let first = 1 + start % count.min(calls).max(1);
+    (first..=calls).step_by(count as usize)
 }
 
 /// Does the deed without a fault: counts its calls, and looks at the file after each commit.

@@ -37,6 +37,11 @@ fn no_error_of_input_or_output_makes_an_answer_wrong() {
 }
 
 #[test]
+fn an_error_at_any_call_of_a_verify_is_neither_a_yes_nor_a_no() {
+    holds("verdicts", 1);
+}
+
+#[test]
 fn nothing_acknowledged_is_lost_or_undone_by_a_loss_of_power() {
     holds("power", 100);
 }

@@ -13,9 +13,9 @@ use crate::process::{Child, End, Voice};
 use crate::scene::Scene;
 use crate::shim::{self, Blow, CHANGING, Plan};
 use crate::tally::{Tally, in_lanes};
-use crate::trial::{attempt, reopened, undisturbed};
+use crate::trial::{attempt, every, reopened, undisturbed};
 
-/// Every `count`th call, beginning with another one for each seed; 1 is every call.
+/// Every `count`th call, beginning with another one for each deed and seed; 1 is every call.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
     of_deeds(Deed::writes, count, seed)
 }
@@ -33,21 +33,20 @@ fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
         let place = Place::new("calls");
         let path = place.file("auth.db");
         let own = deeds.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (_, deed) in own {
-            let killed = each_call(deed, &scene, &path, count, seed);
+        for (n, deed) in own {
+            let killed = each_call(deed, &scene, &path, count, seed - 1 + 5 * n as u64);
             tally.add("kills, each at another call", killed);
             tally.one("deeds");
         }
     })
 }
 
-fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, seed: u64) -> u64 {
+fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, start: u64) -> u64 {
     let plan = |at| Plan { calls: CHANGING, at, for_ever: false, blow: Blow::Kill };
     let known = undisturbed(deed, scene, path, plan(0));
-    let first = 1 + (seed - 1) % step;
     let mut killed = 0;
     // One more than there are, which kills nobody.
-    for at in (first..=known.calls).step_by(step as usize).chain([known.calls + 1]) {
+    for at in every(step, known.calls, start).chain([known.calls + 1]) {
         scene.lay(deed.start, path);
         let job = |voice: &Voice| {
             shim::install();
@@ -71,7 +70,7 @@ fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, seed: u64) -> u
             killed += 1;
         }
     }
-    let planned = (first..=known.calls).step_by(step as usize).count();
+    let planned = every(step, known.calls, start).count();
     assert_eq!(killed, planned as u64, "{}: not killed at each call", deed.name);
     killed
 }

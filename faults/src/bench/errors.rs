@@ -25,7 +25,7 @@ use crate::scene::{Scene, TOKENS};
 use crate::shim::{self, ALTERING, Blow, FAILING, MOVING, Plan};
 use crate::store::device;
 use crate::tally::{Tally, in_lanes};
-use crate::trial::{Known, Seen, attempt, look, put, tell, undisturbed};
+use crate::trial::{Known, Seen, attempt, every, look, put, tell, undisturbed};
 
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
 const REASONS: &[&str] =
@@ -43,19 +43,28 @@ const FREEZING: &[(bool, Blow)] = &[(true, Blow::ReadOnly)];
 const KINDS: &[(u32, &[(bool, Blow)])] =
     &[(FAILING, BREAKING), (MOVING, HARMLESS), (ALTERING, FREEZING)];
 
-/// Every `1 / count`th call, beginning with another one for each seed; 1 is every call.
+/// Every `count`th call, beginning with another one for each deed and seed; 1 is every call.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
+    of_deeds(|_| true, count, seed)
+}
+
+/// The same for the deeds alone that verify a token: neither a yes nor a no comes of an error.
+pub(crate) fn run_verdicts(count: u64, seed: u64) -> Tally {
+    of_deeds(|deed| deed.name.starts_with("verify"), count, seed)
+}
+
+fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
     let scene = Scene::build(1);
-    in_lanes(DEEDS.len() as u64, |lane, _, tally| {
+    let deeds: Vec<&Deed> = DEEDS.iter().filter(|deed| is_meant(deed)).collect();
+    in_lanes(deeds.len() as u64, |lane, _, tally| {
         let place = Place::new("errors");
         let path = place.file("auth.db");
-        let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (_, deed) in own {
+        let own = deeds.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
+        for (n, deed) in own {
             for (calls, blows) in KINDS.iter().copied() {
                 let counted = Plan { calls, at: 0, for_ever: false, blow: Blow::Io };
                 let known = undisturbed(deed, &scene, &path, counted);
-                let first = 1 + (seed - 1) % count;
-                for at in (first..=known.calls).step_by(count as usize) {
+                for at in every(count, known.calls, seed - 1 + 31 * n as u64) {
                     for (for_ever, blow) in blows.iter().copied() {
                         let plan = Plan { at, for_ever, blow, ..counted };
                         let trial = Trial { deed, scene: &scene, known: &known, plan };

@@ -16,7 +16,7 @@ use crate::scene::{Scene, Start};
 use crate::shim::{self, ALTERING, Blow, Plan};
 use crate::store::{is_whole, options, passes};
 use crate::tally::{Tally, in_lanes};
-use crate::trial::SEED;
+use crate::trial::{SEED, every};
 
 /// Who is logged out, in this order, with the device.
 const OUT: &[(&str, &str)] = &[("ada.till", "till"), ("bob.van", "van")];
@@ -33,8 +33,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         let place = Place::new("medium");
         let path = place.file("auth.db");
         let all = calls(&scene, start, &path);
-        let first = 1 + (seed - 1) % count;
-        for at in (first..=all).step_by(count as usize) {
+        for at in every(count, all, seed - 1) {
             scene.lay(start, &path);
             let child = Child::fork(|voice| frozen(&scene, &path, at, voice));
             let said = child.end_well();

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use gatepost::{
     EndSessions, Ended, Error, Holder, HostEvent, LogIn, NewApiKey, NewUser, OpenSession, Page,
-    PasswordChange, Refusal, Scope, Store, UserFilter, UserId, UserStatus, UserUpdate,
+    PasswordChange, Refusal, Scope, SessionId, Store, UserFilter, UserId, UserStatus, UserUpdate,
 };
 
 use super::Deed;
 use crate::scene::{PENDING, Start, dear};
-use crate::store::{PASSWORD, device};
+use crate::store::{PASSWORD, device, sql};
 
 const NEXT: &str = "lantern over wet slate";
 
@@ -31,6 +31,29 @@ pub(crate) const DEEDS: &[Deed] = &[
         let verdict = store.verify(scene.token("ada.ended"), &device("ended"))?;
         assert!(verdict.valid().is_err(), "a dead token passed");
         Ok(())
+    }),
+    Deed::read("verify a key", |scene, store| {
+        let verdict = store.verify(scene.token("key"), None)?;
+        assert!(verdict.valid().is_ok(), "a live key was refused");
+        let verdict = store.verify(scene.token("ada.ended"), None)?;
+        assert!(verdict.valid().is_err(), "a dead token passed");
+        Ok(())
+    }),
+    Deed::read("verify again what is remembered and was ended elsewhere", |scene, store| {
+        let verdict = store.verify(scene.token("ada.till"), &device("till"))?;
+        assert!(verdict.valid().is_err(), "what was ended by another passed");
+        let verdict = store.verify(scene.token("bob.van"), &device("van"))?;
+        assert!(verdict.valid().is_ok(), "a live token was refused");
+        Ok(())
+    }).prepared(|scene, store| {
+        for (name, on) in [("ada.till", "till"), ("bob.van", "van")] {
+            let verdict = store.verify(scene.token(name), &device(on)).unwrap();
+            assert!(verdict.valid().is_ok(), "a live token was refused");
+        }
+        let id: SessionId = scene.id("ada.till.id");
+        let other = sql(&store.status().path.unwrap());
+        let ended = other.execute("DELETE FROM session WHERE id = ?1", [id.as_uuid().as_bytes()]);
+        assert_eq!(ended.unwrap(), 1);
     }),
     Deed::read("read a profile", |scene, store| {
         let facts = store.verify(scene.token("ada.till"), &device("till"))?.valid().unwrap();
