@@ -1,9 +1,13 @@
 //! The files as they are after so many of the calls that were written down.
 
+use std::fs;
+use std::path::Path;
+
+use crate::place::beside;
 use crate::shim::{Entry, Which};
 
 /// The bytes of each file; `None` if it is not there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Image {
     pub(crate) database: Option<Vec<u8>>,
     pub(crate) log: Option<Vec<u8>>,
@@ -14,6 +18,12 @@ impl Image {
     pub(crate) fn of((database, log): (Option<&[u8]>, Option<&[u8]>)) -> Self {
         let [database, log] = [database, log].map(|bytes| bytes.map(<[u8]>::to_vec));
         Self { database, log, journal: None }
+    }
+
+    /// As the files are that stand there now.
+    pub(crate) fn at(path: &Path) -> Self {
+        let read = |suffix| fs::read(beside(path, suffix)).ok();
+        Self { database: read(""), log: read("-wal"), journal: read("-journal") }
     }
 
     pub(crate) fn file(&mut self, which: Which) -> Option<&mut Option<Vec<u8>>> {

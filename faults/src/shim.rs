@@ -294,6 +294,28 @@ pub(crate) fn install() {
     });
 }
 
+/// Has SQLite draw the same random numbers in each process that calls this before it opens a file,
+/// so that the same writes leave the same bytes: those of a log begin with such numbers.
+pub(crate) fn repeat_random_numbers() {
+    // SAFETY: as in `install`.
+    unsafe {
+        let base = ffi::sqlite3_vfs_find(std::ptr::null());
+        assert!(!base.is_null(), "SQLite has no VFS");
+        let mut ours = *base;
+        ours.pNext = std::ptr::null_mut();
+        ours.zName = c"repeats".as_ptr();
+        ours.xRandomness = Some(repeat);
+        let code = ffi::sqlite3_vfs_register(Box::leak(Box::new(ours)), 1);
+        assert_eq!(code, ffi::SQLITE_OK);
+    }
+}
+
+unsafe extern "C" fn repeat(_: *mut ffi::sqlite3_vfs, length: c_int, to: *mut c_char) -> c_int {
+    // SAFETY: SQLite gives room for so many bytes.
+    unsafe { std::ptr::write_bytes(to, 7, length as usize) };
+    length
+}
+
 fn base() -> *mut ffi::sqlite3_vfs {
     BASE.get().expect("installed before it is called").0
 }

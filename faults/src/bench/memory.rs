@@ -7,48 +7,56 @@
 //! once alone and once with all that follow. A bench in which not exactly as many have failed as
 //! were planned fails, and so does a deed that allocates more often than was counted.
 
+use std::collections::HashMap;
 use std::mem;
 use std::path::Path;
 
 use crate::deed::{Act, DEEDS, Deed};
 use crate::heap;
+use crate::image::Image;
 use crate::place::Place;
 use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, TOKENS};
-use crate::shim::{Blow, Plan};
+use crate::shim::{self, Blow, Plan};
 use crate::store::device;
 use crate::tally::{Tally, in_lanes};
-use crate::trial::{Known, attempt_with, reopened, undisturbed};
+use crate::trial::{Known, Seen, attempt_with, every, reopened, undisturbed};
 
 const NONE: Plan = Plan { calls: 0, at: 0, for_ever: false, blow: Blow::Io };
 
-/// Every `count`th allocation, beginning with another one for each seed; 1 is every one.
+/// How many files are kept in mind.
+const KEPT: usize = 64;
+
+/// Every `count`th allocation, beginning with another one for each deed and seed; 1 is every one.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
     let scene = Scene::build(1);
     in_lanes(DEEDS.len() as u64, |lane, _, tally| {
         let place = Place::new("memory");
         let path = place.file("auth.db");
         let own = DEEDS.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (_, deed) in own {
+        for (n, deed) in own {
             let known = undisturbed(deed, &scene, &path, NONE);
             let all = count_of(deed, &scene, &path);
-            let first = 1 + (seed - 1) % count;
+            let trial = Trial { deed, scene: &scene, known: &known, path: &path };
+            let mut memo = Memo::default();
+            let start = seed - 1 + 211 * n as u64;
             let mut failed = 0;
-            for at in (first..=all).step_by(count as usize) {
+            for at in every(count, all, start) {
                 for for_ever in [false, true] {
-                    let (answer, struck) = without(deed, &scene, &known, &path, (at, for_ever));
+                    let (answer, struck) = trial.without(at, for_ever, &mut memo);
                     let as_planned = if for_ever { struck >= 1 } else { struck == 1 };
                     assert!(as_planned, "{}: allocation {at} failed {struck} times", deed.name);
                     failed += 1;
                     tally.one(format!("answered {answer}"));
                 }
             }
-            let planned = 2 * (first..=all).step_by(count as usize).count() as u64;
+            let planned = 2 * every(count, all, start).count() as u64;
             assert_eq!(failed, planned, "{}: not each allocation has failed", deed.name);
             // One more than there are fails nobody.
-            let (answer, struck) = without(deed, &scene, &known, &path, (all + 1, true));
+            let (answer, struck) = trial.without(all + 1, true, &mut memo);
             assert_eq!((answer.as_str(), struck), ("done", 0), "{}: {all} counted", deed.name);
             tally.add("allocations that failed", failed);
+            tally.add("files unlike any before", memo.looked);
             tally.one("deeds");
         }
     })
@@ -58,6 +66,7 @@ fn count_of(deed: &Deed, scene: &Scene, path: &Path) -> u64 {
     scene.lay(deed.start, path);
     let child = Child::fork(|voice| {
         heap::install();
+        shim::repeat_random_numbers();
         let (store, answer) = attempt_with(deed, scene, path, || heap::arm(0, false));
         voice.say(heap::disarm().0);
         answer.unwrap();
@@ -66,43 +75,83 @@ fn count_of(deed: &Deed, scene: &Scene, path: &Path) -> u64 {
     child.end_well()[0].parse().unwrap()
 }
 
-fn without(
-    deed: &Deed,
-    scene: &Scene,
-    known: &Known,
-    path: &Path,
-    (at, for_ever): (u64, bool),
-) -> (String, u64) {
-    scene.lay(deed.start, path);
-    let job = |voice: &Voice| {
+struct Trial<'t> {
+    deed: &'t Deed,
+    scene: &'t Scene,
+    known: &'t Known,
+    path: &'t Path,
+}
+
+impl Trial<'_> {
+    /// Does the deed with that allocation failing, and holds what it answered against the file.
+    fn without(&self, at: u64, for_ever: bool, memo: &mut Memo) -> (String, u64) {
+        self.scene.lay(self.deed.start, self.path);
+        let (said, end) = Child::fork(|voice| self.child(at, for_ever, voice)).end();
+        let place =
+            || format!("{} at allocation {at}, for ever: {for_ever}: {said:?}", self.deed.name);
+        assert_eq!(end, End::Well, "{}", place());
+        let seen = memo.seen(self.scene, self.path);
+        let states = &self.known.states;
+        assert!(
+            self.known.allows(self.deed, &said[0], &seen),
+            "{}: {seen:?} of {states:?}",
+            place()
+        );
+        if let Some(passes) = said.get(2) {
+            // What should have ended and could not be written is refused from memory all the same.
+            let is_denied = passes == "0" && said[0] != "done";
+            let is_right = is_denied || seen.passes().get(2..3) == Some(passes);
+            assert!(is_right, "{}: {seen:?}", place());
+        }
+        (said[0].clone(), said[1].parse().unwrap())
+    }
+
+    fn child(&self, at: u64, for_ever: bool, voice: &Voice) {
         heap::install();
-        let (store, answer) = attempt_with(deed, scene, path, || heap::arm(at, for_ever));
+        shim::repeat_random_numbers();
+        let arm = || heap::arm(at, for_ever);
+        let (store, answer) = attempt_with(self.deed, self.scene, self.path, arm);
         let (_, struck) = heap::disarm();
         match answer {
             Ok(()) => voice.say("done"),
             Err(error) => voice.say(format_args!("{:?}", error.reason())),
         }
         voice.say(struck);
-        if let (Some(store), Act::Call(_)) = (&store, deed.act)
-            && !deed.name.starts_with("close")
+        if let (Some(store), Act::Call(_)) = (&store, self.deed.act)
+            && !self.deed.name.starts_with("close")
         {
             // Poisoned, it could not tell.
             let (name, on) = TOKENS[2];
             let on = on.map(device);
-            let verdict = store.verify(scene.token(name), on.as_ref()).unwrap();
+            let verdict = store.verify(self.scene.token(name), on.as_ref()).unwrap();
             voice.say(u8::from(verdict.valid().is_ok()));
         }
         mem::forget(store);
-    };
-    let (said, end) = Child::fork(job).end();
-    let place = || format!("{} at allocation {at}, for ever: {for_ever}: {said:?}", deed.name);
-    assert_eq!(end, End::Well, "{}", place());
-    let seen = reopened(scene, path);
-    assert!(known.allows(deed, &said[0], &seen), "{}: {seen:?} of {:?}", place(), known.states);
-    if let Some(passes) = said.get(2) {
-        // What should have ended and could not be written is refused from memory all the same.
-        let is_denied = passes == "0" && said[0] != "done";
-        assert!(is_denied || seen.passes().get(2..3) == Some(passes), "{}: {seen:?}", place());
     }
-    (said[0].clone(), said[1].parse().unwrap())
+}
+
+/// What was seen in files, by their bytes: most failures leave the same, and to open each would take
+/// twice as long as all the rest.
+#[derive(Default)]
+struct Memo {
+    known: HashMap<Image, Seen>,
+    /// How many were opened.
+    looked: u64,
+}
+
+impl Memo {
+    /// What is seen in the file if it is opened anew. Its shared memory is made anew then.
+    fn seen(&mut self, scene: &Scene, path: &Path) -> Seen {
+        let found = Image::at(path);
+        if let Some(seen) = self.known.get(&found) {
+            return seen.clone();
+        }
+        let seen = reopened(scene, path);
+        self.looked += 1;
+        if self.known.len() == KEPT {
+            self.known.clear();
+        }
+        self.known.insert(found, seen.clone());
+        seen
+    }
 }
