@@ -3,8 +3,9 @@
 //!
 //! The moment is each call in turn by which a few deeds would change a file. Until the medium can
 //! be written again, a logout holds or is an error, and then what it should have ended is refused
-//! from memory; whoever nobody wanted to end passes. Afterwards the store goes on, at most after it was
-//! opened again, what was refused from memory is in the file, and what was acknowledged still is.
+//! from memory; whoever nobody wanted to end passes. Afterwards the store goes on, at most after it
+//! was opened again, what was refused from memory is in the file, and what was acknowledged still
+//! is.
 
 use std::path::Path;
 

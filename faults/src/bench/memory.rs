@@ -130,8 +130,8 @@ impl Trial<'_> {
     }
 }
 
-/// What was seen in files, by their bytes: most failures leave the same, and to open each would take
-/// twice as long as all the rest.
+/// What was seen in files, by their bytes: most failures leave the same, and to open each would
+/// take twice as long as all the rest.
 #[derive(Default)]
 struct Memo {
     known: HashMap<Image, Seen>,

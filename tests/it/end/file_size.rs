@@ -1,8 +1,8 @@
 //! A limit on how large the files of a process may become (`ulimit -f`, `RLIMIT_FSIZE`).
 //!
 //! A process that ignores the signal of the system (`SIGXFSZ`) is told, as by a disk that is full;
-//! one that does not is ended by it, which no library can keep from it. The limit is set by a shell,
-//! as an operator would.
+//! one that does not is ended by it, which no library can keep from it. The limit is set by a
+//! shell, as an operator would.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
