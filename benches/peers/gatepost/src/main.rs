@@ -13,6 +13,8 @@ struct Gatepost {
 }
 
 impl Peer for Gatepost {
+    type Presented = (String, DeviceId);
+
     fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
         let store = Store::open(directory.join("auth.db"), Options::for_tests())?;
         let user = match store.users().find_by_username("ada")? {
@@ -29,10 +31,13 @@ impl Peer for Gatepost {
         Ok(())
     }
 
-    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
+    fn presented(&self, number: usize) -> Self::Presented {
+        self.sessions[number].clone()
+    }
+
+    fn load(&mut self, presented: &[Self::Presented]) -> Outcome<usize> {
         let mut live = 0;
-        for number in order {
-            let (token, device) = &self.sessions[*number];
+        for (token, device) in presented {
             live += usize::from(self.store.verify(token, device)?.valid().is_ok());
         }
         Ok(live)

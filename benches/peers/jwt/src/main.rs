@@ -38,6 +38,8 @@ impl Signed {
 }
 
 impl Peer for Signed {
+    type Presented = String;
+
     fn open(_: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
         Ok(Ok(Self {
             to_sign: EncodingKey::from_secret(KEY),
@@ -52,10 +54,13 @@ impl Peer for Signed {
         Ok(())
     }
 
-    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
+    fn presented(&self, number: usize) -> String {
+        self.tokens[number].clone()
+    }
+
+    fn load(&mut self, presented: &[String]) -> Outcome<usize> {
         let mut live = 0;
-        for number in order {
-            let token = &self.tokens[*number];
+        for token in presented {
             live += usize::from(decode::<Claims>(token, &self.to_check, &self.validation).is_ok());
         }
         Ok(live)

@@ -21,6 +21,8 @@ struct Redis {
 }
 
 impl Peer for Redis {
+    type Presented = String;
+
     fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
         let place = directory.join("port");
         let (port, server) = match fs::read_to_string(&place) {
@@ -49,10 +51,14 @@ impl Peer for Redis {
         Ok(())
     }
 
-    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
+    fn presented(&self, number: usize) -> String {
+        self.keys[number].clone()
+    }
+
+    fn load(&mut self, presented: &[String]) -> Outcome<usize> {
         let mut live = 0;
-        for number in order {
-            let found: Option<Vec<u8>> = self.connection.get(&self.keys[*number])?;
+        for key in presented {
+            let found: Option<Vec<u8>> = self.connection.get(key)?;
             live += usize::from(found.is_some());
         }
         Ok(live)

@@ -30,6 +30,8 @@ impl Raw {
 }
 
 impl Peer for Raw {
+    type Presented = [u8; 16];
+
     fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
         let connection = Connection::open(directory.join("raw.db"))?;
         connection.execute_batch(
@@ -47,13 +49,16 @@ impl Peer for Raw {
         Ok(self.connection.execute_batch("COMMIT")?)
     }
 
-    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
-        let mut select = self.connection.prepare(SELECT)?;
+    fn presented(&self, number: usize) -> [u8; 16] {
+        self.ids[number]
+    }
+
+    fn load(&mut self, presented: &[[u8; 16]]) -> Outcome<usize> {
+        let mut select = self.connection.prepare_cached(SELECT)?;
         let mut live = 0;
-        for number in order {
-            let user: Option<[u8; 16]> = select
-                .query_row(params![self.ids[*number], now()], |row| row.get(0))
-                .optional()?;
+        for id in presented {
+            let user: Option<[u8; 16]> =
+                select.query_row(params![id, now()], |row| row.get(0)).optional()?;
             live += usize::from(user.is_some());
         }
         Ok(live)

@@ -36,6 +36,8 @@ impl Tower {
 }
 
 impl Peer for Tower {
+    type Presented = Id;
+
     fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let (store, connection) = runtime.block_on(async {
@@ -60,12 +62,16 @@ impl Peer for Tower {
         })
     }
 
-    fn load(&mut self, order: &[usize]) -> Outcome<usize> {
-        let Self { runtime, store, ids, .. } = self;
+    fn presented(&self, number: usize) -> Id {
+        self.ids[number]
+    }
+
+    fn load(&mut self, presented: &[Id]) -> Outcome<usize> {
+        let Self { runtime, store, .. } = self;
         runtime.block_on(async {
             let mut live = 0;
-            for number in order {
-                live += usize::from(store.load(&ids[*number]).await?.is_some());
+            for id in presented {
+                live += usize::from(store.load(id).await?.is_some());
             }
             Ok(live)
         })
