@@ -103,8 +103,7 @@ impl Sessions<'_> {
     /// should have ended is refused by this process all the same. A session that is not live is
     /// fine and says so.
     pub fn end(&self, session: SessionId) -> Result<Ended> {
-        self.store
-            .end(Whom::Session(session), Cause::Asked, |tx| self.end_if(tx, session, |_| true))
+        self.store.end(Whom::Session(session), Cause::Asked, |tx| self.end_one(tx, session))
     }
 
     /// Ends one session of the user whose facts these are, by its handle: for a list of one's own
@@ -117,6 +116,7 @@ impl Sessions<'_> {
     /// that name neither; otherwise as [`Sessions::end`].
     pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
         // Looked at first: what fails before it is known whose it is must not refuse a stranger's.
+        // A session never changes hands.
         let own = self.store.read(|tx| {
             let user = self.store.still_live(tx, facts)?.facts.user;
             let proof = Proof::of(tx, Holder::Session(session))?;
@@ -126,19 +126,14 @@ impl Sessions<'_> {
             return Ok(Ended::Before);
         }
         self.store.end(Whom::Session(session), Cause::Asked, |tx| {
-            let user = self.store.still_live(tx, facts)?.facts.user;
-            self.end_if(tx, session, |owner| owner == user)
+            self.store.still_live(tx, facts)?;
+            self.end_one(tx, session)
         })
     }
 
-    fn end_if(
-        &self,
-        tx: &WriteTx<'_>,
-        session: SessionId,
-        is_allowed: impl Fn(UserId) -> bool,
-    ) -> Result<Written<Ended>> {
+    fn end_one(&self, tx: &WriteTx<'_>, session: SessionId) -> Result<Written<Ended>> {
         let holder = Holder::Session(session);
-        let Some(proof) = Proof::of(tx, holder)?.filter(|proof| is_allowed(proof.user)) else {
+        let Some(proof) = Proof::of(tx, holder)? else {
             return Ok(Written::Nothing(Ended::Before));
         };
         let Some(ended) = ended_by(&self.store.judge(holder, &proof, tx.now())) else {
