@@ -42,7 +42,7 @@ impl fmt::Display for Tally {
 }
 
 /// How many processes share the work of a bench.
-const LANES: u64 = 2;
+pub(crate) const LANES: u64 = 2;
 const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Runs `job` in as many processes as there are lanes, each with its number and its share of
