@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path, tolerances: Tolerances, seed: &Seed) -> Result<O
     let unusual = guard::check_directory(&path, tolerances)?;
     let found = look(&path, tolerances)?;
     let opened = take_over(&path, &found, unusual, seed);
-    opened.map_err(|error| guard::explained(&path, error))
+    opened.map_err(|error| guard::explained(&path, of_the_file(error)))
 }
 
 /// What a look found, with nothing written yet but an empty file.
@@ -84,7 +84,7 @@ fn take_over(path: &Path, found: &Found, unusual: Option<Note>, seed: &Seed) -> 
     if found.has_log {
         check_log(path, &writer)?;
     }
-    let for_tests = migrate::is_for_tests(&writer).map_err(incomplete)?;
+    let for_tests = migrate::is_for_tests(&writer)?;
     migrate::check_schema(&writer)?;
     connection::checkpoint_on_close(&writer, true)?;
     connection::use_wal(&writer)?;
@@ -164,7 +164,7 @@ fn check_ours(writer: &Connection, found: &Found) -> Result<()> {
 /// The file alone can be read wrongly while another process moves its log into it, but not always
 /// the same way; what cannot be read at all tells nothing.
 fn check_log(path: &Path, writer: &Connection) -> Result<()> {
-    let named = migrate::store_id(writer).map_err(incomplete)?;
+    let named = migrate::store_id(writer)?;
     let is_other = || {
         let alone = connection::look(path).and_then(|look| migrate::store_id(&look));
         alone.is_ok_and(|alone| alone != named)
@@ -198,7 +198,7 @@ fn check_version(connection: &Connection) -> Result<Option<Note>> {
     if version <= SCHEMA_VERSION {
         return Ok(None);
     }
-    if migrate::min_reader(connection).map_err(incomplete)? > SCHEMA_VERSION {
+    if migrate::min_reader(connection)? > SCHEMA_VERSION {
         return Err(Error::new(
             Reason::TooNew,
             "the file was written by a newer version that this one may not read",
@@ -207,17 +207,38 @@ fn check_version(connection: &Connection) -> Result<Option<Note>> {
     Ok(Some(Note::NewerSchema))
 }
 
-/// A statement of ours that the file does not understand is the file's fault here.
-fn incomplete(error: Error) -> Error {
-    if error.reason() == Reason::Misuse {
-        return Error::corrupt("the file lacks a table that its version has");
+/// What SQLite refuses of the statements that open a file is the file's fault: they are the same
+/// for each.
+fn of_the_file(error: Error) -> Error {
+    match (error.reason(), error.sqlite_code()) {
+        (Reason::Misuse | Reason::Invalid | Reason::Taken, Some(code)) => {
+            Error::corrupt("a table of the file is missing or not that of its version")
+                .with_code(code)
+        }
+        _ => error,
     }
-    error
 }
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::ffi;
+
+    use super::super::fault;
     use super::*;
+
+    /// A length beyond all bounds in a damaged row, a table that is not there, a rule of another's.
+    #[test]
+    fn what_sqlite_refuses_while_a_file_is_opened_is_the_files_fault() {
+        let codes = [ffi::SQLITE_TOOBIG, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT_UNIQUE];
+        for code in codes {
+            let told = fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_ne!(told.reason(), Reason::Corrupt);
+            let told = of_the_file(told);
+            assert_eq!((told.reason(), told.sqlite_code()), (Reason::Corrupt, Some(code)));
+        }
+        let kept = of_the_file(Error::misuse("the file is open in this process already"));
+        assert_eq!(kept.reason(), Reason::Misuse);
+    }
 
     #[test]
     fn an_sqlite_that_can_corrupt_a_log_is_refused() {

@@ -8,7 +8,9 @@
 use std::fs;
 use std::path::Path;
 
-use gatepost::{Error, HostEvent, LogIn, NewApiKey, NewUser, Page, Scope, Store, UserFilter};
+use gatepost::{
+    Error, HostEvent, LogIn, NewApiKey, NewUser, Page, Reason, Scope, Store, UserFilter,
+};
 
 use crate::dice::Dice;
 use crate::place::{Place, beside};
@@ -68,7 +70,11 @@ fn damaged([own, other]: &[Scene; 2], path: &Path, dice: &mut Dice, tally: &mut 
         fs::write(beside(path, "-shm"), bytes).unwrap();
     }
     match Store::open(path, options(3)) {
-        Err(error) => tally.one(format!("refused as {:?}", error.reason())),
+        Err(error) => {
+            let reason = error.reason();
+            assert!(!matches!(reason, Reason::Invalid | Reason::Taken), "not the caller's fault");
+            tally.one(format!("refused as {reason:?}"));
+        }
         Ok(store) => {
             tally.one("opened");
             used(&store, own, other, tally);
