@@ -152,7 +152,8 @@ impl Storage {
             return Ok(None);
         };
         let index = WalIndex::open(&place.path);
-        let Some(index) = index.map_err(|error| guard::explained(&place.path, error))? else {
+        let told = |error| guard::explained(&place.path, open::of_the_file(error));
+        let Some(index) = index.map_err(told)? else {
             return Ok(None);
         };
         if index.look().is_some_and(|look| look.stable().is_none()) {
@@ -160,7 +161,7 @@ impl Storage {
             match self.write(&Actor::Host, |_| Ok(Settled::Commit(()))) {
                 // A disk without any room is no reason to turn away who wants to read.
                 Err(error) if error.reason() == Reason::Full => return Ok(None),
-                written => written?,
+                written => written.map_err(told)?,
             }
         }
         Ok(Some(index))

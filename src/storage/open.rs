@@ -209,7 +209,7 @@ fn check_version(connection: &Connection) -> Result<Option<Note>> {
 
 /// What SQLite refuses of the statements that open a file is the file's fault: they are the same
 /// for each.
-fn of_the_file(error: Error) -> Error {
+pub(super) fn of_the_file(error: Error) -> Error {
     match (error.reason(), error.sqlite_code()) {
         (Reason::Misuse | Reason::Invalid | Reason::Taken, Some(code)) => {
             Error::corrupt("a table of the file is missing or not that of its version")

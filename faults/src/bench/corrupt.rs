@@ -72,7 +72,10 @@ fn damaged([own, other]: &[Scene; 2], path: &Path, dice: &mut Dice, tally: &mut 
     match Store::open(path, options(3)) {
         Err(error) => {
             let reason = error.reason();
-            assert!(!matches!(reason, Reason::Invalid | Reason::Taken), "not the caller's fault");
+            assert!(
+                !matches!(reason, Reason::Invalid | Reason::Taken),
+                "not the caller's fault: {error}"
+            );
             tally.one(format!("refused as {reason:?}"));
         }
         Ok(store) => {
