@@ -161,7 +161,7 @@ impl Storage {
             match self.write(&Actor::Host, |_| Ok(Settled::Commit(()))) {
                 // A disk without any room is no reason to turn away who wants to read.
                 Err(error) if error.reason() == Reason::Full => return Ok(None),
-                written => written.map_err(told)?,
+                written => written.map_err(open::of_the_file)?,
             }
         }
         Ok(Some(index))
