@@ -47,7 +47,7 @@ const LIMIT_SHIFT: u32 = 16;
 
 /// Marks and the idle limit have 48 bits: whatever needs more is left to the file.
 const MILLIS_MAX: i64 = (1 << 48) - 1;
-/// So has what is filled in after so many catch-ups.
+/// An epoch shares its word with the day of the end: a later one is left to the file as well.
 const EPOCH_MAX: u64 = u64::MAX >> Day::BITS;
 /// Below the day of a moment: its milliseconds since midnight.
 const OF_DAY_BITS: u32 = 27;
@@ -152,6 +152,13 @@ impl<'c> Remembered<'c> {
         Epoch(filled_in >> Day::BITS)
     }
 
+    /// The day of the end, if there is one.
+    #[inline]
+    fn end_day(&self) -> Day {
+        let [filled_in, ..] = self.found.record;
+        Day::from_bits(filled_in as u32 & !(!0 << Day::BITS))
+    }
+
     /// The id of the session or key.
     #[inline]
     pub(super) fn holder(&self) -> [u8; 16] {
@@ -182,16 +189,14 @@ impl<'c> Remembered<'c> {
     /// None if its times are none that [`pack`] made.
     #[inline]
     pub(crate) fn facts(&self) -> Option<Facts> {
-        let [filled_in, _, _, _, _, b0, b1, o0, o1, opened, authenticated, _, flags] =
-            self.found.record;
+        let [_, _, _, _, _, b0, b1, o0, o1, opened, authenticated, _, flags] = self.found.record;
         let has = |flag| flags & flag != 0;
         let holder = self.holder();
         let opened_at = datetime(opened)?;
         let authenticated_at =
             if authenticated == opened { opened_at } else { datetime(authenticated)? };
-        let end_day = Day::from_bits(filled_in as u32 & !(!0 << Day::BITS));
         let expires_at =
-            if has(HAS_END) { Some(end_day.at(self.expires_at().of_day())?) } else { None };
+            if has(HAS_END) { Some(self.end_day().at(self.expires_at().of_day())?) } else { None };
         Some(Facts {
             session: (!has(IS_KEY)).then_some(SessionId::from_bytes(holder)),
             api_key: has(IS_KEY).then_some(ApiKeyId::from_bytes(holder)),
