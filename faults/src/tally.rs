@@ -45,6 +45,11 @@ impl fmt::Display for Tally {
 pub(crate) const LANES: u64 = 2;
 const A_DAY: Duration = Duration::from_secs(86_400);
 
+/// Those of `all` that are a lane's own, each with its number among all.
+pub(crate) fn of_lane<T>(lane: u64, all: &[T]) -> impl Iterator<Item = (usize, &T)> {
+    all.iter().enumerate().filter(move |(n, _)| *n as u64 % LANES == lane)
+}
+
 /// Runs `job` in as many processes as there are lanes, each with its number and its share of
 /// `count`, and adds up what they counted. Whatever fails in one of them fails here.
 pub(crate) fn in_lanes(count: u64, job: impl Fn(u64, u64, &mut Tally)) -> Tally {

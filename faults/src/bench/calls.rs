@@ -12,7 +12,7 @@ use crate::place::Place;
 use crate::process::{Child, End, Voice};
 use crate::scene::Scene;
 use crate::shim::{self, Blow, CHANGING, Plan};
-use crate::tally::{Tally, in_lanes};
+use crate::tally::{Tally, in_lanes, of_lane};
 use crate::trial::{attempt, every, reopened, undisturbed};
 
 /// Every `count`th call, beginning with another one for each deed and seed; 1 is every call.
@@ -32,8 +32,7 @@ fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
     in_lanes(deeds.len() as u64, |lane, _, tally| {
         let place = Place::new("calls");
         let path = place.file("auth.db");
-        let own = deeds.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (n, deed) in own {
+        for (n, deed) in of_lane(lane, &deeds) {
             let killed = each_call(deed, &scene, &path, count, seed - 1 + 5 * n as u64);
             tally.add("kills, each at another call", killed);
             tally.one("deeds");

@@ -24,7 +24,7 @@ use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, TOKENS};
 use crate::shim::{self, ALTERING, Blow, FAILING, MOVING, Plan};
 use crate::store::device;
-use crate::tally::{Tally, in_lanes};
+use crate::tally::{Tally, in_lanes, of_lane};
 use crate::trial::{Known, Seen, attempt, every, look, put, tell, undisturbed};
 
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
@@ -59,8 +59,7 @@ fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
     in_lanes(deeds.len() as u64, |lane, _, tally| {
         let place = Place::new("errors");
         let path = place.file("auth.db");
-        let own = deeds.iter().enumerate().filter(|(n, _)| *n as u64 % 2 == lane);
-        for (n, deed) in own {
+        for (n, deed) in of_lane(lane, &deeds) {
             for (calls, blows) in KINDS.iter().copied() {
                 let counted = Plan { calls, at: 0, for_ever: false, blow: Blow::Io };
                 let known = undisturbed(deed, &scene, &path, counted);
