@@ -46,23 +46,19 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cache;
-mod coherence;
-mod denied;
 mod error;
 mod flow;
 mod hasher;
 pub mod manual;
 mod options;
-mod published;
+mod pending;
 mod record;
 mod storage;
 mod store;
 mod sync;
-mod tally;
 #[cfg(feature = "test-util")]
 #[doc(hidden)]
 pub mod testing;
-mod touches;
 mod value;
 #[cfg(feature = "serde")]
 mod wire;

@@ -8,16 +8,15 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use crate::cache::Cache;
-use crate::coherence::Coherence;
-use crate::denied::Denied;
+use crate::cache::coherence::Coherence;
 use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
+use crate::pending::Pending;
 use crate::storage::{
-    FileGuard, Identity, Note, OpenRequest, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
+    FileGuard, Files, Identity, Note, OpenRequest, Purpose, ReadTx, SCHEMA_VERSION, Settled,
+    Storage, WriteTx,
 };
-use crate::tally::Tally;
-use crate::touches::Touches;
 use crate::value::event::Actor;
 use crate::value::policy::ApiVersion;
 
@@ -57,9 +56,7 @@ pub(crate) struct Core {
     /// `None` in memory, where there is no shared wal-index, and where the host wants none.
     pub(crate) coherence: Option<Coherence>,
     change_signal: ChangeSignal,
-    pub(crate) touches: Touches,
-    pub(crate) tally: Tally,
-    pub(crate) denied: Denied,
+    pub(crate) pending: Pending,
 }
 
 /// The files that are open in this process, so that a second open shares the first one's core:
@@ -84,10 +81,10 @@ impl Store {
     /// process with other options. [`Error::advice`] says what to do.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.check_bounds()?;
-        let path = path.as_ref();
         let mut open = OPEN.lock();
         open.retain(|_, core| core.strong_count() > 0);
-        if let Some(core) = already_open(&open, path)? {
+        let (files, identity) = Storage::whereabouts(path.as_ref())?;
+        if let Some(core) = already_open(&open, &files, identity)? {
             if core.options == options {
                 core.storage.settle()?;
                 return Ok(Self { core, actor: Actor::Host });
@@ -95,7 +92,7 @@ impl Store {
             return Err(Error::misuse("the file is open in this process with other options"));
         }
         let storage = Storage::open(OpenRequest {
-            path,
+            files,
             tolerances: options.tolerances,
             for_tests: options.for_tests,
             reserve_bytes: options.disk_reserve_bytes,
@@ -153,7 +150,7 @@ impl Store {
         let place = self.core.storage.place();
         let (writes, commits) = self.core.storage.write_counts();
         Status {
-            path: place.map(|place| place.path.clone()),
+            path: place.map(|place| place.files.main.clone()),
             notes: place.map(|place| place.notes.clone()).unwrap_or_default(),
             schema_version: SCHEMA_VERSION,
             hashes_done: hasher.evaluations,
@@ -161,12 +158,12 @@ impl Store {
             hashes_waiting: hasher.waiting,
             logins_overloaded: hasher.overloaded,
             hash_buffers_kept: hasher.idle_buffers,
-            verify_refusals: self.core.tally.tokens_refused(),
+            verify_refusals: self.core.pending.counts.tokens_refused(),
             change_signal: self.core.change_signal,
             file_guard: self.core.storage.file_guard(),
             writes,
             commits,
-            denied: self.core.denied.count(),
+            denied: self.core.pending.denials.count(),
             log_bytes: self.core.storage.log_bytes(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
@@ -195,22 +192,32 @@ impl Store {
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
-        self.core.settle_denied()?;
-        self.core.storage.write(&self.actor, job)
+        self.transact_as(Purpose::Ordinary, job)
     }
 
-    /// The same for what ends credentials: accepted even while the disk is full.
-    pub(crate) fn transact_ending<T>(
+    /// The same for a purpose. What waits to be revoked is written before an ordinary write.
+    pub(crate) fn transact_as<T>(
         &self,
+        purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
-        self.core.storage.write_ending(&self.actor, job)
+        if purpose == Purpose::Ordinary {
+            self.core.settle_denials()?;
+        }
+        self.core.storage.write(purpose, &self.actor, job)
+    }
+
+    pub(crate) fn actor(&self) -> Actor {
+        self.actor
     }
 }
 
 /// The core of that file, if this process has it open.
-fn already_open(open: &BTreeMap<Identity, Weak<Core>>, path: &Path) -> Result<Option<Arc<Core>>> {
-    let (path, identity) = Storage::whereabouts(path)?;
+fn already_open(
+    open: &BTreeMap<Identity, Weak<Core>>,
+    files: &Files,
+    identity: Option<Identity>,
+) -> Result<Option<Arc<Core>>> {
     let cores = open.values().filter_map(Weak::upgrade).filter(|core| !core.storage.is_closed());
     for core in cores {
         let Some(place) = core.storage.place() else { continue };
@@ -218,7 +225,7 @@ fn already_open(open: &BTreeMap<Identity, Weak<Core>>, path: &Path) -> Result<Op
             return Ok(Some(core));
         }
         // Its log is still at that path, and a new file would be given it.
-        if place.path == path {
+        if place.files == *files {
             return Err(Error::new(
                 Reason::Unsafe,
                 "the file open under this name was moved or deleted; close that store first",
@@ -245,9 +252,7 @@ impl Core {
         };
         Ok(Arc::new(Self {
             hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
-            touches: Touches::default(),
-            tally: Tally::default(),
-            denied: Denied::default(),
+            pending: Pending::default(),
             coherence,
             change_signal,
             storage,
@@ -255,12 +260,12 @@ impl Core {
         }))
     }
 
-    /// Writes what has ended and could not be written when it did, before anything else.
-    pub(crate) fn settle_denied(&self) -> Result<()> {
-        self.denied.settle(|end| {
-            self.storage.write_ending(&Actor::Host, |tx| {
-                let ended = (end.write)(tx)?;
-                Ok(if ended { Settled::Commit(()) } else { Settled::Nothing(()) })
+    /// Writes the revocations that could not be written when they were asked for.
+    pub(crate) fn settle_denials(&self) -> Result<()> {
+        self.pending.denials.settle(|denial| {
+            self.storage.write(Purpose::Revocation, &denial.actor, |tx| {
+                let revoked = (denial.write)(tx)?;
+                Ok(if revoked { Settled::Commit(()) } else { Settled::Nothing(()) })
             })
         })
     }

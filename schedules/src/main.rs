@@ -1,11 +1,10 @@
 //! What verify remembers, under a schedule explorer.
 //!
-//! The modules `cache`, `coherence` and `published` are those of the library itself, compiled once
-//! more with other atomics and locks (`sync`): before each operation of theirs the explorer decides
-//! which thread goes on. The file is a model (`storage`): a log of commits, the change rows, and a
-//! wal-index whose header is written word by word. Verifies and writers run over it in small
-//! scenes; each verify knows what had been acknowledged before it began, and may answer nothing
-//! older.
+//! The module `cache` is that of the library itself, compiled once more with other atomics and
+//! locks (`sync`): before each operation of theirs the explorer decides which thread goes on. The
+//! file is a model (`storage`): a log of commits, the change rows, and a wal-index whose header is
+//! written word by word. Verifies and writers run over it in small scenes; each verify knows what
+//! had been acknowledged before it began, and may answer nothing older.
 //!
 //! `gatepost-schedules [SCENE [SCHEDULES [SEED]]]`: one scene or `all`, how many schedules of all
 //! kinds together, and the seed. Prints what it ran, and with a failure the schedule that leads to
@@ -30,14 +29,12 @@ mod sync;
 #[path = "../../src"]
 mod library {
     pub(crate) mod cache;
-    pub(crate) mod coherence;
     pub(crate) mod error;
-    pub(crate) mod published;
     pub(crate) mod value;
 }
 
 #[cfg(not(test))]
-use library::{cache, coherence, error, published, value};
+use library::{cache, error, value};
 
 #[cfg(not(test))]
 fn main() -> std::process::ExitCode {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
 
+use crate::cache::coherence::Coherence;
+use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Image};
-use crate::coherence::Coherence;
 use crate::explore::Scene;
-use crate::published::Published;
 use crate::storage::{Change, Fate, File, SESSIONS, State, WalIndex};
 use crate::sync::switch;
 use crate::value::facts::{Assurance, Facts, UserKind};
@@ -345,7 +345,7 @@ fn is_itself_or_gone(cache: &Cache, which: usize) {
 /// Everything that can happen while one thread writes three words twice, and another reads them and
 /// notes that they were used.
 fn words() {
-    let published = Arc::new(Published::<3>::new());
+    let published = Arc::new(SeqLock::<3>::new());
     let writing = {
         let published = Arc::clone(&published);
         thread::spawn(move || (1..=2).for_each(|word| published.write(&[word; 3], |_| {})))

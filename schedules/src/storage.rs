@@ -4,7 +4,8 @@
 //! word by word, and is acknowledged after that. A snapshot is what the header says when it is
 //! taken. Who finds that its copies differ, or that its checksum does not fit, waits for the
 //! writer, and makes it anew, counting changes from zero, if that one has died. What the library
-//! decides about the rows that it finds is decided by its own code (`storage/place.rs`).
+//! decides about the rows that it finds is decided by its own code
+//! (`storage/change_log/bookmark.rs`).
 
 use std::sync::{Arc, Mutex as Plain};
 
@@ -13,10 +14,10 @@ use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, switch};
 use crate::value::id::{SessionId, UserId};
 use crate::value::time::Timestamp;
 
-#[path = "../../src/storage/place.rs"]
-mod place;
+#[path = "../../src/storage/change_log/bookmark.rs"]
+mod bookmark;
 
-pub(crate) use place::{Bookmark, Change, Changes};
+pub(crate) use bookmark::{Bookmark, Change, Changes};
 
 /// A header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl State {
 
     pub(crate) fn trim(&mut self, most: i64) {
         let Some((oldest, ..)) = self.rows.first() else { return };
-        let (first, last) = place::trimmable(*oldest, self.head, most);
+        let (first, last) = bookmark::trimmable(*oldest, self.head, most);
         let left = |&(from, to, change): &(i64, i64, Change)| {
             let before = (from, to.min(first - 1), change);
             let behind = (from.max(last + 1), to, change);
@@ -83,7 +84,7 @@ impl State {
 
     fn changes_since(&self, place: Option<Bookmark>) -> Changes {
         let oldest = self.rows.first().map(|(first, ..)| *first);
-        let log = place::Log { lineage: [self.lineage; 16], head: self.head, oldest };
+        let log = bookmark::Log { lineage: [self.lineage; 16], head: self.head, oldest };
         let from = log.read_on(place);
         let rows = from.map_or(Vec::new(), |from| {
             let behind = self.rows.iter().filter(|(_, last, _)| *last > from);

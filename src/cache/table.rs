@@ -12,7 +12,7 @@
 //! its neighbour. There is half as much room again as there may be records, so that few are
 //! pushed on. Chunks of slots are made when the first of them is filled, and never move.
 //!
-//! **Reading** takes no lock: a slot is read whole or not at all (`published.rs`), and counts only
+//! **Reading** takes no lock: a slot is read whole or not at all (`seqlock.rs`), and counts only
 //! if all 128 bits of its image are those that are looked for. While a slot is given to somebody
 //! else a reader may find nothing; that costs a look at the file and never an answer. All that a
 //! hit writes is that the slot was used, and that only once between two rounds of the clock hand.
@@ -24,7 +24,7 @@
 
 use std::sync::OnceLock;
 
-use crate::published::{Published, Turn};
+use crate::cache::seqlock::{SeqLock, Turn};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::value::limits::CACHE_SHARDS;
 
@@ -64,7 +64,7 @@ struct Chunk {
 
 /// Two neighbouring cache lines, which processors fetch together.
 #[repr(align(128))]
-struct Slot(Published<SLOT_WORDS>);
+struct Slot(SeqLock<SLOT_WORDS>);
 
 /// Two numbers of 48 bits that readers may raise while the record stays. Each carries the turn of
 /// its slot, so that nobody raises those of the record that came after.
@@ -203,7 +203,7 @@ impl Shard {
             .collect();
         let from = hand.checked_rem(in_the_way.len())?;
         let turned = in_the_way.iter().cycle().skip(from).take(in_the_way.len());
-        let idle = turned.copied().find(|at| !self.slot(*at).is_some_and(Published::take_used));
+        let idle = turned.copied().find(|at| !self.slot(*at).is_some_and(SeqLock::take_used));
         idle.or_else(|| in_the_way.get(from).copied())
     }
 
@@ -228,7 +228,7 @@ impl Shard {
         });
     }
 
-    fn slot(&self, at: usize) -> Option<&Published<SLOT_WORDS>> {
+    fn slot(&self, at: usize) -> Option<&SeqLock<SLOT_WORDS>> {
         self.chunk(at)?.slots.get(at % CHUNK_SLOTS).map(|Slot(slot)| slot)
     }
 
@@ -240,7 +240,7 @@ impl Shard {
 
 impl Chunk {
     fn new() -> Box<Self> {
-        let slots = std::array::from_fn(|_| Slot(Published::new()));
+        let slots = std::array::from_fn(|_| Slot(SeqLock::new()));
         Box::new(Self { slots, marks: OnceLock::new() })
     }
 }

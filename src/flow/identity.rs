@@ -1,14 +1,16 @@
-//! What a user is called and where it is reached: both lead to its account, so what was sent
-//! under the old one ends.
+//! What a user is called and where it is reached. Both lead to its account, so what was sent under
+//! the old name or address is revoked.
 
 use crate::error::Result;
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
+use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::name::{EmailAddress, Username};
+use crate::value::target::Target;
 
 impl Users<'_> {
     /// Gives a user another username; answers how it stands now. Sessions and API keys go on,
@@ -59,22 +61,30 @@ impl Users<'_> {
     /// Notes that the account was proved to be its owner's, say by a link in an e-mail; a pending
     /// user becomes active. Answers how it stands now.
     ///
-    /// The first time, all sessions and one-time tokens end: whoever had the account before was not
-    /// known to be its owner. Later, one-time tokens alone end. API keys go on.
+    /// The first time, all sessions, API keys and one-time tokens are revoked: until then the
+    /// account was not known to be its owner's, so neither were the credentials made before. Later,
+    /// one-time tokens alone are revoked.
     ///
     /// # Errors
-    /// `NotFound`, `Busy`, `Full`, `Io`.
+    /// `NotFound`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after
+    /// which, the first time, this process refuses the sessions and keys all the same.
     pub fn confirm(&self, id: UserId) -> Result<User> {
-        self.store.write(|tx| {
-            let before = user::existing(tx, id)?;
-            let cause = match before.confirmed_at {
-                None => Cause::FirstConfirmed,
-                Some(_) => Cause::ContactChanged,
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
+            let is_first = user::existing(tx, id)?.confirmed_at.is_none();
+            let marks = match revocation.filter(|_| is_first) {
+                Some(revocation) => revocation.watermarks(tx)?,
+                None => Cause::ContactChanged.watermarks(tx)?,
             };
-            let marks = cause.watermarks(tx)?;
             user::confirm(tx, id, marks)?;
             let event = Event::new(EventKind::UserConfirmed).user(id);
             Ok(Written::With(user::existing(tx, id)?, event))
-        })
+        };
+        // Once confirmed, an account stays so.
+        let is_first = self.store.read(|tx| Ok(user::existing(tx, id)?.confirmed_at.is_none()))?;
+        if !is_first {
+            return self.store.write(|tx| job(tx, None));
+        }
+        let (target, cause) = (Target::User(id), Cause::FirstConfirmed);
+        self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
     }
 }

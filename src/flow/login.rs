@@ -21,7 +21,7 @@ pub(crate) use request::check_opening;
 pub use request::{ClientKind, LogIn};
 
 use crate::error::{Error, Result};
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::sweep::sweep_a_little;
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::{ChangeAtLogin, Options};
@@ -39,6 +39,7 @@ use crate::value::id::UserId;
 use crate::value::name::{EmailAddress, Username, folded};
 use crate::value::refusal::Refusal;
 use crate::value::secret::Password;
+use crate::value::target::Target;
 use crate::value::time::Timestamp;
 
 impl Store {
@@ -112,7 +113,7 @@ impl Store {
     /// Counted, not written: what is too busy to hash shall not be kept busy by its log.
     pub(crate) fn overloaded(&self, retry_after: std::time::Duration) -> Refusal {
         let refusal = Refusal::Overloaded { retry_after };
-        if self.core().tally.count(EventKind::LoginRefused, refusal.name(), self.now()) {
+        if self.core().pending.counts.count(EventKind::LoginRefused, refusal.name(), self.now()) {
             self.flush_tally();
         }
         refusal
@@ -121,8 +122,8 @@ impl Store {
     fn reserve(&self, request: &LogIn) -> Result<Reserved> {
         let options = self.options();
         let device = request.device.as_ref().map(DeviceDigest::of);
-        self.transact(|tx| {
-            // Folded also for a user who exists: the time shall not tell.
+        let job = |tx: &WriteTx<'_>| {
+            // Fold in both cases, so that timing does not reveal whether the user exists.
             let typed = folded(&request.username);
             let (name_key, user) = match find(tx, options, &request.username)? {
                 Some(user) => (user.username_key, Some(user.id)),
@@ -130,7 +131,11 @@ impl Store {
             };
             let subject = throttle::subject(tx, &name_key, user, device)?;
             charge(tx, self, subject, request.origin.as_ref())
-        })
+        };
+        match request.new_password {
+            Some(_) => self.transact_before_revoking(job),
+            None => self.transact(job),
+        }
     }
 
     /// What the settlement is to do. A new password is hashed only if nothing is against the
@@ -152,7 +157,7 @@ impl Store {
             return Ok(Step::Refuse(refusal));
         }
         Ok(match fresh(self, ticket, user, &request.password, new)? {
-            Ok(hash) => Step::OpenWith(hash),
+            Ok(hash) => Step::OpenWith(user, hash),
             Err(rule) => Step::Refuse(Refusal::PasswordRejected(rule)),
         })
     }
@@ -165,20 +170,30 @@ impl Store {
         step: &Step,
     ) -> Result<LoginAnswer> {
         let login = Login { store: self, request, attempt };
-        self.write(|tx| {
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             if let Some(user) = attempt.subject.user.filter(|_| verification.matches) {
                 settle_idleness(tx, self, user, request.device.as_ref())?;
             }
-            let (fresh, decided) = match step {
-                Step::Refuse(refusal) => (None, Err(*refusal)),
-                Step::Open => (None, login.decide(tx, verification)?),
-                Step::OpenWith(hash) => (Some(hash), login.decide(tx, verification)?),
+            let decided = match step {
+                Step::Refuse(refusal) => Err(*refusal),
+                Step::Open | Step::OpenWith(..) => login.decide(tx, verification)?,
+            };
+            let fresh = match (step, revocation) {
+                (Step::OpenWith(_, hash), Some(revocation)) => Some((hash, revocation)),
+                _ => None,
             };
             match decided {
                 Ok((user, room)) => login.grant(tx, &user, room, fresh),
                 Err(refusal) => login.refuse(tx, refusal, verification.matches),
             }
-        })
+        };
+        match step {
+            Step::OpenWith(user, _) => {
+                let (target, cause) = (Target::User(*user), Cause::OwnPasswordChange);
+                self.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
+            }
+            Step::Open | Step::Refuse(_) => self.write(|tx| job(tx, None)),
+        }
     }
 
     /// Failing to raise a cost is no reason to take back a login.
@@ -285,8 +300,8 @@ pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
 /// What follows from the verification.
 enum Step {
     Open,
-    /// With this hash of a new password stored.
-    OpenWith(Hashed),
+    /// Store this hash of the user's new password, which revokes what was opened before.
+    OpenWith(UserId, Hashed),
     Refuse(Refusal),
 }
 
@@ -359,11 +374,11 @@ impl Login<'_> {
         tx: &WriteTx<'_>,
         user: &User,
         room: Room,
-        fresh: Option<&Hashed>,
+        fresh: Option<(&Hashed, &Revocation)>,
     ) -> Result<Written<LoginAnswer>> {
-        if let Some(hash) = fresh {
+        if let Some((hash, revocation)) = fresh {
             credential::set(tx, user.id, hash.as_str(), false)?;
-            user::raise(tx, user.id, Cause::OwnPasswordChange.watermarks(tx)?)?;
+            revocation.apply(tx)?;
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
         throttle::succeeded(tx, &self.attempt.subject)?;

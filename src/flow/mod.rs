@@ -1,9 +1,7 @@
 //! The deeds: what crosses nouns, each one screen of plain steps.
 
-pub(crate) mod end;
 pub(crate) mod identity;
 pub(crate) mod login;
-pub(crate) mod logout;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
 pub(crate) mod profile;

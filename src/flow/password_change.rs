@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::flow::login::{
     Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
 };
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::verify::session_token;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
@@ -28,6 +28,7 @@ use crate::value::limits;
 use crate::value::name::DeviceId;
 use crate::value::refusal::Refusal;
 use crate::value::secret::Password;
+use crate::value::target::Target;
 use crate::value::time::Timestamp;
 use crate::value::token::{self, ParsedToken, TokenKind};
 
@@ -61,6 +62,9 @@ impl Store {
     ///
     /// A wrong current password counts as any wrong password does. Hashes twice and writes the
     /// file twice; in an async program, call it from a blocking thread.
+    ///
+    /// After `Full` the password is the old one, and this process refuses the other sessions all
+    /// the same.
     ///
     /// # Errors
     /// `Invalid` for a password over 4,096 bytes; the store could not tell: `Busy`, `Full`, `Io`,
@@ -103,9 +107,15 @@ impl Store {
                 return refused(self.overloaded(retry_after));
             }
         };
-        let attempt = match self.reserve_for(&held)? {
-            Reserved::Attempt(attempt) => attempt,
-            Reserved::Refused(refusal) => return refused(refusal),
+        let attempt = match self.reserve_for(&held) {
+            Ok(Reserved::Attempt(attempt)) => attempt,
+            Ok(Reserved::Refused(refusal)) => return refused(refusal),
+            Err(error) => {
+                if error.reason() == Reason::Full {
+                    self.revoke_others_alone(&held);
+                }
+                return Err(error);
+            }
         };
         let right = self.evaluate(&ticket, &attempt, &current)?.matches;
         let hash = if right {
@@ -116,7 +126,19 @@ impl Store {
         };
         // Others may hash while this one waits for the file.
         drop(ticket);
-        self.write(|tx| self.exchange(tx, &held, &attempt, &hash))
+        match hash {
+            Ok(hash) => {
+                let target = Target::OtherSessions { user: held.facts.user, kept: held.session };
+                self.revoke(target, Cause::OwnPasswordChange, |tx, revocation| {
+                    self.exchange(tx, &held, &attempt, &hash, revocation)
+                })
+            }
+            Err(refusal) => self.write(|tx| {
+                let refusal =
+                    if self.is_live(tx, &held)? { refusal } else { Refusal::SessionNotLive };
+                refuse(tx, &held, &attempt, refusal)
+            }),
+        }
     }
 
     /// The live session under this token on this device; refusals are counted as those of verify.
@@ -125,7 +147,7 @@ impl Store {
             self.count_refusal(RefusalReason::Malformed);
             return Ok(None);
         };
-        match self.presented(token, device)? {
+        match self.live(token, device)? {
             Ok(live) => {
                 self.note_use(&live);
                 let (facts, device) = (live.facts, device.map(DeviceDigest::of));
@@ -138,8 +160,21 @@ impl Store {
         }
     }
 
+    /// On a full disk the password cannot change, but what the change would have revoked is revoked:
+    /// that is what the caller may do with this session alone.
+    fn revoke_others_alone(&self, held: &Held) {
+        let (others, cause) = (held.others(), Cause::OwnPasswordChange);
+        let _ = self.revoke(others, cause, |tx, revocation| {
+            if !self.is_live(tx, held)? {
+                return Ok(Written::Nothing(()));
+            }
+            revocation.apply(tx)?;
+            Ok(Written::With((), revocation.event()))
+        });
+    }
+
     fn reserve_for(&self, held: &Held) -> Result<Reserved> {
-        self.transact(|tx| {
+        self.transact_before_revoking(|tx| {
             let Some(name_key) = user::username_key(tx, held.facts.user)? else {
                 // Deleted since the session was looked at.
                 return Ok(Settled::Nothing(Reserved::Refused(Refusal::SessionNotLive)));
@@ -156,40 +191,33 @@ impl Store {
         tx: &WriteTx<'_>,
         held: &Held,
         attempt: &Attempt,
-        hash: &std::result::Result<Hashed, Refusal>,
+        hash: &Hashed,
+        revocation: &Revocation,
     ) -> Result<Written<PasswordChange>> {
-        let user = held.facts.user;
-        let refuse = |refusal: Refusal| {
-            if refusal != Refusal::InvalidCredentials {
-                throttle::refund(tx, &attempt.subject, &attempt.charge)?;
-            }
-            let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
-                .session(held.session)
-                .refused(refusal.name());
-            Ok(Written::With(PasswordChange::Refused(refusal), event))
-        };
-        let holder = Holder::Session(held.session);
-        let live = Proof::of(tx, holder)?.and_then(|proof| {
-            self.decide(holder, &proof, &held.parsed, held.device.as_ref(), tx.now()).ok()
-        });
-        if live.is_none() {
-            return refuse(Refusal::SessionNotLive);
+        if !self.is_live(tx, held)? {
+            return refuse(tx, held, attempt, Refusal::SessionNotLive);
         }
-        let hash = match hash {
-            Ok(hash) => hash,
-            Err(refusal) => return refuse(*refusal),
-        };
+        let user = held.facts.user;
         let version = credential::of(tx, user)?.map(|now| now.version);
         if version.is_none() || version != attempt.credential.as_ref().map(|then| then.version) {
-            return refuse(Refusal::InvalidCredentials);
+            return refuse(tx, held, attempt, Refusal::InvalidCredentials);
         }
         credential::set(tx, user, hash.as_str(), false)?;
-        user::raise(tx, user, Cause::OwnPasswordChange.watermarks(tx)?)?;
+        // The session in hand is renewed, which is more than to keep it.
+        user::raise(tx, user, revocation.watermarks(tx)?)?;
         throttle::succeeded(tx, &attempt.subject)?;
         let reply = self.renewed(tx, held)?;
         let event =
             subject_event(EventKind::PasswordChanged, &attempt.subject).session(held.session);
         Ok(Written::With(PasswordChange::Changed(Box::new(reply)), event))
+    }
+
+    fn is_live(&self, tx: &WriteTx<'_>, held: &Held) -> Result<bool> {
+        let holder = Holder::Session(held.session);
+        let Some(proof) = Proof::of(tx, holder)? else {
+            return Ok(false);
+        };
+        Ok(self.decide(holder, &proof, &held.parsed, held.device.as_ref(), tx.now()).is_ok())
     }
 
     /// The session goes on: a new secret, and as much time as its login was given.
@@ -209,6 +237,21 @@ impl Store {
     }
 }
 
+fn refuse(
+    tx: &WriteTx<'_>,
+    held: &Held,
+    attempt: &Attempt,
+    refusal: Refusal,
+) -> Result<Written<PasswordChange>> {
+    if refusal != Refusal::InvalidCredentials {
+        throttle::refund(tx, &attempt.subject, &attempt.charge)?;
+    }
+    let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
+        .session(held.session)
+        .refused(refusal.name());
+    Ok(Written::With(PasswordChange::Refused(refusal), event))
+}
+
 /// A session and how it was presented.
 struct Held {
     session: SessionId,
@@ -218,6 +261,11 @@ struct Held {
 }
 
 impl Held {
+    /// What a change of the password revokes.
+    fn others(&self) -> Target {
+        Target::OtherSessions { user: self.facts.user, kept: self.session }
+    }
+
     /// How long its login was given.
     fn lifetime(&self) -> Duration {
         let begin = Timestamp::from_datetime(self.facts.authenticated_at);

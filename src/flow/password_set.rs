@@ -3,9 +3,8 @@
 //! A hash takes long, so it is computed before the write begins. What could change in between is
 //! read again there; of two that set a password at once, the later one holds.
 
-use crate::denied::Whom;
 use crate::error::{Error, Result};
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
 use crate::record::credential;
 use crate::record::throttle;
@@ -15,6 +14,10 @@ use crate::value::event::{Event, EventKind};
 use crate::value::facts::UserKind;
 use crate::value::id::UserId;
 use crate::value::secret::Password;
+use crate::value::target::Target;
+
+/// Why the calls below revoke.
+const CAUSE: Cause = Cause::PasswordSetByAdministrator;
 
 /// Whether a demand ends the sessions that are open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -72,12 +75,12 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.
     pub fn remove_password(&self, id: UserId) -> Result<bool> {
-        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
+        self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             user::existing(tx, id)?;
             if !credential::remove(tx, id)? {
                 return Ok(Written::Nothing(false));
             }
-            end(tx, id, Cause::PasswordSetByOther)?;
+            revocation.apply(tx)?;
             Ok(Written::With(true, Event::new(EventKind::PasswordRemoved).user(id)))
         })
     }
@@ -88,17 +91,23 @@ impl Users<'_> {
     /// # Errors
     /// `Invalid` (the user has no password), `NotFound`, `Busy`, `Full`, `Io`.
     pub fn require_password_change(&self, id: UserId, sessions: EndSessions) -> Result<bool> {
-        self.store.write(|tx| {
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             check_has_password(tx, id)?;
             let is_new = credential::set_must_change(tx, id)?;
-            if !is_new && sessions == EndSessions::Keep {
-                return Ok(Written::Nothing(false));
-            }
-            if sessions == EndSessions::All {
-                end(tx, id, Cause::ChangeDemanded)?;
+            match revocation {
+                Some(revocation) => drop(revocation.apply(tx)?),
+                None if !is_new => return Ok(Written::Nothing(false)),
+                None => {}
             }
             Ok(Written::With(true, Event::new(EventKind::PasswordChangeRequired).user(id)))
-        })
+        };
+        match sessions {
+            EndSessions::Keep => self.store.write(|tx| job(tx, None)),
+            EndSessions::All => {
+                let (target, cause) = (Target::User(id), Cause::ChangeDemanded);
+                self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
+            }
+        }
     }
 
     /// Declares a user's password to be worth nothing: it logs nobody in any more, and all
@@ -108,31 +117,26 @@ impl Users<'_> {
     /// # Errors
     /// `Invalid` (the user has no password), `NotFound`, `Busy`, `Full`, `Io`.
     pub fn mark_compromised(&self, id: UserId) -> Result<bool> {
-        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
+        self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_has_password(tx, id)?;
             if !credential::set_compromised(tx, id)? {
                 return Ok(Written::Nothing(false));
             }
-            end(tx, id, Cause::PasswordSetByOther)?;
+            revocation.apply(tx)?;
             Ok(Written::With(true, Event::new(EventKind::PasswordMarkedCompromised).user(id)))
         })
     }
 
     fn store_hash(&self, id: UserId, phc: &str) -> Result<()> {
-        self.store.end(Whom::User(id), Cause::PasswordSetByOther, |tx| {
+        self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_person(&user::existing(tx, id)?)?;
             let key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
             credential::set(tx, id, phc, false)?;
             throttle::clear(tx, &key, id)?;
-            end(tx, id, Cause::PasswordSetByOther)?;
+            revocation.apply(tx)?;
             Ok(Written::With((), Event::new(EventKind::PasswordSet).user(id)))
         })
     }
-}
-
-fn end(tx: &WriteTx<'_>, id: UserId, cause: Cause) -> Result<()> {
-    let marks = cause.watermarks(tx)?;
-    if user::raise(tx, id, marks)? { Ok(()) } else { Err(user::gone()) }
 }
 
 fn check_person(user: &User) -> Result<()> {

@@ -34,7 +34,8 @@ impl Store {
             (None, Some(key)) => Holder::ApiKey(key),
             (None, None) => return Err(Error::invalid("these facts name no session and no key")),
         };
-        if self.core().denied.covers(facts) {
+        let denials = &self.core().pending.denials;
+        if denials.known().cover(facts, || tx.now()) {
             return Err(Error::not_found("the session or key has ended"));
         }
         Proof::of(tx, holder)?

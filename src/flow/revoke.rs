@@ -1,219 +1,161 @@
-//! What ends what: the one table, and the one place that ends sessions.
+//! Revocation: the one door for everything that ends credentials.
 //!
-//! Ending all sessions of anything is one UPDATE that raises a watermark, whatever their number.
-//! A session's own row is touched by its id alone.
+//! [`Store::revoke`] is told once what is revoked and why. While the disk is full it accepts the
+//! write all the same and makes room for it: it moves the log into the file, then gives up the
+//! reserve. A revocation that still cannot be written is denied from memory by every verify of this
+//! process (`pending/denials.rs`) and written before anything else as soon as there is room.
+//!
+//! `cause.rs` is the table of what each cause revokes. `apply.rs` is the one implementation of each
+//! target, used at once and late. The other files are the public calls that revoke and do nothing
+//! else; a call that changes something besides (a status, a password) hands its change to the door.
 
-use crate::denied::Whom;
-use crate::error::{Error, Result};
-use crate::flow::verify::Decision;
-use crate::record::audit::Written;
-use crate::record::proof::{Holder, Proof};
-use crate::record::session::{self, Sessions};
-use crate::record::watermarks::{Ends, Watermarks};
-use crate::record::{branch, organisation, store, user};
-use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind};
-use crate::value::facts::{Facts, RefusalReason};
-use crate::value::id::{BranchId, OrganisationId, SessionId, UserId};
+mod apply;
+mod cause;
+mod devices;
+mod keys;
+mod logout;
+mod sessions;
 
-/// What ending a session came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use]
-pub enum Ended {
-    /// It has ended now.
-    Now,
-    /// There was no live session to end: it had ended before, or was never known.
-    Before,
+use std::cell::Cell;
+
+use crate::error::{Reason, Result};
+use crate::pending::denials::Denial;
+use crate::record::audit::{self, Source, Written};
+use crate::record::watermarks::Watermarks;
+use crate::storage::{Purpose, Settled, Storage, WriteTx};
+use crate::store::Store;
+use crate::value::event::Event;
+use crate::value::id::SessionId;
+use crate::value::target::Target;
+pub(crate) use cause::Cause;
+pub use cause::Ended;
+
+/// A revocation that a transaction is about to make.
+#[derive(Debug)]
+pub(crate) struct Revocation {
+    target: Target,
+    cause: Cause,
+    /// Whether the transaction has made it.
+    made: Cell<bool>,
 }
 
-/// Why credentials end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Cause {
-    /// The user changed the own password; the session in hand is renewed afterwards.
-    OwnPasswordChange,
-    /// Somebody else set or removed the password, or marked it compromised.
-    PasswordSetByOther,
-    /// A change is demanded at the next login, and the sessions shall end until then.
-    ChangeDemanded,
-    /// Locked by an administrator, disabled, or made pending again.
-    UserSuspended,
-    /// The user was deleted.
-    UserDeleted,
-    /// The username or the e-mail address changed, or was confirmed once more.
-    ContactChanged,
-    /// The account was confirmed for the first time: whoever had it before was not known to be
-    /// its owner.
-    FirstConfirmed,
-    /// A branch or organisation was made inactive.
-    PlaceSuspended,
-    /// Somebody asked for the sessions to end, and for nothing else.
-    Asked,
-}
-
-impl Cause {
-    /// The table of the manual, row by row. API keys are suspended by statuses, which verify reads;
-    /// only a deletion ends them.
-    pub(crate) const fn ends(self) -> Ends {
-        let (sessions, keys, tokens) = match self {
-            Self::OwnPasswordChange | Self::PasswordSetByOther => (true, false, true),
-            Self::ChangeDemanded | Self::Asked => (true, false, false),
-            Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
-            Self::FirstConfirmed => (true, false, true),
-            Self::UserDeleted => (true, true, true),
-            Self::ContactChanged => (false, false, true),
-        };
-        Ends { sessions, keys, tokens }
+impl Revocation {
+    fn new(target: Target, cause: Cause) -> Self {
+        Self { target, cause, made: Cell::new(false) }
     }
 
-    /// The watermarks for the next UPDATE of this transaction.
-    pub(crate) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
-        Watermarks::raise(tx, self.ends())
-    }
-}
-
-/// What an end of a session comes to that was found like this; none if the file alone says that
-/// it is over, whatever any clock shows.
-///
-/// One that is out of time for this process may not be for another, whose clock is behind or which
-/// has seen a use that is not written yet; one that is suspended would come back. So it is not
-/// left in the file.
-pub(crate) fn ended_by(found: &Decision) -> Option<Ended> {
-    match found {
-        Ok(_) | Err(RefusalReason::Suspended | RefusalReason::NotYet) => Some(Ended::Now),
-        Err(RefusalReason::Expired | RefusalReason::Idle) => Some(Ended::Before),
-        Err(
-            RefusalReason::Malformed
-            | RefusalReason::Unknown
-            | RefusalReason::WrongDevice
-            | RefusalReason::Revoked,
-        ) => None,
-    }
-}
-
-impl Sessions<'_> {
-    /// Ends one session by its handle.
-    ///
-    /// When this and each of its neighbours returns, no verify in any process accepts what it
-    /// ended: not even if the session was suspended, or out of time by the clock of this process.
-    /// Writes the file; waits up to 5 s for another writer.
-    ///
-    /// # Errors
-    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after which what
-    /// should have ended is refused by this process all the same. A session that is not live is
-    /// fine and says so.
-    pub fn end(&self, session: SessionId) -> Result<Ended> {
-        self.store.end(Whom::Session(session), Cause::Asked, |tx| self.end_one(tx, session))
+    /// Revokes; answers whether there was such a target.
+    pub(crate) fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
+        let marks = self.watermarks(tx)?;
+        apply::apply(tx, self.target, marks)
     }
 
-    /// Ends one session of the user whose facts these are, by its handle: for a list of one's own
-    /// sessions, from which the handle comes back.
-    ///
-    /// The session of another user and one that nobody has are answered alike, as over before.
-    ///
-    /// # Errors
-    /// `NotFound` if the session or key of these facts is not live any more, `Invalid` for facts
-    /// that name neither; otherwise as [`Sessions::end`].
-    pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
-        // Looked at first: what fails before it is known whose it is must not refuse a stranger's.
-        // A session never changes hands.
-        let own = self.store.read(|tx| {
-            let user = self.store.still_live(tx, facts)?.facts.user;
-            let proof = Proof::of(tx, Holder::Session(session))?;
-            Ok(proof.is_some_and(|proof| proof.user == user))
-        })?;
-        if !own {
-            return Ok(Ended::Before);
+    /// What the audit log says of it, if it is all that is done.
+    pub(crate) fn event(&self) -> Event {
+        apply::event(self.target)
+    }
+
+    /// The watermarks of the UPDATE that revokes together with what else it changes. It is the next
+    /// statement of the transaction that writes a change row.
+    pub(crate) fn watermarks(&self, tx: &WriteTx<'_>) -> Result<Watermarks> {
+        self.made.set(true);
+        if self.target.has_watermarks() {
+            self.cause.watermarks(tx)
+        } else {
+            Ok(Watermarks::UNCHANGED)
         }
-        self.store.end(Whom::Session(session), Cause::Asked, |tx| {
-            self.store.still_live(tx, facts)?;
-            self.end_one(tx, session)
-        })
     }
+}
 
-    fn end_one(&self, tx: &WriteTx<'_>, session: SessionId) -> Result<Written<Ended>> {
-        let holder = Holder::Session(session);
-        let Some(proof) = Proof::of(tx, holder)? else {
-            return Ok(Written::Nothing(Ended::Before));
+impl Store {
+    /// As `Store::write`, for a write that revokes `target`. It may run up to three times.
+    ///
+    /// The job makes the revocation through what it is handed, or finds that there is nothing to
+    /// revoke and leaves it alone. If the write fails although the revocation was wanted, every
+    /// verify of this process refuses the target from now on.
+    pub(crate) fn revoke<T>(
+        &self,
+        target: Target,
+        cause: Cause,
+        job: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Written<T>>,
+    ) -> Result<T> {
+        let wanted = Cell::new(true);
+        let write = || {
+            self.write_as(Purpose::Revocation, |tx| {
+                let revocation = Revocation::new(target, cause);
+                let written = job(tx, &revocation);
+                wanted.set(written.is_err() || revocation.made.get());
+                written
+            })
         };
-        let Some(ended) = ended_by(&self.store.judge(holder, &proof, tx.now())) else {
-            return Ok(Written::Nothing(Ended::Before));
+        let ways = [Storage::fold_log, Storage::give_up_reserve];
+        let answer = self.making_room(&ways, write);
+        let is_in_trouble = answer.as_ref().is_err_and(|error| {
+            use Reason::{CommitUnknown, Full, Io, ReadOnly};
+            matches!(error.reason(), Full | Io | CommitUnknown | ReadOnly)
+        });
+        if is_in_trouble && wanted.get() {
+            self.deny(target, cause);
+            // The revocation alone is less than what the job writes: it may fit.
+            let _ = self.core().settle_denials();
+        }
+        answer
+    }
+
+    /// As `Store::transact`, for a write without which a revocation cannot be made: the charge of a
+    /// password that is about to be changed. The reserve is not given up for it, as it proves
+    /// nothing yet.
+    pub(crate) fn transact_before_revoking<T>(
+        &self,
+        job: impl Fn(&WriteTx<'_>) -> Result<Settled<T>>,
+    ) -> Result<T> {
+        self.making_room(&[Storage::fold_log], || self.transact_as(Purpose::Revocation, &job))
+    }
+
+    /// Writes; while the disk is full, once more after each way to make room that did something.
+    fn making_room<T>(
+        &self,
+        ways: &[fn(&Storage) -> bool],
+        write: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        let mut answer = write();
+        for make_room in ways {
+            if is_full(&answer) && make_room(&self.core().storage) {
+                answer = write();
+            }
+        }
+        answer
+    }
+
+    fn deny(&self, target: Target, cause: Cause) {
+        let refuses = cause.refuses_meanwhile();
+        let reaches_any = refuses.sessions || refuses.keys;
+        if !reaches_any {
+            return;
+        }
+        let keep = self.options().audit_kept_rows;
+        let write = move |tx: &WriteTx<'_>| {
+            let revocation = Revocation::new(target, cause);
+            if !revocation.apply(tx)? {
+                return Ok(false);
+            }
+            let event = revocation.event();
+            audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
+            Ok(true)
         };
-        session::delete(tx, session)?;
-        let event = Event::new(EventKind::SessionEnded).user(proof.user).session(session);
-        Ok(Written::With(ended, event))
+        let actor = self.actor();
+        let denial = Denial { target, refuses, actor, write: Box::new(write) };
+        self.core().pending.denials.deny(denial);
     }
+}
 
-    /// Ends all sessions of a user but the one of these facts, which keeps its token.
-    ///
-    /// # Errors
-    /// `Invalid` for the facts of an API key, `NotFound` if the session is not live any more;
-    /// otherwise as [`Sessions::end`].
-    pub fn end_others(&self, facts: &Facts) -> Result<()> {
-        let Some(kept) = facts.session else {
-            return Err(Error::invalid("these facts name no session to keep"));
-        };
-        self.store.end(Whom::Others(facts.user, kept), Cause::Asked, |tx| {
-            let holder = Holder::Session(kept);
-            let live = Proof::of(tx, holder)?
-                .and_then(|proof| self.store.judge(holder, &proof, tx.now()).ok())
-                .ok_or_else(|| Error::not_found("the session has ended or never was"))?;
-            let user = live.facts.user;
-            user::raise(tx, user, Cause::Asked.watermarks(tx)?)?;
-            session::keep(tx, kept)?;
-            let event = Event::new(EventKind::SessionOthersEnded).user(user).session(kept);
-            Ok(Written::With((), event))
-        })
-    }
+/// Deletes a session that makes way for the one that this transaction opens, or whose device is
+/// forgotten by it. If the transaction fails, nothing was opened or forgotten and the session goes
+/// on.
+pub(crate) fn make_way(tx: &WriteTx<'_>, id: SessionId) -> Result<bool> {
+    apply::apply(tx, Target::Session(id), Watermarks::UNCHANGED)
+}
 
-    /// Ends all sessions of a user, whatever their number.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such user; otherwise as [`Sessions::end`].
-    pub fn end_all_of(&self, user: UserId) -> Result<()> {
-        self.store.end(Whom::User(user), Cause::Asked, |tx| {
-            if !user::raise(tx, user, Cause::Asked.watermarks(tx)?)? {
-                return Err(Error::not_found("there is no such user"));
-            }
-            Ok(Written::With((), Event::new(EventKind::UserSessionsEnded).user(user)))
-        })
-    }
-
-    /// Ends all sessions of all users of a branch.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such branch; otherwise as [`Sessions::end`].
-    pub fn end_all_of_branch(&self, branch: BranchId) -> Result<()> {
-        self.store.end(Whom::Branch(branch), Cause::Asked, |tx| {
-            if !branch::raise(tx, branch, Cause::Asked.watermarks(tx)?)? {
-                return Err(Error::not_found("there is no such branch"));
-            }
-            Ok(Written::With((), Event::new(EventKind::BranchSessionsEnded).branch(branch)))
-        })
-    }
-
-    /// Ends all sessions of all users of all branches of an organisation.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such organisation; otherwise as [`Sessions::end`].
-    pub fn end_all_of_organisation(&self, organisation: OrganisationId) -> Result<()> {
-        self.store.end(Whom::Organisation(organisation), Cause::Asked, |tx| {
-            if !organisation::raise(tx, organisation, Cause::Asked.watermarks(tx)?)? {
-                return Err(Error::not_found("there is no such organisation"));
-            }
-            let event = Event::new(EventKind::OrganisationSessionsEnded);
-            Ok(Written::With((), event.organisation(organisation)))
-        })
-    }
-
-    /// Ends all sessions of the store.
-    ///
-    /// # Errors
-    /// As [`Sessions::end`].
-    pub fn end_all(&self) -> Result<()> {
-        self.store.end(Whom::Everyone, Cause::Asked, |tx| {
-            store::raise(tx, Cause::Asked.watermarks(tx)?)?;
-            Ok(Written::With((), Event::new(EventKind::StoreSessionsEnded)))
-        })
-    }
+fn is_full<T>(answer: &Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.reason() == Reason::Full)
 }

@@ -4,7 +4,7 @@
 //! [`Store::maintain`]. A sweep first says how far it goes (`store.swept_to`) and then deletes, so
 //! that it leaves no change rows: whoever cached such a session drops it by its deadline.
 
-use crate::coherence::Coherence;
+use crate::cache::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Source, Written};
 use crate::record::{api_key, change, session, store, throttle};
@@ -40,7 +40,7 @@ impl Store {
     /// `Busy` if another writer holds the file for 5 s, `Full`, `Io`. What was removed before
     /// stays removed.
     pub fn maintain(&self) -> Result<Maintained> {
-        self.flush_touches();
+        self.flush_uses();
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
         self.core().storage.fill_reserve();
@@ -71,8 +71,8 @@ impl Store {
     /// # Errors
     /// `Busy` if a write of another thread does not end within 5 s, `Io`.
     pub fn close(&self) -> Result<()> {
-        while self.flush_touches() {}
-        let counts = self.core().tally.take_all();
+        while self.flush_uses() {}
+        let counts = self.core().pending.counts.take_all();
         self.keep_counts(counts);
         self.core().storage.close()?;
         self.core().coherence.as_ref().map_or(Ok(()), Coherence::close)
@@ -80,9 +80,9 @@ impl Store {
 
     /// Tries to write a batch of uses, without waiting for anyone; answers whether it wrote one.
     /// What could not be written waits for the next try, and no answer depends on it.
-    pub(crate) fn flush_touches(&self) -> bool {
-        let touches = &self.core().touches;
-        let batch = touches.batch(limits::TOUCHES_PER_BATCH);
+    pub(crate) fn flush_uses(&self) -> bool {
+        let uses = &self.core().pending.uses;
+        let batch = uses.batch(limits::TOUCHES_PER_BATCH);
         if batch.is_empty() {
             return false;
         }
@@ -94,20 +94,20 @@ impl Store {
         });
         let written = matches!(written, Ok(Some(())));
         if written {
-            touches.written(&batch, self.now());
+            uses.written(&batch, self.now());
         } else {
-            touches.failed(self.now());
+            uses.failed(self.now());
         }
         written
     }
 
     /// Tries to keep the counts of the minutes that are over.
     pub(crate) fn flush_tally(&self) {
-        let counts = self.core().tally.take_finished(self.now());
+        let counts = self.core().pending.counts.take_finished(self.now());
         self.keep_counts(counts);
     }
 
-    fn keep_counts(&self, counts: Vec<crate::tally::Counted>) {
+    fn keep_counts(&self, counts: Vec<crate::pending::counts::Counted>) {
         if counts.is_empty() {
             return;
         }
@@ -123,7 +123,7 @@ impl Store {
             Ok(Settled::Commit(()))
         });
         if !matches!(kept, Ok(Some(()))) {
-            self.core().tally.put_back(counts);
+            self.core().pending.counts.put_back(counts);
         }
     }
 

@@ -7,13 +7,13 @@
 
 use std::time::Duration;
 
+use crate::cache::coherence::Coherence;
 use crate::cache::{Image, Remembered, Use};
-use crate::coherence::Coherence;
 use crate::error::Result;
+use crate::pending::uses::interval_ms;
 use crate::record::proof::{Holder, Proof};
 use crate::storage::params;
 use crate::store::Store;
-use crate::touches::interval_ms;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
 use crate::value::facts::{Facts, RefusalReason, Refused, Verdict};
@@ -56,12 +56,7 @@ impl Store {
         token: &str,
         device: impl Into<Option<&'d DeviceId>>,
     ) -> Result<Verdict> {
-        match self.presented(token, device.into())? {
-            // Ended, and the disk had no room for it.
-            Ok(Live { facts, .. }) if self.core().denied.covers(&facts) => {
-                self.count_refusal(RefusalReason::Revoked);
-                Ok(Verdict::Refused(Refused))
-            }
+        match self.live(token, device.into())? {
             Ok(live) => {
                 self.note_use(&live);
                 Ok(Verdict::Valid(live.facts))
@@ -73,37 +68,53 @@ impl Store {
         }
     }
 
+    /// As [`Store::presented`], with what this process has to refuse although the file does not say
+    /// so yet.
+    #[inline]
+    pub(crate) fn live(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
+        let denials = &self.core().pending.denials;
+        // Before the look and after it: a denial that is written meanwhile is in neither the
+        // snapshot that was read nor the list as it is then.
+        let known = denials.known();
+        let found = self.presented(token, device)?;
+        let is_denied = found.as_ref().is_ok_and(|live| {
+            let now = || self.now();
+            known.cover(&live.facts, now) || denials.known().cover(&live.facts, now)
+        });
+        if is_denied { Ok(Err(RefusalReason::Revoked)) } else { Ok(found) }
+    }
+
     /// Counts a refused token; writes the counts of a minute that is over, if nobody is in the way.
     pub(crate) fn count_refusal(&self, reason: RefusalReason) {
-        if self.core().tally.count(EventKind::VerifyRefused, reason.name(), self.now()) {
+        if self.core().pending.counts.count(EventKind::VerifyRefused, reason.name(), self.now()) {
             self.flush_tally();
         }
     }
 
-    /// Whoever goes on with a session that was presented has used it, and memory takes it as used
-    /// already: so it is noted, or the file would say that it idles when memory says it does not.
+    /// Called after acting on a presented token: queues the use, so that `last_seen` in the file
+    /// keeps up with the cache.
     #[inline]
     pub(crate) fn note_use(&self, live: &Live) {
-        let touches = &self.core().touches;
-        let is_due = match (live.facts.session, live.idle_ms) {
-            (Some(session), Some(idle_ms)) => {
-                touches.note(session, self.now(), live.last_seen, idle_ms)
+        let uses = &self.core().pending.uses;
+        let is_due = match (live.facts.session, live.behind) {
+            (Some(session), Some(Behind { idle_ms, written })) => {
+                uses.note(session, self.now(), written, idle_ms)
             }
             _ => false,
         };
-        if is_due || (touches.waits_to_retry() && touches.is_to_retry(self.now())) {
-            self.flush_touches();
+        if is_due || (uses.waits_to_retry() && uses.is_to_retry(self.now())) {
+            self.flush_uses();
         }
     }
 
-    /// The same without a note of the use.
+    /// The live session or key under this token on this device, as the file stands.
     #[inline]
     pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
         // Before anything is said of the token: nonsense, too, gets no answer from a store that is
         // closed or was forked.
         self.core().storage.check_open()?;
         let Some(coherence) = &self.core().coherence else {
-            return self.presented_to_file(token, device, |_| {});
+            return Ok(self.presented_to_file(token, device)?.map(|found| found.live));
         };
         let cache = &coherence.cache;
         let Some(image) = cache.image(token, device) else {
@@ -120,7 +131,7 @@ impl Store {
         self.presented_anew(coherence, image, token, device)
     }
 
-    /// To the file, and remembered.
+    /// Asks the file, and remembers its answer.
     #[cold]
     fn presented_anew(
         &self,
@@ -131,20 +142,18 @@ impl Store {
     ) -> Result<Decision> {
         // Before the SELECT begins, so that a change it did not see outdates what it fills.
         let fill = coherence.begin_fill(image);
-        self.presented_to_file(token, device, |found| {
-            let (last_use, written) = (found.last_use, found.proof.last_seen);
-            let last = found.proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use, written });
-            let end = found.proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-            fill.remember(&found.facts, end, last);
-        })
+        let found = self.presented_to_file(token, device)?;
+        if let Ok(Found { live, proof, last_use }) = &found {
+            let written = proof.last_seen;
+            let last =
+                proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use: *last_use, written });
+            let end = proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
+            fill.remember(&live.facts, end, last);
+        }
+        Ok(found.map(|found| found.live))
     }
 
-    fn presented_to_file(
-        &self,
-        token: &str,
-        device: Option<&DeviceId>,
-        mut fill: impl FnMut(&Found<'_>),
-    ) -> Result<Decision> {
+    fn presented_to_file(&self, token: &str, device: Option<&DeviceId>) -> Result<Look> {
         let Some(parsed) = token::parse(token) else {
             return Ok(Err(RefusalReason::Malformed));
         };
@@ -153,24 +162,23 @@ impl Store {
         };
         let device = device.map(DeviceDigest::of);
         let device = device.as_ref();
-        match self.look(limits::LOOK_WAIT, holder, &parsed, device, &mut fill)? {
+        match self.look(limits::LOOK_WAIT, holder, &parsed, device)? {
             // The last use may have gone from memory into the file after the file was read.
             Err(RefusalReason::Idle) => {
-                self.look(limits::LOOK_AGAIN_WAIT, holder, &parsed, device, &mut fill)
+                self.look(limits::LOOK_AGAIN_WAIT, holder, &parsed, device)
             }
-            decision => Ok(decision),
+            found => Ok(found),
         }
     }
 
-    /// One SELECT and what it comes to; a pass is shown to `fill` together with what was read.
+    /// One SELECT and what it comes to.
     fn look(
         &self,
         wait: Duration,
         holder: Holder,
         parsed: &ParsedToken,
         device: Option<&DeviceDigest>,
-        fill: &mut impl FnMut(&Found<'_>),
-    ) -> Result<Decision> {
+    ) -> Result<Look> {
         let proof = self.core().storage.select_one(
             wait,
             holder.sql(),
@@ -183,14 +191,11 @@ impl Store {
         let now = self.now();
         self.core().storage.look_after(now)?;
         let decision = self.decide(holder, &proof, parsed, device, now);
-        if let Ok(Live { facts, .. }) = decision {
-            // This verify is a use.
-            fill(&Found { facts, proof: &proof, last_use: now });
-        }
-        Ok(decision)
+        // This verify is a use.
+        Ok(decision.map(|live| Found { live, proof, last_use: now }))
     }
 
-    /// What a proof is worth to whoever presents this token with this device.
+    /// What a proof is worth to the caller who presents this token with this device.
     pub(crate) fn decide(
         &self,
         holder: Holder,
@@ -225,7 +230,9 @@ impl Store {
         }
         // A use that this process has seen may not have reached the file yet.
         let noted = match holder {
-            Holder::Session(id) => proof.idle_ms.and_then(|_| self.core().touches.last_use(id)),
+            Holder::Session(id) => {
+                proof.idle_ms.and_then(|_| self.core().pending.uses.last_use(id))
+            }
             Holder::ApiKey(_) => None,
         };
         let last_use = noted.map_or(proof.last_seen, |noted| noted.max(proof.last_seen));
@@ -240,20 +247,20 @@ impl Store {
         if !proof.standing {
             return Err(RefusalReason::Suspended);
         }
-        Ok(Live {
-            facts: facts(holder, proof),
-            idle_ms: proof.idle_ms,
-            last_seen: proof.last_seen,
-        })
+        let behind = proof.idle_ms.map(|idle_ms| Behind { idle_ms, written: proof.last_seen });
+        Ok(Live { facts: facts(holder, proof), behind })
     }
 }
 
 /// What the file has just said of a live session or key.
-struct Found<'f> {
-    facts: Facts,
-    proof: &'f Proof,
+struct Found {
+    live: Live,
+    proof: Proof,
     last_use: Timestamp,
 }
+
+/// What a look at the file found, or why it found nothing live.
+type Look = std::result::Result<Found, RefusalReason>;
 
 /// A live session or key, or why it is none.
 pub(crate) type Decision = std::result::Result<Live, RefusalReason>;
@@ -262,9 +269,16 @@ pub(crate) type Decision = std::result::Result<Live, RefusalReason>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live {
     pub(crate) facts: Facts,
-    pub(crate) idle_ms: Option<i64>,
+    /// Of a session with an idle limit, unless the file has kept up with its uses.
+    behind: Option<Behind>,
+}
+
+/// How far the file is behind the uses of a session.
+#[derive(Debug, Clone, Copy)]
+struct Behind {
+    idle_ms: i64,
     /// The last use that the file knows of.
-    pub(crate) last_seen: Timestamp,
+    written: Timestamp,
 }
 
 /// Sessions and API keys verify; the other kinds prove something else.
@@ -285,27 +299,25 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     }
 }
 
-/// An entry that holds is live unless its time is over; then the file is asked, which alone
-/// refuses. A use is told on only when the file has fallen behind, so that one look in an interval
-/// takes the lock of those that wait.
+/// Turns a valid entry into a live session, or `None` if it is expired or idle: only the file
+/// refuses. At most one use per interval is queued, so hits rarely lock.
 #[inline]
 fn remembered(entry: &Remembered<'_>, now: Timestamp) -> Option<Live> {
     if entry.expires_at() <= now {
         return None;
     }
-    let live = Live { facts: entry.facts()?, idle_ms: None, last_seen: now };
+    let facts = entry.facts()?;
     let Some(idle) = entry.idle() else {
-        return Some(live);
+        return Some(Live { facts, behind: None });
     };
     let end = idle.last_use()?.as_millis().saturating_add(idle.limit_ms);
     if end <= now.as_millis() {
         return None;
     }
     idle.used(now);
-    Some(match idle.behind(now, interval_ms(idle.limit_ms)) {
-        Some(written) => Live { idle_ms: Some(idle.limit_ms), last_seen: written, ..live },
-        None => live,
-    })
+    let behind = idle.behind(now, interval_ms(idle.limit_ms));
+    let behind = behind.map(|written| Behind { idle_ms: idle.limit_ms, written });
+    Some(Live { facts, behind })
 }
 
 fn facts(holder: Holder, proof: &Proof) -> Facts {

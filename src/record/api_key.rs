@@ -3,17 +3,16 @@
 //! A key lives while its issue is not older than what ended its user's keys, and it has not
 //! expired. Statuses are not asked here: a key of a locked user lives on and is suspended.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
+use crate::record::proof::key_current;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{ApiKeyId, UserId};
-use crate::value::limits::{API_KEY_OVERLAP_MAX, API_KEYS_PER_USER_MAX, LABEL_MAX_BYTES};
+use crate::value::limits::LABEL_MAX_BYTES;
 use crate::value::name::text;
 use crate::value::secret::Secret;
 use crate::value::time::Timestamp;
@@ -105,7 +104,7 @@ impl Store {
 /// ```
 #[derive(Debug)]
 pub struct ApiKeys<'s> {
-    store: &'s Store,
+    pub(crate) store: &'s Store,
 }
 
 impl ApiKeys<'_> {
@@ -130,48 +129,6 @@ impl ApiKeys<'_> {
         })
     }
 
-    /// Issues a key in place of all that the user has: they expire after the overlap, or earlier
-    /// if they were to; at once if it is zero. The new one has the label of the newest of them
-    /// and does not expire. A user without a key gets one.
-    ///
-    /// In the overlap both are valid, also beyond the number that a user may have.
-    ///
-    /// # Errors
-    /// As [`reassign_as`](Self::reassign_as).
-    pub fn reassign(&self, user: UserId, overlap: Duration) -> Result<IssuedApiKey> {
-        self.replace(user, None, overlap)
-    }
-
-    /// [`reassign`](Self::reassign), with the label and expiry of the new key as given.
-    ///
-    /// # Errors
-    /// `Invalid` for what [`issue`](Self::issue) finds invalid, or an overlap of more than 30
-    /// days; `NotFound` if there is no such user, or it was deleted; `Taken` if 1,000 keys would
-    /// still live; `NoRandom`, `Busy`, `Full`, `Io`.
-    pub fn reassign_as(
-        &self,
-        user: UserId,
-        new: NewApiKey,
-        overlap: Duration,
-    ) -> Result<IssuedApiKey> {
-        self.replace(user, Some(Draft::of(new, self.store.now())?), overlap)
-    }
-
-    /// Revokes a key, at once and for good.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such key, or none any more; `Busy`, `Full`, `Io`.
-    pub fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        self.store.write(|tx| {
-            let user: UserId = tx
-                .one("SELECT user_id FROM api_key WHERE id = ?1", params![id], |row| row.get(0))?
-                .ok_or_else(|| Error::not_found("there is no API key of this id"))?;
-            remove(tx, id)?;
-            let event = Event::new(EventKind::ApiKeyRevoked).user(user).api_key(id);
-            Ok(Written::With((), event))
-        })
-    }
-
     /// The living keys of a user, oldest first, suspended ones among them; none if there is no
     /// such user.
     ///
@@ -180,53 +137,17 @@ impl ApiKeys<'_> {
     pub fn list(&self, user: UserId) -> Result<Vec<ApiKeyInfo>> {
         self.store.read(|tx| living(tx, user))
     }
-
-    fn replace(
-        &self,
-        user: UserId,
-        draft: Option<Draft>,
-        overlap: Duration,
-    ) -> Result<IssuedApiKey> {
-        if overlap > API_KEY_OVERLAP_MAX {
-            return Err(Error::invalid("the overlap of two API keys is longer than 30 days"));
-        }
-        self.store.write(|tx| {
-            check_user(tx, user)?;
-            let end = tx.now().plus(overlap);
-            let old = living(tx, user)?;
-            // However often it is done, what a reassignment must look through stays bounded.
-            if !overlap.is_zero() && old.len() >= rows(API_KEYS_PER_USER_MAX) {
-                return Err(Error::taken("1,000 API keys of the user still live"));
-            }
-            for key in &old {
-                if overlap.is_zero() {
-                    remove(tx, key.id)?;
-                } else {
-                    shorten(tx, key.id, end)?;
-                }
-            }
-            let draft = draft.unwrap_or_else(|| Draft {
-                label: old.last().and_then(|newest| newest.label.clone()),
-                expires_at: None,
-            });
-            let issued = insert(tx, user, &draft)?;
-            let event = Event::new(EventKind::ApiKeyReassigned)
-                .user(user)
-                .api_key(issued.id)
-                .count(i64::try_from(old.len()).ok());
-            Ok(Written::With(issued, event))
-        })
-    }
 }
 
 /// What is to be issued, checked.
-struct Draft {
-    label: Option<String>,
-    expires_at: Option<Timestamp>,
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    pub(crate) label: Option<String>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl Draft {
-    fn of(new: NewApiKey, now: Timestamp) -> Result<Self> {
+    pub(crate) fn of(new: NewApiKey, now: Timestamp) -> Result<Self> {
         let expires_at = new.expires_at.map(Timestamp::from_datetime);
         if expires_at.is_some_and(|at| at <= now) {
             return Err(Error::invalid("the expiry of the API key is not in the future"));
@@ -237,7 +158,7 @@ impl Draft {
     }
 }
 
-fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<IssuedApiKey> {
+pub(crate) fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<IssuedApiKey> {
     let is_taken = "SELECT EXISTS (SELECT 1 FROM api_key WHERE id = ?1)";
     let id = tx.draw_id(ApiKeyId::draw, is_taken)?;
     let (key, hash) = mint(TokenKind::ApiKey, *id.as_bytes(), tx.random())?;
@@ -249,35 +170,47 @@ fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<IssuedApiKey>
     Ok(IssuedApiKey { id, key, expires_at: draft.expires_at.map(Timestamp::to_datetime) })
 }
 
-/// The end that needs no clock: one of another process may lag behind an expiry of now.
-fn remove(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<()> {
-    tx.execute("DELETE FROM api_key WHERE id = ?1", params![id]).map(drop)
+/// Deletes one key; answers whether it was there.
+pub(crate) fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<bool> {
+    Ok(tx.execute("DELETE FROM api_key WHERE id = ?1", params![id])? == 1)
 }
 
-/// Never later than it was.
-fn shorten(tx: &WriteTx<'_>, id: ApiKeyId, end: Timestamp) -> Result<()> {
-    tx.execute(
-        "UPDATE api_key SET expires_at = ?2
-         WHERE id = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
-        params![id, end],
-    )
-    .map(drop)
+/// Ends all keys of a user by `from`, never later than they were to; answers whether there were
+/// any. Those that end now are deleted, which needs no clock: that of another process may lag.
+pub(crate) fn end_all_of(tx: &WriteTx<'_>, user: UserId, from: Timestamp) -> Result<bool> {
+    let ended = if from <= tx.now() {
+        tx.execute("DELETE FROM api_key WHERE user_id = ?1", params![user])?
+    } else {
+        tx.execute(
+            "UPDATE api_key SET expires_at = ?2
+             WHERE user_id = ?1 AND (expires_at IS NULL OR expires_at > ?2)",
+            params![user, from],
+        )?
+    };
+    Ok(ended > 0)
 }
 
-fn living(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>> {
+/// The user of a key that was issued and not revoked, whatever else has become of it.
+pub(crate) fn user_of(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<UserId>> {
+    tx.one("SELECT user_id FROM api_key WHERE id = ?1", params![id], |row| row.get(0))
+}
+
+pub(crate) fn living(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>> {
     tx.all(
-        "SELECT k.id, k.user_id, k.label, k.issued_at, k.expires_at
-         FROM api_key k JOIN user u ON u.id = k.user_id JOIN store s ON s.id = 1
-         WHERE k.user_id = ?1 AND u.deleted_at IS NULL
-           AND k.issued_seq >= max(u.keys_ended_seq, s.keys_ended_seq)
-           AND (k.expires_at IS NULL OR k.expires_at > ?2)
-         ORDER BY k.issued_at, k.id",
+        concat!(
+            "SELECT k.id, k.user_id, k.label, k.issued_at, k.expires_at
+             FROM api_key k JOIN user u ON u.id = k.user_id JOIN store st ON st.id = 1
+             WHERE k.user_id = ?1 AND u.deleted_at IS NULL AND ",
+            key_current!(),
+            " AND (k.expires_at IS NULL OR k.expires_at > ?2)
+             ORDER BY k.issued_at, k.id"
+        ),
         params![user, tx.now()],
         info,
     )
 }
 
-fn check_user(tx: &ReadTx<'_>, user: UserId) -> Result<()> {
+pub(crate) fn check_user(tx: &ReadTx<'_>, user: UserId) -> Result<()> {
     tx.one("SELECT 1 FROM user WHERE id = ?1 AND deleted_at IS NULL", params![user], |_| Ok(()))?
         .ok_or_else(|| Error::not_found("there is no user of this id"))
 }
@@ -292,7 +225,7 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ApiKeyInfo> {
     })
 }
 
-fn rows(limit: u32) -> usize {
+pub(crate) fn rows(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 

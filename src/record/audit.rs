@@ -12,7 +12,7 @@ pub use chain::{Anchor, ChainCheck};
 pub use list::{AuditEntry, AuditFilter};
 
 use crate::error::{Error, Reason, Result};
-use crate::storage::{Settled, WriteTx, params};
+use crate::storage::{Purpose, Settled, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
 use crate::value::event::{Event, HostEvent};
@@ -35,30 +35,23 @@ impl Store {
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
     ) -> Result<T> {
-        self.transact(|tx| self.recorded(tx, job))
+        self.write_as(Purpose::Ordinary, job)
     }
 
-    /// The same for what ends credentials: accepted even while the disk is full.
-    pub(crate) fn write_ending<T>(
+    /// The same for a purpose: the door of revocations has its own.
+    pub(crate) fn write_as<T>(
         &self,
+        purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
     ) -> Result<T> {
-        self.transact_ending(|tx| self.recorded(tx, job))
-    }
-
-    fn recorded<T>(
-        &self,
-        tx: &WriteTx<'_>,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
-    ) -> Result<Settled<T>> {
-        match job(tx)? {
+        self.transact_as(purpose, |tx| match job(tx)? {
             Written::With(value, event) => {
                 let keep = self.options().audit_kept_rows;
                 append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
                 Ok(Settled::Commit(value))
             }
             Written::Nothing(value) => Ok(Settled::Nothing(value)),
-        }
+        })
     }
 
     /// The audit log.

@@ -4,14 +4,11 @@ use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 
 use crate::error::Result;
-use crate::record::audit::Written;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::limits;
-use crate::value::name::DeviceId;
 use crate::value::time::Timestamp;
 
 /// A device on which a user has logged in.
@@ -45,7 +42,7 @@ pub struct KnownDevice {
 /// ```
 #[derive(Debug)]
 pub struct Devices<'s> {
-    store: &'s Store,
+    pub(crate) store: &'s Store,
 }
 
 impl Store {
@@ -77,26 +74,15 @@ impl Devices<'_> {
             )
         })
     }
+}
 
-    /// Forgets that the user has logged in on a device; false if it was not known. Sessions on it
-    /// go on.
-    ///
-    /// # Errors
-    /// `Busy`, `Full`, `Io`.
-    pub fn forget(&self, user: UserId, device: &DeviceId) -> Result<bool> {
-        let device = DeviceDigest::of(device);
-        self.store.write(|tx| {
-            let forgotten = tx.execute(
-                "DELETE FROM device WHERE user_id = ?1 AND device_hash = ?2",
-                params![user, device],
-            )?;
-            if forgotten == 0 {
-                return Ok(Written::Nothing(false));
-            }
-            let event = Event::new(EventKind::DeviceForgotten).user(user).device(device);
-            Ok(Written::With(true, event))
-        })
-    }
+/// Forgets that the user has logged in on a device; answers whether it was known.
+pub(crate) fn forget(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
+    let forgotten = tx.execute(
+        "DELETE FROM device WHERE user_id = ?1 AND device_hash = ?2",
+        params![user, device],
+    )?;
+    Ok(forgotten > 0)
 }
 
 /// What attempts from a known device have come to.

@@ -1,5 +1,6 @@
 //! Users: people and programs, their names, their standing and their privileges.
 
+mod fields;
 mod list;
 mod new;
 mod standing;

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::storage::WriteTx;
+use crate::value::target::Ends;
 
 /// The watermarks to raise, each to the number of the change row that the same UPDATE writes.
 /// `None` leaves one as it is: in SQL, `sessions_ended_seq = coalesce(?1, sessions_ended_seq)`.
@@ -12,22 +13,21 @@ pub(crate) struct Watermarks {
     pub(crate) tokens: Option<i64>,
 }
 
-/// Which kinds of credentials an event ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Ends {
-    pub(crate) sessions: bool,
-    pub(crate) keys: bool,
-    pub(crate) tokens: bool,
-}
-
 impl Watermarks {
     /// For an UPDATE that raises none.
     pub(crate) const UNCHANGED: Self = Self { sessions: None, keys: None, tokens: None };
 
     /// For the next UPDATE of this transaction, which must write its change row.
+    ///
+    /// # Errors
+    /// `Misuse` if sessions or keys end in a transaction that did not come through the door of
+    /// revocations.
     pub(crate) fn raise(tx: &WriteTx<'_>, ends: Ends) -> Result<Self> {
         if ends == Ends::default() {
             return Ok(Self::UNCHANGED);
+        }
+        if ends.sessions || ends.keys {
+            tx.check_revokes()?;
         }
         let seq = tx.ending_seq()?;
         Ok(Self {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
 
-use super::{beside, connection, fault, guard};
+use super::fault::from_io;
+use super::files::{exists, with_suffix};
+use super::{connection, fault, guard};
 use crate::error::{Error, Result};
 use crate::value::time::Timestamp;
 
@@ -24,13 +26,13 @@ pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Resul
     suffix.push('-');
     suffix.push_str(&now.as_millis().to_string());
     suffix.push_str(".backup");
-    let target = beside::beside(path, &suffix);
-    let partial = beside::beside(&target, ".partial");
+    let target = with_suffix(path, &suffix);
+    let partial = with_suffix(&target, ".partial");
     // Whoever created the partial file is the only one who may use its name and the final one.
     if !guard::create(&partial)? {
         return Err(taken());
     }
-    let written = if beside::exists(&target) {
+    let written = if exists(&target) {
         Err(taken())
     } else {
         write(path, &partial, version).and_then(|()| put_in_place(&partial, &target))
@@ -71,7 +73,7 @@ fn check(copy: &Connection, version: i64) -> Result<()> {
 
 /// SQLite has closed the copy, so that a descriptor of our own can do no harm to its locks.
 fn flush(path: &Path) -> Result<()> {
-    fs::File::open(path).and_then(|file| file.sync_all()).map_err(|error| guard::from_io(&error))
+    fs::File::open(path).and_then(|file| file.sync_all()).map_err(|error| from_io(&error))
 }
 
 fn put_in_place(partial: &Path, target: &Path) -> Result<()> {
@@ -80,5 +82,5 @@ fn put_in_place(partial: &Path, target: &Path) -> Result<()> {
             let directory = target.parent().unwrap_or(Path::new("/"));
             fs::File::open(directory).and_then(|directory| directory.sync_all())
         })
-        .map_err(|error| guard::from_io(&error))
+        .map_err(|error| from_io(&error))
 }

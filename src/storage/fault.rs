@@ -1,8 +1,15 @@
-//! SQLite's codes, turned into reasons that a caller can act on.
+//! What SQLite and the system report, turned into reasons that a caller can act on.
+
+use std::fs;
+use std::path::Path;
 
 use rusqlite::ffi;
+use rustix::io::Errno;
 
 use crate::error::{Error, Reason};
+
+/// How many files a connection opens, at most.
+const FILES_OF_A_CONNECTION: usize = 4;
 
 /// Whether a commit that failed like this may hold all the same.
 pub(super) fn leaves_doubt(error: &Error) -> bool {
@@ -73,6 +80,76 @@ fn from_code(code: i32) -> Error {
     Error::new(reason, what).with_code(code)
 }
 
+pub(super) fn from_io(error: &std::io::Error) -> Error {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => no_directory("the directory of the file does not exist"),
+        ErrorKind::PermissionDenied => {
+            Error::new(Reason::NoPermission, "the system denies access to the file")
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            Error::new(Reason::ReadOnly, "the file system is mounted read-only")
+        }
+        ErrorKind::StorageFull => Error::new(Reason::Full, "the disk is full"),
+        ErrorKind::NotADirectory => bad_path("a part of the path is not a directory"),
+        ErrorKind::InvalidFilename => bad_path("a part of the path is too long"),
+        _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            bad_path("the symbolic links of the path go in a circle")
+        }
+        _ if is_out_of_files(error) => too_many_files(),
+        _ => Error::new(Reason::Io, "the system reported an input or output error"),
+    }
+}
+
+/// A path that leads to no directory or file.
+pub(super) fn no_directory(what: &'static str) -> Error {
+    Error::not_found(what)
+        .advising("Create the directory, or correct the path or the link that leads nowhere.")
+}
+
+pub(super) fn bad_path(what: &'static str) -> Error {
+    Error::invalid(what)
+        .advising("Choose another path: the message says what is wrong with this one.")
+}
+
+/// SQLite has one code for many things that keep it from opening a file in this directory or
+/// letting it grow; what the system says now tells which it was.
+pub(super) fn explained(directory: &Path, error: Error) -> Error {
+    let unsaid = |code| [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR].contains(&(code & 0xff));
+    if !error.sqlite_code().is_some_and(unsaid) {
+        return error;
+    }
+    let tried: Vec<_> = (0..FILES_OF_A_CONNECTION).map(|_| fs::File::open("/")).collect();
+    if tried.iter().any(|file| file.as_ref().is_err_and(is_out_of_files)) {
+        return too_many_files();
+    }
+    match rustix::fs::statvfs(directory) {
+        Ok(seen) if seen.f_bavail == 0 || (seen.f_files > 0 && seen.f_favail == 0) => {
+            Error::new(Reason::Full, "the disk has no room left")
+        }
+        _ => error,
+    }
+}
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|out| error.raw_os_error() == Some(out.raw_os_error()))
+}
+
+fn too_many_files() -> Error {
+    Error::new(Reason::Io, "this program has as many files open as it may")
+        .advising("Raise the number of files that this program may have open.")
+}
+
+pub(super) fn denied(errno: Errno) -> Error {
+    match errno {
+        Errno::ROFS => Error::new(Reason::ReadOnly, "the file system is mounted read-only"),
+        Errno::ACCESS | Errno::PERM => {
+            Error::new(Reason::NoPermission, "this program's user may not read and write here")
+        }
+        _ => Error::new(Reason::Io, "the system reported an input or output error"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +199,28 @@ mod tests {
         let code = ffi::Error::new(ffi::SQLITE_ERROR);
         let error = fault(rusqlite::Error::SqliteFailure(code, Some(String::from("hunter2"))));
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_the_system_denies_has_its_reason() {
+        use std::io::{Error, ErrorKind};
+        for (kind, reason) in [
+            (ErrorKind::NotFound, Reason::NotFound),
+            (ErrorKind::PermissionDenied, Reason::NoPermission),
+            (ErrorKind::ReadOnlyFilesystem, Reason::ReadOnly),
+            (ErrorKind::StorageFull, Reason::Full),
+            (ErrorKind::NotADirectory, Reason::Invalid),
+            (ErrorKind::Other, Reason::Io),
+        ] {
+            assert_eq!(from_io(&Error::from(kind)).reason(), reason, "{kind:?}");
+        }
+        for (errno, reason) in [
+            (Errno::ROFS, Reason::ReadOnly),
+            (Errno::ACCESS, Reason::NoPermission),
+            (Errno::PERM, Reason::NoPermission),
+            (Errno::IO, Reason::Io),
+        ] {
+            assert_eq!(denied(errno).reason(), reason, "{errno:?}");
+        }
     }
 }

@@ -9,16 +9,16 @@
 #![allow(clippy::disallowed_methods, reason = "this is the room that clippy.toml sends others to")]
 
 mod backup;
-mod beside;
+mod change_log;
 mod clock;
 mod connection;
 mod fault;
-mod feed;
+mod files;
 mod fork;
 mod guard;
 mod migrate;
 mod open;
-mod place;
+
 mod pool;
 mod reserve;
 mod sql;
@@ -27,18 +27,19 @@ mod wal_index;
 mod watch;
 mod writer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub(crate) use change_log::{Bookmark, Change, Changes, trimmable};
 pub(crate) use fault::fault;
+pub(crate) use files::{Files, Identity};
 pub use guard::Note;
-pub(crate) use guard::{Identity, Place, Tolerances};
+pub(crate) use guard::{Place, Tolerances};
 pub(crate) use migrate::SCHEMA_VERSION;
-pub(crate) use place::{Bookmark, Change, Changes, trimmable};
 pub(crate) use rusqlite::{Row, params};
-pub(crate) use transaction::{ReadTx, Settled, WriteTx};
+pub(crate) use transaction::{Purpose, ReadTx, Settled, WriteTx};
 pub(crate) use wal_index::{Header, Look, WalIndex};
 
 use crate::error::{Error, Reason, Result};
@@ -56,8 +57,8 @@ use writer::{Author, Writer};
 
 /// What opening a store needs to know.
 #[derive(Debug)]
-pub(crate) struct OpenRequest<'a> {
-    pub(crate) path: &'a Path,
+pub(crate) struct OpenRequest {
+    pub(crate) files: Files,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
     /// Room on the disk that is held for what must be written; 0 for none.
@@ -93,21 +94,21 @@ impl Drop for Upkeep<'_> {
 
 impl Storage {
     /// Opens the file, creating it if there is none.
-    pub(crate) fn open(request: OpenRequest<'_>) -> Result<Self> {
+    pub(crate) fn open(request: OpenRequest) -> Result<Self> {
         let clock = SteadyClock::new(request.clock);
         let seed = migrate::Seed::draw(&*request.random, clock.now(), request.for_tests)?;
         let first_mark = random_bytes(&*request.random)?;
-        let opened = open::open(request.path, request.tolerances, &seed)?;
+        let opened = open::open(request.files, request.tolerances, &seed)?;
         connection::lead_to_writer(&opened.writer)?;
-        let readers = Pool::new(opened.place.path.clone());
-        let watch = Watch::new(Some((opened.place.path.clone(), opened.place.identity)));
+        let readers = Pool::new(opened.place.files.main.clone());
+        let watch = Watch::new(Some((opened.place.files.clone(), opened.place.identity)));
         let reserve = (request.reserve_bytes > 0)
-            .then(|| Reserve::new(&opened.place.path, request.reserve_bytes));
+            .then(|| Reserve::new(&opened.place.files, request.reserve_bytes));
         let storage = Self {
             clock,
             random: request.random,
             for_tests: opened.for_tests,
-            writer: Writer::new(opened.writer, Some(opened.place.path.clone()), first_mark),
+            writer: Writer::new(opened.writer, Some(opened.place.files.clone()), first_mark),
             place: Some(opened.place),
             readers: Some(readers),
             watch,
@@ -151,14 +152,14 @@ impl Storage {
         let Some(place) = &self.place else {
             return Ok(None);
         };
-        let index = WalIndex::open(&place.path);
-        let told = |error| guard::explained(&place.path, open::of_the_file(error));
+        let index = WalIndex::open(&place.files.main);
+        let told = |error| fault::explained(place.files.directory(), open::of_the_file(error));
         let Some(index) = index.map_err(told)? else {
             return Ok(None);
         };
         if index.look().is_some_and(|look| look.stable().is_none()) {
             // Each commit leaves its mark.
-            match self.write(&Actor::Host, |_| Ok(Settled::Commit(()))) {
+            match self.write(Purpose::Ordinary, &Actor::Host, |_| Ok(Settled::Commit(()))) {
                 // A disk without any room is no reason to turn away who wants to read.
                 Err(error) if error.reason() == Reason::Full => return Ok(None),
                 written => written.map_err(open::of_the_file)?,
@@ -217,24 +218,15 @@ impl Storage {
     }
 
     /// Runs `job` in one write transaction: all of it holds when this returns `Ok`, nothing of it
-    /// when this returns `Err` (but for [`Reason::CommitUnknown`]).
+    /// when this returns `Err` (except with [`Reason::CommitUnknown`]).
     pub(crate) fn write<T>(
         &self,
+        purpose: Purpose,
         actor: &Actor,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
         self.check_open()?;
-        self.writer.write(self.author(actor), limits::WRITE_WAIT, job)
-    }
-
-    /// As [`Storage::write`], for what ends credentials: accepted even while the disk is full.
-    pub(crate) fn write_ending<T>(
-        &self,
-        actor: &Actor,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
-    ) -> Result<T> {
-        self.check_open()?;
-        let author = Author { ends: true, ..self.author(actor) };
+        let author = Author { purpose, ..self.author(actor) };
         self.writer.write(author, limits::WRITE_WAIT, job)
     }
 
@@ -248,11 +240,11 @@ impl Storage {
         self.writer.try_write(self.author(actor), job)
     }
 
-    /// The one absolute path of the file that `path` names, and which file stands there now.
-    pub(crate) fn whereabouts(path: &Path) -> Result<(PathBuf, Option<Identity>)> {
-        let path = guard::resolve(path)?;
-        let identity = guard::identity(&path).ok();
-        Ok((path, identity))
+    /// The files of the store that `path` names, and which file stands there now.
+    pub(crate) fn whereabouts(path: &Path) -> Result<(Files, Option<Identity>)> {
+        let files = Files::resolve(path)?;
+        let identity = files::identity(&files.main).ok();
+        Ok((files, identity))
     }
 
     /// What watches over the file, or why it is closed.
@@ -347,7 +339,7 @@ impl Storage {
             clock: &self.clock,
             random: &*self.random,
             watch: &self.watch,
-            ends: false,
+            purpose: Purpose::Ordinary,
             patient: true,
         }
     }

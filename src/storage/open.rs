@@ -5,12 +5,13 @@
 //! (through SQLite, without a lock and without the WAL), its schema version. What is not ours or
 //! too new stays untouched. A file that is damaged is never deleted or begun anew.
 
-use std::path::Path;
-
 use rusqlite::Connection;
 
-use super::beside::{self, Journal};
+use std::path::Path;
+
 use super::connection;
+use super::fault;
+use super::files::{self, Files, Journal};
 use super::guard::{self, Note, Place, Tolerances};
 use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION, STEPS, Seed};
 use crate::error::{Error, Reason, Result};
@@ -27,13 +28,12 @@ pub(super) struct Opened {
     pub(super) for_tests: bool,
 }
 
-pub(super) fn open(path: &Path, tolerances: Tolerances, seed: &Seed) -> Result<Opened> {
+pub(super) fn open(files: Files, tolerances: Tolerances, seed: &Seed) -> Result<Opened> {
     check_sqlite(rusqlite::version_number())?;
-    let path = guard::resolve(path)?;
-    let unusual = guard::check_directory(&path, tolerances)?;
-    let found = look(&path, tolerances)?;
-    let opened = take_over(&path, &found, unusual, seed);
-    opened.map_err(|error| guard::explained(&path, of_the_file(error)))
+    let unusual = guard::check_directory(&files, tolerances)?;
+    let found = look(&files, tolerances)?;
+    let opened = take_over(&files, &found, unusual, seed);
+    opened.map_err(|error| fault::explained(files.directory(), of_the_file(error)))
 }
 
 /// What a look found, with nothing written yet but an empty file.
@@ -44,37 +44,37 @@ struct Found {
     has_log: bool,
 }
 
-fn look(path: &Path, tolerances: Tolerances) -> Result<Found> {
+fn look(files: &Files, tolerances: Tolerances) -> Result<Found> {
     // Asked for before the file: whoever creates it right now may be done with it in between.
-    let journal = beside::journal(path);
-    let size = match guard::check_file(path, tolerances)? {
+    let journal = files.journal();
+    let size = match guard::check_file(files, tolerances)? {
         Some(size) => size,
         None => {
-            check_no_orphan(path)?;
-            guard::create(path)?;
+            check_no_orphan(files)?;
+            guard::create(&files.main)?;
             // Another process may have been first; then its file is looked at like any other.
-            guard::check_file(path, tolerances)?.unwrap_or(0)
+            guard::check_file(files, tolerances)?.unwrap_or(0)
         }
     };
-    let has_log = beside::has_log(path);
+    let has_log = files.has_log();
     let is_empty = size == 0 || journal == Journal::OfCreation;
     match size {
-        0 => check_no_orphan(path)?,
-        _ if is_empty => check_begun(path)?,
+        0 => check_no_orphan(files)?,
+        _ if is_empty => check_begun(&files.main)?,
         1..HEADER_BYTES => return Err(not_a_database()),
-        _ => check_header(path, has_log || journal != Journal::None)?,
+        _ => check_header(&files.main, has_log || journal != Journal::None)?,
     }
     Ok(Found { is_empty, has_log })
 }
 
-fn take_over(path: &Path, found: &Found, unusual: Option<Note>, seed: &Seed) -> Result<Opened> {
+fn take_over(files: &Files, found: &Found, unusual: Option<Note>, seed: &Seed) -> Result<Opened> {
     let mut notes = Vec::from_iter(unusual);
     let mut tightened = None;
     if !found.has_log {
         // Nothing is left to find out. The log, once there is one, takes over these permissions.
-        tightened = guard::tighten(path)?;
+        tightened = guard::tighten(files)?;
     }
-    let mut writer = connection::for_writing(path)?;
+    let mut writer = connection::for_writing(&files.main)?;
     connection::checkpoint_on_close(&writer, !found.has_log)?;
     if found.is_empty && connection::pragma_value(&writer, "user_version")? == 0 {
         migrate::create(&writer, seed)?;
@@ -82,7 +82,7 @@ fn take_over(path: &Path, found: &Found, unusual: Option<Note>, seed: &Seed) -> 
     check_ours(&writer, found)?;
     let newer = check_version(&writer)?;
     if found.has_log {
-        check_log(path, &writer)?;
+        check_log(&files.main, &writer)?;
     }
     let for_tests = migrate::is_for_tests(&writer)?;
     migrate::check_schema(&writer)?;
@@ -91,11 +91,11 @@ fn take_over(path: &Path, found: &Found, unusual: Option<Note>, seed: &Seed) -> 
     if unusual.is_some() {
         connection::try_locks(&writer)?;
     }
-    notes.extend(tightened.or(guard::tighten(path)?));
+    notes.extend(tightened.or(guard::tighten(files)?));
     notes.extend(newer);
-    notes.extend(migrate::bring_up_to_date(&mut writer, path, STEPS, seed.created_at)?);
-    let identity = guard::identity(path)?;
-    let place = Place { path: path.to_path_buf(), identity, notes };
+    notes.extend(migrate::bring_up_to_date(&mut writer, &files.main, STEPS, seed.created_at)?);
+    let identity = files::identity(&files.main)?;
+    let place = Place { files: files.clone(), identity, notes };
     Ok(Opened { place, writer, for_tests })
 }
 
@@ -112,8 +112,8 @@ fn check_sqlite(version: i32) -> Result<()> {
 
 /// A log or journal without its database may hold what was committed to a file that was moved or
 /// lost, and SQLite would delete either.
-fn check_no_orphan(path: &Path) -> Result<()> {
-    if !beside::has_orphan(path) {
+fn check_no_orphan(files: &Files) -> Result<()> {
+    if !files.has_orphan() {
         return Ok(());
     }
     Err(Error::corrupt("a log or journal lies beside a missing or empty file").advising(

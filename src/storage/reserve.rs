@@ -5,9 +5,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{beside, guard};
+use super::fault::from_io;
+use super::files::{self, Files};
+use super::guard;
 use crate::error::Result;
 use crate::value::random::{RandomSource, random_bytes};
 
@@ -20,13 +22,13 @@ pub(super) struct Reserve {
 const PIECE_BYTES: usize = 4_096;
 
 impl Reserve {
-    pub(super) fn new(store: &Path, bytes: u64) -> Self {
-        Self { path: beside::beside(store, "-reserve"), bytes }
+    pub(super) fn new(files: &Files, bytes: u64) -> Self {
+        Self { path: files.reserve.clone(), bytes }
     }
 
     /// Writes it, if it is not there in full. Half of one is not left behind.
     pub(super) fn fill(&self, random: &dyn RandomSource) -> Result<()> {
-        if beside::length(&self.path) >= self.bytes {
+        if files::length(&self.path) >= self.bytes {
             return Ok(());
         }
         self.give_up();
@@ -48,14 +50,14 @@ impl Reserve {
 
     fn write(&self, random: &dyn RandomSource) -> Result<()> {
         let opened = fs::OpenOptions::new().append(true).open(&self.path);
-        let mut file = opened.map_err(|error| guard::from_io(&error))?;
+        let mut file = opened.map_err(|error| from_io(&error))?;
         let mut left = self.bytes;
         while left > 0 {
             let piece: [u8; PIECE_BYTES] = random_bytes(random)?;
-            file.write_all(&piece).map_err(|error| guard::from_io(&error))?;
+            file.write_all(&piece).map_err(|error| from_io(&error))?;
             left = left.saturating_sub(PIECE_BYTES as u64);
         }
-        file.sync_all().map_err(|error| guard::from_io(&error))
+        file.sync_all().map_err(|error| from_io(&error))
     }
 }
 
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn its_bytes_are_on_the_disk_and_its_owners_alone_and_go_at_once() {
         let directory = tempfile::tempdir().unwrap();
-        let reserve = Reserve::new(&directory.path().join("auth.db"), 100_000);
+        let reserve = Reserve::new(&Files::of(directory.path().join("auth.db")), 100_000);
         for _ in 0..2 {
             reserve.fill(&SystemRandom).unwrap();
             let seen = fs::metadata(directory.path().join("auth.db-reserve")).unwrap();

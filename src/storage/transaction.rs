@@ -80,9 +80,18 @@ pub(crate) enum Settled<T> {
     Nothing(T),
 }
 
+/// What a write transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Ordinary,
+    /// It revokes credentials: accepted even while the disk is full.
+    Revocation,
+}
+
 /// The one write transaction of the file.
 pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
+    purpose: Purpose,
     actor: &'c Actor,
     random: &'c dyn RandomSource,
     ending: Cell<Option<i64>>,
@@ -92,10 +101,23 @@ impl<'c> WriteTx<'c> {
     pub(super) fn new(
         connection: &'c Connection,
         now: Timestamp,
+        purpose: Purpose,
         actor: &'c Actor,
         random: &'c dyn RandomSource,
     ) -> Self {
-        Self { read: ReadTx { connection, now }, actor, random, ending: Cell::new(None) }
+        let read = ReadTx { connection, now };
+        Self { read, purpose, actor, random, ending: Cell::new(None) }
+    }
+
+    /// Refuses to revoke in an ordinary write, which a full disk would refuse with nothing denied
+    /// in memory.
+    pub(crate) fn check_revokes(&self) -> Result<()> {
+        match self.purpose {
+            Purpose::Revocation => Ok(()),
+            Purpose::Ordinary => {
+                Err(Error::misuse("a write revokes credentials outside the door of revocations"))
+            }
+        }
     }
 
     /// Who is doing this, for the audit log.

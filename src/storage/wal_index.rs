@@ -43,7 +43,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rusqlite::{Connection, ffi};
 
-use super::place::{Bookmark, Changes};
+use super::change_log::{Bookmark, Changes};
 use super::transaction;
 use super::{connection, fault};
 use crate::error::{Error, Reason, Result};

@@ -7,12 +7,11 @@
 //! then overwrite what they think nobody reads. Both close the store, with the reason.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 
-use super::beside::beside;
+use super::files::{self, Files, Identity};
 use super::fork;
-use super::guard::{self, Identity};
 use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 use crate::value::time::Timestamp;
@@ -53,7 +52,7 @@ pub(super) struct Watch {
 /// What is looked at; nothing in memory.
 #[derive(Debug)]
 struct Watched {
-    path: PathBuf,
+    files: Files,
     file: Locked,
     wal_index: Option<Locked>,
 }
@@ -84,12 +83,12 @@ const REPLACED: u8 = 2;
 const UNLOCKED: u8 = 3;
 
 impl Watch {
-    pub(super) fn new(file: Option<(PathBuf, Identity)>) -> Self {
+    pub(super) fn new(file: Option<(Files, Identity)>) -> Self {
         fork::watch();
-        let file = file.map(|(path, file)| {
-            let wal_index = guard::identity(&beside(&path, "-shm")).ok();
+        let file = file.map(|(files, file)| {
+            let wal_index = files::identity(&files.shm).ok();
             let wal_index = wal_index.map(|own| Locked::new(own, WAL_INDEX_IN_USE));
-            Watched { path, file: Locked::new(file, FILE_SHARED), wal_index }
+            Watched { files, file: Locked::new(file, FILE_SHARED), wal_index }
         });
         let tells_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
         Self { tells_locks, state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
@@ -173,9 +172,9 @@ impl Watch {
 impl Watched {
     fn stands(&self) -> bool {
         let is_at =
-            |path: &Path, own: &Locked| guard::identity(path).is_ok_and(|now| now == own.identity);
-        is_at(&self.path, &self.file)
-            && (self.wal_index.as_ref()).is_none_or(|own| is_at(&beside(&self.path, "-shm"), own))
+            |path: &Path, own: &Locked| files::identity(path).is_ok_and(|now| now == own.identity);
+        is_at(&self.files.main, &self.file)
+            && (self.wal_index.as_ref()).is_none_or(|own| is_at(&self.files.shm, own))
     }
 
     /// In WAL mode each connection keeps a shared lock on the file while it is open, and the

@@ -17,7 +17,6 @@ mod line;
 mod settle;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,7 +26,8 @@ use rusqlite::Connection;
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault;
-use super::transaction::{Settled, WriteTx};
+use super::files::Files;
+use super::transaction::{Purpose, Settled, WriteTx};
 use super::watch::Watch;
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
@@ -56,23 +56,18 @@ pub(super) struct Author<'a> {
     pub(super) random: &'a dyn RandomSource,
     /// Asked before a commit whether the file is still ours.
     pub(super) watch: &'a Watch,
-    /// Whether what it writes ends credentials: accepted even while the disk is full.
-    pub(super) ends: bool,
+    pub(super) purpose: Purpose,
     /// Whether it may wait for readers of the log, once it was answered.
     pub(super) patient: bool,
 }
 
 impl Writer {
-    /// `first_mark` is random; `path` is none in memory.
-    pub(super) fn new(
-        connection: Connection,
-        path: Option<PathBuf>,
-        first_mark: [u8; 16],
-    ) -> Self {
+    /// `first_mark` is random; `files` is none in memory.
+    pub(super) fn new(connection: Connection, files: Option<Files>, first_mark: [u8; 16]) -> Self {
         let baton = Baton::new(connection, u128::from_be_bytes(first_mark));
         Self {
             line: Line::new(baton, limits::WRITES_WAITING_MAX),
-            log: path.map(Log::new),
+            log: files.map(Log::new),
             in_doubt: Mutex::new(None),
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
@@ -201,7 +196,7 @@ impl Writer {
             None => Ok(()),
         };
         match ready.and_then(|()| baton.begin(waiting, wait)) {
-            Ok(()) => Ok(Group::new(baton, author.ends)),
+            Ok(()) => Ok(Group::new(baton, author.purpose)),
             Err(error) => {
                 self.line.hand_on(baton);
                 Err(error)

@@ -123,7 +123,14 @@ pub(crate) const SESSIONS_PER_USER_DESKTOP: u32 = 5;
 /// Above this the list of a user's sessions is no list.
 pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
 /// A session opened or last used further in the future than this is refused: a clock glitched.
-pub(crate) const CLOCK_SKEW_MAX_MS: i64 = 60_000;
+pub(crate) const CLOCK_SKEW_MAX_MS: i64 = clock_skew_max_ms!();
+/// The same as a literal, for the statements that SQLite reads.
+macro_rules! clock_skew_max_ms {
+    () => {
+        60000
+    };
+}
+pub(crate) use clock_skew_max_ms;
 /// A write waits this long for another writer, then it is `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// Threads of one process that may wait to write; the next is `Busy` at once.

@@ -13,5 +13,6 @@ pub(crate) mod policy;
 pub(crate) mod random;
 pub(crate) mod refusal;
 pub(crate) mod secret;
+pub(crate) mod target;
 pub(crate) mod time;
 pub(crate) mod token;

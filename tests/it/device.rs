@@ -1,6 +1,6 @@
 //! Devices on which users have logged in.
 
-use gatepost::{EventKind, NewUser, OpenSession, UserId};
+use gatepost::{AuditFilter, EventKind, NewUser, OpenSession, Page, SessionPolicy, UserId};
 
 use crate::world::{SECOND, World, device, morning};
 
@@ -60,14 +60,30 @@ fn one_that_is_not_known_is_forgotten_without_a_trace() {
 }
 
 #[test]
-fn one_is_forgotten_by_its_text_and_sessions_on_it_go_on() {
+fn one_is_forgotten_by_its_text_and_the_session_on_it_is_revoked() {
     let world = World::new();
     let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
     log_in(&world, ada, "till");
-    let forgotten = world.leaves(&[EventKind::DeviceForgotten], 0, |store| {
+    log_in(&world, ada, "phone");
+    let forgotten = world.leaves(&[EventKind::DeviceForgotten], 1, |store| {
         store.devices().forget(ada, &device("till"))
     });
     assert!(forgotten.unwrap());
-    assert!(world.store.devices().list_of(ada).unwrap().is_empty());
-    assert_eq!(world.store.sessions().list_of(ada).unwrap().len(), 1);
+    assert_eq!(world.store.devices().list_of(ada).unwrap().len(), 1);
+    let left = world.store.sessions().list_of(ada).unwrap();
+    assert_eq!(left.len(), 1);
+    let log = world.store.audit().list(&AuditFilter::new(), Page::first(500)).unwrap();
+    assert!(log.last().unwrap().session.is_some_and(|revoked| revoked != left[0].id));
+}
+
+#[test]
+fn the_session_of_another_user_on_a_forgotten_device_goes_on() {
+    let world =
+        World::with(|options| options.sessions(SessionPolicy::desktop().device_takeover(true)));
+    let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
+    let ben = world.store.users().create(NewUser::person("ben")).unwrap().id;
+    log_in(&world, ada, "till");
+    log_in(&world, ben, "till");
+    assert!(world.store.devices().forget(ada, &device("till")).unwrap());
+    assert_eq!(world.store.sessions().list_of(ben).unwrap().len(), 1);
 }

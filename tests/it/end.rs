@@ -5,6 +5,7 @@
 //! on its standard error; `faults/` fills disks beneath SQLite, which needs nobody's leave.
 
 pub(crate) mod file_size;
+mod rows;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,12 +14,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gatepost::{
-    Ended, Error, ManualClock, NewApiKey, NewUser, OpenSession, Options, Reason, Store, UserId,
-    UserStatus,
+    ChangeAtLogin, Ended, Error, ManualClock, NewApiKey, NewUser, OpenSession, Options, Reason,
+    Store, UserId, UserStatus,
 };
 
 use crate::child::{Child, Parent};
 use crate::world::{SECOND, device, for_tests, morning};
+use rows::{Left, ROWS};
 
 /// `Full` if the disk is too small to begin.
 type Play = fn(Disk) -> Result<(), Error>;
@@ -123,10 +125,22 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         return;
     }
     parent.say("mounted");
-    let (_, play) = PLAYS.iter().find(|(name, _)| name == play).unwrap();
-    let change: fn(Options) -> Options =
-        if words[0] == "reserve" { |options| options.disk_reserve(128 * 1_024) } else { |o| o };
-    match Disk::open(directory.path(), change).and_then(play) {
+    let change: fn(Options) -> Options = match play.rsplit(' ').next() {
+        Some("reserve") => {
+            |options| options.disk_reserve(128 * 1_024).change_at_login(ChangeAtLogin::Always)
+        }
+        _ => |options| options.change_at_login(ChangeAtLogin::Always),
+    };
+    let played = Disk::open(directory.path(), change).and_then(|disk| {
+        match (PLAYS.iter().find(|(name, _)| name == play), play.split_once(' ')) {
+            (Some((_, play)), _) => play(disk),
+            (None, Some((row, "log"))) => rows::play(disk, row, Left::Log),
+            (None, Some((row, "reserve"))) => rows::play(disk, row, Left::Reserve),
+            (None, Some((row, "nothing"))) => rows::play(disk, row, Left::Nothing),
+            _ => panic!("no such play: {play}"),
+        }
+    });
+    match played {
         Ok(()) => parent.say("played"),
         // Before anything was played.
         Err(error) => {
@@ -280,6 +294,17 @@ fn on_a_full_disk_an_end_holds_or_is_refused_from_memory() {
     }
     assert!(played >= 4);
     assert_eq!(play("denied", 1_600), "played");
+}
+
+/// In a new process each: what one row leaves of the disk is not the next one's.
+#[test]
+fn on_a_full_disk_every_row_of_the_table_is_written_or_denied() {
+    for row in ROWS {
+        for left in ["log", "reserve", "nothing"] {
+            let name = [row.name, left].join(" ");
+            assert_ne!(play(&name, 1_600), "too small", "{name}");
+        }
+    }
 }
 
 #[test]

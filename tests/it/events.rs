@@ -195,6 +195,8 @@ fn keys(ledger: &mut Ledger<'_>) {
     let reassign = |s: &Store| s.api_keys().reassign_as(mailer, NewApiKey::new(), Duration::ZERO);
     let key = ledger.one(ApiKeyReassigned, reassign).unwrap().id;
     ledger.one(ApiKeyRevoked, |s| s.api_keys().revoke(key)).unwrap();
+    ledger.one(ApiKeyIssued, |s| s.api_keys().issue(mailer, NewApiKey::new())).unwrap();
+    ledger.one(ApiKeysRevoked, |s| s.api_keys().revoke_all(mailer)).unwrap();
 }
 
 fn sessions(ledger: &mut Ledger<'_>) {

@@ -84,7 +84,7 @@ fn where_the_address_logs_in_nobody_is_called_by_anothers() {
 }
 
 #[test]
-fn the_first_confirmation_ends_sessions_and_tokens_and_a_later_one_tokens_alone() {
+fn the_first_confirmation_revokes_everything_and_a_later_one_tokens_alone() {
     let world = World::new();
     let ada = ada(&world);
     let confirm = || {
@@ -92,14 +92,14 @@ fn the_first_confirmation_ends_sessions_and_tokens_and_a_later_one_tokens_alone(
     };
     assert_eq!(confirm().confirmed_at, Some(morning()));
     let first = world.head();
-    assert_eq!(watermarks(&world), (first, 0, first));
+    assert_eq!(watermarks(&world), (first, first, first));
     world.clock.advance(crate::world::HOUR);
     assert_eq!(confirm().confirmed_at, Some(morning()));
-    assert_eq!(watermarks(&world), (first, 0, world.head()));
+    assert_eq!(watermarks(&world), (first, first, world.head()));
 }
 
 #[test]
-fn sessions_survive_new_names_and_not_the_first_confirmation_and_keys_both() {
+fn sessions_and_keys_survive_new_names_and_later_confirmations_and_not_the_first() {
     let world = World::new();
     let ada = ada(&world);
     let open = || {
@@ -116,10 +116,11 @@ fn sessions_survive_new_names_and_not_the_first_confirmation_and_keys_both() {
     world.store.users().set_email(ada, None).unwrap();
     assert!(holds(&session, Some(&till)) && holds(&key, None));
     world.store.users().confirm(ada).unwrap();
-    assert!(!holds(&session, Some(&till)) && holds(&key, None));
+    assert!(!holds(&session, Some(&till)) && !holds(&key, None));
     let session = open();
+    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
     world.store.users().confirm(ada).unwrap();
-    assert!(holds(&session, Some(&till)));
+    assert!(holds(&session, Some(&till)) && holds(&key, None));
 }
 
 #[test]

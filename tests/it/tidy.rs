@@ -25,8 +25,10 @@ fn imports_only_go_down() {
 }
 
 #[test]
-fn each_room_stands_on_a_listed_rung() {
-    report(floors::unlisted(&Project::read()));
+fn each_room_stands_on_a_listed_rung_and_each_rung_has_a_room() {
+    let project = Project::read();
+    report(floors::unlisted(&project));
+    report(floors::without_a_room(&project));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
+use crate::flow::revoke::make_way;
 use crate::options::Options;
 use crate::record::session::{self, NewSession};
 use crate::storage::{ReadTx, WriteTx};
@@ -73,8 +74,8 @@ pub(crate) fn open(
     opening: &Opening<'_>,
     room: Room,
 ) -> Result<OpenedSession> {
-    for ended in room.making_way {
-        session::delete(tx, ended)?;
+    for replaced in room.making_way {
+        make_way(tx, replaced)?;
     }
     let (expires_at, clamped) = end(options, opening.expires_at, tx.now());
     let id = session::draw_id(tx)?;
@@ -96,9 +97,8 @@ pub(crate) fn open(
     Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped })
 }
 
-/// Writes the uses that this process has seen, so that nobody's session counts as idle who was
-/// just here, and ends for good what is out of use nevertheless: a use that another process is yet
-/// to write must not bring it back beside the one that is opened now.
+/// Flushes this process's queued uses of the user's sessions, then deletes those that are idle, so
+/// that a late flush by another process cannot revive one beside the session opened now.
 pub(crate) fn settle_idleness(
     tx: &WriteTx<'_>,
     store: &Store,
@@ -106,12 +106,12 @@ pub(crate) fn settle_idleness(
     device: Option<&DeviceId>,
 ) -> Result<()> {
     for session in session::with_idle_limit(tx, user, device.map(DeviceDigest::of))? {
-        if let Some(at) = store.core().touches.last_use(session) {
+        if let Some(at) = store.core().pending.uses.last_use(session) {
             session::touch(tx, session, at)?;
         }
     }
     for session in session::out_of_use(tx, user)? {
-        session::delete(tx, session)?;
+        make_way(tx, session)?;
     }
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! The standing of organisations and branches.
 
-use crate::denied::Whom;
 use crate::error::Result;
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
 use crate::record::branch::{self, Branch, Branches};
 use crate::record::organisation::{self, Organisation, Organisations};
@@ -10,6 +9,7 @@ use crate::record::watermarks::Watermarks;
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId};
+use crate::value::target::Target;
 
 impl Organisations<'_> {
     /// Makes an organisation active or inactive.
@@ -30,12 +30,12 @@ impl Organisations<'_> {
     /// # Errors
     /// `NotFound`; `Busy`, `Full`, `Io`.
     pub fn set_active(&self, id: OrganisationId, active: bool) -> Result<Organisation> {
-        let job = |tx: &WriteTx<'_>| {
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = organisation::existing(tx, id)?;
             if before.active == active {
                 return Ok(Written::Nothing(before));
             }
-            organisation::set_active(tx, id, active, watermarks(tx, active)?)?;
+            organisation::set_active(tx, id, active, watermarks(tx, revocation)?)?;
             let kind = if active {
                 EventKind::OrganisationActivated
             } else {
@@ -45,9 +45,11 @@ impl Organisations<'_> {
             Ok(Written::With(Organisation { active, ..before }, event))
         };
         if active {
-            return self.store.write(job);
+            return self.store.write(|tx| job(tx, None));
         }
-        self.store.end(Whom::Organisation(id), Cause::PlaceSuspended, job)
+        let cause = Cause::PlaceSuspended;
+        let target = Target::Organisation(id);
+        self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
     }
 }
 
@@ -60,21 +62,23 @@ impl Branches<'_> {
     /// # Errors
     /// `NotFound`; `Busy`, `Full`, `Io`.
     pub fn set_active(&self, id: BranchId, active: bool) -> Result<Branch> {
-        let job = |tx: &WriteTx<'_>| {
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = branch::existing(tx, id)?;
             if before.active == active {
                 return Ok(Written::Nothing(before));
             }
-            branch::set_active(tx, id, active, watermarks(tx, active)?)?;
+            branch::set_active(tx, id, active, watermarks(tx, revocation)?)?;
             let kind =
                 if active { EventKind::BranchActivated } else { EventKind::BranchDeactivated };
             let event = Event::new(kind).branch(id).organisation(before.organisation);
             Ok(Written::With(Branch { active, ..before }, event))
         };
         if active {
-            return self.store.write(job);
+            return self.store.write(|tx| job(tx, None));
         }
-        self.store.end(Whom::Branch(id), Cause::PlaceSuspended, job)
+        let cause = Cause::PlaceSuspended;
+        let target = Target::Branch(id);
+        self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
     }
 
     /// Moves a branch to another organisation, or to none; the next verify reports the new place.
@@ -106,6 +110,6 @@ impl Branches<'_> {
     }
 }
 
-fn watermarks(tx: &WriteTx<'_>, active: bool) -> Result<Watermarks> {
-    if active { Ok(Watermarks::UNCHANGED) } else { Cause::PlaceSuspended.watermarks(tx) }
+fn watermarks(tx: &WriteTx<'_>, revocation: Option<&Revocation>) -> Result<Watermarks> {
+    revocation.map_or(Ok(Watermarks::UNCHANGED), |revocation| revocation.watermarks(tx))
 }

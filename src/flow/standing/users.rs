@@ -1,8 +1,7 @@
 //! The standing of users.
 
-use crate::denied::Whom;
 use crate::error::Result;
-use crate::flow::revoke::Cause;
+use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
@@ -11,6 +10,7 @@ use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
 use crate::value::facts::UserStatus;
 use crate::value::id::{BranchId, UserId};
+use crate::value::target::Target;
 
 impl Users<'_> {
     /// Sets what an administrator says of a user; answers how it stands now.
@@ -31,30 +31,26 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound`, `Busy`, `Full`, `Io`.
     pub fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
-        let job = |tx: &WriteTx<'_>| {
+        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = user::existing(tx, id)?;
             if before.status == status {
                 return Ok(Written::Nothing(before));
             }
-            let (kind, marks) = match status {
-                UserStatus::Active => (EventKind::UserActivated, Watermarks::UNCHANGED),
-                UserStatus::Pending => {
-                    (EventKind::UserMadePending, Cause::UserSuspended.watermarks(tx)?)
-                }
-                UserStatus::Locked => {
-                    (EventKind::UserLocked, Cause::UserSuspended.watermarks(tx)?)
-                }
-                UserStatus::Disabled => {
-                    (EventKind::UserDisabled, Cause::UserSuspended.watermarks(tx)?)
-                }
+            let kind = match status {
+                UserStatus::Active => EventKind::UserActivated,
+                UserStatus::Pending => EventKind::UserMadePending,
+                UserStatus::Locked => EventKind::UserLocked,
+                UserStatus::Disabled => EventKind::UserDisabled,
             };
+            let marks = revocation.map_or(Ok(Watermarks::UNCHANGED), |r| r.watermarks(tx))?;
             user::set_status(tx, id, status, marks)?;
             Ok(Written::With(User { status, ..before }, Event::new(kind).user(id)))
         };
-        match status {
-            UserStatus::Active => self.store.write(job),
-            _ => self.store.end(Whom::User(id), Cause::UserSuspended, job),
+        if status == UserStatus::Active {
+            return self.store.write(|tx| job(tx, None));
         }
+        let cause = Cause::UserSuspended;
+        self.store.revoke(Target::User(id), cause, |tx, revocation| job(tx, Some(revocation)))
     }
 
     /// Moves a user to a branch, or to none; answers how it stands now.
@@ -83,11 +79,10 @@ impl Users<'_> {
     /// # Errors
     /// `NotFound` (also if it was deleted before), `Busy`, `Full`, `Io`.
     pub fn delete(&self, id: UserId) -> Result<()> {
-        self.store.end(Whom::User(id), Cause::UserDeleted, |tx| {
+        self.store.revoke(Target::User(id), Cause::UserDeleted, |tx, revocation| {
             let before = user::existing(tx, id)?;
             let key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
-            let marks = Cause::UserDeleted.watermarks(tx)?;
-            user::delete(tx, id, marks)?;
+            user::delete(tx, id, revocation.watermarks(tx)?)?;
             throttle::left(tx, &key)?;
             let event = Event::new(EventKind::UserDeleted).user(id).branch(before.branch);
             Ok(Written::With((), event))

@@ -1,7 +1,7 @@
 //! Creating users.
 
+use super::fields::{Fields, grant, json_is_valid, privileges};
 use super::standing::{check_email_free, check_username_free};
-use super::update::{Fields, grant, json_is_valid};
 use super::{User, Users, check_branch, existing, place_words, search_key};
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
@@ -10,8 +10,7 @@ use crate::storage::{WriteTx, params};
 use crate::value::event::{Event, EventKind};
 use crate::value::facts::{UserKind, UserStatus};
 use crate::value::id::{BranchId, UserId};
-use crate::value::limits::PRIVILEGES_PER_USER_MAX;
-use crate::value::name::{EmailAddress, Privilege, Username};
+use crate::value::name::{EmailAddress, Username};
 use crate::value::secret::Password;
 
 /// A user to be created. Nothing is checked before [`Users::create`].
@@ -217,18 +216,6 @@ impl Users<'_> {
             }
         }
     }
-}
-
-/// The names, checked, each once.
-pub(super) fn privileges<P: AsRef<str>>(names: &[P]) -> Result<Vec<Privilege>> {
-    let mut privileges =
-        names.iter().map(|name| Privilege::parse(name.as_ref())).collect::<Result<Vec<_>>>()?;
-    privileges.sort();
-    privileges.dedup();
-    if privileges.len() > PRIVILEGES_PER_USER_MAX {
-        return Err(Error::invalid("a user has at most 64 privileges"));
-    }
-    Ok(privileges)
 }
 
 fn insert(

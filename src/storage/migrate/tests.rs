@@ -11,7 +11,8 @@ use std::thread;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::super::{beside, guard, open};
+use super::super::files::{Files, with_suffix};
+use super::super::{guard, open};
 use super::*;
 use crate::error::Reason;
 use crate::value::random::SystemRandom;
@@ -56,7 +57,8 @@ impl Old {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("auth.db");
         let seed = Seed::draw(&SystemRandom, Timestamp::from_millis(1), true).unwrap();
-        let opened = open::open(&path, guard::Tolerances::default(), &seed).unwrap();
+        let opened =
+            open::open(Files::of(path.clone()), guard::Tolerances::default(), &seed).unwrap();
         opened.writer.execute_batch(ROWS).unwrap();
         for table in tables(&opened.writer) {
             assert!(!rows(&opened.writer, &table, "1").is_empty(), "{table} has no row");
@@ -325,7 +327,7 @@ fn an_error_of_the_system_while_the_schema_is_checked_is_told_as_one() {
     let other = Connection::open(&old.path).unwrap();
     other.execute_batch("PRAGMA writable_schema = ON").unwrap();
     other.execute("UPDATE sqlite_schema SET sql = sql || ' ' WHERE type = 'index'", []).unwrap();
-    let log = fs::File::options().write(true).open(beside::beside(&old.path, "-wal")).unwrap();
+    let log = fs::File::options().write(true).open(with_suffix(&old.path, "-wal")).unwrap();
     log.set_len(100).unwrap();
     let error = check_schema(&connection).unwrap_err();
     assert_eq!(error.reason(), Reason::Io, "{error}");

@@ -18,7 +18,7 @@ use rusqlite::{Connection, params};
 
 use super::super::connection::{Stopwatch, pause};
 use super::super::fault::{fault, leaves_doubt};
-use super::super::transaction::{Settled, WriteTx, select_one};
+use super::super::transaction::{Purpose, Settled, WriteTx, select_one};
 use super::super::watch::Watch;
 use super::Author;
 use crate::error::{Error, Reason, Result};
@@ -66,8 +66,9 @@ pub(super) struct Group {
     kept: u64,
     /// Nobody joins any more.
     ends: bool,
-    /// Its leader ends credentials, which says nothing of the room for anything else.
-    is_ending: bool,
+    /// What its leader writes for: that a revocation found room says nothing of the room for
+    /// ordinary writes.
+    purpose: Purpose,
     /// Why nothing of it can hold.
     broken: Option<Error>,
 }
@@ -166,14 +167,14 @@ impl Baton {
 impl Group {
     /// A transaction that has begun. While the disk is full nobody joins, so that nothing but its
     /// own size can make a write fail.
-    pub(super) fn new(baton: Baton, is_ending: bool) -> Self {
+    pub(super) fn new(baton: Baton, purpose: Purpose) -> Self {
         Self {
             fate: Arc::default(),
             begun: Stopwatch::start(),
             members: 0,
             kept: 0,
             ends: baton.full.is_some(),
-            is_ending,
+            purpose,
             broken: None,
             baton,
         }
@@ -256,7 +257,9 @@ impl Group {
         let end = self.try_end(author.watch);
         self.baton.held = Some((Stopwatch::start(), self.begun.elapsed()));
         match &end {
-            Ok(End::Applied) if self.kept > 0 && !self.is_ending => self.baton.full = None,
+            Ok(End::Applied) if self.kept > 0 && self.purpose == Purpose::Ordinary => {
+                self.baton.full = None
+            }
             Err(error) if error.reason() == Reason::Full => {
                 self.baton.full = Some(author.clock.now());
             }
@@ -327,7 +330,8 @@ fn member<T>(
     job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
 ) -> Result<Settled<T>> {
     // Read only now: the time in the file must not be older than the wait for it.
-    let tx = WriteTx::new(connection, author.clock.now(), author.actor, author.random);
+    let now = author.clock.now();
+    let tx = WriteTx::new(connection, now, author.purpose, author.actor, author.random);
     let settled = job(&tx)?;
     if matches!(settled, Settled::Commit(_)) {
         tx.check_still_open()?;

@@ -5,14 +5,15 @@
 //! it, once it and the whole log are known to be in the file itself. Only then the members of the
 //! group are told. Opening the file anew beside other connections would decide nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
 use super::super::connection::{self, Checkpoint, Stopwatch};
-use super::super::transaction::select_one;
-use super::super::{beside, guard};
+use super::super::files::{self, Files};
+use super::super::guard;
+use super::super::transaction::{Purpose, select_one};
 use super::Author;
 use super::group::{Baton, Mark, Marks, run, write_mark};
 use crate::error::{Error, Reason, Result};
@@ -21,8 +22,7 @@ use crate::value::limits;
 /// What only a writer of a file needs, and one in memory does not.
 #[derive(Debug)]
 pub(super) struct Log {
-    path: PathBuf,
-    wal: PathBuf,
+    files: Files,
 }
 
 /// What became of a commit that was in doubt.
@@ -35,9 +35,8 @@ pub(super) enum Outcome {
 }
 
 impl Log {
-    pub(super) fn new(path: PathBuf) -> Self {
-        let wal = beside::beside(&path, "-wal");
-        Self { path, wal }
+    pub(super) fn new(files: Files) -> Self {
+        Self { files }
     }
 
     /// Finds out whether the group of these marks holds, and makes the answer true for ever.
@@ -46,7 +45,7 @@ impl Log {
     /// failed commit left.
     pub(super) fn settle(&self, baton: &mut Baton, marks: Marks) -> Result<Outcome> {
         let waiting = Stopwatch::start();
-        replace(&self.path, baton)?;
+        replace(&self.files.main, baton)?;
         baton.begin(waiting, limits::WRITE_WAIT)?;
         let fence = baton.next_mark();
         let fenced = fence_in(&baton.connection, marks, fence);
@@ -82,16 +81,16 @@ impl Log {
         }
     }
 
-    /// While the disk is full, only what ends credentials is let through; now and then anything
-    /// else may try whether there is room again.
+    /// While the disk is full, only revocations are let through; now and then an ordinary write may
+    /// try whether there is room again.
     pub(super) fn check_room(&self, baton: &mut Baton, author: Author<'_>) -> Result<()> {
-        let Some(found) = baton.full.filter(|_| !author.ends) else {
+        let Some(found) = baton.full.filter(|_| author.purpose == Purpose::Ordinary) else {
             return Ok(());
         };
         let now = author.clock.now();
         let since = now.as_millis().saturating_sub(found.as_millis());
         if since >= limits::FULL_PROBE_MS {
-            if guard::has_room(&self.path, limits::FULL_ROOM_BYTES) {
+            if guard::has_room(&self.files.main, limits::FULL_ROOM_BYTES) {
                 return Ok(());
             }
             baton.full = Some(now);
@@ -102,7 +101,7 @@ impl Log {
     /// Replaces a connection whose checkpoint failed.
     pub(super) fn renew(&self, baton: &mut Baton) -> Result<()> {
         if baton.is_worn {
-            replace(&self.path, baton)?;
+            replace(&self.files.main, baton)?;
         }
         Ok(())
     }
@@ -113,7 +112,7 @@ impl Log {
     }
 
     pub(super) fn length(&self) -> u64 {
-        beside::length(&self.wal)
+        files::length(&self.files.wal)
     }
 
     fn is_longer(&self, bytes: i64) -> bool {

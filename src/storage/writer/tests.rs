@@ -11,7 +11,7 @@ use std::thread;
 
 use rusqlite::params;
 
-use super::super::{beside, connection, guard};
+use super::super::{connection, files, guard};
 use super::*;
 use crate::value::random::SystemRandom;
 use crate::value::time::ManualClock;
@@ -21,7 +21,7 @@ struct Desk {
     wall: ManualClock,
     clock: SteadyClock,
     watch: Watch,
-    path: PathBuf,
+    files: Files,
     _directory: tempfile::TempDir,
 }
 
@@ -40,23 +40,23 @@ impl Desk {
 
     fn with(waiting_max: usize) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().canonicalize().unwrap().join("auth.db");
-        assert!(guard::create(&path).unwrap());
-        let connection = connection::for_writer(&path).unwrap();
+        let files = Files::of(directory.path().canonicalize().unwrap().join("auth.db"));
+        assert!(guard::create(&files.main).unwrap());
+        let connection = connection::for_writer(&files.main).unwrap();
         connection::use_wal(&connection).unwrap();
         connection.execute_batch(TABLES).unwrap();
-        let mut writer = Writer::new(connection, Some(path.clone()), [7; 16]);
+        let mut writer = Writer::new(connection, Some(files.clone()), [7; 16]);
         let baton = writer.line.try_enter().unwrap();
         writer.line = Line::new(baton, waiting_max);
         let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let clock = SteadyClock::new(Some(Arc::new(wall.clone())));
-        let identity = guard::identity(&path).unwrap();
-        let watch = Watch::new(Some((path.clone(), identity)));
-        Self { writer, wall, clock, watch, path, _directory: directory }
+        let identity = files::identity(&files.main).unwrap();
+        let watch = Watch::new(Some((files.clone(), identity)));
+        Self { writer, wall, clock, watch, files, _directory: directory }
     }
 
     fn path(&self) -> &Path {
-        &self.path
+        &self.files.main
     }
 
     fn author(&self) -> Author<'_> {
@@ -65,7 +65,7 @@ impl Desk {
             clock: &self.clock,
             random: &SystemRandom,
             watch: &self.watch,
-            ends: false,
+            purpose: Purpose::Ordinary,
             patient: true,
         }
     }

@@ -126,6 +126,8 @@ event_kinds! {
     ApiKeyReassigned = "api_key.reassigned",
     /// An API key was revoked.
     ApiKeyRevoked = "api_key.revoked",
+    /// All API keys of a user were revoked.
+    ApiKeysRevoked = "user.api_keys_revoked",
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",

@@ -158,6 +158,9 @@ fn of_keys(world: &World) {
     let third = check(world, &[Key(second)], || keys.reassign(dan, HOUR).unwrap().id);
     check(world, &[Key(third)], || keys.revoke(third).unwrap());
     check(world, &[Key(second)], || keys.revoke(second).unwrap());
+    let fourth = check(world, &[], || keys.issue(dan, NewApiKey::new()).unwrap().id);
+    check(world, &[Key(fourth)], || keys.revoke_all(dan).unwrap());
+    check(world, &[], || keys.revoke_all(dan).unwrap());
 }
 
 fn of_the_rest(world: &World) {

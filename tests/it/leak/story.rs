@@ -316,6 +316,7 @@ impl Story {
         self.held(&store.api_keys());
         self.held(&store.api_keys().list(robot).unwrap());
         self.failed(store.log_out(third.key.expose(), None).map(drop));
+        store.api_keys().revoke_all(robot).unwrap();
     }
 
     /// Passwords where a name is asked, wrong ones, and too many of them.

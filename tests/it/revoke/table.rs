@@ -96,13 +96,27 @@ fn a_new_name_or_address_ends_one_time_tokens_alone() {
 }
 
 #[test]
-fn the_first_confirmation_ends_all_sessions_and_a_later_one_none() {
-    let ends = Ends { sessions: ADAS, tokens: &["user"], ..NOTHING };
+fn the_first_confirmation_revokes_sessions_and_keys_and_a_later_one_nothing() {
+    let ends = Ends { sessions: ADAS, keys: &["ada"], tokens: &["user"] };
     let scene = check(ends, |scene| scene.store().users().confirm(scene.ada).unwrap());
     let session = scene.world.open(scene.ada, "ada-3");
     scene.store().users().confirm(scene.ada).unwrap();
     assert!(scene.world.passes(&session, "ada-3"));
-    scene.are_dead(ADAS, &[]);
+    scene.are_dead(ADAS, &["ada"]);
+}
+
+#[test]
+fn a_forgotten_device_loses_its_session() {
+    check(Ends { sessions: &["ada-1"], ..NOTHING }, |scene| {
+        assert!(scene.store().devices().forget(scene.ada, &device("ada-1")).unwrap());
+    });
+}
+
+#[test]
+fn all_keys_of_a_user_are_revoked_and_no_session() {
+    let ends = Ends { keys: &["ada"], ..NOTHING };
+    let scene = check(ends, |s| s.store().api_keys().revoke_all(s.ada).unwrap());
+    scene.are_dead(&[], &["ada"]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn a_settlement_leaves_a_fence_and_an_empty_log() {
     trouble::next(&[trouble::lost]);
     assert!(desk.write(|tx| insert(tx).map(Settled::Commit)).is_err());
     assert_ne!(mark(&desk), before);
-    assert_eq!(beside::length(&beside::beside(desk.path(), "-wal")), 0);
+    assert_eq!(files::length(&desk.files.wal), 0);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn after_a_full_disk_only_ends_are_accepted_until_a_probe_finds_room() {
     let tried = desk.writer.try_write(desk.author(), |tx| insert(tx).map(Settled::Commit));
     assert_eq!(tried.unwrap_err().reason(), Reason::Full);
     for lines in 1..=2 {
-        let author = Author { ends: true, ..desk.author() };
+        let author = Author { purpose: Purpose::Revocation, ..desk.author() };
         let job = |tx: &WriteTx<'_>| insert(tx).map(Settled::Commit);
         desk.writer.write(author, limits::WRITE_WAIT, job).unwrap();
         assert_eq!(desk.lines(), lines);
@@ -148,10 +148,10 @@ fn a_connection_whose_checkpoint_failed_is_replaced_before_the_next_write() {
 #[test]
 fn the_log_is_moved_into_the_file_when_it_is_long() {
     let desk = Desk::new();
-    let wal = beside::beside(desk.path(), "-wal");
+    let wal = desk.files.wal.clone();
     let kept = u64::try_from(limits::WAL_KEPT_BYTES).unwrap();
     for _ in 0..24 {
         desk.write(|tx| insert_many(tx).map(Settled::Commit)).unwrap();
-        assert!(beside::length(&wal) < 2 * kept, "{}", beside::length(&wal));
+        assert!(files::length(&wal) < 2 * kept, "{}", files::length(&wal));
     }
 }

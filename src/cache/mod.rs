@@ -14,7 +14,9 @@
 //! that saw the change raised it: its entry is below the stamp. Slots are shared by hash; sharing
 //! costs a look at the file and never an answer.
 
+pub(crate) mod coherence;
 mod entry;
+pub(crate) mod seqlock;
 mod table;
 
 use std::hash::Hasher;

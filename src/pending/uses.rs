@@ -4,15 +4,17 @@
 //! tries to write a batch. Without an idle limit nothing is ever noted.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::sync::{AtomicI64, Mutex, Ordering};
+use parking_lot::Mutex;
+
 use crate::value::id::SessionId;
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
 /// The uses that this process has seen and the file has not.
 #[derive(Debug)]
-pub(crate) struct Touches {
+pub(crate) struct Uses {
     used: Mutex<HashMap<SessionId, Timestamp>>,
     /// Uses could not be written, or not all of them: from then on any verify tries again.
     retry_at_ms: AtomicI64,
@@ -21,13 +23,13 @@ pub(crate) struct Touches {
 /// Nothing waits to be tried again.
 const NEVER_MS: i64 = i64::MAX;
 
-impl Default for Touches {
+impl Default for Uses {
     fn default() -> Self {
         Self { used: Mutex::default(), retry_at_ms: AtomicI64::new(NEVER_MS) }
     }
 }
 
-impl Touches {
+impl Uses {
     /// The latest use noted here.
     pub(crate) fn last_use(&self, session: SessionId) -> Option<Timestamp> {
         self.used.lock().get(&session).copied()
@@ -70,7 +72,7 @@ impl Touches {
                 .is_ok()
     }
 
-    /// At most `most` uses, to be written. They stay known until [`Touches::written`], or a session
+    /// At most `most` uses, to be written. They stay known until [`Uses::written`], or a session
     /// in use would look idle to everyone else while they are on their way.
     pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
         self.used.lock().iter().take(most).map(|(id, at)| (*id, *at)).collect()
@@ -109,62 +111,62 @@ mod tests {
 
     #[test]
     fn a_use_waits_a_tenth_of_the_idle_limit_and_never_falls() {
-        let touches = Touches::default();
+        let uses = Uses::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
-        assert!(!touches.note(session, at(999), at(0), 10_000));
-        assert!(touches.note(session, at(1_000), at(0), 10_000));
-        assert!(!touches.note(session, at(500), at(0), 10_000));
-        assert_eq!(touches.last_use(session), Some(at(1_000)));
-        let batch = touches.batch(8);
+        assert!(!uses.note(session, at(999), at(0), 10_000));
+        assert!(uses.note(session, at(1_000), at(0), 10_000));
+        assert!(!uses.note(session, at(500), at(0), 10_000));
+        assert_eq!(uses.last_use(session), Some(at(1_000)));
+        let batch = uses.batch(8);
         assert_eq!(batch, [(session, at(1_000))]);
-        assert_eq!(touches.last_use(session), Some(at(1_000)));
-        touches.written(&batch, at(1_000));
-        assert_eq!(touches.last_use(session), None);
-        assert!(!touches.waits_to_retry());
+        assert_eq!(uses.last_use(session), Some(at(1_000)));
+        uses.written(&batch, at(1_000));
+        assert_eq!(uses.last_use(session), None);
+        assert!(!uses.waits_to_retry());
     }
 
     #[test]
     fn a_use_while_another_is_written_is_kept() {
-        let touches = Touches::default();
+        let uses = Uses::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
-        touches.note(session, at(1_000), at(0), 10_000);
-        let batch = touches.batch(8);
-        touches.note(session, at(1_500), at(0), 10_000);
-        touches.written(&batch, at(1_500));
-        assert_eq!(touches.last_use(session), Some(at(1_500)));
-        assert!(!touches.waits_to_retry());
+        uses.note(session, at(1_000), at(0), 10_000);
+        let batch = uses.batch(8);
+        uses.note(session, at(1_500), at(0), 10_000);
+        uses.written(&batch, at(1_500));
+        assert_eq!(uses.last_use(session), Some(at(1_500)));
+        assert!(!uses.waits_to_retry());
     }
 
     #[test]
     fn a_busy_file_is_not_tried_at_once_again() {
-        let touches = Touches::default();
+        let uses = Uses::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
-        assert!(touches.note(session, at(1_000), at(0), 10_000));
-        touches.failed(at(1_000));
-        assert!(!touches.note(session, at(1_999), at(0), 10_000));
-        assert!(touches.waits_to_retry() && !touches.is_to_retry(at(1_999)));
+        assert!(uses.note(session, at(1_000), at(0), 10_000));
+        uses.failed(at(1_000));
+        assert!(!uses.note(session, at(1_999), at(0), 10_000));
+        assert!(uses.waits_to_retry() && !uses.is_to_retry(at(1_999)));
         // One of those who ask is told, until it fails again or another second has passed.
-        assert!(touches.is_to_retry(at(2_000)) && !touches.is_to_retry(at(2_000)));
-        assert!(touches.is_to_retry(at(3_000)));
+        assert!(uses.is_to_retry(at(2_000)) && !uses.is_to_retry(at(2_000)));
+        assert!(uses.is_to_retry(at(3_000)));
     }
 
     #[test]
     fn what_gathered_meanwhile_is_written_batch_after_batch() {
-        let touches = Touches::default();
+        let uses = Uses::default();
         let at = Timestamp::from_millis;
         for id in 0..3 {
-            touches.note(SessionId::from_bytes([id; 16]), at(1_000), at(0), 10_000);
+            uses.note(SessionId::from_bytes([id; 16]), at(1_000), at(0), 10_000);
         }
-        touches.failed(at(1_000));
+        uses.failed(at(1_000));
         for left in [2, 1, 0] {
-            assert!(touches.is_to_retry(at(2_000)), "{left}");
-            let batch = touches.batch(1);
-            touches.written(&batch, at(2_000));
-            assert_eq!(touches.batch(8).len(), left);
+            assert!(uses.is_to_retry(at(2_000)), "{left}");
+            let batch = uses.batch(1);
+            uses.written(&batch, at(2_000));
+            assert_eq!(uses.batch(8).len(), left);
         }
-        assert!(!touches.waits_to_retry());
+        assert!(!uses.waits_to_retry());
     }
 }

@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
-use super::migrate::SCHEMA_VERSION;
-use super::place::{Bookmark, Change, Changes, Log};
-use super::transaction::ReadTx;
+use super::super::migrate::SCHEMA_VERSION;
+use super::super::transaction::ReadTx;
+use super::bookmark::{Bookmark, Change, Changes, Log};
 use crate::error::{Error, Reason, Result};
 
 impl Changes {
@@ -12,7 +12,7 @@ impl Changes {
     ///
     /// # Errors
     /// `TooNew` if another process has migrated the file beyond what this one may read.
-    pub(super) fn since(tx: &ReadTx<'_>, place: Option<Bookmark>) -> Result<Self> {
+    pub(crate) fn since(tx: &ReadTx<'_>, place: Option<Bookmark>) -> Result<Self> {
         let (min_reader, lineage, swept_to) = tx.exactly_one(
             "SELECT min_reader, lineage, swept_to FROM store WHERE id = 1",
             [],

@@ -14,9 +14,9 @@
 //!
 //! Meanwhile the others answer from the file.
 
+use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Epoch, Image, Remembered, Use};
 use crate::error::{Error, Reason, Result};
-use crate::published::Published;
 use crate::storage::{Bookmark, Change, Changes, Header, Look, WalIndex};
 use crate::sync::Mutex;
 use crate::value::facts::Facts;
@@ -136,11 +136,11 @@ fn follow(
 /// The header up to which the stamps are complete. Read by everyone, written by the one who
 /// catches up.
 #[derive(Debug)]
-struct Followed(Published<{ Header::WORDS }>);
+struct Followed(SeqLock<{ Header::WORDS }>);
 
 impl Default for Followed {
     fn default() -> Self {
-        Self(Published::new())
+        Self(SeqLock::new())
     }
 }
 

@@ -1,5 +1,5 @@
 //! Where a reader of the change log stands, and whether the rows that are left tell it everything.
-//! Arithmetic alone: the statements are in `feed` and in `record/change.rs`.
+//! Arithmetic alone: the statements are in `read.rs` and in `record/change.rs`.
 
 use crate::value::id::{ApiKeyId, SessionId, UserId};
 use crate::value::limits;

@@ -8,7 +8,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 
 /// A row of words; nothing can be read of it before it is first written.
 #[derive(Debug)]
-pub(crate) struct Published<const N: usize> {
+pub(crate) struct SeqLock<const N: usize> {
     /// How often it was written, twice: odd while being written. The highest bit says whether it
     /// was used since.
     turn: AtomicU64,
@@ -30,7 +30,7 @@ impl Turn {
     }
 }
 
-impl<const N: usize> Published<N> {
+impl<const N: usize> SeqLock<N> {
     pub(crate) fn new() -> Self {
         Self { turn: AtomicU64::new(0), words: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn nothing_is_read_before_it_is_written_and_never_a_half() {
-        let published = Published::<4>::new();
+        let published = SeqLock::<4>::new();
         assert_eq!(published.read(&[]), None);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_write_has_a_turn_of_its_own() {
-        let published = Published::<1>::new();
+        let published = SeqLock::<1>::new();
         let mut told = Vec::new();
         for word in [5, 6] {
             assert_eq!(published.is_blank(), word == 5);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_use_is_noted_once_and_never_of_what_came_after() {
-        let published = Published::<1>::new();
+        let published = SeqLock::<1>::new();
         published.write(&[1], |_| {});
         assert!(!published.take_used());
         let (first, _) = published.read(&[]).unwrap();

@@ -1,16 +1,15 @@
-//! Log out: whoever holds a session ends it, at once and everywhere.
+//! Log out: the holder of a token revokes its session, at once and everywhere.
 
-use crate::denied::Whom;
 use crate::error::{Error, Result};
-use crate::flow::revoke::{Cause, Ended, ended_by};
+use crate::flow::revoke::{Cause, Ended};
 use crate::flow::verify::session_token;
 use crate::record::audit::Written;
 use crate::record::proof::{Holder, Proof};
-use crate::record::session;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
 use crate::value::name::DeviceId;
+use crate::value::target::Target;
 
 impl Store {
     /// Ends the session of this token on this device.
@@ -51,20 +50,20 @@ impl Store {
         };
         let device = device.into();
         // Looked at first, so that what is already over takes no write lock.
-        if ended_by(&self.presented(token, device)?).is_none() {
+        if Ended::of(&self.presented(token, device)?).is_none() {
             return Ok(Ended::Before);
         }
         let device = device.map(DeviceDigest::of);
-        self.end(Whom::Session(id), Cause::Asked, |tx| {
+        self.revoke(Target::Session(id), Cause::Asked, |tx, revocation| {
             let holder = Holder::Session(id);
             let Some(proof) = Proof::of(tx, holder)? else {
                 return Ok(Written::Nothing(Ended::Before));
             };
             let found = self.decide(holder, &proof, &parsed, device.as_ref(), tx.now());
-            let Some(ended) = ended_by(&found) else {
+            let Some(ended) = Ended::of(&found) else {
                 return Ok(Written::Nothing(Ended::Before));
             };
-            session::delete(tx, id)?;
+            revocation.apply(tx)?;
             let event = Event::new(EventKind::SessionLoggedOut)
                 .user(proof.user)
                 .session(id)

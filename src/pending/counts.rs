@@ -15,7 +15,7 @@ use crate::value::time::Timestamp;
 
 /// The counts of one process.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct Counts {
     tokens_refused: AtomicU64,
     /// The reasons are a closed list and the minutes are bounded.
     counts: Mutex<BTreeMap<Key, i64>>,
@@ -33,7 +33,7 @@ pub(crate) struct Counted {
     pub(crate) count: i64,
 }
 
-impl Tally {
+impl Counts {
     /// Counts one; answers whether a minute is over, whose counts may now be kept.
     pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) -> bool {
         if kind == EventKind::VerifyRefused {
@@ -105,35 +105,35 @@ mod tests {
 
     #[test]
     fn a_minute_of_one_reason_is_one_row() {
-        let tally = Tally::default();
+        let counts = Counts::default();
         for second in 0..60 {
-            assert!(!tally.count(EventKind::VerifyRefused, "unknown", at(second * 1_000)));
+            assert!(!counts.count(EventKind::VerifyRefused, "unknown", at(second * 1_000)));
         }
-        assert!(tally.take_finished(at(MINUTE - 1)).is_empty());
-        assert!(tally.count(EventKind::VerifyRefused, "expired", at(MINUTE)));
-        let finished = tally.take_finished(at(MINUTE));
+        assert!(counts.take_finished(at(MINUTE - 1)).is_empty());
+        assert!(counts.count(EventKind::VerifyRefused, "expired", at(MINUTE)));
+        let finished = counts.take_finished(at(MINUTE));
         assert_eq!(finished.iter().map(|row| row.count).collect::<Vec<_>>(), [60]);
-        tally.put_back(finished);
-        assert_eq!(tally.take_all().len(), 2);
-        assert_eq!(tally.tokens_refused(), 61);
+        counts.put_back(finished);
+        assert_eq!(counts.take_all().len(), 2);
+        assert_eq!(counts.tokens_refused(), 61);
     }
 
     #[test]
     fn the_sum_is_of_refused_tokens_alone() {
-        let tally = Tally::default();
-        tally.count(EventKind::LoginRefused, "overloaded", at(0));
-        tally.count(EventKind::VerifyRefused, "unknown", at(0));
-        assert_eq!(tally.tokens_refused(), 1);
-        assert_eq!(tally.take_all().len(), 2);
+        let counts = Counts::default();
+        counts.count(EventKind::LoginRefused, "overloaded", at(0));
+        counts.count(EventKind::VerifyRefused, "unknown", at(0));
+        assert_eq!(counts.tokens_refused(), 1);
+        assert_eq!(counts.take_all().len(), 2);
     }
 
     #[test]
     fn the_memory_it_takes_is_bounded() {
-        let tally = Tally::default();
+        let counts = Counts::default();
         for minute in 0..10_000 {
-            tally.count(EventKind::VerifyRefused, "unknown", at(minute * MINUTE));
+            counts.count(EventKind::VerifyRefused, "unknown", at(minute * MINUTE));
         }
-        let rows = tally.take_all();
+        let rows = counts.take_all();
         assert!(rows.len() <= limits::TALLY_ENTRIES + 1);
         assert_eq!(rows.iter().map(|row| row.count).sum::<i64>(), 10_000);
     }

@@ -1,0 +1,53 @@
+//! How each target is revoked: the one implementation, used at once and for what could not be
+//! written when it was asked for.
+//!
+//! Revoking all sessions of a user or a place is one UPDATE that raises a watermark, whatever their
+//! number. A single session or key is deleted by its id.
+
+use crate::error::Result;
+use crate::record::proof::{Holder, Proof};
+use crate::record::watermarks::Watermarks;
+use crate::record::{api_key, branch, organisation, session, store, user};
+use crate::storage::WriteTx;
+use crate::value::event::{Event, EventKind};
+use crate::value::target::Target;
+
+/// Revokes; answers whether there was such a target.
+pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Result<bool> {
+    match target {
+        Target::Session(id) => session::delete(tx, id),
+        Target::OtherSessions { user, kept } => {
+            // Kept only if it is current: nothing that was revoked may come back.
+            let kept_proof = Proof::of(tx, Holder::Session(kept))?;
+            let raised = user::raise(tx, user, marks)?;
+            if kept_proof.is_some_and(|proof| proof.current) {
+                session::keep(tx, kept)?;
+            }
+            Ok(raised)
+        }
+        Target::User(id) => user::raise(tx, id, marks),
+        Target::Branch(id) => branch::raise(tx, id, marks),
+        Target::Organisation(id) => organisation::raise(tx, id, marks),
+        Target::Store => store::raise(tx, marks).map(|()| true),
+        Target::ApiKey(id) => api_key::delete(tx, id),
+        Target::ApiKeysOf { user, from } => api_key::end_all_of(tx, user, from),
+    }
+}
+
+/// What the audit log says of a revocation that was asked for, or written late.
+pub(super) fn event(target: Target) -> Event {
+    match target {
+        Target::Session(id) => Event::new(EventKind::SessionEnded).session(id),
+        Target::OtherSessions { user, kept } => {
+            Event::new(EventKind::SessionOthersEnded).user(user).session(kept)
+        }
+        Target::User(id) => Event::new(EventKind::UserSessionsEnded).user(id),
+        Target::Branch(id) => Event::new(EventKind::BranchSessionsEnded).branch(id),
+        Target::Organisation(id) => {
+            Event::new(EventKind::OrganisationSessionsEnded).organisation(id)
+        }
+        Target::Store => Event::new(EventKind::StoreSessionsEnded),
+        Target::ApiKey(id) => Event::new(EventKind::ApiKeyRevoked).api_key(id),
+        Target::ApiKeysOf { user, .. } => Event::new(EventKind::ApiKeysRevoked).user(user),
+    }
+}

@@ -1,0 +1,252 @@
+//! Every row of the revocation table on a full disk: written to the reserve, or denied from memory.
+
+use std::time::Duration;
+
+use gatepost::{
+    ApiKeyId, BranchId, DeviceId, EndSessions, Facts, LogIn, OrganisationId, Password,
+    PasswordChange, SessionId,
+};
+
+use super::*;
+use crate::world::{HOUR, PASSWORD};
+
+const NEW: &str = "nine brass bells";
+const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
+                   Wm1Zb3VyaGFzaHlvdXJoYXNoeW91cmhhc2h5b3VyaGE";
+
+/// The sessions of ada, and one of ben beside her in the same branch.
+const SESSIONS: [&str; 3] = ["office", "home", "ben"];
+const ADAS: &[&str] = &["office", "home"];
+/// The users of the API keys.
+const KEYS: [&str; 2] = ["ada", "ben"];
+
+/// A row: what is done, and what no verify may pass afterwards.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    act: fn(&Scene) -> Result<(), Error>,
+    sessions: &'static [&'static str],
+    keys: &'static [&'static str],
+    /// A suspended key comes back once the revocation is written without its status.
+    suspends: bool,
+    /// The keys are revoked after this long.
+    overlap: Duration,
+}
+
+const fn row(
+    name: &'static str,
+    act: fn(&Scene) -> Result<(), Error>,
+    sessions: &'static [&'static str],
+    keys: &'static [&'static str],
+) -> Row {
+    Row { name, act, sessions, keys, suspends: false, overlap: Duration::ZERO }
+}
+
+const fn suspending(row: Row) -> Row {
+    Row { suspends: true, ..row }
+}
+
+#[rustfmt::skip]
+pub(super) const ROWS: &[Row] = &[
+    row("log_out", |s| s.log_out(), &["office"], &[]),
+    row("revoke", |s| s.sessions().end(s.id("office")).map(drop), &["office"], &[]),
+    row("revoke_own",
+        |s| s.sessions().end_own(&s.facts("home"), s.id("office")).map(drop), &["office"], &[]),
+    row("revoke_others", |s| s.sessions().end_others(&s.facts("office")), &["home"], &[]),
+    row("all_of_a_user", |s| s.sessions().end_all_of(s.ada), ADAS, &[]),
+    row("all_of_a_branch", |s| s.sessions().end_all_of_branch(s.york), &SESSIONS, &[]),
+    row("all_of_an_organisation",
+        |s| s.sessions().end_all_of_organisation(s.north), &SESSIONS, &[]),
+    row("all_of_the_store", |s| s.sessions().end_all(), &SESSIONS, &[]),
+    row("device_forgotten",
+        |s| s.store().devices().forget(s.ada, &device("office")).map(drop), &["office"], &[]),
+    row("own_password", |s| s.change_password(), &["home"], &[]),
+    row("password_at_login", |s| s.change_at_login(), ADAS, &[]),
+    row("password_set", |s| s.users().set_password(s.ada, Password::from(NEW)), ADAS, &[]),
+    row("hash_set", |s| s.users().set_password_hash(s.ada, PHC), ADAS, &[]),
+    row("password_removed", |s| s.users().remove_password(s.ada).map(drop), ADAS, &[]),
+    row("compromised", |s| s.users().mark_compromised(s.ada).map(drop), ADAS, &[]),
+    row("change_demanded",
+        |s| s.users().require_password_change(s.ada, EndSessions::All).map(drop), ADAS, &[]),
+    suspending(row("locked", |s| s.status(UserStatus::Locked), ADAS, &["ada"])),
+    suspending(row("disabled", |s| s.status(UserStatus::Disabled), ADAS, &["ada"])),
+    suspending(row("made_pending", |s| s.status(UserStatus::Pending), ADAS, &["ada"])),
+    row("deleted", |s| s.users().delete(s.ada), ADAS, &["ada"]),
+    row("first_confirmed", |s| s.users().confirm(s.ada).map(drop), ADAS, &["ada"]),
+    suspending(row("branch_disabled",
+        |s| s.store().branches().set_active(s.york, false).map(drop), &SESSIONS, &KEYS)),
+    suspending(row("organisation_disabled",
+        |s| s.store().organisations().set_active(s.north, false).map(drop), &SESSIONS, &KEYS)),
+    row("key_revoked", |s| s.store().api_keys().revoke(s.key), &[], &["ada"]),
+    row("keys_revoked", |s| s.store().api_keys().revoke_all(s.ada), &[], &["ada"]),
+    row("key_rotated",
+        |s| s.store().api_keys().reassign(s.ada, Duration::ZERO).map(drop), &[], &["ada"]),
+    Row { overlap: HOUR, ..row("key_rotated_later",
+        |s| s.store().api_keys().reassign(s.ada, HOUR).map(drop), &[], &["ada"]) },
+];
+
+pub(super) struct Scene {
+    disk: Disk,
+    north: OrganisationId,
+    york: BranchId,
+    ada: UserId,
+    key: ApiKeyId,
+    /// Name, handle and token.
+    opened: Vec<(&'static str, SessionId, String)>,
+    keys: Vec<(&'static str, String)>,
+}
+
+impl Scene {
+    fn new(disk: Disk) -> Result<Self, Error> {
+        let store = &disk.store;
+        let north = store.organisations().create("Northern")?.id;
+        let york = store.branches().create("York", north)?.id;
+        let person = |name| {
+            let new = NewUser::person(name).branch(york).password(Password::from(PASSWORD));
+            store.users().create(new).map(|user| user.id)
+        };
+        let (ada, ben) = (person("ada")?, person("ben")?);
+        let mut opened = Vec::new();
+        for (name, user) in [("office", ada), ("home", ada), ("ben", ben)] {
+            let reply = store.sessions().open(OpenSession::new(user, device(name)))?;
+            let session = reply.granted().unwrap().session;
+            opened.push((name, session.id, session.token.expose().to_owned()));
+        }
+        let of_ada = store.api_keys().issue(ada, NewApiKey::new())?;
+        let of_ben = store.api_keys().issue(ben, NewApiKey::new())?;
+        let key = of_ada.id;
+        let keys = vec![("ada", of_ada.key.expose().into()), ("ben", of_ben.key.expose().into())];
+        Ok(Self { disk, north, york, ada, key, opened, keys })
+    }
+
+    fn store(&self) -> &Store {
+        &self.disk.store
+    }
+
+    fn users(&self) -> gatepost::Users<'_> {
+        self.disk.store.users()
+    }
+
+    fn sessions(&self) -> gatepost::Sessions<'_> {
+        self.disk.store.sessions()
+    }
+
+    fn id(&self, name: &str) -> SessionId {
+        self.opened.iter().find(|(other, ..)| *other == name).unwrap().1
+    }
+
+    fn token(&self, name: &str) -> &str {
+        &self.opened.iter().find(|(other, ..)| *other == name).unwrap().2
+    }
+
+    fn facts(&self, name: &str) -> Facts {
+        self.store().verify(self.token(name), &device(name)).unwrap().valid().unwrap()
+    }
+
+    fn log_out(&self) -> Result<(), Error> {
+        self.store().log_out(self.token("office"), &device("office")).map(drop)
+    }
+
+    fn status(&self, status: UserStatus) -> Result<(), Error> {
+        self.users().set_status(self.ada, status).map(drop)
+    }
+
+    /// Whether the password was changed is looked at by what logs in later.
+    fn change_password(&self) -> Result<(), Error> {
+        let (current, new) = (Password::from(PASSWORD), Password::from(NEW));
+        let (token, device) = (self.token("office"), device("office"));
+        let answer = self.store().change_password(token, &device, current, new)?;
+        assert!(matches!(answer, PasswordChange::Changed(_)), "{answer:?}");
+        Ok(())
+    }
+
+    fn change_at_login(&self) -> Result<(), Error> {
+        let request = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+        let answer = self.store().log_in(request.new_password(Password::from(NEW)))?;
+        assert!(answer.is_granted(), "{answer:?}");
+        Ok(())
+    }
+
+    /// What passes now: the sessions, then the keys.
+    fn passing(&self, store: &Store) -> (Vec<&'static str>, Vec<&'static str>) {
+        let passes = |token: &str, device: Option<&DeviceId>| {
+            store.verify(token, device).unwrap().valid().is_ok()
+        };
+        let sessions = self.opened.iter();
+        let sessions = sessions.filter(|(name, _, token)| passes(token, Some(&device(name))));
+        let keys = self.keys.iter().filter(|(_, token)| passes(token, None));
+        (sessions.map(|(name, ..)| *name).collect(), keys.map(|(name, _)| *name).collect())
+    }
+
+    #[track_caller]
+    fn check(&self, store: &Store, row: &Row, keys: &[&str], changed: bool) {
+        let rest = |all: &[&'static str], revoked: &[&str]| -> Vec<&'static str> {
+            all.iter().filter(|name| !revoked.contains(name)).copied().collect()
+        };
+        // A changed password gives the session in hand a new token.
+        let renewed: &[&str] = if changed && row.name == "own_password" { ADAS } else { &[] };
+        let revoked = [row.sessions, renewed].concat();
+        let expected = (rest(&SESSIONS, &revoked), rest(&KEYS, keys));
+        assert_eq!(self.passing(store), expected, "{}", row.name);
+    }
+}
+
+/// What is left on the disk for a revocation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// What the log has, once it was moved into the file.
+    Log,
+    /// The reserve alone: another program's snapshot keeps the log from being begun anew.
+    Reserve,
+    Nothing,
+}
+
+/// Plays one row: it is written, or denied from memory and written as soon as there is room.
+pub(super) fn play(disk: Disk, name: &str, left: Left) -> Result<(), Error> {
+    let row = ROWS.iter().find(|row| row.name == name).unwrap();
+    let scene = Scene::new(disk)?;
+    scene.disk.fill();
+    scene.disk.write_until_refused();
+    let reader = (left != Left::Log).then(|| scene.disk.old_snapshot());
+    // The reserve is not for the charge of a password that is yet to be proven.
+    let is_charged = ["own_password", "password_at_login"].contains(&name);
+    let is_written = left == Left::Log || (left == Left::Reserve && !is_charged);
+
+    let answer = (row.act)(&scene);
+    match &answer {
+        Ok(()) => assert!(is_written, "{name}"),
+        Err(error) => assert!(!is_written && error.reason() == Reason::Full, "{name}: {error}"),
+    }
+    scene.disk.clock.advance(row.overlap);
+    if name == "password_at_login" && !is_written {
+        // What could not be charged was not looked at, so it proved nothing.
+        scene.check(scene.store(), &Row { sessions: &[], ..*row }, &[], false);
+        return Ok(());
+    }
+    assert_eq!(scene.store().status().denied, usize::from(left == Left::Nothing), "{name}");
+    scene.check(scene.store(), row, row.keys, is_written);
+    drop(reader);
+    written_later(&scene, row, is_written);
+    Ok(())
+}
+
+fn written_later(scene: &Scene, row: &Row, is_written: bool) {
+    scene.disk.make_room();
+    scene.store().organisations().create("Southern").unwrap();
+    assert_eq!(scene.store().status().denied, 0, "{}", row.name);
+    let keys = if row.suspends && !is_written { &[] } else { row.keys };
+    scene.check(scene.store(), row, keys, is_written);
+    // The file says the same, and not this process alone.
+    scene.store().close().unwrap();
+    let path = scene.disk.directory.join("auth.db");
+    let store = Store::open(path, scene.disk.options.clone()).unwrap();
+    scene.check(&store, row, keys, is_written);
+    assert!(store.audit().verify_chain(None).unwrap().is_intact());
+    if row.name == "own_password" {
+        let log_in = |password| {
+            store.log_in(LogIn::new("ada", Password::from(password), device("new"))).unwrap()
+        };
+        assert_eq!(log_in(PASSWORD).is_granted(), !is_written);
+        assert_eq!(log_in(NEW).is_granted(), is_written);
+    }
+    store.close().unwrap();
+}
