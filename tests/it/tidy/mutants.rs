@@ -1,7 +1,7 @@
-//! The table of mutants: small changes, each of which takes one guard out.
+//! The table of mutants, `tests/mutants.toml`: small changes, each of which removes one guard.
 //!
-//! An edit names its place by the lines that it replaces and by nothing else, so that it goes stale
-//! only when its file is renamed or these lines change.
+//! An edit names its place by the lines that it finds, without line numbers and context, so that it
+//! goes stale only when its file is renamed or these lines change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,11 @@ use serde::Deserialize;
 use super::source::Project;
 
 pub(crate) const TABLE: &str = "tests/mutants.toml";
-/// A guard is a few lines: a mutant with more, found and put in together, takes out something else.
+/// Counts the lines that a mutant finds and those that replace them. A guard is a few lines: a
+/// mutant of more removes something else.
 const MAX_LINES: usize = 12;
 
-/// One entry of the table. A change in a second place is an entry inside it.
+/// One entry of the table: an edit, and one more if a second place changes.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mutant {
@@ -25,10 +26,13 @@ pub(crate) struct Mutant {
     also: Option<Box<Self>>,
 }
 
-/// Texts by the name of their file.
-type Texts = BTreeMap<String, String>;
+/// The text of a file, and what a mutant makes of it.
+struct Change<'a> {
+    original: &'a str,
+    mutated: String,
+}
 
-/// Every mutant by its id, or what is wrong with the table.
+/// Every mutant by its id; or the finding that the table cannot be read.
 pub(crate) fn read(project: &Project) -> Result<BTreeMap<String, Mutant>, String> {
     let table = text_of(project, TABLE)?;
     toml::from_str(table).map_err(|error| format!("{TABLE}: {error}"))
@@ -49,26 +53,25 @@ impl Mutant {
         }
         match self.apply(project) {
             Err(misfit) => findings.push(misfit),
-            Ok((original, mutated)) if original == mutated => {
-                findings.push("changes nothing".into());
+            Ok(files) => {
+                if files.values().all(|file| file.original == file.mutated) {
+                    findings.push("changes nothing".into());
+                }
             }
-            Ok(_) => {}
         }
         findings
     }
 
-    /// The files that it changes, as they are and as it leaves them; or why it does not fit.
-    fn apply(&self, project: &Project) -> Result<(Texts, Texts), String> {
-        let mut original = Texts::new();
+    /// The files that it changes, by name; or why it does not fit.
+    fn apply<'a>(&'a self, project: &'a Project) -> Result<BTreeMap<&'a str, Change<'a>>, String> {
+        let mut files = BTreeMap::new();
         for edit in self.edits() {
-            original.insert(edit.file.clone(), text_of(project, &edit.file)?.to_owned());
+            let original = text_of(project, &edit.file)?;
+            let unchanged = || Change { original, mutated: original.to_owned() };
+            let change = files.entry(edit.file.as_str()).or_insert_with(unchanged);
+            change.mutated = edit.replaced(&change.mutated)?;
         }
-        let mut mutated = original.clone();
-        for edit in self.edits() {
-            let text = mutated.entry(edit.file.clone()).or_default();
-            *text = edit.replaced(text)?;
-        }
-        Ok((original, mutated))
+        Ok(files)
     }
 
     fn edits(&self) -> impl Iterator<Item = &Self> {
@@ -79,7 +82,7 @@ impl Mutant {
         self.find.lines().count() + self.replace.lines().count()
     }
 
-    /// The text with the lines replaced, the new ones indented like the first that was found.
+    /// The text with the lines replaced. The new lines are indented like the first one found.
     fn replaced(&self, text: &str) -> Result<String, String> {
         let lines: Vec<&str> = text.lines().collect();
         let find: Vec<&str> = self.find.lines().collect();
@@ -110,9 +113,9 @@ fn text_of<'a>(project: &'a Project, name: &str) -> Result<&'a str, String> {
     found.map(|(_, text)| text.as_str()).ok_or_else(|| format!("there is no file {name}"))
 }
 
-/// Not a test of its own: what `scripts/map` runs. Its word, after `=`, is a folder, in which each
-/// mutant that fits gets its files, as they are in `ID/original` and as it leaves them in
-/// `ID/mutated`.
+/// Not a test of its own: what `scripts/map` runs. Its word, after `=`, is a folder. There it writes
+/// the files that each mutant changes: unchanged under `ID/original`, changed under `ID/mutated`. A
+/// mutant that does not fit is left out.
 #[test]
 fn write_out() {
     let mut words = std::env::args();
@@ -121,9 +124,9 @@ fn write_out() {
     };
     let project = Project::read();
     for (id, mutant) in read(&project).unwrap() {
-        let Ok((original, mutated)) = mutant.apply(&project) else { continue };
-        for (kind, texts) in [("original", original), ("mutated", mutated)] {
-            for (name, text) in texts {
+        let Ok(files) = mutant.apply(&project) else { continue };
+        for (name, file) in files {
+            for (kind, text) in [("original", file.original), ("mutated", file.mutated.as_str())] {
                 let path = Path::new(&folder).join(&id).join(kind).join(name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, text).unwrap();
@@ -141,13 +144,14 @@ mod can_fail {
     #[track_caller]
     fn check(entry: &str, expect: Result<&str, &[&str]>) {
         let table = format!("[x]\nfile = 'src/a.rs'\n{entry}\n");
-        let project = Project::of(&[(TABLE, &table), ("src/a.rs", TEXT), ("tests/a.rs", TEXT)]);
+        let sources = ["src/a.rs", "src/a/tests.rs", "tests/a.rs"].map(|name| (name, TEXT));
+        let project = Project::of(&[&[(TABLE, table.as_str())], &sources[..]].concat());
         let mutant = read(&project).unwrap().remove("x").unwrap();
         let findings = mutant.findings(&project);
         match expect {
             Ok(text) => {
                 assert!(findings.is_empty(), "{findings:?}");
-                assert_eq!(mutant.apply(&project).unwrap().1["src/a.rs"], text);
+                assert_eq!(mutant.apply(&project).unwrap()["src/a.rs"].mutated, text);
             }
             Err(expect) => assert_eq!(findings, expect),
         }
@@ -172,7 +176,7 @@ mod can_fail {
         let times = |n: usize| format!("found {n} times in src/a.rs, not once");
         check("find = 'one();'\nreplace = ''", Err(&[&times(2)]));
         check("find = 'three();'\nreplace = ''", Err(&[&times(0)]));
-        // Part of a line is none.
+        // A part of a line does not match.
         check("find = 'two()'\nreplace = ''", Err(&[&times(0)]));
         check("find = ''\nreplace = 'three();'", Err(&["finds no line"]));
         let gone = "[x.also]\nfile = 'src/b.rs'\nfind = 'two();'\nreplace = ''";
@@ -185,11 +189,11 @@ mod can_fail {
     #[test]
     fn a_mutant_of_nothing_of_a_test_or_of_too_much_is_found() {
         check("find = 'two();'\nreplace = 'two();'", Err(&["changes nothing"]));
-        let test = "[x.also]\nfile = 'tests/a.rs'\nfind = 'two();'\nreplace = ''";
-        check(
-            &format!("find = 'two();'\nreplace = ''\n{test}"),
-            Err(&["changes a test, tests/a.rs"]),
-        );
+        for test in ["tests/a.rs", "src/a/tests.rs"] {
+            let also = format!("[x.also]\nfile = '{test}'\nfind = 'two();'\nreplace = ''");
+            let finding = format!("changes a test, {test}");
+            check(&format!("find = 'two();'\nreplace = ''\n{also}"), Err(&[&finding]));
+        }
         let long = |n: usize| format!("find = 'two();'\nreplace = '''\n{}'''", "x\n".repeat(n));
         check(&long(12), Err(&["13 lines of 12"]));
         check(&long(11), Ok(&TEXT.replace("two();", &["x"; 11].join("\n    "))));
