@@ -9,6 +9,7 @@ mod bans;
 mod crypto;
 mod floors;
 mod map;
+mod mutants;
 mod papers;
 mod rooms;
 mod size;

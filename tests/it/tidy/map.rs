@@ -4,22 +4,19 @@
 //! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
 //! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
 //! if it is a scene of the schedule explorer, behind `faults::` if it is a promise of the fault
-//! bench. A mutant is a
-//! small patch in `tests/mutants/` that takes the guard out; `scripts/map` applies each and runs
+//! bench. A mutant is named by its id in `tests/mutants.toml`; `scripts/map` applies each and runs
 //! its test.
 
 use std::collections::BTreeSet;
 
+use super::mutants::{self, TABLE};
 use super::source::{Project, Source, closing, is_name};
 
 const PAGE: &str = "manual/requirements.md";
 const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
-const MUTANTS: &str = "tests/mutants/";
 const SCENES: &str = "schedules/src/scenes.rs";
 /// Where the fault bench says what it promises.
 const FAULTS: &str = "faults/tests/promises.rs";
-/// A guard is a few lines: a mutant that changes more takes out something else.
-const MUTANT_MAX_LINES: usize = 12;
 
 /// The requirements whose subject the library has, whole or in part: each needs a row.
 #[rustfmt::skip]
@@ -49,7 +46,7 @@ pub(crate) fn findings(project: &Project) -> Vec<String> {
     let (rows, mut findings) = read(page);
     findings.extend(missing(&rows));
     findings.extend(unknown_tests(&rows, project));
-    findings.extend(mutants(&rows, project));
+    findings.extend(misfits(&rows, project));
     findings
 }
 
@@ -148,117 +145,52 @@ fn function_after(code: &str, at: usize) -> Option<String> {
     Some(name)
 }
 
-/// Mutants without a row, rows without a mutant, and mutants that no longer apply.
-fn mutants(rows: &[Row], project: &Project) -> Vec<String> {
-    let patch = |name: &str| {
-        let place = format!("{MUTANTS}{name}");
-        project.texts.iter().find(|(text, _)| *text == place).map(|(_, patch)| patch)
+/// Rows without a mutant, mutants without a row, and mutants that do not fit.
+fn misfits(rows: &[Row], project: &Project) -> Vec<String> {
+    let mutants = match mutants::read(project) {
+        Ok(mutants) => mutants,
+        Err(refused) => return vec![refused],
     };
     let mut findings = Vec::new();
-    for row in rows {
-        match patch(&row.mutant) {
-            Some(patch) => findings.extend(stale(&row.mutant, patch, project)),
-            None => findings.push(format!("{PAGE}:{}: no mutant {}", row.line, row.mutant)),
-        }
+    for row in rows.iter().filter(|row| !mutants.contains_key(&row.mutant)) {
+        findings.push(format!("{PAGE}:{}: there is no mutant {}", row.line, row.mutant));
     }
-    for (name, _) in &project.texts {
-        let Some(mutant) = name.strip_prefix(MUTANTS) else { continue };
-        if !rows.iter().any(|row| row.mutant == mutant) {
-            findings.push(format!("{name}: belongs to no row"));
+    for (id, mutant) in &mutants {
+        if !rows.iter().any(|row| row.mutant == *id) {
+            findings.push(format!("{TABLE}: {id} belongs to no row"));
         }
-    }
-    findings.sort();
-    findings.dedup();
-    findings
-}
-
-/// Whether each hunk's old lines stand in the file that it changes.
-fn stale(mutant: &str, patch: &str, project: &Project) -> Vec<String> {
-    let hunks = hunks(patch);
-    let mut findings = Vec::new();
-    let changed: usize = hunks.iter().map(|hunk| hunk.changed).sum();
-    if changed == 0 || changed > MUTANT_MAX_LINES {
-        findings.push(format!("{MUTANTS}{mutant}: changes {changed} of 1 to 12 lines"));
-    }
-    for hunk in hunks {
-        let file = project.texts.iter().find(|(name, _)| *name == hunk.file);
-        if hunk.file.starts_with("tests/") {
-            findings.push(format!("{MUTANTS}{mutant}: changes a test, {}", hunk.file));
-        } else if !file.is_some_and(|(_, text)| text.contains(&hunk.old)) {
-            findings.push(format!("{MUTANTS}{mutant}: does not fit {}", hunk.file));
-        }
+        let unfit = mutant.findings(project).into_iter();
+        findings.extend(unfit.map(|finding| format!("{TABLE}: {id}: {finding}")));
     }
     findings
-}
-
-/// What a hunk wants to find, and how many lines it changes.
-struct Hunk {
-    file: String,
-    old: String,
-    changed: usize,
-}
-
-fn hunks(patch: &str) -> Vec<Hunk> {
-    let mut hunks: Vec<Hunk> = Vec::new();
-    let mut file = String::new();
-    let (mut old_left, mut new_left) = (0, 0);
-    for line in patch.lines() {
-        if let (Some(hunk), true) = (hunks.last_mut(), old_left + new_left > 0) {
-            let (old, new) = match line.chars().next() {
-                Some('+') => (0, 1),
-                Some('-') => (1, 0),
-                Some('\\') => (0, 0),
-                _ => (1, 1),
-            };
-            if old > 0 {
-                hunk.old.push_str(line.get(1..).unwrap_or_default());
-                hunk.old.push('\n');
-            }
-            hunk.changed += usize::from(old != new);
-            (old_left, new_left) = (old_left - old, new_left - new);
-        } else if let Some(name) = line.strip_prefix("--- a/") {
-            file = name.to_owned();
-        } else if let Some(counts) = line.strip_prefix("@@ ") {
-            let mut counts = counts.split(' ').map(count);
-            (old_left, new_left) =
-                (counts.next().unwrap_or_default(), counts.next().unwrap_or_default());
-            hunks.push(Hunk { file: file.clone(), old: String::new(), changed: 0 });
-        }
-    }
-    hunks
-}
-
-/// `-12,3` counts three lines, `-12` one.
-fn count(range: &str) -> i64 {
-    range.split_once(',').map_or(1, |(_, lines)| lines.parse().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod can_fail {
     use super::*;
 
-    const PATCH: &str = "--- a/src/a.rs\n+++ b/src/a.rs\n@@ -1,3 +1,2 @@\n one\n--- two\n three\n";
+    const MUTANT: &str = "[r1-a]\nfile = 'src/a.rs'\nfind = 'two'\nreplace = ''\n";
 
     fn page(rows: &[&str]) -> String {
         format!("# Title\n\n{HEAD}\n|---|---|---|---|---|\n{}\n\nThe end.\n", rows.join("\n"))
     }
 
-    fn project(page: &str, patch: &str) -> Project {
+    fn project(page: &str, mutants: &str) -> Project {
         Project::of(&[
             (PAGE, page),
-            ("src/a.rs", "one\n-- two\nthree\n#[cfg(test)] mod tests { #[test] fn holds() {} }"),
+            ("src/a.rs", "one\ntwo\nthree\n#[cfg(test)] mod tests { #[test] fn holds() {} }"),
             ("tests/it/login/names.rs", "// #[test] fn no() {}\n#[test]\nfn is_known() {}"),
             ("tests/it/main.rs", "mod login;"),
             (SCENES, "&[Scene { name: \"two_at_once\", play }]"),
             (FAULTS, "#[test] fn survives() {}"),
-            ("tests/mutants/a.patch", patch),
+            (TABLE, mutants),
         ])
     }
 
     #[track_caller]
-    fn check(row: &str, patch: &str, expect: &[&str]) {
+    fn check(row: &str, mutants: &str, expect: &[&str]) {
         let page = page(&[row]);
-        let project = project(&page, patch);
+        let project = project(&page, mutants);
         let mut found = findings(&project);
         found.retain(|finding| !finding.ends_with("has no row"));
         assert_eq!(found, expect);
@@ -266,8 +198,8 @@ mod can_fail {
 
     #[test]
     fn a_requirement_without_a_row_is_found() {
-        let row = "| R1 | a | b | `login::names::is_known` | `a.patch` |";
-        let found = findings(&project(&page(&[row]), PATCH));
+        let row = "| R1 | a | b | `login::names::is_known` | `r1-a` |";
+        let found = findings(&project(&page(&[row]), MUTANT));
         assert_eq!(found.len(), REQUIRED.len() - 1);
         assert!(found.contains(&format!("{PAGE}: R2 has no row")));
         assert!(!found.contains(&format!("{PAGE}: R1 has no row")));
@@ -277,41 +209,39 @@ mod can_fail {
 
     #[test]
     fn a_test_that_is_gone_is_found() {
-        check("| R1 | a | b | `login::names::is_known` | `a.patch` |", PATCH, &[]);
-        check("| R1 | a | b | `lib::a::tests::holds` | `a.patch` |", PATCH, &[]);
-        check("| R1 | a | b | `schedules::two_at_once` | `a.patch` |", PATCH, &[]);
-        check("| R1 | a | b | `faults::survives` | `a.patch` |", PATCH, &[]);
+        check("| R1 | a | b | `login::names::is_known` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `lib::a::tests::holds` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `schedules::two_at_once` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `faults::survives` | `r1-a` |", MUTANT, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
-            check(&format!("| R1 | a | b | `{gone}` | `a.patch` |"), PATCH, &[&finding]);
+            check(&format!("| R1 | a | b | `{gone}` | `r1-a` |"), MUTANT, &[&finding]);
         }
     }
 
     #[test]
     fn a_row_that_is_not_filled_in_is_found() {
-        let belongs = "tests/mutants/a.patch: belongs to no row";
+        let belongs = "tests/mutants.toml: r1-a belongs to no row";
         let cells = format!("{PAGE}:5: not five cells");
-        check("| R1 | a | `login::names::is_known` | `a.patch` |", PATCH, &[&cells, belongs]);
+        check("| R1 | a | `login::names::is_known` | `r1-a` |", MUTANT, &[&cells, belongs]);
         let empty = format!("{PAGE}:5: R1 has an empty cell");
-        check("| R1 | a |  | `login::names::is_known` | `a.patch` |", PATCH, &[&empty]);
+        check("| R1 | a |  | `login::names::is_known` | `r1-a` |", MUTANT, &[&empty]);
     }
 
     #[test]
     fn a_mutant_that_is_gone_or_belongs_to_no_row_is_found() {
-        let gone = format!("{PAGE}:5: no mutant b.patch");
-        let row = "| R1 | a | b | `login::names::is_known` | `b.patch` |";
-        check(row, PATCH, &[&gone, "tests/mutants/a.patch: belongs to no row"]);
+        let gone = format!("{PAGE}:5: there is no mutant r1-b");
+        let row = "| R1 | a | b | `login::names::is_known` | `r1-b` |";
+        check(row, MUTANT, &[&gone, "tests/mutants.toml: r1-a belongs to no row"]);
     }
 
     #[test]
-    fn a_mutant_that_no_longer_applies_is_found() {
-        let row = "| R1 | a | b | `login::names::is_known` | `a.patch` |";
-        let unfit = "tests/mutants/a.patch: does not fit src/a.rs";
-        check(row, &PATCH.replace(" three", " four"), &[unfit]);
-        check(row, &PATCH.replace("src/a.rs", "src/b.rs"), &[&unfit.replace("/a.rs", "/b.rs")]);
-        let none = "tests/mutants/a.patch: changes 0 of 1 to 12 lines";
-        check(row, "--- a/src/a.rs\n", &[none]);
-        let test = PATCH.replace("src/a.rs", "tests/it/main.rs");
-        check(row, &test, &["tests/mutants/a.patch: changes a test, tests/it/main.rs"]);
+    fn a_mutant_that_does_not_fit_is_found() {
+        let row = "| R1 | a | b | `login::names::is_known` | `r1-a` |";
+        let unfit = "tests/mutants.toml: r1-a: found 0 times in src/a.rs, not once";
+        check(row, &MUTANT.replace("two", "four"), &[unfit]);
+        let page = page(&[row]);
+        let twice = findings(&project(&page, &MUTANT.repeat(2)));
+        assert!(twice.last().is_some_and(|found| found.starts_with(TABLE)), "{twice:?}");
     }
 }
