@@ -37,3 +37,26 @@ impl Watermarks {
         })
     }
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::*;
+    use crate::error::Reason;
+    use crate::record::audit::Written;
+    use crate::{Options, Store};
+
+    /// A full disk would refuse such a write with nothing denied in memory.
+    #[test]
+    fn an_ordinary_write_cannot_revoke() {
+        let store = Store::in_memory(Options::for_tests()).unwrap();
+        let raise = |ends| {
+            let raised = store.write(|tx| Watermarks::raise(tx, ends).map(Written::Nothing));
+            raised.map_err(|error| error.reason())
+        };
+        let none = Ends::default();
+        for ends in [Ends { sessions: true, ..none }, Ends { keys: true, ..none }] {
+            assert_eq!(raise(ends), Err(Reason::Misuse), "{ends:?}");
+        }
+        assert_eq!(raise(none), Ok(Watermarks::UNCHANGED));
+    }
+}

@@ -5,6 +5,7 @@
 //! on its standard error; `faults/` fills disks beneath SQLite, which needs nobody's leave.
 
 pub(crate) mod file_size;
+mod meanwhile;
 mod rows;
 
 use std::fs::{self, File};
@@ -31,6 +32,9 @@ const PLAYS: &[(&str, Play)] = &[
     ("denied", |disk| what_ends_has_ended(disk, Room::None)),
     ("reserve", the_reserve_is_room_for_an_end),
     ("written first", what_was_refused_is_written_before_anything_else),
+    ("settled, remembered", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, true)),
+    ("settled, from the file", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, false)),
+    ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
 ];
 
 /// What is left for an end on a full disk.
@@ -251,7 +255,8 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
     disk.fill();
     disk.write_until_refused();
     for _ in 0..2 {
-        let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
+        let by_ben = disk.store.acting_as(ben.user);
+        let refused = by_ben.log_out(&ada.token, &device("ada")).unwrap_err();
         assert_eq!(refused.reason(), Reason::Full);
         assert_eq!(disk.store.status().denied, 1);
         assert!(!disk.is_live(&ada) && disk.is_live(&ben));
@@ -267,13 +272,14 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
     let log = rusqlite::Connection::open(disk.directory.join("auth.db")).unwrap();
     let last: String = log
         .query_row(
-            "SELECT group_concat(event) FROM
-                 (SELECT event FROM audit ORDER BY seq DESC LIMIT 3)",
+            "SELECT group_concat(event || ' by ' || actor) FROM
+                 (SELECT event, actor FROM audit ORDER BY seq DESC LIMIT 3)",
             [],
             |row| row.get(0),
         )
         .unwrap();
-    assert_eq!(last, "organisation.created,user.sessions_ended,session.ended");
+    let late = "organisation.created by host,user.sessions_ended by host,session.ended by user";
+    assert_eq!(last, late);
     // The status found no room, so that the key is no longer suspended.
     assert!(!disk.is_live(&cay) && key_opens());
     assert!(!disk.is_live(&ada) && disk.is_live(&ben));
@@ -315,4 +321,16 @@ fn a_reserve_is_given_up_for_an_end_and_written_anew() {
 #[test]
 fn what_the_disk_refused_is_written_before_anything_else() {
     assert_ne!(play("written first", 1_600), "too small");
+}
+
+#[test]
+fn a_verify_does_not_miss_a_denial_that_is_written_meanwhile() {
+    for cached in ["settled, remembered", "settled, from the file"] {
+        assert_ne!(play(cached, 1_600), "too small", "{cached}");
+    }
+}
+
+#[test]
+fn a_change_that_is_refused_on_a_full_disk_denies_nothing() {
+    assert_ne!(play("refused", 1_600), "too small");
 }

@@ -113,9 +113,9 @@ fn text_of<'a>(project: &'a Project, name: &str) -> Result<&'a str, String> {
     found.map(|(_, text)| text.as_str()).ok_or_else(|| format!("there is no file {name}"))
 }
 
-/// Not a test of its own: what `scripts/map` runs. Its word, after `=`, is a folder. There it writes
-/// the files that each mutant changes: unchanged under `ID/original`, changed under `ID/mutated`. A
-/// mutant that does not fit is left out.
+/// Not a test of its own: what `scripts/map` runs. Its word, after `=`, is a folder, to which it
+/// writes the files that each mutant changes: unchanged under `ID/original`, changed under
+/// `ID/mutated`. It leaves out a mutant that does not fit.
 #[test]
 fn write_out() {
     let mut words = std::env::args();

@@ -1,0 +1,132 @@
+//! What changes between the steps of one call, while the disk is full and when it is not any more.
+
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use gatepost::{BreachCheck, Clock, Password, PasswordChange, PasswordPolicy, Refusal};
+
+use super::*;
+use crate::world::PASSWORD;
+
+/// Runs something once, in the middle of the call that comes past.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Meanwhile {
+    fn run(&self) {
+        let then = self.0.lock().unwrap().take();
+        if let Some(then) = then {
+            then();
+        }
+    }
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+/// A clock that is read in the middle of a verify.
+#[derive(Debug)]
+struct Interrupting(ManualClock, Arc<Meanwhile>);
+
+impl Clock for Interrupting {
+    fn now(&self) -> DateTime<Utc> {
+        self.1.run();
+        self.0.now()
+    }
+}
+
+/// Asked in the middle of a change of password.
+#[derive(Debug)]
+struct Asked(Arc<Meanwhile>);
+
+impl BreachCheck for Asked {
+    fn is_breached(&self, _: &str) -> bool {
+        self.0.run();
+        false
+    }
+}
+
+impl Disk {
+    fn reopened(self, options: Options) -> Result<Self, Error> {
+        self.store.close()?;
+        let store = Store::open(self.directory.join("auth.db"), options.clone())?;
+        Ok(Self { store, options, ..self })
+    }
+}
+
+/// A verify that began after `log_out` had returned `Full` is held between its look and its
+/// answer, while the disk gets room and another write settles the denial. It has to refuse: its
+/// look is older than the row's deletion, and the list of denials is empty by then.
+pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
+    let meanwhile = Arc::new(Meanwhile::default());
+    let clock = Interrupting(disk.clock.clone(), Arc::clone(&meanwhile));
+    let options = disk.options.clone().clock(Arc::new(clock));
+    let options = if cached { options } else { options.cache(None) };
+    let disk = disk.reopened(options)?;
+    let ada = disk.holder("ada")?;
+    assert!(disk.is_live(&ada));
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
+    assert_eq!(refused.reason(), Reason::Full);
+    assert_eq!(disk.store.status().denied, 1);
+
+    let (store, ballast) = (disk.store.clone(), disk.directory.join("ballast"));
+    let clock = disk.clock.clone();
+    let settle = move || {
+        drop(reader);
+        fs::remove_file(ballast).unwrap();
+        clock.advance(SECOND);
+        store.organisations().create("Northern").unwrap();
+    };
+    *meanwhile.0.lock().unwrap() = Some(Box::new(settle));
+    assert!(!disk.is_live(&ada), "a verify passes that began after the end");
+    assert_eq!(disk.store.status().denied, 0, "the denial was to be written meanwhile");
+    assert!(!disk.is_live(&ada));
+    disk.store.close()
+}
+
+/// The session is logged out and the disk filled while its user changes the password: the change is
+/// refused, which cannot be written either. Nothing was to be revoked, so nothing is denied.
+pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(), Error> {
+    let meanwhile = Arc::new(Meanwhile::default());
+    let passwords =
+        PasswordPolicy::default().breach_check(Arc::new(Asked(Arc::clone(&meanwhile))));
+    let options = disk.options.clone().passwords(passwords);
+    let disk = disk.reopened(options)?;
+    let users = disk.store.users();
+    let ada = users.create(NewUser::person("ada"))?.id;
+    users.set_password(ada, Password::from(PASSWORD))?;
+    let open = |on| {
+        let reply = disk.store.sessions().open(OpenSession::new(ada, device(on))).unwrap();
+        let token = reply.granted().unwrap().session.token.expose().to_owned();
+        Holder { user: ada, device: String::from(on), token }
+    };
+    let (office, home) = (open("office"), open("home"));
+    let shared = Arc::new(disk);
+    let (there, token) = (Arc::clone(&shared), office.token.clone());
+    let snapshot = Arc::new(Mutex::new(None));
+    let pinned = Arc::clone(&snapshot);
+    let end_and_fill = move || {
+        let _ = there.store.log_out(&token, &device("office")).unwrap();
+        there.fill();
+        there.write_until_refused();
+        *pinned.lock().unwrap() = Some(there.old_snapshot());
+    };
+    *meanwhile.0.lock().unwrap() = Some(Box::new(end_and_fill));
+    let (current, new) = (Password::from(PASSWORD), Password::from("nine brass bells"));
+    let answer = shared.store.change_password(&office.token, &device("office"), current, new);
+    match answer {
+        Err(error) => assert_eq!(error.reason(), Reason::Full),
+        Ok(PasswordChange::Refused(refusal)) => assert_eq!(refusal, Refusal::SessionNotLive),
+        Ok(other) => panic!("{other:?}"),
+    }
+    assert!(snapshot.lock().unwrap().is_some(), "the disk was to be filled meanwhile");
+    assert_eq!(shared.store.status().denied, 0);
+    assert!(shared.is_live(&home) && !shared.is_live(&office));
+    shared.store.close()
+}
