@@ -25,6 +25,7 @@ mod device;
 mod directory;
 mod end;
 mod events;
+mod frozen;
 mod fuzz;
 mod group;
 mod guards;

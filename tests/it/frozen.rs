@@ -1,0 +1,240 @@
+//! A file of version 1 with rows in every table, kept as bytes, opened by the library of today.
+//!
+//! `frozen/version_1.sqlite` was made by the library itself (`maker.rs`), and
+//! `frozen/version_1.secrets` holds what is known about it outside: tokens and an anchor, for tests
+//! only. Until 0.1 is tagged, `scripts/frozen` makes both again whenever the format changes. From
+//! then on the two files never change: `the_file_is_what_the_maker_makes_today` goes, and the other
+//! tests show that each later version still opens the file with all its rows.
+
+mod maker;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gatepost::*;
+use tempfile::TempDir;
+
+use crate::world::{SECOND, World, device, for_tests, morning};
+use maker::{ADA_PASSWORD, ATTRIBUTES, Known, MIA_PASSWORD};
+
+const MAKE_AGAIN: &str =
+    "the format changed before 0.1: run `scripts/frozen` and commit the files";
+
+/// The kept file.
+fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/frozen/version_1.sqlite")
+}
+
+/// A copy of the kept file, opened a second after it was made.
+struct Copy {
+    store: Store,
+    known: Known,
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+impl Copy {
+    fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        fs::copy(kept(), &path).unwrap();
+        let options = for_tests()
+            .clock(Arc::new(ManualClock::new(morning() + SECOND)))
+            .random_source(Arc::new(SeededRandom::new(8)));
+        let store = Store::open(&path, options).unwrap_or_else(|error| {
+            panic!("{error}; {MAKE_AGAIN}");
+        });
+        let known = Known::read(&kept().with_extension("secrets"));
+        Self { store, known, path, _directory: directory }
+    }
+
+    fn user(&self, name: &str) -> User {
+        self.store.users().find_by_username(name).unwrap().unwrap()
+    }
+
+    fn places(&self) -> (Organisation, Branch, Branch) {
+        let organisations = self.store.organisations().list(Page::default()).unwrap();
+        let branches = self.store.branches().list(&BranchFilter::new(), Page::default()).unwrap();
+        assert_eq!((organisations.len(), branches.len()), (1, 2));
+        let branch = |name: &str| branches.iter().find(|branch| branch.name == name).cloned();
+        (organisations[0].clone(), branch("York").unwrap(), branch("Leeds").unwrap())
+    }
+}
+
+/// What SQLite says of a file: its version, its objects, and how many rows each table has.
+#[derive(Debug, PartialEq)]
+struct Format {
+    version: i64,
+    objects: Vec<(String, String, String)>,
+    rows: BTreeMap<String, i64>,
+}
+
+impl Format {
+    /// Reads a copy, as SQLite leaves files beside one that it opens.
+    fn of(path: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let copy = directory.path().join("copy.db");
+        fs::copy(path, &copy).unwrap();
+        let sql = rusqlite::Connection::open(copy).unwrap();
+        let version = sql.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        let objects: Vec<(String, String, String)> = sql
+            .prepare("SELECT type, name, coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let tables = objects.iter().filter(|object| object.0 == "table");
+        let count = |table: &str| {
+            sql.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+        };
+        let rows = tables.map(|(_, name, _)| (name.clone(), count(name))).collect();
+        Self { version, objects, rows }
+    }
+}
+
+#[test]
+fn every_table_of_a_made_file_has_rows() {
+    // `scripts/frozen` takes the files from there.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("frozen");
+    let made = maker::make(&folder);
+    let format = Format::of(&made);
+    let empty: Vec<_> = format.rows.iter().filter(|(_, rows)| **rows == 0).collect();
+    assert!(empty.is_empty(), "without rows: {empty:?}");
+}
+
+#[test]
+fn the_file_is_what_the_maker_makes_today() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = Format::of(&maker::make(directory.path()));
+    let kept = Format::of(&kept());
+    assert_eq!(kept.version, made.version, "{MAKE_AGAIN}");
+    for (kept, made) in kept.objects.iter().zip(&made.objects) {
+        assert_eq!(kept, made, "{MAKE_AGAIN}");
+    }
+    assert_eq!(kept.objects.len(), made.objects.len(), "{MAKE_AGAIN}");
+    assert_eq!(kept.rows, made.rows, "{MAKE_AGAIN}");
+}
+
+#[test]
+fn an_opened_file_has_the_objects_of_a_new_one() {
+    let copy = Copy::open();
+    copy.store.close().unwrap();
+    let opened = Format::of(&copy.path);
+    let world = World::new();
+    world.store.close().unwrap();
+    let new = Format::of(&world.path);
+    assert_eq!((opened.version, opened.objects), (new.version, new.objects));
+}
+
+#[test]
+fn a_kept_token_verifies_and_an_ended_one_does_not() {
+    let copy = Copy::open();
+    let (north, york, _) = copy.places();
+    let ada = copy.user("ada");
+    let till = device("till-1");
+    let facts = copy.store.verify(&copy.known.session, &till).unwrap().valid().unwrap();
+    assert_eq!((facts.user, facts.branch), (ada.id, Some(york.id)));
+    assert_eq!((facts.organisation, facts.is_admin), (Some(north.id), true));
+    assert_eq!((facts.assurance, facts.opened_at), (Assurance::Aal1, morning()));
+
+    let info = &copy.store.sessions().list_of(ada.id).unwrap()[0];
+    assert_eq!((Some(info.id), info.label.as_deref()), (facts.session, Some("Till 1")));
+    let origin = Origin::new().ip([192, 0, 2, 7]).user_agent("browser");
+    assert_eq!(info.origin, Some(origin));
+    let document = copy.store.sessions().document(info.id).unwrap().unwrap();
+    assert_eq!((document.body.as_str(), document.version), ("{\"basket\":3}", 1));
+
+    let key = copy.store.verify(&copy.known.api_key, None).unwrap().valid().unwrap();
+    assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
+    assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
+
+    // The user was locked after the login; the row of the session is still in the file.
+    let ended = copy.store.verify(&copy.known.ended_session, &device("till-2")).unwrap();
+    assert!(ended.valid().is_err());
+}
+
+#[test]
+fn kept_passwords_log_in_and_what_bars_a_login_still_does() {
+    let copy = Copy::open();
+    let log_in = |name: &str, password: &str| {
+        let request = LogIn::new(name, Password::from(password), device("desk-9"));
+        copy.store.log_in(request).unwrap().granted()
+    };
+    let reply = log_in("ADA@example.com", ADA_PASSWORD);
+    assert_eq!(reply.unwrap_err(), Refusal::InvalidCredentials, "an address is no username");
+    let reply = log_in("Ada", ADA_PASSWORD).unwrap();
+    assert_eq!(reply.credits.map(|all| (all.branch, all.organisation)), Some((Some(5), Some(70))));
+    assert_eq!(log_in("ada", MIA_PASSWORD).unwrap_err(), Refusal::InvalidCredentials);
+    assert_eq!(log_in("mia", MIA_PASSWORD).unwrap_err(), Refusal::NewPasswordRequired);
+    let bob = log_in("bob", maker::BOB_PASSWORD).unwrap_err();
+    assert!(matches!(bob, Refusal::AccountLocked { until: None, .. }), "{bob:?}");
+
+    let ada = copy.user("ada");
+    assert_eq!(copy.store.devices().list_of(ada.id).unwrap().len(), 2);
+    let kim = copy.user("kim");
+    assert_eq!(kim.failed_password_attempt_count, maker::FAILURES);
+    let kim = log_in("kim", maker::KIM_PASSWORD).unwrap_err();
+    assert!(matches!(kim, Refusal::TooManyAttempts { .. }), "{kim:?}");
+}
+
+#[test]
+fn kept_users_stand_as_they_stood() {
+    let copy = Copy::open();
+    let (north, york, leeds) = copy.places();
+    assert_eq!((north.name.as_str(), north.active), ("North", true));
+    assert_eq!((york.organisation, york.active), (Some(north.id), true));
+    assert_eq!((leeds.organisation, leeds.active), (None, false));
+
+    let ada = copy.user("ada");
+    assert_eq!((ada.email.as_deref(), ada.branch), (Some("ada@example.com"), Some(york.id)));
+    assert_eq!((ada.first_name.as_deref(), ada.last_name.as_deref()), (Some("Ada"), Some("L")));
+    assert_eq!(ada.description.as_deref(), Some("Countess"));
+    assert_eq!(ada.privileges, ["admin", "reports"]);
+    assert_eq!(ada.attributes.as_deref(), Some(ATTRIBUTES));
+    assert_eq!((ada.confirmed_at, ada.last_login_at), (Some(morning()), Some(morning())));
+    assert_eq!(copy.user("bob").status, UserStatus::Locked);
+
+    let deleted = UserFilter::new().deleted();
+    let deleted = copy.store.users().list(&deleted, Page::default()).unwrap();
+    assert_eq!(deleted.len(), 1);
+    assert_eq!((deleted[0].username.as_str(), deleted[0].deleted_at), ("eve", Some(morning())));
+    let back = copy.store.users().restore(deleted[0].id).unwrap();
+    assert_eq!((back.branch, back.deleted_at), (Some(york.id), None));
+}
+
+#[test]
+fn kept_configuration_and_credits_are_in_force() {
+    let copy = Copy::open();
+    let (north, york, _) = copy.places();
+    let configuration = copy.store.configuration();
+    let of_ada = configuration.effective_all(copy.user("ada").id).unwrap();
+    let texts: Vec<_> = of_ada.iter().map(|s| (s.key.as_str(), s.value.as_str())).collect();
+    let expected =
+        [("Colour", "of ada"), ("Layout", "of York"), ("Paper", "of North"), ("Theme", "of all")];
+    assert_eq!(texts, expected);
+    let public = configuration.public_for(None).unwrap();
+    assert_eq!((public.len(), public.text("theme")), (1, Some("of all")));
+    let credits = copy.store.credits();
+    assert_eq!(credits.spend(Holder::Branch(york.id), 2).unwrap(), 3);
+    assert_eq!(credits.remaining(Holder::Organisation(north.id)).unwrap(), Some(70));
+}
+
+#[test]
+fn the_kept_audit_log_is_intact_and_goes_on() {
+    let copy = Copy::open();
+    let anchor: Anchor = copy.known.anchor.parse().unwrap();
+    let audit = copy.store.audit();
+    let intact = |audit: &Audit<'_>| audit.verify_chain(Some(&anchor)).unwrap().is_intact();
+    assert!(intact(&audit));
+    let from_host = audit.list(&AuditFilter::new().from_host(), Page::first(9)).unwrap();
+    assert_eq!(from_host.len(), 1);
+    assert_eq!((from_host[0].event.as_str(), from_host[0].at), ("invoice.printed", morning()));
+    assert_eq!(from_host[0].detail.as_deref(), Some("number 7"));
+    let deleted = AuditFilter::new().kind(EventKind::UserDeleted);
+    assert_eq!(audit.list(&deleted, Page::first(9)).unwrap().len(), 1);
+    copy.store.branches().create("Hull", None).unwrap();
+    assert!(intact(&audit));
+}
