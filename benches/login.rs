@@ -4,6 +4,7 @@
 //! on its device: what a login costs beyond its one hash is two durable writes.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     missing_docs,

@@ -6,6 +6,7 @@
 //! same run; the ratio of the two is what counts.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     missing_docs,

@@ -4,6 +4,7 @@
 //! flush of the disk: what it takes beyond `raw_commit` is the work of the store.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     missing_docs,
     reason = "a benchmark fails by panicking, and measures against plain SQL"

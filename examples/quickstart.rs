@@ -6,6 +6,7 @@
 
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "it times itself, and looks at the closed file with plain SQL"
 )]
 

@@ -4,6 +4,7 @@
 //! size. Each ends as one line, `figure NAME = VALUE UNIT (min … max …)`.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::exhaustive_structs,
     clippy::indexing_slicing,
     clippy::unwrap_used,

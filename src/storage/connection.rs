@@ -246,6 +246,7 @@ pub(super) fn pragma_value(connection: &Connection, name: &'static str) -> Resul
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "how long a call waited is no rule's time")]
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }
@@ -261,6 +262,7 @@ impl Stopwatch {
 }
 
 /// Lets the thread rest, where nothing tells when another process is done with the file.
+#[expect(clippy::disallowed_methods, reason = "no signal says that another process let go")]
 pub(super) fn pause(time: Duration) {
     if !time.is_zero() {
         std::thread::sleep(time);

@@ -4,7 +4,7 @@
 //! used there corrupts the file within a minute. So the first open of a store asks the system to
 //! set a flag in every child, and every call looks at the flag. The child may open the file anew
 //! only after `exec`.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "pthread_atfork is a function of C")]
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};

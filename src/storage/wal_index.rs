@@ -33,7 +33,7 @@
 //!   others delete and make anew what is mapped here. *A file or `-shm` that was deleted, moved or
 //!   replaced* leaves a mapping that nobody writes any more, which would look fresh for ever. Both
 //!   are noticed by `watch` within a second of verifies, and close the store.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "SQLite maps the wal-index and gives a pointer to it")]
 
 use std::ffi::c_void;
 use std::path::Path;

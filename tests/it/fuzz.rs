@@ -26,6 +26,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 }
 
 /// Gives the corpus and so many inputs made of it to a target; a failure names the input.
+#[expect(clippy::disallowed_methods, reason = "a failure of the fuzzer says how long it took")]
 fn run(name: &str, count: usize, seed: u64) {
     let corpus = corpus(name);
     let mut mutator = Mutator::new(seed, &corpus);

@@ -1,6 +1,6 @@
 //! The one integration test binary: a module for each noun, each deed and each promise.
 #![allow(
-    clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

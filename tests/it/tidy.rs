@@ -68,13 +68,8 @@ fn no_statement_is_an_upsert() {
 }
 
 #[test]
-fn connections_are_named_in_storage_only() {
-    each_of_library(bans::connections);
-}
-
-#[test]
-fn unsafe_code_stands_in_the_listed_files_only() {
-    each_of_all(bans::unsafe_code);
+fn a_ban_is_lifted_in_the_listed_files_only() {
+    each_of_all(bans::lifted_lints);
 }
 
 #[test]
@@ -83,33 +78,13 @@ fn no_file_is_touched_behind_the_back_of_sqlite() {
 }
 
 #[test]
-fn the_library_reads_no_environment_variable() {
-    each_of_library(bans::environment);
-}
-
-#[test]
 fn the_suite_opens_its_stores_with_the_options_of_its_run() {
     each_of_all(bans::own_options);
 }
 
 #[test]
-fn only_the_clock_reads_the_time() {
-    each_of_library(bans::clocks);
-}
-
-#[test]
-fn only_the_random_source_draws_bytes() {
-    each_of_library(bans::random);
-}
-
-#[test]
 fn no_test_is_ignored() {
     each_of_all(bans::ignored);
-}
-
-#[test]
-fn nothing_sleeps() {
-    each_of_all(bans::sleeps);
 }
 
 #[test]

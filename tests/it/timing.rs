@@ -3,6 +3,8 @@
 //! Not a test of the suite, which asserts no times: it counts hashes instead. `scripts/timing` runs
 //! this, and says how to read what it prints.
 
+#![expect(clippy::disallowed_methods, reason = "how long a refusal takes is measured")]
+
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -1,30 +1,19 @@
-//! What stands nowhere, or in the listed files alone.
+//! What stands nowhere, or in the listed files alone: what clippy.toml cannot say.
 
 use super::source::{Source, closing};
 
-const UNSAFE_MAY_STAND_IN: &[&str] = &["src/storage/fork.rs", "src/storage/wal_index.rs"];
-const CLOCK: &str = "src/value/time.rs";
-const RANDOM: &str = "src/value/random.rs";
-
-const CLOCK_READS: &[&str] =
-    &["SystemTime::now", "Utc::now", "Local::now", "Timestamp::now", "UNIX_EPOCH.elapsed"];
-const RANDOM_DRAWS: &[&str] = &[
-    "getrandom",
-    "SysRng",
-    "OsRng",
-    "thread_rng",
-    "ThreadRng",
-    "rand::",
-    "fastrand",
-    "new_v4",
-    "new_v7",
-    "now_v7",
-    "RandomState",
+/// Each lint that holds a ban, and where it may be lifted.
+#[rustfmt::skip]
+const LIFTED: &[(&str, &[&str])] = &[
+    ("unsafe_code", &["src/storage/fork.rs", "src/storage/wal_index.rs"]),
+    ("disallowed_types", &["src/storage/mod.rs", "tests/it/main.rs"]),
+    ("disallowed_methods", &[
+        "src/value/time.rs", "src/value/random.rs", "src/hasher.rs", "src/storage/connection.rs",
+        "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
+    ]),
 ];
-const ENVIRONMENT: &[&str] = &["env::var", "env::var_os", "env::vars", "env::vars_os"];
-/// Nothing tells when another process lets go of the file.
-const PAUSES_MAY_STAND_IN: &str = "src/storage/connection.rs";
-const SLEEPS: &[&str] = &["sleep(", "sleep_ms(", "sleep_until(", "park_timeout("];
+/// Programs that measure wall time, or read files by plain SQL: only `unsafe` is banned there.
+const MAY_LIFT: [&str; 3] = ["benches/", "examples/", "schedules/"];
 
 /// Closing any descriptor of the store's file drops SQLite's locks for the whole process, so files
 /// are touched in these rooms of storage alone: a file that does not exist yet, and a finished
@@ -46,24 +35,16 @@ const FILE_CALLS: &[&str] = &[
     "fs::write",
 ];
 
-/// How long a call waited for the file or for a hash is a monotonic matter, told to no rule.
-const STOPWATCH_MAY_STAND_IN: &[&str] = &["src/storage/", "src/hasher/", CLOCK];
-
-pub(crate) fn connections(file: &Source) -> Vec<String> {
-    if file.name.starts_with("src/storage/") {
-        return Vec::new();
+/// A lint that is lifted elsewhere: clippy and rustc hold what it bans, and this holds where.
+pub(crate) fn lifted_lints(file: &Source) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (lint, files) in LIFTED {
+        let is_apart = *lint != "unsafe_code" && MAY_LIFT.iter().any(|d| file.name.starts_with(d));
+        if !is_apart && !files.contains(&file.name.as_str()) {
+            findings.extend(named(file, &[lint], "is lifted in the listed files alone"));
+        }
     }
-    named(file, &["Connection"], "is for storage/ alone")
-}
-
-pub(crate) fn unsafe_code(file: &Source) -> Vec<String> {
-    // The fault bench forks, kills, and stands between SQLite and the system; a peer is in C.
-    let is_apart =
-        ["faults/", "benches/peers/libsodium/"].iter().any(|d| file.name.starts_with(d));
-    if UNSAFE_MAY_STAND_IN.contains(&file.name.as_str()) || is_apart {
-        return Vec::new();
-    }
-    named(file, &["unsafe", "allow(unsafe_code"], "is for the listed files alone")
+    findings
 }
 
 pub(crate) fn file_calls(file: &Source) -> Vec<String> {
@@ -72,10 +53,6 @@ pub(crate) fn file_calls(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     named(file, FILE_CALLS, "may touch the store's file behind SQLite's back")
-}
-
-pub(crate) fn environment(file: &Source) -> Vec<String> {
-    named(file, ENVIRONMENT, "reads the environment")
 }
 
 /// A store of the suite that its second run, without the cache, would not reach.
@@ -88,34 +65,8 @@ pub(crate) fn own_options(file: &Source) -> Vec<String> {
     named(file, &["Options::for_tests"], "is for world.rs: take world::for_tests()")
 }
 
-pub(crate) fn clocks(file: &Source) -> Vec<String> {
-    let mut findings = Vec::new();
-    if file.name != CLOCK {
-        findings.extend(named(file, CLOCK_READS, "is for value/time.rs alone"));
-    }
-    if !STOPWATCH_MAY_STAND_IN.iter().any(|place| file.name.starts_with(place)) {
-        findings.extend(named(file, &["Instant"], "misses suspend and cannot be steered"));
-    }
-    findings
-}
-
-pub(crate) fn random(file: &Source) -> Vec<String> {
-    if file.name == RANDOM {
-        return Vec::new();
-    }
-    named(file, RANDOM_DRAWS, "is for value/random.rs alone")
-}
-
 pub(crate) fn ignored(file: &Source) -> Vec<String> {
     named(file, &["#[ignore", "#![ignore", ", ignore)", ", ignore ="], "hides a test")
-}
-
-pub(crate) fn sleeps(file: &Source) -> Vec<String> {
-    // Peers are measured on the wall, and wait for servers to start.
-    if file.name.starts_with("benches/peers/") || file.name == PAUSES_MAY_STAND_IN {
-        return Vec::new();
-    }
-    named(file, SLEEPS, "waits for wall time: steer the clock")
 }
 
 /// `matches!(…)` as a statement, whose answer nobody reads.
@@ -156,20 +107,13 @@ mod can_fail {
     }
 
     #[test]
-    fn a_connection_above_storage_is_found() {
-        check(connections, "src/record/user.rs", "use rusqlite::Connection;", 1);
-        check(connections, "src/record/user.rs", "// Connection\nstruct ConnectionPool;", 0);
-        check(connections, "src/storage/open.rs", "use rusqlite::Connection;", 0);
-    }
-
-    #[test]
-    fn unsafe_outside_the_listed_files_is_found() {
-        check(unsafe_code, "src/storage/open.rs", "fn f() { unsafe { g() } }", 1);
-        check(unsafe_code, "tests/it/world.rs", "unsafe fn f() {}", 1);
-        check(unsafe_code, "src/cache/mod.rs", "#![allow(unsafe_code, reason = \"\")]", 1);
-        check(unsafe_code, "src/lib.rs", "#![deny(unsafe_code)] // unsafe", 0);
-        check(unsafe_code, "src/storage/fork.rs", "unsafe { g() }", 0);
-        check(unsafe_code, "faults/src/process.rs", "unsafe { g() }", 0);
+    fn a_ban_that_is_lifted_elsewhere_is_found() {
+        let lift = "#![allow(unsafe_code, reason = \"\")] #[expect(clippy::disallowed_methods)]";
+        check(lifted_lints, "src/cache.rs", lift, 2);
+        check(lifted_lints, "src/storage/fork.rs", lift, 1);
+        check(lifted_lints, "src/storage/connection.rs", lift, 1);
+        check(lifted_lints, "benches/write.rs", lift, 1);
+        check(lifted_lints, "src/lib.rs", "// unsafe_code", 0);
     }
 
     #[test]
@@ -177,12 +121,6 @@ mod can_fail {
         check(file_calls, "src/store.rs", "std::fs::remove_file(path); File::open(path)", 2);
         check(file_calls, "src/store.rs", "fs::metadata(path); fs::read_dir(path)", 0);
         check(file_calls, "src/storage/backup.rs", "File::open(path)", 0);
-    }
-
-    #[test]
-    fn a_read_of_the_environment_is_found() {
-        check(environment, "src/options.rs", "std::env::var(\"HOME\"); env::var_os(\"A\")", 2);
-        check(environment, "src/options.rs", "env!(\"CARGO_PKG_VERSION\")", 0);
     }
 
     #[test]
@@ -194,29 +132,9 @@ mod can_fail {
     }
 
     #[test]
-    fn a_clock_elsewhere_is_found() {
-        check(clocks, "src/store.rs", "chrono::Utc::now(); SystemTime::now()", 2);
-        check(clocks, "src/flow/login.rs", "use std::time::Instant;", 1);
-        check(clocks, "src/storage/writer.rs", "Instant::now()", 0);
-        check(clocks, "src/value/time.rs", "Utc::now()", 0);
-    }
-
-    #[test]
-    fn a_random_draw_elsewhere_is_found() {
-        check(random, "src/value/id.rs", "Uuid::now_v7(); getrandom::fill(b)", 2);
-        check(random, "src/value/random.rs", "getrandom::fill(b)", 0);
-    }
-
-    #[test]
     fn an_ignored_test_is_found() {
         check(ignored, "tests/it/user.rs", "#[test]\n#[ignore]\nfn f() {}", 1);
         check(ignored, "tests/it/user.rs", "#[ignore = \"slow\"] #[cfg_attr(unix, ignore)]", 2);
-    }
-
-    #[test]
-    fn a_sleep_is_found() {
-        check(sleeps, "tests/it/user.rs", "std::thread::sleep(d); sleep(d)", 2);
-        check(sleeps, "tests/it/user.rs", "// sleep(d)\nfn does_not_sleep() {}", 0);
     }
 
     #[test]
