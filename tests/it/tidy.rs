@@ -10,7 +10,6 @@ mod crypto;
 mod floors;
 mod map;
 mod mutants;
-mod papers;
 mod rooms;
 mod size;
 pub(crate) mod source;
@@ -146,21 +145,6 @@ fn secrets_are_compared_in_constant_time() {
     let project = Project::read();
     report(crypto::digest_comparison(&project));
     report(project.library().flat_map(crypto::variable_time));
-}
-
-#[test]
-fn what_the_standards_leave_open_is_decided_in_the_manual() {
-    report(papers::undecided(&Project::read()));
-}
-
-#[test]
-fn what_is_in_scope_and_what_is_the_hosts_is_written_down() {
-    report(papers::unsaid(&Project::read()));
-}
-
-#[test]
-fn the_gate_asks_about_every_dependency() {
-    report(papers::unasked(&Project::read()));
 }
 
 fn each_of_library(check: impl Fn(&Source) -> Vec<String>) {
