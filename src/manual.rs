@@ -1,9 +1,10 @@
 //! The manual: what the documentation of single items does not say.
 //!
 //! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, the
-//! [`hot_path`] of a verify, what [`operating`] a store takes, from which states it
-//! [`always_starts`], which [`threats`] it meets and which it does not, which [`requirements`] it
-//! meets and the test that proves each, and the [`file_format`], with the whole schema.
+//! [`hot_path`] of a verify, what revokes what ([`revocation`]), what [`operating`] a store takes,
+//! from which states it [`always_starts`], which [`threats`] it meets and which it does not, which
+//! [`requirements`] it meets and the test that proves each, and the [`file_format`], with the whole
+//! schema.
 
 pub mod defaults {
     #![doc = include_str!("../manual/defaults.md")]
@@ -15,6 +16,10 @@ pub mod calls {
 
 pub mod hot_path {
     #![doc = include_str!("../manual/hot_path.md")]
+}
+
+pub mod revocation {
+    #![doc = include_str!("../manual/revocation.md")]
 }
 
 pub mod operating {

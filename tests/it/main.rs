@@ -38,6 +38,7 @@ mod logout;
 mod manual;
 mod model;
 mod opening;
+mod operations;
 mod organisation;
 mod password_change;
 mod password_set;

@@ -1,9 +1,7 @@
-//! What ends what, and that an end is one row.
+//! That a revocation is one row, whatever it reaches. What revokes what: `operations.rs`.
 
 mod rows;
-mod scene;
 mod stories;
-mod table;
 mod unended;
 
 use gatepost::testing::open_many;

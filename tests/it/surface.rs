@@ -1,6 +1,6 @@
 //! The public face as the sources name it, so that what joins it joins the tests as well.
 
-use crate::tidy::source::{Project, Source, closing, is_name};
+use crate::tidy::source::{Project, Source, closing, is_name, item_end};
 
 /// A `pub fn` of the library, or a `from_str` or `from` that reads text.
 pub(crate) struct Function {
@@ -9,6 +9,10 @@ pub(crate) struct Function {
     pub(crate) name: String,
     /// What stands between the brackets.
     pub(crate) params: String,
+    is_public: bool,
+    /// Its file, and everything from its brackets on.
+    file: String,
+    body: String,
 }
 
 /// Where no host reaches: helpers of the project's own tests and measurements.
@@ -33,9 +37,44 @@ pub(crate) fn exports() -> Vec<String> {
 pub(crate) fn functions() -> Vec<Function> {
     let project = Project::read();
     let files = project.library().filter(|file| !HIDDEN.contains(&file.name.as_str()));
-    let found: Vec<Function> = files.flat_map(of_file).collect();
+    let found: Vec<Function> = files.flat_map(of_file).filter(|found| found.is_public).collect();
     assert!(found.len() > 150, "{} public functions", found.len());
     found
+}
+
+/// What the body of a function says that writes: the answer of a job, with the event that it
+/// leaves or with none, or the door for upkeep.
+const WRITES: [&str; 2] = ["Written::", ".transact("];
+
+/// Every function that a host can call and that writes, by itself or through a function of its own
+/// file.
+pub(crate) fn writers() -> Vec<String> {
+    let project = Project::read();
+    let files = project.library().filter(|file| !HIDDEN.contains(&file.name.as_str()));
+    writers_among(&files.flat_map(of_file).collect::<Vec<_>>())
+}
+
+fn writers_among(found: &[Function]) -> Vec<String> {
+    let mut writes: Vec<bool> =
+        found.iter().map(|one| WRITES.iter().any(|word| one.body.contains(word))).collect();
+    loop {
+        let calls = |one: &Function, other: &Function| {
+            let call = format!("{}(", other.name);
+            let is_whole = |at: usize| !one.body[..at].ends_with(is_name);
+            one.file == other.file && one.body.match_indices(&call).any(|(at, _)| is_whole(at))
+        };
+        let through: Vec<bool> = found
+            .iter()
+            .map(|one| (0..found.len()).any(|at| writes[at] && calls(one, &found[at])))
+            .collect();
+        let next: Vec<bool> = writes.iter().zip(through).map(|(one, by)| *one || by).collect();
+        if next == writes {
+            break;
+        }
+        writes = next;
+    }
+    let writers = found.iter().zip(writes).filter(|(one, writes)| one.is_public && *writes);
+    writers.map(|(one, _)| one.path.clone()).collect()
 }
 
 fn of_file(file: &Source) -> Vec<Function> {
@@ -49,13 +88,20 @@ fn of_file(file: &Source) -> Vec<Function> {
         let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
         let reads_text = before.is_empty() && matches!(name.as_str(), "from_str" | "from");
         let is_trait = owner.as_deref().is_some_and(|owner| owner.starts_with("trait "));
-        if name.is_empty() || is_trait || !(is_public || reads_text) {
+        if name.is_empty() || is_trait {
             continue;
         }
         let open = rest.find('(').expect("a function has brackets");
         let params = &rest[open + 1..closing(rest, open) - 1];
         let path = owner.map_or(name.clone(), |owner| format!("{owner}::{name}"));
-        found.push(Function { path, name, params: words(params) });
+        found.push(Function {
+            path,
+            name,
+            params: words(params),
+            is_public: is_public || reads_text,
+            file: file.name.clone(),
+            body: rest[open..item_end(rest, open)].to_owned(),
+        });
     }
     found
 }
@@ -104,8 +150,23 @@ fn the_public_face_is_read_from_the_sources() {
          }",
     );
     let found = of_file(&file);
-    let paths: Vec<&str> = found.iter().map(|function| function.path.as_str()).collect();
+    let public = found.iter().filter(|function| function.is_public);
+    let paths: Vec<&str> = public.map(|function| function.path.as_str()).collect();
     assert_eq!(paths, ["Store::open", "Page::first", "Anchor::from_str", "Users::d"]);
     assert_eq!(found[0].params, "path: impl AsRef<Path>, o: O");
     assert!(exports().iter().any(|name| name == "Password"));
+}
+
+#[test]
+fn a_public_function_that_writes_is_found_through_others_of_its_file() {
+    let file = Source::new(
+        "src/x.rs",
+        "impl Users<'_> {
+             pub fn lend(&self) { self.job() }
+             fn job(&self) { self.store.write(|tx| Ok(Written::With((), event))) }
+             pub fn list(&self) { other_job(1) }
+             pub fn sweep(&self) { self.store.transact(|tx| 1) }
+         }",
+    );
+    assert_eq!(writers_among(&of_file(&file)), ["Users::lend", "Users::sweep"]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost::{Ended, LogIn, NewUser, OpenSession, Password, Refusal, UserStatus};
 
 use super::rows::Rows;
-use super::scene::Scene;
+use crate::operations::Scene;
 use crate::world::{MINUTE, Meanwhile, PASSWORD, World, device};
 
 const NEW: &str = "nine brass bells";
@@ -44,7 +44,7 @@ fn end_all_changes_one_row_of_whatever_it_is() {
         sessions.end_all_of_organisation(scene.north).unwrap();
     });
     check(["change +1", "store ~1"], &|| sessions.end_all().unwrap());
-    scene.are_dead(&["ada-1", "ada-2", "bob-1", "eve-1"], &[]);
+    scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1", "eve-1"], &[]);
     // What is opened afterwards is younger than all of that.
     let session = scene.world.open(scene.ada, "ada-1");
     assert!(scene.world.passes(&session, "ada-1"));
@@ -176,7 +176,7 @@ fn a_move_takes_the_ends_of_the_old_place_along() {
     check(&scene.world, &["change +1", "user ~1"], || users.move_to(scene.ada, None).unwrap());
     scene.store().sessions().end_all_of_organisation(scene.north).unwrap();
     users.move_to(scene.bob, None).unwrap();
-    scene.are_dead(&["ada-1", "ada-2", "bob-1"], &[]);
+    scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
 
     let scene = Scene::new();
     let branches = scene.store().branches();
@@ -184,10 +184,10 @@ fn a_move_takes_the_ends_of_the_old_place_along() {
     check(&scene.world, &["branch ~1", "change +1"], || {
         branches.move_to(scene.york, scene.south).unwrap()
     });
-    scene.are_dead(&["ada-1", "ada-2", "bob-1"], &[]);
+    scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
     // And on: what the branch took along stays with whoever leaves it.
     scene.store().users().move_to(scene.ada, None).unwrap();
-    scene.are_dead(&["ada-1", "ada-2", "bob-1"], &[]);
+    scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
 }
 
 #[test]

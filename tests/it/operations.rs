@@ -1,0 +1,140 @@
+//! The list of operations, carried out: what each call records and revokes, and that none is
+//! missing.
+//!
+//! `list.rs` is the one place that says it. The model, the races of verifies, the fault bench and
+//! the manual's table take from it what they need, and fail if they lack one of its rows.
+
+mod acts;
+mod list;
+mod manual;
+mod scene;
+
+use std::collections::BTreeSet;
+use std::panic::catch_unwind;
+
+use gatepost::{Actor, AuditFilter, EventKind, Page};
+
+use crate::surface;
+use crate::world::MINUTE;
+pub(crate) use list::{OPERATIONS, Operation, Reach, Relation, operation};
+pub(crate) use scene::Scene;
+
+/// Events that no operation of the list leaves, and why.
+const ELSEWHERE: [EventKind; 5] = [
+    EventKind::StoreCreated,  // in the file that is opened: opening.rs
+    EventKind::StoreMigrated, // by an open with a newer library
+    EventKind::StoreRestored, // by a restore
+    EventKind::VerifyRefused, // counted, a row a minute: verify/refused.rs
+    EventKind::HostRecorded,  // under the host's own names
+];
+
+/// Calls that write without an event of their own, so that the sources do not show it.
+const SILENT: [&str; 3] = [
+    "Store::open",   // creates the file
+    "Store::close",  // writes what waits in memory
+    "Store::verify", // writes the last uses of sessions, and counts of refusals
+];
+
+#[test]
+fn each_operation_records_and_revokes_what_the_list_says() {
+    let told = |one: &Operation| {
+        let panics = |_| vec![format!("{}: panics, as printed above", one.name)];
+        catch_unwind(|| findings(one)).unwrap_or_else(panics)
+    };
+    let findings: Vec<String> = OPERATIONS.iter().flat_map(told).collect();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// Where an operation, carried out upon ada, differs from its row.
+fn findings(operation: &Operation) -> Vec<String> {
+    let mut scene = Scene::with(acts::policy(operation.name));
+    scene.are_dead(&[], &[]);
+    acts::prepare(operation.name, &mut scene);
+    let before = scene.dead();
+    let (head, last) = (scene.world.head(), last_event(&scene));
+    let tokens = scene.tokens_revoked();
+    acts::act(operation.name)(&scene, &scene.store().acting_as(scene.root));
+
+    let mut findings = Vec::new();
+    let mut compare = |what: &str, found: String, expected: String| {
+        if found != expected {
+            let name = operation.name;
+            findings.push(format!("{name}: {what}: {found} instead of {expected}"));
+        }
+    };
+    let (recorded, reported) = (events_since(&scene, last), scene.reported_since(head));
+    let expected: Vec<&str> =
+        Some(operation.event).into_iter().filter(|e| !e.is_empty()).collect();
+    compare("events", format!("{recorded:?}"), format!("{expected:?}"));
+    compare("change log", format!("{reported:?}"), format!("{:?}", operation.changes));
+    let revoked = scene.tokens_revoked() > tokens;
+    compare("one-time tokens", revoked.to_string(), operation.tokens.to_string());
+
+    let dead = scene.dead();
+    compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, scene.sessions()));
+    compare("API keys", new(&before.1, &dead.1), covered(operation.keys, scene.keys()));
+    let revived: Vec<_> = before.0.iter().filter(|name| !dead.0.contains(name)).collect();
+    compare("revived", format!("{revived:?}"), "[]".into());
+
+    if operation.suspends {
+        scene.lift();
+        compare("lifted", format!("{:?}", scene.dead()), format!("{:?}", (dead.0, before.1)));
+    } else if operation.keys == Reach::UserLater {
+        scene.world.clock.advance(MINUTE - std::time::Duration::from_millis(1));
+        compare("overlap", format!("{:?}", scene.dead().1), "[]".into());
+        scene.world.clock.advance(std::time::Duration::from_millis(1));
+        compare("overlap over", format!("{:?}", scene.dead().1), "[\"ada\"]".into());
+    }
+    findings
+}
+
+/// Those that are dead now and were not before.
+fn new(before: &[&str], after: &[&str]) -> String {
+    let new: Vec<_> = after.iter().filter(|name| !before.contains(name)).collect();
+    format!("{new:?}")
+}
+
+/// Those that a revocation upon ada covers.
+fn covered<'n>(reach: Reach, names: impl Iterator<Item = &'n str>) -> String {
+    let covered: Vec<_> = names.filter(|name| reach.covers(scene::relation(name))).collect();
+    format!("{covered:?}")
+}
+
+fn last_event(scene: &Scene) -> i64 {
+    scene.world.count("SELECT max(head_seq) FROM audit_chain")
+}
+
+/// The events since that one; `not by root` follows those with another actor.
+fn events_since(scene: &Scene, last: i64) -> Vec<String> {
+    let log = scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
+    let root = Actor::User(scene.root);
+    let name = |actor| if actor == root { "" } else { ", not by root" };
+    log.iter().map(|entry| format!("{}{}", entry.event, name(entry.actor))).collect()
+}
+
+#[test]
+fn every_public_call_that_writes_is_in_the_list() {
+    let listed: BTreeSet<&str> = OPERATIONS.iter().map(Operation::call).collect();
+    let found = surface::writers();
+    let found: BTreeSet<&str> = found.iter().map(String::as_str).chain(SILENT).collect();
+    let missing: Vec<_> = found.difference(&listed).collect();
+    assert!(missing.is_empty(), "give these a row in tests/it/operations/list.rs: {missing:?}");
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(gone.is_empty(), "no public call that writes: {gone:?}");
+}
+
+#[test]
+fn every_event_is_in_the_list() {
+    let listed: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.event).collect();
+    let left = EventKind::ALL.iter().filter(|kind| !ELSEWHERE.contains(kind));
+    let missing: Vec<_> = left.filter(|kind| !listed.contains(kind.name())).collect();
+    assert!(missing.is_empty(), "no operation of the list leaves {missing:?}");
+}
+
+#[test]
+fn the_list_has_each_operation_once_and_no_call_is_left_over() {
+    let names: BTreeSet<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+    assert_eq!(names.len(), OPERATIONS.len());
+    let gone: Vec<_> = acts::names().filter(|name| !names.contains(name)).collect();
+    assert!(gone.is_empty(), "operations/acts.rs calls what is not in the list: {gone:?}");
+}

@@ -1,0 +1,329 @@
+//! How each operation of the list is called: upon ada, her session `ada-1`, her key or her places.
+
+use std::time::Duration;
+
+use gatepost::{
+    EndSessions, Ended, Holder, HostEvent, LogIn, LoginReply, NewApiKey, NewUser, OpenSession,
+    Password, Refusal, Scope, SessionPolicy, Store, UserStatus, UserUpdate, WhenFull,
+};
+
+use super::scene::Scene;
+use crate::world::{MINUTE, PASSWORD, device};
+
+type Act = fn(&Scene, &Store);
+
+const NEW: &str = "nine brass bells";
+const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
+                    Wm1Zb3VyaGFzaHlvdXJoYXNoeW91cmhhc2h5b3VyaGE";
+
+/// How the operation of that name is called, by a store that acts as root.
+#[track_caller]
+pub(super) fn act(name: &str) -> Act {
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST].into_iter().flatten();
+    let found = all.into_iter().find(|(other, _)| *other == name);
+    found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
+}
+
+/// With what policy the store is opened for the operation of that name.
+pub(super) fn policy(name: &str) -> SessionPolicy {
+    let policy = SessionPolicy::server();
+    match name.split_once('(') {
+        Some((_, "device takeover)")) => policy.device_takeover(true),
+        Some((_, "session limit)")) => policy.per_user(2).when_full(WhenFull::EndOldest),
+        _ => policy,
+    }
+}
+
+/// Brings the scene to where the operation of that name can be called.
+pub(super) fn prepare(name: &str, scene: &mut Scene) {
+    if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
+        act(scene, scene.store());
+    }
+    if name == "Users::confirm(again)" {
+        scene.open_again();
+    }
+}
+
+/// The names of all calls of this file.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST, PREPARED].into_iter().flatten();
+    all.map(|(name, _)| *name)
+}
+
+const PREPARED: &[(&str, Act)] = &[
+    ("Store::log_in(new password)", |s, store| {
+        store.users().require_password_change(s.ada, EndSessions::Keep).map(drop).unwrap();
+    }),
+    ("Store::log_in(throttled)", |s, _| (0..5).for_each(|_| guess(s, s.store()))),
+    ("Store::maintain", |s, store| {
+        let open = OpenSession::new(s.ada, device("brief")).expires_at(s.world.now() + MINUTE);
+        store.sessions().open(open).unwrap().granted().unwrap();
+        s.world.clock.advance(2 * MINUTE);
+    }),
+    ("Users::set_status(Active)", |s, store| {
+        store.users().set_status(s.ada, UserStatus::Locked).map(drop).unwrap();
+    }),
+    ("Branches::set_active(true)", |s, store| {
+        store.branches().set_active(s.york, false).map(drop).unwrap();
+    }),
+    ("Organisations::set_active(true)", |s, store| {
+        store.organisations().set_active(s.north, false).map(drop).unwrap();
+    }),
+    ("Users::confirm(again)", |s, store| store.users().confirm(s.ada).map(drop).unwrap()),
+    ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Users::move_to(place revoked since)", |s, store| {
+        store.sessions().end_all_of_organisation(s.south).unwrap();
+    }),
+    ("Branches::move_to(place revoked since)", |s, store| {
+        store.sessions().end_all_of_organisation(s.south).unwrap();
+    }),
+    ("Users::unlock", |s, store| guess(s, store)),
+    ("Settings::set_if", set_theme),
+    ("Settings::remove", set_theme),
+    ("Settings::set_public(true)", set_theme),
+    ("Settings::set_public(false)", |s, store| {
+        set_theme(s, store);
+        store.configuration().set_public("theme", true).unwrap();
+    }),
+    ("CreditBook::set(none)", set_credits),
+    ("CreditBook::add", set_credits),
+    ("CreditBook::spend", set_credits),
+];
+
+const SESSIONS: &[(&str, Act)] = &[
+    ("Store::log_out", |s, store| {
+        let token = s.session("ada-1").token.expose();
+        assert_eq!(store.log_out(token, &device("ada-1")).unwrap(), Ended::Now);
+    }),
+    ("Sessions::end", |s, store| {
+        assert_eq!(store.sessions().end(s.session("ada-1").id).unwrap(), Ended::Now);
+    }),
+    ("Sessions::end_own", |s, store| {
+        let (facts, session) = (s.facts("ada-2"), s.session("ada-1").id);
+        assert_eq!(store.sessions().end_own(&facts, session).unwrap(), Ended::Now);
+    }),
+    ("Sessions::end_others", |s, store| {
+        store.sessions().end_others(&s.facts("ada-1")).unwrap();
+    }),
+    ("Sessions::end_all_of", |s, store| store.sessions().end_all_of(s.ada).unwrap()),
+    ("Sessions::end_all_of_branch", |s, store| {
+        store.sessions().end_all_of_branch(s.york).unwrap();
+    }),
+    ("Sessions::end_all_of_organisation", |s, store| {
+        store.sessions().end_all_of_organisation(s.north).unwrap();
+    }),
+    ("Sessions::end_all", |_, store| store.sessions().end_all().unwrap()),
+    ("Store::log_in", |_, store| drop(log_in(store, "ada", "ada-3"))),
+    ("Store::log_in(on the device of a session)", |_, store| drop(log_in(store, "ada", "ada-1"))),
+    ("Store::log_in(device takeover)", |_, store| drop(log_in(store, "bob", "ada-1"))),
+    ("Store::log_in(session limit)", |_, store| drop(log_in(store, "ada", "ada-3"))),
+    ("Store::log_in(refused)", |s, store| guess(s, store)),
+    ("Store::log_in(throttled)", |_, store| {
+        let login = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+        let refusal = store.log_in(login).unwrap().granted().unwrap_err();
+        assert!(matches!(refusal, Refusal::TooManyAttempts { .. }), "{refusal:?}");
+    }),
+    ("Sessions::open", |s, store| open(store, s.ada, "ada-3")),
+    ("Sessions::open(on the device of a session)", |s, store| open(store, s.ada, "ada-1")),
+    ("Sessions::open(device takeover)", |s, store| open(store, s.bob, "ada-1")),
+    ("Sessions::open(session limit)", |s, store| open(store, s.ada, "ada-3")),
+    ("Sessions::set_label", |s, store| {
+        store.sessions().set_label(s.session("ada-1").id, Some("Till")).unwrap();
+    }),
+    ("Sessions::set_document", |s, store| {
+        store.sessions().set_document(s.session("ada-1").id, "{}", 0).map(drop).unwrap();
+    }),
+    ("Devices::forget", |s, store| {
+        assert!(store.devices().forget(s.ada, &device("ada-1")).unwrap());
+    }),
+];
+
+const PASSWORDS: &[(&str, Act)] = &[
+    ("Store::change_password", |s, store| {
+        let session = s.session("ada-1");
+        let (token, on) = (session.token.expose(), device("ada-1"));
+        let change = store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
+        let renewed = change.changed().unwrap().session;
+        assert_eq!(renewed.id, session.id);
+        assert!(s.world.passes(&renewed, "ada-1"), "the new token");
+    }),
+    ("Store::change_password(refused)", |s, store| {
+        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
+        let change = store.change_password(token, &on, NEW.into(), NEW.into()).unwrap();
+        assert_eq!(change.changed().unwrap_err(), Refusal::InvalidCredentials);
+    }),
+    ("Store::log_in(new password)", |s, store| {
+        let login = LogIn::new("ada", Password::from(PASSWORD), device("ada-3"));
+        let login = login.new_password(Password::from(NEW));
+        let reply = store.log_in(login).unwrap().granted().unwrap();
+        assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
+    }),
+    ("Users::set_password", |s, store| store.users().set_password(s.ada, NEW.into()).unwrap()),
+    ("Users::set_password_hash", |s, store| {
+        store.users().set_password_hash(s.ada, HASH).unwrap();
+    }),
+    ("Users::remove_password", |s, store| {
+        assert!(store.users().remove_password(s.ada).unwrap());
+    }),
+    ("Users::mark_compromised", |s, store| {
+        assert!(store.users().mark_compromised(s.ada).unwrap());
+    }),
+    ("Users::require_password_change(EndSessions::Keep)", |s, store| {
+        assert!(store.users().require_password_change(s.ada, EndSessions::Keep).unwrap());
+    }),
+    ("Users::require_password_change(EndSessions::All)", |s, store| {
+        assert!(store.users().require_password_change(s.ada, EndSessions::All).unwrap());
+    }),
+    ("Users::unlock", |s, store| assert!(store.users().unlock(s.ada).unwrap())),
+];
+
+const USERS: &[(&str, Act)] = &[
+    ("Users::set_status(Locked)", |s, store| set_status(s, store, UserStatus::Locked)),
+    ("Users::set_status(Disabled)", |s, store| set_status(s, store, UserStatus::Disabled)),
+    ("Users::set_status(Pending)", |s, store| set_status(s, store, UserStatus::Pending)),
+    ("Users::set_status(Active)", |s, store| set_status(s, store, UserStatus::Active)),
+    ("Users::delete", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Users::restore", |s, store| drop(store.users().restore(s.ada).unwrap())),
+    ("Users::rename", |s, store| drop(store.users().rename(s.ada, "countess").unwrap())),
+    ("Users::set_email", |s, store| {
+        drop(store.users().set_email(s.ada, Some("ada@example.com")).unwrap());
+    }),
+    ("Users::confirm(first)", |s, store| drop(store.users().confirm(s.ada).unwrap())),
+    ("Users::confirm(again)", |s, store| drop(store.users().confirm(s.ada).unwrap())),
+    ("Users::move_to", |s, store| {
+        drop(store.users().move_to(s.ada, s.dover).unwrap());
+        let facts = s.facts("ada-1");
+        assert_eq!((facts.branch, facts.organisation), (Some(s.dover), Some(s.south)));
+    }),
+    ("Users::move_to(place revoked since)", |s, store| {
+        drop(store.users().move_to(s.ada, s.dover).unwrap());
+    }),
+    ("Users::set_privileges", |s, store| {
+        drop(store.users().set_privileges(s.ada, &["admin", "till"]).unwrap());
+        assert!(s.facts("ada-1").is_admin);
+    }),
+    ("Users::create", |_, store| drop(store.users().create(NewUser::person("fay")).unwrap())),
+    ("Users::update", |s, store| {
+        drop(store.users().update(s.ada, UserUpdate::new().first_name("Ada")).unwrap());
+    }),
+];
+
+const PLACES: &[(&str, Act)] = &[
+    ("Branches::set_active(false)", |s, store| {
+        drop(store.branches().set_active(s.york, false).unwrap());
+    }),
+    ("Branches::set_active(true)", |s, store| {
+        drop(store.branches().set_active(s.york, true).unwrap());
+    }),
+    ("Organisations::set_active(false)", |s, store| {
+        drop(store.organisations().set_active(s.north, false).unwrap());
+    }),
+    ("Organisations::set_active(true)", |s, store| {
+        drop(store.organisations().set_active(s.north, true).unwrap());
+    }),
+    ("Branches::move_to", |s, store| {
+        drop(store.branches().move_to(s.york, s.south).unwrap());
+        assert_eq!(s.facts("ada-1").organisation, Some(s.south));
+    }),
+    ("Branches::move_to(place revoked since)", |s, store| {
+        drop(store.branches().move_to(s.york, s.south).unwrap());
+    }),
+    ("Branches::create", |_, store| drop(store.branches().create("Leeds", None).unwrap())),
+    ("Branches::rename", |s, store| drop(store.branches().rename(s.york, "Jorvik").unwrap())),
+    ("Branches::delete", |s, store| store.branches().delete(s.dover).unwrap()),
+    ("Organisations::create", |_, store| {
+        drop(store.organisations().create("Eastern").unwrap());
+    }),
+    ("Organisations::rename", |s, store| {
+        drop(store.organisations().rename(s.north, "North").unwrap());
+    }),
+    ("Organisations::delete", |s, store| store.organisations().delete(s.bare).unwrap()),
+];
+
+const KEYS: &[(&str, Act)] = &[
+    ("ApiKeys::revoke", |s, store| store.api_keys().revoke(s.key("ada")).unwrap()),
+    ("ApiKeys::reassign(no overlap)", |s, store| {
+        drop(store.api_keys().reassign(s.ada, Duration::ZERO).unwrap());
+    }),
+    ("ApiKeys::reassign(overlap)", |s, store| {
+        drop(store.api_keys().reassign(s.ada, MINUTE).unwrap());
+    }),
+    ("ApiKeys::reassign_as(no overlap)", |s, store| {
+        let issued = store.api_keys().reassign_as(s.ada, NewApiKey::new(), Duration::ZERO);
+        let key = issued.unwrap().key;
+        assert!(store.verify(key.expose(), None).unwrap().valid().is_ok(), "the new key");
+    }),
+    ("ApiKeys::reassign_as(overlap)", |s, store| {
+        drop(store.api_keys().reassign_as(s.ada, NewApiKey::new(), MINUTE).unwrap());
+    }),
+    ("ApiKeys::issue", |s, store| {
+        drop(store.api_keys().issue(s.root, NewApiKey::new()).unwrap());
+    }),
+];
+
+const REST: &[(&str, Act)] = &[
+    ("Store::open", |s, _| drop(another(s))),
+    ("Store::close", |s, _| another(s).close().unwrap()),
+    ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
+    ("Store::verify", |s, _| assert_eq!(s.facts("ada-1").user, s.ada)),
+    ("Settings::set", set_theme),
+    ("Settings::set_if", |_, store| {
+        let settings = store.configuration();
+        settings.set_if(Scope::System, "theme", Some("dark"), "light").map(drop).unwrap();
+    }),
+    ("Settings::remove", |_, store| {
+        assert!(store.configuration().remove(Scope::System, "theme").unwrap());
+    }),
+    ("Settings::set_public(true)", |_, store| {
+        store.configuration().set_public("theme", true).unwrap();
+    }),
+    ("Settings::set_public(false)", |_, store| {
+        store.configuration().set_public("theme", false).unwrap();
+    }),
+    ("CreditBook::set", set_credits),
+    ("CreditBook::set(none)", |s, store| {
+        store.credits().set(Holder::Branch(s.york), None).unwrap();
+    }),
+    ("CreditBook::add", |s, store| {
+        assert_eq!(store.credits().add(Holder::Branch(s.york), 5).unwrap(), 10);
+    }),
+    ("CreditBook::spend", |s, store| {
+        assert_eq!(store.credits().spend(Holder::Branch(s.york), 5).unwrap(), 0);
+    }),
+    ("Audit::record", |_, store| {
+        store.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
+    }),
+];
+
+/// Another file, new.
+fn another(scene: &Scene) -> Store {
+    let path = scene.world.directory().join("another.db");
+    Store::open(path, scene.world.options.clone()).unwrap()
+}
+
+fn log_in(store: &Store, name: &str, on: &str) -> LoginReply {
+    let login = LogIn::new(name, Password::from(PASSWORD), device(on));
+    store.log_in(login).unwrap().granted().unwrap()
+}
+
+fn open(store: &Store, user: gatepost::UserId, on: &str) {
+    drop(store.sessions().open(OpenSession::new(user, device(on))).unwrap().granted().unwrap());
+}
+
+fn guess(_: &Scene, store: &Store) {
+    let login = LogIn::new("ada", Password::from("a wrong one"), device("elsewhere"));
+    let refusal = store.log_in(login).unwrap().granted().unwrap_err();
+    assert_eq!(refusal, Refusal::InvalidCredentials);
+}
+
+fn set_status(scene: &Scene, store: &Store, status: UserStatus) {
+    drop(store.users().set_status(scene.ada, status).unwrap());
+}
+
+fn set_theme(_: &Scene, store: &Store) {
+    store.configuration().set(Scope::System, "theme", "dark").map(drop).unwrap();
+}
+
+fn set_credits(scene: &Scene, store: &Store) {
+    store.credits().set(Holder::Branch(scene.york), 5).unwrap();
+}

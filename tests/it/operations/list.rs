@@ -1,0 +1,275 @@
+//! The list of operations: every public call that writes, what it records and what it revokes.
+//!
+//! Plain constants without a dependency, because the suite and the fault bench compile this file
+//! alike. A new operation gets one row here; every test that needs more of it then says so.
+
+/// One public call, or one case of it where its effect depends on an argument or on the state.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation {
+    /// `Type::function`, and the case in brackets.
+    pub(crate) name: &'static str,
+    /// The row that it leaves in the audit log, by its name there; empty if it leaves none.
+    pub(crate) event: &'static str,
+    /// The tables whose rows it reports in the change log, one word for each row.
+    pub(crate) changes: &'static [&'static str],
+    pub(crate) sessions: Reach,
+    pub(crate) keys: Reach,
+    /// Whether the API keys are only suspended, until the cause is gone.
+    pub(crate) suspends: bool,
+    /// Whether one-time tokens of the same subject are revoked. No call issues any yet; the tests
+    /// look at the watermark that the file keeps for them.
+    pub(crate) tokens: bool,
+    /// Its row in the manual's table; empty for a call that the table does not mention.
+    pub(crate) row: &'static str,
+}
+
+/// How far a revocation reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Nothing,
+    /// The one that is named, presented or replaced.
+    One,
+    /// Every other one of its user.
+    Others,
+    /// All of the user. The session presented goes on, with a new token.
+    Renewed,
+    User,
+    /// All of the user, once the overlap is over.
+    UserLater,
+    Branch,
+    Organisation,
+    Store,
+}
+
+/// How a session or API key is related to what an operation is applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Relation {
+    Itself,
+    SameUser,
+    SameBranch,
+    SameOrganisation,
+    Elsewhere,
+}
+
+impl Reach {
+    /// Whether it covers what is so related, as soon as the call returns.
+    pub(crate) fn covers(self, relation: Relation) -> bool {
+        match self {
+            Self::Nothing | Self::UserLater => false,
+            Self::One => relation == Relation::Itself,
+            Self::Others => relation == Relation::SameUser,
+            Self::Renewed | Self::User => relation <= Relation::SameUser,
+            Self::Branch => relation <= Relation::SameBranch,
+            Self::Organisation => relation <= Relation::SameOrganisation,
+            Self::Store => true,
+        }
+    }
+}
+
+impl Operation {
+    /// `Type::function`.
+    pub(crate) fn call(&self) -> &'static str {
+        self.name.split('(').next().unwrap_or(self.name)
+    }
+
+    /// What it reports and how far it reaches. A verify cannot tell operations apart that are alike
+    /// in this.
+    pub(crate) fn effect(&self) -> (&'static [&'static str], Reach, Reach, bool) {
+        (self.changes, self.sessions, self.keys, self.suspends)
+    }
+
+    const fn reports(self, changes: &'static [&'static str]) -> Self {
+        Self { changes, ..self }
+    }
+
+    const fn sessions(self, sessions: Reach) -> Self {
+        Self { sessions, ..self }
+    }
+
+    const fn keys(self, keys: Reach) -> Self {
+        Self { keys, ..self }
+    }
+
+    const fn suspends(self, keys: Reach) -> Self {
+        Self { keys, suspends: true, ..self }
+    }
+
+    const fn tokens(self) -> Self {
+        Self { tokens: true, ..self }
+    }
+}
+
+const fn op(row: &'static str, name: &'static str, event: &'static str) -> Operation {
+    Operation {
+        name,
+        event,
+        changes: &[],
+        sessions: Reach::Nothing,
+        keys: Reach::Nothing,
+        suspends: false,
+        tokens: false,
+        row,
+    }
+}
+
+const ONE: &str = "log out, or revoke one session or the others";
+const ALL: &str = "revoke all sessions of a user, branch, organisation or store";
+const REPLACED: &str = "new login on the device of a session, device takeover, session limit";
+const FORGOTTEN: &str = "device forgotten";
+const OWN_PASSWORD: &str = "own password change";
+const PASSWORD: &str = "administrator sets or removes a password, or marks it compromised";
+const DEMANDED: &str = "administrator demands a change at the next login";
+const STATUS: &str = "user locked, disabled or made pending";
+const PLACE: &str = "branch or organisation disabled";
+const REACTIVATED: &str = "user, branch or organisation made active again";
+const DELETED: &str = "user deleted";
+const EMPTY: &str = "empty branch or organisation deleted";
+const CONTACT: &str = "username or e-mail address changed";
+const CONFIRMED: &str = "account confirmed";
+const FAILED: &str = "failed attempts, and the wait that follows them";
+const MOVED: &str = "user or branch moved, user restored";
+const KEY: &str = "API key revoked or rotated";
+const RIGHTS: &str = "privileges changed";
+const NONE: &str = "";
+
+/// Not revoked yet by `Devices::forget`: `(Reach::One, &["session"])` once they are.
+const ON_FORGOTTEN_DEVICE: (Reach, &[&str]) = (Reach::Nothing, &[]);
+/// Not revoked yet by the first `Users::confirm`: `Reach::User` once they are.
+const KEYS_OF_UNCONFIRMED: Reach = Reach::Nothing;
+
+#[rustfmt::skip]
+pub(crate) const OPERATIONS: &[Operation] = &[
+    op(ONE, "Store::log_out", "session.logged_out").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::end", "session.ended").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::end_own", "session.ended").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::end_others", "session.others_ended")
+        .reports(&["user", "session"]).sessions(Reach::Others),
+
+    op(ALL, "Sessions::end_all_of", "user.sessions_ended")
+        .reports(&["user"]).sessions(Reach::User),
+    op(ALL, "Sessions::end_all_of_branch", "branch.sessions_ended")
+        .reports(&["branch"]).sessions(Reach::Branch),
+    op(ALL, "Sessions::end_all_of_organisation", "organisation.sessions_ended")
+        .reports(&["organisation"]).sessions(Reach::Organisation),
+    op(ALL, "Sessions::end_all", "store.sessions_ended")
+        .reports(&["store"]).sessions(Reach::Store),
+
+    op(REPLACED, "Store::log_in(on the device of a session)", "login.granted")
+        .reports(&["session"]).sessions(Reach::One),
+    op(REPLACED, "Store::log_in(device takeover)", "login.granted")
+        .reports(&["session"]).sessions(Reach::One),
+    op(REPLACED, "Store::log_in(session limit)", "login.granted")
+        .reports(&["session"]).sessions(Reach::One),
+    op(REPLACED, "Sessions::open(on the device of a session)", "session.opened")
+        .reports(&["session"]).sessions(Reach::One),
+    op(REPLACED, "Sessions::open(device takeover)", "session.opened")
+        .reports(&["session"]).sessions(Reach::One),
+    op(REPLACED, "Sessions::open(session limit)", "session.opened")
+        .reports(&["session"]).sessions(Reach::One),
+
+    op(FORGOTTEN, "Devices::forget", "device.forgotten")
+        .reports(ON_FORGOTTEN_DEVICE.1).sessions(ON_FORGOTTEN_DEVICE.0),
+
+    op(OWN_PASSWORD, "Store::change_password", "password.changed")
+        .reports(&["user", "session"]).sessions(Reach::Renewed).tokens(),
+    op(OWN_PASSWORD, "Store::log_in(new password)", "login.granted")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+
+    op(PASSWORD, "Users::set_password", "password.set")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(PASSWORD, "Users::set_password_hash", "password.set")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(PASSWORD, "Users::remove_password", "password.removed")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(PASSWORD, "Users::mark_compromised", "password.marked_compromised")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+
+    op(DEMANDED, "Users::require_password_change(EndSessions::Keep)", "password.change_required"),
+    op(DEMANDED, "Users::require_password_change(EndSessions::All)", "password.change_required")
+        .reports(&["user"]).sessions(Reach::User),
+
+    op(STATUS, "Users::set_status(Locked)", "user.locked")
+        .reports(&["user"]).sessions(Reach::User).suspends(Reach::User).tokens(),
+    op(STATUS, "Users::set_status(Disabled)", "user.disabled")
+        .reports(&["user"]).sessions(Reach::User).suspends(Reach::User).tokens(),
+    op(STATUS, "Users::set_status(Pending)", "user.made_pending")
+        .reports(&["user"]).sessions(Reach::User).suspends(Reach::User).tokens(),
+    op(PLACE, "Branches::set_active(false)", "branch.deactivated")
+        .reports(&["branch"]).sessions(Reach::Branch).suspends(Reach::Branch).tokens(),
+    op(PLACE, "Organisations::set_active(false)", "organisation.deactivated")
+        .reports(&["organisation"]).sessions(Reach::Organisation)
+        .suspends(Reach::Organisation).tokens(),
+    op(REACTIVATED, "Users::set_status(Active)", "user.activated").reports(&["user"]),
+    op(REACTIVATED, "Branches::set_active(true)", "branch.activated").reports(&["branch"]),
+    op(REACTIVATED, "Organisations::set_active(true)", "organisation.activated")
+        .reports(&["organisation"]),
+
+    op(DELETED, "Users::delete", "user.deleted")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(EMPTY, "Branches::delete", "branch.deleted").reports(&["branch"]),
+    op(EMPTY, "Organisations::delete", "organisation.deleted").reports(&["organisation"]),
+
+    op(CONTACT, "Users::rename", "user.renamed").reports(&["user"]).tokens(),
+    op(CONTACT, "Users::set_email", "user.email_changed").reports(&["user"]).tokens(),
+    op(CONFIRMED, "Users::confirm(first)", "user.confirmed")
+        .reports(&["user"]).sessions(Reach::User).keys(KEYS_OF_UNCONFIRMED).tokens(),
+    op(CONFIRMED, "Users::confirm(again)", "user.confirmed").reports(&["user"]).tokens(),
+
+    op(FAILED, "Store::log_in(refused)", "login.refused"),
+    op(FAILED, "Store::log_in(throttled)", "attempts.throttled"),
+    op(FAILED, "Store::change_password(refused)", "password.change_refused"),
+
+    op(MOVED, "Users::move_to", "user.moved").reports(&["user"]),
+    op(MOVED, "Branches::move_to", "branch.moved").reports(&["branch"]),
+    op(MOVED, "Users::restore", "user.restored").reports(&["user"]),
+    op(MOVED, "Users::move_to(place revoked since)", "user.moved")
+        .reports(&["user"]).sessions(Reach::User),
+    op(MOVED, "Branches::move_to(place revoked since)", "branch.moved")
+        .reports(&["branch"]).sessions(Reach::Branch),
+
+    op(KEY, "ApiKeys::revoke", "api_key.revoked").reports(&["api_key"]).keys(Reach::One),
+    op(KEY, "ApiKeys::reassign(no overlap)", "api_key.reassigned")
+        .reports(&["api_key"]).keys(Reach::User),
+    op(KEY, "ApiKeys::reassign_as(no overlap)", "api_key.reassigned")
+        .reports(&["api_key"]).keys(Reach::User),
+    op(KEY, "ApiKeys::reassign(overlap)", "api_key.reassigned")
+        .reports(&["api_key"]).keys(Reach::UserLater),
+    op(KEY, "ApiKeys::reassign_as(overlap)", "api_key.reassigned")
+        .reports(&["api_key"]).keys(Reach::UserLater),
+
+    op(RIGHTS, "Users::set_privileges", "user.privileges_changed").reports(&["user"]),
+
+    op(NONE, "Store::open", ""),
+    op(NONE, "Store::close", ""),
+    op(NONE, "Store::maintain", "store.maintained"),
+    op(NONE, "Store::verify", ""),
+    op(NONE, "Store::log_in", "login.granted"),
+    op(NONE, "Sessions::open", "session.opened"),
+    op(NONE, "Sessions::set_label", "session.labelled"),
+    op(NONE, "Sessions::set_document", "session.document_set"),
+    op(NONE, "Users::create", "user.created"),
+    op(NONE, "Users::update", "user.updated"),
+    op(NONE, "Users::unlock", "attempts.unlocked"),
+    op(NONE, "ApiKeys::issue", "api_key.issued"),
+    op(NONE, "Organisations::create", "organisation.created"),
+    op(NONE, "Organisations::rename", "organisation.renamed"),
+    op(NONE, "Branches::create", "branch.created"),
+    op(NONE, "Branches::rename", "branch.renamed"),
+    op(NONE, "Settings::set", "configuration.set"),
+    op(NONE, "Settings::set_if", "configuration.set"),
+    op(NONE, "Settings::remove", "configuration.removed"),
+    op(NONE, "Settings::set_public(true)", "configuration.made_public"),
+    op(NONE, "Settings::set_public(false)", "configuration.made_private"),
+    op(NONE, "CreditBook::set", "credits.set"),
+    op(NONE, "CreditBook::set(none)", "credits.removed"),
+    op(NONE, "CreditBook::add", "credits.added"),
+    op(NONE, "CreditBook::spend", "credits.spent"),
+    op(NONE, "Audit::record", "report.printed"),
+];
+
+/// The operation of that name.
+#[track_caller]
+pub(crate) fn operation(name: &str) -> &'static Operation {
+    let found = OPERATIONS.iter().find(|operation| operation.name == name);
+    found.unwrap_or_else(|| panic!("no operation {name} in tests/it/operations/list.rs"))
+}

@@ -1,0 +1,194 @@
+//! Five users in every relation to one of them, with sessions and keys.
+
+use gatepost::{
+    ApiKeyId, BranchId, Facts, NewApiKey, NewUser, OpenedSession, OrganisationId, Password,
+    Secret, SessionPolicy, Store, UserId, UserStatus,
+};
+
+use super::list::Relation;
+use crate::world::{PASSWORD, SECOND, World, device};
+
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    /// With the branches York and Whitby.
+    pub(crate) north: OrganisationId,
+    /// With the branch Dover.
+    pub(crate) south: OrganisationId,
+    /// Without a branch.
+    pub(crate) bare: OrganisationId,
+    pub(crate) york: BranchId,
+    /// Without a user.
+    pub(crate) dover: BranchId,
+    /// In York, with two sessions: operations are applied to her and to what is hers.
+    pub(crate) ada: UserId,
+    /// In York as well.
+    pub(crate) bob: UserId,
+    /// In no branch.
+    pub(crate) eve: UserId,
+    /// Without a session: the actor of an operation.
+    pub(crate) root: UserId,
+    sessions: Vec<(&'static str, OpenedSession)>,
+    keys: Vec<(&'static str, ApiKeyId, Secret)>,
+}
+
+/// How each session and key of the scene, by its name, is related to the first one.
+const RELATIONS: [(&str, Relation); 9] = [
+    ("ada-1", Relation::Itself),
+    ("ada-2", Relation::SameUser),
+    ("bob-1", Relation::SameBranch),
+    ("cyd-1", Relation::SameOrganisation),
+    ("eve-1", Relation::Elsewhere),
+    ("ada", Relation::Itself),
+    ("bob", Relation::SameBranch),
+    ("cyd", Relation::SameOrganisation),
+    ("eve", Relation::Elsewhere),
+];
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(SessionPolicy::server())
+    }
+
+    pub(crate) fn with(policy: SessionPolicy) -> Self {
+        let world = World::with(|options| options.sessions(policy));
+        let (organisations, branches) = (world.store.organisations(), world.store.branches());
+        let north = organisations.create("Northern").unwrap().id;
+        let south = organisations.create("Southern").unwrap().id;
+        let bare = organisations.create("Western").unwrap().id;
+        let york = branches.create("York", north).unwrap().id;
+        let whitby = branches.create("Whitby", north).unwrap().id;
+        let dover = branches.create("Dover", south).unwrap().id;
+        let create = |new: NewUser| world.store.users().create(new).unwrap().id;
+        let in_york =
+            |name| create(NewUser::person(name).password(Password::from(PASSWORD)).branch(york));
+        let (ada, bob) = (in_york("ada"), in_york("bob"));
+        let cyd = create(NewUser::person("cyd").branch(whitby));
+        let (eve, root) = (create(NewUser::person("eve")), create(NewUser::person("root")));
+        let places =
+            [("ada-1", ada), ("ada-2", ada), ("bob-1", bob), ("cyd-1", cyd), ("eve-1", eve)];
+        // The first one is the least recently used.
+        let open = |(name, user)| {
+            world.clock.advance(SECOND);
+            (name, world.open(user, name))
+        };
+        let sessions = places.map(open).into();
+        let users = [("ada", ada), ("bob", bob), ("cyd", cyd), ("eve", eve)];
+        let keys = users.map(|(name, user)| {
+            let issued = world.store.api_keys().issue(user, NewApiKey::new()).unwrap();
+            (name, issued.id, issued.key)
+        });
+        let keys = keys.into();
+        Self { world, north, south, bare, york, dover, ada, bob, eve, root, sessions, keys }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.world.store
+    }
+
+    pub(crate) fn session(&self, name: &str) -> &OpenedSession {
+        &self.sessions.iter().find(|(other, _)| *other == name).unwrap().1
+    }
+
+    /// The facts of a session, which is verified for them.
+    pub(crate) fn facts(&self, name: &str) -> Facts {
+        let token = self.session(name).token.expose();
+        self.store().verify(token, &device(name)).unwrap().valid().unwrap()
+    }
+
+    pub(crate) fn key(&self, name: &str) -> ApiKeyId {
+        self.keys.iter().find(|(other, ..)| *other == name).unwrap().1
+    }
+
+    /// The names of all sessions.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &'static str> {
+        self.sessions.iter().map(|(name, _)| *name)
+    }
+
+    /// The names of all keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|(name, ..)| *name)
+    }
+
+    /// Opens ada's sessions anew, and issues her key anew if it was revoked.
+    pub(crate) fn open_again(&mut self) {
+        let ada = self.ada;
+        for name in ["ada-1", "ada-2"] {
+            let session = self.world.open(ada, name);
+            self.sessions.iter_mut().find(|(other, _)| *other == name).unwrap().1 = session;
+        }
+        if self.dead().1.contains(&"ada") {
+            let issued = self.store().api_keys().issue(ada, NewApiKey::new()).unwrap();
+            let key = self.keys.iter_mut().find(|(other, ..)| *other == "ada").unwrap();
+            *key = ("ada", issued.id, issued.key);
+        }
+    }
+
+    /// Makes ada, her branch and her organisation active.
+    pub(crate) fn lift(&self) {
+        drop(self.store().users().set_status(self.ada, UserStatus::Active).unwrap());
+        drop(self.store().branches().set_active(self.york, true).unwrap());
+        drop(self.store().organisations().set_active(self.north, true).unwrap());
+    }
+
+    /// The sessions, each on its device, and the keys that do not verify.
+    pub(crate) fn dead(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let refused = |token: &Secret, on: Option<&str>| {
+            let on = on.map(device);
+            self.store().verify(token.expose(), on.as_ref()).unwrap().valid().is_err()
+        };
+        let sessions = self.sessions.iter().filter(|(name, one)| refused(&one.token, Some(name)));
+        let keys = self.keys.iter().filter(|(_, _, key)| refused(key, None));
+        (sessions.map(|(name, _)| *name).collect(), keys.map(|(name, ..)| *name).collect())
+    }
+
+    #[track_caller]
+    pub(crate) fn are_dead(&self, sessions: &[&str], keys: &[&str]) {
+        let (dead_sessions, dead_keys) = self.dead();
+        assert_eq!(dead_sessions, sessions, "sessions");
+        assert_eq!(dead_keys, keys, "keys");
+    }
+
+    /// The sum of all watermarks that one-time tokens are to be held against.
+    pub(crate) fn tokens_revoked(&self) -> i64 {
+        self.world.count(
+            "SELECT (SELECT sum(tokens_ended_seq) FROM user)
+                  + (SELECT sum(tokens_ended_seq) FROM branch)
+                  + (SELECT sum(tokens_ended_seq) FROM organisation)
+                  + (SELECT sum(tokens_ended_seq) FROM store)",
+        )
+    }
+
+    /// The tables whose rows the change log has reported since, in their order. A row of another
+    /// subject than ada, what is hers or where she is adds `of another`.
+    pub(crate) fn reported_since(&self, head: i64) -> Vec<String> {
+        let sql = self.world.sql();
+        let newer = "SELECT kind, id FROM change WHERE seq > ?1 ORDER BY seq";
+        let mut statement = sql.prepare(newer).unwrap();
+        let rows = statement.query_map([head], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(|row| self.table_of(row.unwrap())).collect()
+    }
+
+    fn table_of(&self, (kind, id): (u16, Option<Vec<u8>>)) -> String {
+        const TABLES: [&str; 6] =
+            ["store", "organisation", "branch", "user", "session", "api_key"];
+        let table = TABLES[usize::from(kind)];
+        let Some(id) = id else { return table.to_owned() };
+        let known = [
+            self.north.as_uuid(),
+            self.south.as_uuid(),
+            self.bare.as_uuid(),
+            self.york.as_uuid(),
+            self.dover.as_uuid(),
+            self.ada.as_uuid(),
+            self.session("ada-1").id.as_uuid(),
+            self.key("ada").as_uuid(),
+        ];
+        let is_known = known.iter().any(|one| one.as_bytes() == id.as_slice());
+        format!("{table}{}", if is_known { "" } else { " of another" })
+    }
+}
+
+/// How the session or key of that name is related to `ada-1` and ada's key.
+pub(crate) fn relation(name: &str) -> Relation {
+    RELATIONS.iter().find(|(other, _)| *other == name).unwrap().1
+}
