@@ -20,7 +20,7 @@ use gatepost::UserStatus;
 
 pub(crate) use hands::Hands;
 pub(crate) use names::Names;
-pub(crate) use op::{Guess, KINDS, Op, Shown, Step};
+pub(crate) use op::{Guess, Op, Shown, Step, kinds};
 pub(crate) use steps::steps;
 pub(crate) use values::{Place as Where, ValueOp};
 

@@ -1,5 +1,6 @@
 //! The rules of API keys.
 
+use super::rules::Subject;
 use super::{Expect, KEYS, MINUTE_MS, Model, Token};
 
 impl Model {
@@ -51,9 +52,9 @@ impl Model {
         Expect::Issued(expires_at)
     }
 
-    pub(super) fn revoke(&mut self, token: usize) -> Expect {
+    pub(super) fn revoke_key(&mut self, kind: &str, token: usize) -> Expect {
         let known = !self.tokens[&token].ended && !self.over(token);
-        self.held(token).ended = true;
+        self.revoke(kind, Subject::Token(token));
         if known { Expect::Says("done") } else { Expect::Anything }
     }
 }

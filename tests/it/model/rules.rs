@@ -1,16 +1,32 @@
-//! The table of what ends what, applied to plain data.
+//! The rules of each operation, applied to plain data. What it revokes, the list of operations
+//! says (`operations/list.rs`).
 
 use super::{
     Expect, Found, Guess, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Shown, Token, Where,
 };
 
+use crate::operations::{Reach, Relation, operation};
+
 pub(super) const DONE: Expect = Expect::Says("done");
+
+/// What an operation is applied to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Subject {
+    Token(usize),
+    /// The sessions of that user on that device.
+    Device(usize, usize),
+    User(usize),
+    Branch(usize),
+    Organisation(usize),
+    Store,
+}
 
 impl Model {
     /// What a step answers and what is so afterwards.
     pub(crate) fn apply(&mut self, op: Op) -> Expect {
         // No two uses are at once.
         self.now += 1;
+        let kind = op.kind(self);
         match op {
             Op::Advance { ms } => {
                 self.now += ms;
@@ -27,35 +43,35 @@ impl Model {
                 self.change_password(token, shown, guess)
             }
             Op::LogOut { token, shown } => self.log_out(token, shown),
-            Op::End { token } => self.end(self.last_of(token)),
+            Op::End { token } => self.end(kind, self.last_of(token)),
             Op::EndOthers { token, shown } => self.end_others(token, shown),
             Op::EndUser { user } if self.users[user].deleted => Expect::Failed("NotFound"),
             Op::EndUser { user } => {
-                self.end_sessions(|_, token| token.user == user);
+                self.revoke(kind, Subject::User(user));
                 DONE
             }
             Op::EndStore => {
-                self.end_sessions(|_, _| true);
+                self.revoke(kind, Subject::Store);
                 for place in self.branches.iter_mut().chain(&mut self.organisations) {
                     place.refuses.extend(self.tokens.keys());
                 }
                 DONE
             }
-            Op::EndBranch { branch } => self.end_branch(branch),
-            Op::EndOrganisation { organisation } => self.end_organisation(organisation),
+            Op::EndBranch { branch } => self.end_branch(kind, branch),
+            Op::EndOrganisation { organisation } => self.end_organisation(kind, organisation),
             Op::MoveUser { user, branch } => self.move_user(user, branch),
             Op::MoveBranch { branch, organisation } => self.move_branch(branch, organisation),
             Op::BranchActive { branch, active } => {
                 let change = self.branches[branch].inactive == active;
                 if change && !active {
-                    self.end_branch(branch);
+                    self.end_branch(kind, branch);
                 }
                 self.set_place(false, branch, active)
             }
             Op::OrganisationActive { organisation, active } => {
                 let change = self.organisations[organisation].inactive == active;
                 if change && !active {
-                    self.end_organisation(organisation);
+                    self.end_organisation(kind, organisation);
                 }
                 self.set_place(true, organisation, active)
             }
@@ -63,10 +79,13 @@ impl Model {
             Op::DeleteOrganisation { organisation } => self.delete_organisation(organisation),
             Op::Issue { user, minutes } => self.issue(user, minutes),
             Op::Reassign { user, minutes } => self.reassign(user, minutes),
-            Op::Revoke { token } => self.revoke(token),
+            Op::Revoke { token } => self.revoke_key(kind, token),
             Op::Value(op) => self.apply_value(op),
             Op::ForgetDevice { user, device } => {
                 let known = self.devices.remove(&(user, device));
+                if known {
+                    self.revoke(kind, Subject::Device(user, device));
+                }
                 Expect::Says(if known { "true" } else { "false" })
             }
             about_a_user => self.stand(about_a_user),
@@ -96,7 +115,37 @@ impl Model {
         }
     }
 
-    /// Ends the sessions that `which` picks; keys are another matter.
+    /// Revokes what the list says of that operation. A suspended key is not revoked: whether its
+    /// user is active is asked at each verify.
+    pub(super) fn revoke(&mut self, kind: &str, subject: Subject) {
+        let row = operation(kind);
+        let keys = if row.suspends { Reach::Nothing } else { row.keys };
+        let relations: Vec<Relation> =
+            self.tokens.keys().map(|token| self.relation(*token, subject)).collect();
+        for (token, relation) in self.tokens.values_mut().zip(relations) {
+            let reach = if token.is_key { keys } else { row.sessions };
+            token.ended |= reach.covers(relation);
+        }
+    }
+
+    fn relation(&self, number: usize, subject: Subject) -> Relation {
+        let token = &self.tokens[&number];
+        let (user, branch) = (token.user, self.users[token.user].branch);
+        match subject {
+            Subject::Token(one) if one == number => Relation::Itself,
+            Subject::Token(one) if self.tokens[&one].user == user => Relation::SameUser,
+            Subject::Device(of, on) if (of, Some(on)) == (user, token.device) => Relation::Itself,
+            Subject::User(of) if of == user => Relation::SameUser,
+            Subject::Branch(of) if Some(of) == branch => Relation::SameBranch,
+            Subject::Organisation(of) if Some(of) == self.organisation_of(user) => {
+                Relation::SameOrganisation
+            }
+            _ => Relation::Elsewhere,
+        }
+    }
+
+    /// Ends the sessions that `which` picks, where the list has no word for them: those that make
+    /// way for another, and those that a place refuses.
     pub(super) fn end_sessions(&mut self, which: impl Fn(usize, &Token) -> bool) {
         for (number, token) in &mut self.tokens {
             token.ended |= !token.is_key && which(*number, token);
@@ -188,6 +237,7 @@ impl Model {
             return Expect::Refused(refusal);
         }
         if renew {
+            self.revoke("Store::log_in(new password)", Subject::User(user));
             self.set_password(user);
         }
         self.users[user].failures = 0;
@@ -195,7 +245,6 @@ impl Model {
     }
 
     pub(super) fn set_password(&mut self, user: usize) {
-        self.end_sessions(|_, token| token.user == user);
         let person = &mut self.users[user];
         person.former = person.password.replace(self.step);
         (person.must_change, person.compromised) = (false, false);
@@ -214,6 +263,7 @@ impl Model {
             person.failures += 1;
             return Expect::Refused("invalid_credentials");
         }
+        self.revoke("Store::change_password", Subject::Token(token));
         self.set_password(held.user);
         let span = held.expires_at.unwrap() - held.authenticated_at;
         let expires_at = self.now + span.min(LIFETIME_MAX_MS);
@@ -235,7 +285,7 @@ impl Model {
             return Expect::Failed("Invalid");
         }
         let own = held.device == self.shown(token, shown);
-        if own { self.end(token) } else { Expect::Says("before") }
+        if own { self.end("Store::log_out", token) } else { Expect::Says("before") }
     }
 
     /// A handle stays when the token is renewed.
@@ -244,9 +294,9 @@ impl Model {
     }
 
     /// One that is out of time was over before; either way it is over for good.
-    fn end(&mut self, token: usize) -> Expect {
+    fn end(&mut self, kind: &str, token: usize) -> Expect {
         let ends = !self.tokens[&token].ended && !self.over(token);
-        self.held(token).ended = true;
+        self.revoke(kind, Subject::Token(token));
         Expect::Says(if ends { "now" } else { "before" })
     }
 
@@ -258,31 +308,27 @@ impl Model {
         if self.tokens[&token].is_key {
             return Expect::Failed("Invalid");
         }
-        let user = self.tokens[&token].user;
-        self.end_sessions(|number, other| other.user == user && number != token);
+        self.revoke("Sessions::end_others", Subject::Token(token));
         for place in self.branches.iter_mut().chain(&mut self.organisations) {
             place.refuses.remove(&token);
         }
         DONE
     }
 
-    fn end_branch(&mut self, branch: usize) -> Expect {
+    fn end_branch(&mut self, kind: &str, branch: usize) -> Expect {
         if self.branches[branch].gone {
             return Expect::Failed("NotFound");
         }
-        let branch_of: Vec<_> = self.users.iter().map(|user| user.branch).collect();
-        self.end_sessions(|_, token| branch_of[token.user] == Some(branch));
+        self.revoke(kind, Subject::Branch(branch));
         self.branches[branch].refuses.extend(self.tokens.keys());
         DONE
     }
 
-    fn end_organisation(&mut self, organisation: usize) -> Expect {
+    fn end_organisation(&mut self, kind: &str, organisation: usize) -> Expect {
         if self.organisations[organisation].gone {
             return Expect::Failed("NotFound");
         }
-        let under: Vec<bool> =
-            (0..self.users.len()).map(|u| self.organisation_of(u) == Some(organisation)).collect();
-        self.end_sessions(|_, token| under[token.user]);
+        self.revoke(kind, Subject::Organisation(organisation));
         self.organisations[organisation].refuses.extend(self.tokens.keys());
         DONE
     }

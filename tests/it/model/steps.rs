@@ -162,6 +162,7 @@ fn of_users(model: &Model) -> Weighted {
     };
     let (kept_out, idle) = picked(&|u| model.users[u].status != Active && !model.users[u].deleted);
     let (gone, deleted) = picked(&|u| model.users[u].deleted);
+    let (owned, confirmed) = picked(&|u| model.users[u].confirmed && !model.users[u].deleted);
     let (counted, failed) = picked(&|u| model.users[u].failures > 0);
     let status = (user(model), select(&[Active, Pending, Locked, Disabled]))
         .prop_map(|(user, status)| Op::SetStatus { user, status });
@@ -180,6 +181,7 @@ fn of_users(model: &Model) -> Weighted {
         (3, user(model).prop_map(|user| Op::Delete { user }).boxed()),
         (3 * gone, deleted.prop_map(|user| Op::Restore { user }).boxed()),
         (3, user(model).prop_map(|user| Op::Confirm { user }).boxed()),
+        (owned, confirmed.prop_map(|user| Op::Confirm { user }).boxed()),
         (3, user(model).prop_map(|user| Op::Rename { user }).boxed()),
         (3, user(model).prop_map(|user| Op::SetEmail { user }).boxed()),
         (4, admin.boxed()),

@@ -2,7 +2,7 @@
 
 use gatepost::UserStatus;
 
-use super::rules::DONE;
+use super::rules::{DONE, Subject};
 use super::{Expect, Model, Op};
 
 impl Model {
@@ -28,22 +28,23 @@ impl Model {
         if self.users[user].deleted {
             return Expect::Failed("NotFound");
         }
-        let ends = match op {
+        let kind = op.kind(self);
+        let has_effect = match op {
             Op::SetPassword { .. }
             | Op::RemovePassword { .. }
             | Op::Compromise { .. }
             | Op::DemandChange { .. } => self.about_the_password(op, user),
             _ => Ok(self.about_the_user(op, user)),
         };
-        match ends {
+        match has_effect {
             Err(failed) => return failed,
-            Ok(true) => self.end_sessions(|_, token| token.user == user),
+            Ok(true) => self.revoke(kind, Subject::User(user)),
             Ok(false) => {}
         }
         DONE
     }
 
-    /// Whether it ends the user's sessions.
+    /// Whether it changes anything, so that it revokes what it revokes.
     fn about_the_password(&mut self, op: Op, user: usize) -> Result<bool, Expect> {
         let person = &mut self.users[user];
         let no_password = person.password.is_none();
@@ -59,41 +60,34 @@ impl Model {
                 Ok(!no_password)
             }
             _ if no_password => Err(Expect::Failed("Invalid")),
-            Op::DemandChange { all, .. } => {
+            Op::DemandChange { .. } => {
                 person.must_change = true;
-                Ok(all)
+                Ok(true)
             }
             _ => Ok(!std::mem::replace(&mut person.compromised, true)),
         }
     }
 
-    /// Whether it ends the user's sessions.
+    /// Whether it changes anything, so that it revokes what it revokes.
     fn about_the_user(&mut self, op: Op, user: usize) -> bool {
         let person = &mut self.users[user];
         match op {
             Op::SetStatus { status, .. } => {
-                let changes = person.status != status;
-                person.status = status;
-                return changes && status != UserStatus::Active;
+                return std::mem::replace(&mut person.status, status) != status;
             }
-            Op::Delete { .. } => {
-                person.deleted = true;
-                for token in self.tokens.values_mut().filter(|token| token.user == user) {
-                    token.ended = true;
-                }
-            }
+            Op::Delete { .. } => person.deleted = true,
             Op::Confirm { .. } => {
                 if person.status == UserStatus::Pending {
                     person.status = UserStatus::Active;
                 }
-                return !std::mem::replace(&mut person.confirmed, true);
+                person.confirmed = true;
             }
             Op::Rename { .. } => person.name = self.step,
             Op::SetEmail { .. } => person.email = Some(self.step),
             Op::SetAdmin { admin, .. } => person.admin = admin,
             _ => person.failures = 0,
         }
-        false
+        true
     }
 
     fn restore(&mut self, user: usize) -> Expect {
