@@ -10,6 +10,7 @@ use gatepost::{
 use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
+use crate::operations::{Operation, Relation};
 use crate::world::{HOUR, PASSWORD, World, device};
 
 /// A store in which ada and bob are in York, a branch of Northern, and cyd is in Leeds, a branch
@@ -69,6 +70,20 @@ impl Cast {
         let (token, on) = &self.tokens[name];
         let on = on.map(device);
         self.world.store.verify(token, on.as_ref()).unwrap().valid().ok()
+    }
+
+    /// Whom an operation upon ada covers, of all sessions and keys.
+    pub(crate) fn covered(operation: &Operation) -> String {
+        let related = [
+            ("ada1", operation.sessions, Relation::Itself),
+            ("ada2", operation.sessions, Relation::SameUser),
+            ("bob1", operation.sessions, Relation::SameBranch),
+            ("cyd1", operation.sessions, Relation::Elsewhere),
+            ("brief", operation.sessions, Relation::Elsewhere),
+            ("key", operation.keys, Relation::Itself),
+        ];
+        let covered = related.iter().filter(|(_, reach, relation)| reach.covers(*relation));
+        covered.map(|(name, ..)| *name).collect::<Vec<_>>().join(" ")
     }
 
     /// All sessions and keys.
@@ -207,6 +222,7 @@ fn act_on_user(
             };
             users.set_status(user, status).unwrap();
         }
+        ("forget", [on]) => assert!(store.devices().forget(user, &device(on)).unwrap()),
         ("delete", []) => users.delete(user).unwrap(),
         ("confirm", []) => drop(users.confirm(user).unwrap()),
         ("set-password", []) => users.set_password(user, "nine brass bells".into()).unwrap(),

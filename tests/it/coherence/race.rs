@@ -266,8 +266,9 @@ fn check_race(run: &Run) {
     let sum = race(run);
     assert_eq!(sum.of("stale"), 0, "passed after the end was acknowledged");
     assert_eq!(sum.of("refused_live"), 0, "refused while it was live throughout");
-    for what in COUNTED.iter().chain(rows::ROWS.iter().map(|(row, _)| row)) {
-        assert!(sum.of(what) > 0, "no {what}: {}", sum.line());
+    let rows = rows::ROWS.iter().map(|(row, _)| rows::word(row));
+    for what in COUNTED.map(str::to_owned).into_iter().chain(rows) {
+        assert!(sum.of(&what) > 0, "no {what}: {}", sum.line());
     }
 }
 

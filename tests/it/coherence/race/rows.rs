@@ -1,201 +1,254 @@
-//! Each row of what ends what, done by a writer to sessions and keys of its own.
+//! Each row of the list of operations that revokes, or must not, done by a writer to sessions and
+//! keys of its own. What is revoked, the list says: the writer puts it on the board.
 
 use std::time::Duration;
 
-use gatepost::{EndSessions, LogIn, Store, UserStatus};
+use gatepost::{EndSessions, Error, IssuedApiKey, LogIn, Store, UserId, UserStatus};
 
-use super::board::State;
+use super::board::{Board, State};
 use super::ends::{Key, Mine, USERS, Writer};
 use super::insist;
+use crate::operations::{OPERATIONS, Operation, Reach, Relation, operation};
 use crate::world::{PASSWORD, device};
 
-type Deed = fn(&mut Writer, &Mine);
+/// Does it to this session, its user or the branch; the last word is the operation's name.
+type Row = fn(&mut Writer, &Mine, &str);
 
-/// The rows, each with what is done: to this session, to those of its user, to those of the branch.
-/// The last ones end nothing.
-pub(super) const ROWS: &[(&str, Deed)] = &[
-    ("logout", log_out),
-    ("ended", end),
-    ("replaced-on-its-device", replace),
-    ("others-ended", end_others),
-    ("user-ended", |writer, one| {
-        writer.end_of_user(one, |store, id| store.sessions().end_all_of(id));
+#[rustfmt::skip]
+pub(super) const ROWS: &[(&str, Row)] = &[
+    ("Store::log_out", |w, one, name| {
+        let (token, on) = (&one.token, device(&one.device));
+        w.revoke(name, one, |store, _| store.log_out(token, &on).map(drop));
     }),
-    ("password-set", set_password),
-    ("password-changed", change_password),
-    ("password-removed", remove_password),
-    ("compromised", mark_compromised),
-    ("change-demanded", demand_change),
-    ("confirmed", confirm),
-    ("locked", |writer, one| writer.turn_away(one, UserStatus::Locked)),
-    ("disabled", |writer, one| writer.turn_away(one, UserStatus::Disabled)),
-    ("deleted", delete),
-    ("branch-ended", |writer, _| {
-        let branch = writer.branch;
-        writer.end(is_here, |store| store.sessions().end_all_of_branch(branch));
+    ("Sessions::end", |w, one, name| {
+        w.revoke(name, one, |store, _| store.sessions().end(one.id).map(drop));
     }),
-    ("organisation-ended", |writer, _| {
-        let organisation = writer.organisation;
-        writer.end(is_here, |store| store.sessions().end_all_of_organisation(organisation));
+    ("Sessions::open(on the device of a session)", replace),
+    ("Sessions::end_others", |w, one, name| {
+        w.revoke(name, one, |store, _| {
+            let facts = store.verify(&one.token, &device(&one.device))?.valid().unwrap();
+            store.sessions().end_others(&facts)
+        });
     }),
-    ("branch-off", |writer, _| {
-        let branch = writer.branch;
-        writer.suspend(
-            is_here,
-            |key| is_in_branch(key.user),
-            |store, active| store.branches().set_active(branch, active).map(drop),
-        );
+    ("Sessions::end_all_of", |w, one, name| {
+        w.revoke(name, one, |store, id| store.sessions().end_all_of(id));
     }),
-    ("organisation-off", |writer, _| {
-        let organisation = writer.organisation;
-        writer.suspend(
-            is_here,
-            |key| is_in_branch(key.user),
-            |store, active| store.organisations().set_active(organisation, active).map(drop),
-        );
+    ("Sessions::end_all_of_branch", |w, one, name| {
+        let branch = w.branch;
+        w.revoke(name, one, |store, _| store.sessions().end_all_of_branch(branch));
     }),
-    ("key-revoked", |writer, one| writer.end_key(one.user, |_| None)),
-    ("key-reassigned", |writer, one| {
-        let user = writer.users[one.user];
-        writer.end_key(one.user, |store| Some(store.api_keys().reassign(user, Duration::ZERO)));
+    ("Sessions::end_all_of_organisation", |w, one, name| {
+        let organisation = w.organisation;
+        w.revoke(name, one, |store, _| store.sessions().end_all_of_organisation(organisation));
     }),
-    ("typed", |writer, one| writer.hand_over(one, State::Typed)),
-    ("ended-by-one-who-is-killed", |writer, one| writer.hand_over(one, State::Doomed)),
-    ("nothing-privileges", |writer, one| {
-        writer.changes_nothing(one, |store, id| {
+    ("Devices::forget", forget),
+    ("Users::set_password", |w, one, _| set_password(w, one)),
+    ("Store::change_password", change_password),
+    ("Users::remove_password", |w, one, name| {
+        w.revoke(name, one, |store, id| store.users().remove_password(id).map(drop));
+        set_password(w, one);
+    }),
+    ("Users::mark_compromised", |w, one, name| {
+        w.revoke(name, one, |store, id| store.users().mark_compromised(id).map(drop));
+        set_password(w, one);
+    }),
+    ("Users::require_password_change(EndSessions::All)", |w, one, name| {
+        let all = EndSessions::All;
+        w.revoke(name, one, |store, id| store.users().require_password_change(id, all).map(drop));
+        set_password(w, one);
+    }),
+    ("Users::require_password_change(EndSessions::Keep)", |w, one, name| {
+        let keep = EndSessions::Keep;
+        w.revoke(name, one, |store, id| store.users().require_password_change(id, keep).map(drop));
+    }),
+    ("Users::confirm(first)", |w, one, _| confirm(w, one)),
+    ("Users::confirm(again)", |w, one, name| {
+        confirm(w, one);
+        w.revoke(name, one, |store, id| store.users().confirm(id).map(drop));
+    }),
+    ("Users::set_status(Locked)", |w, one, name| set_status(w, one, name, UserStatus::Locked)),
+    ("Users::set_status(Disabled)", |w, one, name| set_status(w, one, name, UserStatus::Disabled)),
+    ("Users::set_status(Pending)", |w, one, name| set_status(w, one, name, UserStatus::Pending)),
+    ("Users::delete", |w, one, _| delete(w, one)),
+    ("Branches::set_active(false)", |w, one, name| {
+        let branch = w.branch;
+        w.suspend(name, one, |store, _, active| {
+            store.branches().set_active(branch, active).map(drop)
+        });
+    }),
+    ("Organisations::set_active(false)", |w, one, name| {
+        let organisation = w.organisation;
+        w.suspend(name, one, |store, _, active| {
+            store.organisations().set_active(organisation, active).map(drop)
+        });
+    }),
+    ("ApiKeys::revoke", |w, one, name| {
+        let Some(key) = w.keys.iter().find(|key| key.user == one.user).cloned() else { return };
+        w.revoke(name, one, |store, _| store.api_keys().revoke(key.id));
+        w.issue(one.user);
+    }),
+    ("ApiKeys::reassign(no overlap)", reassign),
+    ("Users::rename", |w, one, name| {
+        let new = next_name(w, one);
+        w.revoke(name, one, |store, id| store.users().rename(id, &new).map(drop));
+        w.names[one.user] = new;
+    }),
+    ("Users::set_email", |w, one, name| {
+        let address = format!("{}@example.org", next_name(w, one));
+        w.revoke(name, one, |store, id| store.users().set_email(id, Some(&address)).map(drop));
+    }),
+    ("Users::move_to", |w, one, name| {
+        let quiet = w.quiet;
+        if !is_in_branch(one.user) {
+            w.revoke(name, one, |store, id| {
+                store.users().move_to(id, quiet)?;
+                store.users().move_to(id, None).map(drop)
+            });
+        }
+    }),
+    ("Branches::move_to", |w, one, name| {
+        let (quiet, organisation) = (w.quiet, w.organisation);
+        w.revoke(name, one, |store, _| {
+            store.branches().move_to(quiet, organisation)?;
+            store.branches().move_to(quiet, None).map(drop)
+        });
+    }),
+    ("Users::set_privileges", |w, one, name| {
+        w.revoke(name, one, |store, id| {
             store.users().set_privileges(id, &["admin"])?;
             store.users().set_privileges(id, &["clerk"]).map(drop)
         });
     }),
-    ("nothing-renamed", rename),
-    ("nothing-moved", move_about),
-    ("nothing-guessed", guess),
-    ("nothing-change-demanded", |writer, one| {
-        writer.changes_nothing(one, |store, id| {
-            store.users().require_password_change(id, EndSessions::Keep).map(drop)?;
-            Ok(())
-        });
-    }),
+    ("Store::log_in(refused)", guess),
+    ("typed", |w, one, _| w.hand_over(one, State::Typed)),
+    ("ended-by-one-who-is-killed", |w, one, _| w.hand_over(one, State::Doomed)),
 ];
 
-fn is_here(mine: &Mine) -> bool {
-    is_in_branch(mine.user)
+/// Operations of the revocation table that have no row, nor one with the same effect, and why.
+#[rustfmt::skip]
+const NOT_RACED: &[(&str, &str)] = &[
+    ("Sessions::end_all", "done between two rounds"),
+    ("Organisations::set_active(true)", "follows each set_active(false)"),
+    ("Organisations::delete", "no session is under an empty organisation"),
+    ("ApiKeys::reassign(overlap)", "revokes nothing before the clock has moved"),
+    ("ApiKeys::reassign_as(overlap)", "revokes nothing before the clock has moved"),
+];
+
+#[test]
+fn every_effect_of_the_revocation_table_is_raced() {
+    let raced = OPERATIONS.iter().filter(|one| ROWS.iter().any(|(name, _)| *name == one.name));
+    let raced: Vec<_> = raced.map(Operation::effect).collect();
+    for one in OPERATIONS.iter().filter(|one| !one.row.is_empty()) {
+        let is_excused = NOT_RACED.iter().any(|(name, _)| *name == one.name);
+        let is_raced = raced.contains(&one.effect());
+        assert!(is_raced != is_excused, "{}: a row here, or a reason", one.name);
+    }
+    NOT_RACED.iter().for_each(|(name, _)| assert!(!operation(name).row.is_empty(), "{name}"));
+}
+
+/// As the tally has a row: one word.
+pub(super) fn word(name: &str) -> String {
+    name.replace(' ', "-")
 }
 
 fn is_in_branch(user: usize) -> bool {
     user + 1 < USERS
 }
 
-fn log_out(writer: &mut Writer, one: &Mine) {
-    let is_one = |mine: &Mine| mine.slot == one.slot;
-    writer.end(is_one, |store| store.log_out(&one.token, &device(&one.device)).map(drop));
-}
-
-fn end(writer: &mut Writer, one: &Mine) {
-    let is_one = |mine: &Mine| mine.slot == one.slot;
-    writer.end(is_one, |store| store.sessions().end(one.id).map(drop));
+/// Whether an operation upon `one`, its user or the branch covers what is that user's.
+fn covers(reach: Reach, one: &Mine, user: usize, is_itself: bool) -> bool {
+    match reach {
+        Reach::Branch | Reach::Organisation => is_in_branch(user),
+        _ if is_itself => reach.covers(Relation::Itself),
+        _ if user == one.user => reach.covers(Relation::SameUser),
+        _ => reach.covers(Relation::Elsewhere),
+    }
 }
 
 /// The next session on the device takes its place.
-fn replace(writer: &mut Writer, one: &Mine) {
-    writer.live.retain(|mine| mine.slot != one.slot);
-    writer.board.set(one.slot, State::Ending);
-    writer.open(one.user, Some(one.device.clone()));
-    writer.board.set(one.slot, State::Ended);
-    writer.tally.count("ended");
+fn replace(w: &mut Writer, one: &Mine, _: &str) {
+    w.live.retain(|mine| mine.slot != one.slot);
+    w.board.set(one.slot, State::Ending);
+    w.open(one.user, Some(one.device.clone()));
+    w.board.set(one.slot, State::Ended);
+    w.tally.count("ended");
 }
 
-fn end_others(writer: &mut Writer, one: &Mine) {
-    let others = |mine: &Mine| mine.user == one.user && mine.slot != one.slot;
-    writer.end(others, |store| {
-        let facts = store.verify(&one.token, &device(&one.device))?.valid().unwrap();
-        store.sessions().end_others(&facts)
+/// A device that a hundred others have pushed out is not known any more: its session ends by name.
+fn forget(w: &mut Writer, one: &Mine, name: &str) {
+    let ends = operation(name).sessions != Reach::Nothing;
+    w.revoke(name, one, |store, id| {
+        if !store.devices().forget(id, &device(&one.device))? && ends {
+            let _ = store.sessions().end(one.id)?;
+        }
+        Ok(())
     });
 }
 
-fn set_password(writer: &mut Writer, one: &Mine) {
-    writer.end_of_user(one, |store, id| store.users().set_password(id, PASSWORD.into()));
+fn set_password(w: &mut Writer, one: &Mine) {
+    let set = |store: &Store, id| store.users().set_password(id, PASSWORD.into());
+    w.revoke("Users::set_password", one, set);
 }
 
-/// The session that goes on has a new token, which nobody is told.
-fn change_password(writer: &mut Writer, one: &Mine) {
-    writer.end_of_user(one, |store, _| {
+/// The session that goes on has a new token, which is not put on the board.
+fn change_password(w: &mut Writer, one: &Mine, name: &str) {
+    w.revoke(name, one, |store, _| {
         let (on, new) = (device(&one.device), "nine brass bells");
         let changed = store.change_password(&one.token, &on, PASSWORD.into(), new.into())?;
         changed.changed().unwrap();
         Ok(())
     });
-    set_password(writer, one);
+    set_password(w, one);
 }
 
-fn remove_password(writer: &mut Writer, one: &Mine) {
-    writer.end_of_user(one, |store, id| store.users().remove_password(id).map(drop));
-    set_password(writer, one);
+/// What was opened and issued before the account was confirmed.
+fn confirm(w: &mut Writer, one: &Mine) {
+    delete(w, one);
+    w.open(one.user, None);
+    let newest = w.live.last().cloned().filter(|mine| mine.user == one.user);
+    let newest = newest.unwrap_or_else(|| one.clone());
+    let confirm = |store: &Store, id| store.users().confirm(id).map(drop);
+    let revoked = w.revoke("Users::confirm(first)", &newest, confirm);
+    revoked.iter().for_each(|key| w.issue(key.user));
 }
 
-fn mark_compromised(writer: &mut Writer, one: &Mine) {
-    writer.end_of_user(one, |store, id| store.users().mark_compromised(id).map(drop));
-    set_password(writer, one);
-}
-
-fn demand_change(writer: &mut Writer, one: &Mine) {
-    writer.end_of_user(one, |store, id| {
-        store.users().require_password_change(id, EndSessions::All).map(drop)
-    });
-    set_password(writer, one);
-}
-
-/// Ends what was opened before anybody had confirmed the account.
-fn confirm(writer: &mut Writer, one: &Mine) {
-    delete(writer, one);
-    writer.open(one.user, None);
-    let newest = writer.live.last().cloned().filter(|mine| mine.user == one.user);
-    if let Some(newest) = newest {
-        writer.end_of_user(&newest, |store, id| store.users().confirm(id).map(drop));
-    }
-}
-
-fn delete(writer: &mut Writer, one: &Mine) {
-    let user = one.user;
-    let keys: Vec<Key> = writer.keys.extract_if(.., |key| key.user == user).collect();
-    keys.iter().for_each(|key| writer.board.set(key.slot, State::Ending));
-    writer.end_of_user(one, |store, id| store.users().delete(id));
-    keys.iter().for_each(|key| writer.board.set(key.slot, State::Ended));
-    writer.users[user] = writer.create(user);
-    if is_in_branch(user) {
-        writer.issue(user);
-    }
-}
-
-fn rename(writer: &mut Writer, one: &Mine) {
-    let name = format!("{}x", writer.names[one.user]);
-    let new = if name.len() > 120 { name.trim_end_matches('x').to_owned() } else { name };
-    writer.changes_nothing(one, |store, id| {
-        store.users().rename(id, &new)?;
-        store.users().set_email(id, Some(&format!("{new}@example.org"))).map(drop)
-    });
-    writer.names[one.user] = new;
-}
-
-/// To where nothing was ever ended, and back; with the branch itself, too.
-fn move_about(writer: &mut Writer, one: &Mine) {
-    let (quiet, organisation) = (writer.quiet, writer.organisation);
-    if !is_in_branch(one.user) {
-        writer.changes_nothing(one, |store, id| {
-            store.users().move_to(id, quiet)?;
-            store.users().move_to(id, None).map(drop)
-        });
-    }
-    writer.changes_nothing(one, |store, _| {
-        store.branches().move_to(quiet, organisation)?;
-        store.branches().move_to(quiet, None).map(drop)
+fn set_status(w: &mut Writer, one: &Mine, name: &str, status: UserStatus) {
+    w.suspend(name, one, |store, id, active| {
+        let status = if active { UserStatus::Active } else { status };
+        store.users().set_status(id, status).map(drop)
     });
 }
 
-/// A stranger who fails logs nobody out.
-fn guess(writer: &mut Writer, one: &Mine) {
-    let name = writer.names[one.user].clone();
-    writer.changes_nothing(one, |store, id| {
+fn delete(w: &mut Writer, one: &Mine) {
+    w.revoke("Users::delete", one, |store, id| store.users().delete(id));
+    w.users[one.user] = w.create(one.user);
+    if is_in_branch(one.user) {
+        w.issue(one.user);
+    }
+}
+
+fn reassign(w: &mut Writer, one: &Mine, name: &str) {
+    if w.keys.iter().all(|key| key.user != one.user) {
+        return;
+    }
+    let next = std::cell::RefCell::new(None::<IssuedApiKey>);
+    w.revoke(name, one, |store, id| {
+        *next.borrow_mut() = Some(store.api_keys().reassign(id, Duration::ZERO)?);
+        Ok(())
+    });
+    let next = next.into_inner().unwrap();
+    w.publish_key(one.user, next.id, next.key.expose());
+}
+
+fn next_name(w: &Writer, one: &Mine) -> String {
+    let name = format!("{}x", w.names[one.user]);
+    if name.len() > 120 { name.trim_end_matches('x').to_owned() } else { name }
+}
+
+/// A stranger who fails logs the owner out nowhere.
+fn guess(w: &mut Writer, one: &Mine, row: &str) {
+    let name = w.names[one.user].clone();
+    w.revoke(row, one, |store, id| {
         for _ in 0..6 {
             let login = LogIn::new(name.as_str(), "a wrong one".into(), device("a stranger's"));
             assert!(store.log_in(login)?.granted().is_err());
@@ -205,104 +258,63 @@ fn guess(writer: &mut Writer, one: &Mine) {
 }
 
 impl Writer {
-    /// One row of what ends what: each as often as any other, in an order of chance.
+    /// One row: each as often as any other, in an order of chance.
     pub(super) fn end_some(&mut self) {
         let one = self.live[self.dice.below(self.live.len())].clone();
         if self.deck.is_empty() {
             self.deck = (0..ROWS.len()).collect();
         }
         let drawn = self.dice.below(self.deck.len());
-        let (name, deed) = ROWS[self.deck.swap_remove(drawn)];
-        deed(self, &one);
-        self.tally.count(name);
+        let (name, row) = ROWS[self.deck.swap_remove(drawn)];
+        row(self, &one, name);
+        self.tally.count(&word(name));
     }
 
-    fn end_of_user(
+    /// Puts on the board what that operation is about to revoke, makes the call, and puts there
+    /// that it is revoked once that was acknowledged. Returns the keys that it covers.
+    fn revoke(
         &mut self,
+        name: &str,
         one: &Mine,
-        deed: impl Fn(&Store, gatepost::UserId) -> Result<(), gatepost::Error>,
-    ) {
-        let id = self.users[one.user];
-        self.end(|mine| mine.user == one.user, |store| deed(store, id));
-    }
-
-    fn changes_nothing(
-        &mut self,
-        one: &Mine,
-        deed: impl Fn(&Store, gatepost::UserId) -> Result<(), gatepost::Error>,
-    ) {
-        let id = self.users[one.user];
-        insist(&mut self.tally, || deed(&self.store, id));
-    }
-
-    fn turn_away(&mut self, one: &Mine, status: UserStatus) {
-        let (user, id) = (one.user, self.users[one.user]);
-        let whose = move |mine: &Mine| mine.user == user;
-        self.suspend(
-            whose,
-            |key| key.user == user,
-            |store, active| {
-                let status = if active { UserStatus::Active } else { status };
-                store.users().set_status(id, status).map(drop)
-            },
-        );
-    }
-
-    /// Ends the sessions and suspends the keys, and then lets the keys be good again.
-    fn suspend(
-        &mut self,
-        sessions: impl Fn(&Mine) -> bool,
-        keys: impl Fn(&Key) -> bool,
-        set_active: impl Fn(&Store, bool) -> Result<(), gatepost::Error>,
-    ) {
-        let mut suspended: Vec<Key> = self.keys.extract_if(.., |key| keys(key)).collect();
-        let mark = |board: &super::board::Board, keys: &[Key], state| {
+        call: impl Fn(&Store, UserId) -> Result<(), Error>,
+    ) -> Vec<Key> {
+        let row = operation(name);
+        let (ended, live) = self.live.drain(..).partition::<Vec<_>, _>(|mine| {
+            covers(row.sessions, one, mine.user, mine.slot == one.slot)
+        });
+        self.live = live;
+        let is_covered = |key: &mut Key| covers(row.keys, one, key.user, key.user == one.user);
+        let keys: Vec<Key> = self.keys.extract_if(.., is_covered).collect();
+        let say = |board: &Board, state| {
+            ended.iter().for_each(|mine| board.set(mine.slot, state));
             keys.iter().for_each(|key| board.set_in_turn(key.slot, state, key.turn));
         };
-        mark(&self.board, &suspended, State::Ending);
-        self.end(sessions, |store| set_active(store, false));
-        mark(&self.board, &suspended, State::Ended);
+        say(&self.board, State::Ending);
+        let id = self.users[one.user];
+        insist(&mut self.tally, || call(&self.store, id));
+        say(&self.board, State::Ended);
+        self.tally.add("ended", u64::try_from(ended.len() + keys.len()).unwrap());
+        keys
+    }
+
+    /// As [`Writer::revoke`], and then makes the keys valid again.
+    fn suspend(
+        &mut self,
+        name: &str,
+        one: &Mine,
+        set_active: impl Fn(&Store, UserId, bool) -> Result<(), Error>,
+    ) {
+        let mut suspended = self.revoke(name, one, |store, id| set_active(store, id, false));
         suspended.iter_mut().for_each(|key| key.turn = (key.turn + 1) % 32);
-        mark(&self.board, &suspended, State::Ending);
-        insist(&mut self.tally, || set_active(&self.store, true));
-        mark(&self.board, &suspended, State::Live);
+        let say = |board: &Board, keys: &[Key], state| {
+            keys.iter().for_each(|key| board.set_in_turn(key.slot, state, key.turn));
+        };
+        say(&self.board, &suspended, State::Ending);
+        let id = self.users[one.user];
+        insist(&mut self.tally, || set_active(&self.store, id, true));
+        say(&self.board, &suspended, State::Live);
         self.tally.add("suspended", u64::try_from(suspended.len()).unwrap());
         self.keys.append(&mut suspended);
-    }
-
-    /// Ends the key of a user: by what is given, which answers with the next one, or by revoking.
-    fn end_key(
-        &mut self,
-        user: usize,
-        reassign: impl Fn(&Store) -> Option<Result<gatepost::IssuedApiKey, gatepost::Error>>,
-    ) {
-        let Some(at) = self.keys.iter().position(|key| key.user == user) else { return };
-        let key = self.keys.remove(at);
-        self.board.set(key.slot, State::Ending);
-        let next = insist(&mut self.tally, || match reassign(&self.store) {
-            Some(next) => next.map(Some),
-            None => self.store.api_keys().revoke(key.id).map(|()| None),
-        });
-        self.board.set(key.slot, State::Ended);
-        self.tally.count("ended");
-        match next {
-            Some(next) => self.publish_key(user, next.id, next.key.expose()),
-            None => self.issue(user),
-        }
-    }
-
-    /// Says what is about to end, ends it, and says that it has ended once that was acknowledged.
-    fn end(
-        &mut self,
-        which: impl Fn(&Mine) -> bool,
-        deed: impl Fn(&Store) -> Result<(), gatepost::Error>,
-    ) {
-        let (ended, live) = self.live.drain(..).partition::<Vec<_>, _>(|mine| which(mine));
-        self.live = live;
-        ended.iter().for_each(|mine| self.board.set(mine.slot, State::Ending));
-        insist(&mut self.tally, || deed(&self.store));
-        ended.iter().for_each(|mine| self.board.set(mine.slot, State::Ended));
-        self.tally.add("ended", u64::try_from(ended.len()).unwrap());
     }
 
     /// Leaves it to another process to end.
