@@ -1,13 +1,14 @@
 //! Every public call that writes, and some that read, each done once from the same file.
 //!
-//! The list is held against the library: a function of it that writes and that no deed names fails
-//! a test of this room.
+//! The list of operations, which the suite holds against the library, says what is to be done: a
+//! call of it that no deed makes fails a test of this file.
 
 mod list;
 
 use gatepost::{Error, Options, Store};
 
-use crate::scene::{Scene, Start};
+use crate::operations::{Relation, operation};
+use crate::scene::{DEAD, PENDING, Scene, Start, TOKENS};
 
 pub(crate) use list::DEEDS;
 
@@ -15,15 +16,15 @@ pub(crate) use list::DEEDS;
 #[derive(Clone, Copy)]
 pub(crate) struct Deed {
     pub(crate) name: &'static str,
-    /// The functions of the library that write for it, each as `file: function`.
-    pub(crate) writes: &'static [&'static str],
+    /// Its name in the list of operations; empty for what only reads.
+    pub(crate) operation: &'static str,
+    /// The token that it is applied to, or one of the user that it is applied to.
+    upon: &'static str,
     /// How many transactions it commits.
     pub(crate) commits: usize,
     /// How many of the last ones it may fail to commit and still be done: what they write no
     /// answer depends on.
     pub(crate) dispensable: usize,
-    /// Whose tokens it ends: all of them pass before it, and none of them after.
-    pub(crate) ends: &'static [&'static str],
     pub(crate) start: Start,
     pub(crate) options: fn(Options) -> Options,
     /// What is done before, and not struck.
@@ -43,13 +44,13 @@ type Call = fn(&Scene, &Store) -> Result<(), Error>;
 
 impl Deed {
     /// One transaction, from a closed file.
-    const fn write(name: &'static str, writes: &'static [&'static str], act: Call) -> Self {
+    const fn write(name: &'static str, operation: &'static str, act: Call) -> Self {
         Self {
             name,
-            writes,
+            operation,
+            upon: "ada.till",
             commits: 1,
             dispensable: 0,
-            ends: &[],
             start: Start::Closed,
             options: |options| options,
             prepare: |_, _| (),
@@ -58,13 +59,13 @@ impl Deed {
     }
 
     const fn read(name: &'static str, act: Call) -> Self {
-        Self { commits: 0, ..Self::write(name, &[], act) }
+        Self { commits: 0, ..Self::write(name, "", act) }
     }
 
     /// What it writes is no state of its own: a file that is not there yet is made the same.
     const fn open(name: &'static str, start: Start) -> Self {
-        let writes = &["storage/mod.rs: wal_index"];
-        Self { act: Act::Open, start, commits: 0, ..Self::write(name, writes, |_, _| Ok(())) }
+        let nothing: Call = |_, _| Ok(());
+        Self { act: Act::Open, start, commits: 0, ..Self::write(name, "Store::open", nothing) }
     }
 
     const fn commits(self, commits: usize) -> Self {
@@ -75,8 +76,8 @@ impl Deed {
         Self { dispensable, ..self }
     }
 
-    const fn ends(self, ends: &'static [&'static str]) -> Self {
-        Self { ends, ..self }
+    const fn upon(self, upon: &'static str) -> Self {
+        Self { upon, ..self }
     }
 
     const fn prepared(self, prepare: fn(&Scene, &Store)) -> Self {
@@ -93,80 +94,61 @@ impl Deed {
 
     /// Whether it changes something or may create the file.
     pub(crate) fn writes(&self) -> bool {
-        !self.writes.is_empty() || self.commits > 0
+        !self.operation.is_empty()
+    }
+
+    /// The tokens that it revokes or suspends: all of them pass before it, and none of them after.
+    pub(crate) fn ends(&self) -> Vec<&'static str> {
+        if !self.writes() {
+            return Vec::new();
+        }
+        let row = operation(self.operation);
+        let owner = |name: &'static str| name.split_once('.').map_or("system", |(owner, _)| owner);
+        let is_covered = |name: &'static str| {
+            let reach = if name.ends_with("key") { row.keys } else { row.sessions };
+            reach.covers(match name {
+                _ if name == self.upon => Relation::Itself,
+                _ if owner(name) == owner(self.upon) => Relation::SameUser,
+                _ => Relation::SameBranch,
+            })
+        };
+        let live = TOKENS.iter().map(|(name, _)| *name).filter(|name| !DEAD.contains(name));
+        let pending = (row.tokens && owner(self.upon) == "ada").then_some(PENDING);
+        live.filter(|name| is_covered(name)).chain(pending).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::fs;
-    use std::path::Path;
 
     use super::*;
+    use crate::operations::OPERATIONS;
 
-    /// Functions that write and are no deed of their own, and why.
+    /// Calls that write and are no deed of their own, and why.
     const NOT_DEEDS: &[(&str, &str)] = &[
-        ("flow/login.rs: evaluate", "gives a charge back when the hash itself fails"),
-        ("record/audit.rs: write", "is what the others write through"),
-        ("testing.rs: open_many", "fills files for measurements"),
-        ("store.rs: transact", "is what the others write through"),
-        ("storage/mod.rs: write", "is what the others write through"),
-        ("storage/mod.rs: write_ending", "is what the others write through"),
-        ("storage/mod.rs: try_write", "is what the others write through"),
+        ("Users::set_password_hash", "writes through the function that Users::set_password does"),
+        ("ApiKeys::reassign_as", "writes through the function that ApiKeys::reassign does"),
     ];
 
-    /// How a function of the library writes: through the store, the storage, or the door of all
-    /// that ends.
-    const WRITE: &[&str] = &[
-        ".write(|",
-        ".write(job",
-        ".write(&Actor",
-        ".write(&self.actor",
-        ".write(self.author(",
-        ".write(author",
-        ".try_write(",
-        ".transact(|",
-        ".end(Whom::",
-    ];
-
-    /// Each function of the library that writes, as `file: function`.
-    fn writers(folder: &Path, root: &Path, found: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-            if path.is_dir() {
-                if path.file_name().unwrap() != "tests" {
-                    writers(&path, root, found);
-                }
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-                let mut function = "";
-                for line in text.lines() {
-                    if let Some((_, rest)) = line.split_once("fn ") {
-                        function = rest.split(['(', '<']).next().unwrap();
-                    }
-                    if WRITE.iter().any(|call| line.contains(call)) {
-                        found.insert(format!("{name}: {function}"));
-                    }
-                }
-            }
-        }
+    #[test]
+    fn each_call_of_the_list_is_a_deed() {
+        let done = DEEDS.iter().filter(|deed| deed.writes());
+        let done = done.map(|deed| operation(deed.operation).call());
+        let done: BTreeSet<&str> = done.chain(NOT_DEEDS.iter().map(|one| one.0)).collect();
+        let listed: BTreeSet<&str> = OPERATIONS.iter().map(|one| one.call()).collect();
+        let missing: Vec<_> = listed.difference(&done).collect();
+        assert!(missing.is_empty(), "no deed for {missing:?}");
+        let gone: Vec<_> = done.difference(&listed).collect();
+        assert!(gone.is_empty(), "not in the list of operations: {gone:?}");
     }
 
     #[test]
-    fn each_public_call_that_writes_is_a_deed() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
-        let mut found = BTreeSet::new();
-        writers(&root, &root, &mut found);
-        assert!(found.len() > 50, "{found:?}");
-        let listed = DEEDS.iter().flat_map(|deed| deed.writes).copied();
-        let listed: BTreeSet<&str> = listed.chain(NOT_DEEDS.iter().map(|one| one.0)).collect();
-        let missing: Vec<_> = found.iter().filter(|one| !listed.contains(one.as_str())).collect();
-        assert!(missing.is_empty(), "no deed for {missing:#?}");
-        let gone: Vec<_> = listed.iter().filter(|one| !found.contains(**one)).collect();
-        assert!(gone.is_empty(), "nothing writes there: {gone:#?}");
+    fn what_a_deed_is_applied_to_is_a_live_token() {
+        for deed in DEEDS {
+            let is_live = TOKENS.iter().any(|(name, _)| *name == deed.upon);
+            assert!(is_live && !DEAD.contains(&deed.upon), "{}: {}", deed.name, deed.upon);
+        }
     }
 
     #[test]

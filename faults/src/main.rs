@@ -10,6 +10,10 @@ mod dice;
 mod disk;
 mod heap;
 mod image;
+// The suite's list of operations, from which this bench takes what each call revokes.
+#[allow(dead_code, reason = "the suite reads the rest of each row")]
+#[path = "../../tests/it/operations/list.rs"]
+mod operations;
 mod place;
 mod process;
 mod scene;

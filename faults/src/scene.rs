@@ -147,6 +147,9 @@ pub(crate) const TOKENS: &[(&str, Option<&str>)] = &[
     ("ada.key", None),
 ];
 
+/// Those that pass no more when the scene is set.
+pub(crate) const DEAD: [&str; 2] = ["ada.ended", "bob.expired"];
+
 /// A one-time token of ada's, issued when the scene was set.
 pub(crate) const PENDING: &str = "ada.pending";
 

@@ -156,10 +156,11 @@ pub(crate) fn tell(seen: &Seen, voice: &Voice) {
 impl Known {
     /// What the deed ends passes before it and not after it, and at no moment some of it.
     fn ends_what_it_should(&self, deed: &Deed, scene: &Scene) {
+        let ends = deed.ends();
         for (at, seen) in self.states.iter().enumerate() {
             let expected = at < self.states.len() - 1;
-            let all = scene.of(deed.ends, seen.passes()).all(|passes| passes == expected);
-            assert!(all, "{}: {:?} in state {at}: {seen:?}", deed.name, deed.ends);
+            let all = scene.of(&ends, seen.passes()).all(|passes| passes == expected);
+            assert!(all, "{}: {:?} in state {at}: {seen:?}", deed.name, ends);
         }
     }
 

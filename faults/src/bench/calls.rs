@@ -23,7 +23,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
 /// The same for the deeds alone that end all that somebody has: sessions, keys and what is pending
 /// pass before and none of them passes after, at whatever call the process was killed.
 pub(crate) fn run_ends(count: u64, seed: u64) -> Tally {
-    of_deeds(|deed| !deed.ends.is_empty(), count, seed)
+    of_deeds(|deed| !deed.ends().is_empty(), count, seed)
 }
 
 fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
@@ -43,7 +43,7 @@ fn of_deeds(is_meant: fn(&Deed) -> bool, count: u64, seed: u64) -> Tally {
 fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, start: u64) -> u64 {
     let plan = |at| Plan { calls: CHANGING, at, for_ever: false, blow: Blow::Kill };
     let known = undisturbed(deed, scene, path, plan(0));
-    let mut killed = 0;
+    let (ends, mut killed) = (deed.ends(), 0);
     // One more than there are, which kills nobody.
     for at in every(step, known.calls, start).chain([known.calls + 1]) {
         scene.lay(deed.start, path);
@@ -58,9 +58,9 @@ fn each_call(deed: &Deed, scene: &Scene, path: &Path, step: u64, start: u64) -> 
         let seen = reopened(scene, path);
         let place = format!("{} killed at call {at} of {}", deed.name, known.calls);
         assert!(known.states.contains(&seen), "{place}: {seen:?} of {:?}", known.states);
-        let mut passing = scene.of(deed.ends, seen.passes());
+        let mut passing = scene.of(&ends, seen.passes());
         let first = passing.next();
-        assert!(passing.all(|one| Some(one) == first), "{place}: some of {:?}", deed.ends);
+        assert!(passing.all(|one| Some(one) == first), "{place}: some of {:?}", ends);
         if at > known.calls {
             assert_eq!((said, end), (vec!["done".to_owned()], End::Well), "{place}");
             assert_eq!(Some(&seen), known.states.last(), "{place}");

@@ -8,15 +8,10 @@ use gatepost::{
 };
 
 use super::Deed;
-use crate::scene::{PENDING, Start, dear};
+use crate::scene::{Start, dear};
 use crate::store::{PASSWORD, device, sql};
 
 const NEXT: &str = "lantern over wet slate";
-
-/// What ends with ada, and what with everyone of the branch.
-const OF_ADA: &[&str] = &["ada.till", "ada.desk", "ada.key", PENDING];
-const OF_QUAY: &[&str] =
-    &["ada.till", "ada.desk", "ada.key", PENDING, "bob.van", "bob.idle", "key"];
 
 /// All of them.
 #[rustfmt::skip]
@@ -71,221 +66,219 @@ pub(crate) const DEEDS: &[Deed] = &[
         assert!(store.audit().verify_chain(None)?.is_intact());
         Ok(())
     }),
-    Deed::write("log in", &["flow/login.rs: reserve", "flow/login.rs: settle"], |_, store| {
+    Deed::write("log in", "Store::log_in", |_, store| {
         assert!(log_in(store, "ada", PASSWORD)?.is_none());
         Ok(())
     }).commits(2),
-    Deed::write("log in with a wrong password", &[], |_, store| {
+    Deed::write("log in with a wrong password", "Store::log_in(refused)", |_, store| {
         assert_eq!(log_in(store, "ada", NEXT)?, Some(Refusal::InvalidCredentials));
         Ok(())
     }).commits(2),
-    Deed::write("log in with a name that nobody has", &[], |_, store| {
+    Deed::write("log in with a name that nobody has", "Store::log_in(refused)", |_, store| {
         assert_eq!(log_in(store, "nobody", NEXT)?, Some(Refusal::InvalidCredentials));
         Ok(())
     }).commits(2),
-    Deed::write("log in where the cost is raised", &["flow/login.rs: upgrade_hash"], |_, store| {
+    Deed::write("log in where the cost is raised", "Store::log_in", |_, store| {
         assert!(log_in(store, "carl", PASSWORD)?.is_none());
         Ok(())
     }).commits(3).dispensable(1).options(|options| options.cost(dear(3))),
-    Deed::write("open a session", &["flow/session_open.rs: open"], |scene, store| {
+    Deed::write("open a session", "Sessions::open", |scene, store| {
         let answer = store.sessions().open(OpenSession::new(scene.id("ada"), device("new")))?;
         assert!(answer.is_granted());
         Ok(())
     }),
-    Deed::write("log out", &["flow/logout.rs: log_out"], |scene, store| {
+    Deed::write("log out", "Store::log_out", |scene, store| {
         assert_eq!(store.log_out(scene.token("ada.till"), &device("till"))?, Ended::Now);
         Ok(())
     }),
-    Deed::write("change a password", &[
-        "flow/password_change.rs: reserve_for", "flow/password_change.rs: change_password",
-    ], |scene, store| {
+    Deed::write("change a password", "Store::change_password", |scene, store| {
         let (token, till) = (scene.token("ada.till"), device("till"));
         let change = store.change_password(token, &till, PASSWORD.into(), NEXT.into())?;
         assert!(matches!(change, PasswordChange::Changed(_)));
         Ok(())
     }).commits(2),
-    Deed::write("set a password", &["flow/password_set.rs: store_hash"], |scene, store| {
+    Deed::write("set a password", "Users::set_password", |scene, store| {
         store.users().set_password(scene.id("ada"), NEXT.into())
     }),
-    Deed::write("remove a password", &["flow/password_set.rs: remove_password"], |scene, store| {
+    Deed::write("remove a password", "Users::remove_password", |scene, store| {
         store.users().remove_password(scene.id("ada")).map(drop)
     }),
-    Deed::write("require a change", &["flow/password_set.rs: require_password_change"],
+    Deed::write("require a change", "Users::require_password_change(EndSessions::All)",
         |scene, store| {
             let ada = scene.id("ada");
             store.users().require_password_change(ada, EndSessions::All).map(drop)
         }),
-    Deed::write("mark as compromised", &["flow/password_set.rs: mark_compromised"],
+    Deed::write("mark as compromised", "Users::mark_compromised",
         |scene, store| store.users().mark_compromised(scene.id("ada")).map(drop)),
-    Deed::write("rename a user", &["flow/identity.rs: rename"], |scene, store| {
+    Deed::write("rename a user", "Users::rename", |scene, store| {
         store.users().rename(scene.id("ada"), "lovelace").map(drop)
     }),
-    Deed::write("set an e-mail address", &["flow/identity.rs: set_email"], |scene, store| {
+    Deed::write("set an e-mail address", "Users::set_email", |scene, store| {
         store.users().set_email(scene.id("ada"), Some("a@example.com")).map(drop)
     }),
-    Deed::write("confirm", &["flow/identity.rs: confirm"], |scene, store| {
+    Deed::write("confirm", "Users::confirm(first)", |scene, store| {
         store.users().confirm(scene.id("ada")).map(drop)
     }),
-    Deed::write("end a session", &["flow/revoke.rs: end"], |scene, store| {
+    Deed::write("end a session", "Sessions::end", |scene, store| {
         assert_eq!(store.sessions().end(scene.id("ada.till.id"))?, Ended::Now);
         Ok(())
     }),
-    Deed::write("end one's own session", &["flow/revoke.rs: end_own"], |scene, store| {
+    Deed::write("end one's own session", "Sessions::end_own", |scene, store| {
         let facts = store.verify(scene.token("ada.till"), &device("till"))?.valid().unwrap();
         assert_eq!(store.sessions().end_own(&facts, scene.id("ada.desk.id"))?, Ended::Now);
         Ok(())
-    }),
-    Deed::write("end the others", &["flow/revoke.rs: end_others"], |scene, store| {
+    }).upon("ada.desk"),
+    Deed::write("end the others", "Sessions::end_others", |scene, store| {
         let facts = store.verify(scene.token("ada.till"), &device("till"))?.valid().unwrap();
         store.sessions().end_others(&facts)
     }),
-    Deed::write("end all of a user", &["flow/revoke.rs: end_all_of"], |scene, store| {
+    Deed::write("end all of a user", "Sessions::end_all_of", |scene, store| {
         store.sessions().end_all_of(scene.id("ada"))
     }),
-    Deed::write("end all of a branch", &["flow/revoke.rs: end_all_of_branch"], |scene, store| {
+    Deed::write("end all of a branch", "Sessions::end_all_of_branch", |scene, store| {
         store.sessions().end_all_of_branch(scene.id("quay"))
     }),
-    Deed::write("end all of an organisation", &["flow/revoke.rs: end_all_of_organisation"],
+    Deed::write("end all of an organisation", "Sessions::end_all_of_organisation",
         |scene, store| store.sessions().end_all_of_organisation(scene.id("north"))),
-    Deed::write("end all", &["flow/revoke.rs: end_all"], |_, store| store.sessions().end_all()),
-    Deed::write("close an organisation", &["flow/standing/places.rs: set_active"],
+    Deed::write("end all", "Sessions::end_all", |_, store| store.sessions().end_all()),
+    Deed::write("close an organisation", "Organisations::set_active(false)",
         |scene, store| store.organisations().set_active(scene.id("north"), false).map(drop)
-    ).ends(OF_QUAY),
-    Deed::write("close a branch", &["flow/standing/places.rs: set_active"], |scene, store| {
+    ),
+    Deed::write("close a branch", "Branches::set_active(false)", |scene, store| {
         store.branches().set_active(scene.id("quay"), false).map(drop)
-    }).ends(OF_QUAY),
-    Deed::write("move a branch", &["flow/standing/places.rs: move_to"], |scene, store| {
+    }),
+    Deed::write("move a branch", "Branches::move_to", |scene, store| {
         store.branches().move_to(scene.id("quay"), None).map(drop)
     }),
-    Deed::write("disable a user", &["flow/standing/users.rs: set_status"], |scene, store| {
+    Deed::write("disable a user", "Users::set_status(Disabled)", |scene, store| {
         store.users().set_status(scene.id("ada"), UserStatus::Disabled).map(drop)
-    }).ends(OF_ADA),
-    Deed::write("lock a user", &["flow/standing/users.rs: set_status"], |scene, store| {
+    }),
+    Deed::write("lock a user", "Users::set_status(Locked)", |scene, store| {
         store.users().set_status(scene.id("ada"), UserStatus::Locked).map(drop)
-    }).ends(OF_ADA),
-    Deed::write("disable a system user", &["flow/standing/users.rs: set_status"],
+    }),
+    Deed::write("disable a system user", "Users::set_status(Disabled)",
         |scene, store| {
             store.users().set_status(scene.id("system"), UserStatus::Disabled).map(drop)
         }
-    ).ends(&["key"]),
-    Deed::write("move a user", &["flow/standing/users.rs: move_to"], |scene, store| {
+    ).upon("key"),
+    Deed::write("move a user", "Users::move_to", |scene, store| {
         store.users().move_to(scene.id::<UserId>("ada"), None).map(drop)
     }),
-    Deed::write("delete a user", &["flow/standing/users.rs: delete"], |scene, store| {
+    Deed::write("delete a user", "Users::delete", |scene, store| {
         store.users().delete(scene.id("ada"))
-    }).ends(OF_ADA),
-    Deed::write("delete a system user", &["flow/standing/users.rs: delete"], |scene, store| {
+    }),
+    Deed::write("delete a system user", "Users::delete", |scene, store| {
         store.users().delete(scene.id("system"))
-    }).ends(&["key"]),
-    Deed::write("restore a user", &["flow/standing/users.rs: restore"], |scene, store| {
+    }).upon("key"),
+    Deed::write("restore a user", "Users::restore", |scene, store| {
         store.users().restore(scene.id("gone")).map(drop)
     }),
-    Deed::write("create a user", &["record/user/new.rs: create"], |_, store| {
+    Deed::write("create a user", "Users::create", |_, store| {
         let new = NewUser::person("eve").email("eve@example.com").privilege("admin");
         store.users().create(new.password(PASSWORD.into())).map(drop)
     }),
-    Deed::write("update a user", &["record/user/update.rs: update"], |scene, store| {
+    Deed::write("update a user", "Users::update", |scene, store| {
         let update = UserUpdate::new().first_name("Augusta").attributes("{\"desk\": 4}");
         store.users().update(scene.id("ada"), update).map(drop)
     }),
-    Deed::write("set privileges", &["record/user/update.rs: set_privileges"], |scene, store| {
+    Deed::write("set privileges", "Users::set_privileges", |scene, store| {
         store.users().set_privileges(scene.id("ada"), &["print", "scan"]).map(drop)
     }),
-    Deed::write("unlock", &["record/user/update.rs: unlock"], |scene, store| {
+    Deed::write("unlock", "Users::unlock", |scene, store| {
         assert!(store.users().unlock(scene.id("bob"))?);
         Ok(())
     }).prepared(|_, store| {
         log_in(store, "bob", NEXT).map(drop).unwrap();
     }),
-    Deed::write("issue a key", &["record/api_key.rs: issue"], |scene, store| {
+    Deed::write("issue a key", "ApiKeys::issue", |scene, store| {
         store.api_keys().issue(scene.id("bob"), NewApiKey::new()).map(drop)
     }),
-    Deed::write("reassign a key", &["record/api_key.rs: replace"], |scene, store| {
+    Deed::write("reassign a key", "ApiKeys::reassign(no overlap)", |scene, store| {
         store.api_keys().reassign(scene.id("system"), Duration::ZERO).map(drop)
-    }),
-    Deed::write("revoke a key", &["record/api_key.rs: revoke"], |scene, store| {
+    }).upon("key"),
+    Deed::write("revoke a key", "ApiKeys::revoke", |scene, store| {
         store.api_keys().revoke(scene.id("key.id"))
-    }),
-    Deed::write("set a value", &["record/configuration.rs: set"], |_, store| {
+    }).upon("key"),
+    Deed::write("set a value", "Settings::set", |_, store| {
         store.configuration().set(Scope::System, "desk.colour", "green").map(drop)
     }),
-    Deed::write("set a value if", &["record/configuration.rs: set_if"], |_, store| {
+    Deed::write("set a value if", "Settings::set_if", |_, store| {
         let settings = store.configuration();
         settings.set_if(Scope::System, "desk.colour", Some("blue"), "red").map(drop)
     }),
-    Deed::write("remove a value", &["record/configuration.rs: remove"], |_, store| {
+    Deed::write("remove a value", "Settings::remove", |_, store| {
         store.configuration().remove(Scope::System, "desk.colour").map(drop)
     }),
-    Deed::write("make a key public", &["record/configuration.rs: set_public"], |_, store| {
+    Deed::write("make a key public", "Settings::set_public(true)", |_, store| {
         store.configuration().set_public("desk.colour", true)
     }),
-    Deed::write("set credits", &["record/credit.rs: set"], |scene, store| {
+    Deed::write("set credits", "CreditBook::set", |scene, store| {
         store.credits().set(Holder::Organisation(scene.id("north")), 9)
     }),
-    Deed::write("add credits", &["record/credit.rs: add"], |scene, store| {
+    Deed::write("add credits", "CreditBook::add", |scene, store| {
         assert_eq!(store.credits().add(Holder::Branch(scene.id("quay")), 9)?, 109);
         Ok(())
     }),
-    Deed::write("spend credits", &["record/credit.rs: spend"], |scene, store| {
+    Deed::write("spend credits", "CreditBook::spend", |scene, store| {
         assert_eq!(store.credits().spend(Holder::Branch(scene.id("quay")), 9)?, 91);
         Ok(())
     }),
-    Deed::write("label a session", &["record/session.rs: set_label"], |scene, store| {
+    Deed::write("label a session", "Sessions::set_label", |scene, store| {
         store.sessions().set_label(scene.id("ada.till.id"), Some("front desk"))
     }),
-    Deed::write("write a document", &["record/session/document.rs: set_document"],
+    Deed::write("write a document", "Sessions::set_document",
         |scene, store| {
             let till = scene.id("ada.till.id");
             store.sessions().set_document(till, "{\"page\": 2}", 1).map(drop)
         }),
-    Deed::write("forget a device", &["record/device.rs: forget"], |scene, store| {
+    Deed::write("forget a device", "Devices::forget", |scene, store| {
         assert!(store.devices().forget(scene.id("ada"), &device("desk"))?);
         Ok(())
-    }),
-    Deed::write("create an organisation", &["record/organisation.rs: create"], |_, store| {
+    }).upon("ada.desk"),
+    Deed::write("create an organisation", "Organisations::create", |_, store| {
         store.organisations().create("South").map(drop)
     }),
-    Deed::write("rename an organisation", &["record/organisation.rs: rename"], |scene, store| {
+    Deed::write("rename an organisation", "Organisations::rename", |scene, store| {
         store.organisations().rename(scene.id("north"), "Far North").map(drop)
     }),
-    Deed::write("delete an organisation", &["record/organisation.rs: delete"], |scene, store| {
+    Deed::write("delete an organisation", "Organisations::delete", |scene, store| {
         store.organisations().delete(scene.id("bare"))
     }),
-    Deed::write("create a branch", &["record/branch.rs: create"], |scene, store| {
+    Deed::write("create a branch", "Branches::create", |scene, store| {
         let north: gatepost::OrganisationId = scene.id("north");
         store.branches().create("Pier", north).map(drop)
     }),
-    Deed::write("rename a branch", &["record/branch.rs: rename"], |scene, store| {
+    Deed::write("rename a branch", "Branches::rename", |scene, store| {
         store.branches().rename(scene.id("quay"), "Old Quay").map(drop)
     }),
-    Deed::write("delete a branch", &["record/branch.rs: delete"], |scene, store| {
+    Deed::write("delete a branch", "Branches::delete", |scene, store| {
         store.branches().delete(scene.id("hollow"))
     }),
-    Deed::write("record the host's events", &["record/audit.rs: record"], |_, store| {
+    Deed::write("record the host's events", "Audit::record", |_, store| {
         let event = || HostEvent::new("report.printed");
         store.audit().record(&[event()?, event()?])
     }),
-    Deed::write("maintain", &["flow/sweep.rs: maintain"], |_, store| {
+    Deed::write("maintain", "Store::maintain", |_, store| {
         assert_eq!(store.maintain()?.sessions, 1);
         Ok(())
     }).commits(2),
-    Deed::write("close with counts to keep", &["flow/sweep.rs: keep_counts"], |_, store| {
+    Deed::write("close with counts to keep", "Store::close", |_, store| {
         store.close()
     }).dispensable(1).prepared(|_, store| {
         assert!(store.verify("nobody's", &device("till")).unwrap().valid().is_err());
     }),
-    Deed::write("verify and write the use", &["flow/sweep.rs: flush_touches"], |scene, store| {
+    Deed::write("verify and write the use", "Store::verify", |scene, store| {
         let verdict = store.verify(scene.token("bob.idle"), &device("idle"))?;
         assert!(verdict.valid().is_ok(), "a live token was refused");
         Ok(())
     }).dispensable(1),
-    Deed::write("move the log into the file", &[], |_, store| {
+    Deed::write("move the log into the file", "Settings::set", |_, store| {
         for value in ["1", "2", "3"] {
             store.configuration().set(Scope::System, "desk.rows", value)?;
         }
         Ok(())
     }).commits(3).from(Start::Full),
-    Deed::write("begin a log anew that is too long", &[], |_, store| {
+    Deed::write("begin a log anew that is too long", "Settings::set", |_, store| {
         for value in ["1", "2", "3"] {
             store.configuration().set(Scope::System, "desk.rows", value)?;
         }
