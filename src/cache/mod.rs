@@ -55,8 +55,8 @@ pub(crate) struct Epoch(u64);
 pub(crate) struct Image(u128);
 
 impl Cache {
-    /// An empty cache for at most `entries`, about 150 bytes each. The tables of stamps take
-    /// 1.25 MiB.
+    /// An empty cache for at most `entries`; `Options::cache` says what one takes. The tables of
+    /// stamps take 1.25 MiB.
     pub(crate) fn new(entries: usize, random: &dyn RandomSource) -> Result<Self> {
         let stamps = |count: u32| (0..count).map(|_| AtomicU64::new(0)).collect();
         Ok(Self {

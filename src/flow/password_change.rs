@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Reason, Result};
 use crate::flow::login::{
     Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
 };
@@ -24,7 +24,6 @@ use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
 use crate::value::facts::{Facts, RefusalReason};
 use crate::value::id::SessionId;
-use crate::value::limits;
 use crate::value::name::DeviceId;
 use crate::value::refusal::Refusal;
 use crate::value::secret::Password;
@@ -91,11 +90,8 @@ impl Store {
         current: Password,
         new: Password,
     ) -> Result<PasswordChange> {
-        for password in [&current, &new] {
-            if password.expose().len() > limits::PASSWORD_MAX_BYTES {
-                return Err(Error::invalid("the password is longer than 4,096 bytes"));
-            }
-        }
+        current.check_length()?;
+        new.check_length()?;
         let device = device.into();
         let refused = |refusal| Ok(PasswordChange::Refused(refusal));
         let Some(held) = self.held(token, device)? else {

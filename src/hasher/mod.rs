@@ -34,7 +34,7 @@ use self::gate::{Gate, Slot};
 use self::memory::Pool;
 use self::phc::Stored;
 use crate::error::{Error, Result};
-use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES, PASSWORD_MAX_BYTES};
+use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES};
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
@@ -260,10 +260,8 @@ impl std::fmt::Debug for Hashed {
 ///
 /// `Invalid` if it is longer than 4,096 bytes as received.
 pub(crate) fn normalised(password: &Password) -> Result<Zeroizing<String>> {
+    password.check_length()?;
     let text = password.expose();
-    if text.len() > PASSWORD_MAX_BYTES {
-        return Err(Error::invalid("the password is longer than 4096 bytes"));
-    }
     // NFC makes UTF-8 at most three times as long; a string that grew would leave copies behind.
     let mut nfc = Zeroizing::new(String::with_capacity(3 * text.len()));
     nfc.extend(text.nfc());

@@ -30,32 +30,25 @@ pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 pub(crate) const ATTRIBUTES_MAX_BYTES: usize = 16_384;
 /// The JSON that a host keeps with a session, rewritten as a whole at each change.
 pub(crate) const SESSION_DOCUMENT_MAX_BYTES: usize = 4_096;
+
+// Lists.
+
 /// One screen or one request; more would hold a reader for too long.
 pub(crate) const PAGE_MAX_ROWS: u32 = 500;
 /// A page when nobody says.
 pub(crate) const PAGE_DEFAULT_ROWS: u32 = 100;
 
+// Ids, tokens and headers.
+
 /// Draws of an id that turns out to be taken. Ten random bytes behind a millisecond: a second draw
 /// is for a source that repeats itself, and one that does so as often is none.
 pub(crate) const ID_DRAWS_MAX: u32 = 4;
-
-// Tokens and headers.
-
 /// 256 bits: no guess, no birthday (ASVS 7.2.3 asks for 128).
 pub(crate) const TOKEN_SECRET_BYTES: usize = 32;
 /// Four of the prefix, seventy of base64url: all kinds have the same length.
 pub(crate) const TOKEN_TEXT_BYTES: usize = 74;
 /// Twice what the longest token and device need in base64; more is refused unread.
 pub(crate) const HEADER_MAX_BYTES: usize = 1_024;
-
-// Audit.
-
-/// User agents grow by fashion; what is beyond says nothing more.
-pub(crate) const USER_AGENT_MAX_BYTES: usize = 512;
-/// The name a host gives to its own event.
-pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
-/// One line of an audit row.
-pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
 
 // Passwords.
 
@@ -69,9 +62,10 @@ pub(crate) const PASSWORD_MIN_CHARS_MAX: usize = 64;
 pub(crate) const PASSWORD_MAX_BYTES: usize = 4_096;
 /// 64 characters of four bytes each must always fit.
 pub(crate) const PASSWORD_MAX_BYTES_LEAST: usize = 256;
-
 /// Names shorter than this are part of too many good passwords by chance.
 pub(crate) const CONTEXT_WORD_MIN_CHARS: usize = 4;
+/// A shorter expiry would be a way to lock everyone out.
+pub(crate) const PASSWORD_EXPIRY_LEAST: Duration = Duration::from_secs(86_400);
 
 // Hashing.
 
@@ -95,6 +89,33 @@ pub(crate) const HASH_ESTIMATE_MS: u64 = 50;
 /// Long enough for a wave of logins, short enough that a desktop application does not hold 19 MiB
 /// for its whole life.
 pub(crate) const HASH_MEMORY_IDLE_MAX_MS: u64 = 60_000;
+/// Logins that may wait for a hash on a server.
+pub(crate) const HASHES_WAITING_SERVER: usize = 64;
+/// Logins that may wait for a hash on a desktop.
+pub(crate) const HASHES_WAITING_DESKTOP: usize = 8;
+/// Each takes 19 MiB at the recommended cost.
+pub(crate) const HASHES_AT_ONCE_MAX: usize = 1_024;
+/// Each is a thread of the host.
+pub(crate) const HASHES_WAITING_MAX: usize = 100_000;
+
+// Failed attempts.
+
+/// Failures in a row before the first wait.
+pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
+/// The first wait (NIST SP 800-63B-4 3.2.2: 30 s to 1 h, growing); it doubles with each failure.
+pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
+/// Where the doubling ends.
+pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
+/// NIST SP 800-63B-4 3.2.2: no more than 100 consecutive failures.
+pub(crate) const THROTTLE_HARD_STOP_FAILURES: i64 = 100;
+/// The wait at the hard stop.
+pub(crate) const THROTTLE_HARD_STOP_MS: i64 = 24 * 3_600_000;
+/// Names nobody has that are counted at once: about 1 MB, and hours of guessing at full speed.
+pub(crate) const THROTTLE_UNKNOWN_NAMES: i64 = 10_000;
+/// An unknown name that was not tried for a day is forgotten.
+pub(crate) const THROTTLE_UNKNOWN_KEPT: Duration = Duration::from_secs(86_400);
+/// Devices of one user that have a budget of attempts of their own: more than a person owns.
+pub(crate) const DEVICES_PER_USER: i64 = 100;
 
 // Sessions.
 
@@ -102,7 +123,7 @@ pub(crate) const HASH_MEMORY_IDLE_MAX_MS: u64 = 60_000;
 pub(crate) const SESSION_LIFETIME_DEFAULT_MS: u64 = 24 * 3_600_000;
 /// What a login may ask for at most: NIST AAL1 reauthenticates after 30 days.
 pub(crate) const SESSION_LIFETIME_MAX_SERVER_MS: u64 = 30 * 86_400_000;
-/// The same on a desktop, whose owner has the machine itself.
+/// What it may ask for on a desktop, whose owner has the machine itself.
 pub(crate) const SESSION_LIFETIME_MAX_DESKTOP_MS: u64 = 90 * 86_400_000;
 /// No policy may go beyond: a session that outlives the audit of its login is nobody's.
 pub(crate) const SESSION_LIFETIME_CEILING_MS: u64 = 400 * 86_400_000;
@@ -131,6 +152,101 @@ macro_rules! clock_skew_max_ms {
     };
 }
 pub(crate) use clock_skew_max_ms;
+
+// The last use of sessions, written late.
+
+/// A use of a session is written within this part of its idle limit...
+pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
+/// ...and within a minute.
+pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
+/// After uses could not be written, the next verify of anybody tries again once this has passed.
+pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
+/// Uses written in one transaction.
+pub(crate) const TOUCHES_PER_BATCH: usize = 256;
+/// Sessions whose use may wait to be written; beyond it the file is a little behind.
+pub(crate) const TOUCHES_PENDING: usize = 65_536;
+
+// API keys.
+
+/// Keys of one user: verify never counts them, issuing does.
+pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
+/// The longest overlap when a key is reassigned: both are valid in it.
+pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+
+// Verifying.
+
+/// No verify waits longer, all its waits together, then it is `Busy`.
+pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
+/// Its share for the change log.
+pub(crate) const FOLLOW_WAIT: Duration = Duration::from_millis(10);
+/// Its share for a read connection and the file.
+pub(crate) const LOOK_WAIT: Duration = Duration::from_millis(30);
+/// Its share for another look at a session that seems idle.
+pub(crate) const LOOK_AGAIN_WAIT: Duration = Duration::from_millis(10);
+const _: () = assert!(
+    FOLLOW_WAIT.as_millis() + LOOK_WAIT.as_millis() + LOOK_AGAIN_WAIT.as_millis()
+        <= VERIFY_WAIT.as_millis()
+);
+/// Refusals are counted by the minute.
+pub(crate) const MINUTE_MS: i64 = 60_000;
+/// Minutes times reasons whose counts wait to be written; the rest is counted as "other".
+pub(crate) const TALLY_ENTRIES: usize = 256;
+
+// The cache of verified sessions and keys.
+
+/// Sessions and keys remembered by default; `Options::cache` says how many bytes one takes.
+pub(crate) const CACHE_ENTRIES: usize = 131_072;
+/// Above this the memory is better left to the page cache: about 3 GiB.
+pub(crate) const CACHE_ENTRIES_MAX: usize = 16_777_216;
+/// Parts that are written independently; a power of two.
+pub(crate) const CACHE_SHARDS: usize = 16;
+/// Slots for what ends one session or key. Sharing one costs a look at the file.
+pub(crate) const CACHE_SESSION_STAMPS: u32 = 131_072;
+/// Slots for what changes a user.
+pub(crate) const CACHE_USER_STAMPS: u32 = 32_768;
+/// Change rows that a catch-up reads; further behind, it drops everything.
+pub(crate) const CHANGE_ROWS_FOLLOWED: i64 = 4_096;
+
+// The audit log.
+
+/// User agents grow by fashion; what is beyond says nothing more.
+pub(crate) const USER_AGENT_MAX_BYTES: usize = 512;
+/// The name a host gives to its own event.
+pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
+/// One line of an audit row.
+pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
+/// Events of the host in one commit.
+pub(crate) const HOST_EVENTS_PER_CALL: usize = 1_000;
+/// A little over a year, so that each day can be compared with that of a year before.
+pub(crate) const AUDIT_KEPT_SERVER_MS: u64 = 400 * 86_400_000;
+/// About 200 MB.
+pub(crate) const AUDIT_KEPT_SERVER_ROWS: u64 = 1_000_000;
+/// 90 days.
+pub(crate) const AUDIT_KEPT_DESKTOP_MS: u64 = 90 * 86_400_000;
+/// About 10 MB.
+pub(crate) const AUDIT_KEPT_DESKTOP_ROWS: u64 = 50_000;
+/// Below this a burst would push out what explains it.
+pub(crate) const AUDIT_KEPT_ROWS_LEAST: u64 = 1_000;
+/// The audit log keeps at least one day.
+pub(crate) const AUDIT_KEPT_LEAST: Duration = Duration::from_secs(86_400);
+/// Rows that one append may trim to hold the cap.
+pub(crate) const AUDIT_TRIMMED_PER_APPEND: i64 = 8;
+
+// Maintenance and the change log.
+
+/// Expired rows of each kind that one login sweeps, so that nothing depends on maintenance.
+pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
+/// Rows of each kind that one transaction of maintenance sweeps: less than a millisecond.
+pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
+/// Maintenance rests for so many times as long as its last transaction took, while others write...
+pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
+/// ...but no longer than this.
+pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Change rows kept behind the head: a process that fell further behind drops what it cached.
+pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
+
+// Writing and group commit.
+
 /// A write waits this long for another writer, then it is `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
 /// Threads of one process that may wait to write; the next is `Busy` at once.
@@ -146,34 +262,9 @@ pub(crate) const WRITE_POLL_FIRST: Duration = Duration::from_micros(50);
 pub(crate) const WRITE_POLL_LONGEST: Duration = Duration::from_millis(1);
 /// Groups for which way is given after another process was seen to write.
 pub(crate) const GROUPS_GIVING_WAY: u32 = 64;
-/// No verify waits longer, all its waits together, then it is `Busy`.
-pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
-/// Its share for the change log.
-pub(crate) const FOLLOW_WAIT: Duration = Duration::from_millis(10);
-/// Its share for a read connection and the file.
-pub(crate) const LOOK_WAIT: Duration = Duration::from_millis(30);
-/// Its share for another look at a session that seems idle.
-pub(crate) const LOOK_AGAIN_WAIT: Duration = Duration::from_millis(10);
-const _: () = assert!(
-    FOLLOW_WAIT.as_millis() + LOOK_WAIT.as_millis() + LOOK_AGAIN_WAIT.as_millis()
-        <= VERIFY_WAIT.as_millis()
-);
-/// Reader connections of one process; each costs two descriptors and a page cache.
-pub(crate) const READ_CONNECTIONS: usize = 16;
-/// Prepared statements kept by a connection: more than the library has.
-pub(crate) const CACHED_STATEMENTS: usize = 256;
-/// 3.51.3 mended the WAL-reset corruption.
-pub(crate) const SQLITE_OLDEST: i32 = 3_051_003;
-/// SQLite on Unix takes paths of 512 bytes, and adds "-journal" to them.
-pub(crate) const PATH_MAX_BYTES: usize = 504;
-/// Names end at 255 bytes nearly everywhere, and SQLite and a backup put up to 30 behind this one.
-pub(crate) const FILE_NAME_MAX_BYTES: usize = 220;
-/// A text or BLOB in the file; the largest of ours is an attributes document.
-pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
-/// The schema script is the longest statement text.
-pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
-/// Ours do not nest beyond two.
-pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;
+
+// The write-ahead log.
+
 /// What a write-ahead log is cut back to once it was checkpointed.
 pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
 /// One that is longer than this, though it was checkpointed, is kept by readers who take turns:
@@ -186,9 +277,14 @@ pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
 /// twentieth of the writers' time.
 pub(crate) const WAL_READERS_RETRY: Duration = Duration::from_secs(1);
 
+// The file and the disk.
+
+/// SQLite on Unix takes paths of 512 bytes, and adds "-journal" to them.
+pub(crate) const PATH_MAX_BYTES: usize = 504;
+/// Names end at 255 bytes nearly everywhere, and SQLite and a backup put up to 30 behind this one.
+pub(crate) const FILE_NAME_MAX_BYTES: usize = 220;
 /// Between two looks whether the file is still ours.
 pub(crate) const FILE_LOOK_MS: i64 = 1_000;
-
 /// Above this the room is better left to the file.
 pub(crate) const DISK_RESERVE_MAX_BYTES: u64 = 1_024 * 1_024 * 1_024;
 /// After the disk was found full, an ordinary write is tried no sooner than this...
@@ -196,96 +292,17 @@ pub(crate) const FULL_PROBE_MS: i64 = 1_000;
 /// ...and only if the file system has so much room: a write and its log, some times over.
 pub(crate) const FULL_ROOM_BYTES: u64 = 128 * 1_024;
 
-// Upkeep.
+// SQLite and its connections.
 
-/// Refusals are counted by the minute.
-pub(crate) const MINUTE_MS: i64 = 60_000;
-/// Minutes times reasons whose counts wait to be written; the rest is counted as "other".
-pub(crate) const TALLY_ENTRIES: usize = 256;
-/// A use of a session is written within this part of its idle limit...
-pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
-/// ...and within a minute.
-pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
-/// After uses could not be written, the next verify of anybody tries again once this has passed.
-pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
-/// Uses written in one transaction.
-pub(crate) const TOUCHES_PER_BATCH: usize = 256;
-/// Sessions whose use may wait to be written; beyond it the file is a little behind.
-pub(crate) const TOUCHES_PENDING: usize = 65_536;
-/// Expired rows of each kind that one login sweeps, so that nothing depends on maintenance.
-pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
-/// Rows of each kind that one transaction of maintenance sweeps: less than a millisecond.
-pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
-/// Maintenance rests for so many times as long as its last transaction took, while others write...
-pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
-/// ...but no longer than this.
-pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
-/// Change rows kept behind the head: a process that fell further behind drops what it cached.
-pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
-
-// Audit, kept.
-
-/// A little over a year, so that each day can be compared with that of a year before.
-pub(crate) const AUDIT_KEPT_SERVER_MS: u64 = 400 * 86_400_000;
-/// About 200 MB.
-pub(crate) const AUDIT_KEPT_SERVER_ROWS: u64 = 1_000_000;
-/// A quarter.
-pub(crate) const AUDIT_KEPT_DESKTOP_MS: u64 = 90 * 86_400_000;
-/// About 10 MB.
-pub(crate) const AUDIT_KEPT_DESKTOP_ROWS: u64 = 50_000;
-/// Below this a burst would push out what explains it.
-pub(crate) const AUDIT_KEPT_ROWS_LEAST: u64 = 1_000;
-/// The same in time.
-pub(crate) const AUDIT_KEPT_LEAST: Duration = Duration::from_secs(86_400);
-/// Events of the host in one commit.
-pub(crate) const HOST_EVENTS_PER_CALL: usize = 1_000;
-/// Rows that one append may trim to hold the cap.
-pub(crate) const AUDIT_TRIMMED_PER_APPEND: i64 = 8;
-
-// Logins.
-
-/// Logins that may wait for a hash on a server.
-pub(crate) const HASHES_WAITING_SERVER: usize = 64;
-/// The same on a desktop.
-pub(crate) const HASHES_WAITING_DESKTOP: usize = 8;
-/// Each takes 19 MiB at the recommended cost.
-pub(crate) const HASHES_AT_ONCE_MAX: usize = 1_024;
-/// Each is a thread of the host.
-pub(crate) const HASHES_WAITING_MAX: usize = 100_000;
-/// A shorter expiry would be a way to lock everyone out.
-pub(crate) const PASSWORD_EXPIRY_LEAST: Duration = Duration::from_secs(86_400);
-/// Keys of one user: verify never counts them, issuing does.
-pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
-/// The longest overlap when a key is reassigned: both are valid in it.
-pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
-/// Failures in a row before the first wait.
-pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
-/// The first wait (NIST SP 800-63B-4 3.2.2: 30 s to 1 h, growing); it doubles with each failure.
-pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
-/// Where the doubling ends.
-pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
-/// NIST SP 800-63B-4 3.2.2: no more than 100 consecutive failures.
-pub(crate) const THROTTLE_HARD_STOP_FAILURES: i64 = 100;
-/// The wait at the hard stop.
-pub(crate) const THROTTLE_HARD_STOP_MS: i64 = 24 * 3_600_000;
-/// Names nobody has that are counted at once: about 1 MB, and hours of guessing at full speed.
-pub(crate) const THROTTLE_UNKNOWN_NAMES: i64 = 10_000;
-/// An unknown name that was not tried for a day is forgotten.
-pub(crate) const THROTTLE_UNKNOWN_KEPT: Duration = Duration::from_secs(86_400);
-/// Devices of one user that have a budget of their own: more than a person owns.
-pub(crate) const DEVICES_PER_USER: i64 = 100;
-
-// Cache.
-
-/// Sessions and keys remembered by default: about 32 MiB when full.
-pub(crate) const CACHE_ENTRIES: usize = 131_072;
-/// Above this the memory is better left to the page cache: about 4 GiB.
-pub(crate) const CACHE_ENTRIES_MAX: usize = 16_777_216;
-/// Parts that are written independently; a power of two.
-pub(crate) const CACHE_SHARDS: usize = 16;
-/// Slots for what ends one session or key. Sharing one costs a look at the file.
-pub(crate) const CACHE_SESSION_STAMPS: u32 = 131_072;
-/// Slots for what changes a user.
-pub(crate) const CACHE_USER_STAMPS: u32 = 32_768;
-/// Change rows that a catch-up reads; further behind, it drops everything.
-pub(crate) const CHANGE_ROWS_FOLLOWED: i64 = 4_096;
+/// 3.51.3 mended the WAL-reset corruption.
+pub(crate) const SQLITE_OLDEST: i32 = 3_051_003;
+/// Reader connections of one process; each costs two descriptors and a page cache.
+pub(crate) const READ_CONNECTIONS: usize = 16;
+/// Prepared statements kept by a connection: more than the library has.
+pub(crate) const CACHED_STATEMENTS: usize = 256;
+/// A text or BLOB in the file; the largest of ours is an attributes document.
+pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
+/// The schema script is the longest statement text.
+pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
+/// Ours do not nest beyond two.
+pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;

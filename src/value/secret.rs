@@ -4,6 +4,9 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::limits::PASSWORD_MAX_BYTES;
+use crate::error::{Error, Result};
+
 /// A password as somebody typed it.
 ///
 /// `Debug` prints the type's name, and the memory is wiped when it is dropped. Give it the
@@ -30,6 +33,14 @@ impl Password {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// `Invalid` for a password over 4,096 bytes, as received.
+    pub(crate) fn check_length(&self) -> Result<()> {
+        if self.0.len() > PASSWORD_MAX_BYTES {
+            return Err(Error::invalid("the password is longer than 4,096 bytes"));
+        }
+        Ok(())
     }
 }
 

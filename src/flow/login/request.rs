@@ -120,9 +120,7 @@ impl LogIn {
             return Err(Error::invalid("the username is longer than 254 bytes"));
         }
         for password in std::iter::once(&self.password).chain(&self.new_password) {
-            if password.expose().len() > limits::PASSWORD_MAX_BYTES {
-                return Err(Error::invalid("the password is longer than 4,096 bytes"));
-            }
+            password.check_length()?;
         }
         check_opening(options, self.device.as_ref(), self.expires_at, now)?;
         self.label.as_deref().map(check_label).transpose().map(drop)
