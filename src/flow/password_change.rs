@@ -156,8 +156,8 @@ impl Store {
         }
     }
 
-    /// On a full disk the password cannot change, but what the change would have revoked is revoked:
-    /// that is what the caller may do with this session alone.
+    /// On a full disk the password cannot change, but what the change would have revoked is
+    /// revoked: the caller may do that with this session alone.
     fn revoke_others_alone(&self, held: &Held) {
         let (others, cause) = (held.others(), Cause::OwnPasswordChange);
         let _ = self.revoke(others, cause, |tx, revocation| {

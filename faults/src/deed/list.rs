@@ -199,6 +199,9 @@ pub(crate) const DEEDS: &[Deed] = &[
     Deed::write("revoke a key", "ApiKeys::revoke", |scene, store| {
         store.api_keys().revoke(scene.id("key.id"))
     }).upon("key"),
+    Deed::write("revoke all keys", "ApiKeys::revoke_all", |scene, store| {
+        store.api_keys().revoke_all(scene.id("system"))
+    }).upon("key"),
     Deed::write("set a value", "Settings::set", |_, store| {
         store.configuration().set(Scope::System, "desk.colour", "green").map(drop)
     }),

@@ -229,6 +229,7 @@ impl Hands {
                 keys.reassign(user, Duration::from_secs(60 * minutes))?
             }
             "revoke" => return keys.revoke(words.some()).map(|()| "done".into()),
+            "revoke_all" => return keys.revoke_all(words.some()).map(|()| "done".into()),
             verb => panic!("what is {verb}?"),
         };
         let expiry = issued.expires_at.map_or("-".into(), |at| at.timestamp_millis().to_string());

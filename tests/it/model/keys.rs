@@ -52,6 +52,14 @@ impl Model {
         Expect::Issued(expires_at)
     }
 
+    pub(super) fn revoke_keys(&mut self, kind: &str, user: usize) -> Expect {
+        if self.users[user].deleted {
+            return Expect::Failed("NotFound");
+        }
+        self.revoke(kind, Subject::User(user));
+        Expect::Says("done")
+    }
+
     pub(super) fn revoke_key(&mut self, kind: &str, token: usize) -> Expect {
         let known = !self.tokens[&token].ended && !self.over(token);
         self.revoke(kind, Subject::Token(token));

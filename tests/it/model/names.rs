@@ -125,6 +125,7 @@ impl Names {
             Op::Issue { user: u, minutes } => format!("key issue {} {}", user(u), any(minutes)),
             Op::Reassign { user: u, minutes } => format!("key reassign {} {minutes}", user(u)),
             Op::Revoke { token } => format!("key revoke {}", self.tokens[&token].0),
+            Op::RevokeKeys { user: u } => format!("key revoke_all {}", user(u)),
             Op::Value(op) => self.line_of_value(op),
             about_a_user => self.line_of_user(number, about_a_user),
         }

@@ -61,6 +61,7 @@ pub(crate) enum Op {
     Issue { user: usize, minutes: Option<i64> },
     Reassign { user: usize, minutes: i64 },
     Revoke { token: usize },
+    RevokeKeys { user: usize },
     Value(ValueOp),
 }
 
@@ -176,6 +177,7 @@ impl Op {
             Self::Reassign { minutes: 0, .. } => "ApiKeys::reassign(no overlap)",
             Self::Reassign { .. } => "ApiKeys::reassign(overlap)",
             Self::Revoke { .. } => "ApiKeys::revoke",
+            Self::RevokeKeys { .. } => "ApiKeys::revoke_all",
             Self::Value(ValueOp::Set { .. }) => "Settings::set",
             Self::Value(ValueOp::Remove { .. }) => "Settings::remove",
             Self::Value(ValueOp::InForce { .. }) => "Settings::effective",

@@ -80,6 +80,7 @@ impl Model {
             Op::Issue { user, minutes } => self.issue(user, minutes),
             Op::Reassign { user, minutes } => self.reassign(user, minutes),
             Op::Revoke { token } => self.revoke_key(kind, token),
+            Op::RevokeKeys { user } => self.revoke_keys(kind, user),
             Op::Value(op) => self.apply_value(op),
             Op::ForgetDevice { user, device } => {
                 let known = self.devices.remove(&(user, device));

@@ -252,7 +252,8 @@ fn of_keys(model: &Model) -> Weighted {
         .prop_map(|(user, minutes)| Op::Issue { user, minutes });
     let reassign = (user(model), select(&[0, 0, 1, 10]))
         .prop_map(|(user, minutes)| Op::Reassign { user, minutes });
-    let mut all = vec![(15, issue.boxed()), (8, reassign.boxed())];
+    let revoke_all = user(model).prop_map(|user| Op::RevokeKeys { user });
+    let mut all = vec![(15, issue.boxed()), (8, reassign.boxed()), (4, revoke_all.boxed())];
     if let Some(keys) = tokens(model, |token| model.tokens[&token].is_key) {
         all.push((8, keys.prop_map(|token| Op::Revoke { token }).boxed()));
     }

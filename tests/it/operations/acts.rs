@@ -242,6 +242,7 @@ const PLACES: &[(&str, Act)] = &[
 
 const KEYS: &[(&str, Act)] = &[
     ("ApiKeys::revoke", |s, store| store.api_keys().revoke(s.key("ada")).unwrap()),
+    ("ApiKeys::revoke_all", |s, store| store.api_keys().revoke_all(s.ada).unwrap()),
     ("ApiKeys::reassign(no overlap)", |s, store| {
         drop(store.api_keys().reassign(s.ada, Duration::ZERO).unwrap());
     }),

@@ -132,11 +132,6 @@ const KEY: &str = "API key revoked or rotated";
 const RIGHTS: &str = "privileges changed";
 const NONE: &str = "";
 
-/// Not revoked yet by `Devices::forget`: `(Reach::One, &["session"])` once they are.
-const ON_FORGOTTEN_DEVICE: (Reach, &[&str]) = (Reach::Nothing, &[]);
-/// Not revoked yet by the first `Users::confirm`: `Reach::User` once they are.
-const KEYS_OF_UNCONFIRMED: Reach = Reach::Nothing;
-
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[Operation] = &[
     op(ONE, "Store::log_out", "session.logged_out").reports(&["session"]).sessions(Reach::One),
@@ -168,7 +163,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["session"]).sessions(Reach::One),
 
     op(FORGOTTEN, "Devices::forget", "device.forgotten")
-        .reports(ON_FORGOTTEN_DEVICE.1).sessions(ON_FORGOTTEN_DEVICE.0),
+        .reports(&["session"]).sessions(Reach::One),
 
     op(OWN_PASSWORD, "Store::change_password", "password.changed")
         .reports(&["user", "session"]).sessions(Reach::Renewed).tokens(),
@@ -212,7 +207,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(CONTACT, "Users::rename", "user.renamed").reports(&["user"]).tokens(),
     op(CONTACT, "Users::set_email", "user.email_changed").reports(&["user"]).tokens(),
     op(CONFIRMED, "Users::confirm(first)", "user.confirmed")
-        .reports(&["user"]).sessions(Reach::User).keys(KEYS_OF_UNCONFIRMED).tokens(),
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
     op(CONFIRMED, "Users::confirm(again)", "user.confirmed").reports(&["user"]).tokens(),
 
     op(FAILED, "Store::log_in(refused)", "login.refused"),
@@ -228,6 +223,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["branch"]).sessions(Reach::Branch),
 
     op(KEY, "ApiKeys::revoke", "api_key.revoked").reports(&["api_key"]).keys(Reach::One),
+    op(KEY, "ApiKeys::revoke_all", "user.api_keys_revoked")
+        .reports(&["api_key"]).keys(Reach::User),
     op(KEY, "ApiKeys::reassign(no overlap)", "api_key.reassigned")
         .reports(&["api_key"]).keys(Reach::User),
     op(KEY, "ApiKeys::reassign_as(no overlap)", "api_key.reassigned")

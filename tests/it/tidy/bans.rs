@@ -8,7 +8,8 @@ const LIFTED: &[(&str, &[&str])] = &[
     ("unsafe_code", &["src/storage/fork.rs", "src/storage/wal_index.rs"]),
     ("disallowed_types", &["src/storage/mod.rs", "tests/it/main.rs"]),
     ("disallowed_methods", &[
-        "src/value/time.rs", "src/value/random.rs", "src/hasher/mod.rs", "src/storage/connection.rs",
+        "src/value/time.rs", "src/value/random.rs",
+        "src/hasher/mod.rs", "src/storage/connection.rs",
         "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
     ]),
 ];
