@@ -1,9 +1,9 @@
 //! Names and addresses of users, and the first proof that they are theirs.
 
-use gatepost::{EventKind, NewApiKey, NewUser, OpenSession, Reason, UserId, UserStatus};
+use gatepost::{EventKind, NewUser, Reason, UserId, UserStatus};
 use proptest::prelude::*;
 
-use crate::world::{World, device, morning};
+use crate::world::{World, morning};
 
 fn watermarks(world: &World) -> (i64, i64, i64) {
     let sql = "SELECT sessions_ended_seq, keys_ended_seq, tokens_ended_seq FROM user";
@@ -84,43 +84,13 @@ fn where_the_address_logs_in_nobody_is_called_by_anothers() {
 }
 
 #[test]
-fn the_first_confirmation_revokes_everything_and_a_later_one_tokens_alone() {
+fn the_moment_of_the_first_confirmation_is_kept() {
     let world = World::new();
     let ada = ada(&world);
-    let confirm = || {
-        world.leaves(&[EventKind::UserConfirmed], 1, |store| store.users().confirm(ada)).unwrap()
-    };
-    assert_eq!(confirm().confirmed_at, Some(morning()));
-    let first = world.head();
-    assert_eq!(watermarks(&world), (first, first, first));
+    let confirm = || world.store.users().confirm(ada).unwrap().confirmed_at;
+    assert_eq!(confirm(), Some(morning()));
     world.clock.advance(crate::world::HOUR);
-    assert_eq!(confirm().confirmed_at, Some(morning()));
-    assert_eq!(watermarks(&world), (first, first, world.head()));
-}
-
-#[test]
-fn sessions_and_keys_survive_new_names_and_later_confirmations_and_not_the_first() {
-    let world = World::new();
-    let ada = ada(&world);
-    let open = || {
-        let session = world.store.sessions().open(OpenSession::new(ada, device("till")));
-        session.unwrap().granted().unwrap().session.token
-    };
-    let holds = |token: &gatepost::Secret, on: Option<&gatepost::DeviceId>| {
-        world.store.verify(token.expose(), on).unwrap().valid().is_ok()
-    };
-    let till = device("till");
-    let session = open();
-    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
-    world.store.users().rename(ada, "countess").unwrap();
-    world.store.users().set_email(ada, None).unwrap();
-    assert!(holds(&session, Some(&till)) && holds(&key, None));
-    world.store.users().confirm(ada).unwrap();
-    assert!(!holds(&session, Some(&till)) && !holds(&key, None));
-    let session = open();
-    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
-    world.store.users().confirm(ada).unwrap();
-    assert!(holds(&session, Some(&till)) && holds(&key, None));
+    assert_eq!(confirm(), Some(morning()));
 }
 
 #[test]

@@ -73,8 +73,11 @@ fn findings(operation: &Operation) -> Vec<String> {
     let dead = scene.dead();
     compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, scene.sessions()));
     compare("API keys", new(&before.1, &dead.1), covered(operation.keys, scene.keys()));
-    let revived: Vec<_> = before.0.iter().filter(|name| !dead.0.contains(name)).collect();
-    compare("revived", format!("{revived:?}"), "[]".into());
+    // Sessions never come back, and keys only when what suspended them is gone.
+    let is_lifted = operation.event.ends_with(".activated");
+    let lifted = if is_lifted { new(&[], &before.1) } else { "[]".into() };
+    compare("sessions again", new(&dead.0, &before.0), "[]".into());
+    compare("API keys again", new(&dead.1, &before.1), lifted);
 
     if operation.suspends {
         scene.lift();

@@ -93,16 +93,6 @@ fn a_branch_moves_to_no_organisation_that_is_not_there() {
 }
 
 #[test]
-fn what_stood_in_an_inactive_place_ends_but_for_keys_which_wait() {
-    check_suspension(|place, active| {
-        place.world.store.organisations().set_active(place.northern, active).unwrap();
-    });
-    check_suspension(|place, active| {
-        place.world.store.branches().set_active(place.york, active).unwrap();
-    });
-}
-
-#[test]
 fn a_moved_branch_keeps_its_sessions_and_they_report_the_new_place() {
     let place = Place::new();
     let southern = place.world.store.organisations().create("Southern").unwrap().id;
@@ -166,16 +156,6 @@ impl Place {
     fn key_verifies(&self) -> bool {
         self.world.store.verify(self.key.key.expose(), None).unwrap().valid().is_ok()
     }
-}
-
-#[track_caller]
-fn check_suspension(set_active: impl Fn(&Place, bool)) {
-    let place = Place::new();
-    assert!(place.session_verifies() && place.key_verifies());
-    set_active(&place, false);
-    assert!(!place.session_verifies() && !place.key_verifies());
-    set_active(&place, true);
-    assert!(!place.session_verifies() && place.key_verifies());
 }
 
 #[track_caller]

@@ -1,11 +1,8 @@
 //! The standing of users.
 
-use gatepost::{
-    BranchId, EventKind, NewApiKey, NewUser, OpenSession, Password, Reason, UserFilter, UserId,
-    UserStatus,
-};
+use gatepost::{BranchId, EventKind, NewUser, Password, Reason, UserFilter, UserId, UserStatus};
 
-use crate::world::{PASSWORD, World, device};
+use crate::world::{PASSWORD, World};
 
 /// The user's watermarks for sessions, keys and tokens.
 fn watermarks(world: &World, id: UserId) -> [i64; 3] {
@@ -177,53 +174,4 @@ fn who_is_not_there_is_not_found() {
         world.refuses(Reason::NotFound, |s| s.users().delete(id));
     }
     world.refuses(Reason::NotFound, |s| s.users().restore(nobody));
-}
-
-#[test]
-fn keys_come_back_with_a_users_status_and_sessions_do_not() {
-    let world = World::new();
-    let ada = ada(&world);
-    let (session, key) = credentials(&world, ada);
-    for status in [UserStatus::Locked, UserStatus::Disabled, UserStatus::Pending] {
-        world.store.users().set_status(ada, status).unwrap();
-        assert!(!holds(&world, &session, true) && !holds(&world, &key, false), "{status:?}");
-        world.store.users().set_status(ada, UserStatus::Active).unwrap();
-        assert!(!holds(&world, &session, true) && holds(&world, &key, false), "{status:?}");
-    }
-}
-
-#[test]
-fn nothing_verifies_after_a_deletion_and_a_restore() {
-    let world = World::new();
-    let ada = ada(&world);
-    let (session, key) = credentials(&world, ada);
-    world.store.users().delete(ada).unwrap();
-    assert!(!holds(&world, &session, true) && !holds(&world, &key, false));
-    world.store.users().restore(ada).unwrap();
-    assert!(!holds(&world, &session, true) && !holds(&world, &key, false));
-}
-
-#[test]
-fn the_next_verify_after_a_move_reports_the_new_place() {
-    let world = World::new();
-    let york = world.store.branches().create("York", None).unwrap().id;
-    let ada = ada(&world);
-    let (session, _) = credentials(&world, ada);
-    assert!(holds(&world, &session, true));
-    world.store.users().move_to(ada, york).unwrap();
-    let facts = world.store.verify(&session, &device("till")).unwrap().valid().unwrap();
-    assert_eq!(facts.branch, Some(york));
-}
-
-/// A session's token and an API key of the user.
-fn credentials(world: &World, id: UserId) -> (String, String) {
-    let session = world.store.sessions().open(OpenSession::new(id, device("till")));
-    let session = session.unwrap().granted().unwrap().session;
-    let key = world.store.api_keys().issue(id, NewApiKey::new()).unwrap().key;
-    (session.token.expose().to_owned(), key.expose().to_owned())
-}
-
-fn holds(world: &World, token: &str, on_till: bool) -> bool {
-    let till = on_till.then(|| device("till"));
-    world.store.verify(token, till.as_ref()).unwrap().valid().is_ok()
 }
