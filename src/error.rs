@@ -51,16 +51,18 @@ pub enum Reason {
     Insufficient,
     /// Another writer held the file for too long: try again.
     Busy,
-    /// The disk is full: make room. Nothing was written, and until there is room nothing is but
-    /// what ends credentials. What could not be ended in the file is refused by this process all
+    /// The disk is full: make room. Nothing was written. Until space is freed only revocations are
+    /// accepted; a credential that could not be revoked in the file is refused by this process all
     /// the same.
     Full,
     /// The operating system reported an input or output error.
     Io,
     /// The file is damaged: restore a backup.
     Corrupt,
-    /// A commit failed half way and could not be settled: open the store again, on the same path,
-    /// which settles it. Until then no write is accepted.
+    /// A commit failed half way, and the file does not say whether it holds. Open the store again,
+    /// on the same path: that settles the commit, and
+    /// [`Status::last_unknown_commit`](crate::Status::last_unknown_commit) says what became of the
+    /// write. Until then other writes may be refused as [`Io`](Self::Io).
     CommitUnknown,
     /// The store was closed, or closed itself because its file is no longer safe to use.
     Closed,
@@ -173,7 +175,10 @@ impl Reason {
             Self::Full => "Make room on the disk that holds the file.",
             Self::Io => "Check the disk and the system's log, then open the store again.",
             Self::Corrupt => "Stop using this file and restore a verified backup.",
-            Self::CommitUnknown => "Open the store again; it will say whether the write holds.",
+            Self::CommitUnknown => {
+                "Open the store again in this process, on the same path; its status then says \
+                 whether the write holds, or that the file cannot tell."
+            }
             Self::Closed => "Open the store again.",
             Self::NotADatabase => "Check the path: the file there is something else.",
             Self::NotOurs => "Check the path: the file belongs to another application.",

@@ -81,7 +81,7 @@ pub use record::device::{Devices, KnownDevice};
 pub use record::organisation::{Organisation, Organisations};
 pub use record::session::{SessionDocument, SessionInfo, Sessions};
 pub use record::user::{NewUser, User, UserFilter, UserUpdate, Users};
-pub use storage::{FileGuard, Note};
+pub use storage::{CommitOutcome, FileGuard, Note};
 pub use store::{ChangeSignal, Service, Status, Store};
 pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
 pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};

@@ -1,21 +1,17 @@
 //! The store: one open file, shared by all its handles.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-
-use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::cache::coherence::Coherence;
-use crate::error::{Error, Reason, Result};
+use crate::error::Result;
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::storage::{
-    FileGuard, Files, Identity, Note, OpenRequest, Purpose, ReadTx, SCHEMA_VERSION, Settled,
-    Storage, WriteTx,
+    CommitOutcome, FileGuard, Note, Purpose, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
 };
 use crate::value::event::Actor;
 use crate::value::policy::ApiVersion;
@@ -59,71 +55,10 @@ pub(crate) struct Core {
     pub(crate) pending: Pending,
 }
 
-/// The files that are open in this process, so that a second open shares the first one's core:
-/// two cores would be two sets of locks that do not see each other.
-static OPEN: Mutex<BTreeMap<Identity, Weak<Core>>> = Mutex::new(BTreeMap::new());
-
 impl Store {
-    /// Opens the file at `path`, creating it, readable by its owner alone, if there is none.
-    ///
-    /// Relative paths and symbolic links are resolved; a second open of the same file in this
-    /// process answers a handle of the first, after settling a commit that was left unknown.
-    /// Nothing is written before the file is known to be ours, and a damaged file is never begun
-    /// anew. A migration first writes a verified backup beside the file.
-    ///
-    /// Reads and writes the file; waits up to 5 s for another process.
-    ///
-    /// # Errors
-    /// `Invalid` (the path, or an option out of its bounds), `NotFound` (the directory),
-    /// `NotADatabase`, `NotOurs`, `TooNew`, `SqliteTooOld`, `ReadOnly`, `NoPermission`, `Unsafe`,
-    /// `Unsupported`, `Corrupt`, `Busy`, `Full`, `Io`, `CommitUnknown` if a commit of this process
-    /// still cannot be settled, and `Misuse` if the file is open in this
-    /// process with other options. [`Error::advice`] says what to do.
-    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
-        options.check_bounds()?;
-        let mut open = OPEN.lock();
-        open.retain(|_, core| core.strong_count() > 0);
-        let (files, identity) = Storage::whereabouts(path.as_ref())?;
-        if let Some(core) = already_open(&open, &files, identity)? {
-            if core.options == options {
-                core.storage.settle()?;
-                return Ok(Self { core, actor: Actor::Host });
-            }
-            return Err(Error::misuse("the file is open in this process with other options"));
-        }
-        let storage = Storage::open(OpenRequest {
-            files,
-            tolerances: options.tolerances,
-            for_tests: options.for_tests,
-            reserve_bytes: options.disk_reserve_bytes,
-            clock: options.clock.clone(),
-            random: Arc::clone(&options.random),
-        })?;
-        if !options.cost.meets_floor() && !storage.is_for_tests() {
-            return Err(Error::misuse("the test cost is refused on a store not made for tests"));
-        }
-        let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options)?;
-        if let Some(identity) = identity {
-            open.insert(identity, Arc::downgrade(&core));
-        }
-        Ok(Self { core, actor: Actor::Host })
-    }
-
-    /// A store without a file, for tests: one connection, gone with its last handle.
-    ///
-    /// # Errors
-    /// `Invalid` if an option is out of its bounds, `NoRandom`.
-    #[cfg(feature = "test-util")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
-    pub fn in_memory(options: Options) -> Result<Self> {
-        options.check_bounds()?;
-        let storage = Storage::in_memory(
-            options.clock.clone(),
-            Arc::clone(&options.random),
-            options.for_tests,
-        )?;
-        Ok(Self { core: Core::new(storage, options)?, actor: Actor::Host })
+    /// A handle of that core, in the name of the host.
+    pub(crate) fn of(core: Arc<Core>) -> Self {
+        Self { core, actor: Actor::Host }
     }
 
     /// A handle on the same store whose writes the audit log ascribes to `actor`.
@@ -165,6 +100,7 @@ impl Store {
             commits,
             denied: self.core.pending.denials.count(),
             log_bytes: self.core.storage.log_bytes(),
+            last_unknown_commit: self.core.storage.last_unknown_commit(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
         }
     }
@@ -212,31 +148,8 @@ impl Store {
     }
 }
 
-/// The core of that file, if this process has it open.
-fn already_open(
-    open: &BTreeMap<Identity, Weak<Core>>,
-    files: &Files,
-    identity: Option<Identity>,
-) -> Result<Option<Arc<Core>>> {
-    let cores = open.values().filter_map(Weak::upgrade).filter(|core| !core.storage.is_closed());
-    for core in cores {
-        let Some(place) = core.storage.place() else { continue };
-        if Some(place.identity) == identity {
-            return Ok(Some(core));
-        }
-        // Its log is still at that path, and a new file would be given it.
-        if place.files == *files {
-            return Err(Error::new(
-                Reason::Unsafe,
-                "the file open under this name was moved or deleted; close that store first",
-            ));
-        }
-    }
-    Ok(None)
-}
-
 impl Core {
-    fn new(storage: Storage, options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn new(storage: Storage, options: Options) -> Result<Arc<Self>> {
         let coherence = match options.cache_entries {
             Some(entries) => storage
                 .wal_index()?
@@ -331,12 +244,18 @@ pub struct Status {
     pub writes: u64,
     /// Commits, and so flushes of the disk, that took these writes along.
     pub commits: u64,
-    /// Ends that the disk had no room for or refused: refused from memory, and written before
-    /// anything else as soon as that can be done.
+    /// Revocations that the disk had no room for, or refused: this process denies the credentials
+    /// from memory, and writes the revocations before anything else as soon as it can.
     pub denied: usize,
     /// How long the write-ahead log is on the disk, in bytes; 0 in memory. Up to about 8 MiB it is
     /// as it should be; far beyond, some program holds a snapshot of the file and does not let go.
     pub log_bytes: u64,
+    /// What became of the last write of this process that was answered
+    /// [`CommitUnknown`](crate::Reason::CommitUnknown): ask after [`Store::open`] on the same path,
+    /// and before the next write. `None` if there was none since the process started, in memory,
+    /// and of a file that was moved or replaced since. If several writes were answered so since the
+    /// last opening, it says that they were applied, or were not, only if that is true of all.
+    pub last_unknown_commit: Option<CommitOutcome>,
     /// Sessions and keys that are remembered; none if the store does not cache, because its
     /// options say so, it is in memory, or its file system shares no memory.
     pub cached: Option<usize>,

@@ -6,7 +6,7 @@ use std::mem;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use gatepost::{Error, Store};
+use gatepost::{Error, Options, Store};
 
 use crate::deed::{Act, Deed};
 use crate::image::Image;
@@ -53,7 +53,23 @@ pub(crate) fn attempt_with(
     path: &Path,
     arm: impl FnOnce(),
 ) -> (Option<Store>, Result<(), Error>) {
-    let options = (deed.options)(options(SEED));
+    attempt_under(&options_of(deed), deed, scene, path, arm)
+}
+
+/// The options of a deed. A store that is open is shared only under the same ones.
+pub(crate) fn options_of(deed: &Deed) -> Options {
+    (deed.options)(options(SEED))
+}
+
+/// As [`attempt_with`], under options that are used again later.
+pub(crate) fn attempt_under(
+    options: &Options,
+    deed: &Deed,
+    scene: &Scene,
+    path: &Path,
+    arm: impl FnOnce(),
+) -> (Option<Store>, Result<(), Error>) {
+    let options = options.clone();
     let (store, answer) = match deed.act {
         Act::Open => {
             shim::note(Entry::Told);

@@ -2,6 +2,7 @@
 
 pub(crate) mod identity;
 pub(crate) mod login;
+pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
 pub(crate) mod profile;

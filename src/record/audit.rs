@@ -71,9 +71,10 @@ impl Store {
 /// store.acting_as(ada.id).audit().record(&[HostEvent::new("report.printed")?])?;
 ///
 /// let log = store.audit().list(&AuditFilter::new(), Page::first(10))?;
-/// assert_eq!(log[0].event, "user.created");
-/// assert_eq!(log[1].event, "report.printed");
-/// assert_eq!(log[1].actor.user(), Some(ada.id));
+/// assert_eq!(log[0].event, "store.created");
+/// assert_eq!(log[1].event, "user.created");
+/// assert_eq!(log[2].event, "report.printed");
+/// assert_eq!(log[2].actor.user(), Some(ada.id));
 /// assert!(store.audit().verify_chain(None)?.is_intact());
 /// # Ok::<(), gatepost::Error>(())
 /// ```

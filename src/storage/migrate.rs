@@ -11,8 +11,10 @@ use std::sync::OnceLock;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::guard::Note;
+use super::transaction::{Purpose, WriteTx};
 use super::{backup, connection, fault};
 use crate::error::{Error, Result};
+use crate::value::event::Actor;
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::Timestamp;
 
@@ -37,10 +39,38 @@ pub(super) struct Step {
     pub(super) sql: &'static str,
 }
 
+/// What happens to the file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileEvent {
+    Created,
+    /// From one `user_version` to another.
+    Migrated {
+        from: i64,
+        to: i64,
+    },
+}
+
+/// Writes a [`FileEvent`] into the audit log, in the transaction that creates or migrates the file.
+/// The function comes from a higher floor: storage does not know the audit log.
+#[derive(Clone, Copy)]
+pub(super) struct Recorder<'a> {
+    pub(super) now: Timestamp,
+    pub(super) random: &'a dyn RandomSource,
+    pub(super) write: &'a dyn Fn(&WriteTx<'_>, FileEvent) -> Result<()>,
+}
+
+impl Recorder<'_> {
+    fn record(&self, connection: &Connection, event: FileEvent) -> Result<()> {
+        (self.write)(
+            &WriteTx::new(connection, self.now, Purpose::Ordinary, &Actor::Host, self.random),
+            event,
+        )
+    }
+}
+
 /// What a new file is given at its creation.
 #[derive(Debug)]
 pub(super) struct Seed {
-    pub(super) created_at: Timestamp,
     store_id: [u8; 16],
     lineage: [u8; 16],
     throttle_key: [u8; 32],
@@ -48,13 +78,8 @@ pub(super) struct Seed {
 }
 
 impl Seed {
-    pub(super) fn draw(
-        random: &dyn RandomSource,
-        now: Timestamp,
-        for_tests: bool,
-    ) -> Result<Self> {
+    pub(super) fn draw(random: &dyn RandomSource, for_tests: bool) -> Result<Self> {
         Ok(Self {
-            created_at: now,
             store_id: random_bytes(random)?,
             lineage: random_bytes(random)?,
             throttle_key: random_bytes(random)?,
@@ -63,19 +88,20 @@ impl Seed {
     }
 }
 
-/// Fills an empty file; does nothing if another process was first.
+/// Fills an empty file and records that in its audit log. Does nothing if another process was
+/// first.
 ///
 /// The file is still in rollback mode here, so that its header says whose it is from the first
 /// commit on and no log is needed to read it.
-pub(super) fn create(connection: &Connection, seed: &Seed) -> Result<()> {
+pub(super) fn create(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<()> {
     connection.execute_batch("BEGIN EXCLUSIVE").map_err(fault)?;
-    let filled = fill(connection, seed);
+    let filled = fill(connection, seed, recorder);
     let end = if filled.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = connection.execute_batch(end).map_err(fault);
     filled.and(ended)
 }
 
-fn fill(connection: &Connection, seed: &Seed) -> Result<()> {
+fn fill(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<()> {
     let objects: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(fault)?;
@@ -93,7 +119,7 @@ fn fill(connection: &Connection, seed: &Seed) -> Result<()> {
                 seed.store_id,
                 seed.lineage,
                 SCHEMA_VERSION,
-                seed.created_at,
+                recorder.now,
                 seed.for_tests,
                 seed.throttle_key
             ],
@@ -107,7 +133,8 @@ fn fill(connection: &Connection, seed: &Seed) -> Result<()> {
         )
         .map_err(fault)?;
     connection::pragma(connection, "application_id", APPLICATION_ID)?;
-    connection::pragma(connection, "user_version", SCHEMA_VERSION)
+    connection::pragma(connection, "user_version", SCHEMA_VERSION)?;
+    recorder.record(connection, FileEvent::Created)
 }
 
 pub(super) fn is_for_tests(connection: &Connection) -> Result<bool> {
@@ -181,18 +208,18 @@ pub(super) fn min_reader(connection: &Connection) -> Result<i64> {
         .map_err(fault)
 }
 
-/// Runs the steps that the file still lacks: all of them, or none.
+/// Runs the steps that the file still lacks and records that: all of it, or nothing.
 pub(super) fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
     steps: &[Step],
-    now: Timestamp,
+    recorder: Recorder<'_>,
 ) -> Result<Option<Note>> {
     if lacking(connection, steps)?.is_empty() {
         return Ok(None);
     }
     connection::enforce_foreign_keys(connection, false)?;
-    let migrated = migrate(connection, path, steps, now);
+    let migrated = migrate(connection, path, steps, recorder);
     connection::enforce_foreign_keys(connection, true)?;
     migrated
 }
@@ -201,7 +228,7 @@ fn migrate(
     connection: &mut Connection,
     path: &Path,
     steps: &[Step],
-    now: Timestamp,
+    recorder: Recorder<'_>,
 ) -> Result<Option<Note>> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
@@ -211,10 +238,13 @@ fn migrate(
         transaction.rollback().map_err(fault)?;
         return Ok(None);
     }
-    backup::write_verified(path, connection::pragma_value(&transaction, "user_version")?, now)?;
+    let from = connection::pragma_value(&transaction, "user_version")?;
+    backup::write_verified(path, from, recorder.now)?;
     for step in lacking {
         run(&transaction, step)?;
     }
+    let to = connection::pragma_value(&transaction, "user_version")?;
+    recorder.record(&transaction, FileEvent::Migrated { from, to })?;
     check_references(&transaction)?;
     transaction.commit().map_err(fault)?;
     Ok(Some(Note::Migrated))

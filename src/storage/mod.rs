@@ -37,7 +37,8 @@ pub(crate) use fault::fault;
 pub(crate) use files::{Files, Identity};
 pub use guard::Note;
 pub(crate) use guard::{Place, Tolerances};
-pub(crate) use migrate::SCHEMA_VERSION;
+use migrate::Recorder;
+pub(crate) use migrate::{FileEvent, SCHEMA_VERSION};
 pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{Purpose, ReadTx, Settled, WriteTx};
 pub(crate) use wal_index::{Header, Look, WalIndex};
@@ -53,7 +54,8 @@ use pool::Pool;
 use reserve::Reserve;
 pub use watch::FileGuard;
 use watch::Watch;
-use writer::{Author, Writer};
+pub use writer::CommitOutcome;
+use writer::{Author, FileKey, Writer};
 
 /// What opening a store needs to know.
 #[derive(Debug)]
@@ -93,44 +95,58 @@ impl Drop for Upkeep<'_> {
 }
 
 impl Storage {
-    /// Opens the file, creating it if there is none.
-    pub(crate) fn open(request: OpenRequest) -> Result<Self> {
+    /// Opens the file, creating it if there is none. `record` writes what happens to the file into
+    /// its audit log.
+    pub(crate) fn open(
+        request: OpenRequest,
+        record: &dyn Fn(&WriteTx<'_>, FileEvent) -> Result<()>,
+    ) -> Result<Self> {
         let clock = SteadyClock::new(request.clock);
-        let seed = migrate::Seed::draw(&*request.random, clock.now(), request.for_tests)?;
+        let seed = migrate::Seed::draw(&*request.random, request.for_tests)?;
         let first_mark = random_bytes(&*request.random)?;
-        let opened = open::open(request.files, request.tolerances, &seed)?;
+        let recorder = Recorder { now: clock.now(), random: &*request.random, write: record };
+        let opened = open::open(request.files, request.tolerances, &seed, recorder)?;
         connection::lead_to_writer(&opened.writer)?;
         let readers = Pool::new(opened.place.files.main.clone());
         let watch = Watch::new(Some((opened.place.files.clone(), opened.place.identity)));
+        let file = FileKey {
+            files: opened.place.files.clone(),
+            identity: opened.place.identity,
+            store_id: opened.store_id,
+        };
         let reserve = (request.reserve_bytes > 0)
             .then(|| Reserve::new(&opened.place.files, request.reserve_bytes));
         let storage = Self {
             clock,
             random: request.random,
             for_tests: opened.for_tests,
-            writer: Writer::new(opened.writer, Some(opened.place.files.clone()), first_mark),
+            writer: Writer::new(opened.writer, Some(file), first_mark),
             place: Some(opened.place),
             readers: Some(readers),
             watch,
             reserve,
             in_upkeep: AtomicUsize::new(0),
         };
+        // Before anything writes: a mark of this opening would leave the doubt for good.
+        storage.settle()?;
         storage.fill_reserve();
         Ok(storage)
     }
 
-    /// A store without a file, on one connection.
+    /// A store without a file, on one connection; `record` as for [`Storage::open`].
     #[cfg(feature = "test-util")]
     pub(crate) fn in_memory(
         clock: Option<Arc<dyn Clock>>,
         random: Arc<dyn RandomSource>,
         for_tests: bool,
+        record: &dyn Fn(&WriteTx<'_>, FileEvent) -> Result<()>,
     ) -> Result<Self> {
         let clock = SteadyClock::new(clock);
-        let seed = migrate::Seed::draw(&*random, clock.now(), for_tests)?;
+        let seed = migrate::Seed::draw(&*random, for_tests)?;
         let first_mark = random_bytes(&*random)?;
         let connection = connection::in_memory()?;
-        migrate::create(&connection, &seed)?;
+        let recorder = Recorder { now: clock.now(), random: &*random, write: record };
+        migrate::create(&connection, &seed, recorder)?;
         Ok(Self {
             clock,
             random,
@@ -328,9 +344,14 @@ impl Storage {
         self.in_upkeep.load(Ordering::Relaxed) > 0
     }
 
-    /// Settles a commit in doubt once more, if there is one.
+    /// Settles a commit of this process that is still in doubt, for a new opening of the file.
     pub(crate) fn settle(&self) -> Result<()> {
         self.writer.settle_again()
+    }
+
+    /// What became of the last write that was answered [`Reason::CommitUnknown`].
+    pub(crate) fn last_unknown_commit(&self) -> Option<CommitOutcome> {
+        self.writer.last_unknown_commit()
     }
 
     fn author<'a>(&'a self, actor: &'a Actor) -> Author<'a> {
@@ -357,3 +378,6 @@ impl Storage {
         self.watch.look(self.clock.ticks(now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use super::connection;
 use super::fault;
 use super::files::{self, Files, Journal};
 use super::guard::{self, Note, Place, Tolerances};
-use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION, STEPS, Seed};
+use super::migrate::{self, APPLICATION_ID, Recorder, SCHEMA_VERSION, STEPS, Seed};
 use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 
@@ -25,14 +25,20 @@ const LOOKS: usize = 3;
 pub(super) struct Opened {
     pub(super) place: Place,
     pub(super) writer: Connection,
+    pub(super) store_id: [u8; 16],
     pub(super) for_tests: bool,
 }
 
-pub(super) fn open(files: Files, tolerances: Tolerances, seed: &Seed) -> Result<Opened> {
+pub(super) fn open(
+    files: Files,
+    tolerances: Tolerances,
+    seed: &Seed,
+    recorder: Recorder<'_>,
+) -> Result<Opened> {
     check_sqlite(rusqlite::version_number())?;
     let unusual = guard::check_directory(&files, tolerances)?;
     let found = look(&files, tolerances)?;
-    let opened = take_over(&files, &found, unusual, seed);
+    let opened = take_over(&files, &found, unusual, seed, recorder);
     opened.map_err(|error| fault::explained(files.directory(), of_the_file(error)))
 }
 
@@ -67,7 +73,13 @@ fn look(files: &Files, tolerances: Tolerances) -> Result<Found> {
     Ok(Found { is_empty, has_log })
 }
 
-fn take_over(files: &Files, found: &Found, unusual: Option<Note>, seed: &Seed) -> Result<Opened> {
+fn take_over(
+    files: &Files,
+    found: &Found,
+    unusual: Option<Note>,
+    seed: &Seed,
+    recorder: Recorder<'_>,
+) -> Result<Opened> {
     let mut notes = Vec::from_iter(unusual);
     let mut tightened = None;
     if !found.has_log {
@@ -77,13 +89,14 @@ fn take_over(files: &Files, found: &Found, unusual: Option<Note>, seed: &Seed) -
     let mut writer = connection::for_writing(&files.main)?;
     connection::checkpoint_on_close(&writer, !found.has_log)?;
     if found.is_empty && connection::pragma_value(&writer, "user_version")? == 0 {
-        migrate::create(&writer, seed)?;
+        migrate::create(&writer, seed, recorder)?;
     }
     check_ours(&writer, found)?;
     let newer = check_version(&writer)?;
     if found.has_log {
         check_log(&files.main, &writer)?;
     }
+    let store_id = migrate::store_id(&writer)?;
     let for_tests = migrate::is_for_tests(&writer)?;
     migrate::check_schema(&writer)?;
     connection::checkpoint_on_close(&writer, true)?;
@@ -93,10 +106,10 @@ fn take_over(files: &Files, found: &Found, unusual: Option<Note>, seed: &Seed) -
     }
     notes.extend(tightened.or(guard::tighten(files)?));
     notes.extend(newer);
-    notes.extend(migrate::bring_up_to_date(&mut writer, &files.main, STEPS, seed.created_at)?);
+    notes.extend(migrate::bring_up_to_date(&mut writer, &files.main, STEPS, recorder)?);
     let identity = files::identity(&files.main)?;
     let place = Place { files: files.clone(), identity, notes };
-    Ok(Opened { place, writer, for_tests })
+    Ok(Opened { place, writer, store_id, for_tests })
 }
 
 /// SQLite before 3.51.3 can corrupt a WAL file when two connections reset it at once.

@@ -12,38 +12,40 @@
 //! back what others wrote. A write started inside a write, which could only wait for itself, is
 //! `Misuse`.
 
+mod doubt;
 mod group;
 mod line;
 mod settle;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault;
-use super::files::Files;
 use super::transaction::{Purpose, Settled, WriteTx};
 use super::watch::Watch;
 use crate::error::{Error, Reason, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::RandomSource;
-use group::{Baton, End, Group, Marks};
+pub use doubt::CommitOutcome;
+pub(super) use doubt::FileKey;
+use doubt::{Doubt, Doubts};
+use group::{Baton, End, Group};
 use line::{Handed, Line};
-use settle::{Log, Outcome, doubt};
+use settle::{Log, stopped, unknown};
 
 #[derive(Debug)]
 pub(super) struct Writer {
     line: Line,
     /// `None` in memory.
     log: Option<Log>,
-    /// A commit failed and nobody knows whether it will hold: its marks.
-    in_doubt: Mutex<Option<Marks>>,
+    doubts: Arc<Doubts>,
     writes: AtomicU64,
     commits: AtomicU64,
 }
@@ -62,13 +64,17 @@ pub(super) struct Author<'a> {
 }
 
 impl Writer {
-    /// `first_mark` is random; `files` is none in memory.
-    pub(super) fn new(connection: Connection, files: Option<Files>, first_mark: [u8; 16]) -> Self {
+    /// `first_mark` is random; `file` is `None` in memory.
+    pub(super) fn new(
+        connection: Connection,
+        file: Option<FileKey>,
+        first_mark: [u8; 16],
+    ) -> Self {
         let baton = Baton::new(connection, u128::from_be_bytes(first_mark));
         Self {
             line: Line::new(baton, limits::WRITES_WAITING_MAX),
-            log: files.map(Log::new),
-            in_doubt: Mutex::new(None),
+            log: file.as_ref().map(|file| Log::new(file.files.clone())),
+            doubts: Doubts::of(file),
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
         }
@@ -156,19 +162,28 @@ impl Writer {
         self.log.as_ref().map_or(0, Log::length)
     }
 
-    /// Settles a commit in doubt once more; does nothing if there is none.
+    /// Settles a commit of this process that is still in doubt, for a new opening of the file.
     pub(super) fn settle_again(&self) -> Result<()> {
-        if self.in_doubt.lock().is_none() {
-            return Ok(());
+        if self.doubts.is_open() {
+            let mut baton = self.enter_alone()?;
+            // Another thread may have settled it while this one waited.
+            if let Some(doubt) = self.doubts.open()
+                && let Some(outcome) = self.settle(&mut baton, doubt)
+            {
+                self.doubts.settle(outcome);
+            }
+            self.line.hand_on(baton);
+            if self.doubts.is_open() {
+                return Err(unknown());
+            }
         }
-        let mut baton = self.enter_alone()?;
-        let marks = *self.in_doubt.lock();
-        let settled = marks.map_or(Ok(()), |marks| match self.settle(&mut baton, marks) {
-            Some(_) => Ok(()),
-            None => Err(doubt()),
-        });
-        self.line.hand_on(baton);
-        settled
+        self.doubts.begin_anew();
+        Ok(())
+    }
+
+    /// What became of the last write that was answered `CommitUnknown`.
+    pub(super) fn last_unknown_commit(&self) -> Option<CommitOutcome> {
+        self.doubts.last()
     }
 
     /// The baton for something that is not a write.
@@ -191,7 +206,7 @@ impl Writer {
         wait: Duration,
     ) -> Result<Group> {
         let ready = match &self.log {
-            _ if self.in_doubt.lock().is_some() => Err(doubt()),
+            _ if self.doubts.is_open() => Err(stopped()),
             Some(log) => log.check_room(&mut baton, author).and_then(|()| log.renew(&mut baton)),
             None => Ok(()),
         };
@@ -233,13 +248,17 @@ impl Writer {
         let told = match end {
             End::Applied => Ok(kept),
             End::NotApplied(error) => Err(error),
-            End::Doubt(marks) => match self.settle(&mut baton, marks) {
-                Some(Outcome::Applied) => Ok(kept),
-                Some(Outcome::NotApplied) => Err(Error::new(
+            End::Doubt(marks) => match self.settle(&mut baton, Doubt::new(marks)) {
+                Some(CommitOutcome::Applied) => Ok(kept),
+                Some(CommitOutcome::NotApplied) => Err(Error::new(
                     Reason::Io,
                     "a commit failed with an input or output error; nothing of it was applied",
                 )),
-                Some(Outcome::Unknown) | None => Err(doubt()),
+                Some(CommitOutcome::Unknown) => {
+                    self.doubts.leave_unprovable();
+                    Err(unknown())
+                }
+                None => Err(unknown()),
             },
         };
         let Some(log) = self.log.as_ref().filter(|log| told.is_ok() && kept > 0 && log.is_long())
@@ -262,11 +281,13 @@ impl Writer {
         fate.tell(told.map(drop));
     }
 
-    /// What became of the group of these marks. None if it may still come back; then nothing is
-    /// written any more until it is settled.
-    fn settle(&self, baton: &mut Baton, marks: Marks) -> Option<Outcome> {
-        let settled = self.log.as_ref().and_then(|log| log.settle(baton, marks).ok());
-        *self.in_doubt.lock() = if settled.is_some() { None } else { Some(marks) };
+    /// What became of a commit in doubt. `None` if it may still come back; then it is left, and no
+    /// write is accepted until it is settled.
+    fn settle(&self, baton: &mut Baton, mut doubt: Doubt) -> Option<CommitOutcome> {
+        let settled = self.log.as_ref().and_then(|log| log.settle(baton, &mut doubt).ok());
+        if settled.is_none() {
+            self.doubts.leave(doubt);
+        }
         settled
     }
 }
@@ -283,4 +304,4 @@ fn commit(connection: &Connection) -> Result<()> {
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod trouble;
+pub(super) mod trouble;

@@ -260,6 +260,11 @@ pub(crate) const WRITE_POLL_FIRST: Duration = Duration::from_micros(50);
 /// ...then at twice the time each, up to this. It is also the longest that one process leaves the
 /// file alone for another.
 pub(crate) const WRITE_POLL_LONGEST: Duration = Duration::from_millis(1);
+/// Fences that are remembered of one commit in doubt: each attempt to settle it writes one, and an
+/// older one that comes back after all says nothing.
+pub(crate) const FENCES_REMEMBERED: usize = 8;
+/// Files of which a process remembers a commit in doubt; of one more, the oldest is forgotten.
+pub(crate) const FILES_IN_DOUBT_MAX: usize = 64;
 /// Groups for which way is given after another process was seen to write.
 pub(crate) const GROUPS_GIVING_WAY: u32 = 64;
 

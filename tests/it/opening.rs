@@ -12,7 +12,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use gatepost::{Note, Options, Reason, Store};
+use gatepost::{Actor, AuditFilter, Note, Options, Page, Reason, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -249,4 +249,19 @@ fn the_test_cost_is_refused_on_a_file_that_was_not_made_for_tests() {
     let made_for_tests = World::new();
     made_for_tests.store.close().unwrap();
     Store::open(&made_for_tests.path, Options::server()).unwrap();
+}
+
+#[test]
+fn the_log_of_a_new_store_begins_with_its_creation_and_no_other_opening_adds_a_row() {
+    let log = |store: &Store| {
+        assert!(store.audit().verify_chain(None).unwrap().is_intact());
+        let rows = store.audit().list(&AuditFilter::new(), Page::first(9)).unwrap();
+        rows.into_iter().map(|row| (row.seq, row.event, row.actor)).collect::<Vec<_>>()
+    };
+    let creation = [(1, "store.created".to_owned(), Actor::Host)];
+    let world = World::new();
+    assert_eq!(log(&world.store), creation);
+    world.store.close().unwrap();
+    assert_eq!(log(&Store::open(&world.path, world.options.clone()).unwrap()), creation);
+    assert_eq!(log(&Store::in_memory(for_tests()).unwrap()), creation);
 }

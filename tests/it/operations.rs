@@ -20,10 +20,9 @@ pub(crate) use list::{OPERATIONS, Operation, Reach, Relation, operation};
 pub(crate) use scene::Scene;
 
 /// Events that no operation of the list leaves, and why.
-const ELSEWHERE: [EventKind; 5] = [
+const ELSEWHERE: [EventKind; 4] = [
     EventKind::StoreCreated,  // in the file that is opened: opening.rs
     EventKind::StoreMigrated, // by an open with a newer library
-    EventKind::StoreRestored, // by a restore
     EventKind::VerifyRefused, // counted, a row a minute: verify/refused.rs
     EventKind::HostRecorded,  // under the host's own names
 ];

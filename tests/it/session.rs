@@ -1,6 +1,7 @@
 //! Sessions: opened without a password, listed, labelled, ended, with a document of the host's.
 
 mod document;
+mod live;
 mod open;
 
 use gatepost::{

@@ -10,6 +10,7 @@ mod crypto;
 mod floors;
 mod map;
 mod mutants;
+mod revocations;
 mod rooms;
 mod size;
 pub(crate) mod source;
@@ -44,6 +45,11 @@ fn each_table_is_written_by_its_owner_alone() {
 #[test]
 fn change_rows_are_written_by_triggers_alone() {
     each_of_library(sql::change_rows);
+}
+
+#[test]
+fn no_write_revokes_by_another_way_than_the_door() {
+    each_of_library(revocations::elsewhere);
 }
 
 #[test]
@@ -119,6 +125,11 @@ fn each_noun_and_each_deed_has_a_test_module() {
 #[test]
 fn each_test_module_is_listed_in_order() {
     report(rooms::unlisted_tests(&Project::read()));
+}
+
+#[test]
+fn each_file_is_part_of_a_module() {
+    report(rooms::undeclared(&Project::read()));
 }
 
 #[test]

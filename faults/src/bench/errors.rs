@@ -4,7 +4,8 @@
 //! error or as a full disk; a write that fails was half done. Whatever is answered, no token passes
 //! that should not and none is refused that should pass, and the file, opened anew or after a loss
 //! of power, says what the answer said; it opens whatever the failure left, be it of its own
-//! creation.
+//! creation. After a `CommitUnknown` the store is opened again in the same process, beside the
+//! first one or after it was dropped: its status then says of the write what the file holds.
 //!
 //! Then each transfer of bytes that SQLite asks of the system is interrupted by a signal, or moves
 //! half of what it should, once or from then on for ever: that is no error, and the deed is done.
@@ -13,7 +14,7 @@
 use std::mem;
 use std::path::Path;
 
-use gatepost::Store;
+use gatepost::{CommitOutcome, Store};
 
 use crate::deed::{Act, DEEDS, Deed};
 use crate::dice::Dice;
@@ -25,7 +26,7 @@ use crate::scene::{Scene, TOKENS};
 use crate::shim::{self, ALTERING, Blow, FAILING, MOVING, Plan};
 use crate::store::device;
 use crate::tally::{Tally, in_lanes, of_lane};
-use crate::trial::{Known, Seen, attempt, every, look, put, tell, undisturbed};
+use crate::trial::{Known, Seen, attempt_under, every, look, options_of, put, tell, undisturbed};
 
 /// What an error may be: none of them says that the request was wrong, or speaks of a token.
 const REASONS: &[&str] =
@@ -97,7 +98,13 @@ impl Trial<'_> {
         }
         let after = Child::fork(|voice| tell(&look(self.scene, path), voice)).end_well();
         self.held_against_the_known(answer, &after, "files opened again", tally);
-        self.held_against_the_known(answer, &said[1..], "losses of power after them", tally);
+        let (outcomes, losses): (Vec<String>, Vec<String>) =
+            said[1..].iter().cloned().partition(|line| line.starts_with(OUTCOME));
+        self.held_against_the_known(answer, &losses, "losses of power after them", tally);
+        assert_eq!(outcomes.len(), usize::from(answer == "CommitUnknown"), "{}", place());
+        for outcome in outcomes {
+            self.held_against_the_outcome(&outcome, &Seen::heard(&after[0]), tally);
+        }
         tally.one(if harmless { "interruptions and short transfers" } else { "faults" });
         tally.one(format!("answered {answer}"));
     }
@@ -126,10 +133,32 @@ impl Trial<'_> {
         }
     }
 
+    /// Whether the file holds the write as the store said that opened it again. A deed of several
+    /// commits does not tell which of them was in doubt.
+    fn held_against_the_outcome(&self, outcome: &str, seen: &Seen, tally: &mut Tally) {
+        let states = &self.known.states;
+        let (shape, said) = outcome.strip_prefix(OUTCOME).unwrap().rsplit_once(' ').unwrap();
+        let allowed = match said {
+            "Applied" => &states[states.len().min(2) - 1..],
+            "NotApplied" => &states[..(states.len() - 1).max(1)],
+            // No other process has written.
+            _ => panic!("{} struck by {:?}: {outcome}", self.deed.name, self.plan),
+        };
+        assert!(
+            allowed.contains(seen),
+            "{} struck by {:?}: {outcome}, but seen {seen:?} of {states:?}",
+            self.deed.name,
+            self.plan
+        );
+        tally.one(format!("unknown commits {shape}, then {said}"));
+    }
+
     fn child(&self, path: &Path, voice: &Voice) {
         shim::install();
         shim::record();
-        let (store, answer) = attempt(self.deed, self.scene, path, self.plan);
+        let options = options_of(self.deed);
+        let (store, answer) =
+            attempt_under(&options, self.deed, self.scene, path, || shim::arm(self.plan));
         let answer = match answer {
             Ok(()) => "done".to_owned(),
             Err(error) => format!("{:?}", error.reason()),
@@ -144,7 +173,8 @@ impl Trial<'_> {
         if let Some(store) = &store {
             self.judges(store, &answer);
         }
-        if self.plan.at.is_multiple_of(2) {
+        let is_dropped = self.plan.at.is_multiple_of(2);
+        if is_dropped {
             drop(store);
         } else {
             mem::forget(store);
@@ -163,6 +193,12 @@ impl Trial<'_> {
             }
             put(&image, &path);
             tell(&look(self.scene, &path), voice);
+        }
+        if answer == "CommitUnknown" {
+            let again = Store::open(path, options).unwrap();
+            let outcome: CommitOutcome = again.status().last_unknown_commit.unwrap();
+            let shape = if is_dropped { "of a dropped store" } else { "of an open store" };
+            voice.say(format_args!("{OUTCOME}{shape} {outcome:?}"));
         }
     }
 
@@ -193,6 +229,9 @@ impl Trial<'_> {
         assert!(!stranger.is_ok_and(|verdict| verdict.valid().is_ok()), "nobody's token passes");
     }
 }
+
+/// Before what the status says of an unknown commit.
+const OUTCOME: &str = "outcome ";
 
 /// Of another store.
 const STRANGER: &str =

@@ -56,9 +56,10 @@ impl Old {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("auth.db");
-        let seed = Seed::draw(&SystemRandom, Timestamp::from_millis(1), true).unwrap();
-        let opened =
-            open::open(Files::of(path.clone()), guard::Tolerances::default(), &seed).unwrap();
+        let seed = Seed::draw(&SystemRandom, true).unwrap();
+        let files = Files::of(path.clone());
+        let tolerances = guard::Tolerances::default();
+        let opened = open::open(files, tolerances, &seed, recorder(1)).unwrap();
         opened.writer.execute_batch(ROWS).unwrap();
         for table in tables(&opened.writer) {
             assert!(!rows(&opened.writer, &table, "1").is_empty(), "{table} has no row");
@@ -71,7 +72,11 @@ impl Old {
     }
 
     fn migrate(&self, steps: &[Step]) -> Result<Option<Note>> {
-        bring_up_to_date(&mut self.connect(), &self.path, steps, Timestamp::from_millis(NOW))
+        self.migrate_at(steps, NOW)
+    }
+
+    fn migrate_at(&self, steps: &[Step], now: i64) -> Result<Option<Note>> {
+        bring_up_to_date(&mut self.connect(), &self.path, steps, recorder(now))
     }
 
     fn names(&self) -> Vec<String> {
@@ -81,6 +86,26 @@ impl Old {
         names.sort();
         names
     }
+}
+
+/// Keeps each event as a note of the configuration: the audit log is of a higher floor.
+fn recorder(now: i64) -> Recorder<'static> {
+    let write = &|tx: &WriteTx<'_>, event| {
+        let (key, shown) = match event {
+            FileEvent::Created => ("created", String::new()),
+            FileEvent::Migrated { from, to } => ("migrated", format!("{from} to {to}")),
+        };
+        tx.execute("INSERT INTO configuration_key (key, shown) VALUES (?1, ?2)", [key, &shown])
+            .map(drop)
+    };
+    Recorder { now: Timestamp::from_millis(now), random: &SystemRandom, write }
+}
+
+/// What the recorder has kept of a migration.
+fn recorded(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT shown FROM configuration_key WHERE key = 'migrated'";
+    let mut all = connection.prepare(sql).unwrap();
+    all.query_map([], |row| row.get(0)).unwrap().map(|shown| shown.unwrap()).collect()
 }
 
 /// Version 2 as a fresh file has it.
@@ -162,6 +187,7 @@ fn a_migrated_file_equals_a_fresh_one_and_keeps_its_rows() {
         match table.as_str() {
             "store" => assert_eq!(before.len(), after.len()),
             "session" => assert_eq!(before[0][..11], after[0][..11]),
+            "configuration_key" => assert!(before.iter().all(|row| after.contains(row))),
             _ => assert_eq!(before, after, "{table}"),
         }
     }
@@ -169,6 +195,7 @@ fn a_migrated_file_equals_a_fresh_one_and_keeps_its_rows() {
     assert_eq!(min_reader(&migrated).unwrap(), 2);
     assert_eq!(connection::pragma_value(&migrated, "foreign_keys").unwrap(), 1);
     assert_eq!(old.migrate(&[step()]).unwrap(), None);
+    assert_eq!(recorded(&migrated), ["1 to 2"]);
 }
 
 #[test]
@@ -215,6 +242,23 @@ fn a_step_that_fails_leaves_the_file_at_its_version() {
 }
 
 #[test]
+fn a_migration_or_creation_that_cannot_be_recorded_does_not_happen() {
+    let refusing = Recorder { write: &|_, _| Err(Error::taken("a test")), ..recorder(NOW) };
+    let old = Old::new();
+    let before = schema(&old.connect());
+    let migrated = bring_up_to_date(&mut old.connect(), &old.path, &[step()], refusing);
+    assert_eq!(migrated.unwrap_err().reason(), Reason::Taken);
+    assert_eq!(schema(&old.connect()), before);
+    assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 1);
+
+    let empty = Connection::open_in_memory().unwrap();
+    let seed = Seed::draw(&SystemRandom, true).unwrap();
+    assert_eq!(create(&empty, &seed, refusing).unwrap_err().reason(), Reason::Taken);
+    assert!(schema(&empty).is_empty());
+    assert_eq!(connection::pragma_value(&empty, "application_id").unwrap(), 0);
+}
+
+#[test]
 fn rows_that_would_point_at_nothing_refuse_the_step() {
     let old = Old::new();
     let sql = "DELETE FROM session";
@@ -231,7 +275,9 @@ fn of_several_steps_all_run_or_none() {
     assert!(old.migrate(&[step(), broken]).is_err());
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 1);
     fs::remove_file(old.directory.path().join("auth.db.v1-1767603600000.backup")).unwrap();
+    assert!(recorded(&old.connect()).is_empty());
     old.migrate(&[step(), third]).unwrap();
+    assert_eq!(recorded(&old.connect()), ["1 to 3"]);
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 3);
     assert_eq!(min_reader(&old.connect()).unwrap(), 2);
 }
@@ -245,7 +291,7 @@ fn two_at_once_take_a_step_once() {
         let migrate = |at: i64| {
             let mut connection = old.connect();
             start.wait();
-            bring_up_to_date(&mut connection, &old.path, &steps, Timestamp::from_millis(at))
+            bring_up_to_date(&mut connection, &old.path, &steps, recorder(at))
         };
         let (one, two) = thread::scope(|scope| {
             let one = scope.spawn(|| migrate(1));
@@ -254,6 +300,7 @@ fn two_at_once_take_a_step_once() {
         let mut notes = [one.unwrap(), two.unwrap()];
         notes.sort_by_key(Option::is_some);
         assert_eq!(notes, [None, Some(Note::Migrated)], "round {round}");
+        assert_eq!(recorded(&old.connect()), ["1 to 2"]);
         assert_eq!(old.names().len(), 2, "one file and one backup: {:?}", old.names());
     }
 }
@@ -273,10 +320,10 @@ fn a_migration_that_is_killed_has_not_happened() {
     let after = old.connect();
     assert_eq!(schema(&after), before);
     assert_eq!(connection::pragma_value(&after, "user_version").unwrap(), 1);
+    assert!(recorded(&after).is_empty());
     drop(after);
     assert_eq!(old.migrate(&[step()]).unwrap_err().reason(), Reason::Taken);
-    let later = Timestamp::from_millis(NOW + 1);
-    bring_up_to_date(&mut old.connect(), &old.path, &[step()], later).unwrap();
+    old.migrate_at(&[step()], NOW + 1).unwrap();
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 2);
 }
 
@@ -340,8 +387,7 @@ fn child_that_migrates() {
     let Some(path) = std::env::args().find(|word| word.ends_with("/auth.db")) else { return };
     let path = PathBuf::from(path);
     let mut connection = connection::for_writing(&path).unwrap();
-    let now = Timestamp::from_millis(NOW);
-    bring_up_to_date(&mut connection, &path, &[step()], now).unwrap();
+    bring_up_to_date(&mut connection, &path, &[step()], recorder(NOW)).unwrap();
 }
 
 fn killed_child(path: &Path) -> Child {
@@ -363,8 +409,7 @@ fn child_that_never_ends_its_migration() {
     let step = Step { to: 2, min_reader: 2, sql: Box::leak(sql.into_boxed_str()) };
     let path = PathBuf::from(path);
     let mut connection = connection::for_writing(&path).unwrap();
-    let now = Timestamp::from_millis(NOW);
-    bring_up_to_date(&mut connection, &path, &[step], now).unwrap();
+    bring_up_to_date(&mut connection, &path, &[step], recorder(NOW)).unwrap();
 }
 
 fn tables(connection: &Connection) -> Vec<String> {

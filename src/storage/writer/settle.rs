@@ -15,7 +15,8 @@ use super::super::files::{self, Files};
 use super::super::guard;
 use super::super::transaction::{Purpose, select_one};
 use super::Author;
-use super::group::{Baton, Mark, Marks, run, write_mark};
+use super::doubt::{CommitOutcome, Doubt};
+use super::group::{Baton, Mark, run, write_mark};
 use crate::error::{Error, Reason, Result};
 use crate::value::limits;
 
@@ -25,30 +26,21 @@ pub(super) struct Log {
     files: Files,
 }
 
-/// What became of a commit that was in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Applied,
-    NotApplied,
-    /// Another process has written since, in its place or behind it: the file does not tell.
-    Unknown,
-}
-
 impl Log {
     pub(super) fn new(files: Files) -> Self {
         Self { files }
     }
 
-    /// Finds out whether the group of these marks holds, and makes the answer true for ever.
+    /// Finds out whether the file holds the commit in doubt, and makes the answer true for ever.
     ///
     /// The writer goes on with a new connection: what the old one believes of the log is what its
     /// failed commit left.
-    pub(super) fn settle(&self, baton: &mut Baton, marks: Marks) -> Result<Outcome> {
+    pub(super) fn settle(&self, baton: &mut Baton, doubt: &mut Doubt) -> Result<CommitOutcome> {
         let waiting = Stopwatch::start();
         replace(&self.files.main, baton)?;
         baton.begin(waiting, limits::WRITE_WAIT)?;
         let fence = baton.next_mark();
-        let fenced = fence_in(&baton.connection, marks, fence);
+        let fenced = fence_in(&baton.connection, doubt, fence);
         if fenced.is_err() && !baton.connection.is_autocommit() {
             let _ = run(&baton.connection, "ROLLBACK");
         }
@@ -149,21 +141,28 @@ fn replace(path: &Path, baton: &mut Baton) -> Result<()> {
     Ok(())
 }
 
-fn fence_in(connection: &Connection, marks: Marks, fence: Mark) -> Result<Outcome> {
+fn fence_in(connection: &Connection, doubt: &mut Doubt, fence: Mark) -> Result<CommitOutcome> {
     let sql = "SELECT last_group FROM store WHERE id = 1";
     let found: Option<Option<Mark>> = select_one(connection, sql, [], |row| row.get(0))?;
+    let outcome = doubt.outcome(found.flatten());
+    doubt.fence(fence, outcome);
     write_mark(connection, fence)?;
     super::commit(connection)?;
-    Ok(match found.flatten() {
-        found if found == Some(marks.written) => Outcome::Applied,
-        found if found == marks.found => Outcome::NotApplied,
-        _ => Outcome::Unknown,
-    })
+    Ok(outcome)
 }
 
-pub(super) fn doubt() -> Error {
+pub(super) fn unknown() -> Error {
     Error::new(
         Reason::CommitUnknown,
         "a commit failed with an input or output error and may or may not hold",
     )
+}
+
+/// Nothing of this write was begun, so that it is not in doubt itself.
+pub(super) fn stopped() -> Error {
+    Error::new(Reason::Io, "an earlier commit is in doubt; nothing of this write was applied")
+        .advising(
+            "Open the store again on the same path, which settles the earlier commit; then repeat \
+             this write.",
+        )
 }

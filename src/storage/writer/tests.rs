@@ -11,6 +11,7 @@ use std::thread;
 
 use rusqlite::params;
 
+use super::super::files::Files;
 use super::super::{connection, files, guard};
 use super::*;
 use crate::value::random::SystemRandom;
@@ -45,12 +46,13 @@ impl Desk {
         let connection = connection::for_writer(&files.main).unwrap();
         connection::use_wal(&connection).unwrap();
         connection.execute_batch(TABLES).unwrap();
-        let mut writer = Writer::new(connection, Some(files.clone()), [7; 16]);
+        let identity = files::identity(&files.main).unwrap();
+        let file = FileKey { files: files.clone(), identity, store_id: [7; 16] };
+        let mut writer = Writer::new(connection, Some(file), [7; 16]);
         let baton = writer.line.try_enter().unwrap();
         writer.line = Line::new(baton, waiting_max);
         let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let clock = SteadyClock::new(Some(Arc::new(wall.clone())));
-        let identity = files::identity(&files.main).unwrap();
         let watch = Watch::new(Some((files.clone(), identity)));
         Self { writer, wall, clock, watch, files, _directory: directory }
     }

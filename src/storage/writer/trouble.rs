@@ -9,14 +9,14 @@ use super::group::run;
 use crate::error::{Error, Result};
 
 /// What the next commits of this thread do instead.
-pub(super) type Trouble = fn(&Connection) -> Result<()>;
+pub(crate) type Trouble = fn(&Connection) -> Result<()>;
 
 thread_local! {
     static NEXT: RefCell<Vec<Trouble>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The first of them is the next.
-pub(super) fn next(troubles: &[Trouble]) {
+pub(crate) fn next(troubles: &[Trouble]) {
     NEXT.with_borrow_mut(|next| *next = troubles.iter().rev().copied().collect());
 }
 
@@ -25,26 +25,26 @@ pub(super) fn take() -> Option<Trouble> {
 }
 
 /// The commit is refused and has not happened.
-pub(super) fn lost(connection: &Connection) -> Result<()> {
+pub(crate) fn lost(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;
     Err(broken_disk())
 }
 
 /// The commit is refused and has happened.
-pub(super) fn kept(connection: &Connection) -> Result<()> {
+pub(crate) fn kept(connection: &Connection) -> Result<()> {
     run(connection, "COMMIT")?;
     Err(broken_disk())
 }
 
 /// The commit is refused and has happened, and another process has written since.
-pub(super) fn kept_and_followed(connection: &Connection) -> Result<()> {
+pub(crate) fn kept_and_followed(connection: &Connection) -> Result<()> {
     run(connection, "COMMIT")?;
     follow(connection);
     Err(broken_disk())
 }
 
 /// The commit is refused and has not happened, and another process has written in its place.
-pub(super) fn lost_and_followed(connection: &Connection) -> Result<()> {
+pub(crate) fn lost_and_followed(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;
     follow(connection);
     Err(broken_disk())

@@ -158,12 +158,10 @@ event_kinds! {
     /// Tokens were refused; one row counts those of one reason and minute.
     VerifyRefused = "verify.refused",
     // The store and its host.
-    /// The file was created.
+    /// The file was created: the first row of its log.
     StoreCreated = "store.created",
-    /// The file was brought to a newer schema.
+    /// The file was migrated to a newer schema version; the detail names both versions.
     StoreMigrated = "store.migrated",
-    /// A backup was put in place of the file's content.
-    StoreRestored = "store.restored",
     /// Expired rows were swept.
     StoreMaintained = "store.maintained",
     /// The host recorded something of its own.

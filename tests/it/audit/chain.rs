@@ -108,7 +108,7 @@ const TEXTS: &[&str] = &["event", "ip", "user_agent", "reason", "detail"];
 
 /// An edit that a hand could make to one row.
 fn edit(dice: &mut Dice) -> String {
-    let seq = dice.roll(9) + 1;
+    let seq = dice.roll(10) + 1;
     let noise = dice.roll(1 << 20);
     match dice.roll(12) {
         0 | 1 => {
@@ -135,7 +135,7 @@ fn edit(dice: &mut Dice) -> String {
         4 => format!("UPDATE audit SET chain = x'{noise:064x}' WHERE seq = {seq}"),
         5 => {
             let column = dice.one(&["at", "count", "seq"]);
-            let value = [noise.to_string(), (noise % 12).to_string(), String::from("-1")];
+            let value = [noise.to_string(), (noise % 13).to_string(), String::from("-1")];
             format!("UPDATE audit SET {column} = {} WHERE seq = {seq}", value[dice.roll(3)])
         }
         6 => match dice.roll(3) {
@@ -149,14 +149,14 @@ fn edit(dice: &mut Dice) -> String {
         7 => format!("DELETE FROM audit WHERE seq = {seq}"),
         8 => format!("DELETE FROM audit WHERE seq >= {seq}"),
         9 => {
-            let other = dice.roll(9) + 1;
+            let other = dice.roll(10) + 1;
             format!(
                 "UPDATE audit SET seq = -1 WHERE seq = {seq}; UPDATE audit SET seq = {seq}
                      WHERE seq = {other}; UPDATE audit SET seq = {other} WHERE seq = -1"
             )
         }
         10 => {
-            let number = [-7, 0, 10, 11, 99][dice.roll(5)];
+            let number = [-7, 0, 11, 12, 99][dice.roll(5)];
             format!(
                 "CREATE TEMP TABLE one AS SELECT * FROM audit WHERE seq = {seq};
                  UPDATE one SET seq = {number}; INSERT INTO audit SELECT * FROM one;
@@ -168,7 +168,7 @@ fn edit(dice: &mut Dice) -> String {
                 dice.one(&["trimmed_seq", "trimmed_chain", "head_seq", "head_chain", "kept_rows"]);
             let value = match column {
                 "trimmed_chain" | "head_chain" => format!("x'{noise:064x}'"),
-                _ => (noise % 12).to_string(),
+                _ => (noise % 13).to_string(),
             };
             format!("UPDATE audit_chain SET {column} = {value} WHERE source = {}", noise % 2)
         }
@@ -185,13 +185,13 @@ fn each_of_ten_thousand_edits_is_found() {
     }
     log.restore();
     let whole = log.store().audit().verify_chain(None).unwrap();
-    assert!(matches!(whole, ChainCheck::Intact { rows: 9, .. }));
+    assert!(matches!(whole, ChainCheck::Intact { rows: 10, .. }));
 }
 
 #[test]
 fn the_first_row_that_is_wrong_is_named() {
     let log = Log::new();
-    for seq in 1..=9 {
+    for seq in 1..=10 {
         let edit = format!("UPDATE audit SET at = at + 1 WHERE seq = {seq}");
         log.hand.execute_batch(&edit).unwrap();
         let found = log.store().audit().verify_chain(None).unwrap();
@@ -219,7 +219,7 @@ fn an_anchor_finds_a_tail_that_was_cut_off() {
     let log = Log::new();
     let audit = log.store().audit();
     let anchor = audit.anchor().unwrap();
-    for seq in (1..=9).rev() {
+    for seq in (1..=10).rev() {
         cut(&log, seq);
         assert!(audit.verify_chain(None).unwrap().is_intact(), "no hash tells of the end");
         assert!(!audit.verify_chain(Some(&anchor)).unwrap().is_intact(), "{seq}");
@@ -232,7 +232,7 @@ fn an_anchor_finds_a_tail_that_was_cut_off() {
 #[test]
 fn an_anchor_finds_a_tail_that_was_grown_anew() {
     for host_first in [true, false] {
-        for seq in 1..=9 {
+        for seq in 1..=10 {
             let log = Log::new();
             let audit = log.store().audit();
             let anchor = audit.anchor().unwrap();

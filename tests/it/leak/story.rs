@@ -83,6 +83,7 @@ impl Story {
         self.held(&Note::PermissionsTightened);
         self.held(&again.status().change_signal);
         self.held(&again.status().file_guard);
+        self.held(&gatepost::CommitOutcome::Unknown);
     }
 
     fn fills_places(&mut self, store: &Store) -> Places {

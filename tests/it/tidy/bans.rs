@@ -85,7 +85,7 @@ pub(crate) fn bare_matches(file: &Source) -> Vec<String> {
     bare.map(|at| format!("{}: matches! whose answer is not asserted", file.place(at))).collect()
 }
 
-fn named(file: &Source, words: &[&str], why: &str) -> Vec<String> {
+pub(super) fn named(file: &Source, words: &[&str], why: &str) -> Vec<String> {
     let mut findings = Vec::new();
     for word in words {
         for at in file.find(word) {

@@ -62,6 +62,7 @@ const LADDER: &[(u8, &str)] = &[
     (3, "record::configuration"),
     (3, "record::credit"),
     (3, "record::api_key"),
+    (4, "flow::opening"),
     (4, "flow::verify"),
     (4, "flow::revoke"),
     (4, "flow::sweep"),

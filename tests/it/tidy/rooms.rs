@@ -62,6 +62,28 @@ pub(crate) fn unlisted_tests(project: &Project) -> Vec<String> {
     findings
 }
 
+/// Rust files that no module declares: the compiler never sees them, nor their tests.
+pub(crate) fn undeclared(project: &Project) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in &project.sources {
+        let is_ours = file.name.starts_with("src/") || file.name.starts_with("tests/it/");
+        let path = file.name.trim_end_matches(".rs").trim_end_matches("/mod");
+        let Some((folder, name)) = path.rsplit_once('/').filter(|_| is_ours) else { continue };
+        let line = format!("mod {name};");
+        let parents =
+            ["/mod.rs", ".rs", "/lib.rs", "/main.rs"].map(|end| format!("{folder}{end}"));
+        let is_declared = project
+            .sources
+            .iter()
+            .filter(|parent| parents.contains(&parent.name))
+            .any(|parent| parent.text.lines().any(|text| text.trim().ends_with(&line)));
+        if !is_declared && !["lib", "main"].contains(&name) {
+            findings.push(format!("{}: no module declares it with `{line}`", file.name));
+        }
+    }
+    findings
+}
+
 fn test_modules(project: &Project) -> Vec<String> {
     let main = project.sources.iter().find(|file| file.name == "tests/it/main.rs");
     let lines = main.iter().flat_map(|file| file.code.lines());
@@ -110,6 +132,18 @@ mod can_fail {
         let user = "tests/it/user.rs: add `mod user;` to tests/it/main.rs";
         let order = "tests/it/main.rs: keep the modules in alphabetical order";
         assert_eq!(unlisted_tests(&project), [user, order]);
+    }
+
+    #[test]
+    fn a_file_that_no_module_declares_is_found() {
+        let project = Project::of(&[
+            ("src/lib.rs", "mod storage;"),
+            ("src/storage/mod.rs", "pub(crate) mod open;"),
+            ("src/storage/open.rs", ""),
+            ("src/storage/tests.rs", ""),
+        ]);
+        let finding = "src/storage/tests.rs: no module declares it with `mod tests;`";
+        assert_eq!(undeclared(&project), [finding]);
     }
 
     #[test]

@@ -52,6 +52,8 @@ fn a_commit_that_failed_and_was_followed_by_another_process_is_unknown_and_stops
         assert_eq!((error.reason(), desk.lines()), (Reason::CommitUnknown, lines));
         desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
         assert_eq!(desk.lines(), lines + 1);
+        desk.writer.settle_again().unwrap();
+        assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Unknown));
     }
 }
 
@@ -70,19 +72,27 @@ fn a_settlement_leaves_a_fence_and_an_empty_log() {
 
 #[test]
 fn a_doubt_that_cannot_be_settled_stops_every_later_write_until_it_is() {
-    for first in [trouble::lost, trouble::kept] {
+    for (first, outcome) in [
+        (trouble::lost as Trouble, CommitOutcome::NotApplied),
+        (trouble::kept, CommitOutcome::Applied),
+    ] {
         let desk = Desk::new();
         trouble::next(&[first, trouble::lost, trouble::lost]);
         let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
         assert_eq!(error.reason(), Reason::CommitUnknown);
+        // What is refused for that was not begun, and is not in doubt itself.
         let next = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
-        assert_eq!(next.reason(), Reason::CommitUnknown);
+        assert_eq!(next.reason(), Reason::Io);
         let tried = desk.writer.try_write(desk.author(), |tx| insert(tx).map(Settled::Commit));
-        assert_eq!(tried.unwrap_err().reason(), Reason::CommitUnknown);
+        assert_eq!(tried.unwrap_err().reason(), Reason::Io);
+        assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Unknown));
 
         assert_eq!(desk.writer.settle_again().unwrap_err().reason(), Reason::CommitUnknown);
+        assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Unknown));
         desk.writer.settle_again().unwrap();
+        assert_eq!(desk.writer.last_unknown_commit(), Some(outcome));
         let before = desk.lines();
+        assert_eq!(before, i64::from(outcome == CommitOutcome::Applied));
         desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
         assert_eq!(desk.lines(), before + 1);
     }
@@ -128,6 +138,56 @@ fn a_log_that_cannot_be_emptied_leaves_the_doubt() {
     drop(reader);
     desk.writer.settle_again().unwrap();
     assert_eq!(desk.lines(), 1);
+    assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::NotApplied));
+}
+
+/// The fence that a failed settlement left is found in the place of the mark that said the outcome.
+#[test]
+fn a_settlement_that_failed_half_way_does_not_hide_the_outcome_from_the_next() {
+    for (first, outcome) in [
+        (trouble::lost as Trouble, CommitOutcome::NotApplied),
+        (trouble::kept, CommitOutcome::Applied),
+    ] {
+        let desk = Desk::new();
+        trouble::next(&[first, trouble::kept, trouble::lost, trouble::kept]);
+        let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
+        assert_eq!(error.reason(), Reason::CommitUnknown);
+        for _ in 0..2 {
+            assert!(desk.writer.settle_again().is_err());
+        }
+        desk.writer.settle_again().unwrap();
+        assert_eq!(desk.writer.last_unknown_commit(), Some(outcome));
+        assert_eq!(desk.lines(), i64::from(outcome == CommitOutcome::Applied));
+    }
+}
+
+#[test]
+fn nothing_is_claimed_of_a_commit_in_doubt_once_another_process_has_written() {
+    for first in [trouble::lost as Trouble, trouble::kept] {
+        let desk = Desk::new();
+        trouble::next(&[first, trouble::lost_and_followed]);
+        assert!(desk.write(|tx| insert(tx).map(Settled::Commit)).is_err());
+        desk.writer.settle_again().unwrap();
+        assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Unknown));
+    }
+}
+
+/// Two threads that were answered `CommitUnknown` cannot tell which of the two commits is meant.
+#[test]
+fn what_is_said_is_true_of_each_commit_since_the_last_opening() {
+    let desk = Desk::new();
+    let write = || desk.write(|tx| insert(tx).map(Settled::Commit)).map_err(|e| e.reason());
+    trouble::next(&[trouble::lost_and_followed]);
+    assert_eq!(write(), Err(Reason::CommitUnknown));
+    trouble::next(&[trouble::kept, trouble::lost]);
+    assert_eq!(write(), Err(Reason::CommitUnknown));
+    desk.writer.settle_again().unwrap();
+    assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Unknown));
+
+    trouble::next(&[trouble::kept, trouble::lost]);
+    assert_eq!(write(), Err(Reason::CommitUnknown));
+    desk.writer.settle_again().unwrap();
+    assert_eq!(desk.writer.last_unknown_commit(), Some(CommitOutcome::Applied));
 }
 
 #[test]
