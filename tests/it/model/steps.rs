@@ -253,7 +253,7 @@ fn of_keys(model: &Model) -> Weighted {
     let reassign = (user(model), select(&[0, 0, 1, 10]))
         .prop_map(|(user, minutes)| Op::Reassign { user, minutes });
     let revoke_all = user(model).prop_map(|user| Op::RevokeKeys { user });
-    let mut all = vec![(15, issue.boxed()), (8, reassign.boxed()), (2, revoke_all.boxed())];
+    let mut all = vec![(24, issue.boxed()), (8, reassign.boxed()), (2, revoke_all.boxed())];
     if let Some(keys) = tokens(model, |token| model.tokens[&token].is_key) {
         all.push((8, keys.prop_map(|token| Op::Revoke { token }).boxed()));
     }
