@@ -15,7 +15,7 @@ type Play = fn(&mut Parent, &[String]);
 const ROLES: &[(&str, Play)] = &[
     ("create at once", crate::opening::processes::create_at_once),
     ("do as told", crate::coherence::do_as_told),
-    ("full disk", crate::end::role),
+    ("full disk", crate::full_disk::role),
     ("group", crate::group::role),
     ("grow", crate::opening::processes::grow),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
@@ -23,7 +23,7 @@ const ROLES: &[(&str, Play)] = &[
     ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
     ("open in a state", crate::always_starts::open),
-    ("limited", crate::end::file_size::role),
+    ("limited", crate::full_disk::file_size::role),
     ("live", crate::opening::modes::role),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
