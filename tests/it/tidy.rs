@@ -26,6 +26,11 @@ fn imports_only_go_down() {
 }
 
 #[test]
+fn no_files_import_each_other() {
+    report(floors::circles(&Project::read()));
+}
+
+#[test]
 fn each_room_stands_on_a_listed_rung_and_each_rung_has_a_room() {
     let project = Project::read();
     report(floors::unlisted(&project));

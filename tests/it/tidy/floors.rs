@@ -1,6 +1,6 @@
 //! The floors: who may use whom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::source::{Project, Source, is_name};
 
@@ -152,6 +152,37 @@ pub(crate) fn unlisted(project: &Project) -> Vec<String> {
         let is_known = is_front || [&["lib"][..], &["error"]].iter().any(|m| module == *m);
         if !is_known && rung_of(&module).is_none() {
             findings.push(format!("{}: list this room in tests/it/tidy/floors.rs", file.name));
+        }
+    }
+    findings
+}
+
+/// Files that import each other, directly or around a circle. A room and its own inner modules are
+/// one: the room names them, and they name what they share.
+pub(crate) fn circles(project: &Project) -> Vec<String> {
+    let house = House::of(project);
+    let modules: Vec<_> = project.library().map(|file| module_of(&file.name)).collect();
+    let uses = |file: &Source, module: &[String]| -> BTreeSet<usize> {
+        let targets = paths_in(file, module).into_iter().map(|(_, path)| house.resolve(path));
+        let found = targets.filter_map(|path| {
+            let longest =
+                (1..=path.len()).rev().find(|n| modules.contains(&path[..*n].to_vec()))?;
+            modules.iter().position(|one| one[..] == path[..longest])
+        });
+        let is_apart =
+            |other: &Vec<String>| !other.starts_with(module) && !module.starts_with(other);
+        found.filter(|at| is_apart(&modules[*at])).collect()
+    };
+    let arrows: Vec<_> = project.library().zip(&modules).map(|(f, m)| uses(f, m)).collect();
+    let mut findings = Vec::new();
+    for (from, module) in modules.iter().enumerate() {
+        let mut reached = arrows[from].clone();
+        let mut waiting: Vec<usize> = reached.iter().copied().collect();
+        while let Some(at) = waiting.pop() {
+            waiting.extend(arrows[at].iter().filter(|next| reached.insert(**next)));
+        }
+        if reached.contains(&from) {
+            findings.push(format!("{} imports itself around a circle", module.join("::")));
         }
     }
     findings
@@ -322,6 +353,20 @@ mod can_fail {
     fn the_front_of_a_floor_climbs_no_further_than_its_rooms() {
         let finding = "src/storage/mod.rs:1: storage climbs to record::user";
         check("src/storage/mod.rs", "pub use crate::record::user; use self::open::X;", &[finding]);
+    }
+
+    #[test]
+    fn files_that_import_each_other_are_found() {
+        let project = Project::of(&[
+            ("src/record/user.rs", "mod new; mod list; mod update; use update::Fields;"),
+            ("src/record/user/new.rs", "use super::update::Fields; use super::User;"),
+            ("src/record/user/list.rs", "use crate::record::user::new::NewUser;"),
+            ("src/record/user/update.rs", "use super::list::page;"),
+        ]);
+        let circle = |name: &str| format!("record::user::{name} imports itself around a circle");
+        let mut found = circles(&project);
+        found.sort();
+        assert_eq!(found, ["list", "new", "update"].map(circle));
     }
 
     #[test]
