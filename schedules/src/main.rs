@@ -9,7 +9,7 @@
 //! `gatepost-schedules [SCENE [SCHEDULES [SEED]]]`: one scene or `all`, how many schedules of all
 //! kinds together, and the seed. Prints what it ran, and with a failure the schedule that leads to
 //! it. The explorer takes every operation to be sequentially consistent: what a weaker order of
-//! memory allows is not looked at here.
+//! memory allows is looked at by the other program of this crate, `gatepost-loom`.
 //!
 //! Never built as a test, which would take along the unit tests of the library.
 #![allow(dead_code, unused_imports, reason = "the library uses what these scenes do not")]
@@ -20,21 +20,18 @@ mod explore;
 #[cfg(not(test))]
 mod scenes;
 #[cfg(not(test))]
+mod sessions;
+#[cfg(not(test))]
 mod storage;
 #[cfg(not(test))]
 mod sync;
 
-/// The modules of the library, which find each other and the model under their own names.
 #[cfg(not(test))]
-#[path = "../../src"]
-mod library {
-    pub(crate) mod cache;
-    pub(crate) mod error;
-    pub(crate) mod value;
-}
+#[path = "library.rs"]
+mod library;
 
 #[cfg(not(test))]
-use library::{cache, error, value};
+use library::{bookmark, cache, error, value};
 
 #[cfg(not(test))]
 fn main() -> std::process::ExitCode {

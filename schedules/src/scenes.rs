@@ -10,12 +10,9 @@ use crate::cache::coherence::Coherence;
 use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Image};
 use crate::explore::Scene;
+use crate::sessions::{STRANGER, USER, Zeros, expiry, facts, image, session, told};
 use crate::storage::{Change, Fate, File, SESSIONS, State, WalIndex};
 use crate::sync::switch;
-use crate::value::facts::{Assurance, Facts, UserKind};
-use crate::value::id::{SessionId, UserId};
-use crate::value::random::{RandomSource, RandomUnavailable};
-use crate::value::time::Timestamp;
 
 pub(crate) const ALL: &[Scene] = &[
     Scene { name: "an_end_between_a_look_and_its_fill", play: fills, share: Some(25) },
@@ -24,13 +21,6 @@ pub(crate) const ALL: &[Scene] = &[
     Scene { name: "entries_that_drive_each_other_out", play: crowd, share: Some(10) },
     Scene { name: "words_are_read_whole_or_not_at_all", play: words, share: None },
 ];
-
-const USER: UserId = UserId::from_bytes([9; 16]);
-const STRANGER: UserId = UserId::from_bytes([8; 16]);
-
-fn session(which: usize) -> SessionId {
-    SessionId::from_bytes([which as u8 + 1; 16])
-}
 
 /// One file, and what was acknowledged of it: known to all at once, and looked at without giving
 /// another thread a chance.
@@ -174,11 +164,6 @@ impl Process {
 
 const ENTRIES: usize = 8;
 
-fn image(cache: &Cache, which: usize) -> Image {
-    let token = format!("{which:0>width$}", width = crate::value::limits::TOKEN_TEXT_BYTES);
-    cache.image(&token, None).expect("as long as a token")
-}
-
 /// Verifies that were answered from memory, and from the file, in all schedules of a scene.
 static REMEMBERED: AtomicU64 = AtomicU64::new(0);
 static ASKED: AtomicU64 = AtomicU64::new(0);
@@ -187,45 +172,6 @@ static ASKED: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn counted() -> String {
     let [remembered, asked] = [&REMEMBERED, &ASKED].map(|count| count.swap(0, Ordering::Relaxed));
     format!("{remembered} verifies from memory, {asked} from the file")
-}
-
-/// The explorer decides about everything but the key of an image.
-#[derive(Debug)]
-struct Zeros;
-
-impl RandomSource for Zeros {
-    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
-        bytes.fill(0);
-        Ok(())
-    }
-}
-
-fn expiry(which: usize) -> Timestamp {
-    Timestamp::from_millis(1_000 + which as i64)
-}
-
-/// The number of the facts stands where the time of the login would.
-fn facts(which: usize, number: u64) -> Facts {
-    let at = Timestamp::from_millis(number as i64).to_datetime();
-    Facts {
-        session: Some(session(which)),
-        api_key: None,
-        user: USER,
-        branch: None,
-        organisation: None,
-        kind: UserKind::Person,
-        is_admin: false,
-        assurance: Assurance::Aal1,
-        opened_at: at,
-        authenticated_at: at,
-        expires_at: Some(expiry(which).to_datetime()),
-    }
-}
-
-fn told(which: usize, facts: &Facts) -> u64 {
-    assert_eq!(facts.session, Some(session(which)), "the session of somebody else");
-    assert_eq!(facts.opened_at, facts.authenticated_at, "half of one fact and half of another");
-    Timestamp::from_datetime(facts.opened_at).as_millis() as u64
 }
 
 /// Two threads of a process verify a session that another process ends.

@@ -9,15 +9,13 @@
 
 use std::sync::{Arc, Mutex as Plain};
 
+use crate::bookmark;
 use crate::error::Result;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, switch};
 use crate::value::id::{SessionId, UserId};
 use crate::value::time::Timestamp;
 
-#[path = "../../src/storage/change_log/bookmark.rs"]
-mod bookmark;
-
-pub(crate) use bookmark::{Bookmark, Change, Changes};
+pub(crate) use crate::bookmark::{Bookmark, Change, Changes};
 
 /// A header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -112,7 +112,8 @@ impl Cache {
             && entry.expires_at().as_millis() > self.swept_to.load(Ordering::Relaxed)
     }
 
-    /// To be read before the SELECT of a fill begins.
+    /// To be read before the SELECT of a fill begins. Acquires what the catch-up that raised it
+    /// had read, so that the SELECT sees nothing older.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
@@ -134,30 +135,33 @@ impl Cache {
 
     /// The epoch of a catch-up, to be raised after it has read the change rows and before it
     /// stamps. One catch-up at a time.
+    ///
+    /// The stamps are written relaxed: the header that is published after them releases them to
+    /// every reader that compares stamps.
     pub(crate) fn raise_epoch(&self) -> Epoch {
-        Epoch(self.epoch.fetch_add(1, Ordering::AcqRel).saturating_add(1))
+        Epoch(self.epoch.fetch_add(1, Ordering::Release).saturating_add(1))
     }
 
     pub(crate) fn stamp_everyone(&self, epoch: Epoch) {
-        self.everyone.store(epoch.0, Ordering::Release);
+        self.everyone.store(epoch.0, Ordering::Relaxed);
     }
 
     /// `holder` is the id of a session or key.
     pub(crate) fn stamp_holder(&self, epoch: Epoch, holder: &[u8; 16]) {
         if let Some(stamp) = self.sessions.get(slot(holder, CACHE_SESSION_STAMPS)) {
-            stamp.store(epoch.0, Ordering::Release);
+            stamp.store(epoch.0, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn stamp_user(&self, epoch: Epoch, user: UserId) {
         if let Some(stamp) = self.users.get(slot(user.as_bytes(), CACHE_USER_STAMPS)) {
-            stamp.store(epoch.0, Ordering::Release);
+            stamp.store(epoch.0, Ordering::Relaxed);
         }
     }
 
     /// What expired up to `to` may be gone, whatever this process's clock says.
     pub(crate) fn swept_to(&self, to: Timestamp) {
-        self.swept_to.fetch_max(to.as_millis(), Ordering::Release);
+        self.swept_to.fetch_max(to.as_millis(), Ordering::Relaxed);
     }
 
     /// How many entries it holds, live or not.

@@ -3,9 +3,9 @@
 //!
 //! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
 //! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
-//! if it is a scene of the schedule explorer, behind `faults::` if it is a promise of the fault
-//! bench. A mutant is named by its id in `tests/mutants.toml`; `scripts/map` applies each and runs
-//! its test.
+//! if it is a scene of the schedule explorer, behind `loom::` if it is one of loom, behind
+//! `faults::` if it is a promise of the fault bench. A mutant is named by its id in
+//! `tests/mutants.toml`; `scripts/map` applies each and runs its test.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,9 @@ use super::source::{Project, Source, closing, is_name};
 
 const PAGE: &str = "manual/requirements.md";
 const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
-const SCENES: &str = "schedules/src/scenes.rs";
+/// Where the scenes of an explorer are named, behind what.
+const SCENES: [(&str, &str); 2] =
+    [("schedules::", "schedules/src/scenes.rs"), ("loom::", "schedules/src/loom/scenes.rs")];
 /// Where the fault bench says what it promises.
 const FAULTS: &str = "faults/tests/promises.rs";
 
@@ -88,10 +90,13 @@ fn unknown_tests(rows: &[Row], project: &Project) -> Vec<String> {
 
 /// Every test by its path: `#[test]` functions inside files and their inline modules, and scenes.
 fn tests(project: &Project) -> BTreeSet<String> {
-    let scenes = project.sources.iter().find(|file| file.name == SCENES);
-    let named = scenes.iter().flat_map(|file| file.text.split("Scene { name: \"").skip(1));
-    let mut tests: BTreeSet<String> =
-        named.filter_map(|rest| Some(format!("schedules::{}", rest.split_once('"')?.0))).collect();
+    let mut tests = BTreeSet::new();
+    for (explorer, place) in SCENES {
+        let scenes = project.sources.iter().find(|file| file.name == place);
+        let named = scenes.iter().flat_map(|file| file.text.split("Scene { name: \"").skip(1));
+        let names = named.filter_map(|rest| Some(rest.split_once('"')?.0));
+        tests.extend(names.map(|name| format!("{explorer}{name}")));
+    }
     for file in &project.sources {
         let Some(outer) = modules_of(&file.name) else { continue };
         // Under no name of the library, so that its unit tests are not left out.
@@ -181,7 +186,8 @@ mod can_fail {
             ("src/a.rs", "one\ntwo\nthree\n#[cfg(test)] mod tests { #[test] fn holds() {} }"),
             ("tests/it/login/names.rs", "// #[test] fn no() {}\n#[test]\nfn is_known() {}"),
             ("tests/it/main.rs", "mod login;"),
-            (SCENES, "&[Scene { name: \"two_at_once\", play }]"),
+            (SCENES[0].1, "&[Scene { name: \"two_at_once\", play }]"),
+            (SCENES[1].1, "&[Scene { name: \"in_any_order\", play }]"),
             (FAULTS, "#[test] fn survives() {}"),
             (TABLE, mutants),
         ])
@@ -212,6 +218,7 @@ mod can_fail {
         check("| R1 | a | b | `login::names::is_known` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `lib::a::tests::holds` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `schedules::two_at_once` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `loom::in_any_order` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `faults::survives` | `r1-a` |", MUTANT, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
