@@ -131,15 +131,14 @@ impl Store {
         self.transact_as(Purpose::Ordinary, job)
     }
 
-    /// The same for a purpose. What waits to be revoked is written before an ordinary write.
+    /// The same for a purpose. What waits to be revoked is written first, or it would revoke what
+    /// this write opens or issues.
     pub(crate) fn transact_as<T>(
         &self,
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
-        if purpose == Purpose::Ordinary {
-            self.core.settle_denials()?;
-        }
+        self.core.settle_denials()?;
         self.core.storage.write(purpose, &self.actor, job)
     }
 
@@ -177,7 +176,9 @@ impl Core {
     pub(crate) fn settle_denials(&self) -> Result<()> {
         self.pending.denials.settle(|denial| {
             self.storage.write(Purpose::Revocation, &denial.actor, |tx| {
-                let revoked = (denial.write)(tx)?;
+                // Another thread may have written it meanwhile, and a session been opened since.
+                let revoked =
+                    self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
                 Ok(if revoked { Settled::Commit(()) } else { Settled::Nothing(()) })
             })
         })

@@ -122,7 +122,7 @@ impl Store {
     fn reserve(&self, request: &LogIn) -> Result<Reserved> {
         let options = self.options();
         let device = request.device.as_ref().map(DeviceDigest::of);
-        let job = |tx: &WriteTx<'_>| {
+        self.transact(|tx| {
             // Fold in both cases, so that timing does not reveal whether the user exists.
             let typed = folded(&request.username);
             let (name_key, user) = match find(tx, options, &request.username)? {
@@ -131,11 +131,7 @@ impl Store {
             };
             let subject = throttle::subject(tx, &name_key, user, device)?;
             charge(tx, self, subject, request.origin.as_ref())
-        };
-        match request.new_password {
-            Some(_) => self.transact_before_revoking(job),
-            None => self.transact(job),
-        }
+        })
     }
 
     /// What the settlement is to do. A new password is hashed only if nothing is against the

@@ -18,7 +18,7 @@ mod sessions;
 
 use std::cell::Cell;
 
-use crate::error::{Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::pending::denials::Denial;
 use crate::record::audit::{self, Source, Written};
 use crate::record::watermarks::Watermarks;
@@ -84,27 +84,25 @@ impl Store {
             self.write_as(Purpose::Revocation, |tx| {
                 let revocation = Revocation::new(target, cause);
                 let written = job(tx, &revocation);
-                wanted.set(written.is_err() || revocation.made.get());
+                wanted.set(written.as_ref().map_or_else(is_trouble, |_| revocation.made.get()));
                 written
             })
         };
         let ways = [Storage::fold_log, Storage::give_up_reserve];
         let answer = self.making_room(&ways, write);
-        let is_in_trouble = answer.as_ref().is_err_and(|error| {
-            use Reason::{CommitUnknown, Full, Io, ReadOnly};
-            matches!(error.reason(), Full | Io | CommitUnknown | ReadOnly)
-        });
-        if is_in_trouble && wanted.get() {
+        if answer.as_ref().is_err_and(is_trouble) && wanted.get() {
             self.deny(target, cause);
-            // The revocation alone is less than what the job writes: it may fit.
-            let _ = self.core().settle_denials();
+            // The revocation alone is less than what the job writes: it may fit. Not if a status
+            // suspends keys besides, which are refused only as long as the denial waits.
+            if cause.refuses_meanwhile() == cause.ends() {
+                let _ = self.core().settle_denials();
+            }
         }
         answer
     }
 
     /// As `Store::transact`, for a write without which a revocation cannot be made: the charge of a
-    /// password that is about to be changed. The reserve is not given up for it, as it proves
-    /// nothing yet.
+    /// password change in a session. The reserve is not given up for it, as it proves nothing yet.
     pub(crate) fn transact_before_revoking<T>(
         &self,
         job: impl Fn(&WriteTx<'_>) -> Result<Settled<T>>,
@@ -134,17 +132,19 @@ impl Store {
             return;
         }
         let keep = self.options().audit_kept_rows;
-        let write = move |tx: &WriteTx<'_>| {
+        let write = move |tx: &WriteTx<'_>, target: Target| {
+            let user = apply::owner(tx, target)?;
             let revocation = Revocation::new(target, cause);
             if !revocation.apply(tx)? {
                 return Ok(false);
             }
-            let event = revocation.event();
+            let event = revocation.event().user(user).reason(cause.name());
             audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
             Ok(true)
         };
         let actor = self.actor();
-        let denial = Denial { target, refuses, actor, write: Box::new(write) };
+        let ends = cause.ends();
+        let denial = Denial { target, ends, refuses, actor, write: Box::new(write) };
         self.core().pending.denials.deny(denial);
     }
 }
@@ -154,6 +154,12 @@ impl Store {
 /// on.
 pub(crate) fn make_way(tx: &WriteTx<'_>, id: SessionId) -> Result<bool> {
     apply::apply(tx, Target::Session(id), Watermarks::UNCHANGED)
+}
+
+/// Whether a write that failed like this was kept out of the file by the disk.
+pub(crate) fn is_trouble(error: &Error) -> bool {
+    use Reason::{CommitUnknown, Full, Io, ReadOnly};
+    matches!(error.reason(), Full | Io | CommitUnknown | ReadOnly)
 }
 
 fn is_full<T>(answer: &Result<T>) -> bool {

@@ -43,6 +43,8 @@ impl Store {
         self.flush_uses();
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
+        // Before the reserve takes the room that there is.
+        self.core().settle_denials()?;
         self.core().storage.fill_reserve();
         let mut sum = Maintained::default();
         self.core().storage.in_pieces(|| {
@@ -71,6 +73,8 @@ impl Store {
     /// # Errors
     /// `Busy` if a write of another thread does not end within 5 s, `Io`.
     pub fn close(&self) -> Result<()> {
+        // What the disk refuses is lost to this process, and the file never knew it.
+        let _ = self.core().settle_denials();
         while self.flush_uses() {}
         let counts = self.core().pending.counts.take_all();
         self.keep_counts(counts);

@@ -172,12 +172,14 @@ pub(crate) fn insert(tx: &WriteTx<'_>, user: UserId, draft: &Draft) -> Result<Is
 
 /// Deletes one key; answers whether it was there.
 pub(crate) fn delete(tx: &WriteTx<'_>, id: ApiKeyId) -> Result<bool> {
+    tx.check_revokes()?;
     Ok(tx.execute("DELETE FROM api_key WHERE id = ?1", params![id])? == 1)
 }
 
 /// Ends all keys of a user by `from`, never later than they were to; answers whether there were
 /// any. Those that end now are deleted, which needs no clock: that of another process may lag.
 pub(crate) fn end_all_of(tx: &WriteTx<'_>, user: UserId, from: Timestamp) -> Result<bool> {
+    tx.check_revokes()?;
     let ended = if from <= tx.now() {
         tx.execute("DELETE FROM api_key WHERE user_id = ?1", params![user])?
     } else {

@@ -50,6 +50,19 @@ impl Target {
         }
     }
 
+    /// The target of two revocations that are one: of the same, or of all keys of a user, which end
+    /// by the earlier moment.
+    pub(crate) fn merged(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::ApiKeysOf { user, from }, Self::ApiKeysOf { user: same, from: other })
+                if user == same =>
+            {
+                Some(Self::ApiKeysOf { user, from: from.min(other) })
+            }
+            (one, other) => (one == other).then_some(one),
+        }
+    }
+
     /// Whether the revocation, as `ends` has it, reaches the credential of these facts at `now`.
     pub(crate) fn reaches(self, ends: Ends, facts: &Facts, now: Timestamp) -> bool {
         let of_kind = if facts.session.is_some() { ends.sessions } else { ends.keys };

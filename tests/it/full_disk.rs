@@ -21,7 +21,7 @@ use gatepost::{
 
 use crate::child::{Child, Parent};
 use crate::world::{SECOND, device, for_tests, morning};
-use rows::{Left, ROWS};
+use rows::{Left, ROWS, Then};
 
 /// `Full` if the disk is too small to begin.
 type Play = fn(Disk) -> Result<(), Error>;
@@ -35,6 +35,8 @@ const PLAYS: &[(&str, Play)] = &[
     ("settled, remembered", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, true)),
     ("settled, from the file", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, false)),
     ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
+    ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
+    ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
 
 /// What is left for an end on a full disk.
@@ -73,10 +75,13 @@ impl Disk {
 
     fn holder(&self, name: &str) -> Result<Holder, Error> {
         let user = self.store.users().create(NewUser::person(name))?.id;
-        let open = OpenSession::new(user, device(name));
-        let reply = self.store.sessions().open(open)?.granted().unwrap();
-        let token = reply.session.token.expose().to_owned();
-        Ok(Holder { user, device: name.to_owned(), token })
+        Ok(Holder { user, device: name.to_owned(), token: self.session(user, name)? })
+    }
+
+    /// The token of a session that is opened on the device of that name.
+    fn session(&self, user: UserId, on: &str) -> Result<String, Error> {
+        let reply = self.store.sessions().open(OpenSession::new(user, device(on)))?;
+        Ok(reply.granted().unwrap().session.token.expose().to_owned())
     }
 
     fn is_live(&self, holder: &Holder) -> bool {
@@ -138,9 +143,16 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let played = Disk::open(directory.path(), change).and_then(|disk| {
         match (PLAYS.iter().find(|(name, _)| name == play), play.split_once(' ')) {
             (Some((_, play)), _) => play(disk),
-            (None, Some((row, "log"))) => rows::play(disk, row, Left::Log),
-            (None, Some((row, "reserve"))) => rows::play(disk, row, Left::Reserve),
-            (None, Some((row, "nothing"))) => rows::play(disk, row, Left::Nothing),
+            (None, Some((row, "log"))) => rows::play(disk, row, Left::Log, Then::AnotherWrite),
+            (None, Some((row, "reserve"))) => {
+                rows::play(disk, row, Left::Reserve, Then::AnotherWrite)
+            }
+            (None, Some((row, "nothing"))) => {
+                rows::play(disk, row, Left::Nothing, Then::AnotherWrite)
+            }
+            (None, Some((row, "again"))) => {
+                rows::play(disk, row, Left::Nothing, Then::TheSameAgain)
+            }
             _ => panic!("no such play: {play}"),
         }
     });
@@ -287,6 +299,27 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
     disk.store.close()
 }
 
+/// Deleting a user revokes its keys for good, locking it suspends them: the second call, which
+/// finds no room either, must not take back what the first has denied.
+fn a_weaker_denial_takes_the_place_of_no_stronger_one(disk: Disk) -> Result<(), Error> {
+    let ada = disk.holder("ada")?;
+    let key = disk.store.api_keys().issue(ada.user, NewApiKey::new())?.key;
+    let key_opens = || disk.store.verify(key.expose(), None).unwrap().valid().is_ok();
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    let users = disk.store.users();
+    assert_eq!(users.delete(ada.user).unwrap_err().reason(), Reason::Full);
+    assert_eq!(users.set_status(ada.user, UserStatus::Locked).unwrap_err().reason(), Reason::Full);
+    assert!(!disk.is_live(&ada) && !key_opens());
+    drop(reader);
+    disk.make_room();
+    disk.store.organisations().create("Northern").unwrap();
+    assert_eq!(disk.store.status().denied, 0);
+    assert!(!disk.is_live(&ada) && !key_opens());
+    disk.store.close()
+}
+
 #[test]
 fn on_a_full_disk_an_end_holds_or_is_refused_from_memory() {
     let mut played = 0;
@@ -306,7 +339,7 @@ fn on_a_full_disk_an_end_holds_or_is_refused_from_memory() {
 #[test]
 fn on_a_full_disk_every_row_of_the_table_is_written_or_denied() {
     for row in ROWS {
-        for left in ["log", "reserve", "nothing"] {
+        for left in ["log", "reserve", "nothing", "again"] {
             let name = [row.name, left].join(" ");
             assert_ne!(play(&name, 1_600), "too small", "{name}");
         }
@@ -333,4 +366,14 @@ fn a_verify_does_not_miss_a_denial_that_is_written_meanwhile() {
 #[test]
 fn a_change_that_is_refused_on_a_full_disk_denies_nothing() {
     assert_ne!(play("refused", 1_600), "too small");
+}
+
+#[test]
+fn a_login_whose_new_password_finds_no_room_revokes_what_the_change_would_have() {
+    assert_ne!(play("proven", 1_600), "too small");
+}
+
+#[test]
+fn a_key_that_was_denied_for_good_is_not_merely_suspended_by_a_later_call() {
+    assert_ne!(play("stronger", 1_600), "too small");
 }

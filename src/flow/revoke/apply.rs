@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::record::proof::{Holder, Proof};
 use crate::record::watermarks::Watermarks;
 use crate::record::{api_key, branch, organisation, session, store, user};
-use crate::storage::WriteTx;
+use crate::storage::{ReadTx, WriteTx};
 use crate::value::event::{Event, EventKind};
+use crate::value::id::UserId;
 use crate::value::target::Target;
 
 /// Revokes; answers whether there was such a target.
@@ -31,6 +32,18 @@ pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Resu
         Target::Store => store::raise(tx, marks).map(|()| true),
         Target::ApiKey(id) => api_key::delete(tx, id),
         Target::ApiKeysOf { user, from } => api_key::end_all_of(tx, user, from),
+    }
+}
+
+/// The user whose credentials the target is, if it is those of one user.
+pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
+    match target {
+        Target::Session(id) => Ok(Proof::of(tx, Holder::Session(id))?.map(|proof| proof.user)),
+        Target::ApiKey(id) => api_key::user_of(tx, id),
+        Target::OtherSessions { user, .. }
+        | Target::User(user)
+        | Target::ApiKeysOf { user, .. } => Ok(Some(user)),
+        Target::Branch(_) | Target::Organisation(_) | Target::Store => Ok(None),
     }
 }
 

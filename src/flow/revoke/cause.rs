@@ -79,6 +79,22 @@ impl Cause {
         Ends { sessions, keys, tokens }
     }
 
+    /// The reason that the audit log gives for a revocation which was written late.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::OwnPasswordChange => "own_password_change",
+            Self::PasswordSetByAdministrator => "password_set",
+            Self::ChangeDemanded => "change_demanded",
+            Self::UserSuspended => "user_suspended",
+            Self::UserDeleted => "user_deleted",
+            Self::ContactChanged => "contact_changed",
+            Self::FirstConfirmed => "first_confirmed",
+            Self::PlaceSuspended => "place_suspended",
+            Self::DeviceForgotten => "device_forgotten",
+        }
+    }
+
     /// What is refused from memory while the revocation is not written. The status that suspends
     /// API keys is not written either, so they are refused as well.
     pub(super) const fn refuses_meanwhile(self) -> Ends {

@@ -95,7 +95,12 @@ impl ApiKeys<'_> {
         if overlap > API_KEY_OVERLAP_MAX {
             return Err(Error::invalid("the overlap of two API keys is longer than 30 days"));
         }
-        let from = self.store.now().plus(overlap);
+        let from = if overlap.is_zero() {
+            // At once, whatever any clock shows.
+            Timestamp::from_millis(i64::MIN)
+        } else {
+            self.store.now().plus(overlap)
+        };
         let target = Target::ApiKeysOf { user, from };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
             api_key::check_user(tx, user)?;

@@ -5,7 +5,7 @@ use crate::flow::revoke::{Cause, Ended, Revocation};
 use crate::record::audit::Written;
 use crate::record::proof::{Holder, Proof};
 use crate::record::session::Sessions;
-use crate::storage::WriteTx;
+use crate::storage::{ReadTx, WriteTx};
 use crate::value::facts::Facts;
 use crate::value::id::{BranchId, OrganisationId, SessionId, UserId};
 use crate::value::target::Target;
@@ -80,9 +80,16 @@ impl Sessions<'_> {
         let Some(kept) = facts.session else {
             return Err(Error::invalid("these facts name no session to keep"));
         };
+        let check_live = |tx: &ReadTx<'_>| {
+            let user = self.store.still_live(tx, facts)?.facts.user;
+            // A host can write another user into the facts.
+            if user == facts.user { Ok(()) } else { Err(Error::not_found("not the own session")) }
+        };
+        // Looked at first: what fails before it is known whose it is must refuse no other session.
+        self.store.read(check_live)?;
         let target = Target::OtherSessions { user: facts.user, kept };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
-            self.store.still_live(tx, facts)?;
+            check_live(tx)?;
             revocation.apply(tx)?;
             Ok(Written::With((), revocation.event()))
         })

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
-use gatepost::{BreachCheck, Clock, Password, PasswordChange, PasswordPolicy, Refusal};
+use gatepost::{BreachCheck, Clock, LogIn, Password, PasswordChange, PasswordPolicy, Refusal};
 
 use super::*;
 use crate::world::PASSWORD;
@@ -90,6 +90,35 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
     disk.store.close()
 }
 
+/// The disk is filled while a login that has proved the old password looks at the new one: no
+/// session is opened and the password stays, and what the change would have revoked is denied.
+pub(super) fn a_login_that_proved_the_password_denies_the_rest(disk: Disk) -> Result<(), Error> {
+    let meanwhile = Arc::new(Meanwhile::default());
+    let passwords =
+        PasswordPolicy::default().breach_check(Arc::new(Asked(Arc::clone(&meanwhile))));
+    let options = disk.options.clone().passwords(passwords);
+    let disk = disk.reopened(options)?;
+    let ada = disk.holder("ada")?;
+    let ben = disk.holder("ben")?;
+    disk.store.users().set_password(ada.user, Password::from(PASSWORD))?;
+    let ada = Holder { token: disk.session(ada.user, "ada")?, ..ada };
+    let shared = Arc::new(disk);
+    let (there, snapshot) = (Arc::clone(&shared), Arc::new(Mutex::new(None)));
+    let pinned = Arc::clone(&snapshot);
+    let fill = move || {
+        there.fill();
+        there.write_until_refused();
+        *pinned.lock().unwrap() = Some(there.old_snapshot());
+    };
+    *meanwhile.0.lock().unwrap() = Some(Box::new(fill));
+    let request = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+    let answer = shared.store.log_in(request.new_password(Password::from("nine brass bells")));
+    assert_eq!(answer.unwrap_err().reason(), Reason::Full);
+    assert_eq!(shared.store.status().denied, 1);
+    assert!(!shared.is_live(&ada) && shared.is_live(&ben));
+    shared.store.close()
+}
+
 /// The session is logged out and the disk filled while its user changes the password: the change is
 /// refused, which cannot be written either. Nothing was to be revoked, so nothing is denied.
 pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(), Error> {
@@ -102,8 +131,7 @@ pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(),
     let ada = users.create(NewUser::person("ada"))?.id;
     users.set_password(ada, Password::from(PASSWORD))?;
     let open = |on| {
-        let reply = disk.store.sessions().open(OpenSession::new(ada, device(on))).unwrap();
-        let token = reply.granted().unwrap().session.token.expose().to_owned();
+        let token = disk.session(ada, on).unwrap();
         Holder { user: ada, device: String::from(on), token }
     };
     let (office, home) = (open("office"), open("home"));

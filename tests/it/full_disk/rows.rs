@@ -1,10 +1,10 @@
 //! Every row of the revocation table on a full disk: written to the reserve, or denied from memory.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use gatepost::{
-    ApiKeyId, BranchId, DeviceId, EndSessions, Facts, LogIn, OrganisationId, Password,
-    PasswordChange, SessionId,
+    ApiKeyId, BranchId, DeviceId, EndSessions, Facts, LogIn, OrganisationId, Password, SessionId,
 };
 
 use super::*;
@@ -78,10 +78,8 @@ pub(super) const ROWS: &[Row] = &[
         |s| s.store().organisations().set_active(s.north, false).map(drop), &SESSIONS, &KEYS)),
     row("key_revoked", |s| s.store().api_keys().revoke(s.key), &[], &["ada"]),
     row("keys_revoked", |s| s.store().api_keys().revoke_all(s.ada), &[], &["ada"]),
-    row("key_rotated",
-        |s| s.store().api_keys().reassign(s.ada, Duration::ZERO).map(drop), &[], &["ada"]),
-    Row { overlap: HOUR, ..row("key_rotated_later",
-        |s| s.store().api_keys().reassign(s.ada, HOUR).map(drop), &[], &["ada"]) },
+    row("key_rotated", |s| s.rotate(Duration::ZERO), &[], &["ada"]),
+    Row { overlap: HOUR, ..row("key_rotated_later", |s| s.rotate(HOUR), &[], &["ada"]) },
 ];
 
 pub(super) struct Scene {
@@ -93,6 +91,8 @@ pub(super) struct Scene {
     /// Name, handle and token.
     opened: Vec<(&'static str, SessionId, String)>,
     keys: Vec<(&'static str, String)>,
+    /// The token or key that the row has given out, and its device.
+    given: RefCell<Option<(String, Option<DeviceId>)>>,
 }
 
 impl Scene {
@@ -115,7 +115,7 @@ impl Scene {
         let of_ben = store.api_keys().issue(ben, NewApiKey::new())?;
         let key = of_ada.id;
         let keys = vec![("ada", of_ada.key.expose().into()), ("ben", of_ben.key.expose().into())];
-        Ok(Self { disk, north, york, ada, key, opened, keys })
+        Ok(Self { disk, north, york, ada, key, opened, keys, given: RefCell::default() })
     }
 
     fn store(&self) -> &Store {
@@ -155,15 +155,33 @@ impl Scene {
         let (current, new) = (Password::from(PASSWORD), Password::from(NEW));
         let (token, device) = (self.token("office"), device("office"));
         let answer = self.store().change_password(token, &device, current, new)?;
-        assert!(matches!(answer, PasswordChange::Changed(_)), "{answer:?}");
+        let token = answer.changed().unwrap().session.token;
+        *self.given.borrow_mut() = Some((token.expose().to_owned(), Some(device)));
+        Ok(())
+    }
+
+    fn rotate(&self, overlap: Duration) -> Result<(), Error> {
+        let key = self.store().api_keys().reassign(self.ada, overlap)?.key;
+        *self.given.borrow_mut() = Some((key.expose().to_owned(), None));
         Ok(())
     }
 
     fn change_at_login(&self) -> Result<(), Error> {
-        let request = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+        let on = device("elsewhere");
+        let request = LogIn::new("ada", Password::from(PASSWORD), on.clone());
         let answer = self.store().log_in(request.new_password(Password::from(NEW)))?;
-        assert!(answer.is_granted(), "{answer:?}");
+        let token = answer.granted().unwrap().session.token;
+        *self.given.borrow_mut() = Some((token.expose().to_owned(), Some(on)));
         Ok(())
+    }
+
+    /// What the row has given out is worth something, also after what was denied is written.
+    #[track_caller]
+    fn check_given(&self, store: &Store, name: &str) {
+        if let Some((token, device)) = &*self.given.borrow() {
+            let verdict = store.verify(token, device.as_ref()).unwrap();
+            assert!(verdict.valid().is_ok(), "{name}: what was given out is refused");
+        }
     }
 
     /// What passes now: the sessions, then the keys.
@@ -201,15 +219,19 @@ pub(super) enum Left {
 }
 
 /// Plays one row: it is written, or denied from memory and written as soon as there is room.
-pub(super) fn play(disk: Disk, name: &str, left: Left) -> Result<(), Error> {
+pub(super) fn play(disk: Disk, name: &str, left: Left, then: Then) -> Result<(), Error> {
     let row = ROWS.iter().find(|row| row.name == name).unwrap();
     let scene = Scene::new(disk)?;
     scene.disk.fill();
     scene.disk.write_until_refused();
     let reader = (left != Left::Log).then(|| scene.disk.old_snapshot());
-    // The reserve is not for the charge of a password that is yet to be proven.
-    let is_charged = ["own_password", "password_at_login"].contains(&name);
-    let is_written = left == Left::Log || (left == Left::Reserve && !is_charged);
+    // The reserve is not for the charge of a password that is yet to be proven, and a login that
+    // is not charged may not even use the log.
+    let is_written = match name {
+        "password_at_login" => false,
+        "own_password" => left == Left::Log,
+        _ => left != Left::Nothing,
+    };
 
     let answer = (row.act)(&scene);
     match &answer {
@@ -217,7 +239,7 @@ pub(super) fn play(disk: Disk, name: &str, left: Left) -> Result<(), Error> {
         Err(error) => assert!(!is_written && error.reason() == Reason::Full, "{name}: {error}"),
     }
     scene.disk.clock.advance(row.overlap);
-    if name == "password_at_login" && !is_written {
+    if name == "password_at_login" {
         // What could not be charged was not looked at, so it proved nothing.
         scene.check(scene.store(), &Row { sessions: &[], ..*row }, &[], false);
         return Ok(());
@@ -225,8 +247,41 @@ pub(super) fn play(disk: Disk, name: &str, left: Left) -> Result<(), Error> {
     assert_eq!(scene.store().status().denied, usize::from(left == Left::Nothing), "{name}");
     scene.check(scene.store(), row, row.keys, is_written);
     drop(reader);
-    written_later(&scene, row, is_written);
+    match then {
+        Then::AnotherWrite => written_later(&scene, row, is_written),
+        Then::TheSameAgain => done_again(&scene, row, is_written),
+    }
     Ok(())
+}
+
+/// What is done once there is room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    AnotherWrite,
+    TheSameAgain,
+}
+
+/// The caller tries again, and gets what it asked for: what was denied is written first, and
+/// revokes nothing that is given out now.
+fn done_again(scene: &Scene, row: &Row, is_written: bool) {
+    scene.disk.make_room();
+    if !is_written {
+        match (row.act)(scene) {
+            Ok(()) => {}
+            // The denial was written, so there is nothing left to revoke.
+            Err(error) => {
+                assert_eq!((row.name, error.reason()), ("key_revoked", Reason::NotFound))
+            }
+        }
+    }
+    scene.check_given(scene.store(), row.name);
+    scene.store().organisations().create("Southern").unwrap();
+    assert_eq!(scene.store().status().denied, 0, "{}", row.name);
+    scene.disk.clock.advance(row.overlap);
+    scene.check_given(scene.store(), row.name);
+    let renewed = row.name == "own_password";
+    scene.check(scene.store(), row, row.keys, renewed);
+    scene.store().close().unwrap();
 }
 
 fn written_later(scene: &Scene, row: &Row, is_written: bool) {
