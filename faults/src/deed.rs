@@ -25,6 +25,9 @@ pub(crate) struct Deed {
     /// How many of the last ones it may fail to commit and still be done: what they write no
     /// answer depends on.
     pub(crate) dispensable: usize,
+    /// Whether it draws random numbers in a write that is tried again on a full disk: the second
+    /// try draws others.
+    pub(crate) draws: bool,
     pub(crate) start: Start,
     pub(crate) options: fn(Options) -> Options,
     /// What is done before, and not struck.
@@ -51,6 +54,7 @@ impl Deed {
             upon: "ada.till",
             commits: 1,
             dispensable: 0,
+            draws: false,
             start: Start::Closed,
             options: |options| options,
             prepare: |_, _| (),
@@ -74,6 +78,10 @@ impl Deed {
 
     const fn dispensable(self, dispensable: usize) -> Self {
         Self { dispensable, ..self }
+    }
+
+    const fn draws(self) -> Self {
+        Self { draws: true, ..self }
     }
 
     const fn upon(self, upon: &'static str) -> Self {

@@ -195,6 +195,13 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Whether the same passes as after the whole deed.
+    pub(crate) fn ends_alike(&self, seen: &Seen) -> bool {
+        self.states.last().is_some_and(|last| last.passes == seen.passes)
+    }
+}
+
 impl Seen {
     /// Whether each token of the scene passes.
     pub(crate) fn passes(&self) -> &str {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Reason, Result};
 use crate::flow::login::{
     Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
 };
-use crate::flow::revoke::{Cause, Revocation, is_trouble};
+use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::verify::session_token;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
@@ -107,7 +107,7 @@ impl Store {
             Ok(Reserved::Attempt(attempt)) => attempt,
             Ok(Reserved::Refused(refusal)) => return refused(refusal),
             Err(error) => {
-                if is_trouble(&error) {
+                if error.reason() == Reason::Full {
                     self.revoke_others_alone(&held);
                 }
                 return Err(error);
@@ -156,8 +156,8 @@ impl Store {
         }
     }
 
-    /// On a full or failing disk the password cannot change, but what the change would have revoked
-    /// is revoked: the caller may do that with this session alone.
+    /// On a full disk the password cannot change, but what the change would have revoked is
+    /// revoked: the caller may do that with this session alone.
     fn revoke_others_alone(&self, held: &Held) {
         let (others, cause) = (held.others(), Cause::OwnPasswordChange);
         let _ = self.revoke(others, cause, |tx, revocation| {

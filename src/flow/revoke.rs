@@ -94,7 +94,7 @@ impl Store {
             self.deny(target, cause);
             // The revocation alone is less than what the job writes: it may fit. Not if a status
             // suspends keys besides, which are refused only as long as the denial waits.
-            if cause.refuses_meanwhile() == cause.ends() {
+            if is_full(&answer) && cause.refuses_meanwhile() == cause.ends() {
                 let _ = self.core().settle_denials();
             }
         }
@@ -157,7 +157,7 @@ pub(crate) fn make_way(tx: &WriteTx<'_>, id: SessionId) -> Result<bool> {
 }
 
 /// Whether a write that failed like this was kept out of the file by the disk.
-pub(crate) fn is_trouble(error: &Error) -> bool {
+fn is_trouble(error: &Error) -> bool {
     use Reason::{CommitUnknown, Full, Io, ReadOnly};
     matches!(error.reason(), Full | Io | CommitUnknown | ReadOnly)
 }

@@ -122,12 +122,16 @@ impl Trial<'_> {
                 continue;
             }
             let seen = Seen::heard(line);
+            let drawn_anew = self.deed.draws && answer == "done" && self.plan.blow == Blow::Full;
+            let is_known = if drawn_anew {
+                self.known.ends_alike(&seen)
+            } else {
+                self.known.allows(self.deed, answer, &seen)
+            };
             assert!(
-                self.known.allows(self.deed, answer, &seen),
+                is_known,
                 "{} struck by {:?}, answered {answer}: seen {seen:?} of {:?}",
-                self.deed.name,
-                self.plan,
-                self.known.states
+                self.deed.name, self.plan, self.known.states
             );
             tally.one(what);
         }

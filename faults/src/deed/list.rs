@@ -96,7 +96,7 @@ pub(crate) const DEEDS: &[Deed] = &[
         let change = store.change_password(token, &till, PASSWORD.into(), NEXT.into())?;
         assert!(matches!(change, PasswordChange::Changed(_)));
         Ok(())
-    }).commits(2),
+    }).commits(2).draws(),
     Deed::write("set a password", "Users::set_password", |scene, store| {
         store.users().set_password(scene.id("ada"), NEXT.into())
     }),
@@ -195,7 +195,7 @@ pub(crate) const DEEDS: &[Deed] = &[
     }),
     Deed::write("reassign a key", "ApiKeys::reassign(no overlap)", |scene, store| {
         store.api_keys().reassign(scene.id("system"), Duration::ZERO).map(drop)
-    }).upon("key"),
+    }).upon("key").draws(),
     Deed::write("revoke a key", "ApiKeys::revoke", |scene, store| {
         store.api_keys().revoke(scene.id("key.id"))
     }).upon("key"),
