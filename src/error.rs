@@ -59,8 +59,8 @@ pub enum Reason {
     Io,
     /// The file is damaged: restore a backup.
     Corrupt,
-    /// A commit failed half way, and the file does not say whether it holds. Open the store again,
-    /// on the same path: that settles the commit, and
+    /// A commit failed half way, and the file does not say whether it was applied. Open the store
+    /// again, in this process and on the same path: that settles the commit, and
     /// [`Status::last_unknown_commit`](crate::Status::last_unknown_commit) says what became of the
     /// write. Until then other writes may be refused as [`Io`](Self::Io).
     CommitUnknown,

@@ -55,7 +55,9 @@ impl Store {
     /// # Errors
     /// `Invalid` for a request that no user could make (a password over 4,096 bytes, a name over
     /// 254, a label over 128, an end in the past, no device where one is required), and the
-    /// store could not tell: `Busy`, `Full`, `Io`, `Corrupt`, `NoRandom`, `Closed`. A refused
+    /// store could not tell: `Busy`, `Full`, `Io`, `ReadOnly`, `CommitUnknown`, `Corrupt`,
+    /// `NoRandom`, `Closed`. If a new password was given and the current one proven, this process
+    /// refuses the user's sessions after `Full`, `Io`, `ReadOnly` and `CommitUnknown`. A refused
     /// login is a value.
     ///
     /// ```

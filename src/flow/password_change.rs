@@ -62,12 +62,12 @@ impl Store {
     /// A wrong current password counts as any wrong password does. Hashes twice and writes the
     /// file twice; in an async program, call it from a blocking thread.
     ///
-    /// After `Full` the password is the old one, and this process refuses the other sessions all
-    /// the same.
+    /// After `Full` the password is the old one; the other sessions are revoked, or refused by this
+    /// process.
     ///
     /// # Errors
     /// `Invalid` for a password over 4,096 bytes; the store could not tell: `Busy`, `Full`, `Io`,
-    /// `Corrupt`, `NoRandom`, `CommitUnknown`, `Closed`.
+    /// `ReadOnly`, `Corrupt`, `NoRandom`, `CommitUnknown`, `Closed`.
     ///
     /// ```
     /// # use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};

@@ -49,7 +49,8 @@ impl Users<'_> {
     ///
     /// # Errors
     /// `Invalid` (the rule of the policy that it breaks, or a system user), `NotFound`, `Busy`
-    /// (too many are hashing, or writing), `Full`, `Io`, `NoRandom`.
+    /// (too many are hashing, or writing), `NoRandom`, `Corrupt`, `Closed`; `Full`, `Io`,
+    /// `CommitUnknown` and `ReadOnly`, after which this process refuses the sessions all the same.
     pub fn set_password(&self, id: UserId, password: Password) -> Result<()> {
         let words = self.store.read(|tx| {
             check_person(&user::existing(tx, id)?)?;
@@ -63,7 +64,7 @@ impl Users<'_> {
     /// form, of a cost that [`Cost::new`](crate::Cost::new) accepts.
     ///
     /// # Errors
-    /// `Invalid` (the hash, or a system user), `NotFound`, `Busy`, `Full`, `Io`.
+    /// `Invalid` (the hash, or a system user); otherwise as [`Users::set_password`].
     pub fn set_password_hash(&self, id: UserId, phc: &str) -> Result<()> {
         self.store.core().hasher.validate_phc(phc)?;
         self.store_hash(id, phc)
@@ -73,7 +74,7 @@ impl Users<'_> {
     /// none.
     ///
     /// # Errors
-    /// `NotFound`, `Busy`, `Full`, `Io`.
+    /// `NotFound`; otherwise as [`Users::set_password`].
     pub fn remove_password(&self, id: UserId) -> Result<bool> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             user::existing(tx, id)?;
@@ -89,7 +90,7 @@ impl Users<'_> {
     /// are to end.
     ///
     /// # Errors
-    /// `Invalid` (the user has no password), `NotFound`, `Busy`, `Full`, `Io`.
+    /// `Invalid` (the user has no password); otherwise as [`Users::set_password`].
     pub fn require_password_change(&self, id: UserId, sessions: EndSessions) -> Result<bool> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             check_has_password(tx, id)?;
@@ -115,7 +116,7 @@ impl Users<'_> {
     /// declared so before.
     ///
     /// # Errors
-    /// `Invalid` (the user has no password), `NotFound`, `Busy`, `Full`, `Io`.
+    /// `Invalid` (the user has no password); otherwise as [`Users::set_password`].
     pub fn mark_compromised(&self, id: UserId) -> Result<bool> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_has_password(tx, id)?;

@@ -80,8 +80,8 @@ impl Sessions<'_> {
     ///
     /// # Errors
     /// `NotFound` if there is no such user; `Invalid` for a label over 128 bytes, an end in the
-    /// past, or no device where one is required; `Busy`, `Full`, `Io`, `Corrupt`, `NoRandom`,
-    /// `Closed`.
+    /// past, or no device where one is required; `Busy`, `Full`, `Io`, `ReadOnly`, `CommitUnknown`,
+    /// `Corrupt`, `NoRandom`, `Closed`.
     pub fn open(&self, request: OpenSession) -> Result<LoginAnswer> {
         let store = self.store;
         let options = store.options();

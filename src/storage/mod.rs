@@ -18,7 +18,6 @@ mod fork;
 mod guard;
 mod migrate;
 mod open;
-
 mod pool;
 mod reserve;
 mod sql;

@@ -22,9 +22,9 @@ impl Store {
     ///
     /// # Errors
     /// `Invalid` for what is not a session's token; the store could not tell: `Busy`, `Corrupt`,
-    /// `Closed`. `Full`, `Io` and `CommitUnknown` say that the end is not in the file, or perhaps
-    /// not: this process refuses the token all the same, and writes it before anything else as
-    /// soon as it can.
+    /// `Closed`. After `Full`, `Io`, `ReadOnly` and `CommitUnknown` the file does not hold the
+    /// revocation, or perhaps not: this process refuses the token all the same, and writes the
+    /// revocation before anything else as soon as it can.
     ///
     /// ```
     /// use gatepost::{DeviceId, Ended, NewUser, OpenSession, Options, Store};

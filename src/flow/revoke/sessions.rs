@@ -37,8 +37,8 @@ impl Sessions<'_> {
     /// `NotFound` if the session or key of these facts is not live any more, `Invalid` for facts
     /// that name neither; otherwise as [`Sessions::end`].
     pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
-        // Looked at first: what fails before it is known whose it is must not refuse a stranger's.
-        // A session never changes hands.
+        // Looked at first: a write that fails before the owner is known must not deny the session
+        // of another user. A session never changes hands.
         let own = self.store.read(|tx| {
             let user = self.store.still_live(tx, facts)?.facts.user;
             let proof = Proof::of(tx, Holder::Session(session))?;
@@ -83,9 +83,13 @@ impl Sessions<'_> {
         let check_live = |tx: &ReadTx<'_>| {
             let user = self.store.still_live(tx, facts)?.facts.user;
             // A host can write another user into the facts.
-            if user == facts.user { Ok(()) } else { Err(Error::not_found("not the own session")) }
+            if user == facts.user {
+                Ok(())
+            } else {
+                Err(Error::not_found("the facts name another user"))
+            }
         };
-        // Looked at first: what fails before it is known whose it is must refuse no other session.
+        // Looked at first: a write that fails before the owner is known must deny nothing.
         self.store.read(check_live)?;
         let target = Target::OtherSessions { user: facts.user, kept };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {

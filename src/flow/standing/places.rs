@@ -28,7 +28,8 @@ impl Organisations<'_> {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`; `Busy`, `Full`, `Io`.
+    /// `NotFound`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after
+    /// which this process refuses what should have been revoked all the same.
     pub fn set_active(&self, id: OrganisationId, active: bool) -> Result<Organisation> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = organisation::existing(tx, id)?;
@@ -60,7 +61,8 @@ impl Branches<'_> {
     /// keys under it until it is active again. The same state again changes nothing.
     ///
     /// # Errors
-    /// `NotFound`; `Busy`, `Full`, `Io`.
+    /// `NotFound`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after
+    /// which this process refuses what should have been revoked all the same.
     pub fn set_active(&self, id: BranchId, active: bool) -> Result<Branch> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = branch::existing(tx, id)?;

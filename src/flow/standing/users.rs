@@ -29,7 +29,8 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// `NotFound`, `Busy`, `Full`, `Io`.
+    /// `NotFound`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after
+    /// which this process refuses what should have been revoked all the same.
     pub fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let before = user::existing(tx, id)?;
@@ -77,7 +78,9 @@ impl Users<'_> {
     /// tokens for good. The rest is kept for [`Users::restore`].
     ///
     /// # Errors
-    /// `NotFound` (also if it was deleted before), `Busy`, `Full`, `Io`.
+    /// `NotFound` (also if it was deleted before), `Busy`, `Corrupt`, `Closed`; `Full`, `Io`,
+    /// `CommitUnknown` and `ReadOnly`, after which this process refuses what should have been
+    /// revoked all the same.
     pub fn delete(&self, id: UserId) -> Result<()> {
         self.store.revoke(Target::User(id), Cause::UserDeleted, |tx, revocation| {
             let before = user::existing(tx, id)?;

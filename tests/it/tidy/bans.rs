@@ -110,7 +110,7 @@ mod can_fail {
     #[test]
     fn a_ban_that_is_lifted_elsewhere_is_found() {
         let lift = "#![allow(unsafe_code, reason = \"\")] #[expect(clippy::disallowed_methods)]";
-        check(lifted_lints, "src/cache.rs", lift, 2);
+        check(lifted_lints, "src/cache/mod.rs", lift, 2);
         check(lifted_lints, "src/storage/fork.rs", lift, 1);
         check(lifted_lints, "src/storage/connection.rs", lift, 1);
         check(lifted_lints, "benches/write.rs", lift, 1);

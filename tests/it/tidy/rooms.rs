@@ -5,7 +5,7 @@ use super::source::Project;
 /// Rooms whose promises are tested elsewhere: the room, the module that tests it, and why.
 #[rustfmt::skip]
 const TESTED_BY: &[(&str, &str, &str)] = &[
-    ("record/change",     "revoke",          "a change row is what an end leaves behind"),
+    ("record/change",     "change_log",      "a change row is what a revocation writes"),
     ("record/proof",      "verify",          "what it reads, verify answers"),
     ("record/store",      "revoke",          "its watermarks rise when all sessions end"),
     ("record/watermarks", "revoke",          "they are what an end raises"),
