@@ -62,6 +62,9 @@ pub(super) struct Writer {
     pub(super) branch: BranchId,
     /// A branch in which nothing is ever ended.
     pub(super) quiet: BranchId,
+    /// A branch that is moved, and in which no user is: leaving an organisation takes along what
+    /// was ended there, so it is not the one in which nothing is ever ended.
+    pub(super) moved: BranchId,
     pub(super) users: Vec<UserId>,
     pub(super) names: Vec<String>,
     pub(super) live: Vec<Mine>,
@@ -77,6 +80,7 @@ impl Writer {
         let organisation = insist(&mut tally, || store.organisations().create("Northern")).id;
         let branch = insist(&mut tally, || store.branches().create("York", organisation)).id;
         let quiet = insist(&mut tally, || store.branches().create("Leeds", None)).id;
+        let moved = insist(&mut tally, || store.branches().create("Hull", None)).id;
         let mut writer = Self {
             board: racer.board(),
             dice: racer.dice(0),
@@ -85,6 +89,7 @@ impl Writer {
             organisation,
             branch,
             quiet,
+            moved,
             users: Vec::new(),
             names: vec![String::new(); USERS],
             live: Vec::new(),

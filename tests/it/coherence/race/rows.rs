@@ -107,10 +107,10 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         }
     }),
     ("Branches::move_to", |w, one, name| {
-        let (quiet, organisation) = (w.quiet, w.organisation);
+        let (moved, organisation) = (w.moved, w.organisation);
         w.revoke(name, one, |store, _| {
-            store.branches().move_to(quiet, organisation)?;
-            store.branches().move_to(quiet, None).map(drop)
+            store.branches().move_to(moved, organisation)?;
+            store.branches().move_to(moved, None).map(drop)
         });
     }),
     ("Users::set_privileges", |w, one, name| {
