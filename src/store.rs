@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::cache::coherence::Coherence;
-use crate::error::Result;
+use crate::error::{Error, Reason, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::storage::{
     CommitOutcome, FileGuard, Note, Purpose, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
+    not_begun,
 };
 use crate::value::event::Actor;
 use crate::value::policy::ApiVersion;
@@ -138,7 +139,7 @@ impl Store {
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
     ) -> Result<T> {
-        self.core.settle_denials()?;
+        self.core.settle_denials().map_err(not_of_this_write)?;
         self.core.storage.write(purpose, &self.actor, job)
     }
 
@@ -182,6 +183,14 @@ impl Core {
                 Ok(if revoked { Settled::Commit(()) } else { Settled::Nothing(()) })
             })
         })
+    }
+}
+
+/// In doubt is what was written first: this write was not begun, and must not be taken for it.
+fn not_of_this_write(error: Error) -> Error {
+    match error.reason() {
+        Reason::CommitUnknown => not_begun(),
+        _ => error,
     }
 }
 

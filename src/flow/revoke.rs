@@ -68,7 +68,7 @@ impl Revocation {
 }
 
 impl Store {
-    /// As `Store::write`, for a write that revokes `target`. It may run up to three times.
+    /// As `Store::write`, for a write that revokes `target`. It may run up to four times.
     ///
     /// The job makes the revocation through what it is handed, or finds that there is nothing to
     /// revoke and leaves it alone. If the write fails although the revocation was wanted, every
@@ -79,18 +79,29 @@ impl Store {
         cause: Cause,
         job: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Written<T>>,
     ) -> Result<T> {
-        let wanted = Cell::new(true);
-        let write = || {
-            self.write_as(Purpose::Revocation, |tx| {
-                let revocation = Revocation::new(target, cause);
-                let written = job(tx, &revocation);
-                wanted.set(written.as_ref().map_or_else(is_trouble, |_| revocation.made.get()));
-                written
-            })
+        // Not known until the job has run.
+        let wanted = Cell::new(None);
+        let job = |tx: &WriteTx<'_>| {
+            let revocation = Revocation::new(target, cause);
+            let written = job(tx, &revocation);
+            let is_wanted = written.as_ref().map_or_else(is_trouble, |_| revocation.made.get());
+            wanted.set(Some(is_wanted));
+            written
         };
         let ways = [Storage::fold_log, Storage::give_up_reserve];
-        let answer = self.making_room(&ways, write);
-        if answer.as_ref().is_err_and(is_trouble) && wanted.get() {
+        let answer = self.making_room(&ways, || self.write_as(Purpose::Revocation, job));
+        if !answer.as_ref().is_err_and(is_trouble) {
+            return answer;
+        }
+        if wanted.get().is_none() {
+            // What waits to be revoked could not be written, so the job never ran.
+            match self.without_a_trace(job) {
+                Ok(Written::Nothing(value)) => return Ok(value),
+                Err(error) if !is_trouble(&error) => return Err(error),
+                Ok(Written::With(..)) | Err(_) => {}
+            }
+        }
+        if wanted.get().unwrap_or(true) {
             self.deny(target, cause);
             // The revocation alone is less than what the job writes: it may fit. Not if a status
             // suspends keys besides, which are refused only as long as the denial waits.
@@ -99,6 +110,16 @@ impl Store {
             }
         }
         answer
+    }
+
+    /// What a job comes to, and rolls it back.
+    fn without_a_trace<T>(
+        &self,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
+    ) -> Result<Written<T>> {
+        let actor = self.actor();
+        let storage = &self.core().storage;
+        storage.write(Purpose::Revocation, &actor, |tx| job(tx).map(Settled::Nothing))
     }
 
     /// As `Store::transact`, for a write without which a revocation cannot be made: the charge of a
@@ -133,7 +154,11 @@ impl Store {
         }
         let keep = self.options().audit_kept_rows;
         let write = move |tx: &WriteTx<'_>, target: Target| {
-            let user = apply::owner(tx, target)?;
+            // A row that cannot be read can be deleted all the same.
+            let user = match apply::owner(tx, target) {
+                Err(error) if error.reason() == Reason::Corrupt => None,
+                user => user?,
+            };
             let revocation = Revocation::new(target, cause);
             if !revocation.apply(tx)? {
                 return Ok(false);

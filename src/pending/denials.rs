@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::error::Result;
+use crate::error::{Reason, Result};
 use crate::storage::WriteTx;
 use crate::value::event::Actor;
 use crate::value::facts::Facts;
@@ -82,12 +82,18 @@ impl Denials {
         });
     }
 
-    /// Hands each denial to `write`, and forgets those that were written.
+    /// Hands each denial to `write`, and forgets those that were written. One that the rows of its
+    /// target do not let be written goes on to be refused, and keeps nothing else from the file.
     pub(crate) fn settle(&self, write: impl Fn(&Denial) -> Result<()>) -> Result<()> {
         // Not locked meanwhile: verifies look at it.
         for denial in self.known().0.iter().flat_map(|known| known.iter()) {
-            write(denial)?;
-            self.change(|waiting| waiting.retain(|other| !Arc::ptr_eq(other, denial)));
+            match write(denial) {
+                Ok(()) => {
+                    self.change(|waiting| waiting.retain(|other| !Arc::ptr_eq(other, denial)));
+                }
+                Err(error) if matches!(error.reason(), Reason::Corrupt | Reason::Invalid) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
@@ -131,6 +137,7 @@ impl fmt::Debug for Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::value::id::{ApiKeyId, UserId};
 
     const ADA: UserId = UserId::from_bytes([1; 16]);
@@ -168,6 +175,27 @@ mod tests {
                 !denials.known().cover(&key, || at(4)) && denials.known().cover(&key, || at(5))
             );
         }
+    }
+
+    #[test]
+    fn a_denial_that_cannot_be_written_keeps_no_other_from_the_file() {
+        let denials = Denials::default();
+        denials.deny(denial(Target::User(ADA), ALL));
+        denials.deny(denial(Target::Store, ALL));
+        let fail_at_ada = |reason: Reason| {
+            denials.settle(|denial| match denial.target {
+                Target::User(_) => Err(Error::new(reason, "for the test")),
+                _ => Ok(()),
+            })
+        };
+        for reason in [Reason::Full, Reason::Busy, Reason::Closed] {
+            assert_eq!(fail_at_ada(reason).unwrap_err().reason(), reason);
+            assert_eq!(denials.count(), 2);
+        }
+        fail_at_ada(Reason::Corrupt).unwrap();
+        assert_eq!(denials.count(), 1);
+        fail_at_ada(Reason::Invalid).unwrap();
+        assert!(denials.known().cover(&Facts::for_tests(ADA), || at(1)));
     }
 
     /// Another thread has taken the list along, and comes to the denial when it is written.

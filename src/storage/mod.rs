@@ -54,6 +54,7 @@ use reserve::Reserve;
 pub use watch::FileGuard;
 use watch::Watch;
 pub use writer::CommitOutcome;
+pub(crate) use writer::not_begun;
 use writer::{Author, FileKey, Writer};
 
 /// What opening a store needs to know.

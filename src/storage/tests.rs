@@ -149,3 +149,23 @@ fn a_store_is_not_opened_again_before_the_commit_in_doubt_is_settled() {
     let again = Store::open(&path, options).unwrap();
     assert_eq!(again.status().last_unknown_commit, Some(CommitOutcome::Applied));
 }
+
+/// A denial is written before the write that comes next, and its commit is in doubt. The caller
+/// would take what is said of that commit for an answer to a write that was never begun.
+#[test]
+fn a_denial_in_doubt_is_not_taken_for_the_write_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("auth.db");
+    let options = Options::for_tests();
+    let store = Store::open(&path, options.clone()).unwrap();
+    trouble::next(&[trouble::lost]);
+    assert_eq!(store.sessions().end_all().unwrap_err().reason(), Reason::Io);
+    assert_eq!(store.status().denied, 1);
+    trouble::next(&[trouble::kept, trouble::lost]);
+    let error = store.organisations().create("Northern").unwrap_err();
+    assert_eq!(error.reason(), Reason::Io);
+    assert!(error.to_string().contains("nothing of this write was applied"), "{error}");
+    let again = Store::open(&path, options).unwrap();
+    assert_eq!(again.status().last_unknown_commit, Some(CommitOutcome::Applied));
+    assert!(again.organisations().list(Page::default()).unwrap().is_empty());
+}

@@ -38,7 +38,8 @@ pub(super) use doubt::FileKey;
 use doubt::{Doubt, Doubts};
 use group::{Baton, End, Group};
 use line::{Handed, Line};
-use settle::{Log, stopped, unknown};
+pub(crate) use settle::not_begun;
+use settle::{Log, unknown};
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -206,7 +207,7 @@ impl Writer {
         wait: Duration,
     ) -> Result<Group> {
         let ready = match &self.log {
-            _ if self.doubts.is_open() => Err(stopped()),
+            _ if self.doubts.is_open() => Err(not_begun()),
             Some(log) => log.check_room(&mut baton, author).and_then(|()| log.renew(&mut baton)),
             None => Ok(()),
         };

@@ -35,6 +35,7 @@ const PLAYS: &[(&str, Play)] = &[
     ("settled, remembered", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, true)),
     ("settled, from the file", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, false)),
     ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
+    ("refused, one waiting", meanwhile::with_one_waiting_a_refusal_denies_nothing),
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
@@ -365,7 +366,9 @@ fn a_verify_does_not_miss_a_denial_that_is_written_meanwhile() {
 
 #[test]
 fn a_change_that_is_refused_on_a_full_disk_denies_nothing() {
-    assert_ne!(play("refused", 1_600), "too small");
+    for name in ["refused", "refused, one waiting"] {
+        assert_ne!(play(name, 1_600), "too small", "{name}");
+    }
 }
 
 #[test]

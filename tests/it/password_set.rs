@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::world::{PASSWORD, World};
 
 /// Of a cost that any store accepts.
-const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
+pub(crate) const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
     MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
 
 fn ada(world: &World) -> UserId {

@@ -159,7 +159,7 @@ pub(super) fn unknown() -> Error {
 }
 
 /// Nothing of this write was begun, so that it is not in doubt itself.
-pub(super) fn stopped() -> Error {
+pub(crate) fn not_begun() -> Error {
     Error::new(Reason::Io, "an earlier commit is in doubt; nothing of this write was applied")
         .advising(
             "Open the store again on the same path, which settles the earlier commit; then repeat \

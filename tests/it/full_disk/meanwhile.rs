@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use gatepost::{BreachCheck, Clock, LogIn, Password, PasswordChange, PasswordPolicy, Refusal};
 
 use super::*;
+use crate::password_set::PHC;
 use crate::world::PASSWORD;
 
 /// Runs something once, in the middle of the call that comes past.
@@ -157,4 +158,41 @@ pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(),
     assert_eq!(shared.store.status().denied, 0);
     assert!(shared.is_live(&home) && !shared.is_live(&office));
     shared.store.close()
+}
+
+/// One denial waits, so that no later write begins. What would have been refused, or had nothing
+/// to revoke, is answered as ever and denies nothing.
+pub(super) fn with_one_waiting_a_refusal_denies_nothing(disk: Disk) -> Result<(), Error> {
+    let (ada, ben, mut cay) = (disk.holder("ada")?, disk.holder("ben")?, disk.holder("cay")?);
+    let robot = disk.store.users().create(NewUser::system("robot"))?.id;
+    let nobody = disk.store.users().create(NewUser::person("dee"))?.id;
+    disk.store.users().delete(nobody)?;
+    disk.store.users().set_password(cay.user, Password::from(PASSWORD))?;
+    cay.token = disk.session(cay.user, "cay")?;
+    let opened = disk.store.sessions().open(OpenSession::new(ben.user, device("old")))?;
+    let over = opened.granted().unwrap().session.id;
+    assert_eq!(disk.store.sessions().end(over)?, Ended::Now);
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
+    assert_eq!((refused.reason(), disk.store.status().denied), (Reason::Full, 1));
+    let users = disk.store.users();
+    assert!(!users.remove_password(ben.user)?);
+    assert_eq!(users.mark_compromised(ben.user).unwrap_err().reason(), Reason::Invalid);
+    assert_eq!(users.remove_password(nobody).unwrap_err().reason(), Reason::NotFound);
+    assert_eq!(users.set_password_hash(robot, PHC).unwrap_err().reason(), Reason::Invalid);
+    assert_eq!(disk.store.sessions().end(over)?, Ended::Before);
+    assert_eq!(disk.store.status().denied, 1);
+    assert!(!disk.is_live(&ada) && disk.is_live(&ben) && disk.is_live(&cay));
+    // What is wanted is denied as before.
+    assert_eq!(users.remove_password(cay.user).unwrap_err().reason(), Reason::Full);
+    assert_eq!(disk.store.status().denied, 2);
+    assert!(disk.is_live(&ben) && !disk.is_live(&cay));
+    drop(reader);
+    disk.make_room();
+    disk.store.organisations().create("Northern")?;
+    assert_eq!(disk.store.status().denied, 0);
+    assert!(!disk.is_live(&ada) && disk.is_live(&ben) && !disk.is_live(&cay));
+    disk.store.close()
 }
