@@ -1,7 +1,7 @@
 //! One login, against raw Argon2 with the same parameters and its memory reused.
 //!
 //! `cargo bench --bench login`. Default cost, one thread, a session opened each time and replaced
-//! on its device: what a login costs beyond its one hash is two durable writes.
+//! on its device: beyond its one hash a login costs two durable writes.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -15,7 +15,8 @@ use std::hint::black_box;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use criterion::{Criterion, criterion_group, criterion_main};
-use gatepost::{Cost, DeviceId, LogIn, NewUser, Options, Password, Store};
+use gatepost::policy::Cost;
+use gatepost::{DeviceId, LoginRequest, NewUser, Options, Password, Store};
 
 const PASSWORD: &str = "nine brass bells";
 
@@ -49,7 +50,7 @@ fn login(criterion: &mut Criterion) {
     });
     group.bench_function("granted", |bencher| {
         bencher.iter(|| {
-            let request = LogIn::new("ada", Password::from(PASSWORD), device.clone());
+            let request = LoginRequest::new("ada", Password::from(PASSWORD), device.clone());
             black_box(store.log_in(request).unwrap().granted().unwrap())
         });
     });
@@ -58,8 +59,11 @@ fn login(criterion: &mut Criterion) {
     group.bench_function("unknown_user", |bencher| {
         bencher.iter(|| {
             number += 1;
-            let request =
-                LogIn::new(format!("nobody {number}"), Password::from(PASSWORD), device.clone());
+            let request = LoginRequest::new(
+                format!("unknown {number}"),
+                Password::from(PASSWORD),
+                device.clone(),
+            );
             black_box(store.log_in(request).unwrap().granted().unwrap_err())
         });
     });

@@ -37,7 +37,7 @@ impl Filled {
         Self { store, sessions, directory }
     }
 
-    /// What a client presents, as it would come in with a request.
+    /// The token and device of a client, as a request brings them.
     fn presented(&self, order: &mut Order) -> (String, DeviceId) {
         let one = &self.sessions[order.next(SESSIONS)];
         (one.token.expose().to_owned(), one.device.clone())
@@ -49,7 +49,7 @@ fn verify(criterion: &mut Criterion) {
     let remembering = Filled::new(Options::for_tests());
     let mut order = Order(1);
     for one in &remembering.sessions {
-        remembering.store.verify(one.token.expose(), &one.device).unwrap().valid().unwrap();
+        remembering.store.verify((&one.token, &one.device)).unwrap().valid().unwrap();
     }
 
     let raw = rusqlite::Connection::open(asking.directory.path().join("auth.db")).unwrap();
@@ -81,7 +81,7 @@ fn verify(criterion: &mut Criterion) {
             bencher.iter_batched_ref(
                 || filled.presented(&mut order),
                 |(token, device)| {
-                    black_box(filled.store.verify(token, &*device).unwrap().valid().unwrap())
+                    black_box(filled.store.verify((&*token, &*device)).unwrap().valid().unwrap())
                 },
                 BatchSize::SmallInput,
             );
@@ -92,7 +92,7 @@ fn verify(criterion: &mut Criterion) {
         bencher.iter_batched_ref(
             || remembering.presented(&mut order),
             |(token, _)| {
-                let verdict = remembering.store.verify(token, &stranger).unwrap();
+                let verdict = remembering.store.verify((&*token, &stranger)).unwrap();
                 black_box(verdict.valid().unwrap_err())
             },
             BatchSize::SmallInput,
@@ -101,7 +101,7 @@ fn verify(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What the raw SELECT is, and how SQLite runs it.
+/// The raw SELECT, and how SQLite runs it.
 fn explain(raw: &rusqlite::Connection) {
     println!("{VERIFY_SESSION_SQL}\n");
     let mut plan = raw.prepare(&format!("EXPLAIN QUERY PLAN {VERIFY_SESSION_SQL}")).unwrap();

@@ -1,7 +1,7 @@
 //! One durable write of each kind, against one durable commit of plain SQLite.
 //!
 //! `cargo bench --bench write`. Default durability, one thread, so that every write pays its own
-//! flush of the disk: what it takes beyond `raw_commit` is the work of the store.
+//! flush of the disk: its time beyond `raw_commit` is the work of the store.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -13,7 +13,9 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use gatepost::{DeviceId, HostEvent, NewUser, OpenSession, OpenedSession, Options, Store};
+use gatepost::audit::HostEvent;
+use gatepost::sessions::OpenSession;
+use gatepost::{DeviceId, NewUser, OpenedSession, Options, Store};
 
 fn write(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
@@ -38,7 +40,7 @@ fn write(criterion: &mut Criterion) {
     group.bench_function("log_out", |bencher| {
         bencher.iter_batched(
             open,
-            |session| store.log_out(session.token.expose(), &device).unwrap(),
+            |session| store.log_out((&session.token, &device)).unwrap(),
             BatchSize::PerIteration,
         );
     });

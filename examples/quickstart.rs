@@ -1,13 +1,13 @@
-//! The whole job on a directory of real size: `cargo run --example quickstart`.
+//! A directory of real size in one file: `cargo run --example quickstart`.
 //!
-//! Three hundred users go into a fresh file; some log in, some are turned away; sessions are
-//! listed, verified and ended. What is printed is also asserted: if a line were not true, this
-//! would fail. Only the clock is not the real one: it stands still until the story moves it.
+//! The example loads 300 users into a new file, logs some of them in, shows why other logins are
+//! refused, and lists, verifies and revokes sessions. What it prints is also asserted: if a line
+//! were not true, the example would fail. Only the clock is not the real one: the example moves it.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "it times itself, and looks at the closed file with plain SQL"
+    reason = "it measures its own time, and reads the closed file with plain SQL"
 )]
 
 #[path = "data/directory.rs"]
@@ -21,10 +21,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use directory::{Directory, id};
+use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::host::ManualClock;
+use gatepost::policy::ApiVersion;
+use gatepost::sessions::{NewApiKey, SessionFilter};
 use gatepost::{
-    Actor, ApiVersion, AuditFilter, ClientKind, DeviceId, Ended, EventKind, LogIn, LoginAnswer,
-    LoginReply, ManualClock, NewApiKey, Options, Origin, Page, Password, Presented, Refusal,
-    Store,
+    Actor, ClientInfo, ClientKind, DeviceId, Ended, HeaderCredentials, LoginOutcome, LoginRefusal,
+    LoginReply, LoginRequest, Options, Page, Password, Store, Timestamp, chrono::DateTime,
 };
 use page::{Table, section};
 
@@ -46,14 +49,14 @@ fn main() -> Result<()> {
     let directory = load_the_directory(&store)?;
     let mut story = Story { store, clock, directory, secrets: Vec::new() };
     let sessions = story.log_in_on_devices()?;
-    story.turn_some_away()?;
+    story.show_refusals()?;
     story.verify(&sessions)?;
     story.list_sessions(&sessions)?;
     story.force_a_change()?;
     story.guess_a_password(&sessions)?;
     story.log_out(&sessions)?;
     story.use_an_api_key()?;
-    story.end_a_branch(&sessions)?;
+    story.revoke_a_branch(&sessions)?;
     story.let_time_pass(&sessions)?;
     story.look_into_the_file(&path)?;
     println!("\nDone in {:.1} s.", began.elapsed().as_secs_f64());
@@ -61,7 +64,7 @@ fn main() -> Result<()> {
 }
 
 fn load_the_directory(store: &Store) -> Result<Directory> {
-    section("The directory goes into one file");
+    section("The directory is loaded into one file");
     let began = Instant::now();
     let directory = directory::load(store, include_str!("data/directory.json"))?;
     println!(
@@ -72,12 +75,12 @@ fn load_the_directory(store: &Store) -> Result<Directory> {
         directory.settings,
         began.elapsed().as_millis(),
     );
-    println!("Each call was a commit of its own, flushed to the disk.");
+    println!("Each call was one commit, flushed to the disk.");
     assert_eq!(directory.users.len(), 300);
 
-    let ada = store.users().find_by_username("ADA")?.ok_or("ada is not there")?;
+    let ada = store.users().find_by_username("ADA")?.ok_or("there is no user ada")?;
     assert_eq!(ada.id, id(&directory.users, "ada")?);
-    println!("Names are found in any case: ADA is {}.", ada.username);
+    println!("A username is found in any case: ADA is {}.", ada.username);
     Ok(directory)
 }
 
@@ -85,11 +88,11 @@ struct Story {
     store: Store,
     clock: ManualClock,
     directory: Directory,
-    /// What somebody typed or was shown: at the end, none of it may be in the file.
+    /// Each password, token and key of the story: at the end, none of them may be in the file.
     secrets: Vec<String>,
 }
 
-/// A session as its client holds it.
+/// What a client keeps of its session.
 struct Held {
     who: &'static str,
     device: DeviceId,
@@ -102,15 +105,15 @@ impl Held {
     }
 }
 
-/// Who, with which password, what is wrong, and what else the request says.
-type Attempt = (&'static str, &'static str, &'static str, fn(LogIn) -> LogIn);
+/// The username, the password, the reason for the refusal, and what else the request has.
+type Attempt = (&'static str, &'static str, &'static str, fn(LoginRequest) -> LoginRequest);
 
 impl Story {
-    /// A request with a password, which is remembered for the search at the end.
-    fn request(&mut self, who: &str, password: &str, device: &str) -> Result<LogIn> {
+    /// A login request. Its password is kept for the search at the end.
+    fn request(&mut self, who: &str, password: &str, device: &str) -> Result<LoginRequest> {
         self.secrets.push(password.to_owned());
         let device = DeviceId::new(device)?;
-        Ok(LogIn::new(who, Password::from(password), device))
+        Ok(LoginRequest::new(who, Password::from(password), device))
     }
 
     fn log_in(
@@ -120,8 +123,8 @@ impl Story {
         device: &str,
         label: &str,
     ) -> Result<Held> {
-        let origin = Origin::new().ip(std::net::Ipv4Addr::new(192, 0, 2, 17));
-        let request = self.request(who, password, device)?.label(label).origin(origin);
+        let client_info = ClientInfo::new().ip(std::net::Ipv4Addr::new(192, 0, 2, 17));
+        let request = self.request(who, password, device)?.label(label).client_info(client_info);
         let reply = self.store.log_in(request)?.granted()?;
         self.secrets.push(reply.session.token.expose().to_owned());
         Ok(Held { who, device: DeviceId::new(device)?, reply })
@@ -129,7 +132,7 @@ impl Story {
 
     fn log_in_on_devices(&mut self) -> Result<Vec<Held>> {
         section("Users log in, each on a device");
-        // Accents as they are typed on another keyboard: the same password, other bytes.
+        // Another keyboard writes the accents of the same password as other bytes.
         let decomposed = "the\u{301} a\u{300} la bergamote";
         let held = vec![
             self.log_in("ada", "lantern over wet slate", "till-york-1", "Till 1")?,
@@ -151,10 +154,14 @@ impl Story {
         for Held { who, reply, .. } in &held {
             table.row([
                 (*who).to_owned(),
-                reply.user.username.clone(),
-                reply.branch.as_ref().map_or("none".into(), |branch| branch.name.clone()),
-                reply.organisation.as_ref().map_or("none".into(), |place| place.name.clone()),
-                reply.session.expires_at.format("%a %H:%M").to_string(),
+                reply.profile.user.username.clone(),
+                reply.profile.branch.as_ref().map_or("none".into(), |branch| branch.name.clone()),
+                reply
+                    .profile
+                    .organisation
+                    .as_ref()
+                    .map_or("none".into(), |place| place.name.clone()),
+                on_the_wall(reply.session.expires_at, "%a %H:%M"),
             ]);
         }
         table.print();
@@ -163,87 +170,103 @@ impl Story {
         let again = self.log_in("ada", "lantern over wet slate", "laptop-ada", "Laptop")?;
         let token = again.token().to_owned();
         let json = serde_json::to_string_pretty(&again.reply.into_wire())?;
-        assert!(json.contains(&token), "the wire reply is what hands the token on");
+        assert!(json.contains(&token), "the wire reply carries the token");
         let beginning: String = token.chars().take(10).collect();
         println!("{}", json.replace(&token, &format!("{beginning}…")));
-        println!("Her second login on the laptop replaced the session there:");
+        println!("ada's second login on the laptop replaced the session there:");
         let mut held = held;
         let replaced = held.remove(1);
-        assert!(self.store.verify(replaced.token(), &replaced.device)?.valid().is_err());
-        println!("the token that it had before is refused.");
+        assert!(self.store.verify((replaced.token(), &replaced.device))?.valid().is_err());
+        println!("the earlier token is refused.");
         Ok(held)
     }
 
-    fn turn_some_away(&mut self) -> Result<()> {
-        section("Some are turned away");
-        let mut table = Table::new(["who", "and", "is told"]);
+    fn show_refusals(&mut self) -> Result<()> {
+        section("Logins that are refused");
+        let mut table = Table::new(["username", "the reason", "the message"]);
         let (ada, bertram) = ("lantern over wet slate", "seven-geese-at-noon");
-        let desktop = |request: LogIn| request.client(ClientKind::Desktop);
-        let old = |request: LogIn| request.api_version(ApiVersion::new(0, 9));
+        let desktop = |request: LoginRequest| request.client(ClientKind::Desktop);
+        let old = |request: LoginRequest| request.api_version(ApiVersion::new(0, 9));
         let attempts: [Attempt; 8] = [
             ("ada", "lantern over dry slate", "a wrong password", |request| request),
-            ("adah", ada, "no such user", |request| request),
-            ("gareth.locked", "copper kettle, cold", "locked", |request| request),
-            ("winifred.disabled", "a drawer full of string", "disabled", |request| request),
-            ("silas.night", "owls keep the ledger", "branch disabled", |request| request),
+            ("adah", ada, "an unknown user", |request| request),
+            ("gareth.locked", "copper kettle, cold", "the user is locked", |request| request),
+            ("winifred.disabled", "a drawer full of string", "the user is disabled", |request| {
+                request
+            }),
+            ("silas.night", "owls keep the ledger", "the branch is disabled", |request| request),
             ("tamsin", "salt & harbour lights", "a desktop client", desktop),
-            ("bertram.carrow", bertram, "no administrator", LogIn::require_admin),
+            (
+                "bertram.carrow",
+                bertram,
+                "the login asks for an administrator",
+                LoginRequest::require_admin,
+            ),
             ("ada", ada, "an API version not served", old),
         ];
-        let mut told = Vec::new();
+        let mut refusals = Vec::new();
         for (who, password, why, with) in attempts {
             let request = with(self.request(who, password, "till-york-1")?);
             let refusal = refused(self.store.log_in(request)?)?;
-            table.row([who, why, refusal.message()].map(str::to_owned));
-            told.push(refusal);
+            table.row([who, why, &refusal.message()].map(str::to_owned));
+            refusals.push(refusal);
         }
         table.print();
-        assert!(told.starts_with(&[Refusal::InvalidCredentials, Refusal::InvalidCredentials]));
+        assert!(
+            refusals.starts_with(&[
+                LoginRefusal::InvalidCredentials,
+                LoginRefusal::InvalidCredentials
+            ])
+        );
         for refusal in [
-            Refusal::AccountDisabled,
-            Refusal::BranchDisabled,
-            Refusal::DesktopClientDenied,
-            Refusal::AdministratorRequired,
-            Refusal::IncompatibleApiVersion,
+            LoginRefusal::AccountDisabled,
+            LoginRefusal::BranchDisabled,
+            LoginRefusal::DesktopClientDenied,
+            LoginRefusal::AdministratorRequired,
+            LoginRefusal::IncompatibleApiVersion,
         ] {
-            assert!(told.contains(&refusal), "{refusal:?}");
+            assert!(refusals.contains(&refusal), "{refusal:?}");
         }
-        println!("The first two are one and the same answer, after the same work.");
+        println!("The first two get the same answer, after the same work.");
         Ok(())
     }
 
     fn verify(&self, held: &[Held]) -> Result<()> {
-        section("A token counts on its own device alone");
+        section("A token is valid only with its device");
         let ada = of(held, "ada")?;
-        let facts = self.store.verify(ada.token(), &ada.device)?.valid()?;
-        assert!(facts.is_admin && facts.user == ada.reply.user.id);
-        println!("on {}: valid, administrator: {}", ada.device.as_str(), facts.is_admin);
+        let principal = self.store.verify((ada.token(), &ada.device))?.valid()?;
+        assert!(principal.is_admin && principal.user == ada.reply.profile.user.id);
+        println!("on {}: valid, administrator: {}", ada.device.as_str(), principal.is_admin);
 
         let elsewhere = DeviceId::new("till-york-2")?;
-        assert!(self.store.verify(ada.token(), &elsewhere)?.valid().is_err());
+        assert!(self.store.verify((ada.token(), &elsewhere))?.valid().is_err());
         println!("on {}: refused", elsewhere.as_str());
-        assert!(self.store.verify(ada.token(), None)?.valid().is_err());
+        assert!(self.store.verify((ada.token(), None))?.valid().is_err());
         println!("without a device: refused");
         let header = format!("Bearer {}", ada.token());
-        let presented = Presented::from_header(&header)?;
-        assert!(self.store.verify(presented.token.expose(), &ada.device)?.valid().is_ok());
-        println!("from an Authorization header, on its device: valid");
+        let presented = HeaderCredentials::from_header(&header)?;
+        assert!(self.store.verify((&presented.token, &ada.device))?.valid().is_ok());
+        println!("from an Authorization header, with its device: valid");
         Ok(())
     }
 
     fn list_sessions(&self, held: &[Held]) -> Result<()> {
-        section("The sessions, without anything secret");
+        section("The list of sessions, which has no secrets");
         let mut table = Table::new(["user", "label", "from", "opened", "expires"]);
         let mut listed = 0;
         for Held { reply, .. } in held {
-            for session in self.store.sessions().list_of(reply.user.id)? {
-                let address = session.origin.as_ref().and_then(Origin::address);
+            for session in self
+                .store
+                .sessions()
+                .list(&SessionFilter::new().under(reply.profile.user.id), Page::default())?
+            {
+                let address = session.client_info.as_ref().and_then(ClientInfo::address);
                 table.row([
-                    reply.user.username.clone(),
+                    reply.profile.user.username.clone(),
                     session.label.unwrap_or_default(),
                     address.map(|ip| ip.to_string()).unwrap_or_default(),
-                    session.opened_at.format("%a %H:%M").to_string(),
-                    session.expires_at.format("%a %H:%M").to_string(),
+                    on_the_wall(session.opened_at, "%a %H:%M"),
+                    on_the_wall(session.expires_at, "%a %H:%M"),
                 ]);
                 listed += 1;
             }
@@ -254,28 +277,28 @@ impl Story {
     }
 
     fn force_a_change(&mut self) -> Result<()> {
-        section("A first password must be changed");
+        section("zofia.new has to change her first password");
         let (first, weak, own) = ("bramka-tymczasowa-41", "Żurawska", "cisza przed burzą");
         let refusal = refused(self.store.log_in(self.zofia(first, None)?)?)?;
-        assert_eq!(refusal, Refusal::NewPasswordRequired);
-        println!("zofia.new, as she was told to:  {}", refusal.message());
+        assert_eq!(refusal, LoginRefusal::NewPasswordRequired);
+        println!("the first password:            {}", refusal.message());
         let refusal = refused(self.store.log_in(self.zofia(first, Some(weak))?)?)?;
-        assert!(matches!(refusal, Refusal::PasswordRejected(_)));
-        println!("with her own name as new one:   {}", refusal.message());
+        assert!(matches!(refusal, LoginRefusal::PasswordRejected(_)));
+        println!("her own name as the new one:   {}", refusal.message());
         let reply = self.store.log_in(self.zofia(first, Some(own))?)?.granted()?;
-        assert!(!reply.user.set_initial_password);
-        println!("with a better one:              logged in, in the same step");
+        assert!(!reply.profile.user.must_change_password);
+        println!("a better new one:              logged in, in the same call");
         let refusal = refused(self.store.log_in(self.zofia(first, None)?)?)?;
-        assert_eq!(refusal, Refusal::InvalidCredentials);
-        println!("with the first one again:       {}", refusal.message());
+        assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+        println!("the first password again:      {}", refusal.message());
         self.secrets.extend([first, own].map(str::to_owned));
         self.secrets.push(reply.session.token.expose().to_owned());
         Ok(())
     }
 
-    fn zofia(&self, password: &str, new: Option<&str>) -> Result<LogIn> {
+    fn zofia(&self, password: &str, new: Option<&str>) -> Result<LoginRequest> {
         let device = DeviceId::new("gdansk-4")?;
-        let request = LogIn::new("zofia.new", Password::from(password), device);
+        let request = LoginRequest::new("zofia.new", Password::from(password), device);
         Ok(match new {
             Some(new) => request.new_password(Password::from(new)),
             None => request,
@@ -283,95 +306,106 @@ impl Story {
     }
 
     fn guess_a_password(&mut self, held: &[Held]) -> Result<()> {
-        section("Somebody guesses at bertram.carrow's password");
+        section("A stranger guesses bertram.carrow's password");
         let bertram = id(&self.directory.users, "bertram.carrow")?;
         for guess in ["geese", "seven geese", "seven-geese", "seven-geese-at-ten", "geese at noon"]
         {
             let request = self.request("bertram.carrow", guess, "unknown-phone")?;
-            assert_eq!(refused(self.store.log_in(request)?)?, Refusal::InvalidCredentials);
+            assert_eq!(refused(self.store.log_in(request)?)?, LoginRefusal::InvalidCredentials);
         }
         let request = self.request("bertram.carrow", "seven-geese-at-noon", "unknown-phone")?;
         let refusal = refused(self.store.log_in(request)?)?;
         assert_eq!(refusal.retry_after(), Some(Duration::from_secs(30)));
-        println!("five wrong ones, then even the right one: {}", refusal.message());
-        println!("(a wait of 30 s, and nothing is compared before it is over)");
+        println!(
+            "after five wrong passwords, even the right one is refused: {}",
+            refusal.message()
+        );
+        println!("(for 30 s, no password is compared)");
         let user = self.store.users().find(bertram)?.ok_or("no such user")?;
         assert!(user.is_locked_out("2026-11-23T08:00:29Z".parse()?));
-        assert_eq!(user.failed_password_attempt_count, 5);
+        assert_eq!(user.failed_attempts, 5);
 
         let his = of(held, "bertram.carrow")?;
-        assert!(self.store.verify(his.token(), &his.device)?.valid().is_ok());
-        println!("his session goes on: a stranger cannot log him out");
+        assert!(self.store.verify((his.token(), &his.device))?.valid().is_ok());
+        println!("his session is still valid: failed logins revoke nothing");
         let ada = of(held, "ada")?;
-        let facts = self.store.verify(ada.token(), &ada.device)?.valid()?;
-        self.store.acting_as(facts).users().unlock(bertram)?;
+        let principal = self.store.verify((ada.token(), &ada.device))?.valid()?;
+        self.store.acting_as(principal).users().unlock(bertram)?;
         let user = self.store.users().find(bertram)?.ok_or("no such user")?;
         assert_eq!(user.locked_out_until, None);
         let unlocked = AuditFilter::new().kind(EventKind::AttemptsUnlocked);
         let log = self.store.audit().list(&unlocked, Page::default())?;
-        assert!(log.iter().all(|entry| entry.actor == Actor::from(facts)) && log.len() == 1);
-        println!("ada unlocks him, and the audit log says that it was her");
+        assert!(log.iter().all(|entry| entry.actor == Actor::from(principal)) && log.len() == 1);
+        println!("ada unlocks him, and the audit log names her as the actor");
         Ok(())
     }
 
     fn log_out(&self, held: &[Held]) -> Result<()> {
         section("Logging out");
         let his = of(held, "bertram.carrow")?;
-        assert_eq!(self.store.log_out(his.token(), &his.device)?, Ended::Now);
-        assert!(self.store.verify(his.token(), &his.device)?.valid().is_err());
-        println!("bertram.carrow logs out: the token is refused from here on");
-        assert_eq!(self.store.log_out(his.token(), &his.device)?, Ended::Before);
-        println!("logging out twice is no error: it had ended before");
+        assert_eq!(self.store.log_out((his.token(), &his.device))?, Ended::Now);
+        assert!(self.store.verify((his.token(), &his.device))?.valid().is_err());
+        println!("bertram.carrow logs out: his token is refused");
+        assert_eq!(self.store.log_out((his.token(), &his.device))?, Ended::Before);
+        println!("a second logout is no error: it reports that the session had ended before");
         Ok(())
     }
 
     fn use_an_api_key(&mut self) -> Result<()> {
-        section("A key for work without a person");
+        section("An API key for background work");
         let export = id(&self.directory.users, "nightly-export")?;
         let first = self.store.api_keys().issue(export, NewApiKey::new().label("export"))?;
-        let facts = self.store.verify(first.key.expose(), None)?.valid()?;
-        assert_eq!((facts.user, facts.session, facts.expires_at), (export, None, None));
-        println!("nightly-export's key is valid without a device, and until it is replaced");
-        let second = self.store.api_keys().reassign(export, HOUR)?;
-        assert!(self.store.verify(first.key.expose(), None)?.valid().is_ok());
+        let principal = self.store.verify((&first.key, None))?.valid()?;
+        assert_eq!(
+            (principal.user, principal.credential.session(), principal.expires_at),
+            (export, None, None)
+        );
+        println!("the key of nightly-export is valid without a device, and does not expire");
+        let second = self.store.api_keys().rotate(first.id, HOUR)?;
+        assert!(self.store.verify((&first.key, None))?.valid().is_ok());
         self.clock.advance(HOUR);
-        assert!(self.store.verify(first.key.expose(), None)?.valid().is_err());
-        assert!(self.store.verify(second.key.expose(), None)?.valid().is_ok());
-        println!("replaced with an hour of overlap: an hour later only the new one is valid");
+        assert!(self.store.verify((&first.key, None))?.valid().is_err());
+        assert!(self.store.verify((&second.key, None))?.valid().is_ok());
+        println!("rotated with an overlap of an hour: an hour later only the new key is valid");
         self.secrets.extend([&first, &second].map(|issued| issued.key.expose().to_owned()));
         Ok(())
     }
 
-    fn end_a_branch(&self, held: &[Held]) -> Result<()> {
-        section("All sessions of a branch end at once");
+    fn revoke_a_branch(&self, held: &[Held]) -> Result<()> {
+        section("All sessions of a branch are revoked at once");
         let (ada, solveig) = (of(held, "ada")?, of(held, "solveig")?);
         let york = id(&self.directory.branches, "York")?;
-        let facts = self.store.verify(ada.token(), &ada.device)?.valid()?;
-        self.store.acting_as(facts).sessions().end_all_of_branch(york)?;
-        assert!(self.store.verify(ada.token(), &ada.device)?.valid().is_err());
-        assert!(self.store.sessions().list_of(ada.reply.user.id)?.is_empty());
-        println!("York: ada's sessions are gone, her own with the others");
-        assert!(self.store.verify(solveig.token(), &solveig.device)?.valid().is_ok());
-        println!("elsewhere: solveig's goes on");
+        let principal = self.store.verify((ada.token(), &ada.device))?.valid()?;
+        self.store.acting_as(principal).sessions().revoke_all(york)?;
+        assert!(self.store.verify((ada.token(), &ada.device))?.valid().is_err());
+        assert!(
+            self.store
+                .sessions()
+                .list(&SessionFilter::new().under(ada.reply.profile.user.id), Page::default())?
+                .is_empty()
+        );
+        println!("York: all sessions are refused, also that of ada, who revoked them");
+        assert!(self.store.verify((solveig.token(), &solveig.device))?.valid().is_ok());
+        println!("another branch: the session of solveig is still valid");
         Ok(())
     }
 
     fn let_time_pass(&self, held: &[Held]) -> Result<()> {
-        section("A session ends by itself");
+        section("A session expires");
         let solveig = of(held, "solveig")?;
         let end = solveig.reply.session.expires_at;
-        self.clock.set(end - chrono::TimeDelta::milliseconds(1));
-        assert!(self.store.verify(solveig.token(), &solveig.device)?.valid().is_ok());
+        self.clock.set(end - Duration::from_millis(1));
+        assert!(self.store.verify((solveig.token(), &solveig.device))?.valid().is_ok());
         println!("{}: valid", self.now());
         self.clock.set(end);
-        assert!(self.store.verify(solveig.token(), &solveig.device)?.valid().is_err());
+        assert!(self.store.verify((solveig.token(), &solveig.device))?.valid().is_err());
         println!("{}: refused", self.now());
         Ok(())
     }
 
     fn now(&self) -> String {
-        use gatepost::Clock;
-        self.clock.now().format("%a %H:%M:%S%.3f").to_string()
+        use gatepost::host::Clock;
+        on_the_wall(self.clock.now(), "%a %H:%M:%S%.3f")
     }
 
     fn look_into_the_file(&mut self, path: &Path) -> Result<()> {
@@ -387,20 +421,25 @@ impl Story {
         assert_eq!(page::found_beside(path, &self.secrets)?, 0, "a secret is in the file");
         assert_eq!(page::found_beside(path, &["bertram.carrow".to_owned()])?, 1);
         println!(
-            "{} passwords, tokens and keys that were typed or shown were searched for: none is \
-             there.",
+            "The example searched the file for its {} passwords, tokens and keys: it has none of \
+             them.",
             self.secrets.len()
         );
-        println!("The audit log's chain is intact: no row was changed or taken out.");
+        println!("The chain of the audit log is intact: no row was changed or removed.");
         Ok(())
     }
 }
 
-fn refused(answer: LoginAnswer) -> Result<Refusal> {
+fn refused(answer: LoginOutcome) -> Result<LoginRefusal> {
     answer.granted().err().ok_or_else(|| "this login should have been refused".into())
 }
 
 fn of<'h>(held: &'h [Held], who: &str) -> Result<&'h Held> {
-    let mut found = held.iter().filter(|held| held.reply.user.username == who);
+    let mut found = held.iter().filter(|held| held.reply.profile.user.username == who);
     found.next().ok_or_else(|| format!("{who} has no session").into())
+}
+
+/// A time in a format of chrono's.
+fn on_the_wall(at: Timestamp, format: &str) -> String {
+    DateTime::from(at).format(format).to_string()
 }

@@ -1,12 +1,14 @@
-//! Gatepost: an embedded, synchronous session store in one SQLite file.
+//! Gatepost is an embedded session store: users, sessions, API keys and an audit log in one SQLite
+//! file.
 //!
-//! One file holds users, organisations and branches, configuration, credits, API keys,
-//! device-bound sessions and an audit log. Desktop applications link it, small servers embed it;
-//! several threads and processes of one host have the same file open. There is no network layer,
-//! no async, and no thread of its own.
+//! A desktop application links it, and a small server embeds it. Several threads and processes of
+//! one machine may have the same file open: a session that one of them revokes is invalid in all of
+//! them at once. Besides users and sessions the file holds branches and organisations,
+//! configuration, and credits. The library is synchronous; it has no network layer, no async, and
+//! no thread of its own.
 //!
 //! ```
-//! use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Reason, Refusal, Store};
+//! use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Options, Password, Store};
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path().join("auth.db");
@@ -14,35 +16,58 @@
 //! let ada = NewUser::person("ada").password(Password::from("lantern over wet slate"));
 //! let ada = store.users().create(ada)?;
 //!
-//! let device = DeviceId::new("till-1")?;
-//! let login = |text: &str| LogIn::new("ada", Password::from(text), device.clone());
+//! // A wrong password is refused. The right one opens a session on the client's device.
+//! let device = DeviceId::random()?;
+//! let login = |text: &str| LoginRequest::new("ada", Password::from(text), device.clone());
 //! let refusal = store.log_in(login("a lantern"))?.granted().unwrap_err();
-//! assert_eq!(refusal, Refusal::InvalidCredentials);
+//! assert_eq!(refusal, LoginRefusal::InvalidCredentials);
 //! let reply = store.log_in(login("lantern over wet slate"))?.granted()?;
 //!
+//! // The client presents token and device with each request, until it logs out.
 //! let token = reply.session.token.expose();
-//! assert_eq!(store.verify(token, &device)?.valid()?.user, ada.id);
-//! let _ = store.log_out(token, &device)?;
-//! assert!(store.verify(token, &device)?.valid().is_err());
+//! assert_eq!(store.verify((token, &device))?.valid()?.user, ada.id);
+//! store.log_out((token, &device))?;
+//! assert!(store.verify((token, &device))?.valid().is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! An [`Error`] means that a request cannot be done as asked or that the store could not tell;
-//! [`Error::reason`] says which. It never means "no": a refused login is a [`Refusal`], a refused
-//! token a [`Refused`], both of them values.
+//! An [`Error`] means that a request cannot be done as asked, or that the store could not answer.
+//! It never means "no": a refused login is a [`LoginRefusal`], a refused token an [`InvalidToken`],
+//! a missing privilege a [`NotPermitted`], and all of these are values. Each of the four has a
+//! method `class()`, which fits an HTTP status.
 //!
-//! # Where to begin
+//! # Where to go next
 //!
-//! - [`Store::open`] and [`Options`]; what is the [default](manual::defaults) and why.
-//! - [`Store::log_in`], [`Store::verify`], [`Store::log_out`]: the main road.
-//! - [`Store::users`], [`Store::branches`], [`Store::organisations`], [`Store::configuration`],
-//!   [`Store::credits`], [`Store::api_keys`], [`Store::sessions`], [`Store::devices`],
-//!   [`Store::audit`]: the nouns.
-//! - The [`manual`]: what calls cost, the hot path, operating a store, threats, requirements, the
-//!   file format.
+//! - Write a first program: [`getting_started`](manual::getting_started).
+//! - Write a desktop program: [`desktop`](manual::desktop).
+//! - Know which device id a client uses: [`devices`](manual::devices).
+//! - Choose options: [`options`](manual::options).
+//! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
+//!   [`revocation`](manual::revocation).
+//! - Test your program: [`testing`](manual::testing).
+//! - Answer errors: [`errors`](manual::errors).
+//! - Look up a term: [`glossary`](manual::glossary).
+//! - See all pages: [`manual`].
 //!
-//! Features: `serde` (the wire shapes of replies and requests) and `test-util` (in-memory stores,
-//! a manual clock, a seeded random source, a cheap hash: for the tests of a host alone).
+//! # The API in short
+//!
+//! - **Open a file:** [`Store::open`] with [`Options`].
+//! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
+//!   [`Store::log_out`].
+//! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
+//!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
+//!   [`Store::devices`], [`Store::audit`].
+//! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
+//!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
+//!   and [`host`] the clock and the random source that a program may replace.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! - `serde`: records as JSON, typed session data, and the wire shapes of services.
+//! - `test-util`: in-memory stores, a clock that a test moves, a seeded random source and a cheap
+//!   password hash. For the tests of a program only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cache;
@@ -61,48 +86,93 @@ mod sync;
 pub mod testing;
 mod value;
 #[cfg(feature = "serde")]
-mod wire;
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+pub mod wire;
 
-pub use error::{Error, Reason};
-pub use flow::login::{ClientKind, LogIn, LoginAnswer, LoginReply, OpenedSession, Profile};
-pub use flow::password_change::PasswordChange;
-pub use flow::password_set::EndSessions;
+pub use chrono;
+pub use uuid;
+
+pub use error::{Error, ErrorClass, ErrorKind};
+pub use flow::login::{
+    ClientKind, LoginOutcome, LoginReply, LoginRequest, OpenedSession, Profile,
+};
+pub use flow::renew::Renewal;
 pub use flow::revoke::Ended;
-pub use flow::session_open::OpenSession;
-pub use flow::sweep::Maintained;
-pub use hasher::Cost;
-pub use options::{ChangeAtLogin, Options};
-pub use record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
-pub use record::audit::{Anchor, Audit, AuditEntry, AuditFilter, ChainCheck};
-pub use record::branch::{Branch, BranchFilter, Branches};
-pub use record::configuration::{Configuration, Scope, Setting, Settings};
-pub use record::credit::{CreditBook, Credits, Holder};
-pub use record::device::{Devices, KnownDevice};
-pub use record::organisation::{Organisation, Organisations};
-pub use record::session::{SessionDocument, SessionInfo, Sessions};
-pub use record::user::{NewUser, User, UserFilter, UserUpdate, Users};
-pub use storage::{CommitOutcome, FileGuard, Note};
-pub use store::{ChangeSignal, Service, Status, Store};
-pub use value::event::{Actor, EventKind, HostEvent, Origin, Outcome};
-pub use value::facts::{Assurance, Facts, RefusalReason, Refused, UserKind, UserStatus, Verdict};
-pub use value::header::Presented;
+pub use options::Options;
+pub use record::user::{NewUser, User};
+pub use store::Store;
+pub use value::event::{Actor, ClientInfo};
+pub use value::header::HeaderCredentials;
 pub use value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId};
 pub use value::name::DeviceId;
-pub use value::policy::{
-    ApiVersion, BreachCheck, PasswordPolicy, PasswordRule, SessionPolicy, WhenFull,
-};
-pub use value::random::{RandomSource, RandomUnavailable, SystemRandom};
-pub use value::refusal::Refusal;
+pub use value::permission::{NotPermitted, Permission};
+pub use value::presented::Presented;
+pub use value::principal::{Credential, InvalidToken, Principal, Verdict};
+pub use value::refusal::LoginRefusal;
 pub use value::secret::{Password, Secret};
-pub use value::time::{Clock, SystemClock};
-#[cfg(feature = "test-util")]
-pub use value::{random::SeededRandom, time::ManualClock};
-#[cfg(feature = "serde")]
-#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
-pub use wire::{
-    ChangePassword, WireBranch, WireChangePassword, WireCredits, WireLogIn, WireLoginReply,
-    WireOrganisation, WireSession, WireSetting, WireUser,
-};
+pub use value::subtree::Subtree;
+pub use value::time::Timestamp;
+
+/// The audit log: its entries, filters and chain, and the events that a host adds.
+pub mod audit {
+    pub use crate::record::audit::{
+        Audit, AuditAnchor, AuditEntry, AuditFilter, AuditSource, ChainCheck, CheckedChain,
+    };
+    pub use crate::value::event::{EventKind, HostEvent, Outcome};
+}
+
+/// Configuration: keys and values in four scopes.
+pub mod configuration {
+    pub use crate::record::configuration::{Configuration, Setting, Settings};
+}
+
+/// The directory: users, branches and organisations, and the credits of the latter two.
+pub mod directory {
+    pub use crate::record::branch::{Branch, BranchFilter, Branches};
+    pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
+    pub use crate::record::organisation::{Organisation, OrganisationFilter, Organisations};
+    pub use crate::record::user::{UserFilter, UserUpdate, Users};
+    pub use crate::value::principal::{UserKind, UserStatus};
+}
+
+/// What a host may supply: the clock and the source of random bytes.
+pub mod host {
+    #[cfg(feature = "test-util")]
+    pub use crate::value::random::SeededRandom;
+    pub use crate::value::random::{RandomSource, RandomUnavailable, SystemRandom};
+    #[cfg(feature = "test-util")]
+    pub use crate::value::time::ManualClock;
+    pub use crate::value::time::{Clock, SystemClock};
+}
+
+/// What [`Options`] are made of: policies, limits and costs.
+pub mod policy {
+    pub use crate::hasher::Cost;
+    pub use crate::options::{ChangeAtLogin, DangerousOptions, Lockout};
+    pub use crate::value::password_rule::PasswordRule;
+    pub use crate::value::policy::{
+        ApiVersion, BreachCheck, PasswordPolicy, SessionLimit, SessionPolicy,
+    };
+}
+
+/// Sessions, devices and API keys.
+pub mod sessions {
+    pub use crate::flow::password_set::RevokeSessions;
+    pub use crate::flow::session_open::OpenSession;
+    pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
+    pub use crate::record::device::{Devices, KnownDevice};
+    pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
+    pub use crate::value::principal::Assurance;
+    pub use crate::value::version::Version;
+}
+
+/// The state of an open store, for those who operate it.
+pub mod status {
+    pub use crate::flow::sweep::MaintenanceReport;
+    pub use crate::storage::{CommitOutcome, FileState, OpenWarning};
+    pub use crate::store::{ChangeSignal, Service, Status};
+    pub use crate::value::principal::InvalidTokenReason;
+}
 
 /// README's programs, run as they stand.
 #[cfg(doctest)]

@@ -1,46 +1,117 @@
 //! The manual: what the documentation of single items does not say.
 //!
-//! In reading order: what is [`defaults`] and why, what each of the [`calls`] costs, the
-//! [`hot_path`] of a verify, what revokes what ([`revocation`]), what [`operating`] a store takes,
-//! from which states it [`always_starts`], which [`threats`] it meets and which it does not, which
-//! [`requirements`] it meets and the test that proves each, and the [`file_format`], with the whole
-//! schema.
+//! **Start**
+//!
+//! - [`getting_started`]: from an empty project to a program that logs users in.
+//! - [`desktop`]: a desktop program that keeps its users signed in.
+//! - [`devices`]: which device id each kind of client uses.
+//!
+//! **Build**
+//!
+//! - [`options`]: which preset to choose, every option with its default, and the reasons.
+//! - [`revocation`]: what revokes which sessions and API keys.
+//! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
+//! - [`testing`]: how to test a program that uses Gatepost.
+//! - [`processes`]: several threads and processes on one file.
+//! - [`errors`]: every error and every refusal, with its cause and cure.
+//! - [`calls`]: what each call reads, writes and hashes, and how long it may wait.
+//!
+//! **Operate**
+//!
+//! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
+//!
+//! **Understand**
+//!
+//! - [`hot_path`]: how a verify is answered from memory and is as fresh as the file.
+//! - [`threats`]: what is defended and what is not.
+//! - [`file_format`]: the file, table by table, with the whole schema.
+//! - [`glossary`]: each term in one or two sentences.
+//!
+//! **Appendix**
+//!
+//! - [`requirements`]: each requirement, with the test that proves it.
+//! - [`opening_states`]: each state a file may be in when it is opened, and what happens.
 
-pub mod defaults {
-    #![doc = include_str!("../manual/defaults.md")]
+// In the order of the index.
+
+pub mod getting_started {
+    #![doc = include_str!("../manual/getting_started.md")]
+    #![doc = ""]
+    #![doc = include_str!("../manual/pictures/hierarchy.svg")]
+}
+
+pub mod desktop {
+    #![doc = include_str!("../manual/desktop.md")]
+}
+
+pub mod devices {
+    #![doc = include_str!("../manual/devices.md")]
+}
+
+pub mod options {
+    #![doc = include_str!("../manual/options.md")]
+}
+
+pub mod revocation {
+    #![doc = include_str!("../manual/revocation.md")]
+    #![doc = ""]
+    #![doc = include_str!("../manual/pictures/session.svg")]
+}
+
+pub mod staying_signed_in {
+    #![doc = include_str!("../manual/staying_signed_in.md")]
+}
+
+pub mod testing {
+    #![doc = include_str!("../manual/testing.md")]
+}
+
+pub mod processes {
+    #![doc = include_str!("../manual/processes.md")]
+}
+
+pub mod errors {
+    #![doc = include_str!("../manual/errors.md")]
+    #![doc = ""]
+    #![doc = include_str!("../manual/pictures/login.svg")]
 }
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
 }
 
-pub mod hot_path {
-    #![doc = include_str!("../manual/hot_path.md")]
-}
-
-pub mod revocation {
-    #![doc = include_str!("../manual/revocation.md")]
-}
-
 pub mod operating {
     #![doc = include_str!("../manual/operating.md")]
 }
 
-pub mod always_starts {
-    #![doc = include_str!("../manual/always_starts.md")]
+pub mod hot_path {
+    #![doc = include_str!("../manual/hot_path.md")]
+    #![doc = ""]
+    #![doc = include_str!("../manual/pictures/processes.svg")]
 }
 
 pub mod threats {
     #![doc = include_str!("../manual/threats.md")]
 }
 
+pub mod file_format {
+    #![doc = include_str!("../manual/file_format.md")]
+    #![doc = ""]
+    #![doc = include_str!("../manual/pictures/tables.svg")]
+    #![doc = ""]
+    #![doc = "```sql"]
+    #![doc = include_str!("storage/schema.sql")]
+    #![doc = "```"]
+}
+
+pub mod glossary {
+    #![doc = include_str!("../manual/glossary.md")]
+}
+
 pub mod requirements {
     #![doc = include_str!("../manual/requirements.md")]
 }
 
-pub mod file_format {
-    #![doc = include_str!("../manual/file_format.md")]
-    #![doc = "```sql"]
-    #![doc = include_str!("storage/schema.sql")]
-    #![doc = "```"]
+pub mod opening_states {
+    #![doc = include_str!("../manual/opening_states.md")]
 }

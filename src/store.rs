@@ -1,18 +1,19 @@
-//! The store: one open file, shared by all its handles.
+//! The store: one open file, which all its handles share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache::Cache;
 use crate::cache::coherence::Coherence;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::storage::{
-    CommitOutcome, FileGuard, Note, Purpose, ReadTx, SCHEMA_VERSION, Settled, Storage, WriteTx,
-    not_begun,
+    CommitOutcome, FileState, Finished, OpenWarning, Purpose, ReadTx, SCHEMA_VERSION, Storage,
+    WriteTx, not_begun,
 };
 use crate::value::event::Actor;
 use crate::value::policy::ApiVersion;
@@ -21,22 +22,25 @@ use crate::value::time::Timestamp;
 
 /// A session store in one SQLite file.
 ///
-/// Cheap to clone and safe to share; every handle opened on one file in one process shares one
-/// core. Every call is synchronous. `Err` means that the request cannot be done as asked or that
-/// the store could not tell, never a refusal.
+/// A handle is cheap to clone and safe to share between threads; all handles of one file in one
+/// process share one core. Every call is synchronous. An `Err` means that the request cannot be
+/// done as asked or that the store could not find the answer; it never means a refusal.
 ///
 /// ```
-/// use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+/// use gatepost::{DeviceId, LoginRequest, NewUser, Options, Password, Store};
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
-/// store.users().create(NewUser::person("ada").password(Password::from("correct horse battery")))?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let store = Store::open(path, Options::server())?;
+/// let ada = NewUser::person("ada").password(Password::from("correct horse battery"));
+/// store.users().create(ada)?;
 ///
 /// let device = DeviceId::random()?;
 /// let reply = store
-///     .log_in(LogIn::new("ada", Password::from("correct horse battery"), device.clone()))?
+///     .log_in(LoginRequest::new("ada", Password::from("correct horse battery"), device.clone()))?
 ///     .granted()?;
-/// let facts = store.verify(reply.session.token.expose(), &device)?.valid()?;
-/// assert_eq!(facts.user, reply.user.id);
+/// let principal = store.verify((&reply.session.token, &device))?.valid()?;
+/// assert_eq!(principal.user, reply.profile.user.id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -45,32 +49,57 @@ pub struct Store {
     actor: Actor,
 }
 
-/// What all handles of one file share.
+/// The core that all handles of one file share.
 pub(crate) struct Core {
     pub(crate) storage: Storage,
     pub(crate) options: Options,
     pub(crate) hasher: Hasher,
-    /// `None` in memory, where there is no shared wal-index, and where the host wants none.
+    /// `None` in memory, on a file system without shared memory, and with `Options::cache(None)`.
     pub(crate) coherence: Option<Coherence>,
     change_signal: ChangeSignal,
+    open_warnings: Vec<OpenWarning>,
     pub(crate) pending: Pending,
 }
 
 impl Store {
-    /// A handle of that core, in the name of the host.
+    /// A handle of `core` whose actor is the host.
     pub(crate) fn of(core: Arc<Core>) -> Self {
         Self { core, actor: Actor::Host }
     }
 
-    /// A handle on the same store whose writes the audit log ascribes to `actor`.
+    /// A handle of the same store whose writes the audit log ascribes to `actor`.
     ///
-    /// Attribution only: it checks no privilege.
+    /// Attribution only: the store checks no privilege of `actor`.
+    ///
+    /// ```
+    /// use gatepost::audit::AuditFilter;
+    /// use gatepost::{Actor, NewUser, Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(path, Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// store.acting_as(ada).users().create(NewUser::person("ben"))?;
+    /// let latest = store.audit().latest(1, &AuditFilter::new())?;
+    /// assert_eq!(latest[0].actor, Actor::User(ada));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn acting_as(&self, actor: impl Into<Actor>) -> Self {
         Self { core: Arc::clone(&self.core), actor: actor.into() }
     }
 
-    /// The name and version that replies show to clients.
+    /// The name of the service and the newest API version that it serves, as replies show them.
+    ///
+    /// ```
+    /// use gatepost::{Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(path, Options::server())?;
+    /// assert_eq!(store.service().name, "Gatepost");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn service(&self) -> Service {
         Service {
@@ -79,7 +108,21 @@ impl Store {
         }
     }
 
-    /// How the store stands. Asks of the file how long its log is, and never waits.
+    /// The state of the store, for an operator. Reads the size of the write-ahead log from the
+    /// file system, and never waits.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(path, Options::server())?;
+    /// let before = store.status().writes;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// assert_eq!(store.status().writes, before + 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("health", "metrics", "diagnostics"))]
     #[must_use]
     pub fn status(&self) -> Status {
         let hasher = self.core.hasher.status();
@@ -87,16 +130,17 @@ impl Store {
         let (writes, commits) = self.core.storage.write_counts();
         Status {
             path: place.map(|place| place.files.main.clone()),
-            notes: place.map(|place| place.notes.clone()).unwrap_or_default(),
+            open_warnings: self.core.open_warnings.clone(),
             schema_version: SCHEMA_VERSION,
             hashes_done: hasher.evaluations,
+            hashes_upgraded: hasher.upgrades,
             hashes_running: hasher.running,
             hashes_waiting: hasher.waiting,
-            logins_overloaded: hasher.overloaded,
             hash_buffers_kept: hasher.idle_buffers,
+            login_refusals: self.core.pending.counts.logins_refused(),
             verify_refusals: self.core.pending.counts.tokens_refused(),
             change_signal: self.core.change_signal,
-            file_guard: self.core.storage.file_guard(),
+            file_state: self.core.storage.file_state(),
             writes,
             commits,
             denied: self.core.pending.denials.count(),
@@ -118,28 +162,29 @@ impl Store {
         self.core.storage.now()
     }
 
-    /// One snapshot of the file.
+    /// Runs `job` in one read transaction, which sees one snapshot of the file.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.core.storage.read(job)
     }
 
-    /// One write transaction that leaves no audit event: for upkeep and for the first half of a
-    /// login. Everything else writes through `Store::write`, which belongs to the audit log.
+    /// Runs `job` in one write transaction without an audit event: for maintenance and for the
+    /// first half of a login. All other writes go through `Store::write`, which appends audit
+    /// events.
     pub(crate) fn transact<T>(
         &self,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
         self.transact_as(Purpose::Ordinary, job)
     }
 
-    /// The same for a purpose. What waits to be revoked is written first, or it would revoke what
-    /// this write opens or issues.
+    /// As [`transact`](Self::transact), for a purpose. Revocations that wait in memory are written
+    /// first: written later, they would revoke a credential that this write opens or issues.
     pub(crate) fn transact_as<T>(
         &self,
         purpose: Purpose,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
-        self.core.settle_denials().map_err(not_of_this_write)?;
+        self.core.write_denials().map_err(not_of_this_write)?;
         self.core.storage.write(purpose, &self.actor, job)
     }
 
@@ -149,7 +194,14 @@ impl Store {
 }
 
 impl Core {
-    pub(crate) fn new(storage: Storage, options: Options) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        storage: Storage,
+        options: Options,
+        differing: Vec<OpenWarning>,
+    ) -> Result<Arc<Self>> {
+        let mut open_warnings =
+            storage.place().map(|place| place.warnings.clone()).unwrap_or_default();
+        open_warnings.extend(differing);
         let coherence = match options.cache_entries {
             Some(entries) => storage
                 .wal_index()?
@@ -164,32 +216,38 @@ impl Core {
             (None, Some(_), Some(_)) => ChangeSignal::NotShared,
         };
         Ok(Arc::new(Self {
-            hasher: Hasher::new(options.cost, options.hashes_at_once, options.hashes_waiting),
-            pending: Pending::default(),
+            hasher: Hasher::new(
+                options.cost,
+                options.max_concurrent_hashes,
+                options.max_waiting_hashes,
+            ),
+            pending: Pending::new(storage.random())?,
             coherence,
             change_signal,
+            open_warnings,
             storage,
             options,
         }))
     }
 
-    /// Writes the revocations that could not be written when they were asked for.
-    pub(crate) fn settle_denials(&self) -> Result<()> {
-        self.pending.denials.settle(|denial| {
+    /// Writes the revocations that could not be written when their calls were made.
+    pub(crate) fn write_denials(&self) -> Result<()> {
+        self.pending.denials.write_all(|denial| {
             self.storage.write(Purpose::Revocation, &denial.actor, |tx| {
-                // Another thread may have written it meanwhile, and a session been opened since.
+                // Another thread may have written it already, and a session been opened since.
                 let revoked =
                     self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
-                Ok(if revoked { Settled::Commit(()) } else { Settled::Nothing(()) })
+                Ok(if revoked { Finished::Commit(()) } else { Finished::Nothing(()) })
             })
         })
     }
 }
 
-/// In doubt is what was written first: this write was not begun, and must not be taken for it.
+/// The commit in doubt is that of the revocations: the caller's own write was not begun, and its
+/// error must not suggest otherwise.
 fn not_of_this_write(error: Error) -> Error {
-    match error.reason() {
-        Reason::CommitUnknown => not_begun(),
+    match error.kind() {
+        ErrorKind::CommitUnknown => not_begun(),
         _ => error,
     }
 }
@@ -200,73 +258,120 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The name and API version that replies show to clients.
+/// The name of a service and the newest API version that it serves, as replies show them to
+/// clients; [`Store::service`](crate::Store::service) returns it.
+///
+/// ```
+/// use gatepost::status::Service;
+/// use gatepost::{Options, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let Service { name, api_version, .. } = Store::open(path, Options::server())?.service();
+/// assert_eq!((name.as_str(), api_version.to_string()), ("Gatepost", "1.0".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Service {
     /// The name of the service.
     pub name: String,
-    /// The newest API version that it serves.
+    /// The newest API version that the service serves.
     pub api_version: ApiVersion,
 }
 
-/// How verify learns that another process has committed, and so whether it may answer from memory.
+/// How [`Store::verify`](crate::Store::verify) learns that another process has committed, and so
+/// whether it may answer from its cache.
+///
+/// ```
+/// use gatepost::status::ChangeSignal;
+/// use gatepost::{Options, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let store = Store::open(path, Options::server().cache(None))?;
+/// assert_eq!(store.status().change_signal, ChangeSignal::NotWanted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ChangeSignal {
-    /// By the header of SQLite's wal-index, in memory that all processes share.
+    /// Each verify compares the header of SQLite's wal-index, which is in memory that all
+    /// processes share, and answers from the cache if it is unchanged.
     SharedWalIndex,
-    /// Not at all, as the options say `cache(None)`: each verify asks the file.
+    /// Each verify reads the file, because the option `cache` is `None`.
     NotWanted,
-    /// Not at all, as the file system shares no memory: each verify asks the file.
+    /// Each verify reads the file, because its file system has no shared memory.
     NotShared,
-    /// Not at all, as the store is in memory and asks itself.
+    /// The store is in memory, and no other process can open it.
     InMemory,
 }
 
-/// How a store stands.
+/// The state of a store, for an operator; [`Store::status`](crate::Store::status) returns it. All
+/// counts are those of this process, since it opened the store.
+///
+/// ```
+/// use gatepost::{Options, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let status = Store::open(&path, Options::server())?.status();
+/// assert!(status.path.is_some());
+/// assert_eq!((status.denied, status.hashes_running), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
-    /// Where the file is; none in memory.
+    /// The path of the file; `None` for a store in memory.
     pub path: Option<PathBuf>,
-    /// What was noticed when the file was opened.
-    pub notes: Vec<Note>,
-    /// The schema version that this library writes.
+    /// The warnings of opening the store, such as options that differ from the stored ones.
+    pub open_warnings: Vec<OpenWarning>,
+    /// The schema version that this version of the library writes.
     pub schema_version: i64,
-    /// Password hashes computed since the store was opened.
+    /// The number of password hashes computed.
     pub hashes_done: u64,
-    /// Password hashes being computed now.
+    /// The number of stored hashes that a login replaced by one of the cost in force.
+    pub hashes_upgraded: u64,
+    /// The number of password hashes that are being computed now.
     pub hashes_running: usize,
-    /// Logins that wait for a hash now.
+    /// The number of logins that wait for a hash now.
     pub hashes_waiting: usize,
-    /// Logins turned away as overloaded since the store was opened.
-    pub logins_overloaded: u64,
-    /// Work buffers kept for the next hash; freed after a minute without one.
+    /// The number of work buffers that are kept for the next hash; they are freed after a minute
+    /// without a hash.
     pub hash_buffers_kept: usize,
-    /// Tokens refused by verify since the store was opened.
-    pub verify_refusals: u64,
-    /// How verify learns that what it remembers may have changed; chosen when the store was opened.
+    /// How many logins, openings of a session and changes of a password were refused, by
+    /// [`LoginRefusal::name`](crate::LoginRefusal::name).
+    pub login_refusals: BTreeMap<&'static str, u64>,
+    /// How many tokens [`Store::verify`](crate::Store::verify) and its like refused, by
+    /// [`InvalidTokenReason::name`](crate::status::InvalidTokenReason::name).
+    pub verify_refusals: BTreeMap<&'static str, u64>,
+    /// How a verify learns that a cached answer may be stale; chosen when the store was opened.
     pub change_signal: ChangeSignal,
-    /// What watches over the file, or why the store has closed itself.
-    pub file_guard: FileGuard,
-    /// Writes of this process that hold since the store was opened.
+    /// How the file is watched, or why the store has closed itself.
+    pub file_state: FileState,
+    /// The number of writes that were committed.
     pub writes: u64,
-    /// Commits, and so flushes of the disk, that took these writes along.
+    /// The number of commits, and so of flushes of the disk, that contained these writes.
     pub commits: u64,
-    /// Revocations that the disk had no room for, or refused: this process denies the credentials
-    /// from memory, and writes the revocations before anything else as soon as it can.
+    /// The number of revocations that could not be written, because the disk was full or failed.
+    /// They are kept in memory: this process refuses their credentials, and writes the revocations
+    /// before anything else as soon as it can.
     pub denied: usize,
-    /// How long the write-ahead log is on the disk, in bytes; 0 in memory. Up to about 8 MiB it is
-    /// as it should be; far beyond, some program holds a snapshot of the file and does not let go.
+    /// The size of the write-ahead log on the disk, in bytes; 0 in memory. Up to about 8 MiB is
+    /// normal; if it is far larger, a program keeps a read transaction on the file open.
     pub log_bytes: u64,
-    /// What became of the last write of this process that was answered
-    /// [`CommitUnknown`](crate::Reason::CommitUnknown): ask after [`Store::open`] on the same path,
-    /// and before the next write. `None` if there was none since the process started, in memory,
-    /// and of a file that was moved or replaced since. If several writes were answered so since the
-    /// last opening, it says that they were applied, or were not, only if that is true of all.
+    /// Whether the last write of this process that failed with
+    /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown) was applied. Read it after
+    /// [`Store::open`] on the same path, and before the next write. `None` if no write failed so
+    /// since the process started, if the store is in memory, and if the file was moved or replaced
+    /// since. If several writes failed so since the last opening, it says that they were applied,
+    /// or were not, only if that is true of all.
     pub last_unknown_commit: Option<CommitOutcome>,
-    /// Sessions and keys that are remembered; none if the store does not cache, because its
-    /// options say so, it is in memory, or its file system shares no memory.
+    /// The number of cached sessions and keys; `None` if the store has no cache, because the
+    /// option `cache` is `None`, it is in memory, or its file system has no shared memory.
     pub cached: Option<usize>,
 }

@@ -1,7 +1,7 @@
-//! The atomics and locks on which it rests that what verify remembers is as fresh as the file.
+//! The atomics and locks of `cache/`, which keep verify as fresh as the file.
 //!
-//! They are named in this one place so that the wing that uses them (`cache`) can be compiled once
-//! more over those of a schedule explorer: see `schedules/`.
+//! They are imported through this one module so that `schedules/` can compile the cache again over
+//! the atomics of a schedule explorer and of loom.
 
 pub(crate) use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
 

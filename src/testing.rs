@@ -1,43 +1,55 @@
-//! What tests and benchmarks of the library need and no host does (feature `test-util`).
+//! Helpers for the library's own tests and benchmarks, which no host needs.
+//!
+//! Needs the feature `test-util`.
 
 use crate::error::Result;
+use crate::record::clock;
 use crate::record::session::{self, NewSession};
-use crate::storage::Settled;
+use crate::storage::Finished;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
-use crate::value::facts::Assurance;
 use crate::value::id::{SessionId, UserId};
 use crate::value::limits::SESSION_LIFETIME_DEFAULT_MS;
 use crate::value::name::DeviceId;
+use crate::value::principal::Assurance;
 use crate::value::secret::Secret;
 use crate::value::token::{self, TokenKind};
 
-/// The one statement of a verify that presents a session's token; `?1` is the session's id.
+/// The SQL statement of a verify of a session's token; `?1` is the session's id.
 pub const VERIFY_SESSION_SQL: &str = crate::record::proof::VERIFY_SESSION_SQL;
 
-/// The one statement of a verify that presents an API key; `?1` is the key's id.
+/// The SQL statement of a verify of an API key; `?1` is the key's id.
 pub const VERIFY_API_KEY_SQL: &str = crate::record::proof::VERIFY_API_KEY_SQL;
 
-/// Sessions opened in one transaction.
-const PER_TRANSACTION: usize = 10_000;
-
-/// A session of [`open_many`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Opened {
-    /// Its handle.
-    pub id: SessionId,
-    /// Its token.
-    pub token: Secret,
-    /// The device that it was opened on.
-    pub device: DeviceId,
-}
-
-/// Opens many sessions of one user, each on a device of its own, without looking at the limit of
-/// sessions and without an event: to fill a file for a measurement.
+/// Makes the file believe what the clock of this store reads, as if it had been read 20 h later
+/// too: the next sweep deletes what is over by it.
 ///
 /// # Errors
 /// As of any write.
+pub fn believe_clock(store: &Store) -> Result<()> {
+    store.transact(|tx| clock::believe(tx).map(Finished::Commit))
+}
+
+/// The number of sessions that one transaction opens.
+const PER_TRANSACTION: usize = 10_000;
+
+/// A session that [`open_many`] has opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Opened {
+    /// The id of the session.
+    pub id: SessionId,
+    /// The token of the session.
+    pub token: Secret,
+    /// The device on which the session was opened.
+    pub device: DeviceId,
+}
+
+/// Opens `count` sessions of one user, each on its own device, without the limit of sessions and
+/// without audit events: to fill a file for a measurement.
+///
+/// # Errors
+/// As [every write](crate::manual::errors#every-write).
 pub fn open_many(store: &Store, user: UserId, count: usize) -> Result<Vec<Opened>> {
     let mut all = Vec::with_capacity(count);
     while all.len() < count {
@@ -57,16 +69,16 @@ pub fn open_many(store: &Store, user: UserId, count: usize) -> Result<Vec<Opened
                         secret_hash,
                         device: Some(DeviceDigest::of(&device)),
                         user,
-                        expires_at: tx.now().plus(lifetime),
+                        expires_at: tx.now() + lifetime,
                         idle_ms: None,
                         assurance: Assurance::Aal1,
                         label: None,
-                        origin: None,
+                        client_info: None,
                     },
                 )?;
                 opened.push(Opened { id, token, device });
             }
-            Ok(Settled::Commit(opened))
+            Ok(Finished::Commit(opened))
         })?;
         all.extend(opened);
     }

@@ -1,4 +1,4 @@
-//! What the library adds to a program: to its size, and to the time of a clean build.
+//! The size that the library adds to a program, and the time that it adds to a clean build.
 //!
 //! Three small programs are built in directories of their own, from the versions that this
 //! project's lock file names: one that does nothing, one that asks SQLite something, one that opens
@@ -29,17 +29,17 @@ const SQLITE: &str = r#"fn main() -> rusqlite::Result<()> {
     connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = ?1", ["a"], |_| Ok(()))
 }"#;
 
-const STORE: &str = r#"use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+const STORE: &str = r#"use gatepost::{DeviceId, LoginRequest, NewUser, Options, Password, Store};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().collect();
     let store = Store::open(&words[1], Options::server())?;
     store.users().create(NewUser::person(&words[2]).password(Password::from(words[3].as_str())))?;
     let device = DeviceId::new(&words[4])?;
-    let request = LogIn::new(&words[2], Password::from(words[3].as_str()), device.clone());
+    let request = LoginRequest::new(&words[2], Password::from(words[3].as_str()), device.clone());
     let reply = store.log_in(request)?.granted()?;
-    let _ = store.verify(reply.session.token.expose(), &device)?.valid()?;
-    let _ = store.log_out(reply.session.token.expose(), &device)?;
+    let _ = store.verify((&reply.session.token, &device))?.valid()?;
+    let _ = store.log_out((&reply.session.token, &device))?;
     Ok(())
 }"#;
 

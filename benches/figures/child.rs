@@ -1,27 +1,26 @@
-//! Other processes: this program again, told what to do by its first argument.
+//! Other processes: this program again; its first argument says what to do.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use gatepost::{
-    Clock, DeviceId, Ended, LogIn, ManualClock, NewUser, Options, Password, Store, SystemClock,
-};
+use gatepost::host::{Clock, ManualClock, SystemClock};
+use gatepost::{DeviceId, Ended, LoginRequest, NewUser, Options, Password, Store};
 
 use crate::filled::Filled;
 use crate::{hit, memory};
 
-/// What the first argument of a child is.
+/// The first argument of a child.
 pub const ROLE: &str = "child";
 
 const PASSWORD: &str = "nine brass bells";
 
-/// What this process does if it is a child; answers whether it is one.
+/// Does the work of a child, if this process is one; returns whether it is.
 pub fn play(arguments: &[String]) -> bool {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [ROLE, "verify", calls] => {
-            // A second of the clock holds one look at the file, which is not the verify's own.
+            // Once in a second of the clock the file is checked, which is not part of a verify.
             let clock = Arc::new(ManualClock::new(SystemClock::default().now()));
             let filled = match calls.strip_prefix("timeless ") {
                 Some(_) => Filled::with(Options::server().clock(clock), 1_000),
@@ -83,8 +82,8 @@ pub fn again(words: &[&str]) -> Command {
     command
 }
 
-/// For each line `N` it hears: logs in and out N times, and tells of each session that it has
-/// acknowledged the end of, then `done`.
+/// For each line `N` it hears: logs in and out N times, and reports each session whose logout was
+/// acknowledged, then `done`.
 fn log_in_and_out(path: &str) {
     let store = Store::open(path, Options::for_tests()).unwrap();
     let user = NewUser::person("bob").password(Password::from(PASSWORD));
@@ -93,10 +92,10 @@ fn log_in_and_out(path: &str) {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lines() {
         for _ in 0..line.unwrap().parse::<usize>().unwrap() {
-            let request = LogIn::new("bob", Password::from(PASSWORD), device.clone());
+            let request = LoginRequest::new("bob", Password::from(PASSWORD), device.clone());
             let reply = store.log_in(request).unwrap().granted().unwrap();
             let token = reply.session.token.expose();
-            assert_eq!(store.log_out(token, &device).unwrap(), Ended::Now);
+            assert_eq!(store.log_out((token, &device)).unwrap(), Ended::Now);
             writeln!(out, "{token}").unwrap();
         }
         writeln!(out, "done").unwrap();

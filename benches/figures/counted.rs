@@ -1,4 +1,4 @@
-//! What is counted and not timed: instructions, allocations and statements of a verify that hits.
+//! Figures that are counted and not timed: instructions, allocations and statements of a cache hit.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::hit::verify_all;
 pub const FIGURES: &[&str] =
     &["verify_hit_instructions", "verify_hit_allocations", "verify_writes"];
 
-/// Where every allocation of a program comes by.
+/// An allocator that counts every allocation of the program.
 const ALLOCATORS: [&str; 6] =
     ["malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "memalign"];
 
@@ -41,7 +41,7 @@ pub fn run(run: &mut Run) {
     }
 }
 
-/// Instructions of one verify more: what is the same for few and for many is the program's own.
+/// Instructions of one more verify: the part that does not grow with their number is the program's.
 fn instructions() -> f64 {
     let of = |calls: u64| {
         let options =
@@ -51,7 +51,7 @@ fn instructions() -> f64 {
     (of(MANY) - of(FEW)) / (MANY - FEW) as f64
 }
 
-/// Calls of these functions from inside so many verifies that hit: callgrind begins its list when
+/// Calls of these functions from inside so many cache hits: callgrind begins its list when
 /// they begin, and the child ends when they end.
 fn calls_of(functions: &[&str], calls: u64) -> u64 {
     let directory = tempfile::tempdir().unwrap();

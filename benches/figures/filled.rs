@@ -16,7 +16,7 @@ pub struct Filled {
     _directory: tempfile::TempDir,
 }
 
-/// A token and its device as they come in with a request: text of its own.
+/// A token and its device as a request brings them: as text.
 pub type Presented = (String, DeviceId);
 
 impl Filled {
@@ -30,12 +30,12 @@ impl Filled {
         Self { store, sessions, path, _directory: directory }
     }
 
-    /// The same with room to remember every session.
+    /// The same with room to cache every session.
     pub fn with(options: Options, count: usize) -> Self {
         Self::new(options.cache(count + count / 8), count)
     }
 
-    /// The same with every session verified once, so that a cache of that size holds them all.
+    /// The same with every session verified once, so that a cache of that size has them all.
     pub fn remembered(count: usize) -> Self {
         let filled = Self::with(Options::server(), count);
         filled.verify_all();
@@ -44,11 +44,11 @@ impl Filled {
 
     pub fn verify_all(&self) {
         for one in &self.sessions {
-            self.store.verify(one.token.expose(), &one.device).unwrap().valid().unwrap();
+            self.store.verify((&one.token, &one.device)).unwrap().valid().unwrap();
         }
     }
 
-    /// What so many clients present, drawn at random.
+    /// The tokens that so many clients present, drawn at random.
     pub fn drawn(&self, order: &mut Order, count: usize) -> Vec<Presented> {
         (0..count)
             .map(|_| {
@@ -83,10 +83,10 @@ pub fn raw_select(statement: &mut rusqlite::Statement<'_>, id: &[u8; 16]) -> i64
             let organisation: Option<[u8; 16]> = row.get(4)?;
             std::hint::black_box((secret, device, user, branch, organisation));
             let kind = row.get_ref(5)?.as_str()?.len();
-            let admin: bool = row.get(6)?;
+            let privileges = row.get_ref(6)?.as_str_or_null()?.map(str::len);
             let current: bool = row.get(7)?;
             let standing: Option<bool> = row.get(8)?;
-            std::hint::black_box((kind, admin, current, standing));
+            std::hint::black_box((kind, privileges, current, standing));
             let opened: i64 = row.get(9)?;
             let authenticated: i64 = row.get(10)?;
             let expires: Option<i64> = row.get(11)?;

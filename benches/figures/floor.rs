@@ -1,4 +1,4 @@
-//! The floor of a verify that hits: what its parts cost, each on its own.
+//! The least that a cache hit can cost: the cost of each of its parts on its own.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -15,7 +15,7 @@ use crate::harness::{Order, time};
 /// Shards of the map that the lookup is measured with.
 const SHARDS: usize = 16;
 
-/// What is found: a record of the size of what a verify answers with.
+/// The value that is found: a record of the size of a verify's answer.
 type Record = [u64; 16];
 
 /// Measures one part: that many times.

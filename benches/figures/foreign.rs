@@ -1,10 +1,10 @@
-//! Verify while somebody else works: another process that writes, or cores that hash.
+//! Verify during other work: another process that writes, or cores that hash.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
+use gatepost::{DeviceId, LoginRequest, NewUser, Options, Password, Store};
 
 use crate::child::Other;
 use crate::filled::{Filled, Presented};
@@ -35,9 +35,10 @@ pub fn writes(run: &mut Run) {
                     if line == "done" {
                         break;
                     }
-                    // Its end was acknowledged before it was told.
-                    stale +=
-                        usize::from(filled.store.verify(&line, &device).unwrap().valid().is_ok());
+                    // Its logout was acknowledged before it was reported.
+                    stale += usize::from(
+                        filled.store.verify((&line, &device)).unwrap().valid().is_ok(),
+                    );
                     tokens += 1;
                 }
                 done.store(true, Ordering::Release);
@@ -88,7 +89,8 @@ pub fn logins(run: &mut Run) {
     for _ in 0..ROUNDS {
         let hashing = p99_beside(&filled.store, &presented, span, cores, |core| {
             let device = DeviceId::new(&format!("till {core}")).unwrap();
-            let request = LogIn::new(format!("user {core}"), Password::from(PASSWORD), device);
+            let request =
+                LoginRequest::new(format!("user {core}"), Password::from(PASSWORD), device);
             black_box(filled.store.log_in(request).unwrap().granted().unwrap());
         });
         let writing = p99_beside(&filled.store, &presented, span, cores, |_| {
@@ -129,7 +131,7 @@ fn p99_beside(
         let started = Instant::now();
         for (token, device) in presented.iter().cycle() {
             let one = Instant::now();
-            black_box(store.verify(token, device).unwrap().valid().unwrap());
+            black_box(store.verify((token, device)).unwrap().valid().unwrap());
             took.push(one.elapsed().as_secs_f64());
             if started.elapsed() > span {
                 break;

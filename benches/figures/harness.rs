@@ -1,4 +1,4 @@
-//! How a figure is measured: in rounds, in alternation, told as a median with its extremes.
+//! How a figure is measured: in rounds, in alternation, reported as a median with its extremes.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Rounds of a figure; the median of these counts.
 pub const ROUNDS: usize = 9;
 
-/// What one run was asked for, and what it has found.
+/// The figures that one run was asked for, and those that it has measured.
 pub struct Run {
     /// Everything at a tenth of its size.
     pub quick: bool,
@@ -59,7 +59,7 @@ impl Run {
         self.wanted.is_empty() || names.iter().any(|name| self.wanted.iter().any(|w| w == name))
     }
 
-    /// The names that were asked for and that nobody knows.
+    /// The names that were asked for and that no figure has.
     pub fn unknown(&self, all: &[&str]) -> Vec<&str> {
         let wanted = self.wanted.iter().map(String::as_str);
         wanted.filter(|name| !all.contains(name)).collect()
@@ -85,12 +85,12 @@ impl Run {
         self.line(format!("figure {name} = {value:.3} {unit} ({value:.3} … {value:.3})"));
     }
 
-    /// A figure that cannot be had here, by name and with the reason.
+    /// A figure that cannot be measured here, by name and with the reason.
     pub fn left_out(&mut self, name: &str, why: impl Display) {
         self.line(format!("figure {name} left out: {why}"));
     }
 
-    /// What belongs to a figure and is none.
+    /// A line that belongs to a figure and is none.
     pub fn note(&self, text: impl Display) {
         println!("    {text}");
     }
@@ -111,8 +111,8 @@ impl Run {
 
 /// Measures each of `jobs` in turn, `batches` times over, and does so for each round: a row for a
 /// round, in it the median batch of each job. A job answers how long its timed part took, so that
-/// what it draws beforehand is outside the clock; a neighbour on the machine who takes away a
-/// time slice spoils a batch and no round.
+/// what it draws beforehand is outside the clock. Another program on the machine that takes a time
+/// slice spoils a batch and no round.
 pub fn alternate<const N: usize>(
     rounds: usize,
     batches: usize,
@@ -131,7 +131,7 @@ pub fn alternate<const N: usize>(
     table
 }
 
-/// What the run was made on, and when.
+/// The machine and the time of the run.
 pub fn machine() {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));

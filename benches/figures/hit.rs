@@ -1,16 +1,17 @@
-//! Verify of what is remembered.
+//! Verify with a cache hit.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use gatepost::Store;
-use gatepost::testing::VERIFY_SESSION_SQL;
+use gatepost::testing::{Opened, VERIFY_SESSION_SQL};
+use gatepost::{Permission, Principal, Store};
 
 use crate::filled::{Filled, Presented, explain, raw_select};
 use crate::floor::Floor;
 use crate::harness::{Order, ROUNDS, Run, alternate, each, time};
 
-pub const FIGURES: &[&str] = &["verify_hit_vs_select", "verify_hit_vs_floor", "verify_threads"];
+pub const FIGURES: &[&str] =
+    &["verify_hit_vs_select", "verify_hit_vs_floor", "verify_threads", "may_vs_verify"];
 pub const FIGURES_1M: &[&str] = &["verify_hit_1m_vs_select"];
 
 /// Calls of a batch: about a millisecond of the dearer one.
@@ -21,6 +22,7 @@ pub fn hundred_thousand(run: &mut Run) {
     vs_select(run, "verify_hit_vs_select", &filled);
     vs_floor(run, &filled);
     threads(run, &filled);
+    may_vs_verify(run, &filled);
 }
 
 pub fn million(run: &mut Run) {
@@ -30,7 +32,7 @@ pub fn million(run: &mut Run) {
 
 pub fn verify_all(store: &Store, presented: &[Presented]) {
     for (token, device) in presented {
-        black_box(store.verify(token, device).unwrap().valid().unwrap());
+        black_box(store.verify((token, device)).unwrap().valid().unwrap());
     }
 }
 
@@ -39,13 +41,13 @@ fn vs_select(run: &mut Run, name: &str, filled: &Filled) {
         return;
     }
     let table = verify_and_select(filled, 200);
-    told(run, &table, ["verify", "raw SELECT"]);
+    report(run, &table, ["verify", "raw SELECT"]);
     run.note(format_args!("{} sessions, 1 thread", filled.sessions.len()));
     let ratios: Vec<f64> = table.iter().map(|[verify, select]| select / verify).collect();
     run.figure(name, "x", &ratios);
 }
 
-/// What verifies cost, and the raw SELECT of the same join, in alternation.
+/// The cost of a verify and of the raw SELECT of the same join, in alternation.
 pub fn verify_and_select(filled: &Filled, batches: usize) -> Vec<[f64; 2]> {
     let raw = filled.raw();
     explain(&raw);
@@ -84,13 +86,58 @@ fn vs_floor(run: &mut Run, filled: &Filled) {
             header(BATCH)
         }],
     );
-    told(run, &table, ["verify", "keyed hash", "map lookup", "clock", "header"]);
+    report(run, &table, ["verify", "keyed hash", "map lookup", "clock", "header"]);
     let ratios: Vec<f64> =
         table.iter().map(|[verify, parts @ ..]| verify / parts.iter().sum::<f64>()).collect();
     run.figure("verify_hit_vs_floor", "x", &ratios);
 }
 
-pub fn told<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {
+/// The privileges of the user of all sessions.
+const PRIVILEGES: [&str; 8] = [
+    "admin",
+    "audit.read",
+    "images.read",
+    "images.write",
+    "reports.print",
+    "reports.read",
+    "reports.write",
+    "users.read",
+];
+
+/// The cost of a check of a privilege beside that of a verify, for sessions drawn at random.
+fn may_vs_verify(run: &mut Run, filled: &Filled) {
+    if !run.wants(&["may_vs_verify"]) {
+        return;
+    }
+    let principal =
+        |one: &Opened| filled.store.verify((&one.token, &one.device)).unwrap().valid().unwrap();
+    let user = principal(&filled.sessions[0]).user;
+    filled.store.users().set_privileges(user, &PRIVILEGES).unwrap();
+    // Everything is cached again.
+    let principals: Vec<Principal> = filled.sessions.iter().map(principal).collect();
+    let (mut tokens, mut drawn) = (Order(9), Order(10));
+    let mut verify = || {
+        let presented = filled.drawn(&mut tokens, BATCH);
+        time(|| verify_all(&filled.store, &presented))
+    };
+    let mut may = || {
+        let drawn: Vec<Principal> =
+            (0..BATCH).map(|_| principals[drawn.next(principals.len())]).collect();
+        time(|| {
+            for principal in &drawn {
+                let permission = black_box(filled.store.may(principal, "reports.write").unwrap());
+                assert_eq!(permission, Permission::Granted);
+            }
+        })
+    };
+    let table = alternate(ROUNDS, 200, [&mut verify, &mut may]);
+    report(run, &table, ["verify", "may"]);
+    run.note("a user with 8 privileges");
+    let ratios: Vec<f64> = table.iter().map(|[verify, may]| may / verify).collect();
+    run.figure("may_vs_verify", "x", &ratios);
+}
+
+pub fn report<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {
     for (at, name) in names.into_iter().enumerate() {
         let column: Vec<f64> = table.iter().map(|row| row[at]).collect();
         let middle = Duration::from_secs_f64(crate::harness::median(&column));
@@ -98,7 +145,7 @@ pub fn told<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {
     }
 }
 
-/// So many verifies that hit, to be counted from outside.
+/// So many cache hits, to be counted from outside.
 #[inline(never)]
 pub fn counted(filled: &Filled, calls: usize) {
     let presented = filled.drawn(&mut Order(6), BATCH);
@@ -108,7 +155,7 @@ pub fn counted(filled: &Filled, calls: usize) {
 #[inline(never)]
 fn hits(store: &Store, presented: &[Presented], calls: usize) {
     for (token, device) in presented.iter().cycle().take(calls) {
-        black_box(store.verify(token, device).unwrap().valid().unwrap());
+        black_box(store.verify((token, device)).unwrap().valid().unwrap());
     }
 }
 

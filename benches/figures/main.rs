@@ -1,4 +1,4 @@
-//! The figures: what is measured, by name, each as a ratio of two things measured in one run.
+//! The figures, by name, each as a ratio of two things measured in one run.
 //!
 //! `cargo bench --bench figures` runs all, `-- NAME…` some, `-- --quick` all at a tenth of their
 //! size. Each ends as one line, `figure NAME = VALUE UNIT (min … max …)`.

@@ -1,4 +1,4 @@
-//! What a store takes of memory, a session of the file, and the library of a program.
+//! The size of a store in memory, of a session in the file, and of the library in a program.
 
 use std::process::Command;
 
@@ -22,16 +22,16 @@ pub fn run(run: &mut Run) {
     }
     if run.wants(&["bytes_per_cached_session"]) {
         let sessions = run.size(1_000_000);
-        let bytes = told(&["memory", &sessions.to_string(), &sessions.to_string()]);
+        let bytes = number_said(&["memory", &sessions.to_string(), &sessions.to_string()]);
         run.counted("bytes_per_cached_session", "bytes", bytes / sessions as f64);
     }
     if run.wants(&["idle_memory"]) {
-        run.counted("idle_memory", "KiB", told(&["idle memory"]) / 1_024.0);
+        run.counted("idle_memory", "KiB", number_said(&["idle memory"]) / 1_024.0);
     }
 }
 
-/// The number that a child says.
-fn told(words: &[&str]) -> f64 {
+/// The number that a child process prints.
+fn number_said(words: &[&str]) -> f64 {
     let output: std::process::Output = Command::output(&mut again(words)).unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
@@ -40,15 +40,15 @@ fn told(words: &[&str]) -> f64 {
 /// Bytes of resident memory that `cached` entries take once all sessions were verified.
 pub fn play(sessions: usize, cached: usize) {
     let filled = Filled::new(Options::server().cache(cached), sessions);
-    // What a first verify takes for good is not the entries'.
+    // The memory that the first verify takes for good is not part of the entries.
     let one = &filled.sessions[0];
-    filled.store.verify(one.token.expose(), &one.device).unwrap().valid().unwrap();
+    filled.store.verify((&one.token, &one.device)).unwrap().valid().unwrap();
     let before = resident();
     filled.verify_all();
     println!("{}", resident() - before);
 }
 
-/// Bytes of resident memory that an open store takes that nobody uses.
+/// Bytes of resident memory that an open but unused store takes.
 pub fn play_idle() {
     let directory = tempfile::tempdir().unwrap();
     let before = resident();
@@ -57,7 +57,7 @@ pub fn play_idle() {
     drop(store);
 }
 
-/// Resident memory of this process; zero where the system does not tell.
+/// Resident memory of this process; zero where the system does not report it.
 pub fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -96,7 +96,7 @@ impl Bulk {
         let none: Option<&DeviceId> = None;
         time(|| {
             for token in drawn {
-                store.verify(token, none).unwrap().valid().unwrap();
+                store.verify((token, none)).unwrap().valid().unwrap();
             }
         })
     }
@@ -108,7 +108,8 @@ fn fill(path: &Path, user: UserId, count: usize) -> Vec<String> {
     raw.pragma_update(None, "synchronous", "OFF").unwrap();
     raw.pragma_update(None, "cache_size", -262_144).unwrap();
     let now: i64 = raw.query_row("SELECT created_at FROM store", [], |row| row.get(0)).unwrap();
-    // Without what guards single writes; put back as it was, an index sorted at once.
+    // Without the triggers and indexes of single writes; they are put back, each index sorted at
+    // once.
     let aside = "SELECT 'DROP ' || type || ' ' || name || ';', sql || ';' FROM sqlite_schema
                  WHERE tbl_name = 'session' AND type IN ('index', 'trigger') AND sql IS NOT NULL";
     let (drop, create): (Vec<String>, Vec<String>) = raw
@@ -126,9 +127,9 @@ fn fill(path: &Path, user: UserId, count: usize) -> Vec<String> {
         let mut insert = raw
             .prepare(
                 "INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq,
-                     opened_at, authenticated_at, expires_at, aal, last_seen)
+                     opened_at, authenticated_at, expires_at, lifetime_ms, aal, last_seen)
                  VALUES (?1, ?2, ?3, ?4, (SELECT seq FROM sqlite_sequence WHERE name = 'change'),
-                     ?5, ?5, ?6, 1, ?5)",
+                     ?5, ?5, ?6, 86400000, 1, ?5)",
             )
             .unwrap();
         for at in from..count.min(from + PER_TRANSACTION) {

@@ -1,4 +1,4 @@
-//! What is written: sessions opened, many ended, expired ones swept, logins.
+//! Writes: sessions opened, many revoked, expired ones swept, logins.
 
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use gatepost::testing::open_many;
-use gatepost::{Clock, SystemClock, UserId};
-use gatepost::{
-    Cost, DeviceId, LogIn, ManualClock, NewUser, OpenSession, Options, Password, Store,
-};
+use gatepost::UserId;
+use gatepost::host::ManualClock;
+use gatepost::host::{Clock, SystemClock};
+use gatepost::policy::Cost;
+use gatepost::sessions::OpenSession;
+use gatepost::testing::{believe_clock, open_many};
+use gatepost::{DeviceId, LoginRequest, NewUser, Options, Password, Store};
 use rusqlite::Connection;
 
 use crate::harness::{ROUNDS, Run, alternate, median, percentile, time};
@@ -113,7 +115,7 @@ pub fn logins(run: &mut Run) {
     let logins = || {
         shared(clients, hashes, |at| {
             let password = Password::from(PASSWORD);
-            let request = LogIn::new(format!("user {at}"), password, device(at));
+            let request = LoginRequest::new(format!("user {at}"), password, device(at));
             black_box(store.log_in(request).unwrap().granted().unwrap());
         })
     };
@@ -173,6 +175,7 @@ pub fn sweep(run: &mut Run) {
         let quiet = p99_of_openings(&store, users[0], || {});
         open_many(&store, users[1], each_round).unwrap();
         clock.advance(Duration::from_secs(25 * 3_600));
+        believe_clock(&store).unwrap();
         let swept = p99_of_openings(&store, users[0], || {
             store.maintain().unwrap();
         });
@@ -182,7 +185,7 @@ pub fn sweep(run: &mut Run) {
     run.figure("sweep_stall", "x", &ratios);
 }
 
-/// Enough for a percentile; what goes on meanwhile ends undisturbed.
+/// Enough for a percentile; the other work ends undisturbed.
 const OPENINGS: usize = 2_000;
 
 /// The 99th percentile of a session opening while something else goes on.
@@ -210,12 +213,12 @@ pub fn many(run: &mut Run) {
     for pair in users.chunks(2) {
         open_many(&store, pair[0], many).unwrap();
         open_many(&store, pair[1], 1).unwrap();
-        // The first end finds every session live; what it costs more than the other is its size.
-        let of_many = time(|| store.sessions().end_all_of(pair[0]).unwrap());
+        // The first revocation finds every session live; its extra cost is that of its size.
+        let of_many = time(|| store.sessions().revoke_all(pair[0]).unwrap());
         let mut of_one = Vec::new();
         for _ in 0..5 {
             open_many(&store, pair[1], 1).unwrap();
-            of_one.push(time(|| store.sessions().end_all_of(pair[1]).unwrap()).as_secs_f64());
+            of_one.push(time(|| store.sessions().revoke_all(pair[1]).unwrap()).as_secs_f64());
         }
         ratios.push(of_many.as_secs_f64() / median(&of_one));
     }

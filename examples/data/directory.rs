@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::error::Error;
 
-use gatepost::{BranchId, Holder, NewUser, OrganisationId, Scope, Store, UserId, UserStatus};
+use gatepost::directory::{CreditHolder, UserStatus};
+use gatepost::{BranchId, NewUser, OrganisationId, Store, Subtree, UserId};
 use serde_json::Value;
 
-/// What was loaded, and the ids that the names of the data came to stand for.
+/// What was loaded: the id of each name in the data.
 #[derive(Default)]
 pub(crate) struct Directory {
     pub(crate) organisations: HashMap<String, OrganisationId>,
@@ -17,14 +18,14 @@ pub(crate) struct Directory {
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Fills an empty store. Each call is a commit of its own that would survive a power loss.
+/// Fills an empty store. Each call is one commit, which survives a power loss.
 pub(crate) fn load(store: &Store, json: &str) -> Result<Directory> {
     let data: Value = serde_json::from_str(json)?;
     let mut directory = Directory::default();
     for organisation in list(&data, "organisations")? {
         let created = store.organisations().create(text(organisation, "name")?)?;
         if let Some(credits) = organisation.get("credits").and_then(Value::as_u64) {
-            store.credits().set(Holder::Organisation(created.id), credits)?;
+            store.credits().set(CreditHolder::Organisation(created.id), credits)?;
         }
         if !flag(organisation, "active") {
             store.organisations().set_active(created.id, false)?;
@@ -38,7 +39,7 @@ pub(crate) fn load(store: &Store, json: &str) -> Result<Directory> {
         };
         let created = store.branches().create(text(branch, "name")?, organisation)?;
         if let Some(credits) = branch.get("credits").and_then(Value::as_u64) {
-            store.credits().set(Holder::Branch(created.id), credits)?;
+            store.credits().set(CreditHolder::Branch(created.id), credits)?;
         }
         if !flag(branch, "active") {
             store.branches().set_active(created.id, false)?;
@@ -85,7 +86,7 @@ fn new_user(user: &Value, directory: &Directory) -> Result<NewUser> {
         new = new.password_hash(hash);
     }
     if flag(user, "must_change") {
-        new = new.must_change();
+        new = new.must_change_password();
     }
     let privileges = list(user, "privileges")?.iter().filter_map(Value::as_str);
     Ok(new
@@ -100,18 +101,18 @@ fn new_user(user: &Value, directory: &Directory) -> Result<NewUser> {
         }))
 }
 
-fn scope(setting: &Value, directory: &Directory) -> Result<Scope> {
+fn scope(setting: &Value, directory: &Directory) -> Result<Subtree> {
     let of = optional(setting, "of").unwrap_or_default();
     Ok(match text(setting, "scope")? {
-        "system" => Scope::System,
-        "organisation" => Scope::Organisation(id(&directory.organisations, of)?),
-        "branch" => Scope::Branch(id(&directory.branches, of)?),
-        "user" => Scope::User(id(&directory.users, of)?),
+        "system" => Subtree::Store,
+        "organisation" => Subtree::Organisation(id(&directory.organisations, of)?),
+        "branch" => Subtree::Branch(id(&directory.branches, of)?),
+        "user" => Subtree::User(id(&directory.users, of)?),
         other => return Err(format!("no such scope: {other}").into()),
     })
 }
 
-/// The id that a name stands for.
+/// The id of the entry with this name.
 pub(crate) fn id<Id: Copy>(ids: &HashMap<String, Id>, name: &str) -> Result<Id> {
     ids.get(name).copied().ok_or_else(|| format!("nothing is called {name}").into())
 }

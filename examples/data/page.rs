@@ -77,7 +77,7 @@ pub(crate) fn print_files(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How many of the texts stand in any file of a closed store.
+/// How many of the texts occur in any file of a closed store.
 pub(crate) fn found_beside(path: &Path, texts: &[String]) -> Result<usize> {
     let mut found = 0;
     for file in files_beside(path)? {

@@ -11,6 +11,8 @@ pub(crate) mod kill;
 pub(crate) mod medium;
 pub(crate) mod memory;
 pub(crate) mod power;
+pub(crate) mod strays;
+pub(crate) mod workers;
 
 use crate::tally::Tally;
 
@@ -18,10 +20,10 @@ use crate::tally::Tally;
 #[derive(Debug)]
 pub(crate) struct Bench {
     pub(crate) name: &'static str,
-    /// What it shows, in one sentence.
+    /// Its promise, in one sentence.
     pub(crate) proves: &'static str,
     /// How much of it is the whole, and how much is enough for the gate: rounds, or where every
-    /// call is tried, every how manieth.
+    /// call is tried, the interval between two tries.
     pub(crate) long: u64,
     pub(crate) short: u64,
     /// Given the count and the seed; panics if a promise is broken.
@@ -45,7 +47,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "ends",
-        proves: "kill -9 at every call that turns somebody away ends all of theirs or nothing",
+        proves: "kill -9 at every call of a revocation revokes all of it or nothing",
         long: 1,
         short: 2,
         run: calls::run_ends,
@@ -80,7 +82,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "medium",
-        proves: "a medium that can only be read from any moment on undoes no logout that was told",
+        proves: "a medium that becomes read-only at any moment undoes no acknowledged logout",
         long: 1,
         short: 6,
         run: medium::run,
@@ -119,5 +121,19 @@ pub(crate) const BENCHES: &[Bench] = &[
         long: 600,
         short: 30,
         run: fork::run,
+    },
+    Bench {
+        name: "strays",
+        proves: "after its descriptors were closed, the first call reports that the locks are lost",
+        long: 20,
+        short: 1,
+        run: strays::run,
+    },
+    Bench {
+        name: "workers",
+        proves: "workers that are forked while no store is open share the file of their parent",
+        long: 200,
+        short: 10,
+        run: workers::run,
     },
 ];

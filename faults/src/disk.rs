@@ -1,6 +1,6 @@
-//! What a loss of power may leave of the calls that were written down.
+//! The files that a loss of power may leave, made from the recorded calls.
 //!
-//! Whatever was flushed is there. Of the rest any sector of 512 bytes may have come to the disk or
+//! All flushed data is there. Of the rest any sector of 512 bytes may have come to the disk or
 //! not, in any order; where a file had grown, what did not come is zeros or garbage, or the file
 //! has not grown; a new or deleted file is so only once its directory was flushed, which the first
 //! flush of a log or a journal does.
@@ -14,17 +14,17 @@ const SECTOR: usize = 512;
 /// The files, and what of them is not flushed yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
-    /// What is there after a loss of power in any case.
+    /// The data that is there after a loss of power in any case.
     durable: Image,
     /// Since the last flush of their file, in order.
     waiting: Vec<Entry>,
     /// Created, and not yet in the directory for good.
     fresh: Vec<Which>,
-    /// Deleted, and still in the directory, with what they held.
+    /// Deleted, and still in the directory, with their content.
     undead: Vec<(Which, Option<Vec<u8>>)>,
 }
 
-/// How much of what was not flushed is there.
+/// How much of the data that was not flushed is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     Nothing,
@@ -62,7 +62,7 @@ impl Disk {
                 }
             }
             Entry::Write { .. } | Entry::Truncate { .. } => self.waiting.push(entry.clone()),
-            Entry::Told => {}
+            Entry::Answered => {}
         }
     }
 
@@ -71,7 +71,7 @@ impl Disk {
         self.waiting.len()
     }
 
-    /// What is there when the power returns.
+    /// The files when the power returns.
     pub(crate) fn image(&self, loss: Loss, dice: &mut Dice) -> Image {
         let mut image = self.durable.clone();
         for (n, entry) in self.waiting.iter().enumerate() {
@@ -131,7 +131,7 @@ fn tear(image: &mut Image, entry: &Entry, dice: &mut Dice) {
         let to = bytes.len().min(from + SECTOR - place % SECTOR);
         match dice.below(4) {
             0 | 1 => write(file, place, &bytes[from..to]),
-            // Grown, and what is there is whatever was on the disk.
+            // Grown, and filled with old bytes of the disk.
             2 if place >= file.len() => {
                 let garbage: Vec<u8> = (from..to).map(|_| dice.roll() as u8).collect();
                 write(file, place, &garbage);

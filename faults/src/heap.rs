@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rusqlite::ffi::{self, sqlite3_mem_methods};
 
-/// SQLite's own.
+/// SQLite's own allocator.
 struct Real(sqlite3_mem_methods);
 
 // SAFETY: functions without a state of their own.

@@ -1,4 +1,4 @@
-//! The files as they are after so many of the calls that were written down.
+//! The files as they are after so many of the recorded calls.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ impl Image {
         Self { database, log, journal: None }
     }
 
-    /// As the files are that stand there now.
+    /// The files as they are now.
     pub(crate) fn at(path: &Path) -> Self {
         let read = |suffix| fs::read(beside(path, suffix)).ok();
         Self { database: read(""), log: read("-wal"), journal: read("-journal") }
@@ -35,8 +35,8 @@ impl Image {
         }
     }
 
-    /// Whether there is nothing but a journal of noise. Whether anything was there before cannot be
-    /// told from it, so it is refused and left as it is.
+    /// Whether there is only a journal of noise. It does not show whether anything was there
+    /// before, so it is refused and left as it is.
     pub(crate) fn is_noise_alone(&self) -> bool {
         let is_noise = |journal: &Vec<u8>| {
             journal.first().is_some_and(|first| *first != 0) && !journal.starts_with(&[0xd9, 0xd5])
@@ -53,7 +53,7 @@ impl Image {
             Entry::Write { at, bytes, .. } => write(file.get_or_insert_default(), *at, bytes),
             Entry::Truncate { bytes, .. } => file.get_or_insert_default().resize(*bytes, 0),
             Entry::Delete { .. } => *file = None,
-            Entry::Sync(_) | Entry::Told => {}
+            Entry::Sync(_) | Entry::Answered => {}
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The fault bench: what a store was told and acknowledged holds, whatever breaks beneath it.
+//! The fault bench: what a store has acknowledged stays, whatever breaks beneath it.
 //!
 //! `gatepost-faults NAME [COUNT [SEED]]` runs one bench, `all` each of them in its long form, and
 //! `short` each of them in a few seconds. A bench prints one line with what it counted, or fails
 //! and says with which seed.
 
 mod bench;
-mod deed;
 mod dice;
 mod disk;
 mod heap;
 mod image;
+mod operation;
 // The suite's list of operations, from which this bench takes what each call revokes.
 #[allow(dead_code, reason = "the suite reads the rest of each row")]
 #[path = "../../tests/it/operations/list.rs"]
@@ -58,7 +58,7 @@ fn named(name: &str) -> Option<&'static Bench> {
     BENCHES.iter().find(|bench| bench.name == name)
 }
 
-/// Never comes back if a promise is broken.
+/// Never returns if a promise is broken.
 fn run(bench: &Bench, count: u64, seed: u64) -> Option<()> {
     let begun = Instant::now();
     let tally = (bench.run)(count, seed);

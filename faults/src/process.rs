@@ -1,7 +1,8 @@
 //! Other processes: forked, heard through a pipe, killed, and asked how they ended.
 //!
-//! Whoever forks here has one thread and has never opened a store, so that a child may do both. A
-//! child ends by `_exit`: nothing of it is closed or flushed, and what it had to say it has said.
+//! A process that forks here has one thread and has never opened a store, so that a child may do
+//! both. A child ends by `_exit`: nothing of it is closed or flushed, and what it had to say it has
+//! said.
 
 use std::fmt;
 use std::fs::File;
@@ -33,14 +34,14 @@ pub(crate) enum End {
     Signal(i32),
 }
 
-/// What a child talks to its parent with; one line reaches it whole, whichever thread says it.
+/// The pipe from a child to its parent; a line arrives whole, whichever thread writes it.
 #[derive(Debug)]
 pub(crate) struct Voice(File);
 
 impl Voice {
     pub(crate) fn say(&self, line: impl fmt::Display) {
         let line = format!("{line}\n");
-        // A parent that is gone cannot be told so.
+        // A parent that is gone reads nothing.
         let _ = (&self.0).write_all(line.as_bytes());
     }
 }
@@ -51,7 +52,7 @@ impl Child {
         let mut ends = [0; 2];
         // SAFETY: `pipe` fills the two places it is given.
         assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0, "no pipe");
-        // SAFETY: both descriptors are new and belong to nobody else.
+        // SAFETY: both descriptors are new and have no other owner.
         let (read, write) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
         // SAFETY: this process has one thread, so that no lock is held by one that is not copied.
         let pid = unsafe { libc::fork() };
@@ -120,7 +121,7 @@ impl Child {
 
     fn wait(&mut self) -> End {
         let mut status = 0;
-        // SAFETY: waits for a child of this process that nobody else waits for.
+        // SAFETY: waits for a child of this process that no other code waits for.
         let waited = unsafe { libc::waitpid(self.pid, &mut status, 0) };
         assert_eq!(waited, self.pid, "the child was lost");
         let end = if libc::WIFSIGNALED(status) {

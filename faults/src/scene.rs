@@ -1,4 +1,4 @@
-//! The file that a deed begins with, and the names of what is in it.
+//! The file that an operation begins with, and the names of what is in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use gatepost::{
-    Cost, Ended, Holder, HostEvent, NewApiKey, NewUser, OpenSession, OpenedSession, Scope,
-    SessionPolicy, Store, UserId,
-};
+use gatepost::audit::HostEvent;
+use gatepost::directory::CreditHolder;
+use gatepost::policy::{Cost, SessionPolicy};
+use gatepost::sessions::{NewApiKey, OpenSession, Version};
+use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId};
 
 use crate::place::{Place, beside, clear};
 use crate::process::Child;
@@ -27,7 +27,7 @@ pub(crate) struct Scene {
     long: (Vec<u8>, Vec<u8>),
 }
 
-/// How the file of a deed was left by whoever had it before.
+/// How the file of an operation was left by the process that had it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
     /// There is none.
@@ -37,7 +37,7 @@ pub(crate) enum Start {
     Hot,
     /// The same, and the log is about to be moved.
     Full,
-    /// The same, and so long that it is about to begin anew, readers or not.
+    /// The same, and so long that it is about to begin again, readers or not.
     Long,
 }
 
@@ -52,12 +52,16 @@ impl Scene {
                 voice.say(format_args!("{name} {value}"));
             }
             store.close().unwrap();
-            let idle = SessionPolicy::server().idle(Duration::from_secs(7_200));
+            let idle = SessionPolicy::server().inactivity_timeout(Duration::from_secs(7_200));
             let options = options_at(seed ^ 2, BEGUN).sessions(idle).cost(dear(2));
             let store = Store::open(&path, options).unwrap();
             store.users().create(NewUser::person("carl").password(PASSWORD.into())).unwrap();
             let token = session(&store, bob(&store), "idle", 6_000).token;
             voice.say(format_args!("bob.idle {}", token.expose()));
+            store.close().unwrap();
+            // So that the operations sweep what has expired by their clock.
+            let store = Store::open(&path, crate::store::options(seed ^ 4)).unwrap();
+            gatepost::testing::believe_clock(&store).unwrap();
             store.close().unwrap();
             let head = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
             voice.say(format_args!("head {}", number(&sql(&path), head)));
@@ -66,7 +70,7 @@ impl Scene {
         let names: BTreeMap<String, String> = said.end_well().iter().filter_map(split).collect();
         let closed = fs::read(&path).unwrap();
         let hot = left_open(&path, |store| {
-            store.configuration().set(Scope::System, "desk.rows", "9").map(drop).unwrap();
+            store.configuration().set(Subtree::Store, "desk.rows", "9").map(drop).unwrap();
         });
         lay(&path, Some(&closed), None);
         let full = left_open(&path, |store| nearly_fill(store, &path, 1_004 * 4_120));
@@ -128,7 +132,7 @@ impl Scene {
         ended.is_ok_and(|ended: i64| ended <= issued)
     }
 
-    /// Which of those that a deed ends pass, in this list of all.
+    /// Which of the tokens that an operation revokes pass, by this list of all.
     pub(crate) fn of<'p>(&self, ends: &'p [&str], passes: &'p str) -> impl Iterator<Item = bool> {
         let all = TOKENS.iter().map(|(name, _)| *name).chain([PENDING]);
         all.zip(passes.chars()).filter(|(name, _)| ends.contains(name)).map(|(_, one)| one == '1')
@@ -168,7 +172,7 @@ pub(crate) fn lay(path: &Path, file: Option<&[u8]>, log: Option<&[u8]>) {
     }
 }
 
-/// What a process leaves behind that does this and never closes the file.
+/// The files that a process leaves which does this and never closes the store.
 fn left_open(path: &Path, job: impl FnOnce(&Store)) -> (Vec<u8>, Vec<u8>) {
     let child = Child::fork(|_| {
         let store = Store::open(path, options(3)).unwrap();
@@ -188,7 +192,7 @@ fn nearly_fill(store: &Store, path: &Path, bytes: u64) {
             break;
         }
         let value = format!("{text}{turn}");
-        store.configuration().set(Scope::System, "desk.rows", &value).map(drop).unwrap();
+        store.configuration().set(Subtree::Store, "desk.rows", &value).map(drop).unwrap();
     }
 }
 
@@ -217,9 +221,9 @@ fn fill(store: &Store) -> Named {
         names.push((name, id.to_string()));
     }
     names.extend([("north", north.to_string()), ("bare", bare.to_string())]);
-    store.credits().set(Holder::Branch(quay), 100).unwrap();
-    store.configuration().set(Scope::System, "desk.colour", "blue").map(drop).unwrap();
-    store.configuration().set(Scope::Branch(quay), "desk.rows", "8").map(drop).unwrap();
+    store.credits().set(CreditHolder::Branch(quay), 100).unwrap();
+    store.configuration().set(Subtree::Store, "desk.colour", "blue").map(drop).unwrap();
+    store.configuration().set(Subtree::Branch(quay), "desk.rows", "8").map(drop).unwrap();
     names.extend(sessions(store, ada, bob));
     let key = store.api_keys().issue(system, NewApiKey::new()).unwrap();
     names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
@@ -235,8 +239,11 @@ fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
     let van = session(store, bob, "van", 6_000);
     let ended = session(store, ada, "ended", 6_000);
     let expired = session(store, bob, "expired", 30);
-    assert_eq!(store.sessions().end(ended.id).unwrap(), Ended::Now);
-    assert_eq!(store.sessions().set_document(till.id, "{\"page\": 1}", 0).unwrap(), 1);
+    assert_eq!(store.sessions().revoke(ended.id).unwrap(), Ended::Now);
+    assert_eq!(
+        store.sessions().set_data_json(till.id, "{\"page\": 1}", Version::NONE).unwrap().as_u64(),
+        1
+    );
     vec![
         ("ada.till.id", till.id.to_string()),
         ("ada.desk.id", desk.id.to_string()),
@@ -249,7 +256,7 @@ fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
 }
 
 fn session(store: &Store, user: UserId, on: &str, minutes: u64) -> OpenedSession {
-    let begun: DateTime<Utc> = BEGUN.parse().unwrap();
+    let begun: Timestamp = BEGUN.parse().unwrap();
     let ends = begun + Duration::from_secs(60 * minutes);
     let open = OpenSession::new(user, device(on)).expires_at(ends);
     store.sessions().open(open).unwrap().granted().unwrap().session

@@ -1,8 +1,8 @@
 //! A VFS beneath every connection: it counts the calls that SQLite makes of the system, writes them
-//! down, and at the one it was told to it fails or kills the process.
+//! down, and at the planned one it fails or kills the process.
 //!
-//! It stands over the system's own VFS and is made the default, so that a store opens through it
-//! without knowing. Its files are the system's behind a head of ours ([`file`]); shared memory is
+//! It is over the system's own VFS and is made the default, so that every store opens
+//! through it. Its files are the system's behind a head of ours ([`file`]); shared memory is
 //! passed through, so the wal-index works as it does without.
 
 mod file;
@@ -37,11 +37,11 @@ pub(crate) enum Call {
     Barrier = 1 << 9,
     /// A `pread` or `pwrite` of the system itself, beneath SQLite's loops around them.
     Transfer = 1 << 10,
-    /// A call of the system itself that a medium refuses which can only be read.
+    /// A call of the system itself that a read-only medium refuses.
     Alter = 1 << 11,
 }
 
-/// Whatever changes something that another process or a later one could see.
+/// The calls that change something which another process or a later one could see.
 pub(crate) const CHANGING: u32 = Call::Open as u32
     | Call::Delete as u32
     | Call::Write as u32
@@ -51,7 +51,7 @@ pub(crate) const CHANGING: u32 = Call::Open as u32
     | Call::Lock as u32
     | Call::Barrier as u32;
 
-/// Whatever a broken or full disk can refuse.
+/// The calls that a broken or full disk can refuse.
 pub(crate) const FAILING: u32 = Call::Open as u32
     | Call::Delete as u32
     | Call::Read as u32
@@ -61,10 +61,10 @@ pub(crate) const FAILING: u32 = Call::Open as u32
     | Call::Size as u32
     | Call::Map as u32;
 
-/// Whatever may be interrupted or cut short without anything being broken.
+/// The calls that may be interrupted or cut short without an error.
 pub(crate) const MOVING: u32 = Call::Transfer as u32;
 
-/// Whatever a medium refuses that can only be read.
+/// The calls that a read-only medium refuses.
 pub(crate) const ALTERING: u32 = Call::Alter as u32;
 
 /// What happens at the call.
@@ -75,22 +75,24 @@ pub(crate) enum Blow {
     Io,
     /// The disk is full; of a write, half was done.
     Full,
+    /// The quota is used up; of a write, half was done.
+    Quota,
     /// A signal came in between, and nothing was done.
     Interrupted,
     /// Half was done, and said so.
     Short,
-    /// The medium can only be read.
+    /// The medium is read-only.
     ReadOnly,
 }
 
 impl Blow {
-    /// Whether it is no error, so that nobody may notice it.
+    /// Whether it is no error, so that no caller may notice it.
     pub(crate) fn is_harmless(self) -> bool {
         matches!(self, Self::Interrupted | Self::Short)
     }
 }
 
-/// At which call what happens.
+/// What happens, and at which call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     /// Only these are counted: an OR of [`Call`]s.
@@ -130,8 +132,8 @@ pub(crate) enum Entry {
         which: Which,
         durable: bool,
     },
-    /// A caller was told, or is about to ask.
-    Told,
+    /// A caller has had its answer, or is about to call.
+    Answered,
 }
 
 impl Entry {
@@ -142,7 +144,7 @@ impl Entry {
             Self::Write { which, .. }
             | Self::Truncate { which, .. }
             | Self::Delete { which, .. } => Some(*which),
-            Self::Told => None,
+            Self::Answered => None,
         }
     }
 
@@ -151,7 +153,7 @@ impl Entry {
         match self {
             Self::Sync(which) => *which == Which::Log,
             Self::Truncate { which, .. } => *which == Which::Journal,
-            Self::Told | Self::Delete { .. } => true,
+            Self::Answered | Self::Delete { .. } => true,
             Self::Created(_) | Self::Write { .. } => false,
         }
     }
@@ -165,11 +167,20 @@ struct State {
     record: Option<Vec<Entry>>,
     /// How many bytes the files may have together; `None` if the disk has no end.
     room: Option<u64>,
+    /// The room is a quota and not the disk.
+    is_quota: bool,
     sizes: [u64; 4],
 }
 
-static STATE: Mutex<State> =
-    Mutex::new(State { plan: None, seen: 0, struck: 0, record: None, room: None, sizes: [0; 4] });
+static STATE: Mutex<State> = Mutex::new(State {
+    plan: None,
+    seen: 0,
+    struck: 0,
+    record: None,
+    room: None,
+    is_quota: false,
+    sizes: [0; 4],
+});
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -209,6 +220,12 @@ pub(crate) fn limit(room: Option<u64>) {
     state().room = room;
 }
 
+/// As [`limit`], by a quota.
+pub(crate) fn limit_by_quota(room: Option<u64>) {
+    let mut state = state();
+    (state.room, state.is_quota) = (room, true);
+}
+
 /// Whether this call is struck, and how.
 fn struck_now(call: Call) -> Option<Blow> {
     let mut state = state();
@@ -231,16 +248,29 @@ fn strikes(call: Call) -> Option<c_int> {
         (_, Call::Read) => ffi::SQLITE_IOERR_READ,
         (Blow::Full, Call::Write) => ffi::SQLITE_FULL,
         (Blow::Io, Call::Write) => ffi::SQLITE_IOERR_WRITE,
+        (Blow::Quota, Call::Write) => over_quota(),
         (_, Call::Truncate) => ffi::SQLITE_IOERR_TRUNCATE,
         (_, Call::Sync) => ffi::SQLITE_IOERR_FSYNC,
         (_, Call::Size) => ffi::SQLITE_IOERR_FSTAT,
-        (Blow::Full, Call::Map) => ffi::SQLITE_IOERR_SHMSIZE,
+        (Blow::Full | Blow::Quota, Call::Map) => ffi::SQLITE_IOERR_SHMSIZE,
         (Blow::Io, Call::Map) => ffi::SQLITE_IOERR_SHMMAP,
         (_, Call::Lock | Call::Barrier | Call::Transfer | Call::Alter) => ffi::SQLITE_IOERR_LOCK,
         (Blow::Interrupted | Blow::Short | Blow::ReadOnly, _) => {
             unreachable!("this happens beneath SQLite's own VFS")
         }
     })
+}
+
+/// What SQLite makes of `EDQUOT`: an input or output error, unlike `ENOSPC`.
+fn over_quota() -> c_int {
+    // SAFETY: the place of this thread's own error number.
+    unsafe { *libc::__errno_location() = libc::EDQUOT };
+    ffi::SQLITE_IOERR_WRITE
+}
+
+/// What a write answers for which there is no room.
+fn no_room() -> c_int {
+    if state().is_quota { over_quota() } else { ffi::SQLITE_FULL }
 }
 
 /// Whether `which` may grow up to `bytes`.

@@ -20,7 +20,7 @@ impl Tally {
     }
 
     /// Says each count aloud, for [`Tally::hear`].
-    pub(crate) fn tell(&self, voice: &Voice) {
+    pub(crate) fn send(&self, voice: &Voice) {
         for (name, count) in &self.0 {
             voice.say(format_args!("{count} {name}"));
         }
@@ -59,7 +59,7 @@ pub(crate) fn in_lanes(count: u64, job: impl Fn(u64, u64, &mut Tally)) -> Tally 
             Child::fork(|voice| {
                 let mut tally = Tally::default();
                 job(lane, share, &mut tally);
-                tally.tell(voice);
+                tally.send(voice);
             })
         })
         .collect();

@@ -27,7 +27,7 @@ fn a_kill_at_any_call_of_a_write_leaves_all_of_it_or_nothing() {
 }
 
 #[test]
-fn a_kill_at_any_call_that_turns_somebody_away_ends_all_of_theirs_or_nothing() {
+fn a_kill_at_any_call_of_a_revocation_revokes_all_of_it_or_nothing() {
     holds("ends", 4);
 }
 
@@ -74,6 +74,16 @@ fn no_text_makes_a_reader_ask_for_more_memory_than_a_small_multiple_of_it() {
 #[test]
 fn no_jump_of_the_clock_prolongs_a_session_or_brings_one_back() {
     holds("clock", 10);
+}
+
+#[test]
+fn the_first_call_after_all_descriptors_were_closed_reports_lost_locks() {
+    holds("strays", 1);
+}
+
+#[test]
+fn workers_forked_while_no_store_is_open_share_the_file() {
+    holds("workers", 6);
 }
 
 #[test]

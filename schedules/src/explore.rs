@@ -1,4 +1,4 @@
-//! Runs scenes under the explorer's schedulers, and says what was run.
+//! Runs scenes under the explorer's schedulers, and prints what was run.
 
 use std::panic;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use shuttle::{Config, Runner};
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) play: fn(),
-    /// Its share of the schedules, in hundredths; none for a scene so small that each of its
+    /// Its share of the schedules, in hundredths; `None` for a scene so small that each of its
     /// schedules is run.
     pub(crate) share: Option<usize>,
 }

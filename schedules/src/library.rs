@@ -9,6 +9,6 @@ mod own {
 
 pub(crate) use own::{cache, error, value};
 
-/// What the library decides about the change rows that it finds.
+/// The library's own decision about the change rows that it finds.
 #[path = "../../src/storage/change_log/bookmark.rs"]
 pub(crate) mod bookmark;

@@ -1,4 +1,4 @@
-//! What verify remembers, under a schedule explorer.
+//! The cache of verify, under a schedule explorer.
 //!
 //! The module `cache` is that of the library itself, compiled once more with other atomics and
 //! locks (`sync`): before each operation of theirs the explorer decides which thread goes on. The
@@ -13,7 +13,11 @@
 //!
 //! Never built as a test, which would take along the unit tests of the library.
 #![allow(dead_code, unused_imports, reason = "the library uses what these scenes do not")]
-#![allow(clippy::disallowed_methods, reason = "how long it took is told to nobody but the reader")]
+#![allow(unfulfilled_lint_expectations, reason = "the library expects lints of public items")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "how long it took is answered to unknown but the reader"
+)]
 
 #[cfg(not(test))]
 mod explore;
@@ -25,6 +29,8 @@ mod sessions;
 mod storage;
 #[cfg(not(test))]
 mod sync;
+#[cfg(not(test))]
+mod wal_index;
 
 #[cfg(not(test))]
 #[path = "library.rs"]

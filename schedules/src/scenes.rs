@@ -10,7 +10,9 @@ use crate::cache::coherence::Coherence;
 use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Image};
 use crate::explore::Scene;
-use crate::sessions::{STRANGER, USER, Zeros, expiry, facts, image, session, told};
+use crate::sessions::{
+    STRANGER, USER, Zeros, expiry, image, principal, privileges, remembered, session,
+};
 use crate::storage::{Change, Fate, File, SESSIONS, State, WalIndex};
 use crate::sync::switch;
 
@@ -22,26 +24,26 @@ pub(crate) const ALL: &[Scene] = &[
     Scene { name: "words_are_read_whole_or_not_at_all", play: words, share: None },
 ];
 
-/// One file, and what was acknowledged of it: known to all at once, and looked at without giving
-/// another thread a chance.
+/// One file, and the acknowledged writes of it: known to all at once, and read without a point at
+/// which another thread may go on.
 struct World {
     file: Arc<File>,
-    facts: AtomicU64,
+    principal: AtomicU64,
     is_ending: [AtomicBool; SESSIONS],
     has_ended: [AtomicBool; SESSIONS],
 }
 
-/// What a process does to the file.
+/// What a process may do to the file.
 #[derive(Debug, Clone, Copy)]
-enum Deed {
+enum Operation {
     End(usize),
-    /// Deleted without a row: by its expiry, which is told.
+    /// Deleted without a row: it expires at a time that verify knows.
     Sweep(usize),
-    /// New facts of the user, told by a row for the user or for everybody.
-    Facts(Change),
-    /// Nothing that anybody verifies depends on.
+    /// New principal of the user, reported by a row for the user or for everybody.
+    Principal(Change),
+    /// A change that no verified session depends on.
     Other,
-    /// More rows than anyone reads.
+    /// More rows than any process reads.
     Many,
     Trim,
     /// Ends everything.
@@ -55,55 +57,55 @@ impl World {
     fn new() -> Arc<Self> {
         let no = || std::array::from_fn(|_| AtomicBool::new(false));
         let (is_ending, has_ended) = (no(), no());
-        Arc::new(Self { file: File::new(), facts: AtomicU64::new(1), is_ending, has_ended })
+        Arc::new(Self { file: File::new(), principal: AtomicU64::new(1), is_ending, has_ended })
     }
 
-    fn does(&self, deed: Deed) {
-        let ends = |which: usize| match deed {
-            Deed::End(one) | Deed::Sweep(one) => one == which,
-            Deed::Restore => true,
+    fn does(&self, operation: Operation) {
+        let ends = |which: usize| match operation {
+            Operation::End(one) | Operation::Sweep(one) => one == which,
+            Operation::Restore => true,
             _ => false,
         };
         let all = (0..SESSIONS).filter(|which| ends(*which));
         all.clone().for_each(|which| self.is_ending[which].store(true, Ordering::SeqCst));
-        match deed {
-            Deed::Reset => self.file.reset(),
-            Deed::KilledAfter(words) => {
-                self.file.commit(Fate::KilledAfter(words), |state| apply(deed, state));
+        match operation {
+            Operation::Reset => self.file.reset(),
+            Operation::KilledAfter(words) => {
+                self.file.commit(Fate::KilledAfter(words), |state| apply(operation, state));
             }
             _ => {
-                let mut facts = 0;
+                let mut principal = 0;
                 self.file.commit(Fate::Done, |state| {
-                    apply(deed, state);
-                    facts = state.facts;
+                    apply(operation, state);
+                    principal = state.principal;
                 });
-                self.facts.fetch_max(facts, Ordering::SeqCst);
+                self.principal.fetch_max(principal, Ordering::SeqCst);
             }
         }
         all.for_each(|which| self.has_ended[which].store(true, Ordering::SeqCst));
     }
 }
 
-fn apply(deed: Deed, state: &mut State) {
-    match deed {
-        Deed::End(which) if state.is_live[which] => {
+fn apply(operation: Operation, state: &mut State) {
+    match operation {
+        Operation::End(which) if state.is_live[which] => {
             state.is_live[which] = false;
             state.changed(Change::Session(session(which)), 1);
         }
-        Deed::Sweep(which) => {
+        Operation::Sweep(which) => {
             state.is_live[which] = false;
             state.swept_to = state.swept_to.max(expiry(which).as_millis());
         }
-        Deed::Facts(change) => {
-            state.facts += 1;
+        Operation::Principal(change) => {
+            state.principal += 1;
             state.changed(change, 1);
         }
-        Deed::Many => state.changed(Change::User(STRANGER), 9_990),
-        Deed::Trim => state.trim(32),
-        Deed::Restore => state.restore(),
-        Deed::End(_) | Deed::Other | Deed::Reset => {}
-        Deed::KilledAfter(_) => {
-            state.facts += 1;
+        Operation::Many => state.changed(Change::User(STRANGER), 9_990),
+        Operation::Trim => state.trim(32),
+        Operation::Restore => state.restore(),
+        Operation::End(_) | Operation::Other | Operation::Reset => {}
+        Operation::KilledAfter(_) => {
+            state.principal += 1;
             state.changed(Change::User(USER), 1);
         }
     }
@@ -123,17 +125,20 @@ impl Process {
         Arc::new(Self { world: Arc::clone(world), coherence, remembered: AtomicU64::new(0) })
     }
 
-    /// Verifies a session and holds the answer against what was acknowledged before.
+    /// Verifies a session and compares the answer with what was acknowledged before.
     fn verifies(&self, which: usize) {
         let world = &self.world;
         let had_ended = world.has_ended[which].load(Ordering::SeqCst);
-        let facts = world.facts.load(Ordering::SeqCst);
+        let principal = world.principal.load(Ordering::SeqCst);
         let answer = self.answer(which);
         let is_ending = world.is_ending[which].load(Ordering::SeqCst);
         match answer {
-            Some(told) => {
+            Some(answered) => {
                 assert!(!had_ended, "stale: passed after the end was acknowledged");
-                assert!(told >= facts, "stale: facts {told} after {facts} were acknowledged");
+                assert!(
+                    answered >= principal,
+                    "stale: principal {answered} after {principal} were acknowledged"
+                );
             }
             None => assert!(is_ending, "refused while it was live"),
         }
@@ -142,9 +147,9 @@ impl Process {
     /// As `Store::verify` goes about it.
     fn answer(&self, which: usize) -> Option<u64> {
         let image = self.image(which);
-        if let Some(entry) = self.coherence.remembered(image).expect("the model does not fail") {
+        if let Some(entry) = self.coherence.find(image).expect("the model does not fail") {
             REMEMBERED.fetch_add(1, Ordering::Relaxed);
-            return Some(told(which, &entry.facts().expect("it was filled")));
+            return Some(remembered(&self.coherence.cache, which, &entry));
         }
         ASKED.fetch_add(1, Ordering::Relaxed);
         let fill = self.coherence.begin_fill(image);
@@ -153,8 +158,10 @@ impl Process {
         if !state.is_live[which] {
             return None;
         }
-        fill.remember(&facts(which, state.facts), expiry(which), None);
-        Some(state.facts)
+        let (principal, privileges) =
+            (principal(which, state.principal), privileges(state.principal));
+        fill.remember(&principal, &privileges, expiry(which), None);
+        Some(state.principal)
     }
 
     fn image(&self, which: usize) -> Image {
@@ -184,7 +191,7 @@ fn fills() {
             thread::spawn(move || (0..2).for_each(|_| process.verifies(0)))
         })
         .collect();
-    world.does(Deed::End(0));
+    world.does(Operation::End(0));
     verifying.into_iter().for_each(|one| one.join().expect("it verifies"));
     (0..2).for_each(|_| process.verifies(0));
 }
@@ -197,8 +204,8 @@ fn catch_ups() {
     let changing = {
         let world = Arc::clone(&world);
         thread::spawn(move || {
-            world.does(Deed::Facts(Change::User(USER)));
-            world.does(Deed::End(1));
+            world.does(Operation::Principal(Change::User(USER)));
+            world.does(Operation::End(1));
         })
     };
     let verifying: Vec<_> = (0..2)
@@ -207,8 +214,8 @@ fn catch_ups() {
             thread::spawn(move || (0..3).for_each(|_| process.verifies(which)))
         })
         .collect();
-    world.does(Deed::Other);
-    world.does(Deed::Facts(Change::Everyone));
+    world.does(Operation::Other);
+    world.does(Operation::Principal(Change::Everyone));
     changing.join().expect("it writes");
     verifying.into_iter().for_each(|one| one.join().expect("it verifies"));
     (0..SESSIONS).for_each(|which| process.verifies(which));
@@ -219,10 +226,10 @@ fn weather() {
     let world = World::new();
     let processes = [Process::new(&world), Process::new(&world)];
     processes.iter().for_each(|process| process.verifies(0));
-    let deeds: Vec<Deed> = (0..5).map(|_| any()).collect();
+    let operations: Vec<Operation> = (0..5).map(|_| any()).collect();
     let changing = {
         let world = Arc::clone(&world);
-        thread::spawn(move || deeds.into_iter().for_each(|deed| world.does(deed)))
+        thread::spawn(move || operations.into_iter().for_each(|operation| world.does(operation)))
     };
     let verifying: Vec<_> = processes
         .iter()
@@ -241,20 +248,20 @@ fn weather() {
     }
 }
 
-fn any() -> Deed {
+fn any() -> Operation {
     let mut dice = thread_rng();
     let which = dice.gen_range(0..SESSIONS);
     match dice.gen_range(0..16) {
-        0..=2 => Deed::End(which),
-        3 => Deed::Sweep(which),
-        4 | 5 => Deed::Facts(Change::User(USER)),
-        6 => Deed::Facts(Change::Everyone),
-        7 => Deed::Other,
-        8 => Deed::Many,
-        9 | 10 => Deed::Trim,
-        11 => Deed::Restore,
-        12 | 13 => Deed::Reset,
-        _ => Deed::KilledAfter(dice.gen_range(0..12)),
+        0..=2 => Operation::End(which),
+        3 => Operation::Sweep(which),
+        4 | 5 => Operation::Principal(Change::User(USER)),
+        6 => Operation::Principal(Change::Everyone),
+        7 => Operation::Other,
+        8 => Operation::Many,
+        9 | 10 => Operation::Trim,
+        11 => Operation::Restore,
+        12 | 13 => Operation::Reset,
+        _ => Operation::KilledAfter(dice.gen_range(0..12)),
     }
 }
 
@@ -273,18 +280,19 @@ fn crowd() {
         })
         .collect();
     threads.into_iter().for_each(|one| one.join().expect("it fills"));
-    let left = (0..3).filter(|which| cache.look_up(image(&cache, *which)).is_some()).count();
+    let left = (0..3).filter(|which| cache.find(image(&cache, *which)).is_some()).count();
     assert!(left == 2 && cache.len() == 2, "{left} of 2 are left, and {} slots", cache.len());
 }
 
 fn remember(cache: &Cache, which: usize) {
     let epoch = cache.epoch();
-    cache.fill(epoch, image(cache, which), &facts(which, 1), expiry(which), None);
+    let image = image(cache, which);
+    cache.fill(epoch, image, &principal(which, 1), &privileges(1), expiry(which), None);
 }
 
 fn is_itself_or_gone(cache: &Cache, which: usize) {
-    if let Some(entry) = cache.look_up(image(cache, which)) {
-        told(which, &entry.facts().expect("it was filled"));
+    if let Some(entry) = cache.find(image(cache, which)) {
+        remembered(cache, which, &entry);
     }
 }
 

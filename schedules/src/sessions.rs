@@ -1,8 +1,8 @@
 //! The sessions of the scenes, all of one user.
 
-use crate::cache::{Cache, Image};
-use crate::value::facts::{Assurance, Facts, UserKind};
+use crate::cache::{Cache, CachedEntry, Image};
 use crate::value::id::{SessionId, UserId};
+use crate::value::principal::{Assurance, CacheHint, Credential, Principal, UserKind};
 use crate::value::random::{RandomSource, RandomUnavailable};
 use crate::value::time::Timestamp;
 
@@ -33,12 +33,11 @@ pub(crate) fn expiry(which: usize) -> Timestamp {
     Timestamp::from_millis(1_000 + which as i64)
 }
 
-/// The number of the facts stands where the time of the login would.
-pub(crate) fn facts(which: usize, number: u64) -> Facts {
-    let at = Timestamp::from_millis(number as i64).to_datetime();
-    Facts {
-        session: Some(session(which)),
-        api_key: None,
+/// The number of the principal is in the place of the time of the login.
+pub(crate) fn principal(which: usize, number: u64) -> Principal {
+    let at = Timestamp::from_millis(number as i64);
+    Principal {
+        credential: Credential::Session(session(which)),
         user: USER,
         branch: None,
         organisation: None,
@@ -47,12 +46,34 @@ pub(crate) fn facts(which: usize, number: u64) -> Facts {
         assurance: Assurance::Aal1,
         opened_at: at,
         authenticated_at: at,
-        expires_at: Some(expiry(which).to_datetime()),
+        expires_at: Some(expiry(which)),
+        place: CacheHint::NOWHERE,
     }
 }
 
-pub(crate) fn told(which: usize, facts: &Facts) -> u64 {
-    assert_eq!(facts.session, Some(session(which)), "the session of somebody else");
-    assert_eq!(facts.opened_at, facts.authenticated_at, "half of one fact and half of another");
-    Timestamp::from_datetime(facts.opened_at).as_millis() as u64
+/// The privileges of the user while the principal has that number.
+pub(crate) fn privileges(number: u64) -> String {
+    format!("all p{number}")
+}
+
+/// The number of the principal of an entry, whose privileges have to be those of that number.
+pub(crate) fn remembered(cache: &Cache, which: usize, entry: &CachedEntry<'_>) -> u64 {
+    let number = number_of(which, &entry.principal(image(cache, which)));
+    let has = |name: &str| cache.has_privilege(entry, name);
+    let own = format!("p{number}");
+    assert_eq!((has(&own), has("p")), (Some(true), Some(false)), "the privileges of another time");
+    number
+}
+
+pub(crate) fn number_of(which: usize, principal: &Principal) -> u64 {
+    assert_eq!(
+        principal.credential,
+        Credential::Session(session(which)),
+        "the session of another user"
+    );
+    assert_eq!(
+        principal.opened_at, principal.authenticated_at,
+        "half of one fact and half of another"
+    );
+    principal.opened_at.as_millis() as u64
 }

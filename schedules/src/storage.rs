@@ -2,20 +2,21 @@
 //!
 //! A commit makes its state durable, then writes the second copy of the header, then the first,
 //! word by word, and is acknowledged after that. A snapshot is what the header says when it is
-//! taken. Who finds that its copies differ, or that its checksum does not fit, waits for the
-//! writer, and makes it anew, counting changes from zero, if that one has died. What the library
-//! decides about the rows that it finds is decided by its own code
+//! taken. A reader that finds that its copies differ, or that its checksum does not fit, waits for
+//! the writer; if the writer has died, the reader makes the header again and counts from zero. The
+//! library's own code decides about the rows that a reader finds
 //! (`storage/change_log/bookmark.rs`).
 
 use std::sync::{Arc, Mutex as Plain};
 
 use crate::bookmark;
-use crate::error::Result;
 use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, switch};
 use crate::value::id::{SessionId, UserId};
 use crate::value::time::Timestamp;
 
 pub(crate) use crate::bookmark::{Bookmark, Change, Changes};
+use crate::wal_index::rows_of_one_history;
+pub(crate) use crate::wal_index::{Reading, WalIndex};
 
 /// A header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +35,11 @@ impl Header {
 /// Sessions of the one user.
 pub(crate) const SESSIONS: usize = 2;
 
-/// What is in the file at one moment.
+/// The file at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
-    /// The facts of the user: each change is newer than the one before.
-    pub(crate) facts: u64,
+    /// The principal of the user: each change is newer than the one before.
+    pub(crate) principal: u64,
     pub(crate) is_live: [bool; SESSIONS],
     pub(crate) swept_to: i64,
     lineage: u8,
@@ -51,7 +52,7 @@ impl State {
     fn new() -> Self {
         let rows = vec![(1, 1, Change::Everyone)];
         let is_live = [true; SESSIONS];
-        Self { facts: 1, is_live, swept_to: i64::MIN, lineage: 0, head: 1, rows }
+        Self { principal: 1, is_live, swept_to: i64::MIN, lineage: 0, head: 1, rows }
     }
 
     /// Appends so many rows that say the same.
@@ -72,7 +73,7 @@ impl State {
         self.rows = self.rows.iter().flat_map(left).collect();
     }
 
-    /// A backup takes the place of everything, and nothing that was open then is open now.
+    /// A backup replaces the file, and no session that was open then is open now.
     pub(crate) fn restore(&mut self) {
         self.is_live = [false; SESSIONS];
         self.lineage += 1;
@@ -82,7 +83,9 @@ impl State {
 
     fn changes_since(&self, place: Option<Bookmark>) -> Changes {
         let oldest = self.rows.first().map(|(first, ..)| *first);
-        let log = bookmark::Log { lineage: [self.lineage; 16], head: self.head, oldest };
+        let lineage = [self.lineage; 16];
+        let (tag, audit, named) = rows_of_one_history();
+        let log = bookmark::LogState { lineage, head: self.head, oldest, tag, audit, named };
         let from = log.read_on(place);
         let rows = from.map_or(Vec::new(), |from| {
             let behind = self.rows.iter().filter(|(_, last, _)| *last > from);
@@ -105,7 +108,7 @@ pub(crate) struct File {
 
 #[derive(Debug)]
 struct Wal {
-    /// Every header that was ever written, the newest last, with what it stands for.
+    /// Every header that was ever written, the newest last, with its meaning.
     written: Vec<(Header, State)>,
 }
 
@@ -136,7 +139,7 @@ impl File {
         });
     }
 
-    /// A checkpoint has taken everything over, and the log begins anew.
+    /// A checkpoint has taken everything over, and the log begins again.
     pub(crate) fn reset(&self) {
         let writing = self.writing.lock();
         let (header, state) = self.current(&writing);
@@ -155,8 +158,8 @@ impl File {
         state
     }
 
-    /// What it says to whoever keeps others from writing. If whoever wrote last has died in the
-    /// middle of the header, it is made anew from what was durable.
+    /// What it says to the process that has the write lock. If the last writer has died in the
+    /// middle of the header, it is made again from what was durable.
     fn current(&self, writing: &MutexGuard<'_, ()>) -> (Header, State) {
         if let Some(whole) = self.whole() {
             return whole;
@@ -167,7 +170,7 @@ impl File {
         (mended, state)
     }
 
-    /// The header and what it stands for, if its copies are equal and its checksum fits.
+    /// The header and its meaning, if its copies are equal and its checksum fits.
     fn whole(&self) -> Option<(Header, State)> {
         let [first, second] = self.copies();
         let state = self.wal().of(first).filter(|_| first == second)?;
@@ -198,6 +201,22 @@ impl File {
         self.wal.lock().expect("no thread fails while it holds the log")
     }
 
+    /// The first copy of the header, as it is.
+    pub(crate) fn now(&self) -> Header {
+        Header(std::array::from_fn(|at| self.header[at].load(Ordering::SeqCst)))
+    }
+
+    pub(crate) fn stable(&self) -> Option<Header> {
+        let [first, second] = self.copies();
+        (first == second).then_some(first)
+    }
+
+    pub(crate) fn changes_since(&self, place: Option<Bookmark>) -> Changes {
+        let snapshot = self.snapshot();
+        switch();
+        snapshot.changes_since(place)
+    }
+
     fn copies(&self) -> [Header; 2] {
         let read = |from: usize| {
             Header(std::array::from_fn(|at: usize| self.header[from + at].load(Ordering::SeqCst)))
@@ -207,7 +226,7 @@ impl File {
 }
 
 impl Wal {
-    /// What a header stands for; none if its checksum does not fit.
+    /// The meaning of a header; `None` if its checksum does not fit.
     fn of(&self, header: Header) -> Option<State> {
         let found = self.written.iter().rev().find(|(written, _)| *written == header);
         found.map(|(_, state)| state.clone())
@@ -236,42 +255,4 @@ fn next(header: &Header, frame: u64, count: impl FnOnce(&mut [u64; WORDS])) -> H
     words[3] = (words[3] ^ frame).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
     words[5] = words.iter().take(5).fold(0, |sum, word| (sum ^ word).wrapping_mul(0x100_0193));
     Header(words)
-}
-
-/// The wal-index of one process.
-#[derive(Debug)]
-pub(crate) struct WalIndex(Arc<File>);
-
-/// A look at it.
-pub(crate) struct Look<'i>(&'i File);
-
-impl WalIndex {
-    pub(crate) fn new(file: &Arc<File>) -> Self {
-        Self(Arc::clone(file))
-    }
-
-    pub(crate) fn look(&self) -> Option<Look<'_>> {
-        Some(Look(&self.0))
-    }
-
-    pub(crate) fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Look<'_> {
-    pub(crate) fn now(&self) -> Header {
-        Header(std::array::from_fn(|at| self.0.header[at].load(Ordering::SeqCst)))
-    }
-
-    pub(crate) fn stable(&self) -> Option<Header> {
-        let [first, second] = self.0.copies();
-        (first == second).then_some(first)
-    }
-
-    pub(crate) fn changes_since(&self, place: Option<Bookmark>) -> Result<Changes> {
-        let snapshot = self.0.snapshot();
-        switch();
-        Ok(snapshot.changes_since(place))
-    }
 }

@@ -1,34 +1,34 @@
-//! The cache kept as fresh as the file.
+//! Cache coherence: no verify returns a cached result that is older than the file.
 //!
-//! What is found in the cache says nothing until the change signal was compared with the header up
-//! to which this process has followed. Equal: no process has committed anything that is not in the
-//! stamps, so what holds by the stamps, read after that, is what the file says. Different: one
-//! caller catches up, in this order, each step of which has its counterexample:
+//! **Rule.** A cached entry counts only after the change signal, the WAL-index header, was
+//! compared with the header up to which this process has followed. If they are equal, no process
+//! has committed a change that is not in the stamps: an entry that is valid by the stamps, read
+//! after that comparison, equals the file. If they differ, one caller catches up, and the others
+//! read the file meanwhile.
 //!
-//! 1. read the header H1, both copies equal;
-//! 2. take a *new* snapshot and read the change rows behind our place;
-//! 3. raise the epoch, so that no fill from before this snapshot outlives it;
+//! **Ordering of a catch-up.** Moving any of these steps makes a stale cache hit possible:
+//!
+//! 1. read the header H1, with both copies equal;
+//! 2. take a *new* snapshot and read the change rows after the bookmark;
+//! 3. raise the epoch, so that no fill from before this snapshot stays valid;
 //! 4. stamp what has changed;
-//! 5. publish **H1**, never a header read after the snapshot: what committed between them was
-//!    not read.
-//!
-//! Meanwhile the others answer from the file.
+//! 5. publish **H1**, never a header read after the snapshot: a commit between them was not read.
 
 use crate::cache::seqlock::SeqLock;
-use crate::cache::{Cache, Epoch, Image, Remembered, Use};
-use crate::error::{Error, Reason, Result};
-use crate::storage::{Bookmark, Change, Changes, Header, Look, WalIndex};
+use crate::cache::{Cache, CachedEntry, Epoch, Image, Use};
+use crate::error::{Error, ErrorKind, Result};
+use crate::storage::{Bookmark, Change, Changes, Header, Reading, WalIndex};
 use crate::sync::Mutex;
-use crate::value::facts::Facts;
+use crate::value::principal::Principal;
 use crate::value::time::Timestamp;
 
-/// The cache of a file and the signal that tells whether it holds.
+/// The cache of a file, and the change signal that decides whether the cache is current.
 #[derive(Debug)]
 pub(crate) struct Coherence {
     pub(crate) cache: Cache,
     index: WalIndex,
     followed: Followed,
-    /// Held by the one who catches up.
+    /// Locked by the thread that catches up.
     place: Mutex<Option<Bookmark>>,
 }
 
@@ -37,78 +37,92 @@ impl Coherence {
         Self { cache, index, followed: Followed::default(), place: Mutex::new(None) }
     }
 
-    /// What is remembered for an image, if that is what the file says, after catching up if need
-    /// be. If there is nothing, the caller asks the file.
+    /// The entry of an image if it equals the file, after catching up if necessary. On `None`, a
+    /// cache miss, the caller reads the file.
     ///
-    /// It is copied out first, as memory is slow and the signal decides about it all the same:
-    /// what counts is that the stamps are read after the signal.
+    /// The entry is copied before the change signal is compared, so that the cache lines arrive
+    /// meanwhile. That is safe, as the stamps are read after the signal.
     ///
     /// # Errors
-    /// The file cannot be read, or not by this version any more.
+    /// Those of a read of the file; `TooNew` if another process has migrated it too far for this
+    /// version.
     #[inline]
-    pub(crate) fn remembered(&self, image: Image) -> Result<Option<Remembered<'_>>> {
-        let entry = self.cache.look_up(image);
+    pub(crate) fn find(&self, image: Image) -> Result<Option<CachedEntry<'_>>> {
+        let entry = self.cache.find(image);
         if !self.is_fresh()? {
             return Ok(None);
         }
-        Ok(entry.filter(|entry| self.cache.holds(entry)))
+        Ok(entry.filter(|entry| self.cache.is_valid(entry)))
     }
 
-    /// To be called before the SELECT of a verify begins.
+    /// Begins a fill. Must be called before the SELECT of a verify begins.
     pub(crate) fn begin_fill(&self, image: Image) -> Fill<'_> {
-        Fill { cache: &self.cache, image, epoch: self.cache.epoch() }
+        Fill { coherence: self, image, epoch: self.cache.epoch() }
     }
 
-    /// Whether the stamps are complete up to what the file says now.
+    /// Whether the stamps include everything that is committed now.
     #[inline]
     fn is_fresh(&self) -> Result<bool> {
-        let Some(look) = self.index.look() else {
-            return Err(Error::new(Reason::Closed, "the store is closed"));
+        let Some(view) = self.index.read() else {
+            return Err(Error::new(ErrorKind::Closed, "the store is closed"));
         };
-        if self.followed.is(look.now()) {
+        if self.followed.is(view.now()) {
             return Ok(true);
         }
-        self.catch_up(&look)
+        self.catch_up(&view)
     }
 
-    /// Lets the file go.
+    /// Closes the connection of the wal-index.
     pub(crate) fn close(&self) -> Result<()> {
         self.index.close()
     }
 
     #[cold]
-    fn catch_up(&self, look: &Look<'_>) -> Result<bool> {
+    fn catch_up(&self, view: &Reading<'_>) -> Result<bool> {
         let Some(mut place) = self.place.try_lock() else {
             return Ok(false);
         };
-        let Some(header) = look.stable() else {
+        let Some(header) = view.stable() else {
             return Ok(false);
         };
         if !self.followed.is(header) {
-            let here = follow(&self.cache, &self.followed, header, || look.changes_since(*place))?;
+            let here = follow(&self.cache, &self.followed, header, || view.changes_since(*place))?;
             *place = Some(here);
         }
-        Ok(self.followed.is(look.now()))
+        Ok(self.followed.is(view.now()))
     }
 }
 
-/// A verify that asks the file. The epoch is from before it asks: what has changed by the time it
-/// is answered, and was not seen by it, is stamped with a later one.
+/// A cache fill by a verify that reads the file. Its epoch is from before the SELECT, so a change
+/// that the SELECT did not see gets a later stamp.
 pub(crate) struct Fill<'c> {
-    cache: &'c Cache,
+    coherence: &'c Coherence,
     image: Image,
     epoch: Epoch,
 }
 
 impl Fill<'_> {
-    /// Remembers the answer. `expires_at` is the first moment at which it is expired; the end of
-    /// time for a key without end.
-    pub(crate) fn remember(&self, facts: &Facts, expires_at: Timestamp, last: Option<Use>) {
-        self.cache.fill(self.epoch, self.image, facts, expires_at, last);
+    /// Inserts the result into the cache, if the SELECT saw the state that was followed and no
+    /// later one. `expires_at` is the first moment at which it is expired; the end of time for a
+    /// key that does not expire.
+    ///
+    /// A restore may undo the later state. The bookmark is of the followed state, and would not
+    /// show that the entry is of none that the file still has.
+    pub(crate) fn remember(
+        &self,
+        principal: &Principal,
+        privileges: &str,
+        expires_at: Timestamp,
+        last: Option<Use>,
+    ) {
+        let Coherence { cache, index, followed, .. } = self.coherence;
+        if index.read().is_some_and(|view| followed.is(view.now())) {
+            cache.fill(self.epoch, self.image, principal, privileges, expires_at, last);
+        }
     }
 }
 
-/// What a catch-up does with the header that it has read: steps 2 to 5.
+/// Steps 2 to 5 of a catch-up, with the header of step 1.
 fn follow(
     cache: &Cache,
     followed: &Followed,
@@ -133,8 +147,8 @@ fn follow(
     Ok(changes.place)
 }
 
-/// The header up to which the stamps are complete. Read by everyone, written by the one who
-/// catches up.
+/// The header up to which the stamps are complete, in a sequence lock: read by every verify,
+/// written by the thread that catches up.
 #[derive(Debug)]
 struct Followed(SeqLock<{ Header::WORDS }>);
 
@@ -158,37 +172,27 @@ impl Followed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::facts::{Assurance, UserKind};
     use crate::value::id::{SessionId, UserId};
     use crate::value::name::DeviceId;
+    use crate::value::principal::Credential;
     use crate::value::random::SystemRandom;
 
     const SESSION: SessionId = SessionId::from_bytes([7; 16]);
     const USER: UserId = UserId::from_bytes([8; 16]);
 
-    /// Whether a verify that read this epoch, and the file before it changed, is remembered.
-    fn is_remembered(cache: &Cache, epoch: Epoch) -> bool {
+    /// Whether a verify that read this epoch, and the file before its change, leaves a valid
+    /// entry.
+    fn is_cached(cache: &Cache, epoch: Epoch) -> bool {
         let device = DeviceId::new("till-1").unwrap();
         let image = cache.image(&"t".repeat(74), Some(&device)).unwrap();
-        let opened = Timestamp::from_millis(0).to_datetime();
-        let facts = Facts {
-            session: Some(SESSION),
-            api_key: None,
-            user: USER,
-            branch: None,
-            organisation: None,
-            kind: UserKind::Person,
-            is_admin: false,
-            assurance: Assurance::Aal1,
-            opened_at: opened,
-            authenticated_at: opened,
-            expires_at: None,
-        };
-        cache.fill(epoch, image, &facts, Timestamp::from_millis(1), None);
-        cache.look_up(image).is_some_and(|entry| cache.holds(&entry))
+        let principal =
+            Principal { credential: Credential::Session(SESSION), ..Principal::for_tests(USER) };
+        cache.fill(epoch, image, &principal, "", Timestamp::from_millis(1), None);
+        cache.find(image).is_some_and(|entry| cache.is_valid(&entry))
     }
 
-    /// A verify that began while the rows were read may have seen the file as it was before.
+    /// A verify that began while the change rows were read may have seen the file before the
+    /// change.
     #[test]
     fn no_catch_up_hides_its_changes_from_a_verify_that_began_meanwhile() {
         for change in [Change::Session(SESSION), Change::User(USER), Change::Everyone] {
@@ -203,8 +207,8 @@ mod tests {
             })
             .unwrap();
             assert!(followed.is(header));
-            assert!(!is_remembered(&cache, meanwhile.unwrap()), "{change:?}");
-            assert!(is_remembered(&cache, cache.epoch()));
+            assert!(!is_cached(&cache, meanwhile.unwrap()), "{change:?}");
+            assert!(is_cached(&cache, cache.epoch()));
         }
     }
 
@@ -228,6 +232,28 @@ mod tests {
             let mut other = [1, 2, 3, 4, 5, 6];
             other[at] ^= 1 << 40;
             assert!(!followed.is(Header::from_words(other)));
+        }
+    }
+
+    /// A restore may take that commit back, and then nothing shows that the entry came from it.
+    #[test]
+    fn what_a_commit_after_the_last_catch_up_may_have_shown_is_not_cached() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db");
+        let store = crate::Store::open(path, crate::Options::server()).unwrap();
+        let coherence = store.core().coherence.as_ref().unwrap();
+        let image = coherence.cache.image(&"t".repeat(74), None).unwrap();
+        let principal =
+            Principal { credential: Credential::Session(SESSION), ..Principal::for_tests(USER) };
+        let end = Timestamp::from_millis(i64::MAX);
+        for (commits, cached) in [(1, 0), (0, 1)] {
+            assert!(coherence.find(image).unwrap().is_none());
+            let fill = coherence.begin_fill(image);
+            for number in 0..commits {
+                store.organisations().create(&format!("Northern {number}")).unwrap();
+            }
+            fill.remember(&principal, "", end, None);
+            assert_eq!(coherence.cache.len(), cached, "{commits} commits");
         }
     }
 }

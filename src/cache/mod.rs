@@ -1,21 +1,26 @@
-//! Verified sessions and keys, remembered. A data structure: it knows nothing of SQL or clocks.
+//! The cache of verified sessions and API keys. A data structure: it contains no SQL and reads no
+//! clock.
 //!
-//! An entry is found by a keyed image of the token and the device as they were presented:
-//! SipHash-2-4 with 128 bits under a key that this process draws. Only a pair that was once
-//! decoded, looked up and compared can have put an entry there, so that finding it proves both, and
-//! no token is kept.
+//! **Lookup.** The key of an entry is the image of a token and a device as presented: SipHash-2-4
+//! with 128 bits, under a random key of this process. Only a fill, after the token was decoded,
+//! found in the file and compared, inserts an image; so finding an image proves the token and the
+//! device, and no token is stored.
 //!
-//! **Stamps, not evictions.** What changes is not searched for. Each catch-up with the file has a
-//! number, the epoch. A fill remembers the epoch that it read *before* its SELECT began; a catch-up
-//! reads the change rows, *then* raises the epoch to `n`, and stamps with `n` what has changed: a
-//! slot of a table for a session or a user, everything for a branch, an organisation or the store.
-//! An entry holds if its epoch is not below any of its stamps. A fill whose snapshot is older than
-//! a change has read its epoch before that change was even committed, hence before any catch-up
-//! that saw the change raised it: its entry is below the stamp. Slots are shared by hash; sharing
-//! costs a look at the file and never an answer.
+//! **Stamps, not evictions.** A change does not search for the entries that it affects. Each
+//! catch-up with the file has a number, the epoch. A fill records the epoch that it read *before*
+//! its SELECT began. A catch-up reads the change rows, *then* raises the epoch to `n`, and stamps
+//! what has changed with `n`: one slot of a table for a session or a user, everything for a
+//! branch, an organisation or the store. An entry is valid if its epoch is not below any of its
+//! stamps.
+//!
+//! **Why that is safe.** If the snapshot of a fill is older than a change, the fill read its epoch
+//! before that change was committed, hence before any catch-up that saw the change raised the
+//! epoch: the epoch of the entry is below the stamp. Ids share slots by hash; sharing can cost a
+//! cache miss, never a wrong result.
 
 pub(crate) mod coherence;
 mod entry;
+mod privileges;
 pub(crate) mod seqlock;
 mod table;
 
@@ -23,44 +28,47 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-pub(crate) use self::entry::{Remembered, Use};
+pub(crate) use self::entry::{CachedEntry, Use};
+use self::privileges::PrivilegeSets;
 use self::table::Table;
 use crate::error::Result;
 use crate::sync::{AtomicI64, AtomicU64, Ordering};
-use crate::value::facts::Facts;
 use crate::value::id::UserId;
 use crate::value::limits::{CACHE_SESSION_STAMPS, CACHE_USER_STAMPS, TOKEN_TEXT_BYTES};
 use crate::value::name::DeviceId;
+use crate::value::principal::{CacheHint, Principal};
 use crate::value::random::{RandomSource, random_bytes};
 use crate::value::time::Timestamp;
 
 /// The cache of one open file.
 pub(crate) struct Cache {
     table: Table,
+    privileges: PrivilegeSets,
     image_key: [u8; 16],
     epoch: AtomicU64,
-    /// The epoch in which something changed for everybody.
+    /// The epoch of the last change that may affect every entry.
     everyone: AtomicU64,
     sessions: Box<[AtomicU64]>,
     users: Box<[AtomicU64]>,
     swept_to: AtomicI64,
 }
 
-/// Number of a catch-up.
+/// The number of a catch-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(u64);
 
-/// The keyed image of a token and a device, as presented.
+/// The keyed hash of a token and a device, as presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Image(u128);
 
 impl Cache {
-    /// An empty cache for at most `entries`; `Options::cache` says what one takes. The tables of
-    /// stamps take 1.25 MiB.
+    /// An empty cache for at most `entries` entries; `Options::cache` documents their size. The
+    /// tables of stamps take 1.25 MiB.
     pub(crate) fn new(entries: usize, random: &dyn RandomSource) -> Result<Self> {
         let stamps = |count: u32| (0..count).map(|_| AtomicU64::new(0)).collect();
         Ok(Self {
             table: Table::new(entries),
+            privileges: PrivilegeSets::new(),
             image_key: random_bytes(random)?,
             epoch: AtomicU64::new(0),
             everyone: AtomicU64::new(0),
@@ -70,14 +78,14 @@ impl Cache {
         })
     }
 
-    /// The image of a pair as presented; none for what cannot be a token.
+    /// The image of a token and a device; `None` if the text cannot be a token.
     #[inline]
     pub(crate) fn image(&self, token: &str, device: Option<&DeviceId>) -> Option<Image> {
         if token.len() != TOKEN_TEXT_BYTES {
             return None;
         }
         let mut hasher = SipHasher24::new_with_key(&self.image_key);
-        // The token has one length, so nothing of the device can be taken for a part of it.
+        // Tokens have a fixed length, so no byte of the device can be read as part of the token.
         hasher.write(token.as_bytes());
         match device {
             Some(device) => {
@@ -89,20 +97,26 @@ impl Cache {
         Some(Image(hasher.finish128().as_u128()))
     }
 
-    /// What was filled for an image. It says nothing before [`Cache::holds`] was asked, after the
-    /// change signal was compared.
+    /// Whether the user of an entry has this privilege; `None` if the file must be asked.
     #[inline]
-    pub(crate) fn look_up(&self, image: Image) -> Option<Remembered<'_>> {
-        self.table.find(image.0).map(Remembered::new)
+    pub(crate) fn has_privilege(&self, entry: &CachedEntry<'_>, name: &str) -> Option<bool> {
+        self.privileges.has(entry.privileges(), name)
     }
 
-    /// Whether nothing that it depends on has changed since it was filled, as far as the file has
-    /// been followed.
+    /// The entry of an image. It may be used only after the change signal was compared and then
+    /// [`Cache::is_valid`] returned `true`.
     #[inline]
-    pub(crate) fn holds(&self, entry: &Remembered<'_>) -> bool {
+    pub(crate) fn find(&self, image: Image) -> Option<CachedEntry<'_>> {
+        self.table.find(image.0).map(CachedEntry::new)
+    }
+
+    /// Whether nothing that the entry depends on has changed since its fill, in the changes that
+    /// were followed so far.
+    #[inline]
+    pub(crate) fn is_valid(&self, entry: &CachedEntry<'_>) -> bool {
         let stamps = [
             Some(&self.everyone),
-            self.sessions.get(slot(&entry.holder(), CACHE_SESSION_STAMPS)),
+            self.sessions.get(slot(&entry.id(), CACHE_SESSION_STAMPS)),
             self.users.get(slot(entry.user().as_bytes(), CACHE_USER_STAMPS)),
         ];
         let filled_in = entry.filled_in();
@@ -112,32 +126,35 @@ impl Cache {
             && entry.expires_at().as_millis() > self.swept_to.load(Ordering::Relaxed)
     }
 
-    /// To be read before the SELECT of a fill begins. Acquires what the catch-up that raised it
-    /// had read, so that the SELECT sees nothing older.
+    /// The current epoch. A fill reads it before its SELECT begins. The load acquires what the
+    /// catch-up that raised the epoch had read, so that the SELECT sees nothing older.
     pub(crate) fn epoch(&self) -> Epoch {
         Epoch(self.epoch.load(Ordering::Acquire))
     }
 
-    /// Remembers what a SELECT has found that began after `epoch` was read. `expires_at` is the
-    /// first moment at which it is expired; the end of time for a key without end.
+    /// Inserts the result of a SELECT that began after `epoch` was read. `privileges` has the
+    /// names of the user's privileges, separated by spaces. `expires_at` is the first moment at
+    /// which the session or key is expired; the end of time for a key that does not expire.
     pub(crate) fn fill(
         &self,
         epoch: Epoch,
         image: Image,
-        facts: &Facts,
+        principal: &Principal,
+        privileges: &str,
         expires_at: Timestamp,
         last: Option<Use>,
     ) {
-        if let Some((record, marks)) = entry::pack(epoch, facts, expires_at, last) {
+        let set = self.privileges.number(privileges);
+        if let Some((record, marks)) = entry::pack(epoch, principal, set, expires_at, last) {
             self.table.insert(image.0, &record, marks);
         }
     }
 
-    /// The epoch of a catch-up, to be raised after it has read the change rows and before it
-    /// stamps. One catch-up at a time.
+    /// Raises the epoch and returns the new one. A catch-up calls it after it has read the change
+    /// rows and before it stamps. One catch-up at a time.
     ///
-    /// The stamps are written relaxed: the header that is published after them releases them to
-    /// every reader that compares stamps.
+    /// Ordering: the stamps are stored relaxed. The header that is published after them releases
+    /// them to every reader that compares stamps.
     pub(crate) fn raise_epoch(&self) -> Epoch {
         Epoch(self.epoch.fetch_add(1, Ordering::Release).saturating_add(1))
     }
@@ -159,18 +176,35 @@ impl Cache {
         }
     }
 
-    /// What expired up to `to` may be gone, whatever this process's clock says.
+    /// Makes every entry invalid that expired by `to`: its row may be deleted, whatever this
+    /// process's clock says.
     pub(crate) fn swept_to(&self, to: Timestamp) {
         self.swept_to.fetch_max(to.as_millis(), Ordering::Relaxed);
     }
 
-    /// How many entries it holds, live or not.
+    /// Number of entries, valid or not.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 }
 
-/// Ids end in random bits.
+impl Image {
+    /// The hint by which a principal of this image finds its entry again.
+    #[inline]
+    pub(crate) const fn place(self) -> CacheHint {
+        CacheHint([self.0 as u64, (self.0 >> 64) as u64])
+    }
+
+    /// The image of that hint; `None` if the principal was not cached.
+    #[inline]
+    pub(crate) fn at(place: CacheHint) -> Option<Self> {
+        let CacheHint([low, high]) = place;
+        let image = (u128::from(high) << 64) | u128::from(low);
+        (image != 0).then_some(Self(image))
+    }
+}
+
+/// The slot of an id, by its last bits, which are random.
 fn slot(id: &[u8; 16], slots: u32) -> usize {
     let [.., a, b, c, d] = *id;
     (u32::from_le_bytes([a, b, c, d]) % slots) as usize

@@ -1,28 +1,30 @@
-//! Words that one writes and everyone reads, whole or not at all: a sequence lock.
+//! A sequence lock: one writer publishes a row of words, and each reader gets all of it or
+//! nothing.
 //!
-//! Reading takes no lock and writes nothing, so that any number of readers share the cache line.
-//! Who reads while it is being written reads nothing, which every user takes for "look at the
-//! file".
+//! **Ordering.** A reader takes no lock and writes nothing, so any number of readers share the
+//! cache line. A reader that overlaps a write gets `None`, which every caller treats as a cache
+//! miss. The writer makes the sequence number odd, stores the words and makes the number even
+//! again; a reader accepts the words if the number was even and the same before and after.
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// A row of words; nothing can be read of it before it is first written.
+/// A row of words; reading returns `None` before the first write.
 #[derive(Debug)]
 pub(crate) struct SeqLock<const N: usize> {
-    /// How often it was written, twice: odd while being written. The highest bit says whether it
-    /// was used since.
-    turn: AtomicU64,
+    /// The sequence number: twice the number of writes, and odd during a write. Its highest bit
+    /// says whether the row was used since the last write.
+    sequence: AtomicU64,
     words: [AtomicU64; N],
 }
 
 const USED: u64 = 1 << 63;
 
-/// How often it had been written when it was read.
+/// The sequence number at which the words were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Turn(u64);
+pub(crate) struct Sequence(u64);
 
-impl Turn {
-    /// Its lowest bits.
+impl Sequence {
+    /// The low 16 bits of the number of writes.
     #[inline]
     pub(crate) fn low(self) -> u16 {
         let [low, high, ..] = (self.0 >> 1).to_le_bytes();
@@ -32,13 +34,13 @@ impl Turn {
 
 impl<const N: usize> SeqLock<N> {
     pub(crate) fn new() -> Self {
-        Self { turn: AtomicU64::new(0), words: std::array::from_fn(|_| AtomicU64::new(0)) }
+        Self { sequence: AtomicU64::new(0), words: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
-    /// The words, if they are whole and begin with these.
+    /// The words, if no write overlaps and they begin with `beginning`.
     #[inline]
-    pub(crate) fn read(&self, beginning: &[u64]) -> Option<(Turn, [u64; N])> {
-        let before = self.turn.load(Ordering::Acquire) & !USED;
+    pub(crate) fn read(&self, beginning: &[u64]) -> Option<(Sequence, [u64; N])> {
+        let before = self.sequence.load(Ordering::Acquire) & !USED;
         let begins = |(own, word): (&AtomicU64, &u64)| own.load(Ordering::Relaxed) == *word;
         let is_wanted = self.words.iter().zip(beginning).all(begins);
         if before & 1 != 0 || before == 0 || !is_wanted {
@@ -49,48 +51,48 @@ impl<const N: usize> SeqLock<N> {
             None => 0,
         });
         fence(Ordering::Acquire);
-        let after = self.turn.load(Ordering::Relaxed) & !USED;
-        (after == before).then_some((Turn(before), words))
+        let after = self.sequence.load(Ordering::Relaxed) & !USED;
+        (after == before).then_some((Sequence(before), words))
     }
 
-    /// Whether it was never written.
+    /// Whether the row was never written.
     #[inline]
     pub(crate) fn is_blank(&self) -> bool {
-        self.turn.load(Ordering::Relaxed) == 0
+        self.sequence.load(Ordering::Relaxed) == 0
     }
 
-    /// Notes that it was used, if it still is what it was at that turn. Writes nothing if that is
-    /// noted already.
+    /// Marks the row as used, unless it was written since `sequence`. Writes nothing if it is
+    /// marked already.
     #[inline]
-    pub(crate) fn mark_used(&self, turn: Turn) {
-        if self.turn.load(Ordering::Relaxed) == turn.0 {
-            let _ = self.turn.compare_exchange(
-                turn.0,
-                turn.0 | USED,
+    pub(crate) fn mark_used(&self, sequence: Sequence) {
+        if self.sequence.load(Ordering::Relaxed) == sequence.0 {
+            let _ = self.sequence.compare_exchange(
+                sequence.0,
+                sequence.0 | USED,
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
         }
     }
 
-    /// Whether it was used since it was written or since this was last asked. For the one who
-    /// writes.
+    /// Whether the row was used since it was written or since the last call. Only the writer calls
+    /// this.
     pub(crate) fn take_used(&self) -> bool {
-        self.turn.fetch_and(!USED, Ordering::Relaxed) & USED != 0
+        self.sequence.fetch_and(!USED, Ordering::Relaxed) & USED != 0
     }
 
-    /// One writer at a time. `also` is done with the turn under which the words will be read,
-    /// before anyone reads them.
-    pub(crate) fn write(&self, words: &[u64; N], also: impl FnOnce(Turn)) {
-        let turn = (self.turn.load(Ordering::Relaxed) & !USED) | 1;
-        let next = turn.wrapping_add(1);
-        self.turn.store(turn, Ordering::Relaxed);
+    /// Replaces the words. One writer at a time. `also` runs with the new sequence number before
+    /// any reader can see it.
+    pub(crate) fn write(&self, words: &[u64; N], also: impl FnOnce(Sequence)) {
+        let sequence = (self.sequence.load(Ordering::Relaxed) & !USED) | 1;
+        let next = sequence.wrapping_add(1);
+        self.sequence.store(sequence, Ordering::Relaxed);
         fence(Ordering::Release);
         for (to, word) in self.words.iter().zip(words) {
             to.store(*word, Ordering::Relaxed);
         }
-        also(Turn(next));
-        self.turn.store(next, Ordering::Release);
+        also(Sequence(next));
+        self.sequence.store(next, Ordering::Release);
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_read_before_it_is_written_and_never_a_half() {
+    fn nothing_is_read_before_the_first_write_and_never_a_part() {
         let published = SeqLock::<4>::new();
         assert_eq!(published.read(&[]), None);
         std::thread::scope(|scope| {
@@ -110,32 +112,32 @@ mod tests {
             });
             let mut newest = 0;
             while newest < 20_000 {
-                if let Some((turn, words)) = published.read(&[]) {
+                if let Some((sequence, words)) = published.read(&[]) {
                     assert!(words == [words[0]; 4] && words[0] >= newest, "{words:?}");
                     newest = words[0];
-                    published.mark_used(turn);
+                    published.mark_used(sequence);
                 }
             }
         });
     }
 
     #[test]
-    fn each_write_has_a_turn_of_its_own() {
+    fn each_write_has_a_sequence_number_of_its_own() {
         let published = SeqLock::<1>::new();
-        let mut told = Vec::new();
+        let mut sequences = Vec::new();
         for word in [5, 6] {
             assert_eq!(published.is_blank(), word == 5);
-            published.write(&[word], |turn| {
+            published.write(&[word], |sequence| {
                 assert_eq!(published.read(&[]), None);
-                told.push(turn);
+                sequences.push(sequence);
             });
-            assert_eq!(published.read(&[]), Some((told[told.len() - 1], [word])));
+            assert_eq!(published.read(&[]), Some((sequences[sequences.len() - 1], [word])));
         }
-        assert_ne!(told[0].low(), told[1].low());
+        assert_ne!(sequences[0].low(), sequences[1].low());
     }
 
     #[test]
-    fn a_use_is_noted_once_and_never_of_what_came_after() {
+    fn a_use_is_marked_once_and_never_on_a_later_write() {
         let published = SeqLock::<1>::new();
         published.write(&[1], |_| {});
         assert!(!published.take_used());

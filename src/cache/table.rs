@@ -1,46 +1,48 @@
-//! A bounded table from images to records, read without a lock.
+//! A bounded hash table from images to records, read without a lock.
 //!
 //! **Why not a cache crate.** Measured on 2 busy cores with 1 MiB of L2 each, 100,000 sessions
-//! drawn uniformly, medians of two pairs of runs: a verify took 794 ns with quick_cache 0.7 against
-//! 610 ns with an index of four-byte cells in front of densely filled slots, and later 474 ns with
-//! that index against 449 ns with this table, of which 180 ns are not memory. The crate touches
-//! more of that: a bucket of its hash table, the four lines of an entry with all that it keeps
-//! around it, and the lock of the shard, which every reader writes to.
+//! drawn uniformly, medians of two pairs of runs: a verify took 794 ns with quick_cache 0.7
+//! against 610 ns with an index of four-byte cells in front of densely filled slots, and later
+//! 474 ns with that index against 449 ns with this table, of which 180 ns are not memory. The crate
+//! touches more memory: a bucket of its hash table, the four cache lines of an entry with its
+//! bookkeeping, and the lock of the shard, which every reader writes to.
 //!
-//! **How it lies in memory.** A record lies with its image in a slot, two neighbouring cache lines,
-//! in the place that the image names or one of the next few: a hit reads that one slot, and seldom
-//! its neighbour. There is half as much room again as there may be records, so that few are
-//! pushed on. Chunks of slots are made when the first of them is filled, and never move.
+//! **Layout.** A slot is two neighbouring cache lines and has an image and its record. It is the
+//! slot that the image names, or one of the next few: a hit reads that slot, and seldom a
+//! neighbour. There are half as many slots again as there may be records, so that few records are
+//! displaced. A chunk of slots is allocated when the first of them is filled, and never moves.
 //!
-//! **Reading** takes no lock: a slot is read whole or not at all (`seqlock.rs`), and counts only
-//! if all 128 bits of its image are those that are looked for. While a slot is given to somebody
-//! else a reader may find nothing; that costs a look at the file and never an answer. All that a
-//! hit writes is that the slot was used, and that only once between two rounds of the clock hand.
-//! **Writing** takes the lock of the shard.
+//! **Reading** takes no lock: each slot is a sequence lock (`seqlock.rs`), and a slot is a hit
+//! only if all 128 bits of the image are equal. A reader may miss a record while a slot is
+//! rewritten; that costs a read of the file, never a wrong result. The only write of a hit is the
+//! used bit of the slot, at most once between two rounds of the clock hand. **Writing** takes the
+//! lock of the shard.
 //!
-//! **Eviction** is by clock hand, among the slots in which the newcomer may stand: the first, in
-//! turn, that was not found since the hand last passed it. What was never found goes first. A slot
-//! that was ever filled is never blank again, so that a search may end at a blank one.
+//! **Eviction** is the clock algorithm, an approximation of least recently used, over the slots
+//! that the new image may take: it evicts the next one that was not found since the hand last
+//! passed it. A slot that was ever filled is never blank again, so that a search can end at a
+//! blank slot.
 
 use std::sync::OnceLock;
 
-use crate::cache::seqlock::{SeqLock, Turn};
+use crate::cache::seqlock::{SeqLock, Sequence};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 use crate::value::limits::CACHE_SHARDS;
 
-/// Words of a record.
+/// Number of words of a record.
 pub(super) const WORDS: usize = 13;
 
-/// The image and its record: with the turn, 128 bytes.
+/// Image and record: 128 bytes with the sequence number.
 const SLOT_WORDS: usize = WORDS + 2;
-/// 16 KiB.
+/// A chunk has 16 KiB.
 const CHUNK_SLOTS: usize = 128;
-/// Slots in which an image may stand. With a third of them empty one in a thousand finds no place.
+/// Number of slots that an image may take. With a third of the slots empty, one record in a
+/// thousand finds none free.
 const WINDOW: usize = 32;
-/// Smaller tables are one shard.
+/// A table smaller than this times the number of shards has one shard.
 const SHARD_LEAST: usize = 256;
 
-/// The table.
+/// The hash table, split into shards that are written independently.
 pub(super) struct Table {
     shards: Box<[Shard]>,
 }
@@ -50,15 +52,15 @@ struct Shard {
     bound: usize,
     slots: usize,
     chunks: Box<[OnceLock<Box<Chunk>>]>,
-    /// Records; written by the one who holds `hand`.
+    /// Number of records; written under the lock of `hand`.
     filled: AtomicUsize,
-    /// Held by the one who writes: where the clock hand stands.
+    /// The position of the clock hand. Its lock is the write lock of the shard.
     hand: Mutex<usize>,
 }
 
 struct Chunk {
     slots: [Slot; CHUNK_SLOTS],
-    /// Made for the first record that has marks.
+    /// Allocated for the first record that has marks.
     marks: OnceLock<Box<[Marks; CHUNK_SLOTS]>>,
 }
 
@@ -66,24 +68,25 @@ struct Chunk {
 #[repr(align(128))]
 struct Slot(SeqLock<SLOT_WORDS>);
 
-/// Two numbers of 48 bits that readers may raise while the record stays. Each carries the turn of
-/// its slot, so that nobody raises those of the record that came after.
+/// Two 48-bit numbers that readers may change while the record stays. Each is tagged with the
+/// sequence number of its slot, so that no reader changes the marks of a later record.
 struct Marks([AtomicU64; 2]);
 
-/// A record as it was when it was found.
-pub(super) struct Found<'t> {
+/// A record, copied when it was found, and access to its marks.
+pub(super) struct Hit<'t> {
     pub(super) record: [u64; WORDS],
-    turn: Turn,
+    sequence: Sequence,
     marks: &'t OnceLock<Box<[Marks; CHUNK_SLOTS]>>,
     at: usize,
 }
 
-/// An image as a slot holds it. That of nobody is all zeros, which no key gives to anyone.
+/// An image as stored in a slot. All zeros is an emptied slot: a keyed hash of 0 has negligible
+/// probability.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Image([u64; 2]);
+struct SlotKey([u64; 2]);
 
-impl Image {
-    const NOBODY: Self = Self([0; 2]);
+impl SlotKey {
+    const EMPTY: Self = Self([0; 2]);
 
     fn new(image: u128) -> Self {
         Self([image as u64, (image >> 64) as u64])
@@ -96,7 +99,7 @@ impl Image {
         low as usize & shards.wrapping_sub(1)
     }
 
-    /// The slots in which it may stand, of so many.
+    /// The slots that the image may take, of `slots` slots.
     #[inline]
     fn window(self, slots: usize) -> impl Iterator<Item = usize> {
         let Self([_, high]) = self;
@@ -109,7 +112,7 @@ impl Image {
 }
 
 impl Table {
-    /// An empty table for at most `bound` records, but for rounding to whole shards.
+    /// An empty table for at most `bound` records, rounded up to whole shards.
     pub(super) fn new(bound: usize) -> Self {
         let shards = if bound < CACHE_SHARDS * SHARD_LEAST { 1 } else { CACHE_SHARDS };
         Self { shards: (0..shards).map(|_| Shard::new(bound.div_ceil(shards))).collect() }
@@ -117,20 +120,20 @@ impl Table {
 
     /// The record of an image.
     #[inline]
-    pub(super) fn find(&self, image: u128) -> Option<Found<'_>> {
-        let image = Image::new(image);
+    pub(super) fn find(&self, image: u128) -> Option<Hit<'_>> {
+        let image = SlotKey::new(image);
         self.shards.get(image.shard(self.shards.len()))?.find(image)
     }
 
-    /// Puts the record of an image in place of an older one, or of somebody else's.
+    /// Inserts the record of an image; replaces its older record, or evicts another one.
     pub(super) fn insert(&self, image: u128, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
-        let image = Image::new(image);
+        let image = SlotKey::new(image);
         if let Some(shard) = self.shards.get(image.shard(self.shards.len())) {
             shard.insert(image, record, marks);
         }
     }
 
-    /// How many records it holds.
+    /// Number of records.
     pub(super) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.filled.load(Ordering::Relaxed)).sum()
     }
@@ -149,16 +152,16 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&self, image: Image) -> Option<Found<'_>> {
+    fn find(&self, image: SlotKey) -> Option<Hit<'_>> {
         for at in image.window(self.slots) {
-            // No chunk, or a blank slot: nobody was ever pushed on beyond it.
+            // A missing chunk or a blank slot: no record was ever displaced beyond it.
             let chunk = self.chunk(at)?;
             let at = at % CHUNK_SLOTS;
             let Slot(slot) = chunk.slots.get(at)?;
-            if let Some((turn, words)) = slot.read(&image.0) {
-                slot.mark_used(turn);
+            if let Some((sequence, words)) = slot.read(&image.0) {
+                slot.mark_used(sequence);
                 let [_, _, record @ ..] = words;
-                return Some(Found { record, turn, marks: &chunk.marks, at });
+                return Some(Hit { record, sequence, marks: &chunk.marks, at });
             }
             if slot.is_blank() {
                 return None;
@@ -167,13 +170,13 @@ impl Shard {
         None
     }
 
-    fn insert(&self, image: Image, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
+    fn insert(&self, image: SlotKey, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
         let mut hand = self.hand.lock();
         let mut free = None;
         for at in image.window(self.slots) {
-            match self.holds(at) {
+            match self.image_at(at) {
                 Some(own) if own == image => return self.write(at, image, record, marks),
-                Some(Image::NOBODY) => free = free.or(Some(at)),
+                Some(SlotKey::EMPTY) => free = free.or(Some(at)),
                 Some(_) => {}
                 None => {
                     free = free.or(Some(at));
@@ -186,20 +189,21 @@ impl Shard {
             self.filled.store(filled + 1, Ordering::Relaxed);
             return self.write(free, image, record, marks);
         }
-        // Where nobody can make room, it is not remembered.
+        // If no slot can be emptied, the record is not cached.
         let Some(victim) = self.victim(image, &mut hand) else { return };
         if free.is_some() {
-            self.write(victim, Image::NOBODY, &[0; WORDS], None);
+            self.write(victim, SlotKey::EMPTY, &[0; WORDS], None);
         }
         self.write(free.unwrap_or(victim), image, record, marks);
     }
 
-    /// One, of those in the way of an image, that was not found since the hand last passed it.
-    fn victim(&self, image: Image, hand: &mut usize) -> Option<usize> {
+    /// The slot to evict: of those that the image may take, one that was not found since the hand
+    /// last passed it.
+    fn victim(&self, image: SlotKey, hand: &mut usize) -> Option<usize> {
         *hand = hand.wrapping_add(1);
         let in_the_way: Vec<usize> = image
             .window(self.slots)
-            .filter(|at| self.holds(*at).is_some_and(|own| own != Image::NOBODY))
+            .filter(|at| self.image_at(*at).is_some_and(|own| own != SlotKey::EMPTY))
             .collect();
         let from = hand.checked_rem(in_the_way.len())?;
         let turned = in_the_way.iter().cycle().skip(from).take(in_the_way.len());
@@ -207,23 +211,23 @@ impl Shard {
         idle.or_else(|| in_the_way.get(from).copied())
     }
 
-    /// Whose record stands in a slot; none if it is blank. For the one who writes.
-    fn holds(&self, at: usize) -> Option<Image> {
+    /// The image in a slot; `None` if the slot is blank. Only the writer calls this.
+    fn image_at(&self, at: usize) -> Option<SlotKey> {
         let (_, [low, high, ..]) = self.slot(at)?.read(&[])?;
-        Some(Image([low, high]))
+        Some(SlotKey([low, high]))
     }
 
-    fn write(&self, at: usize, image: Image, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
+    fn write(&self, at: usize, image: SlotKey, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
         let Some(chunk) = self.chunks.get(at / CHUNK_SLOTS) else { return };
         let (chunk, at) = (chunk.get_or_init(Chunk::new), at % CHUNK_SLOTS);
         let Some(Slot(slot)) = chunk.slots.get(at) else { return };
-        slot.write(&join(image, record), |turn| {
+        slot.write(&join(image, record), |sequence| {
             let all = match marks {
                 Some(_) => Some(chunk.marks.get_or_init(Marks::chunk)),
                 None => chunk.marks.get(),
             };
             if let Some(own) = all.and_then(|all| all.get(at)) {
-                own.begin(turn, marks.unwrap_or_default());
+                own.begin(sequence, marks.unwrap_or_default());
             }
         });
     }
@@ -246,30 +250,31 @@ impl Chunk {
 }
 
 impl Marks {
-    /// Bits of a mark.
+    /// Number of bits of a mark.
     const BITS: u32 = 48;
 
     fn chunk() -> Box<[Self; CHUNK_SLOTS]> {
         Box::new(std::array::from_fn(|_| Self(std::array::from_fn(|_| AtomicU64::new(0)))))
     }
 
-    fn begin(&self, turn: Turn, marks: [u64; 2]) {
+    fn begin(&self, sequence: Sequence, marks: [u64; 2]) {
         for (to, mark) in self.0.iter().zip(marks) {
-            to.store(under(turn, mark), Ordering::Relaxed);
+            to.store(under(sequence, mark), Ordering::Relaxed);
         }
     }
 }
 
-impl Found<'_> {
-    /// A mark; none if the record has gone meanwhile.
+impl Hit<'_> {
+    /// The value of a mark; `None` if the record was replaced meanwhile.
     pub(super) fn mark(&self, which: usize) -> Option<u64> {
         let mark = self.cell(which)?.load(Ordering::Relaxed);
-        (mark >> Marks::BITS == u64::from(self.turn.low())).then_some(mark & !(!0 << Marks::BITS))
+        (mark >> Marks::BITS == u64::from(self.sequence.low()))
+            .then_some(mark & !(!0 << Marks::BITS))
     }
 
-    /// Whether this caller changed the mark.
+    /// Compare-and-set of a mark; returns whether it was changed.
     pub(super) fn change_mark(&self, which: usize, from: u64, to: u64) -> bool {
-        let (from, to) = (under(self.turn, from), under(self.turn, to));
+        let (from, to) = (under(self.sequence, from), under(self.sequence, to));
         self.cell(which).is_some_and(|cell| {
             cell.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         })
@@ -280,12 +285,12 @@ impl Found<'_> {
     }
 }
 
-/// A mark as it stands in memory, under the turn of its record.
-fn under(turn: Turn, mark: u64) -> u64 {
-    (u64::from(turn.low()) << Marks::BITS) | (mark & !(!0 << Marks::BITS))
+/// A mark tagged with the sequence number of its record.
+fn under(sequence: Sequence, mark: u64) -> u64 {
+    (u64::from(sequence.low()) << Marks::BITS) | (mark & !(!0 << Marks::BITS))
 }
 
-fn join(Image([low, high]): Image, record: &[u64; WORDS]) -> [u64; SLOT_WORDS] {
+fn join(SlotKey([low, high]): SlotKey, record: &[u64; WORDS]) -> [u64; SLOT_WORDS] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m] = *record;
     [low, high, a, b, c, d, e, f, g, h, i, j, k, l, m]
 }

@@ -1,10 +1,10 @@
-//! What a user is called and where it is reached. Both lead to its account, so what was sent under
-//! the old name or address is revoked.
+//! Change the username and e-mail address of a user, or confirm the account. Both lead to the
+//! account, so one-time tokens that were sent under the old ones are revoked.
 
 use crate::error::Result;
 use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
-use crate::record::throttle;
+use crate::record::options;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
@@ -13,40 +13,75 @@ use crate::value::name::{EmailAddress, Username};
 use crate::value::target::Target;
 
 impl Users<'_> {
-    /// Gives a user another username; answers how it stands now. Sessions and API keys go on,
-    /// one-time tokens end. Failed attempts follow the user.
+    /// Gives a user another username and returns the user after the change.
+    ///
+    /// Sessions and API keys stay; one-time tokens are revoked
+    /// ([what revokes what](crate::manual::revocation)). Failed attempts follow the user to the new
+    /// name.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// let ada = store.users().rename(ada.id, "countess")?;
+    /// assert_eq!(ada.username, "countess");
+    /// assert_eq!(store.users().find_by_username("ada")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (the name), `Taken`, `NotFound`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a username;
+    /// - [`Taken`](crate::ErrorKind::Taken) if another user has it, or has it as an e-mail address
+    ///   that logs in;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn rename(&self, id: UserId, username: &str) -> Result<User> {
         let username = Username::parse(username)?;
-        let unique_email = self.store.options().login_by_email;
         self.store.write(|tx| {
+            let unique_email = options::of_file(tx)?.login_by_email;
             let before = user::existing(tx, id)?;
             if before.username == username.shown {
                 return Ok(Written::Nothing(before));
             }
-            let old_key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
             let marks = Cause::ContactChanged.watermarks(tx)?;
             user::rename(tx, &before, &username, unique_email, marks)?;
-            if old_key != username.key {
-                throttle::renamed(tx, id, &old_key, &username.key)?;
-            }
             let event = Event::new(EventKind::UserRenamed).user(id);
             Ok(Written::With(user::existing(tx, id)?, event))
         })
     }
 
-    /// Sets or removes a user's e-mail address; answers how it stands now. Sessions and API keys
-    /// go on, one-time tokens end.
+    /// Sets a user's e-mail address, or removes it with `None`, and returns the user after the
+    /// change.
+    ///
+    /// Sessions and API keys stay; one-time tokens are revoked
+    /// ([what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// let ada = store.users().set_email(ada.id, Some("ada@example.com"))?;
+    /// assert_eq!(ada.email.as_deref(), Some("ada@example.com"));
+    /// let ada = store.users().set_email(ada.id, None)?;
+    /// assert_eq!(ada.email, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (the address), `Taken` (where the e-mail address logs in), `NotFound`, `Busy`,
-    /// `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text is not an address of at most 254 bytes;
+    /// - [`Taken`](crate::ErrorKind::Taken) if another user has it, where e-mail addresses log in;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn set_email(&self, id: UserId, email: Option<&str>) -> Result<User> {
         let email = email.map(EmailAddress::parse).transpose()?;
-        let unique_email = self.store.options().login_by_email;
         self.store.write(|tx| {
+            let unique_email = options::of_file(tx)?.login_by_email;
             let before = user::existing(tx, id)?;
             if before.email.as_deref() == email.as_ref().map(|email| email.shown.as_str()) {
                 return Ok(Written::Nothing(before));
@@ -58,16 +93,33 @@ impl Users<'_> {
         })
     }
 
-    /// Notes that the account was proved to be its owner's, say by a link in an e-mail; a pending
-    /// user becomes active. Answers how it stands now.
+    /// Records that the account was proved to be its owner's, for example by a link in an e-mail,
+    /// and returns the user after the change. A pending user becomes active.
     ///
-    /// The first time, all sessions, API keys and one-time tokens are revoked: until then the
-    /// account was not known to be its owner's, so neither were the credentials made before. Later,
-    /// one-time tokens alone are revoked.
+    /// The first confirmation revokes all sessions, API keys and one-time tokens
+    /// ([what revokes what](crate::manual::revocation)): until then the account was not known to be
+    /// its owner's, so neither were the credentials made before. A later one revokes only one-time
+    /// tokens.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost::directory::UserStatus;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada").status(UserStatus::Pending))?;
+    /// let ada = store.users().confirm(ada.id)?;
+    /// assert_eq!(ada.status, UserStatus::Active);
+    /// assert!(ada.confirmed_at.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after
-    /// which, the first time, this process refuses the sessions and keys all the same.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn confirm(&self, id: UserId) -> Result<User> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let is_first = user::existing(tx, id)?.confirmed_at.is_none();
@@ -79,12 +131,9 @@ impl Users<'_> {
             let event = Event::new(EventKind::UserConfirmed).user(id);
             Ok(Written::With(user::existing(tx, id)?, event))
         };
-        // Once confirmed, an account stays so.
+        // A confirmed account stays confirmed.
         let is_first = self.store.read(|tx| Ok(user::existing(tx, id)?.confirmed_at.is_none()))?;
-        if !is_first {
-            return self.store.write(|tx| job(tx, None));
-        }
-        let (target, cause) = (Target::User(id), Cause::FirstConfirmed);
-        self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
+        let revokes = (Target::User(id), Cause::FirstConfirmed);
+        self.store.revoke_if(is_first.then_some(revokes), job)
     }
 }

@@ -1,200 +1,190 @@
-//! Log in with a password: admission, reservation, hash, settlement.
+//! Log in with a password: admission, charge, hash, session.
 //!
-//! 1. The hashing queue admits, or answers `Overloaded`: nothing has been looked up yet.
+//! 1. If the typed name waits, and the wait is younger than 30 s, the login is refused. Otherwise
+//!    the hashing queue admits the login, or refuses it with `Overloaded`.
 //! 2. A short write looks the name up and charges the attempt, so that no crash and no race gives a
-//!    guess away. While the name or the device waits, nothing is evaluated.
-//! 3. Exactly one password hash is verified, whoever it is and whether they exist or not.
-//! 4. One write reads everything anew and settles: the session, the reply, the event.
+//!    guess for free. While the gate of the user is closed, its password is hashed, not compared.
+//! 3. Exactly one password hash is verified, whether the user exists or not.
+//! 4. One write reads everything again, then opens the session, or refuses, and records the event.
 //!
-//! A stored hash of a lower cost is made anew at the very end, after all else succeeded.
+//! A stored hash of a lower cost is replaced at the very end, after all else succeeded.
 
-mod fresh;
+mod new_password;
 mod open;
 mod reply;
 mod request;
+mod reserve;
 
-pub(crate) use fresh::fresh;
-pub(crate) use open::{Opening, Room, open, room, settle_idleness};
-pub use reply::{LoginAnswer, LoginReply, OpenedSession, Profile};
+pub(crate) use new_password::hash_new_password;
+pub(crate) use open::{Opening, Room, flush_uses, open, room};
+pub use reply::{LoginOutcome, LoginReply, OpenedSession, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
-pub use request::{ClientKind, LogIn};
+pub use request::{ClientKind, LoginRequest};
+pub(crate) use reserve::{Attempt, Reserved};
 
 use crate::error::{Error, Result};
 use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::sweep::sweep_a_little;
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
-use crate::options::{ChangeAtLogin, Options};
-use crate::record::audit::{self, Source, Written};
-use crate::record::credential::{self, Credential};
-use crate::record::throttle::{self, Charge, Reservation, Subject};
-use crate::record::user::{self, Named, User};
+use crate::options::ChangeAtLogin;
+use crate::record::audit::{self, Written};
+use crate::record::credential::{self, StoredPassword};
+use crate::record::throttle::{self, Subject};
+use crate::record::user::{self, User};
 use crate::record::{branch, device, organisation};
-use crate::storage::{ReadTx, Settled, WriteTx};
+use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::digest::DeviceDigest;
-use crate::value::event::{Event, EventKind};
-use crate::value::facts::{Assurance, UserStatus};
+use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::UserId;
-use crate::value::name::{EmailAddress, Username, folded};
-use crate::value::refusal::Refusal;
+use crate::value::name::typed::TypedName;
+use crate::value::principal::{Assurance, UserStatus};
+use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
 use crate::value::target::Target;
 use crate::value::time::Timestamp;
 
 impl Store {
-    /// Logs a user in on a device.
+    /// Logs a user in on a device, and opens a session.
     ///
-    /// Every refusal but bad input, too many attempts and overloaded costs exactly one password
-    /// hash, and an unknown user is told the same as a wrong password. Other refusals are told
-    /// only to somebody who gave the right password. Every outcome leaves one row in the audit log.
+    /// Every refusal costs exactly one password hash, except overloaded, and too many attempts in
+    /// the first 30 s of a wait. An unknown user and a wrong password get the same refusal (ASVS
+    /// 6.3.8); the other refusals need the right password. Each outcome after a hash leaves one row
+    /// in the audit log (ASVS 16.3.1). The manual lists
+    /// [which sessions a login replaces](crate::manual::revocation).
     ///
-    /// Hashes a password (about 15 ms with the default cost) and writes the file twice; waits for
-    /// a free hashing slot. In an async program, call it from a blocking thread.
-    ///
-    /// # Errors
-    /// `Invalid` for a request that no user could make (a password over 4,096 bytes, a name over
-    /// 254, a label over 128, an end in the past, no device where one is required), and the
-    /// store could not tell: `Busy`, `Full`, `Io`, `ReadOnly`, `CommitUnknown`, `Corrupt`,
-    /// `NoRandom`, `Closed`. If a new password was given and the current one proven, this process
-    /// refuses the user's sessions after `Full`, `Io`, `ReadOnly` and `CommitUnknown`. A refused
-    /// login is a value.
+    /// Waits for a free hashing slot, hashes one password (about 15 ms with the default cost; a new
+    /// password is a second hash) and writes the file twice. In an async program, call it from a
+    /// blocking thread.
     ///
     /// ```
-    /// use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Refusal, Store};
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
     ///
-    /// let store = Store::in_memory(Options::for_tests())?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
     /// store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
     /// let device = DeviceId::new("till-1")?;
     ///
-    /// let wrong = LogIn::new("ada", Password::from("till and tall"), device.clone());
-    /// assert_eq!(store.log_in(wrong)?.granted().unwrap_err(), Refusal::InvalidCredentials);
+    /// let wrong = LoginRequest::new("ada", Password::from("till and tall"), device.clone());
+    /// assert_eq!(store.log_in(wrong)?.granted().unwrap_err(), LoginRefusal::InvalidCredentials);
     ///
-    /// let right = LogIn::new("ADA", Password::from("till and tally"), device);
-    /// assert_eq!(store.log_in(right)?.granted()?.user.username, "ada");
+    /// let right = LoginRequest::new("ADA", Password::from("till and tally"), device);
+    /// assert_eq!(store.log_in(right)?.granted()?.profile.user.username, "ada");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn log_in(&self, request: LogIn) -> Result<LoginAnswer> {
+    ///
+    /// # Errors
+    /// A refused login is a value, a [`LoginRefusal`]. Fails as
+    /// [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for a request that no user could make: a password
+    ///   over 4,096 bytes, a name over 254 bytes, a label over 128 bytes, an expiry that is not in
+    ///   the future, or no device where one is required;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    ///
+    /// If a new password comes with the right current one and the disk refuses the write, this
+    /// process refuses the user's sessions from memory.
+    #[doc(alias("login", "signin", "authenticate"))]
+    pub fn log_in(&self, request: LoginRequest) -> Result<LoginOutcome> {
+        self.log_in_with(&request).inspect(|outcome| self.count_login(outcome))
+    }
+
+    /// Counts a refused outcome for [`Store::status`].
+    pub(crate) fn count_login(&self, outcome: &LoginOutcome) {
+        if let LoginOutcome::Refused(refusal) = outcome {
+            self.core().pending.counts.login_refused(refusal.name());
+        }
+    }
+
+    fn log_in_with(&self, request: &LoginRequest) -> Result<LoginOutcome> {
         request.check(self.options(), self.now())?;
-        let ticket = match self.core().hasher.admit(self.now()) {
+        let typed = TypedName::parse(&request.username);
+        let word = self.core().pending.words.word(&typed.canonical);
+        if let Some(refusal) = self.turned_away(request, &typed, word)? {
+            return Ok(self.unheard(refusal));
+        }
+        let mut ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
             Admission::Overloaded { retry_after } => {
-                return Ok(LoginAnswer::Refused(self.overloaded(retry_after)));
+                return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
             }
         };
-        let attempt = match self.reserve(&request)? {
+        let attempt = match self.reserve(request, &typed, word)? {
             Reserved::Attempt(attempt) => attempt,
-            Reserved::Refused(refusal) => return Ok(LoginAnswer::Refused(refusal)),
+            Reserved::Refused(refusal) => return Ok(self.unheard(refusal)),
         };
         let verification = self.evaluate(&ticket, &attempt, &request.password)?;
-        let step = self.next_step(&request, &attempt, &ticket, verification)?;
-        // Others may hash while this one waits for the file.
+        let step = self
+            .next_step(request, &attempt, &mut ticket, verification)
+            .inspect_err(|_| self.uncharge(&attempt))?;
+        // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
-        let answer = self.settle(&request, &attempt, verification, &step)?;
-        if verification.needs_upgrade && matches!(step, Step::Open) && answer.is_granted() {
+        let answer = self.finish(request, &attempt, verification, &step)?;
+        self.settle_words(&attempt, &answer);
+        let is_opened = matches!((&step, &answer), (NextStep::Open, LoginOutcome::Granted(_)));
+        if verification.needs_upgrade && is_opened {
             self.upgrade_hash(&attempt, &request.password);
         }
         Ok(answer)
     }
 
-    /// Verifies the password of an attempt that is charged. What could not be evaluated is not
-    /// charged, as far as the file can still be written.
-    pub(crate) fn evaluate(
-        &self,
-        ticket: &Ticket<'_>,
-        attempt: &Attempt,
-        password: &Password,
-    ) -> Result<Verification> {
-        ticket.verify(password, attempt.usable_hash()).inspect_err(|_| {
-            let _ = self.transact(|tx| {
-                throttle::refund(tx, &attempt.subject, &attempt.charge).map(Settled::Commit)
-            });
-        })
-    }
-
-    /// Counted, not written: what is too busy to hash shall not be kept busy by its log.
-    pub(crate) fn overloaded(&self, retry_after: std::time::Duration) -> Refusal {
-        let refusal = Refusal::Overloaded { retry_after };
-        if self.core().pending.counts.count(EventKind::LoginRefused, refusal.name(), self.now()) {
-            self.flush_tally();
-        }
-        refusal
-    }
-
-    fn reserve(&self, request: &LogIn) -> Result<Reserved> {
-        let options = self.options();
-        let device = request.device.as_ref().map(DeviceDigest::of);
-        self.transact(|tx| {
-            // Fold in both cases, so that timing does not reveal whether the user exists.
-            let typed = folded(&request.username);
-            let (name_key, user) = match find(tx, options, &request.username)? {
-                Some(user) => (user.username_key, Some(user.id)),
-                None => (typed, None),
-            };
-            let subject = throttle::subject(tx, &name_key, user, device)?;
-            charge(tx, self, subject, request.origin.as_ref())
-        })
-    }
-
-    /// What the settlement is to do. A new password is hashed only if nothing is against the
-    /// login so far: a refusal costs one verification and no second hash.
+    /// Decides what the second write does. A new password is hashed only if nothing else refuses
+    /// the login, so that a refusal costs one verification and no second hash.
     fn next_step(
         &self,
-        request: &LogIn,
+        request: &LoginRequest,
         attempt: &Attempt,
-        ticket: &Ticket<'_>,
+        ticket: &mut Ticket<'_>,
         verification: Verification,
-    ) -> Result<Step> {
+    ) -> Result<NextStep> {
         let (Some(new), Some(user), true) =
             (&request.new_password, attempt.subject.user, verification.matches)
         else {
-            return Ok(Step::Open);
+            return Ok(NextStep::Open);
         };
         let login = Login { store: self, request, attempt };
         if let Err(refusal) = self.read(|tx| login.decide(tx, verification))? {
-            return Ok(Step::Refuse(refusal));
+            return Ok(NextStep::Refuse(refusal));
         }
-        Ok(match fresh(self, ticket, user, &request.password, new)? {
-            Ok(hash) => Step::OpenWith(user, hash),
-            Err(rule) => Step::Refuse(Refusal::PasswordRejected(rule)),
+        Ok(match hash_new_password(self, ticket, user, &request.password, new)? {
+            Ok(hash) => NextStep::OpenWith(user, hash),
+            Err(rule) => NextStep::Refuse(LoginRefusal::PasswordRejected(rule)),
         })
     }
 
-    fn settle(
+    fn finish(
         &self,
-        request: &LogIn,
+        request: &LoginRequest,
         attempt: &Attempt,
         verification: Verification,
-        step: &Step,
-    ) -> Result<LoginAnswer> {
+        step: &NextStep,
+    ) -> Result<LoginOutcome> {
         let login = Login { store: self, request, attempt };
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             if let Some(user) = attempt.subject.user.filter(|_| verification.matches) {
-                settle_idleness(tx, self, user, request.device.as_ref())?;
+                flush_uses(tx, self, user, request.device.as_ref())?;
             }
             let decided = match step {
-                Step::Refuse(refusal) => Err(*refusal),
-                Step::Open | Step::OpenWith(..) => login.decide(tx, verification)?,
+                NextStep::Refuse(refusal) => Err(*refusal),
+                NextStep::Open | NextStep::OpenWith(..) => login.decide(tx, verification)?,
             };
             let fresh = match (step, revocation) {
-                (Step::OpenWith(_, hash), Some(revocation)) => Some((hash, revocation)),
+                (NextStep::OpenWith(_, hash), Some(revocation)) => Some((hash, revocation)),
                 _ => None,
             };
             match decided {
                 Ok((user, room)) => login.grant(tx, &user, room, fresh),
-                Err(refusal) => login.refuse(tx, refusal, verification.matches),
+                Err(refusal) => login.refuse(tx, refusal),
             }
         };
-        match step {
-            Step::OpenWith(user, _) => {
-                let (target, cause) = (Target::User(*user), Cause::OwnPasswordChange);
-                self.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
-            }
-            Step::Open | Step::Refuse(_) => self.write(|tx| job(tx, None)),
-        }
+        let revokes = match step {
+            NextStep::OpenWith(user, _) => Some((Target::User(*user), Cause::OwnPasswordChange)),
+            NextStep::Open | NextStep::Refuse(_) => None,
+        };
+        self.revoke_if(revokes, job)
     }
 
-    /// Failing to raise a cost is no reason to take back a login.
+    /// Replaces a hash of lower cost. A failure is ignored: the login was granted already.
     fn upgrade_hash(&self, attempt: &Attempt, password: &Password) {
         let (Some(user), Some(credential)) = (attempt.subject.user, &attempt.credential) else {
             return;
@@ -208,127 +198,70 @@ impl Store {
             return;
         }
         if let Ok(hash) = ticket.hash(password, self.core().storage.random()) {
-            let _ = self.transact(|tx| {
-                credential::upgrade(tx, user, &credential.phc, hash.as_str()).map(Settled::Commit)
+            let upgraded = self.transact(|tx| {
+                credential::upgrade(tx, user, &credential.phc, hash.as_str()).map(Finished::Commit)
             });
-        }
-    }
-}
-
-/// What the first write of a login learned.
-pub(crate) struct Attempt {
-    pub(crate) subject: Subject,
-    pub(crate) charge: Charge,
-    pub(crate) credential: Option<Credential>,
-}
-
-pub(crate) enum Reserved {
-    Attempt(Attempt),
-    Refused(Refusal),
-}
-
-impl Attempt {
-    /// The stored hash to compare with; none means the same work for nothing. A compromised
-    /// password is worth nothing.
-    pub(crate) fn usable_hash(&self) -> Option<&str> {
-        self.credential
-            .as_ref()
-            .filter(|credential| !credential.compromised)
-            .map(|credential| credential.phc.as_str())
-    }
-}
-
-/// The user of that name or, where that is allowed, of that e-mail address. Both are looked for in
-/// any case: how long it takes shall not tell whether the first was found.
-fn find(tx: &ReadTx<'_>, options: &Options, name: &str) -> Result<Option<Named>> {
-    let by_name = match Username::parse(name) {
-        Ok(username) => user::by_username_key(tx, &username.key)?,
-        Err(_) => None,
-    };
-    if !options.login_by_email {
-        return Ok(by_name);
-    }
-    let by_email = match EmailAddress::parse(name) {
-        Ok(email) => user::by_email_key(tx, &email.key)?,
-        Err(_) => None,
-    };
-    Ok(by_name.or(by_email))
-}
-
-/// Charges the attempt before anything is evaluated, or turns it away.
-pub(crate) fn charge(
-    tx: &WriteTx<'_>,
-    store: &Store,
-    subject: Subject,
-    origin: Option<&crate::value::event::Origin>,
-) -> Result<Settled<Reserved>> {
-    let options = store.options();
-    match throttle::reserve(tx, &subject, options.disable_at_100)? {
-        Reservation::Granted(charge) => {
-            let nothing = store.core().hasher.nobody();
-            let user = subject.user.unwrap_or(UserId::NOBODY);
-            let credential = credential::sought(tx, user, nothing)?;
-            Ok(Settled::Commit(Reserved::Attempt(Attempt { subject, charge, credential })))
-        }
-        Reservation::Wait { retry_after, until, first_in_window } => {
-            let refusal = if options.reveal_lock {
-                Refusal::AccountLocked { until: until.map(Timestamp::to_datetime) }
-            } else {
-                Refusal::TooManyAttempts { retry_after }
-            };
-            if !first_in_window {
-                return Ok(Settled::Nothing(Reserved::Refused(refusal)));
+            if matches!(upgraded, Ok(true)) {
+                self.core().hasher.count_upgrade();
             }
-            let event = subject_event(EventKind::AttemptsThrottled, &subject)
-                .origin(origin.cloned())
-                .refused(Refusal::TooManyAttempts { retry_after }.name());
-            let keep = options.audit_kept_rows;
-            audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
-            Ok(Settled::Commit(Reserved::Refused(refusal)))
         }
     }
 }
 
-/// An event about whoever tried. Of a name that nobody has nothing is kept, not even a digest:
-/// people type passwords there, and the log is kept for long.
+/// An event about the subject of an attempt. Nothing is logged of an unknown username, not even a
+/// digest: people type passwords there, and the log is kept for long.
 pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
     Event::new(kind).user(subject.user).device(subject.device)
 }
 
-/// What follows from the verification.
-enum Step {
+/// Records it if this failure stops further attempts on the user.
+pub(crate) fn stopped(
+    tx: &WriteTx<'_>,
+    attempt: &Attempt,
+    client_info: Option<&ClientInfo>,
+) -> Result<()> {
+    if !attempt.stops() {
+        return Ok(());
+    }
+    let event = subject_event(EventKind::AttemptsThrottled, &attempt.subject)
+        .client_info(client_info.cloned());
+    audit::append(tx, &event)
+}
+
+/// The step that follows the verification.
+enum NextStep {
     Open,
-    /// Store this hash of the user's new password, which revokes what was opened before.
+    /// Stores this hash of the user's new password, which revokes the earlier sessions.
     OpenWith(UserId, Hashed),
-    Refuse(Refusal),
+    Refuse(LoginRefusal),
 }
 
 /// A login whose password was verified.
 struct Login<'l> {
     store: &'l Store,
-    request: &'l LogIn,
+    request: &'l LoginRequest,
     attempt: &'l Attempt,
 }
 
 impl Login<'_> {
-    /// Whether a session may be opened, as this snapshot stands.
+    /// Decides in this snapshot whether a session may be opened.
     fn decide(
         &self,
         tx: &ReadTx<'_>,
         verification: Verification,
-    ) -> Result<std::result::Result<(User, Room), Refusal>> {
+    ) -> Result<std::result::Result<(User, Room), LoginRefusal>> {
         let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
-            return Ok(Err(Refusal::InvalidCredentials));
+            return Ok(Err(LoginRefusal::InvalidCredentials));
         };
         let (Some(user), Some(credential)) = (user::find(tx, id)?, credential::of(tx, id)?) else {
-            return Ok(Err(Refusal::InvalidCredentials));
+            return Ok(Err(LoginRefusal::InvalidCredentials));
         };
         // The password that was verified may have been replaced meanwhile.
         let verified = self.attempt.credential.as_ref().map(|before| before.version);
         if verified != Some(credential.version) || credential.compromised {
-            return Ok(Err(Refusal::InvalidCredentials));
+            return Ok(Err(LoginRefusal::InvalidCredentials));
         }
-        if let Some(refusal) = standing(tx, &user)? {
+        if let Some(refusal) = refusal_of_status(tx, &user)? {
             return Ok(Err(refusal));
         }
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
@@ -341,15 +274,19 @@ impl Login<'_> {
         Ok(room.map(|room| (user, room)))
     }
 
-    fn password_demand(&self, credential: &Credential, now: Timestamp) -> Option<Refusal> {
+    fn password_demand(
+        &self,
+        credential: &StoredPassword,
+        now: Timestamp,
+    ) -> Option<LoginRefusal> {
         let options = self.store.options();
         let expired =
-            options.password_expiry.is_some_and(|after| credential.set_at.plus(after) <= now);
+            options.password_expiry.is_some_and(|after| credential.set_at + after <= now);
         let marked = credential.must_change || expired;
         match self.request.new_password {
-            None if marked => Some(Refusal::NewPasswordRequired),
+            None if marked => Some(LoginRefusal::NewPasswordRequired),
             Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
-                Some(Refusal::PasswordChangeNotAllowed)
+                Some(LoginRefusal::PasswordChangeNotAllowed)
             }
             _ => None,
         }
@@ -359,11 +296,11 @@ impl Login<'_> {
         Opening {
             user,
             device: self.request.device.as_ref(),
-            expires_at: self.request.expires_at,
+            end: self.request.end,
             label: self.request.label.as_deref(),
-            origin: self.request.origin.as_ref(),
+            client_info: self.request.client_info.as_ref(),
             assurance: Assurance::Aal1,
-            ends_others: self.request.new_password.is_some(),
+            revokes_others: self.request.new_password.is_some(),
         }
     }
 
@@ -373,67 +310,69 @@ impl Login<'_> {
         user: &User,
         room: Room,
         fresh: Option<(&Hashed, &Revocation)>,
-    ) -> Result<Written<LoginAnswer>> {
+    ) -> Result<Written<LoginOutcome>> {
         if let Some((hash, revocation)) = fresh {
             credential::set(tx, user.id, hash.as_str(), false)?;
             revocation.apply(tx)?;
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
-        throttle::succeeded(tx, &self.attempt.subject)?;
+        throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
         if let Some(device) = self.attempt.subject.device {
             device::seen(tx, user.id, device)?;
         }
         user::logged_in(tx, user.id)?;
-        sweep_a_little(self.store, tx)?;
+        sweep_a_little(self.store, tx, user.id)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
-            .origin(self.request.origin.clone());
+            .client_info(self.request.client_info.clone());
         let event = if fresh.is_some() { event.reason("password_changed") } else { event };
         let reply = granted(tx, self.store, user.id, opened)?;
-        Ok(Written::With(LoginAnswer::Granted(Box::new(reply)), event))
+        Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 
-    /// A right password is no failed guess, even if it opens nothing.
-    fn refuse(
-        &self,
-        tx: &WriteTx<'_>,
-        refusal: Refusal,
-        password_was_right: bool,
-    ) -> Result<Written<LoginAnswer>> {
-        if password_was_right && refusal != Refusal::InvalidCredentials {
-            throttle::refund(tx, &self.attempt.subject, &self.attempt.charge)?;
-        }
+    /// Records a refusal. The charge of a right password is taken back: it is no failed guess.
+    fn refuse(&self, tx: &WriteTx<'_>, refusal: LoginRefusal) -> Result<Written<LoginOutcome>> {
+        let refusal = match refusal {
+            LoginRefusal::InvalidCredentials => {
+                stopped(tx, self.attempt, self.request.client_info.as_ref())?;
+                self.attempt.failed()
+            }
+            refusal => {
+                self.attempt.refund(tx)?;
+                refusal
+            }
+        };
         let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
-            .origin(self.request.origin.clone())
+            .client_info(self.request.client_info.clone())
             .refused(refusal.name());
         let event = match refusal {
-            Refusal::PasswordRejected(rule) => event.detail(rule.name()),
+            LoginRefusal::PasswordRejected(rule) => event.detail(rule.name()),
             _ => event,
         };
-        Ok(Written::With(LoginAnswer::Refused(refusal), event))
+        Ok(Written::With(LoginOutcome::Refused(refusal), event))
     }
 }
 
-/// Whether the user, the branch and the organisation let anyone in.
-pub(crate) fn standing(tx: &ReadTx<'_>, user: &User) -> Result<Option<Refusal>> {
+/// The refusal that the status of the user, the branch or the organisation demands.
+pub(crate) fn refusal_of_status(tx: &ReadTx<'_>, user: &User) -> Result<Option<LoginRefusal>> {
     match user.status {
         UserStatus::Active => {}
-        UserStatus::Locked => return Ok(Some(Refusal::AccountLocked { until: None })),
-        UserStatus::Disabled => return Ok(Some(Refusal::AccountDisabled)),
-        UserStatus::Pending => return Ok(Some(Refusal::AccountPending)),
+        UserStatus::Locked => return Ok(Some(LoginRefusal::AccountLocked)),
+        UserStatus::Disabled => return Ok(Some(LoginRefusal::AccountDisabled)),
+        UserStatus::Pending => return Ok(Some(LoginRefusal::AccountPending)),
     }
     let Some(branch) = user.branch else {
         return Ok(None);
     };
-    let missing = || Error::corrupt("a user stands in a branch that does not exist");
+    let missing = || Error::corrupt("the branch of a user is missing from the file");
     let branch = branch::find(tx, branch)?.ok_or_else(missing)?;
     if !branch.active {
-        return Ok(Some(Refusal::BranchDisabled));
+        return Ok(Some(LoginRefusal::BranchDisabled));
     }
     let Some(organisation) = branch.organisation else {
         return Ok(None);
     };
-    let missing = || Error::corrupt("a branch stands in an organisation that does not exist");
+    let missing = || Error::corrupt("the organisation of a branch is missing from the file");
     let organisation = organisation::find(tx, organisation)?.ok_or_else(missing)?;
-    Ok((!organisation.active).then_some(Refusal::OrganisationDisabled))
+    Ok((!organisation.active).then_some(LoginRefusal::OrganisationDisabled))
 }

@@ -1,13 +1,17 @@
-//! The deeds: what crosses nouns, each one screen of plain steps.
+//! Operations that use several record types, each one screen of plain steps.
 
+pub(crate) mod change_options;
+pub(crate) mod held;
 pub(crate) mod identity;
+pub(crate) mod lifecycle;
 pub(crate) mod login;
+pub(crate) mod may;
 pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
 pub(crate) mod profile;
+pub(crate) mod renew;
 pub(crate) mod revoke;
 pub(crate) mod session_open;
-pub(crate) mod standing;
 pub(crate) mod sweep;
 pub(crate) mod verify;

@@ -1,4 +1,4 @@
-//! Opening a store: the file is created, migrated or shared with a core that is open already.
+//! Open a store: create or migrate the file, or share the core that already has it open.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,83 +6,139 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
-use crate::record::audit::{self, Source};
-use crate::storage::{FileEvent, Files, Identity, OpenRequest, Storage, WriteTx};
+use crate::record::audit;
+use crate::record::{options, user};
+use crate::storage::{
+    FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
+};
 use crate::store::{Core, Store};
 use crate::value::event::{Event, EventKind};
 
-/// The files that are open in this process, so that a second open shares the first one's core:
-/// two cores would be two sets of locks that do not see each other.
+/// The files that are open in this process. A second open shares the core of the first: two cores
+/// would be two sets of locks that do not see each other.
 static OPEN: Mutex<BTreeMap<Identity, Weak<Core>>> = Mutex::new(BTreeMap::new());
 
 impl Store {
-    /// Opens the file at `path`, creating it, readable by its owner alone, if there is none.
+    /// Opens the file at `path`. If there is none, creates it, readable only by its owner (ASVS
+    /// 13.2.2).
     ///
-    /// Relative paths and symbolic links are resolved; a second open of the same file in this
-    /// process answers a handle of the first. If a commit of this process was left unknown, it is
-    /// settled first: [`Status::last_unknown_commit`](crate::Status::last_unknown_commit).
-    /// Nothing is written before the file is known to be ours, and a damaged file is never begun
-    /// anew. A migration first writes a verified backup beside the file.
+    /// - Relative paths and symbolic links are resolved. A second open of the same file in this
+    ///   process returns a handle of the first store.
+    /// - A commit of this process that is in doubt is resolved first:
+    ///   [`Status::last_unknown_commit`](crate::status::Status::last_unknown_commit).
+    /// - Nothing is written before the file is known to be Gatepost's. A damaged file is never
+    ///   replaced by a new one. A migration first writes a verified backup beside the file.
     ///
     /// Reads and writes the file; waits up to 5 s for another process.
     ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(&path, Options::server())?;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// store.close()?;
+    ///
+    /// let store = Store::open(&path, Options::server())?;
+    /// assert!(store.users().find_by_username("ada")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// `Invalid` (the path, or an option out of its bounds), `NotFound` (the directory),
-    /// `NotADatabase`, `NotOurs`, `TooNew`, `SqliteTooOld`, `ReadOnly`, `NoPermission`, `Unsafe`,
-    /// `Unsupported`, `Corrupt`, `Busy`, `Full`, `Io`, `CommitUnknown` if a commit of this process
-    /// still cannot be settled, and `Misuse` if the file is open in this process with other
-    /// options. [`Error::advice`] says what to do.
+    /// [`Error::advice`] says what to do, [`Error::path`] with which file.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the path or an option is out of its bounds, or
+    ///   the file has another value of an option of the file, which [`Store::change_options`]
+    ///   changes;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the directory does not exist, or the file with
+    ///   [`Options::stored`];
+    /// - [`Misuse`](crate::ErrorKind::Misuse) if the file is open in this process with other
+    ///   options, where the message names the first one, or if a store was open when this
+    ///   process was forked;
+    /// - [`NotADatabase`](crate::ErrorKind::NotADatabase), [`NotOurs`](crate::ErrorKind::NotOurs),
+    ///   [`TooNew`](crate::ErrorKind::TooNew), [`Corrupt`](crate::ErrorKind::Corrupt) if the file
+    ///   is not one that this version can use;
+    /// - [`SqliteTooOld`](crate::ErrorKind::SqliteTooOld),
+    ///   [`ReadOnly`](crate::ErrorKind::ReadOnly),
+    ///   [`NoPermission`](crate::ErrorKind::NoPermission), [`Unsafe`](crate::ErrorKind::Unsafe),
+    ///   [`Unsupported`](crate::ErrorKind::Unsupported) if the place or the program does not allow
+    ///   it;
+    /// - [`CommitUnknown`](crate::ErrorKind::CommitUnknown) if a commit of this process still
+    ///   cannot be resolved;
+    /// - [`Taken`](crate::ErrorKind::Taken) if a migration finds a file with the name of its
+    ///   backup;
+    /// - [`Busy`](crate::ErrorKind::Busy), [`Full`](crate::ErrorKind::Full),
+    ///   [`Io`](crate::ErrorKind::Io), [`OutOfMemory`](crate::ErrorKind::OutOfMemory),
+    ///   [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         options.check_bounds()?;
+        let path = path.as_ref();
+        Self::open_file(path, options).map_err(|error| error.at(path))
+    }
+
+    fn open_file(path: &Path, options: Options) -> Result<Self> {
+        // Before the lock: a child that is forked while another thread opens a store is refused.
+        let open_mark = OpenMark::new()?;
         let mut open = OPEN.lock();
         open.retain(|_, core| core.strong_count() > 0);
-        let (files, identity) = Storage::whereabouts(path.as_ref())?;
+        let (files, identity) = Storage::whereabouts(path)?;
         if let Some(core) = already_open(&open, &files, identity)? {
-            if core.options == options {
-                core.storage.settle()?;
-                return Ok(Self::of(core));
-            }
-            return Err(Error::misuse("the file is open in this process with other options"));
+            core.storage.resolve_doubt()?;
+            let (options, _) = core.storage.read(|tx| in_force(tx, options))?;
+            check_same(&core.options, &options)?;
+            return Ok(Self::of(core));
+        }
+        if options.are_stored() && identity.is_none() {
+            return Err(no_file());
         }
         let request = OpenRequest {
             files,
             tolerances: options.tolerances,
-            for_tests: options.for_tests,
+            for_tests: options.file.for_tests,
             reserve_bytes: options.disk_reserve_bytes,
             clock: options.clock.clone(),
             random: Arc::clone(&options.random),
+            open_mark,
         };
-        let keep = options.audit_kept_rows;
-        let storage = Storage::open(request, &|tx, event| record(tx, event, keep))?;
-        if !options.cost.meets_floor() && !storage.is_for_tests() {
-            return Err(Error::misuse("the test cost is refused on a store not made for tests"));
-        }
+        let storage = Storage::open(request, &|tx, event| record(tx, event, &options))?;
+        let (options, differing) = storage.read_at_opening(|tx| in_force(tx, options))?;
         let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options)?;
+        let core = Core::new(storage, options, differing)?;
         if let Some(identity) = identity {
             open.insert(identity, Arc::downgrade(&core));
         }
         Ok(Self::of(core))
     }
 
-    /// A store without a file, for tests: one connection, gone with its last handle.
+    /// Opens a store without a file, for tests: one connection, gone with its last handle. Needs
+    /// the feature `test-util`.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Store};
+    ///
+    /// let store = Store::in_memory(Options::for_tests())?;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// assert!(store.users().find_by_username("ada")?.is_some());
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` if an option is out of its bounds, `NoRandom`.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if an option is out of its bounds.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) for [`Options::stored`].
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     #[cfg(feature = "test-util")]
     #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
     pub fn in_memory(options: Options) -> Result<Self> {
         options.check_bounds()?;
-        let keep = options.audit_kept_rows;
         let storage = Storage::in_memory(
             options.clock.clone(),
             Arc::clone(&options.random),
-            options.for_tests,
-            &|tx, event| record(tx, event, keep),
+            options.file.for_tests,
+            &|tx, event| record(tx, event, &options),
         )?;
-        Core::new(storage, options).map(Self::of)
+        Core::new(storage, options, Vec::new()).map(Self::of)
     }
 }
 
@@ -98,46 +154,110 @@ fn already_open(
         if Some(place.identity) == identity {
             return Ok(Some(core));
         }
-        // Its log is still at that path, and a new file would be given it.
+        // Its write-ahead log is still at that path, and a new file would get it.
         if place.files == *files {
             return Err(Error::new(
-                Reason::Unsafe,
-                "the file open under this name was moved or deleted; close that store first",
+                ErrorKind::Unsafe,
+                "the file open under this name was moved or deleted: call Store::close on that \
+                 store first",
             ));
         }
     }
     Ok(None)
 }
 
-/// Records the creation or migration of the file, in its own transaction.
-fn record(tx: &WriteTx<'_>, event: FileEvent, keep: u64) -> Result<()> {
+/// The options with which this process opens the file, and the policies of it that differ from the
+/// stored ones. An option of the file that differs is refused.
+fn in_force(tx: &ReadTx<'_>, options: Options) -> Result<(Options, Vec<OpenWarning>)> {
+    let stored = options::stored(tx, &options)?;
+    let mut warnings = Vec::new();
+    // A hand may have set the option, or the rows: the calls of the library refuse both.
+    if stored.file.login_by_email && user::emails_are_ambiguous(tx)? {
+        warnings.push(OpenWarning::AmbiguousEmails);
+    }
+    if options.are_stored() {
+        return Ok((stored, warnings));
+    }
+    if let Some(option) = stored.file.differences(&options.file).first() {
+        return Err(Error::invalid(format!("{option} has another value in the file")).advising(
+            "Open with the file's own value or with Options::stored(); Store::change_options \
+             changes it.",
+        ));
+    }
+    let differing = stored.policy_differences(&options);
+    warnings.extend(differing.into_iter().map(OpenWarning::OptionDiffers));
+    Ok((options, warnings))
+}
+
+/// Refuses a second open in one process whose options would not be in force.
+fn check_same(open: &Options, second: &Options) -> Result<()> {
+    let policy = open.policy_differences(second).first().copied();
+    let other_check = (open.breaches != second.breaches).then_some("breach_check");
+    match policy.or(other_check).or_else(|| open.process_difference(second)) {
+        Some(option) => Err(Error::misuse(format!(
+            "the file is open in this process with another value of {option}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn no_file() -> Error {
+    Error::not_found("there is no file whose stored options could be used")
+        .advising("Check the path: Options::stored() opens an existing file and creates none.")
+}
+
+/// Records the creation or migration of the file, in the transaction that makes it. A new file
+/// stores the options of its creator.
+fn record(tx: &WriteTx<'_>, event: FileEvent, options: &Options) -> Result<()> {
     let event = match event {
-        FileEvent::Created => Event::new(EventKind::StoreCreated),
+        FileEvent::Created if options.are_stored() => return Err(no_file()),
+        FileEvent::Created => {
+            options::keep(tx, options)?;
+            Event::new(EventKind::StoreCreated)
+        }
         FileEvent::Migrated { from, to } => {
             Event::new(EventKind::StoreMigrated).detail(format!("version {from} to {to}"))
         }
     };
-    audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)
+    audit::append(tx, &event)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::session_open::OpenSession;
     use crate::record::audit::AuditFilter;
-    use crate::storage::Settled;
+    use crate::record::user::NewUser;
+    use crate::storage::Finished;
     use crate::value::event::Actor;
     use crate::value::id::Page;
+    use crate::value::name::DeviceId;
 
     #[test]
     fn a_migration_is_a_row_of_the_log_that_names_both_versions() {
         let store = Store::in_memory(Options::for_tests()).unwrap();
         let event = FileEvent::Migrated { from: 1, to: 3 };
-        store.transact(|tx| record(tx, event, 1_000).map(Settled::Commit)).unwrap();
+        store.transact(|tx| record(tx, event, store.options()).map(Finished::Commit)).unwrap();
         let log = store.audit().list(&AuditFilter::new(), Page::first(9)).unwrap();
         let found: Vec<_> = log.iter().map(|row| (row.event.as_str(), row.actor)).collect();
         let expected = [("store.created", Actor::Host), ("store.migrated", Actor::Host)];
         assert_eq!(found, expected);
         assert_eq!(log[1].detail.as_deref(), Some("version 1 to 3"));
         assert!(store.audit().verify_chain(None).unwrap().is_intact());
+    }
+
+    /// A verify that began before the store was closed.
+    #[test]
+    fn a_verify_whose_change_signal_is_closed_gives_no_answer_from_the_cache() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("auth.db"), Options::for_tests()).unwrap();
+        let ada = store.users().create(NewUser::person("ada")).unwrap().id;
+        let till = DeviceId::new("till").unwrap();
+        let open = OpenSession::new(ada, till.clone());
+        let session = store.sessions().open(open).unwrap().granted().unwrap().session;
+        assert!(store.verify((&session.token, &till)).unwrap().valid().is_ok());
+        store.core().coherence.as_ref().unwrap().close().unwrap();
+        let refused = store.verify((&session.token, &till)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Closed);
     }
 }

@@ -1,113 +1,117 @@
-//! Change the own password in a session.
+//! Change one's own password in a session.
 //!
-//! In one write the password changes, all other sessions of the user end, and this one goes on with
-//! a new token: old password and old tokens die together or not at all.
+//! One write changes the password, revokes all other sessions of the user and gives this one a new
+//! token: old password and old tokens become invalid together or not at all.
 
-use std::time::Duration;
-
-use crate::error::{Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::flow::held::Held;
 use crate::flow::login::{
-    Attempt, LoginReply, OpenedSession, Reserved, charge, fresh, granted, subject_event,
+    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, granted, hash_new_password,
+    stopped, subject_event,
 };
 use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::verify::session_token;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
 use crate::record::credential;
-use crate::record::proof::{Holder, Proof};
 use crate::record::session;
-use crate::record::throttle;
+use crate::record::throttle::{self, Subject};
 use crate::record::user;
-use crate::storage::{Settled, WriteTx};
+use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
-use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
-use crate::value::facts::{Facts, RefusalReason};
-use crate::value::id::SessionId;
-use crate::value::name::DeviceId;
-use crate::value::refusal::Refusal;
+use crate::value::password_check;
+use crate::value::presented::Presented;
+use crate::value::principal::{Assurance, InvalidTokenReason, Principal};
+use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
 use crate::value::target::Target;
-use crate::value::time::Timestamp;
-use crate::value::token::{self, ParsedToken, TokenKind};
-
-/// What a change of the own password came to.
-#[derive(Debug)]
-#[non_exhaustive]
-#[must_use]
-pub enum PasswordChange {
-    /// It holds; the same session has a new token, both deadlines restarted.
-    Changed(Box<LoginReply>),
-    /// Nothing was changed, for this reason.
-    Refused(Refusal),
-}
-
-impl PasswordChange {
-    /// The reply, or the refusal as an error: for `?`.
-    ///
-    /// # Errors
-    /// The [`Refusal`], if it was refused.
-    pub fn changed(self) -> std::result::Result<LoginReply, Refusal> {
-        match self {
-            Self::Changed(reply) => Ok(*reply),
-            Self::Refused(refusal) => Err(refusal),
-        }
-    }
-}
+use crate::value::token::{self, TokenKind};
 
 impl Store {
-    /// Changes the password of whoever holds this session, ends all other sessions of the user,
-    /// and gives this one a new token.
+    /// Changes the password of the user whose session is presented.
     ///
-    /// A wrong current password counts as any wrong password does. Hashes twice and writes the
-    /// file twice; in an async program, call it from a blocking thread.
+    /// Revokes all other sessions of the user, and gives this session a new token
+    /// ([what revokes what](crate::manual::revocation); ASVS 7.2.4): old password and old tokens
+    /// become invalid in one write. A wrong current password (ASVS 6.2.3) counts as a failed
+    /// attempt. An invalid token, a text that is no token, and an API key are refused as
+    /// [`SessionNotLive`](LoginRefusal::SessionNotLive).
     ///
-    /// After `Full` the password is the old one; the other sessions are revoked, or refused by this
-    /// process.
+    /// The session keeps its assurance level. A session above AAL1 also keeps its end and the time
+    /// of its authentication, as a password alone does not repeat that (SP 800-63B-4 2.2.3). A
+    /// session of AAL1 has as much time as its login was given.
     ///
-    /// # Errors
-    /// `Invalid` for a password over 4,096 bytes; the store could not tell: `Busy`, `Full`, `Io`,
-    /// `ReadOnly`, `Corrupt`, `NoRandom`, `CommitUnknown`, `Closed`.
+    /// Hashes twice (about 15 ms each with the default cost) and writes the file twice. In an async
+    /// program, call it from a blocking thread.
     ///
     /// ```
-    /// # use gatepost::{DeviceId, LogIn, NewUser, Options, Password, Store};
-    /// # let store = Store::in_memory(Options::for_tests())?;
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
     /// # store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
     /// # let device = DeviceId::new("till-1")?;
-    /// # let login = LogIn::new("ada", Password::from("till and tally"), device.clone());
+    /// # let login = LoginRequest::new("ada", Password::from("till and tally"), device.clone());
     /// let old = store.log_in(login)?.granted()?.session.token;
     /// let (current, new) = (Password::from("till and tally"), Password::from("nine brass bells"));
-    /// let reply = store.change_password(old.expose(), &device, current, new)?.changed()?;
+    /// let reply = store.change_password((&old, &device), current, new)?.granted()?;
     ///
-    /// assert!(store.verify(old.expose(), &device)?.valid().is_err());
-    /// assert!(store.verify(reply.session.token.expose(), &device)?.valid().is_ok());
+    /// assert!(store.verify((&old, &device))?.valid().is_err());
+    /// assert!(store.verify((&reply.session.token, &device))?.valid().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn change_password<'d>(
+    ///
+    /// # Errors
+    /// A refusal is a value, a [`LoginRefusal`]. Fails as
+    /// [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if a password is longer than 4,096 bytes;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    ///
+    /// After [`Full`](crate::ErrorKind::Full) the password is the old one; the other sessions are
+    /// revoked, or this process refuses them from memory.
+    pub fn change_password<'p>(
         &self,
-        token: &str,
-        device: impl Into<Option<&'d DeviceId>>,
+        presented: impl Into<Presented<'p>>,
         current: Password,
         new: Password,
-    ) -> Result<PasswordChange> {
+    ) -> Result<LoginOutcome> {
+        let outcome = self.change_password_with(presented.into(), current, new)?;
+        self.count_login(&outcome);
+        Ok(outcome)
+    }
+
+    fn change_password_with(
+        &self,
+        presented: Presented<'_>,
+        current: Password,
+        new: Password,
+    ) -> Result<LoginOutcome> {
         current.check_length()?;
-        new.check_length()?;
-        let device = device.into();
-        let refused = |refusal| Ok(PasswordChange::Refused(refusal));
-        let Some(held) = self.held(token, device)? else {
-            return refused(Refusal::SessionNotLive);
+        password_check::check_length(&self.options().passwords, &new)?;
+        self.options().breaches()?;
+        let refused = |refusal| Ok(LoginOutcome::Refused(refusal));
+        let Some((parsed, session)) = session_token(presented.token()) else {
+            self.count_refusal(InvalidTokenReason::Malformed);
+            return refused(LoginRefusal::SessionNotLive);
         };
-        let ticket = match self.core().hasher.admit(self.now()) {
+        let Some(held) = self.held(presented, parsed, session)? else {
+            return refused(LoginRefusal::SessionNotLive);
+        };
+        let mut ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
             Admission::Overloaded { retry_after } => {
-                return refused(self.overloaded(retry_after));
+                return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
             }
         };
         let attempt = match self.reserve_for(&held) {
             Ok(Reserved::Attempt(attempt)) => attempt,
+            Ok(Reserved::Refused(refusal @ LoginRefusal::TooManyAttempts { .. })) => {
+                return Ok(self.unheard(refusal));
+            }
             Ok(Reserved::Refused(refusal)) => return refused(refusal),
             Err(error) => {
-                if error.reason() == Reason::Full {
+                if error.kind() == ErrorKind::Full {
                     self.revoke_others_alone(&held);
                 }
                 return Err(error);
@@ -115,49 +119,29 @@ impl Store {
         };
         let right = self.evaluate(&ticket, &attempt, &current)?.matches;
         let hash = if right {
-            fresh(self, &ticket, held.facts.user, &current, &new)?
-                .map_err(Refusal::PasswordRejected)
+            hash_new_password(self, &mut ticket, held.principal.user, &current, &new)
+                .inspect_err(|_| self.uncharge(&attempt))?
+                .map_err(LoginRefusal::PasswordRejected)
         } else {
-            Err(Refusal::InvalidCredentials)
+            Err(LoginRefusal::InvalidCredentials)
         };
-        // Others may hash while this one waits for the file.
+        // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
         match hash {
-            Ok(hash) => {
-                let target = Target::OtherSessions { user: held.facts.user, kept: held.session };
-                self.revoke(target, Cause::OwnPasswordChange, |tx, revocation| {
-                    self.exchange(tx, &held, &attempt, &hash, revocation)
-                })
-            }
+            Ok(hash) => self.revoke(held.others(), Cause::OwnPasswordChange, |tx, revocation| {
+                self.exchange(tx, &held, &attempt, &hash, revocation)
+            }),
             Err(refusal) => self.write(|tx| {
-                let refusal =
-                    if self.is_live(tx, &held)? { refusal } else { Refusal::SessionNotLive };
-                refuse(tx, &held, &attempt, refusal)
+                let shown =
+                    if self.is_live(tx, &held)? { refusal } else { LoginRefusal::SessionNotLive };
+                // That the session ended meanwhile proves no password.
+                refuse(tx, &held, &attempt, shown, right)
             }),
         }
     }
 
-    /// The live session under this token on this device; refusals are counted as those of verify.
-    fn held(&self, token: &str, device: Option<&DeviceId>) -> Result<Option<Held>> {
-        let Some((parsed, session)) = session_token(token) else {
-            self.count_refusal(RefusalReason::Malformed);
-            return Ok(None);
-        };
-        match self.live(token, device)? {
-            Ok(live) => {
-                self.note_use(&live);
-                let (facts, device) = (live.facts, device.map(DeviceDigest::of));
-                Ok(Some(Held { session, facts, parsed, device }))
-            }
-            Err(reason) => {
-                self.count_refusal(reason);
-                Ok(None)
-            }
-        }
-    }
-
-    /// On a full disk the password cannot change, but what the change would have revoked is
-    /// revoked: the caller may do that with this session alone.
+    /// On a full disk the password cannot change, but the sessions that the change would have
+    /// revoked are revoked: the caller may do that with this session alone.
     fn revoke_others_alone(&self, held: &Held) {
         let (others, cause) = (held.others(), Cause::OwnPasswordChange);
         let _ = self.revoke(others, cause, |tx, revocation| {
@@ -171,17 +155,18 @@ impl Store {
 
     fn reserve_for(&self, held: &Held) -> Result<Reserved> {
         self.transact_before_revoking(|tx| {
-            let Some(name_key) = user::username_key(tx, held.facts.user)? else {
-                // Deleted since the session was looked at.
-                return Ok(Settled::Nothing(Reserved::Refused(Refusal::SessionNotLive)));
-            };
-            let subject = throttle::subject(tx, &name_key, Some(held.facts.user), held.device)?;
-            charge(tx, self, subject, None)
+            let user = held.principal.user;
+            if !user::exists(tx, user)? {
+                // Deleted since the session was checked.
+                return Ok(Finished::Nothing(Reserved::Refused(LoginRefusal::SessionNotLive)));
+            }
+            let subject = Subject { user: Some(user), near: user, device: held.device };
+            self.reserve_in_session(tx, subject)
         })
     }
 
-    /// Everything is read anew: the session may have ended and the password may have changed
-    /// while this one was hashed.
+    /// Reads everything again: the session may have been revoked and the password may have changed
+    /// while the new one was hashed.
     fn exchange(
         &self,
         tx: &WriteTx<'_>,
@@ -189,47 +174,47 @@ impl Store {
         attempt: &Attempt,
         hash: &Hashed,
         revocation: &Revocation,
-    ) -> Result<Written<PasswordChange>> {
-        if !self.is_live(tx, held)? {
-            return refuse(tx, held, attempt, Refusal::SessionNotLive);
-        }
-        let user = held.facts.user;
+    ) -> Result<Written<LoginOutcome>> {
+        let live = match self.held_now(tx, held)? {
+            Ok(live) => live.principal,
+            Err(_) => return refuse(tx, held, attempt, LoginRefusal::SessionNotLive, true),
+        };
+        let user = held.principal.user;
         let version = credential::of(tx, user)?.map(|now| now.version);
         if version.is_none() || version != attempt.credential.as_ref().map(|then| then.version) {
-            return refuse(tx, held, attempt, Refusal::InvalidCredentials);
+            return refuse(tx, held, attempt, LoginRefusal::InvalidCredentials, false);
         }
         credential::set(tx, user, hash.as_str(), false)?;
-        // The session in hand is renewed, which is more than to keep it.
+        // Revokes all sessions: `renewed` then makes the presented one newer than the watermark.
         user::raise(tx, user, revocation.watermarks(tx)?)?;
-        throttle::succeeded(tx, &attempt.subject)?;
-        let reply = self.renewed(tx, held)?;
+        throttle::succeeded(tx, user, None)?;
+        let reply = self.renewed(tx, &live, held)?;
         let event =
             subject_event(EventKind::PasswordChanged, &attempt.subject).session(held.session);
-        Ok(Written::With(PasswordChange::Changed(Box::new(reply)), event))
+        Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 
     fn is_live(&self, tx: &WriteTx<'_>, held: &Held) -> Result<bool> {
-        let holder = Holder::Session(held.session);
-        let Some(proof) = Proof::of(tx, holder)? else {
-            return Ok(false);
-        };
-        Ok(self.decide(holder, &proof, &held.parsed, held.device.as_ref(), tx.now()).is_ok())
+        Ok(self.held_now(tx, held)?.is_ok())
     }
 
-    /// The session goes on: a new secret, and as much time as its login was given.
-    fn renewed(&self, tx: &WriteTx<'_>, held: &Held) -> Result<LoginReply> {
-        let span = held.lifetime().min(self.options().sessions.lifetime_max);
-        let expires_at = tx.now().plus(span);
+    /// Gives the session a new token. The password authenticates a session of AAL1 again, so its
+    /// lifetime restarts. A session above that keeps the deadlines of its own authentication, which
+    /// a password alone does not repeat.
+    fn renewed(&self, tx: &WriteTx<'_>, live: &Principal, held: &Held) -> Result<LoginReply> {
+        let lifetime = session::lifetime(tx, held.session)?
+            .ok_or_else(|| Error::corrupt("a session that is live is not in the file"))?;
+        let latest = tx.now() + lifetime.min(self.options().sessions.max_lifetime);
+        let (authenticated_at, expires_at) = if live.assurance > Assurance::Aal1 {
+            (live.authenticated_at, live.expires_at.map_or(latest, |end| end.min(latest)))
+        } else {
+            (tx.now(), latest)
+        };
         let (token, secret_hash) =
             token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
-        session::renew(tx, held.session, &secret_hash, expires_at)?;
-        let session = OpenedSession {
-            id: held.session,
-            token,
-            expires_at: expires_at.to_datetime(),
-            clamped: false,
-        };
-        granted(tx, self, held.facts.user, session)
+        session::replace_token(tx, held.session, &secret_hash, authenticated_at, expires_at)?;
+        let session = OpenedSession { id: held.session, token, expires_at, clamped: false };
+        granted(tx, self, held.principal.user, session)
     }
 }
 
@@ -237,37 +222,23 @@ fn refuse(
     tx: &WriteTx<'_>,
     held: &Held,
     attempt: &Attempt,
-    refusal: Refusal,
-) -> Result<Written<PasswordChange>> {
-    if refusal != Refusal::InvalidCredentials {
-        throttle::refund(tx, &attempt.subject, &attempt.charge)?;
+    refusal: LoginRefusal,
+    password_was_right: bool,
+) -> Result<Written<LoginOutcome>> {
+    if password_was_right {
+        attempt.refund(tx)?;
+    } else {
+        stopped(tx, attempt, None)?;
     }
     let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
         .session(held.session)
         .refused(refusal.name());
-    Ok(Written::With(PasswordChange::Refused(refusal), event))
-}
-
-/// A session and how it was presented.
-struct Held {
-    session: SessionId,
-    facts: Facts,
-    parsed: ParsedToken,
-    device: Option<DeviceDigest>,
+    Ok(Written::With(LoginOutcome::Refused(refusal), event))
 }
 
 impl Held {
-    /// What a change of the password revokes.
+    /// The sessions that a change of the password revokes.
     fn others(&self) -> Target {
-        Target::OtherSessions { user: self.facts.user, kept: self.session }
-    }
-
-    /// How long its login was given.
-    fn lifetime(&self) -> Duration {
-        let begin = Timestamp::from_datetime(self.facts.authenticated_at);
-        match self.facts.expires_at {
-            Some(end) => Timestamp::from_datetime(end).since(begin),
-            None => Duration::MAX,
-        }
+        Target::OtherSessions { user: self.principal.user, kept: self.session }
     }
 }

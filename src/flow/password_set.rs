@@ -1,7 +1,7 @@
-//! Passwords set, removed and distrusted by somebody other than their user.
+//! Set, remove or mark as compromised a user's password, by an administrator.
 //!
-//! A hash takes long, so it is computed before the write begins. What could change in between is
-//! read again there; of two that set a password at once, the later one holds.
+//! A hash takes long, so it is computed before the write begins. The write reads again what could
+//! have changed since; of two calls that set a password at once, the later one counts.
 
 use crate::error::{Error, Result};
 use crate::flow::revoke::{Cause, Revocation};
@@ -11,46 +11,58 @@ use crate::record::throttle;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
-use crate::value::facts::UserKind;
 use crate::value::id::UserId;
+use crate::value::principal::UserKind;
 use crate::value::secret::Password;
 use crate::value::target::Target;
 
 /// Why the calls below revoke.
 const CAUSE: Cause = Cause::PasswordSetByAdministrator;
 
-/// Whether a demand ends the sessions that are open.
+/// Whether the demand of a new password revokes the user's sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum EndSessions {
-    /// They go on.
+pub enum RevokeSessions {
+    /// The sessions stay.
     #[default]
     Keep,
-    /// All sessions of the user end.
+    /// All sessions of the user are revoked.
     All,
 }
 
 impl Users<'_> {
-    /// Sets a user's password, which ends all its sessions and one-time tokens and forgives its
-    /// failed attempts. Whatever was demanded of the old password is over.
+    /// Sets a user's password.
     ///
-    /// The policy is tested first. Takes a hash's time.
+    /// Revokes all sessions and one-time tokens of the user
+    /// ([what revokes what](crate::manual::revocation); ASVS 6.4.6), and forgives its failed
+    /// attempts. A demand of a new password and a mark as compromised belong to the old password
+    /// and end with it.
+    ///
+    /// The password is checked against the policy (ASVS 6.2) and hashed before the write begins,
+    /// which takes about 15 ms with the default cost.
     ///
     /// ```
-    /// use gatepost::{NewUser, Options, Password, Reason, Store};
+    /// use gatepost::{ErrorKind, NewUser, Password};
     ///
-    /// let store = Store::in_memory(Options::for_tests())?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
     /// let ada = store.users().create(NewUser::person("ada.lovelace"))?;
     /// let set = |text: &str| store.users().set_password(ada.id, Password::from(text));
-    /// assert_eq!(set("Ada.Lovelace1").unwrap_err().reason(), Reason::Invalid);
+    /// assert_eq!(set("Ada.Lovelace1").unwrap_err().kind(), ErrorKind::Invalid);
     /// assert!(set("correct horse battery").is_ok());
-    /// # Ok::<(), gatepost::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// `Invalid` (the rule of the policy that it breaks, or a system user), `NotFound`, `Busy`
-    /// (too many are hashing, or writing), `NoRandom`, `Corrupt`, `Closed`; `Full`, `Io`,
-    /// `CommitUnknown` and `ReadOnly`, after which this process refuses the sessions all the same.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for a system user, or if the password breaks a rule
+    ///   of the policy, which [`Error::password_rule`] names;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
+    /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password(&self, id: UserId, password: Password) -> Result<()> {
         let words = self.store.read(|tx| {
             check_person(&user::existing(tx, id)?)?;
@@ -60,21 +72,62 @@ impl Users<'_> {
         self.store_hash(id, hashed.as_str())
     }
 
-    /// As [`Users::set_password`], with a hash taken over from elsewhere: an Argon2id hash in PHC
-    /// form, of a cost that [`Cost::new`](crate::Cost::new) accepts.
+    /// Sets the hash of a user's password, taken from another system: an Argon2id hash (RFC 9106)
+    /// in PHC form, of a cost that [`Cost::new`](crate::policy::Cost::new) accepts. Revokes and
+    /// forgives what [`Users::set_password`] does.
+    ///
+    /// ```
+    /// use gatepost::{ErrorKind, NewUser};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// let phc = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$\
+    ///            MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
+    /// store.users().set_password_hash(ada, phc)?;
+    /// assert!(store.users().remove_password(ada)?);
+    ///
+    /// let weak = store.users().set_password_hash(ada, "$2y$10$abc").unwrap_err();
+    /// assert_eq!(weak.kind(), ErrorKind::Invalid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (the hash, or a system user); otherwise as [`Users::set_password`].
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the hash is of another kind or too weak, or for
+    ///   a system user;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password_hash(&self, id: UserId, phc: &str) -> Result<()> {
         self.store.core().hasher.validate_phc(phc)?;
         self.store_hash(id, phc)
     }
 
-    /// Removes a user's password, which ends all its sessions and one-time tokens; false if it had
-    /// none.
+    /// Removes a user's password; `false` if the user had none.
+    ///
+    /// Revokes all sessions and one-time tokens of the user
+    /// ([what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = Password::from("correct horse battery");
+    /// let ada = store.users().create(NewUser::person("ada").password(password))?.id;
+    /// assert!(store.users().remove_password(ada)?);
+    /// assert!(!store.users().remove_password(ada)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound`; otherwise as [`Users::set_password`].
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn remove_password(&self, id: UserId) -> Result<bool> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             user::existing(tx, id)?;
@@ -86,12 +139,33 @@ impl Users<'_> {
         })
     }
 
-    /// Demands a new password at the next login; false if it was demanded before and no sessions
-    /// are to end.
+    /// Demands a new password at the user's next login; `false` if it was demanded before and no
+    /// session is to be revoked.
+    ///
+    /// `sessions` says whether the sessions of the user are revoked as well
+    /// ([what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::sessions::RevokeSessions;
+    /// use gatepost::{NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = Password::from("correct horse battery");
+    /// let ada = store.users().create(NewUser::person("ada").password(password))?.id;
+    /// assert!(store.users().require_password_change(ada, RevokeSessions::Keep)?);
+    /// assert_eq!(store.users().find(ada)?.map(|ada| ada.must_change_password), Some(true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (the user has no password); otherwise as [`Users::set_password`].
-    pub fn require_password_change(&self, id: UserId, sessions: EndSessions) -> Result<bool> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the user has no password;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
+    pub fn require_password_change(&self, id: UserId, sessions: RevokeSessions) -> Result<bool> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             check_has_password(tx, id)?;
             let is_new = credential::set_must_change(tx, id)?;
@@ -102,21 +176,40 @@ impl Users<'_> {
             }
             Ok(Written::With(true, Event::new(EventKind::PasswordChangeRequired).user(id)))
         };
-        match sessions {
-            EndSessions::Keep => self.store.write(|tx| job(tx, None)),
-            EndSessions::All => {
-                let (target, cause) = (Target::User(id), Cause::ChangeDemanded);
-                self.store.revoke(target, cause, |tx, revocation| job(tx, Some(revocation)))
-            }
-        }
+        let revokes = match sessions {
+            RevokeSessions::Keep => None,
+            RevokeSessions::All => Some((Target::User(id), Cause::ChangeDemanded)),
+        };
+        self.store.revoke_if(revokes, job)
     }
 
-    /// Declares a user's password to be worth nothing: it logs nobody in any more, and all
-    /// sessions and one-time tokens end. Only an administrator sets a new one. False if it was
-    /// declared so before.
+    /// Marks a user's password as compromised: every login with it is refused until an
+    /// administrator sets a new one. `false` if it was marked before.
+    ///
+    /// Revokes all sessions and one-time tokens of the user
+    /// ([what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = || Password::from("correct horse battery");
+    /// let ada = store.users().create(NewUser::person("ada").password(password()))?.id;
+    /// assert!(store.users().mark_compromised(ada)?);
+    ///
+    /// let login = LoginRequest::new("ada", password(), DeviceId::new("till-1")?);
+    /// assert_eq!(store.log_in(login)?.granted().unwrap_err(), LoginRefusal::InvalidCredentials);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (the user has no password); otherwise as [`Users::set_password`].
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the user has no password;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn mark_compromised(&self, id: UserId) -> Result<bool> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_has_password(tx, id)?;
@@ -131,9 +224,8 @@ impl Users<'_> {
     fn store_hash(&self, id: UserId, phc: &str) -> Result<()> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_person(&user::existing(tx, id)?)?;
-            let key = user::username_key(tx, id)?.ok_or_else(user::gone)?;
             credential::set(tx, id, phc, false)?;
-            throttle::clear(tx, &key, id)?;
+            throttle::clear(tx, id)?;
             revocation.apply(tx)?;
             Ok(Written::With((), Event::new(EventKind::PasswordSet).user(id)))
         })
@@ -143,7 +235,9 @@ impl Users<'_> {
 fn check_person(user: &User) -> Result<()> {
     match user.kind {
         UserKind::Person => Ok(()),
-        UserKind::System => Err(Error::invalid("a system user never has a password")),
+        UserKind::System => {
+            Err(Error::invalid("a system user (UserKind::System) never has a password"))
+        }
     }
 }
 

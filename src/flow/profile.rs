@@ -1,45 +1,62 @@
-//! The profile of a live session or key, read again.
+//! Read the profile of a live session or API key.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::flow::login::{Profile, profile};
 use crate::flow::verify::Live;
-use crate::record::proof::{Holder, Proof};
+use crate::record::proof::Proof;
 use crate::storage::ReadTx;
 use crate::store::Store;
-use crate::value::facts::Facts;
+use crate::value::principal::Principal;
 
 impl Store {
-    /// Everything that a login reply says but the token, as it stands now, for the session or key
-    /// that a verify has found.
+    /// Returns the profile of a verified session or API key: everything in a login reply except the
+    /// session, as the file is now.
     ///
-    /// Checks afresh that it is live. Reads the file several times on one snapshot.
+    /// Checks again that the session or key is live. Reads the file several times in one snapshot.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let principal = store.verify((&reply.session.token, &device))?.valid()?;
+    /// assert_eq!(store.profile(&principal)?.user.username, "ada");
+    ///
+    /// store.log_out((&reply.session.token, &device))?;
+    /// assert!(store.profile(&principal).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if the session or key is not live any more, `Invalid` for facts that name
-    /// neither; `Busy`, `Io`, `Corrupt`, `Closed`.
-    pub fn profile(&self, facts: &Facts) -> Result<Profile> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key is no longer live.
+    pub fn profile(&self, principal: &Principal) -> Result<Profile> {
         self.read(|tx| {
-            let live = self.still_live(tx, facts)?;
-            profile(tx, self, live.facts.user)
+            let live = self.still_live(tx, principal)?;
+            profile(tx, self, live.principal.user)
         })
     }
 
-    /// The session or key of these facts, read afresh.
+    /// The live session or key of this principal, read again.
     ///
     /// # Errors
-    /// `NotFound` if it is not live any more, `Invalid` for facts that name neither.
-    pub(crate) fn still_live(&self, tx: &ReadTx<'_>, facts: &Facts) -> Result<Live> {
-        let holder = match (facts.session, facts.api_key) {
-            (Some(session), _) => Holder::Session(session),
-            (None, Some(key)) => Holder::ApiKey(key),
-            (None, None) => return Err(Error::invalid("these facts name no session and no key")),
-        };
+    /// `SessionEnded` if it is no longer live.
+    pub(crate) fn still_live(&self, tx: &ReadTx<'_>, principal: &Principal) -> Result<Live> {
+        let credential = principal.credential;
         let denials = &self.core().pending.denials;
-        if denials.known().cover(facts, || tx.now()) {
-            return Err(Error::not_found("the session or key has ended"));
+        if denials.known().cover(principal, || tx.now()) {
+            return Err(ended());
         }
-        Proof::of(tx, holder)?
-            .and_then(|proof| self.judge(holder, &proof, tx.now()).ok())
-            .ok_or_else(|| Error::not_found("the session or key has ended"))
+        Proof::of(tx, credential)?
+            .and_then(|proof| self.judge(credential, &proof, tx.now()).ok())
+            .ok_or_else(ended)
     }
+}
+
+fn ended() -> Error {
+    let what = "the session or API key of the principal is no longer live";
+    Error::new(ErrorKind::SessionEnded, what)
 }

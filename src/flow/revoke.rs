@@ -1,13 +1,15 @@
-//! Revocation: the one door for everything that ends credentials.
+//! Revocation: the one door for every write that revokes credentials.
 //!
-//! [`Store::revoke`] is told once what is revoked and why. While the disk is full it accepts the
-//! write all the same and makes room for it: it moves the log into the file, then gives up the
-//! reserve. A revocation that still cannot be written is denied from memory by every verify of this
-//! process (`pending/denials.rs`) and written before anything else as soon as there is room.
+//! [`Store::revoke`] takes the target and the cause once. On a full disk it makes room for its
+//! write: it moves the write-ahead log into the file, then gives up the reserve. If the revocation
+//! still cannot be written, every verify of this process refuses the target from memory
+//! (`pending/denials.rs`), and the revocation is written before anything else as soon as there is
+//! room.
 //!
 //! `cause.rs` is the table of what each cause revokes. `apply.rs` is the one implementation of each
 //! target, used at once and late. The other files are the public calls that revoke and do nothing
-//! else; a call that changes something besides (a status, a password) hands its change to the door.
+//! else; a call that changes something besides (a status, a password) passes its change to the
+//! door.
 
 mod apply;
 mod cause;
@@ -18,11 +20,11 @@ mod sessions;
 
 use std::cell::Cell;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pending::denials::Denial;
-use crate::record::audit::{self, Source, Written};
+use crate::record::audit::{self, Written};
 use crate::record::watermarks::Watermarks;
-use crate::storage::{Purpose, Settled, Storage, WriteTx};
+use crate::storage::{Finished, Purpose, Storage, WriteTx};
 use crate::store::Store;
 use crate::value::event::Event;
 use crate::value::id::SessionId;
@@ -44,19 +46,19 @@ impl Revocation {
         Self { target, cause, made: Cell::new(false) }
     }
 
-    /// Revokes; answers whether there was such a target.
+    /// Revokes; `false` if there is no such target.
     pub(crate) fn apply(&self, tx: &WriteTx<'_>) -> Result<bool> {
         let marks = self.watermarks(tx)?;
         apply::apply(tx, self.target, marks)
     }
 
-    /// What the audit log says of it, if it is all that is done.
+    /// The audit event of the revocation, if the call does nothing else.
     pub(crate) fn event(&self) -> Event {
         apply::event(self.target)
     }
 
-    /// The watermarks of the UPDATE that revokes together with what else it changes. It is the next
-    /// statement of the transaction that writes a change row.
+    /// The watermarks for the UPDATE that revokes together with its other changes. It must be the
+    /// next statement of the transaction that writes a change row.
     pub(crate) fn watermarks(&self, tx: &WriteTx<'_>) -> Result<Watermarks> {
         self.made.set(true);
         if self.target.has_watermarks() {
@@ -68,10 +70,10 @@ impl Revocation {
 }
 
 impl Store {
-    /// As `Store::write`, for a write that revokes `target`. It may run up to four times.
+    /// As [`Store::write`], for a write that revokes `target`. The job may run up to four times.
     ///
-    /// The job makes the revocation through what it is handed, or finds that there is nothing to
-    /// revoke and leaves it alone. If the write fails although the revocation was wanted, every
+    /// The job makes the revocation through the [`Revocation`], or finds that there is nothing to
+    /// revoke and does not use it. If the write fails although the job wanted the revocation, every
     /// verify of this process refuses the target from now on.
     pub(crate) fn revoke<T>(
         &self,
@@ -79,7 +81,7 @@ impl Store {
         cause: Cause,
         job: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Written<T>>,
     ) -> Result<T> {
-        // Not known until the job has run.
+        // Unknown until the job has run.
         let wanted = Cell::new(None);
         let job = |tx: &WriteTx<'_>| {
             let revocation = Revocation::new(target, cause);
@@ -94,7 +96,7 @@ impl Store {
             return answer;
         }
         if wanted.get().is_none() {
-            // What waits to be revoked could not be written, so the job never ran.
+            // An earlier revocation that waits could not be written, so the job never ran.
             match self.without_a_trace(job) {
                 Ok(Written::Nothing(value)) => return Ok(value),
                 Err(error) if !is_trouble(&error) => return Err(error),
@@ -105,33 +107,46 @@ impl Store {
             self.deny(target, cause);
             // The revocation alone is less than what the job writes: it may fit. Not if a status
             // suspends keys besides, which are refused only as long as the denial waits.
-            if is_full(&answer) && cause.refuses_meanwhile() == cause.ends() {
-                let _ = self.core().settle_denials();
+            if is_full(&answer) && cause.refuses_meanwhile() == cause.revokes() {
+                let _ = self.core().write_denials();
             }
         }
         answer
     }
 
-    /// What a job comes to, and rolls it back.
+    /// As [`Store::revoke`] if the call revokes something, as `Store::write` if not.
+    pub(crate) fn revoke_if<T>(
+        &self,
+        revokes: Option<(Target, Cause)>,
+        job: impl Fn(&WriteTx<'_>, Option<&Revocation>) -> Result<Written<T>>,
+    ) -> Result<T> {
+        match revokes {
+            Some((target, cause)) => self.revoke(target, cause, |tx, made| job(tx, Some(made))),
+            None => self.write(|tx| job(tx, None)),
+        }
+    }
+
+    /// Runs a job and rolls it back.
     fn without_a_trace<T>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
     ) -> Result<Written<T>> {
         let actor = self.actor();
         let storage = &self.core().storage;
-        storage.write(Purpose::Revocation, &actor, |tx| job(tx).map(Settled::Nothing))
+        storage.write(Purpose::Revocation, &actor, |tx| job(tx).map(Finished::Nothing))
     }
 
-    /// As `Store::transact`, for a write without which a revocation cannot be made: the charge of a
-    /// password change in a session. The reserve is not given up for it, as it proves nothing yet.
+    /// As [`Store::transact`], for the write that must precede a revocation: the charge of a
+    /// password change in a session. The reserve is not given up for it, because it proves nothing
+    /// yet.
     pub(crate) fn transact_before_revoking<T>(
         &self,
-        job: impl Fn(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl Fn(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
         self.making_room(&[Storage::fold_log], || self.transact_as(Purpose::Revocation, &job))
     }
 
-    /// Writes; while the disk is full, once more after each way to make room that did something.
+    /// Writes; on a full disk, again after each way to make room that freed some.
     fn making_room<T>(
         &self,
         ways: &[fn(&Storage) -> bool],
@@ -152,11 +167,10 @@ impl Store {
         if !reaches_any {
             return;
         }
-        let keep = self.options().audit_kept_rows;
         let write = move |tx: &WriteTx<'_>, target: Target| {
             // A row that cannot be read can be deleted all the same.
             let user = match apply::owner(tx, target) {
-                Err(error) if error.reason() == Reason::Corrupt => None,
+                Err(error) if error.kind() == ErrorKind::Corrupt => None,
                 user => user?,
             };
             let revocation = Revocation::new(target, cause);
@@ -164,29 +178,33 @@ impl Store {
                 return Ok(false);
             }
             let event = revocation.event().user(user).reason(cause.name());
-            audit::append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
+            audit::append(tx, &event)?;
             Ok(true)
         };
         let actor = self.actor();
-        let ends = cause.ends();
+        let ends = cause.revokes();
         let denial = Denial { target, ends, refuses, actor, write: Box::new(write) };
         self.core().pending.denials.deny(denial);
     }
 }
 
-/// Deletes a session that makes way for the one that this transaction opens, or whose device is
-/// forgotten by it. If the transaction fails, nothing was opened or forgotten and the session goes
-/// on.
+/// The watermarks of an UPDATE that may revoke nothing.
+pub(crate) fn watermarks(tx: &WriteTx<'_>, revocation: Option<&Revocation>) -> Result<Watermarks> {
+    revocation.map_or(Ok(Watermarks::UNCHANGED), |revocation| revocation.watermarks(tx))
+}
+
+/// Deletes a session that is replaced by the one that this transaction opens, or whose device it
+/// forgets. If the transaction fails, nothing was opened or forgotten and the session stays.
 pub(crate) fn make_way(tx: &WriteTx<'_>, id: SessionId) -> Result<bool> {
     apply::apply(tx, Target::Session(id), Watermarks::UNCHANGED)
 }
 
-/// Whether a write that failed like this was kept out of the file by the disk.
+/// Whether the disk or the system kept a write out of the file.
 fn is_trouble(error: &Error) -> bool {
-    use Reason::{CommitUnknown, Full, Io, ReadOnly};
-    matches!(error.reason(), Full | Io | CommitUnknown | ReadOnly)
+    use ErrorKind::{CommitUnknown, Full, Io, OutOfMemory, ReadOnly};
+    matches!(error.kind(), Full | Io | CommitUnknown | OutOfMemory | ReadOnly)
 }
 
 fn is_full<T>(answer: &Result<T>) -> bool {
-    answer.as_ref().is_err_and(|error| error.reason() == Reason::Full)
+    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full)
 }

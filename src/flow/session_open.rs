@@ -1,109 +1,157 @@
-//! Open a session without a password, for a host that knows by other means who it is.
+//! Open a session without a password, for a user whom the host has authenticated by other means.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    ClientKind, LoginAnswer, Opening, check_opening, granted, open, room, settle_idleness,
-    standing,
+    ClientKind, LoginOutcome, Opening, check_opening, flush_uses, granted, open,
+    refusal_of_status, room,
 };
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{Event, EventKind, Origin};
-use crate::value::facts::Assurance;
+use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::name::DeviceId;
-use crate::value::refusal::Refusal;
+use crate::value::principal::Assurance;
+use crate::value::refusal::LoginRefusal;
+use crate::value::time::{Deadline, Timestamp};
 
-/// A session to open for a user whom the host has authenticated by other means: single sign-on, an
-/// administrator issuing access for someone.
+/// A session to open for a user whom the host has authenticated by other means: single sign-on, or
+/// an administrator who issues access.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use gatepost::DeviceId;
+/// use gatepost::sessions::{Assurance, OpenSession};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+/// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+/// let hour = Duration::from_secs(3_600);
+/// let open = OpenSession::new(ada, DeviceId::new("till-1")?)
+///     .lifetime(hour)
+///     .assurance(Assurance::Aal2);
+/// let reply = store.sessions().open(open)?.granted()?;
+/// assert_eq!(reply.principal.expires_at, Some(reply.principal.opened_at + hour));
+/// assert_eq!(reply.principal.assurance, Assurance::Aal2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct OpenSession {
     user: UserId,
     device: Option<DeviceId>,
-    expires_at: Option<DateTime<Utc>>,
+    end: Option<Deadline>,
     client: Option<ClientKind>,
     assurance: Assurance,
     label: Option<String>,
-    origin: Option<Origin>,
+    client_info: Option<ClientInfo>,
 }
 
 impl OpenSession {
-    /// For this user on this device.
+    /// A session of this user on this device.
     pub fn new(user: UserId, device: impl Into<Option<DeviceId>>) -> Self {
         Self {
             user,
             device: device.into(),
-            expires_at: None,
+            end: None,
             client: None,
             assurance: Assurance::Aal1,
             label: None,
-            origin: None,
+            client_info: None,
         }
     }
 
-    /// The moment from which the session is not valid; as in a login.
-    pub fn expires_at(self, at: DateTime<Utc>) -> Self {
-        Self { expires_at: Some(at), ..self }
+    /// How long the session is valid, by the rules of [a login](crate::LoginRequest::lifetime).
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        Self { end: Some(Deadline::After(lifetime)), ..self }
     }
 
-    /// The kind of program it is for.
+    /// The first moment at which the session is expired, by the rules of
+    /// [a login](crate::LoginRequest::expires_at). The last call of this or
+    /// [`lifetime`](Self::lifetime) counts.
+    pub fn expires_at(self, at: Timestamp) -> Self {
+        Self { end: Some(Deadline::At(at)), ..self }
+    }
+
+    /// The kind of program that the session is for.
     pub fn client(self, client: ClientKind) -> Self {
         Self { client: Some(client), ..self }
     }
 
-    /// How strongly the host has authenticated the user; AAL1 if left out.
+    /// How strongly the host has authenticated the user (SP 800-63B-4); AAL1 if left out.
     pub fn assurance(self, assurance: Assurance) -> Self {
         Self { assurance, ..self }
     }
 
-    /// What lists call the session: at most 128 bytes.
+    /// The label that lists show for the session: at most 128 bytes.
     pub fn label(self, label: impl Into<String>) -> Self {
         Self { label: Some(label.into()), ..self }
     }
 
     /// Where the request came from.
-    pub fn origin(self, origin: Origin) -> Self {
-        Self { origin: Some(origin), ..self }
+    pub fn client_info(self, client_info: ClientInfo) -> Self {
+        Self { client_info: Some(client_info), ..self }
     }
 }
 
 impl Sessions<'_> {
-    /// Opens a session without a password, by the same rules of lifetime, device and number, and
-    /// with the same refusals, as a login.
+    /// Opens a session without a password. Lifetime, device, number of sessions and refusals follow
+    /// the rules of a login, also for [the sessions that it replaces](crate::manual::revocation).
     ///
     /// Writes the file; waits up to 5 s for another writer.
     ///
+    /// ```
+    /// use gatepost::sessions::OpenSession;
+    /// use gatepost::{DeviceId, NewUser};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// let device = DeviceId::new("till-1")?;
+    /// let reply = store.sessions().open(OpenSession::new(ada, device.clone()))?.granted()?;
+    /// assert_eq!(store.verify((&reply.session.token, &device))?.valid()?.user, ada);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// `NotFound` if there is no such user; `Invalid` for a label over 128 bytes, an end in the
-    /// past, or no device where one is required; `Busy`, `Full`, `Io`, `ReadOnly`, `CommitUnknown`,
-    /// `Corrupt`, `NoRandom`, `Closed`.
-    pub fn open(&self, request: OpenSession) -> Result<LoginAnswer> {
+    /// A refusal is a value, a [`LoginRefusal`]. Fails as
+    /// [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the label is longer than 128 bytes, the expiry
+    ///   is not in the future, or the device is missing where one is required;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    pub fn open(&self, request: OpenSession) -> Result<LoginOutcome> {
         let store = self.store;
         let options = store.options();
-        check_opening(options, request.device.as_ref(), request.expires_at, store.now())?;
+        check_opening(options, request.device.as_ref(), request.end, store.now())?;
         request.label.as_deref().map(check_label).transpose()?;
-        store.write(|tx| {
+        let opened = store.write(|tx| {
             let user = user::find(tx, request.user)?
-                .ok_or_else(|| Error::not_found("there is no such user"))?;
+                .ok_or_else(|| Error::not_found("there is no user of this id"))?;
             let digest = request.device.as_ref().map(DeviceDigest::of);
             let event = |kind| {
-                Event::new(kind).user(user.id).device(digest).origin(request.origin.clone())
+                Event::new(kind)
+                    .user(user.id)
+                    .device(digest)
+                    .client_info(request.client_info.clone())
             };
             let denied = user.desktop_client_denied && request.client == Some(ClientKind::Desktop);
-            let refusal = match standing(tx, &user)? {
-                None => denied.then_some(Refusal::DesktopClientDenied),
+            let refusal = match refusal_of_status(tx, &user)? {
+                None => denied.then_some(LoginRefusal::DesktopClientDenied),
                 refusal => refusal,
             };
             let opening = request.opening();
             let room = match refusal {
                 Some(refusal) => Err(refusal),
                 None => {
-                    settle_idleness(tx, store, user.id, request.device.as_ref())?;
+                    flush_uses(tx, store, user.id, request.device.as_ref())?;
                     room(tx, options, &opening)?
                 }
             };
@@ -114,17 +162,18 @@ impl Sessions<'_> {
                         device::seen(tx, user.id, digest)?;
                     }
                     user::logged_in(tx, user.id)?;
-                    sweep_a_little(store, tx)?;
+                    sweep_a_little(store, tx, user.id)?;
                     let event = event(EventKind::SessionOpened).session(opened.id);
                     let reply = granted(tx, store, user.id, opened)?;
-                    Ok(Written::With(LoginAnswer::Granted(Box::new(reply)), event))
+                    Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
                 }
                 Err(refusal) => {
                     let event = event(EventKind::SessionOpened).refused(refusal.name());
-                    Ok(Written::With(LoginAnswer::Refused(refusal), event))
+                    Ok(Written::With(LoginOutcome::Refused(refusal), event))
                 }
             }
-        })
+        });
+        opened.inspect(|outcome| store.count_login(outcome))
     }
 }
 
@@ -133,11 +182,11 @@ impl OpenSession {
         Opening {
             user: self.user,
             device: self.device.as_ref(),
-            expires_at: self.expires_at,
+            end: self.end,
             label: self.label.as_deref(),
-            origin: self.origin.as_ref(),
+            client_info: self.client_info.as_ref(),
             assurance: self.assurance,
-            ends_others: false,
+            revokes_others: false,
         }
     }
 }

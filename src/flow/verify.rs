@@ -1,102 +1,124 @@
-//! Verify: the hot path. A token and a device in, the facts out.
+//! Verify, the hot path: returns the principal behind a token and its device.
 //!
 //! One SELECT on one snapshot of the file decides; nothing is written and nothing waits for a
-//! writer or a login. The clock is read last, so that no deadline passes between the look at it
-//! and the answer. Uses of sessions with an idle limit, and counts of refusals, are flushed after
-//! the answer is fixed, by whoever finds the file free; a failure of that changes no answer.
+//! writer or a login. The clock is read last, so that no deadline passes between reading it and the
+//! answer. Uses of sessions with an inactivity timeout are flushed after the answer is fixed, by a
+//! call that finds the file free; a failed flush changes no answer. Counts of refusals are left to
+//! the next write.
 
 use std::time::Duration;
 
 use crate::cache::coherence::Coherence;
-use crate::cache::{Image, Remembered, Use};
+use crate::cache::{CachedEntry, Image, Use};
 use crate::error::Result;
 use crate::pending::uses::interval_ms;
-use crate::record::proof::{Holder, Proof};
+use crate::record::proof::{self, Proof};
 use crate::storage::params;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::EventKind;
-use crate::value::facts::{Facts, RefusalReason, Refused, Verdict};
 use crate::value::id::{ApiKeyId, SessionId};
 use crate::value::limits;
-use crate::value::name::DeviceId;
+use crate::value::presented::Presented;
+use crate::value::principal::{Credential, InvalidToken, InvalidTokenReason, Principal, Verdict};
 use crate::value::time::Timestamp;
 use crate::value::token::{self, ParsedToken, TokenKind};
 
 impl Store {
-    /// Tells who holds this token on this device, as the file stands now.
+    /// Verifies a token with its device: returns the principal behind it, as the file is now.
     ///
-    /// For sessions and API keys alike. A session opened with a device verifies only with it, one
-    /// opened without only without; an API key has none and refuses one. A refusal is one value
-    /// for the outside: unknown, wrong device, expired and ended look the same. After a logout, or
-    /// anything else that ends a session, was acknowledged in any process, no verify passes.
+    /// For sessions and API keys alike. A session that was opened with a device verifies only with
+    /// it, and one without a device only without; an API key has no device and refuses one. Every
+    /// refusal is the same value: unknown, wrong device, expired and revoked look alike. After a
+    /// revocation was acknowledged in any process, no verify accepts the token (ASVS 7.4.1). A call
+    /// is a use of the session.
     ///
-    /// At most one read of the file, and one of the change log after a write of any process; waits
-    /// at most 50 ms in all, never for a writer.
-    ///
-    /// # Errors
-    /// The store could not tell, which is neither yes nor no: `Busy`, `Io`, `Corrupt`, `Closed`.
+    /// Reads the file at most once, and the change log at most once after a write of any process.
+    /// Waits at most 50 ms in all, never for a writer.
     ///
     /// ```
-    /// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
-    ///
-    /// let store = Store::in_memory(Options::for_tests())?;
-    /// let ada = store.users().create(NewUser::person("ada"))?;
-    /// let device = DeviceId::new("till-1")?;
-    /// let reply = store.sessions().open(OpenSession::new(ada.id, device.clone()))?.granted()?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
     /// let token = reply.session.token.expose();
-    ///
-    /// assert_eq!(store.verify(token, &device)?.valid()?.user, ada.id);
-    /// assert!(store.verify(token, None)?.valid().is_err());
-    /// assert!(store.verify("gps_", &device)?.valid().is_err());
+    /// assert_eq!(store.verify((token, &device))?.valid()?.user, ada);
+    /// assert!(store.verify((token, None))?.valid().is_err());
+    /// assert!(store.verify(("gps_", &device))?.valid().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn verify<'d>(
-        &self,
-        token: &str,
-        device: impl Into<Option<&'d DeviceId>>,
-    ) -> Result<Verdict> {
-        match self.live(token, device.into())? {
+    ///
+    /// # Errors
+    /// An error is neither yes nor no. Fails as
+    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [`Busy`](crate::ErrorKind::Busy).
+    #[inline]
+    pub fn verify<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Verdict> {
+        self.verify_presented(presented.into())
+    }
+
+    fn verify_presented(&self, presented: Presented<'_>) -> Result<Verdict> {
+        match self.live(presented)? {
             Ok(live) => {
                 self.note_use(&live);
-                Ok(Verdict::Valid(live.facts))
+                Ok(Verdict::Valid(live.principal))
             }
             Err(reason) => {
                 self.count_refusal(reason);
-                Ok(Verdict::Refused(Refused))
+                Ok(Verdict::Invalid(InvalidToken))
             }
         }
     }
 
-    /// As [`Store::presented`], with what this process has to refuse although the file does not say
-    /// so yet.
+    /// As [`Store::presented`], and refuses what this process has to refuse although the file does
+    /// not say so yet.
     #[inline]
-    pub(crate) fn live(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
+    pub(crate) fn live(&self, presented: Presented<'_>) -> Result<Decision> {
+        self.unless_denied(|| self.presented(presented, || token::parse(presented.token())))
+    }
+
+    /// As [`Store::live`] for a token that the caller has decoded already.
+    pub(crate) fn live_decoded(
+        &self,
+        presented: Presented<'_>,
+        parsed: ParsedToken,
+    ) -> Result<Decision> {
+        self.unless_denied(|| self.presented(presented, || Some(parsed)))
+    }
+
+    /// Runs `ask`, and refuses what this process has to refuse although the file does not say so
+    /// yet.
+    #[inline]
+    pub(crate) fn unless_denied(
+        &self,
+        ask: impl FnOnce() -> Result<Decision>,
+    ) -> Result<Decision> {
         let denials = &self.core().pending.denials;
-        // Before the look and after it: a denial that is written meanwhile is in neither the
-        // snapshot that was read nor the list as it is then.
+        // Checked before the read and after it: a denial that is written meanwhile is in neither
+        // the snapshot that was read nor the list after it.
         let known = denials.known();
-        let found = self.presented(token, device)?;
+        let found = ask()?;
         let is_denied = found.as_ref().is_ok_and(|live| {
             let now = || self.now();
-            known.cover(&live.facts, now) || denials.known().cover(&live.facts, now)
+            known.cover(&live.principal, now) || denials.known().cover(&live.principal, now)
         });
-        if is_denied { Ok(Err(RefusalReason::Revoked)) } else { Ok(found) }
+        if is_denied { Ok(Err(InvalidTokenReason::Revoked)) } else { Ok(found) }
     }
 
-    /// Counts a refused token; writes the counts of a minute that is over, if nobody is in the way.
-    pub(crate) fn count_refusal(&self, reason: RefusalReason) {
-        if self.core().pending.counts.count(EventKind::VerifyRefused, reason.name(), self.now()) {
-            self.flush_tally();
-        }
+    /// Counts a refused token, in memory: a verify of a refused token never waits for the disk.
+    pub(crate) fn count_refusal(&self, reason: InvalidTokenReason) {
+        self.core().pending.counts.count(EventKind::VerifyRefused, reason.name(), self.now());
     }
 
-    /// Called after acting on a presented token: queues the use, so that `last_seen` in the file
-    /// keeps up with the cache.
+    /// Call this after acting on a presented token: it queues the use, so that `last_seen` in the
+    /// file keeps up with the cache.
     #[inline]
     pub(crate) fn note_use(&self, live: &Live) {
         let uses = &self.core().pending.uses;
-        let is_due = match (live.facts.session, live.behind) {
+        let is_due = match (live.principal.credential.session(), live.behind) {
             (Some(session), Some(Behind { idle_ms, written })) => {
                 uses.note(session, self.now(), written, idle_ms)
             }
@@ -107,104 +129,125 @@ impl Store {
         }
     }
 
-    /// The live session or key under this token on this device, as the file stands.
+    /// The live session or key of this token on this device. `decode` parses the token, if its
+    /// entry is not cached.
     #[inline]
-    pub(crate) fn presented(&self, token: &str, device: Option<&DeviceId>) -> Result<Decision> {
-        // Before anything is said of the token: nonsense, too, gets no answer from a store that is
-        // closed or was forked.
+    pub(crate) fn presented(
+        &self,
+        presented: Presented<'_>,
+        decode: impl FnOnce() -> Option<ParsedToken>,
+    ) -> Result<Decision> {
+        // Before the token is judged: a store that is closed or was forked gives no answer, not
+        // even to a malformed token.
         self.core().storage.check_open()?;
         let Some(coherence) = &self.core().coherence else {
-            return Ok(self.presented_to_file(token, device)?.map(|found| found.live));
+            return Ok(self.presented_to_file(presented, decode())?.map(|found| found.live));
         };
         let cache = &coherence.cache;
-        let Some(image) = cache.image(token, device) else {
-            return Ok(Err(RefusalReason::Malformed));
+        let Some(image) = cache.image(presented.token(), presented.device()) else {
+            return Ok(Err(InvalidTokenReason::Malformed));
         };
-        if let Some(entry) = coherence.remembered(image)? {
+        let found = coherence.find(image);
+        if let Some(entry) = found.map_err(|error| self.core().storage.located(error))? {
             // The clock is read after everything that decides.
             let now = self.now();
-            if let Some(live) = remembered(&entry, now) {
-                self.core().storage.look_after(now)?;
+            if let Some(live) = live_from_cache(&entry, image, now) {
+                self.core().storage.check_file_if_due(now)?;
                 return Ok(Ok(live));
             }
         }
-        self.presented_anew(coherence, image, token, device)
+        self.ask_file_and_cache(coherence, image, presented, decode())
     }
 
-    /// Asks the file, and remembers its answer.
+    /// Reads the file and caches a live result.
     #[cold]
-    fn presented_anew(
+    fn ask_file_and_cache(
         &self,
         coherence: &Coherence,
         image: Image,
-        token: &str,
-        device: Option<&DeviceId>,
+        presented: Presented<'_>,
+        parsed: Option<ParsedToken>,
     ) -> Result<Decision> {
-        // Before the SELECT begins, so that a change it did not see outdates what it fills.
+        // Before the SELECT begins, so that a change which it does not see outdates the entry.
         let fill = coherence.begin_fill(image);
-        let found = self.presented_to_file(token, device)?;
-        if let Ok(Found { live, proof, last_use }) = &found {
+        let mut found = self.presented_to_file(presented, parsed)?;
+        if let Ok(LiveRow { live, proof, last_use }) = &mut found {
+            live.principal.place = image.place();
             let written = proof.last_seen;
             let last =
                 proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use: *last_use, written });
             let end = proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-            fill.remember(&live.facts, end, last);
+            fill.remember(&live.principal, &proof.privileges, end, last);
         }
         Ok(found.map(|found| found.live))
     }
 
-    fn presented_to_file(&self, token: &str, device: Option<&DeviceId>) -> Result<Look> {
-        let Some(parsed) = token::parse(token) else {
-            return Ok(Err(RefusalReason::Malformed));
+    fn presented_to_file(
+        &self,
+        presented: Presented<'_>,
+        parsed: Option<ParsedToken>,
+    ) -> Result<FileAnswer> {
+        let Some((parsed, credential)) =
+            parsed.and_then(|parsed| Some((parsed, credential(&parsed)?)))
+        else {
+            return Ok(Err(InvalidTokenReason::Malformed));
         };
-        let Some(holder) = holder(&parsed) else {
-            return Ok(Err(RefusalReason::Malformed));
-        };
-        let device = device.map(DeviceDigest::of);
+        let device = presented.device().map(DeviceDigest::of);
         let device = device.as_ref();
-        match self.look(limits::LOOK_WAIT, holder, &parsed, device)? {
-            // The last use may have gone from memory into the file after the file was read.
-            Err(RefusalReason::Idle) => {
-                self.look(limits::LOOK_AGAIN_WAIT, holder, &parsed, device)
+        self.ask_file(credential, |proof, now| {
+            self.decide(credential, proof, &parsed, device, now)
+        })
+    }
+
+    /// Reads the row of a session or key and judges it with `decide`.
+    pub(crate) fn ask_file(
+        &self,
+        credential: Credential,
+        decide: impl Fn(&Proof, Timestamp) -> Decision,
+    ) -> Result<FileAnswer> {
+        match self.ask_file_once(limits::VERIFY_READ_WAIT, credential, &decide)? {
+            // The last use may have moved from memory into the file after the file was read.
+            Err(InvalidTokenReason::Idle) => {
+                self.ask_file_once(limits::VERIFY_REREAD_WAIT, credential, decide)
             }
             found => Ok(found),
         }
     }
 
-    /// One SELECT and what it comes to.
-    fn look(
+    /// One SELECT, judged.
+    fn ask_file_once(
         &self,
         wait: Duration,
-        holder: Holder,
-        parsed: &ParsedToken,
-        device: Option<&DeviceDigest>,
-    ) -> Result<Look> {
+        credential: Credential,
+        decide: impl Fn(&Proof, Timestamp) -> Decision,
+    ) -> Result<FileAnswer> {
         let proof = self.core().storage.select_one(
             wait,
-            holder.sql(),
-            params![holder.id()],
+            proof::sql(credential),
+            params![credential.id()],
             Proof::from_row,
         )?;
-        let Some(proof) = proof else {
-            return Ok(Err(RefusalReason::Unknown));
-        };
         let now = self.now();
-        self.core().storage.look_after(now)?;
-        let decision = self.decide(holder, &proof, parsed, device, now);
+        // Also for an unknown token: it may be known in the file that replaced this one.
+        self.core().storage.check_file_if_due(now)?;
+        let Some(proof) = proof else {
+            return Ok(Err(InvalidTokenReason::Unknown));
+        };
+        let decision = decide(&proof, now);
         // This verify is a use.
-        Ok(decision.map(|live| Found { live, proof, last_use: now }))
+        Ok(decision.map(|live| LiveRow { live, proof, last_use: now }))
     }
 
-    /// What a proof is worth to the caller who presents this token with this device.
+    /// Compares the secret and the device that were presented with a row, then judges the row.
     pub(crate) fn decide(
         &self,
-        holder: Holder,
+        credential: Credential,
         proof: &Proof,
         parsed: &ParsedToken,
         device: Option<&DeviceDigest>,
         now: Timestamp,
     ) -> Decision {
-        // Both are compared whole, whatever the other says.
+        // Both are compared in full, in constant time (ASVS 11.2.4), whatever the other gives.
         let secret_fits = proof.secret_hash.ct_eq(&parsed.secret_hash);
         let device_fits = match (&proof.device, device) {
             (None, None) => true,
@@ -212,64 +255,65 @@ impl Store {
             _ => false,
         };
         if !secret_fits {
-            return Err(RefusalReason::Unknown);
+            return Err(InvalidTokenReason::Unknown);
         }
         if !device_fits {
-            return Err(RefusalReason::WrongDevice);
+            return Err(InvalidTokenReason::WrongDevice);
         }
-        self.judge(holder, proof, now)
+        self.judge(credential, proof, now)
     }
 
-    /// Whether it is live, once it is known whose it is.
-    pub(crate) fn judge(&self, holder: Holder, proof: &Proof, now: Timestamp) -> Decision {
+    /// Whether a row whose secret and device fit is live.
+    pub(crate) fn judge(&self, credential: Credential, proof: &Proof, now: Timestamp) -> Decision {
         if !proof.current {
-            return Err(RefusalReason::Revoked);
+            return Err(InvalidTokenReason::Revoked);
         }
         if proof.expires_at.is_some_and(|end| end <= now) {
-            return Err(RefusalReason::Expired);
+            return Err(InvalidTokenReason::Expired);
         }
         // A use that this process has seen may not have reached the file yet.
-        let noted = match holder {
-            Holder::Session(id) => {
+        let noted = match credential {
+            Credential::Session(id) => {
                 proof.idle_ms.and_then(|_| self.core().pending.uses.last_use(id))
             }
-            Holder::ApiKey(_) => None,
+            Credential::ApiKey(_) => None,
         };
         let last_use = noted.map_or(proof.last_seen, |noted| noted.max(proof.last_seen));
         let latest = now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS);
         if proof.opened_at.as_millis() > latest || last_use.as_millis() > latest {
-            return Err(RefusalReason::NotYet);
+            return Err(InvalidTokenReason::NotYet);
         }
         let idle_end = proof.idle_ms.map(|idle| last_use.as_millis().saturating_add(idle));
         if idle_end.is_some_and(|end| end <= now.as_millis()) {
-            return Err(RefusalReason::Idle);
+            return Err(InvalidTokenReason::Idle);
         }
-        if !proof.standing {
-            return Err(RefusalReason::Suspended);
+        if !proof.is_active {
+            return Err(InvalidTokenReason::Suspended);
         }
         let behind = proof.idle_ms.map(|idle_ms| Behind { idle_ms, written: proof.last_seen });
-        Ok(Live { facts: facts(holder, proof), behind })
+        Ok(Live { principal: proof.principal(credential), behind })
     }
 }
 
-/// What the file has just said of a live session or key.
-struct Found {
-    live: Live,
-    proof: Proof,
+/// The row of a live session or key, as the file has it.
+pub(crate) struct LiveRow {
+    pub(crate) live: Live,
+    pub(crate) proof: Proof,
     last_use: Timestamp,
 }
 
-/// What a look at the file found, or why it found nothing live.
-type Look = std::result::Result<Found, RefusalReason>;
+/// The row of a live session or key, or why it is not live.
+pub(crate) type FileAnswer = std::result::Result<LiveRow, InvalidTokenReason>;
 
-/// A live session or key, or why it is none.
-pub(crate) type Decision = std::result::Result<Live, RefusalReason>;
+/// A live session or key, or why it is not live.
+pub(crate) type Decision = std::result::Result<Live, InvalidTokenReason>;
 
-/// What is known of a live session or key.
+/// A live session or key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live {
-    pub(crate) facts: Facts,
-    /// Of a session with an idle limit, unless the file has kept up with its uses.
+    pub(crate) principal: Principal,
+    /// Set for a session with an inactivity timeout whose `last_seen` in the file is behind its
+    /// uses.
     behind: Option<Behind>,
 }
 
@@ -277,15 +321,15 @@ pub(crate) struct Live {
 #[derive(Debug, Clone, Copy)]
 struct Behind {
     idle_ms: i64,
-    /// The last use that the file knows of.
+    /// The last use that the file has.
     written: Timestamp,
 }
 
-/// Sessions and API keys verify; the other kinds prove something else.
-pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {
+/// The session or API key of a token; `None` for the other kinds, which verify refuses.
+pub(crate) fn credential(parsed: &ParsedToken) -> Option<Credential> {
     match parsed.kind {
-        TokenKind::Session => Some(Holder::Session(SessionId::from_bytes(parsed.id))),
-        TokenKind::ApiKey => Some(Holder::ApiKey(ApiKeyId::from_bytes(parsed.id))),
+        TokenKind::Session => Some(Credential::Session(SessionId::from_bytes(parsed.id))),
+        TokenKind::ApiKey => Some(Credential::ApiKey(ApiKeyId::from_bytes(parsed.id))),
         TokenKind::OneTime | TokenKind::Ticket | TokenKind::Pending => None,
     }
 }
@@ -293,49 +337,37 @@ pub(crate) fn holder(parsed: &ParsedToken) -> Option<Holder> {
 /// The token of a session, and its handle.
 pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     let parsed = token::parse(token)?;
-    match holder(&parsed)? {
-        Holder::Session(id) => Some((parsed, id)),
-        Holder::ApiKey(_) => None,
+    match credential(&parsed)? {
+        Credential::Session(id) => Some((parsed, id)),
+        Credential::ApiKey(_) => None,
     }
 }
 
-/// Turns a valid entry into a live session, or `None` if it is expired or idle: only the file
-/// refuses. At most one use per interval is queued, so hits rarely lock.
+/// Turns a valid entry into a live session, or `None` if it is expired, idle, or from a clock that
+/// was ahead: only the file refuses. At most one use per interval is queued, so hits rarely lock.
 #[inline]
-fn remembered(entry: &Remembered<'_>, now: Timestamp) -> Option<Live> {
+pub(crate) fn live_from_cache(
+    entry: &CachedEntry<'_>,
+    image: Image,
+    now: Timestamp,
+) -> Option<Live> {
     if entry.expires_at() <= now {
         return None;
     }
-    let facts = entry.facts()?;
+    let principal = entry.principal(image);
+    let latest = now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS);
+    if principal.opened_at.as_millis() > latest {
+        return None;
+    }
     let Some(idle) = entry.idle() else {
-        return Some(Live { facts, behind: None });
+        return Some(Live { principal, behind: None });
     };
-    let end = idle.last_use()?.as_millis().saturating_add(idle.limit_ms);
-    if end <= now.as_millis() {
+    let last_use = idle.last_use()?.as_millis();
+    if last_use > latest || last_use.saturating_add(idle.limit_ms) <= now.as_millis() {
         return None;
     }
     idle.used(now);
     let behind = idle.behind(now, interval_ms(idle.limit_ms));
     let behind = behind.map(|written| Behind { idle_ms: idle.limit_ms, written });
-    Some(Live { facts, behind })
-}
-
-fn facts(holder: Holder, proof: &Proof) -> Facts {
-    let (session, api_key) = match holder {
-        Holder::Session(id) => (Some(id), None),
-        Holder::ApiKey(id) => (None, Some(id)),
-    };
-    Facts {
-        session,
-        api_key,
-        user: proof.user,
-        branch: proof.branch,
-        organisation: proof.organisation,
-        kind: proof.kind,
-        is_admin: proof.is_admin,
-        assurance: proof.assurance,
-        opened_at: proof.opened_at.to_datetime(),
-        authenticated_at: proof.authenticated_at.to_datetime(),
-        expires_at: proof.expires_at.map(Timestamp::to_datetime),
-    }
+    Some(Live { principal, behind })
 }

@@ -1,4 +1,4 @@
-//! How many may hash at once, and how many may wait for their turn.
+//! A counting semaphore with a bounded queue: how many threads may hash, and how many may wait.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::value::limits::HASH_ESTIMATE_MS;
 
-/// A bounded queue before a bounded number of slots, first come, first served.
+/// A bounded number of slots with a bounded queue, first come, first served.
 ///
-/// A slot that becomes free is handed to the longest waiting thread, and a newcomer queues
-/// behind those who wait, so that nobody starves.
+/// A slot that becomes free is handed to the thread that has waited longest, and a new thread
+/// queues behind those that wait, so that no thread starves.
 #[derive(Debug)]
 pub(super) struct Gate {
     slots: usize,
@@ -20,13 +20,12 @@ pub(super) struct Gate {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Slots in use, those handed over and not yet picked up included.
+    /// Slots in use, including those handed over and not yet picked up.
     running: usize,
-    /// Threads that wait, those included whose slot is handed over and not yet picked up.
+    /// Waiting threads, including those whose slot is handed over and not yet picked up.
     waiting: usize,
-    /// Slots handed to the queue and not yet picked up.
+    /// Slots handed to waiting threads and not yet picked up.
     handed: usize,
-    overloaded: u64,
 }
 
 impl State {
@@ -39,16 +38,15 @@ impl State {
     }
 }
 
-/// A slot in use. Dropping it, also while unwinding, hands it on.
+/// A slot in use. Dropping it, also while unwinding, passes it on.
 #[derive(Debug)]
-pub(super) struct Slot<'g>(&'g Gate);
+pub(super) struct Permit<'g>(&'g Gate);
 
-/// A glance at the gate.
+/// The counters of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) running: usize,
     pub(super) waiting: usize,
-    pub(super) overloaded: u64,
 }
 
 impl Gate {
@@ -61,30 +59,32 @@ impl Gate {
         self.slots
     }
 
-    /// Waits for a slot, or says after how long to ask again if too many wait already.
-    pub(super) fn enter(&self) -> Result<Slot<'_>, Duration> {
-        let mut state = self.state.lock();
+    /// Waits for a slot. If the queue is full, fails at once with the time after which to try
+    /// again.
+    pub(super) fn enter(&self) -> Result<Permit<'_>, Duration> {
+        let state = self.state.lock();
         let queued = state.queued();
         if !state.has_room(self.slots) && queued >= self.waiting_max {
-            state.overloaded += 1;
             return Err(self.retry_after(queued));
         }
         Ok(self.take(state))
     }
 
-    /// Waits for a slot, however many wait: for callers whose number is bounded elsewhere.
-    pub(super) fn wait(&self) -> Slot<'_> {
+    /// Waits for a slot without a bound on the queue: for callers whose number is bounded
+    /// elsewhere.
+    pub(super) fn wait(&self) -> Permit<'_> {
         self.take(self.state.lock())
     }
 
-    fn take(&self, mut state: MutexGuard<'_, State>) -> Slot<'_> {
+    fn take(&self, mut state: MutexGuard<'_, State>) -> Permit<'_> {
         if state.has_room(self.slots) {
             state.running += 1;
-            return Slot(self);
+            return Permit(self);
         }
         state.waiting += 1;
         loop {
-            // Wait first, look second: a slot handed over by now is meant for another thread.
+            // Wait first, check second: a slot that is handed over already is meant for another
+            // thread.
             self.handed.wait(&mut state);
             if state.handed > 0 {
                 break;
@@ -92,12 +92,12 @@ impl Gate {
         }
         state.handed -= 1;
         state.waiting -= 1;
-        Slot(self)
+        Permit(self)
     }
 
     pub(super) fn load(&self) -> Load {
         let state = self.state.lock();
-        Load { running: state.running, waiting: state.queued(), overloaded: state.overloaded }
+        Load { running: state.running, waiting: state.queued() }
     }
 
     fn leave(&self) {
@@ -110,7 +110,7 @@ impl Gate {
         }
     }
 
-    /// Whole seconds, at least one: the rest of the queue must drain before asking is worth it.
+    /// An estimate of the time until the queue is empty: whole seconds, at least one.
     fn retry_after(&self, queued: usize) -> Duration {
         let rounds = u64::try_from(queued.div_ceil(self.slots)).unwrap_or(u64::MAX);
         let estimate_ms = rounds.saturating_add(1).saturating_mul(HASH_ESTIMATE_MS);
@@ -118,7 +118,7 @@ impl Gate {
     }
 }
 
-impl Drop for Slot<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.leave();
     }
@@ -141,31 +141,31 @@ mod tests {
     }
 
     #[test]
-    fn one_more_than_may_wait_is_told_to_come_back() {
+    fn a_thread_beyond_the_bound_of_the_queue_is_refused_with_a_time() {
         let gate = Gate::new(1, 1);
         let held = gate.enter().unwrap();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| drop(gate.enter().unwrap()));
             until(|| gate.load().waiting == 1);
             assert_eq!(gate.enter().unwrap_err(), Duration::from_secs(1));
-            assert_eq!(gate.load(), Load { running: 1, waiting: 1, overloaded: 1 });
+            assert_eq!(gate.load(), Load { running: 1, waiting: 1 });
             drop(held);
             waiter.join().unwrap();
         });
-        assert_eq!(gate.load(), Load { running: 0, waiting: 0, overloaded: 1 });
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0 });
     }
 
     #[test]
-    fn who_has_been_handed_a_slot_waits_no_more_and_keeps_nobody_out() {
+    fn a_thread_with_a_slot_handed_over_does_not_count_as_waiting() {
         let gate = Gate::new(2, 1);
-        *gate.state.lock() = State { running: 1, waiting: 1, handed: 1, overloaded: 0 };
-        assert_eq!(gate.load(), Load { running: 1, waiting: 0, overloaded: 0 });
+        *gate.state.lock() = State { running: 1, waiting: 1, handed: 1 };
+        assert_eq!(gate.load(), Load { running: 1, waiting: 0 });
         drop(gate.enter().unwrap());
-        assert_eq!(gate.load(), Load { running: 1, waiting: 0, overloaded: 0 });
+        assert_eq!(gate.load(), Load { running: 1, waiting: 0 });
     }
 
     #[test]
-    fn who_wakes_without_a_slot_goes_on_waiting() {
+    fn a_thread_that_wakes_without_a_slot_goes_on_waiting() {
         let gate = Gate::new(1, 1);
         let held = gate.enter().unwrap();
         thread::scope(|scope| {
@@ -173,17 +173,17 @@ mod tests {
             until(|| gate.load().waiting == 1);
             let state = gate.state.lock();
             gate.handed.notify_one();
-            // The lock goes to whoever was woken, so that it has looked before anything follows.
+            // The lock goes to the woken thread, which has checked before anything follows.
             MutexGuard::unlock_fair(state);
-            assert_eq!(gate.load(), Load { running: 1, waiting: 1, overloaded: 0 });
+            assert_eq!(gate.load(), Load { running: 1, waiting: 1 });
             drop(held);
             waiter.join().unwrap();
         });
-        assert_eq!(gate.load(), Load { running: 0, waiting: 0, overloaded: 0 });
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0 });
     }
 
     #[test]
-    fn slots_go_to_those_who_wait_in_the_order_they_came() {
+    fn slots_go_to_waiting_threads_in_the_order_they_came() {
         let gate = Gate::new(1, 8);
         let order = Mutex::new(Vec::new());
         let held = gate.enter().unwrap();
@@ -221,7 +221,7 @@ mod tests {
             }
         });
         assert!((1..=3).contains(&most.into_inner()));
-        assert_eq!(gate.load(), Load { running: 0, waiting: 0, overloaded: 0 });
+        assert_eq!(gate.load(), Load { running: 0, waiting: 0 });
     }
 
     #[test]

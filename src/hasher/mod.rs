@@ -1,21 +1,23 @@
-//! Password hashing: Argon2id behind a gate, in pooled and wiped work memory.
+//! Password hashing: Argon2id with a bounded number of concurrent hashes, in pooled and wiped work
+//! memory.
 //!
-//! A login first asks to be admitted, then reserves its attempt, then hashes, then settles. So
-//! [`Hasher::admit`] answers a [`Ticket`], which holds a place until it is dropped, and only a
-//! ticket can hash. `Overloaded` is answered there and nowhere else. A thread takes one ticket at
-//! a time: with a single place, a second one would wait for the first for ever.
+//! **Admission.** A login is admitted, then charges its attempt, then hashes, then records the
+//! result. [`Hasher::admit`] returns a [`Ticket`], which keeps a place until it is dropped, and
+//! only a ticket can hash. `Overloaded` is returned there and nowhere else. A thread takes one
+//! ticket at a time: with a single place, a second ticket would wait for the first for ever.
 //!
-//! There are a few more places than slots to hash in ([`ahead_of`]), so that a core does not wait
-//! while the login that is next flushes its reservation to the disk. There are no more of them
-//! than that: each place is an attempt that may stay charged when the process is killed.
+//! There are a few more places than slots for hashing ([`ahead_of`]), so that a core does not wait
+//! while the next login flushes its charge to the disk. There are no more than that: each place is
+//! an attempt that stays charged if the process is killed.
 //!
-//! Every call of [`Ticket::verify`] that answers evaluates Argon2 exactly once, whether there is
-//! a stored hash or not, so that the time does not tell who exists. What cannot be read costs
-//! nothing and is an error, never a refusal and never a match.
+//! **No timing oracle.** Every call of [`Ticket::verify`] that returns a result evaluates Argon2
+//! exactly once, whether there is a stored hash or not, so that the time does not reveal whether a
+//! user exists. A stored hash that cannot be read is an error without evaluation, never a refusal
+//! and never a match.
 //!
-//! Passwords are normalised to NFC (NIST SP 800-63B-4 section 3.1.1.2), here and only here, so
-//! that the same keys pressed on two systems give the same bytes. That is irreversible for stored
-//! hashes, hence [`NORM_VERSION`], which is stored beside each.
+//! **Normalisation.** Passwords are normalised to NFC (NIST SP 800-63B-4 section 3.1.1.2), only
+//! here, so that the same keys pressed on two systems give the same bytes. That is irreversible
+//! for stored hashes, so [`NORM_VERSION`] is stored with each.
 
 mod cost;
 mod gate;
@@ -30,8 +32,8 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 pub use self::cost::Cost;
-use self::gate::{Gate, Slot};
-use self::memory::Pool;
+use self::gate::{Gate, Permit};
+use self::memory::MemoryPool;
 use self::phc::Stored;
 use crate::error::{Error, Result};
 use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES};
@@ -39,51 +41,53 @@ use crate::value::random::{RandomSource, random_bytes};
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
-/// Which normalisation a stored hash was made with: 1 is NFC.
+/// The normalisation of new hashes: 1 is NFC.
 pub(crate) const NORM_VERSION: i64 = 1;
 
-/// The salt of the work done for a user that has no stored hash.
-const NOBODY: &[u8; HASH_SALT_BYTES] = b"nobody has this.";
+/// The salt of the hash that is computed for a user without a stored hash.
+const STAND_IN_SALT: &[u8; HASH_SALT_BYTES] = b"stand-in, unused";
 
-/// Hashes passwords, a bounded number at once. One to a process and store.
+/// Hashes passwords, with a bounded number of concurrent hashes. Each open store has one.
 #[derive(Debug)]
 pub(crate) struct Hasher {
     cost: Cost,
-    /// Who may reserve an attempt.
+    /// Bounds the callers that may charge an attempt.
     places: Gate,
-    /// Who may hash: who has a place, and no more than have memory.
+    /// Bounds the callers that hash, each of which has a place and work memory.
     slots: Gate,
-    pool: Pool,
+    pool: MemoryPool,
     evaluations: AtomicU64,
-    /// Read and compared like a stored hash where there is none, so that the time is the same.
-    nobody: String,
+    upgrades: AtomicU64,
+    /// A PHC string, read and compared like a stored hash if there is none, for equal timing.
+    stand_in: String,
 }
 
 /// Whether a caller may hash.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Admission<'h> {
-    /// A place is free and held until the ticket is dropped.
+    /// The caller has a place until it drops the ticket.
     Admitted(Ticket<'h>),
-    /// All places are taken and enough callers wait already.
+    /// All places are taken, and the queue is full.
     Overloaded {
-        /// When asking again is worth it: whole seconds, at least one.
+        /// When to try again: whole seconds, at least one.
         retry_after: Duration,
     },
 }
 
-/// A place among those who hash next. Dropping it, also while unwinding, hands it to the next one.
+/// A place in the hasher. Dropping it, also while unwinding, passes it to the next caller.
 #[derive(Debug)]
 pub(crate) struct Ticket<'h> {
     hasher: &'h Hasher,
     now: Timestamp,
-    _place: Slot<'h>,
+    /// `None` only inside [`Ticket::outside`].
+    place: Option<Permit<'h>>,
 }
 
-/// A new hash, as it is to be stored (a PHC string).
+/// A new hash in the form in which it is stored, a PHC string.
 pub(crate) struct Hashed(String);
 
-/// What verifying a password against a stored hash came to.
+/// The result of verifying a password against a stored hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Verification {
@@ -92,39 +96,48 @@ pub(crate) struct Verification {
     pub(crate) needs_upgrade: bool,
 }
 
-/// A glance at the hasher.
+/// The counters of the hasher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HasherStatus {
-    /// How often Argon2 has run since the start.
+    /// Number of Argon2 evaluations since the start.
     pub(crate) evaluations: u64,
-    /// Callers that wait for a slot.
+    /// Number of stored hashes that were replaced by one of the cost in force.
+    pub(crate) upgrades: u64,
+    /// Callers that wait for a place or a slot.
     pub(crate) waiting: usize,
     /// Slots in use.
     pub(crate) running: usize,
-    /// Callers turned away since the start.
-    pub(crate) overloaded: u64,
     /// Buffers kept for the next hash.
     pub(crate) idle_buffers: usize,
 }
 
 impl Hasher {
-    /// A hasher for at most `max_concurrent` hashes at once (at least one), while at most
-    /// `max_waiting` callers wait. It takes no memory before the first hash.
+    /// A hasher for at most `max_concurrent` hashes at once (at least one) and at most
+    /// `max_waiting` waiting callers. It allocates no work memory before the first hash.
     pub(crate) fn new(cost: Cost, max_concurrent: usize, max_waiting: usize) -> Self {
         let slots = Gate::new(max_concurrent, usize::MAX);
         let ahead = ahead_of(slots.slots()).min(max_waiting);
         let places = Gate::new(slots.slots() + ahead, max_waiting - ahead);
-        let pool = Pool::new(block_count(cost), slots.slots());
+        let pool = MemoryPool::new(block_count(cost), slots.slots());
         let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
-        let nobody = Stored { cost, salt: NOBODY.to_vec(), output }.write();
-        Self { cost, places, slots, pool, evaluations: AtomicU64::new(0), nobody }
+        let stand_in = Stored { cost, salt: STAND_IN_SALT.to_vec(), output }.write();
+        Self {
+            cost,
+            places,
+            slots,
+            pool,
+            evaluations: AtomicU64::new(0),
+            upgrades: AtomicU64::new(0),
+            stand_in,
+        }
     }
 
-    /// Waits for a place, behind those who came before, unless too many wait already.
+    /// Waits for a place, first come, first served. Returns `Overloaded` at once if the queue is
+    /// full.
     pub(crate) fn admit(&self, now: Timestamp) -> Admission<'_> {
         self.pool.release_idle(now);
         match self.places.enter() {
-            Ok(place) => Admission::Admitted(Ticket { hasher: self, now, _place: place }),
+            Ok(place) => Admission::Admitted(Ticket { hasher: self, now, place: Some(place) }),
             Err(retry_after) => Admission::Overloaded { retry_after },
         }
     }
@@ -133,45 +146,83 @@ impl Hasher {
     ///
     /// # Errors
     ///
-    /// `Invalid` for anything but a bounded Argon2id hash (version 19) of a cost that
-    /// [`Cost::new`] accepts, with a salt of 8 to 64 bytes and an output of 16 to 64.
+    /// `Invalid` for anything except an Argon2id hash (version 19) of a cost that [`Cost::new`]
+    /// accepts, with a salt of 8 to 64 bytes and an output of 16 to 64.
     pub(crate) fn validate_phc(&self, text: &str) -> Result<()> {
-        match self.read(text) {
-            Some(_) => Ok(()),
-            None => Err(Error::invalid(
-                "the password hash is not an Argon2id hash of an accepted cost",
-            )),
+        if self.read(text).is_some() {
+            return Ok(());
         }
+        let what = match Stored::read(text) {
+            Some(_) => {
+                "the password hash is below the floor of Cost::new: 47,104 KiB and 1 pass, 19,456 \
+                 and 2, or 12,288 and 3"
+            }
+            None if !text.starts_with(phc::HEAD) => {
+                "the password hash is of another algorithm or version: it must begin with \
+                 $argon2id$v=19$"
+            }
+            None => {
+                "the Argon2id hash is malformed or beyond 262,144 KiB, 16 passes, 16 lanes, a \
+                 salt of 8 to 64 bytes and an output of 16 to 64"
+            }
+        };
+        Err(Error::invalid(what).advising(
+            "This hash cannot be imported: set a new password with users().set_password instead.",
+        ))
     }
 
-    /// What is read and compared where there is no stored hash.
-    pub(crate) fn nobody(&self) -> &str {
-        &self.nobody
+    /// The PHC string that is read and compared if there is no stored hash. Its cost is that of the
+    /// users at `place` among all, cheapest first: `costs` counts the users of each cost. Without
+    /// any user, it is the cost in force.
+    pub(crate) fn stand_in(&self, costs: &[(String, u64)], place: u64) -> String {
+        let tail = self.stand_in.splitn(5, '$').nth(4).unwrap_or_default();
+        let mut known: Vec<(u64, String, u64)> = costs
+            .iter()
+            .filter_map(|(cost, users)| {
+                let text = [cost, "$", tail].concat();
+                Some((self.read(&text)?.cost.work(), text, *users))
+            })
+            .collect();
+        known.sort();
+        let users = known.iter().map(|(.., users)| u128::from(*users)).sum::<u128>();
+        let mut drawn = (u128::from(place) * users) >> u64::BITS;
+        for (_, text, users) in known {
+            match drawn.checked_sub(u128::from(users)) {
+                Some(beyond) => drawn = beyond,
+                None => return text,
+            }
+        }
+        self.stand_in.clone()
     }
 
-    /// Frees work memory that nobody has used for a minute.
+    /// Frees work memory that was not used for a minute.
     pub(crate) fn release_idle(&self, now: Timestamp) {
         self.pool.release_idle(now);
+    }
+
+    pub(crate) fn count_upgrade(&self) {
+        self.upgrades.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn status(&self) -> HasherStatus {
         let (places, slots) = (self.places.load(), self.slots.load());
         HasherStatus {
             evaluations: self.evaluations.load(Ordering::Relaxed),
+            upgrades: self.upgrades.load(Ordering::Relaxed),
             waiting: places.waiting + slots.waiting,
             running: slots.running,
-            overloaded: places.overloaded,
             idle_buffers: self.pool.idle_buffers(),
         }
     }
 
-    /// A stored hash that this hasher accepts: the cheap cost of tests only if it is its own.
+    /// Reads a stored hash that this hasher accepts: one of the cheap test cost only if that is
+    /// its own cost.
     fn read(&self, text: &str) -> Option<Stored> {
         let stored = Stored::read(text)?;
         (stored.cost.meets_floor() || stored.cost == self.cost).then_some(stored)
     }
 
-    /// One run of Argon2: the only one of the crate, but for [`Cost::calibrate`].
+    /// Evaluates Argon2 once. The crate evaluates it nowhere else.
     fn evaluate(
         &self,
         cost: Cost,
@@ -187,21 +238,32 @@ impl Hasher {
             .and_then(|argon2| {
                 argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, memory)
             })
-            .map_err(|_| Error::misuse("the password cannot be hashed at this cost"))
+            .map_err(|_| {
+                Error::misuse("the password cannot be hashed at the cost in Options::cost")
+            })
     }
 }
 
 impl Ticket<'_> {
+    /// Runs a callback of the host without a place, as it may take long, then waits for a place
+    /// again. That wait has no bound: the caller was admitted once.
+    pub(crate) fn outside<T>(&mut self, callback: impl FnOnce() -> T) -> T {
+        self.place = None;
+        let answer = callback();
+        self.place = Some(self.hasher.places.wait());
+        answer
+    }
+
     /// Hashes a new password with a new salt, at the cost in force.
     ///
     /// # Errors
     ///
-    /// `Invalid` if it is empty or longer than 4,096 bytes, `NoRandom` if there is no salt,
-    /// `Busy` if there is no memory.
+    /// `Invalid` if the password is empty or longer than 4,096 bytes, `NoRandom` if the random
+    /// source gives no salt, `OutOfMemory` if there is no work memory.
     pub(crate) fn hash(&self, password: &Password, random: &dyn RandomSource) -> Result<Hashed> {
         let password = normalised(password)?;
         if password.is_empty() {
-            return Err(Error::invalid("the password is empty"));
+            return Err(Error::invalid("the password is empty, and no policy allows that"));
         }
         let cost = self.hasher.cost;
         let salt = random_bytes::<HASH_SALT_BYTES>(random)?;
@@ -210,28 +272,29 @@ impl Ticket<'_> {
         Ok(Hashed(Stored { cost, salt: salt.to_vec(), output }.write()))
     }
 
-    /// Tests a password against a stored hash, or does the same work if there is none.
+    /// Verifies a password against a stored hash. Without `may_match` it never matches, after the
+    /// same work.
     ///
-    /// An empty password matches nothing, whatever is stored.
+    /// An empty password matches no stored hash.
     ///
     /// # Errors
     ///
-    /// `Invalid` if the password is longer than 4,096 bytes, `Corrupt` if the stored hash is not
-    /// one that [`Hasher::validate_phc`] accepts (both without hashing), `Busy` if there is no
+    /// `Invalid` if the password is longer than 4,096 bytes, `Corrupt` if [`Hasher::validate_phc`]
+    /// would refuse the stored hash (both without hashing), `OutOfMemory` if there is no work
     /// memory.
     pub(crate) fn verify(
         &self,
         password: &Password,
-        stored: Option<&str>,
+        stored: &str,
+        may_match: bool,
     ) -> Result<Verification> {
         let password = normalised(password)?;
-        let is_there = stored.is_some();
-        let Some(stored) = self.hasher.read(stored.unwrap_or(&self.hasher.nobody)) else {
-            return Err(Error::corrupt("the stored password hash cannot be read"));
+        let Some(stored) = self.hasher.read(stored) else {
+            return Err(Error::corrupt("a stored password hash is not one that Gatepost wrote"));
         };
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
         self.hasher.evaluate(stored.cost, &password, &stored.salt, &mut output, self.now)?;
-        let matches = stored.is_output(&output) && !password.is_empty() && is_there;
+        let matches = stored.is_output(&output) && !password.is_empty() && may_match;
         let needs_upgrade = matches && stored.is_weaker_than(self.hasher.cost);
         Ok(Verification { matches, needs_upgrade })
     }
@@ -253,8 +316,8 @@ impl std::fmt::Debug for Hashed {
     }
 }
 
-/// The bytes that are hashed: the whole password in NFC. The length is tested first, as a
-/// password of a megabyte once kept a server busy for a minute (CVE-2013-1443).
+/// The bytes that are hashed: the whole password in NFC. The length is checked first: normalising
+/// and hashing a password of a megabyte can keep a server busy for a minute (CVE-2013-1443).
 ///
 /// # Errors
 ///
@@ -262,14 +325,16 @@ impl std::fmt::Debug for Hashed {
 pub(crate) fn normalised(password: &Password) -> Result<Zeroizing<String>> {
     password.check_length()?;
     let text = password.expose();
-    // NFC makes UTF-8 at most three times as long; a string that grew would leave copies behind.
+    // NFC makes UTF-8 at most three times as long. Growing the string would leave copies in
+    // memory.
     let mut nfc = Zeroizing::new(String::with_capacity(3 * text.len()));
     nfc.extend(text.nfc());
     Ok(nfc)
 }
 
-/// How long one hash takes here: the shortest of three, as the first must fetch its memory.
-#[expect(clippy::disallowed_methods, reason = "calibration is about elapsed time itself")]
+/// The time of one hash on this machine: the shortest of three, as the first must fetch its
+/// memory.
+#[expect(clippy::disallowed_methods, reason = "calibration measures elapsed time")]
 fn measure(cost: Cost) -> Option<Duration> {
     let hasher = Hasher::new(cost, 1, 0);
     let now = Timestamp::from_millis(0);
@@ -277,7 +342,7 @@ fn measure(cost: Cost) -> Option<Duration> {
     let mut shortest = None;
     for _ in 0..3 {
         let start = std::time::Instant::now();
-        hasher.evaluate(cost, "calibration", NOBODY, &mut output, now).ok()?;
+        hasher.evaluate(cost, "calibration", STAND_IN_SALT, &mut output, now).ok()?;
         let took = start.elapsed();
         shortest = Some(shortest.map_or(took, |shortest| took.min(shortest)));
     }
@@ -289,12 +354,12 @@ fn argon2id(cost: Cost) -> argon2::Result<Argon2<'static>> {
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
-/// How many may reserve an attempt while all of `slots` hash.
+/// Number of callers that may charge an attempt while all of `slots` hash.
 fn ahead_of(slots: usize) -> usize {
     (slots / 4).max(1)
 }
 
-/// Blocks of 1 KiB that Argon2 wants: the memory, rounded down to four for each lane.
+/// Number of 1 KiB blocks that Argon2 uses: the memory, rounded down to four for each lane.
 fn block_count(cost: Cost) -> usize {
     argon2id(cost).map_or(0, |argon2| argon2.params().block_count())
 }

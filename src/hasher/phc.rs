@@ -1,8 +1,8 @@
-//! The text form of a stored hash: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<output>`.
+//! The PHC string of a stored hash: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<output>`.
 //!
-//! Read strictly, because any byte of it may be damaged or chosen by someone else: one spelling
-//! for each number, this order of parameters, nothing beyond them. Every number is bounded here,
-//! before anyone takes memory for it.
+//! Parsing is strict, because a stored hash may be damaged or chosen by an attacker: there is one
+//! spelling for each number, the parameters are in this order, and there are no others. Every
+//! number is bounded here, before any memory is allocated for it.
 
 use std::cmp::Ordering;
 
@@ -13,17 +13,17 @@ use zeroize::Zeroizing;
 use super::cost::Cost;
 use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES};
 
-/// Imported hashes may have a salt as short as Argon2 itself allows.
+/// An imported hash may have a salt as short as Argon2 itself allows.
 const SALT_MIN_BYTES: usize = 8;
 const SALT_MAX_BYTES: usize = 64;
 const OUTPUT_MIN_BYTES: usize = 16;
 const OUTPUT_MAX_BYTES: usize = 64;
-/// More than the longest text that the bounds above allow.
+/// Longer than any text within the bounds above.
 const TEXT_MAX_BYTES: usize = 256;
 
-const HEAD: &str = "$argon2id$v=19$";
+pub(super) const HEAD: &str = "$argon2id$v=19$";
 
-/// A stored hash, read.
+/// A parsed hash.
 pub(super) struct Stored {
     pub(super) cost: Cost,
     pub(super) salt: Vec<u8>,
@@ -31,7 +31,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Reads any text, and answers nothing unless it is a bounded Argon2id hash.
+    /// Parses a PHC string; `None` unless it is an Argon2id hash within the bounds.
     pub(super) fn read(text: &str) -> Option<Self> {
         if text.len() > TEXT_MAX_BYTES {
             return None;
@@ -57,13 +57,13 @@ impl Stored {
         )
     }
 
-    /// Whether `output` is the stored one, in a time that does not tell how much of it is.
+    /// Whether `output` equals the stored output, compared in constant time.
     pub(super) fn is_output(&self, output: &[u8]) -> bool {
         self.output.as_slice().ct_eq(output).into()
     }
 
-    /// Whether a new hash of `cost` would be the better one. It never takes less work: a short salt
-    /// is no reason to make guessing cheaper.
+    /// Whether the hash should be replaced by one of `cost`: it takes less work, or the same work
+    /// with a short salt or output. A hash of more work is kept, even with a short salt.
     pub(super) fn is_weaker_than(&self, cost: Cost) -> bool {
         let is_short = self.salt.len() < HASH_SALT_BYTES || self.output.len() < HASH_OUTPUT_BYTES;
         match self.cost.work().cmp(&cost.work()) {
@@ -85,7 +85,7 @@ fn read_cost(text: &str) -> Option<Cost> {
     Cost::of_stored(memory_kib, passes, lanes)
 }
 
-/// Digits without sign or leading zero: `parse` alone would take `+7` and `007`.
+/// Parses digits without a sign or a leading zero: `parse` alone would accept `+7` and `007`.
 fn read_number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     if plain { text.parse().ok() } else { None }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_written_the_same() {
+    fn a_parsed_hash_is_written_unchanged() {
         let stored = Stored::read(GOOD).unwrap();
         assert_eq!(stored.salt, b"somesalt");
         assert_eq!(stored.output.len(), 32);
@@ -127,8 +127,8 @@ mod tests {
         check(&GOOD.replace("t=2", "t=16"), true);
         check(&GOOD.replace("t=2", "t=17"), false);
         check(&GOOD.replace("t=2", "t=0"), false);
-        check(&GOOD.replace("p=1", "p=4"), true);
-        check(&GOOD.replace("p=1", "p=5"), false);
+        check(&GOOD.replace("p=1", "p=16"), true);
+        check(&GOOD.replace("p=1", "p=17"), false);
         check(&GOOD.replace("p=1", "p=16777215"), false);
         let with = |salt: usize, output: usize| {
             let (salt, output) = (vec![1; salt], Zeroizing::new(vec![2; output]));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_argon2id_of_version_19_is_read() {
+    fn only_argon2id_of_version_19_is_read() {
         check("", false);
         check("$", false);
         check(&GOOD.replace("argon2id", "argon2i"), false);

@@ -1,11 +1,11 @@
-//! Refused tokens and logins turned away for load, counted in memory.
+//! Counts of refused tokens and of logins refused for overload, kept in memory until they are
+//! written.
 //!
-//! None of them writes a row of its own, or a stranger could fill the disk. They are counted by
-//! kind, reason and minute, at most one row each reaches the audit log, and a crash loses the last
-//! minute's.
+//! A refusal writes no audit row of its own, or an attacker could fill the disk. Refusals are
+//! counted by kind, reason and minute, and each such count becomes at most one row of the audit
+//! log. A crash loses the counts of the last minute.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -16,10 +16,14 @@ use crate::value::time::Timestamp;
 /// The counts of one process.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    tokens_refused: AtomicU64,
-    /// The reasons are a closed list and the minutes are bounded.
+    /// Bounded: the reasons are a closed list, and the number of entries has a limit.
     counts: Mutex<BTreeMap<Key, i64>>,
+    logins: Mutex<Totals>,
+    tokens: Mutex<Totals>,
 }
+
+/// How often each reason refused since the store was opened.
+pub(crate) type Totals = BTreeMap<&'static str, u64>;
 
 /// Minute, name of the kind, reason.
 type Key = (i64, &'static str, &'static str);
@@ -34,10 +38,10 @@ pub(crate) struct Counted {
 }
 
 impl Counts {
-    /// Counts one; answers whether a minute is over, whose counts may now be kept.
-    pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) -> bool {
+    /// Counts one refusal.
+    pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) {
         if kind == EventKind::VerifyRefused {
-            self.tokens_refused.fetch_add(1, Ordering::Relaxed);
+            one_more(&self.tokens, reason);
         }
         let minute = minute_of(now);
         let mut counts = self.counts.lock();
@@ -45,7 +49,8 @@ impl Counts {
         match counts.get_mut(&(minute, kind.name(), reason)) {
             Some(count) => *count = count.saturating_add(1),
             None if kept_minutes_full => {
-                // Nobody could be written to for long: the rest is one number.
+                // The file could not be written for long: further refusals share one count,
+                // "other".
                 let other = counts.entry((0, kind.name(), "other")).or_insert(0);
                 *other = other.saturating_add(1);
             }
@@ -53,22 +58,33 @@ impl Counts {
                 counts.insert((minute, kind.name(), reason), 1);
             }
         }
-        counts.keys().next().is_some_and(|(first, ..)| *first < minute)
     }
 
-    /// Takes out the counts of all minutes before this one.
+    /// Whether a minute is over, so that its counts can be written.
+    pub(crate) fn has_finished(&self, now: Timestamp) -> bool {
+        let minute = minute_of(now);
+        let counts = self.counts.lock();
+        // Also a minute that has not come: the clock was ahead when it was counted.
+        let ends = [counts.first_key_value(), counts.last_key_value()];
+        ends.into_iter().flatten().any(|((counted, ..), _)| *counted != minute)
+    }
+
+    /// Removes and returns the counts of all minutes but the current one.
     pub(crate) fn take_finished(&self, now: Timestamp) -> Vec<Counted> {
+        let minute = minute_of(now);
         let mut counts = self.counts.lock();
-        let open = counts.split_off(&(minute_of(now), "", ""));
-        std::mem::replace(&mut *counts, open).into_iter().filter_map(counted).collect()
+        let (open, finished): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut *counts).into_iter().partition(|((of, ..), _)| *of == minute);
+        *counts = open;
+        finished.into_iter().filter_map(counted).collect()
     }
 
-    /// Takes out everything, for the last time.
+    /// Removes and returns all counts, when the store is closed.
     pub(crate) fn take_all(&self) -> Vec<Counted> {
         std::mem::take(&mut *self.counts.lock()).into_iter().filter_map(counted).collect()
     }
 
-    /// Puts back what could not be kept.
+    /// Adds counts again that could not be written.
     pub(crate) fn put_back(&self, taken: Vec<Counted>) {
         let mut counts = self.counts.lock();
         for one in taken {
@@ -78,10 +94,24 @@ impl Counts {
         }
     }
 
-    /// Refused tokens since the start; logins turned away for load are counted by the hasher.
-    pub(crate) fn tokens_refused(&self) -> u64 {
-        self.tokens_refused.load(Ordering::Relaxed)
+    /// Counts a refused login, whether or not it left an audit row.
+    pub(crate) fn login_refused(&self, reason: &'static str) {
+        one_more(&self.logins, reason);
     }
+
+    pub(crate) fn logins_refused(&self) -> Totals {
+        self.logins.lock().clone()
+    }
+
+    pub(crate) fn tokens_refused(&self) -> Totals {
+        self.tokens.lock().clone()
+    }
+}
+
+fn one_more(totals: &Mutex<Totals>, reason: &'static str) {
+    let mut totals = totals.lock();
+    let total = totals.entry(reason).or_insert(0);
+    *total = total.saturating_add(1);
 }
 
 fn minute_of(now: Timestamp) -> i64 {
@@ -107,23 +137,30 @@ mod tests {
     fn a_minute_of_one_reason_is_one_row() {
         let counts = Counts::default();
         for second in 0..60 {
-            assert!(!counts.count(EventKind::VerifyRefused, "unknown", at(second * 1_000)));
+            counts.count(EventKind::VerifyRefused, "unknown", at(second * 1_000));
+            assert!(!counts.has_finished(at(second * 1_000)));
         }
         assert!(counts.take_finished(at(MINUTE - 1)).is_empty());
-        assert!(counts.count(EventKind::VerifyRefused, "expired", at(MINUTE)));
+        counts.count(EventKind::VerifyRefused, "expired", at(MINUTE));
+        assert!(counts.has_finished(at(MINUTE)));
         let finished = counts.take_finished(at(MINUTE));
         assert_eq!(finished.iter().map(|row| row.count).collect::<Vec<_>>(), [60]);
         counts.put_back(finished);
-        assert_eq!(counts.take_all().len(), 2);
-        assert_eq!(counts.tokens_refused(), 61);
+        // After the clock was set back by an hour, both are finished.
+        assert_eq!(counts.take_finished(at(-60 * MINUTE)).len(), 2);
+        counts.count(EventKind::VerifyRefused, "expired", at(MINUTE));
+        assert_eq!(counts.take_all().len(), 1);
+        assert_eq!(counts.tokens_refused(), Totals::from([("expired", 2), ("unknown", 60)]));
     }
 
     #[test]
-    fn the_sum_is_of_refused_tokens_alone() {
+    fn logins_and_tokens_are_totalled_apart() {
         let counts = Counts::default();
         counts.count(EventKind::LoginRefused, "overloaded", at(0));
         counts.count(EventKind::VerifyRefused, "unknown", at(0));
-        assert_eq!(counts.tokens_refused(), 1);
+        counts.login_refused("invalid_credentials");
+        assert_eq!(counts.tokens_refused(), Totals::from([("unknown", 1)]));
+        assert_eq!(counts.logins_refused(), Totals::from([("invalid_credentials", 1)]));
         assert_eq!(counts.take_all().len(), 2);
     }
 

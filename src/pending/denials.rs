@@ -1,8 +1,8 @@
-//! Revocations that the file does not hold yet, and which this process enforces from memory.
+//! Denials: revocations that could not be written and that this process enforces from memory.
 //!
-//! A disk that is full, or failing, must not keep a session or key alive: when a revocation cannot
-//! be written, the caller is told so, and every verify of this process refuses the credential all
-//! the same. The revocation is written before anything else is, as soon as there is room.
+//! A full or failing disk must not keep a session or key valid. If a revocation cannot be written,
+//! its caller gets the error, and every verify of this process refuses the credential
+//! nevertheless. Once there is room, denials are written before any other write.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,61 +10,63 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::error::{Reason, Result};
+use crate::error::{ErrorKind, Result};
 use crate::storage::WriteTx;
 use crate::value::event::Actor;
-use crate::value::facts::Facts;
-use crate::value::target::{Ends, Target};
+use crate::value::principal::Principal;
+use crate::value::target::{Revokes, Target};
 use crate::value::time::Timestamp;
 
 /// The revocations of one process that are not written yet.
 #[derive(Debug, Default)]
 pub(crate) struct Denials {
-    /// How many there are, so that a verify asks for nothing else while there are none.
+    /// Number of denials; while it is zero, a verify reads nothing else here.
     count: AtomicUsize,
-    /// Copied on write: a verify takes the whole list along.
+    /// Copy on write: a verify keeps a reference to the whole list.
     waiting: Mutex<Arc<Vec<Arc<Denial>>>>,
 }
 
 /// A revocation that is not written yet.
 pub(crate) struct Denial {
     pub(crate) target: Target,
-    /// What it ends once it is written.
-    pub(crate) ends: Ends,
-    /// What is refused meanwhile.
-    pub(crate) refuses: Ends,
-    /// Who asked for it.
+    /// What the revocation revokes once it is written.
+    pub(crate) ends: Revokes,
+    /// What is refused until then.
+    pub(crate) refuses: Revokes,
+    /// The actor of the revocation.
     pub(crate) actor: Actor,
     pub(crate) write: Write,
 }
 
-/// Writes the revocation of a target; answers whether there was anything left to end. The
-/// statements belong to higher floors, so they are handed down.
+/// Writes the revocation of a target; returns whether it revoked anything. The statements belong
+/// to higher modules, which pass this function.
 pub(crate) type Write = Box<dyn Fn(&WriteTx<'_>, Target) -> Result<bool> + Send + Sync>;
 
-/// The denials at one moment.
+/// A snapshot of the denials.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Option<Arc<Vec<Arc<Denial>>>>);
 
 impl Denials {
-    /// The denials as they are now.
+    /// A snapshot of the current denials.
     ///
-    /// A verify takes them before it looks at the file and asks them again afterwards: a denial
-    /// that is written meanwhile is in neither the file as it was read nor the list as it is then.
+    /// A verify takes one snapshot before it reads the file and another one afterwards: a denial
+    /// that is written in between is neither in the file as it was read nor in the second
+    /// snapshot, but in the first.
     #[inline]
     pub(crate) fn known(&self) -> Known {
-        // Acquire: what the file says is read after this.
+        // Acquire: the file is read after this load.
         if self.count.load(Ordering::Acquire) == 0 {
             return Known::default();
         }
-        self.take_along()
+        self.snapshot()
     }
 
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// From now on it is refused. It takes the place of an older denial of the same.
+    /// Adds a denial, in force at once. It replaces an earlier denial of the same target and
+    /// effect.
     pub(crate) fn deny(&self, denial: Denial) {
         let mut target = denial.target;
         self.change(|waiting| {
@@ -82,23 +84,24 @@ impl Denials {
         });
     }
 
-    /// Hands each denial to `write`, and forgets those that were written. One that the rows of its
-    /// target do not let be written goes on to be refused, and keeps nothing else from the file.
-    pub(crate) fn settle(&self, write: impl Fn(&Denial) -> Result<()>) -> Result<()> {
-        // Not locked meanwhile: verifies look at it.
+    /// Calls `write` for each denial, and removes those that were written. If the rows of a target
+    /// make its denial impossible to write (`Corrupt` or `Invalid`), it stays in force and does
+    /// not stop the others.
+    pub(crate) fn write_all(&self, write: impl Fn(&Denial) -> Result<()>) -> Result<()> {
+        // The list is not locked meanwhile, as verifies read it.
         for denial in self.known().0.iter().flat_map(|known| known.iter()) {
             match write(denial) {
                 Ok(()) => {
                     self.change(|waiting| waiting.retain(|other| !Arc::ptr_eq(other, denial)));
                 }
-                Err(error) if matches!(error.reason(), Reason::Corrupt | Reason::Invalid) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Whether this very denial still waits to be written.
+    /// Whether this denial is still to be written.
     pub(crate) fn waits(&self, denial: &Denial) -> bool {
         self.waiting.lock().iter().any(|other| std::ptr::eq(&raw const **other, denial))
     }
@@ -110,22 +113,22 @@ impl Denials {
     }
 
     #[cold]
-    fn take_along(&self) -> Known {
+    fn snapshot(&self) -> Known {
         Known(Some(Arc::clone(&self.waiting.lock())))
     }
 }
 
 impl Known {
-    /// Whether the credential of these facts is refused at `now`.
+    /// Whether the credential of this principal is refused at `now`.
     #[inline]
-    pub(crate) fn cover(&self, facts: &Facts, now: impl FnOnce() -> Timestamp) -> bool {
-        self.0.as_ref().is_some_and(|known| look_up(known, facts, now()))
+    pub(crate) fn cover(&self, principal: &Principal, now: impl FnOnce() -> Timestamp) -> bool {
+        self.0.as_ref().is_some_and(|known| covers(known, principal, now()))
     }
 }
 
 #[cold]
-fn look_up(known: &[Arc<Denial>], facts: &Facts, now: Timestamp) -> bool {
-    known.iter().any(|denial| denial.target.reaches(denial.refuses, facts, now))
+fn covers(known: &[Arc<Denial>], principal: &Principal, now: Timestamp) -> bool {
+    known.iter().any(|denial| denial.target.reaches(denial.refuses, principal, now))
 }
 
 impl fmt::Debug for Denial {
@@ -139,12 +142,13 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::value::id::{ApiKeyId, UserId};
+    use crate::value::principal::Credential;
 
     const ADA: UserId = UserId::from_bytes([1; 16]);
-    const NONE: Ends = Ends { sessions: false, keys: false, tokens: false };
-    const ALL: Ends = Ends { sessions: true, keys: true, tokens: true };
+    const NONE: Revokes = Revokes { sessions: false, keys: false, tokens: false };
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
 
-    fn denial(target: Target, ends: Ends) -> Denial {
+    fn denial(target: Target, ends: Revokes) -> Denial {
         let write = Box::new(|_: &WriteTx<'_>, _| Ok(true));
         Denial { target, ends, refuses: ALL, actor: Actor::Host, write }
     }
@@ -154,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_takes_the_place_of_the_same_and_of_no_stronger_one() {
+    fn a_denial_replaces_an_equal_one_and_no_stronger_one() {
         let denials = Denials::default();
         denials.deny(denial(Target::User(ADA), ALL));
         denials.deny(denial(Target::User(ADA), NONE));
@@ -164,12 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_denied_twice_are_denied_from_the_earlier_moment() {
-        let key = Facts { api_key: Some(ApiKeyId::from_bytes([2; 16])), ..Facts::for_tests(ADA) };
+    fn a_key_that_is_denied_twice_is_denied_from_the_earlier_moment() {
+        let id = ApiKeyId::from_bytes([2; 16]);
+        let key = Principal { credential: Credential::ApiKey(id), ..Principal::for_tests(ADA) };
         for [first, second] in [[5, 9], [9, 5]] {
             let denials = Denials::default();
-            denials.deny(denial(Target::ApiKeysOf { user: ADA, from: at(first) }, NONE));
-            denials.deny(denial(Target::ApiKeysOf { user: ADA, from: at(second) }, NONE));
+            denials.deny(denial(Target::ApiKey { id, from: at(first) }, NONE));
+            denials.deny(denial(Target::ApiKey { id, from: at(second) }, NONE));
             assert_eq!(denials.count(), 1);
             assert!(
                 !denials.known().cover(&key, || at(4)) && denials.known().cover(&key, || at(5))
@@ -178,36 +183,36 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_that_cannot_be_written_keeps_no_other_from_the_file() {
+    fn a_denial_that_cannot_be_written_does_not_stop_the_others() {
         let denials = Denials::default();
         denials.deny(denial(Target::User(ADA), ALL));
         denials.deny(denial(Target::Store, ALL));
-        let fail_at_ada = |reason: Reason| {
-            denials.settle(|denial| match denial.target {
+        let fail_at_ada = |reason: ErrorKind| {
+            denials.write_all(|denial| match denial.target {
                 Target::User(_) => Err(Error::new(reason, "for the test")),
                 _ => Ok(()),
             })
         };
-        for reason in [Reason::Full, Reason::Busy, Reason::Closed] {
-            assert_eq!(fail_at_ada(reason).unwrap_err().reason(), reason);
+        for reason in [ErrorKind::Full, ErrorKind::Busy, ErrorKind::Closed] {
+            assert_eq!(fail_at_ada(reason).unwrap_err().kind(), reason);
             assert_eq!(denials.count(), 2);
         }
-        fail_at_ada(Reason::Corrupt).unwrap();
+        fail_at_ada(ErrorKind::Corrupt).unwrap();
         assert_eq!(denials.count(), 1);
-        fail_at_ada(Reason::Invalid).unwrap();
-        assert!(denials.known().cover(&Facts::for_tests(ADA), || at(1)));
+        fail_at_ada(ErrorKind::Invalid).unwrap();
+        assert!(denials.known().cover(&Principal::for_tests(ADA), || at(1)));
     }
 
-    /// Another thread has taken the list along, and comes to the denial when it is written.
+    /// Another thread has a snapshot of the list, and reaches the denial after it was written.
     #[test]
     fn a_denial_that_was_written_does_not_wait_to_be_written_again() {
         let denials = Denials::default();
         denials.deny(denial(Target::Store, ALL));
-        let taken_along = denials.known().0.unwrap();
+        let snapshot = denials.known().0.unwrap();
         let waits = |denial: &Arc<Denial>| denials.waits(denial);
-        assert!(taken_along.iter().all(waits));
-        denials.settle(|_| Ok(())).unwrap();
-        assert!(!taken_along.iter().any(waits));
+        assert!(snapshot.iter().all(waits));
+        denials.write_all(|_| Ok(())).unwrap();
+        assert!(!snapshot.iter().any(waits));
         assert_eq!(denials.count(), 0);
     }
 }

@@ -1,14 +1,32 @@
-//! What waits in memory for the file: revocations that the disk refused, uses of sessions, counts
-//! of refusals. Nothing here knows SQL; the floors above write it.
+//! State in memory that is still to be written to the file: denials, uses of sessions, and counts
+//! of refusals.
+//!
+//! Nothing here contains SQL; higher modules provide the statements.
 
 pub(crate) mod counts;
 pub(crate) mod denials;
 pub(crate) mod uses;
+pub(crate) mod words;
 
-/// What one process has yet to write.
-#[derive(Debug, Default)]
+use crate::error::Result;
+use crate::value::random::{RandomSource, random_bytes};
+
+/// The unwritten state of one process, and the failed attempts that it counts for itself.
+#[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) denials: denials::Denials,
     pub(crate) uses: uses::Uses,
     pub(crate) counts: counts::Counts,
+    pub(crate) words: words::Words,
+}
+
+impl Pending {
+    pub(crate) fn new(random: &dyn RandomSource) -> Result<Self> {
+        Ok(Self {
+            denials: denials::Denials::default(),
+            uses: uses::Uses::default(),
+            counts: counts::Counts::default(),
+            words: words::Words::new(random_bytes(random)?),
+        })
+    }
 }

@@ -1,7 +1,8 @@
-//! When sessions with an idle limit were last used, until that is written to the file.
+//! Uses of sessions with an inactivity timeout, queued in memory until `last_seen` in the file is
+//! updated.
 //!
-//! A verify writes nothing. It notes the use here; now and then one that has its answer already
-//! tries to write a batch. Without an idle limit nothing is ever noted.
+//! A verify does not write. It queues the use here; now and then a verify that has its result
+//! tries to write a batch. Sessions without an inactivity timeout queue nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,15 +13,16 @@ use crate::value::id::SessionId;
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
-/// The uses that this process has seen and the file has not.
+/// The uses that this process has seen and that are not in the file.
 #[derive(Debug)]
 pub(crate) struct Uses {
     used: Mutex<HashMap<SessionId, Timestamp>>,
-    /// Uses could not be written, or not all of them: from then on any verify tries again.
+    /// The time from which any verify tries again to write uses that could not be written;
+    /// `NEVER_MS` if there are none.
     retry_at_ms: AtomicI64,
 }
 
-/// Nothing waits to be tried again.
+/// There is nothing to try again.
 const NEVER_MS: i64 = i64::MAX;
 
 impl Default for Uses {
@@ -30,13 +32,13 @@ impl Default for Uses {
 }
 
 impl Uses {
-    /// The latest use noted here.
+    /// The latest queued use of the session.
     pub(crate) fn last_use(&self, session: SessionId) -> Option<Timestamp> {
         self.used.lock().get(&session).copied()
     }
 
-    /// Notes a use; answers whether it is time to try and write. The file may stay behind, with
-    /// what it says in `written`, for a tenth of `idle_ms`, at most a minute.
+    /// Queues a use; returns whether a batch should be written now. `written` is the `last_seen`
+    /// of the file, which may stay behind for a tenth of `idle_ms`, at most a minute.
     pub(crate) fn note(
         &self,
         session: SessionId,
@@ -55,16 +57,16 @@ impl Uses {
         due && self.retry_at_ms.load(Ordering::Relaxed) == NEVER_MS
     }
 
-    /// Whether uses wait that could not be written when it was their time.
+    /// Whether a batch that was due could not be written.
     #[inline]
     pub(crate) fn waits_to_retry(&self) -> bool {
         self.retry_at_ms.load(Ordering::Relaxed) != NEVER_MS
     }
 
-    /// Whether it is time to try them again: told to one caller, who does.
+    /// Whether it is time to try again; `true` for one caller at a time, which tries.
     pub(crate) fn is_to_retry(&self, now: Timestamp) -> bool {
         let at = self.retry_at_ms.load(Ordering::Relaxed);
-        let next = now.plus(limits::TOUCH_RETRY).as_millis();
+        let next = (now + limits::TOUCH_RETRY).as_millis();
         at <= now.as_millis()
             && self
                 .retry_at_ms
@@ -72,14 +74,14 @@ impl Uses {
                 .is_ok()
     }
 
-    /// At most `most` uses, to be written. They stay known until [`Uses::written`], or a session
-    /// in use would look idle to everyone else while they are on their way.
+    /// At most `most` uses, to be written. They stay queued until [`Uses::written`], or a session
+    /// in use would seem inactive to other threads while its use is being written.
     pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
         self.used.lock().iter().take(most).map(|(id, at)| (*id, *at)).collect()
     }
 
-    /// Forgets what has been written and was not used again since. What gathered while nothing
-    /// could be written and is more than a batch is next at once.
+    /// Removes the uses that were written, except those of sessions that were used again since. If
+    /// uses are left after a failure, the next batch is due at once.
     pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)], now: Timestamp) {
         let mut used = self.used.lock();
         for (id, at) in batch {
@@ -92,15 +94,16 @@ impl Uses {
         self.retry_at_ms.store(next, Ordering::Relaxed);
     }
 
-    /// Nothing could be written at `now`: the next try waits a moment, not the interval in which
-    /// each session tells on its use.
+    /// Records that nothing could be written at `now`: the next attempt is due after
+    /// [`limits::TOUCH_RETRY`], not only when the next use of a session is due.
     pub(crate) fn failed(&self, now: Timestamp) {
-        let next = now.plus(limits::TOUCH_RETRY).as_millis();
+        let next = (now + limits::TOUCH_RETRY).as_millis();
         self.retry_at_ms.store(next, Ordering::Relaxed);
     }
 }
 
-/// How long the file may be behind a use: a tenth of the idle limit, at most a minute.
+/// How long `last_seen` in the file may be behind: a tenth of the inactivity timeout, at most a
+/// minute.
 pub(crate) fn interval_ms(idle_ms: i64) -> i64 {
     (idle_ms / limits::TOUCHES_PER_IDLE_LIMIT).min(limits::TOUCH_WAITS_MAX_MS)
 }
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_file_is_not_tried_at_once_again() {
+    fn a_busy_file_is_not_tried_again_at_once() {
         let uses = Uses::default();
         let session = SessionId::from_bytes([1; 16]);
         let at = Timestamp::from_millis;
@@ -148,13 +151,13 @@ mod tests {
         uses.failed(at(1_000));
         assert!(!uses.note(session, at(1_999), at(0), 10_000));
         assert!(uses.waits_to_retry() && !uses.is_to_retry(at(1_999)));
-        // One of those who ask is told, until it fails again or another second has passed.
+        // One caller gets `true`, until it fails again or another second has passed.
         assert!(uses.is_to_retry(at(2_000)) && !uses.is_to_retry(at(2_000)));
         assert!(uses.is_to_retry(at(3_000)));
     }
 
     #[test]
-    fn what_gathered_meanwhile_is_written_batch_after_batch() {
+    fn uses_queued_after_a_failure_are_written_batch_after_batch() {
         let uses = Uses::default();
         let at = Timestamp::from_millis;
         for id in 0..3 {

@@ -1,36 +1,44 @@
 //! The audit log: who did what, to whom, when, from where, with what outcome.
 //!
-//! Every write goes through [`Store::write`], whose job answers with the one event that the write
-//! leaves, so that none can be forgotten and none be written twice. Rows are append-only and
-//! chained: the hash of each covers the one before it of the same source. Gatepost's own events and
-//! the host's are two sources with a chain and a cap each, so that neither can push the other out.
+//! Every write goes through [`Store::write`], whose job returns the one event of the write, so that
+//! no event can be forgotten or written twice. Rows are append-only and chained: the hash of each
+//! covers the hash of the row before it of the same source. The library's own events, the host's,
+//! and those that unauthenticated callers can cause are three sources, each with a chain and a
+//! maximum number of rows, so that no source can displace the rows of another.
 
+mod anchor;
 mod chain;
+mod check;
 mod list;
+mod source;
+mod tally;
 
-pub use chain::{Anchor, ChainCheck};
+pub use anchor::AuditAnchor;
+pub use check::{ChainCheck, CheckedChain};
 pub use list::{AuditEntry, AuditFilter};
+pub use source::AuditSource;
 
-use crate::error::{Error, Reason, Result};
-use crate::storage::{Purpose, Settled, WriteTx, params};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{clock, options};
+use crate::storage::{Finished, Purpose, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
 use crate::value::event::{Event, HostEvent};
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
-/// What a write came to.
+/// The result of the job of a write.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of one write")]
 pub(crate) enum Written<T> {
-    /// It changed the file, and this is its event.
+    /// The job changed the file: commit, and record this event.
     With(T, Event),
-    /// There was nothing to change: roll back, record nothing.
+    /// The job found nothing to change: roll back, record nothing.
     Nothing(T),
 }
 
 impl Store {
-    /// The door through which everything is written: one transaction, one event.
+    /// The one way to write: one transaction, one event.
     pub(crate) fn write<T>(
         &self,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
@@ -38,23 +46,27 @@ impl Store {
         self.write_as(Purpose::Ordinary, job)
     }
 
-    /// The same for a purpose: the door of revocations has its own.
+    /// As [`Store::write`], for a given purpose: revocations have their own.
     pub(crate) fn write_as<T>(
         &self,
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Written<T>>,
     ) -> Result<T> {
-        self.transact_as(purpose, |tx| match job(tx)? {
+        let written = self.transact_as(purpose, |tx| match job(tx)? {
             Written::With(value, event) => {
-                let keep = self.options().audit_kept_rows;
-                append(tx, Source::Gatepost, event.kind.name(), &event, keep)?;
-                Ok(Settled::Commit(value))
+                append(tx, &event)?;
+                trim_over_age(tx, limits::AUDIT_TRIMMED_PER_APPEND)?;
+                Ok(Finished::Commit(value))
             }
-            Written::Nothing(value) => Ok(Settled::Nothing(value)),
-        })
+            Written::Nothing(value) => Ok(Finished::Nothing(value)),
+        });
+        if written.is_ok() {
+            self.flush_tally_if_due();
+        }
+        written
     }
 
-    /// The audit log.
+    /// Returns the handle of the audit log.
     #[must_use]
     pub fn audit(&self) -> Audit<'_> {
         Audit { store: self }
@@ -64,9 +76,12 @@ impl Store {
 /// The audit log of a store.
 ///
 /// ```
-/// use gatepost::{AuditFilter, HostEvent, NewUser, Options, Page, Store};
+/// use gatepost::audit::{AuditFilter, HostEvent};
+/// use gatepost::{NewUser, Page};
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let ada = store.users().create(NewUser::person("ada"))?;
 /// store.acting_as(ada.id).audit().record(&[HostEvent::new("report.printed")?])?;
 ///
@@ -76,7 +91,7 @@ impl Store {
 /// assert_eq!(log[2].event, "report.printed");
 /// assert_eq!(log[2].actor.user(), Some(ada.id));
 /// assert!(store.audit().verify_chain(None)?.is_intact());
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Audit<'s> {
@@ -84,50 +99,52 @@ pub struct Audit<'s> {
 }
 
 impl Audit<'_> {
-    /// Keeps events of the host's own, 1 to 1,000, in one commit. They have a cap of their own.
+    /// Records events of the host's own, 1 to 1,000 in one commit. They have a chain and a maximum
+    /// number of rows of their own.
+    ///
+    /// ```
+    /// use gatepost::Page;
+    /// use gatepost::audit::{AuditFilter, HostEvent};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let event = HostEvent::new("report.printed")?.detail("monthly")?;
+    /// store.audit().record(&[event])?;
+    ///
+    /// let log = store.audit().list(&AuditFilter::new().from_host(), Page::first(10))?;
+    /// assert_eq!(log[0].event, "report.printed");
+    /// assert_eq!(log[0].detail.as_deref(), Some("monthly"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for no event or more than 1,000; `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for no event, or more than 1,000.
     pub fn record(&self, events: &[HostEvent]) -> Result<()> {
         if events.is_empty() || events.len() > limits::HOST_EVENTS_PER_CALL {
-            return Err(Error::invalid("the events to record are not 1 to 1,000"));
+            return Err(Error::invalid("audit().record takes 1 to 1,000 events in one call"));
         }
-        let keep = self.store.options().audit_kept_rows;
         self.store.transact(|tx| {
             for event in events {
-                append(tx, Source::Host, event.name(), event.event(), keep)?;
+                append_to(tx, AuditSource::Host, event.name(), event.event())?;
             }
-            Ok(Settled::Commit(()))
+            // As many as these rows would have trimmed one by one.
+            let appended = i64::try_from(events.len()).unwrap_or(i64::MAX);
+            trim_over_age(tx, appended.saturating_mul(limits::AUDIT_TRIMMED_PER_APPEND))?;
+            Ok(Finished::Commit(()))
         })
     }
 }
 
-/// Which of the two chains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Gatepost,
-    Host,
+/// Appends the row of one of the library's events to the chain of its source.
+pub(crate) fn append(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
+    append_to(tx, AuditSource::of(event.kind), event.kind.name(), event)
 }
 
-impl Source {
-    pub(crate) const ALL: [Self; 2] = [Self::Gatepost, Self::Host];
-
-    pub(crate) const fn number(self) -> i64 {
-        match self {
-            Self::Gatepost => 0,
-            Self::Host => 1,
-        }
-    }
-}
-
-/// Appends a row to its chain and, if that makes more than `keep`, trims the oldest.
-pub(crate) fn append(
-    tx: &WriteTx<'_>,
-    source: Source,
-    name: &str,
-    event: &Event,
-    keep: u64,
-) -> Result<()> {
+/// Appends a row to a chain and, if the source then has more rows than the file keeps, trims the
+/// oldest.
+fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -> Result<()> {
     let (before, kept): (Digest, i64) = tx.exactly_one(
         "SELECT head_chain, kept_rows FROM audit_chain WHERE source = ?1",
         params![source.number()],
@@ -138,14 +155,15 @@ pub(crate) fn append(
     let row = chain::Row::new(tx, source, seq, name, event);
     let link = row.link(&before);
     tx.execute(
-        "INSERT INTO audit (seq, source, at, event, outcome, actor, actor_user_id, actor_via_id,
-             user_id, branch_id, organisation_id, session_id, api_key_id, device_hash, ip,
-             user_agent, reason, count, detail, chain)
+        "INSERT INTO audit (seq, source, salt, at, event, outcome, actor, actor_user_id,
+             actor_via_id, user_id, branch_id, organisation_id, session_id, api_key_id,
+             device_hash, ip, user_agent, reason, count, detail, chain)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20)",
+             ?19, ?20, ?21)",
         params![
             row.seq,
             row.source,
+            row.salt,
             row.at,
             row.event,
             row.outcome,
@@ -166,9 +184,9 @@ pub(crate) fn append(
             link
         ],
     )
-    .map_err(|error| match error.reason() {
-        // A hand has put a row where the next one belongs.
-        Reason::Invalid | Reason::Taken => {
+    .map_err(|error| match error.kind() {
+        // Another program has put a row where the next one belongs.
+        ErrorKind::Invalid | ErrorKind::Taken => {
             Error::corrupt("the audit log has a row beyond the end of its chain")
         }
         _ => error,
@@ -178,7 +196,8 @@ pub(crate) fn append(
          WHERE source = ?1",
         params![source.number(), seq, link],
     )?;
-    let surplus = (kept + 1).saturating_sub(i64::try_from(keep).unwrap_or(i64::MAX));
+    let cap = source.cap(options::of_file(tx)?.audit_max_rows);
+    let surplus = (kept + 1).saturating_sub(cap);
     if surplus > 0 {
         trim(tx, source, surplus.min(limits::AUDIT_TRIMMED_PER_APPEND))?;
     }
@@ -186,7 +205,7 @@ pub(crate) fn append(
 }
 
 /// Trims the oldest `rows` rows of a source.
-pub(crate) fn trim(tx: &WriteTx<'_>, source: Source, rows: i64) -> Result<usize> {
+fn trim(tx: &WriteTx<'_>, source: AuditSource, rows: i64) -> Result<usize> {
     let last = tx.one(
         "SELECT seq, chain FROM audit WHERE source = ?1 ORDER BY seq LIMIT 1 OFFSET ?2",
         params![source.number(), rows - 1],
@@ -198,33 +217,40 @@ pub(crate) fn trim(tx: &WriteTx<'_>, source: Source, rows: i64) -> Result<usize>
     }
 }
 
-/// Trims at most `most` rows of a source that are older than `before`.
-pub(crate) fn trim_older(
-    tx: &WriteTx<'_>,
-    source: Source,
-    before: Timestamp,
-    most: i64,
-) -> Result<usize> {
-    // The oldest come first; a row in between whose clock ran ahead waits for its turn.
-    let mut last = None;
-    for (seq, at, chain) in tx.all(
-        "SELECT seq, at, chain FROM audit WHERE source = ?1 ORDER BY seq LIMIT ?2",
-        params![source.number(), most],
-        |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Timestamp>(1)?, row.get::<_, Digest>(2)?)),
-    )? {
-        if at >= before {
-            break;
+/// Trims at most `most` rows of each source that are over `audit_max_age`, as far as the clock is
+/// believed.
+pub(crate) fn trim_over_age(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
+    let up_to = clock::deletes_up_to(tx)?;
+    // Nearly always none is, and that takes one statement.
+    let is_any_over: bool = tx.exactly_one(
+        "SELECT EXISTS (SELECT 1 FROM store AS s, audit_chain AS c JOIN audit AS a
+             ON a.seq = (SELECT min(seq) FROM audit WHERE source = c.source)
+             WHERE a.at <= ?1 - s.audit_max_age_ms)",
+        params![up_to],
+        |row| row.get(0),
+    )?;
+    if !is_any_over {
+        return Ok(0);
+    }
+    let over = up_to - options::of_file(tx)?.audit_max_age;
+    let mut rows = 0;
+    for source in AuditSource::ALL {
+        // Stops at the first row that is not old enough: a row whose clock ran ahead delays those
+        // after it.
+        let oldest = tx.all(
+            "SELECT seq, at, chain FROM audit WHERE source = ?1 ORDER BY seq LIMIT ?2",
+            params![source.number(), most],
+            |row| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?, row.get::<_, Digest>(2)?)),
+        )?;
+        if let Some((seq, _, chain)) = oldest.iter().take_while(|(_, at, _)| *at <= over).last() {
+            rows += trim_to(tx, source, *seq, chain)?;
         }
-        last = Some((seq, chain));
     }
-    match last {
-        Some((seq, chain)) => trim_to(tx, source, seq, &chain),
-        None => Ok(0),
-    }
+    Ok(rows)
 }
 
-/// The anchor is moved first: the file lets no row go that is above it.
-fn trim_to(tx: &WriteTx<'_>, source: Source, seq: i64, chain: &Digest) -> Result<usize> {
+/// Moves the anchor first: the schema refuses to delete a row above it.
+fn trim_to(tx: &WriteTx<'_>, source: AuditSource, seq: i64, chain: &Digest) -> Result<usize> {
     tx.execute(
         "UPDATE audit_chain SET trimmed_seq = ?2, trimmed_chain = ?3,
              kept_rows = kept_rows - (SELECT count(*) FROM audit WHERE source = ?1 AND seq <= ?2)

@@ -1,37 +1,36 @@
-//! Branches: what users are in; each belongs to one organisation or to none.
+//! Branches, which users belong to. Each branch belongs to one organisation or to none.
 
-use chrono::{DateTime, Utc};
-
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
 use crate::record::organisation;
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
-use crate::value::id::{BranchId, OrganisationId, Page};
+use crate::value::id::{BranchId, OrganisationId, Page, rows};
 use crate::value::limits::DISPLAY_NAME_MAX_BYTES;
 use crate::value::name::required_text;
 use crate::value::time::Timestamp;
 
-/// A branch: it contains users, or none yet.
+/// A branch, which users belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Branch {
     /// Its id.
     pub id: BranchId,
     /// Its name; two branches may have the same.
     pub name: String,
-    /// The organisation that it belongs to, if it belongs to one.
+    /// The organisation that the branch belongs to; `None` if it belongs to none.
     pub organisation: Option<OrganisationId>,
-    /// Whether users in it can log in, as far as the branch is concerned.
+    /// Whether users of the branch can log in, if nothing else refuses them.
     pub active: bool,
     /// When it was created.
-    pub created_at: DateTime<Utc>,
+    pub created_at: Timestamp,
 }
 
 impl Store {
-    /// The branches.
+    /// Returns the handle of the branches.
     #[must_use]
     pub fn branches(&self) -> Branches<'_> {
         Branches { store: self }
@@ -41,9 +40,12 @@ impl Store {
 /// The branches of a store.
 ///
 /// ```
-/// use gatepost::{BranchFilter, Options, Page, Store};
+/// use gatepost::directory::BranchFilter;
+/// use gatepost::Page;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let northern = store.organisations().create("Northern")?;
 /// let york = store.branches().create("York", northern.id)?;
 /// let alone = store.branches().create("Head office", None)?;
@@ -52,14 +54,14 @@ impl Store {
 /// assert_eq!(alone.organisation, None);
 /// let of_northern = BranchFilter::new().organisation(northern.id);
 /// assert_eq!(store.branches().list(&of_northern, Page::default())?, [york]);
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Branches<'s> {
     pub(crate) store: &'s Store,
 }
 
-/// Which branches a list shows; all if nothing is set.
+/// Selects the branches of a list; all if nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct BranchFilter {
@@ -78,18 +80,32 @@ impl BranchFilter {
         Self { organisation: Some(organisation), ..self }
     }
 
-    /// Branches that are active, or that are not. Their organisations are not asked.
+    /// Only active branches, or only inactive ones, whatever the state of their organisations.
     pub fn active(self, active: bool) -> Self {
         Self { active: Some(active), ..self }
     }
 }
 
-impl Branches<'_> {
-    /// Creates an active branch without users.
+impl<'s> Branches<'s> {
+    /// Creates an active branch without users, in an organisation or in none.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?.id;
+    /// let york = store.branches().create("York", northern)?;
+    /// assert_eq!(york.organisation, Some(northern));
+    /// assert_eq!(store.branches().find(york.id)?, Some(york));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a name that is blank, longer than 256 bytes or has control characters;
-    /// `NotFound` if there is no such organisation; `NoRandom`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the name is blank, longer than 256 bytes or has
+    ///   control characters;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such organisation;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn create(
         &self,
         name: &str,
@@ -113,19 +129,39 @@ impl Branches<'_> {
         })
     }
 
-    /// The branch of that id, if there is one.
+    /// Returns the branch with this id; `None` if there is none.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?;
+    /// assert_eq!(store.branches().find(york.id)?, Some(york));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find(&self, id: BranchId) -> Result<Option<Branch>> {
         self.store.read(|tx| find(tx, id))
     }
 
-    /// Gives a branch another name. Ends no session.
+    /// Renames a branch and returns it. Revokes nothing. Writes nothing if the name is the same.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?;
+    /// let york = store.branches().rename(york.id, "York station")?;
+    /// assert_eq!(york.name, "York station");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a name that [`create`](Self::create) refuses, `NotFound`; `Busy`, `Full`,
-    /// `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if [`create`](Self::create) would refuse the name;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such branch.
     pub fn rename(&self, id: BranchId, name: &str) -> Result<Branch> {
         let name = checked_name(name)?;
         self.store.write(|tx| {
@@ -139,16 +175,34 @@ impl Branches<'_> {
         })
     }
 
-    /// Deletes a branch that no user is in, with its settings and credits. Deleted users who were
-    /// in it can no longer be restored.
+    /// Deletes a branch without users, with its settings and credits. Deleted users who were in it
+    /// can no longer be restored.
+    ///
+    /// ```
+    /// use gatepost::{ErrorKind, NewUser};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?.id;
+    /// let ada = store.users().create(NewUser::person("ada").branch(york))?.id;
+    /// assert_eq!(store.branches().delete(york).unwrap_err().kind(), ErrorKind::NotEmpty);
+    ///
+    /// store.users().move_to(ada, None)?;
+    /// store.branches().delete(york)?;
+    /// assert_eq!(store.branches().find(york)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound`, `NotEmpty` if a user is in it; `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such branch;
+    /// - [`NotEmpty`](crate::ErrorKind::NotEmpty) if a user is in it.
     pub fn delete(&self, id: BranchId) -> Result<()> {
         self.store.write(|tx| {
             let before = existing(tx, id)?;
             if has_users(tx, id)? {
-                return Err(Error::new(Reason::NotEmpty, "the branch has users"));
+                return Err(Error::new(ErrorKind::NotEmpty, "the branch still has users"));
             }
             tx.execute("DELETE FROM branch WHERE id = ?1", params![id])?;
             let event =
@@ -157,10 +211,24 @@ impl Branches<'_> {
         })
     }
 
-    /// A page of the branches that the filter lets through, oldest first.
+    /// Returns a page of the branches that the filter selects, oldest first.
+    ///
+    /// ```
+    /// use gatepost::Page;
+    /// use gatepost::directory::BranchFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?;
+    /// let leeds = store.branches().create("Leeds", None)?;
+    /// assert_eq!(store.branches().list(&BranchFilter::new(), Page::first(50))?, [york, leeds]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a page limit that is not 1 to 500; `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &BranchFilter, page: Page<BranchId>) -> Result<Vec<Branch>> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or(BranchId::from_bytes([0; 16]));
@@ -175,9 +243,61 @@ impl Branches<'_> {
             )
         })
     }
+
+    /// Iterates over all branches that the filter selects, oldest first, reading as
+    /// [`Users::iter`](crate::directory::Users::iter) does.
+    ///
+    /// ```
+    /// use gatepost::directory::BranchFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.branches().create("York", None)?;
+    /// store.branches().create("Leeds", None)?;
+    /// let names = store.branches().iter(&BranchFilter::new()).map(|branch| Ok(branch?.name));
+    /// assert_eq!(names.collect::<Result<Vec<_>, gatepost::Error>>()?, ["York", "Leeds"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list). An error is the last item.
+    pub fn iter(&self, filter: &BranchFilter) -> impl Iterator<Item = Result<Branch>> + use<'s> {
+        let (branches, filter) = (Branches { store: self.store }, filter.clone());
+        let list =
+            move |after: Option<&BranchId>| branches.list(&filter, Page::longest(after.copied()));
+        rows(list, |branch| branch.id)
+    }
+
+    /// Returns how many branches the filter selects.
+    ///
+    /// ```
+    /// use gatepost::directory::BranchFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?;
+    /// store.branches().set_active(york.id, false)?;
+    /// assert_eq!(store.branches().count(&BranchFilter::new().active(false))?, 1);
+    /// assert_eq!(store.branches().count(&BranchFilter::new().active(true))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn count(&self, filter: &BranchFilter) -> Result<u64> {
+        self.store.read(|tx| {
+            tx.count(
+                "SELECT count(*) FROM branch
+                 WHERE (?1 IS NULL OR organisation_id = ?1) AND (?2 IS NULL OR active = ?2)",
+                params![filter.organisation, filter.active],
+            )
+        })
+    }
 }
 
-/// The branch of that id, if there is one.
+/// The branch with this id, if there is one.
 pub(crate) fn find(tx: &ReadTx<'_>, id: BranchId) -> Result<Option<Branch>> {
     tx.one(
         "SELECT id, name, organisation_id, active, created_at FROM branch WHERE id = ?1",
@@ -191,7 +311,7 @@ pub(crate) fn existing(tx: &ReadTx<'_>, id: BranchId) -> Result<Branch> {
     find(tx, id)?.ok_or_else(|| Error::not_found("there is no branch of this id"))
 }
 
-/// Makes a branch active or inactive, which must be a change.
+/// Makes a branch active or inactive. The caller checks that this is a change.
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: BranchId,
@@ -208,7 +328,7 @@ pub(crate) fn set_active(
     .map(drop)
 }
 
-/// Raises the watermarks of a branch; `false` if there is none of that id.
+/// Raises the watermarks of a branch; `false` if there is no such branch.
 pub(crate) fn raise(tx: &WriteTx<'_>, id: BranchId, marks: Watermarks) -> Result<bool> {
     let rows = tx.execute(
         "UPDATE branch SET sessions_ended_seq = coalesce(?2, sessions_ended_seq),
@@ -219,9 +339,10 @@ pub(crate) fn raise(tx: &WriteTx<'_>, id: BranchId, marks: Watermarks) -> Result
     Ok(rows == 1)
 }
 
-/// Puts a branch under another organisation, or none.
+/// Moves a branch to another organisation, or to none.
 ///
-/// It takes the watermarks of the one it leaves along: what was ended there stays ended.
+/// The branch keeps the watermarks of the organisation it leaves: what was revoked there stays
+/// revoked.
 pub(crate) fn place(
     tx: &WriteTx<'_>,
     id: BranchId,
@@ -253,7 +374,7 @@ fn branch(row: &Row<'_>) -> rusqlite::Result<Branch> {
         name: row.get(1)?,
         organisation: row.get(2)?,
         active: row.get(3)?,
-        created_at: row.get::<_, Timestamp>(4)?.to_datetime(),
+        created_at: row.get(4)?,
     })
 }
 

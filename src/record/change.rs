@@ -1,9 +1,9 @@
-//! The change log: written by the triggers of the file, trimmed here.
+//! The change log: the triggers of the schema write it, and this module trims it.
 
 use crate::error::Result;
 use crate::storage::{WriteTx, params, trimmable};
 
-/// Removes at most `most` rows that are far behind the head. The newest always stays.
+/// Deletes at most `most` rows that are far behind the head, never the newest.
 pub(crate) fn trim(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
     let oldest: Option<i64> =
         tx.exactly_one("SELECT min(seq) FROM change", [], |row| row.get(0))?;

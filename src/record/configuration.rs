@@ -1,7 +1,7 @@
-//! Configuration: keys and values, of which the narrowest scope's is in force.
+//! Configuration: keys and values, of which the value of the narrowest scope is in force.
 //!
-//! A key has one row that keeps its case and says whether clients may see it; a value stands in
-//! one scope. What is in force for a user is read in one statement, from the indexes of the four
+//! A key has one row that stores its letter case and whether clients may see it; a value belongs to
+//! one scope. One statement reads the values in force for a user, from the indexes of the four
 //! scopes that the user is in.
 
 mod in_force;
@@ -15,40 +15,28 @@ use crate::record::{branch, organisation};
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
-use crate::value::id::{BranchId, OrganisationId, Page, UserId};
+use crate::value::id::{BranchId, OrganisationId, Page, UserId, rows};
 use crate::value::limits::{CONFIGURATION_VALUE_MAX_BYTES, FOLDED_MAX_BYTES};
 use crate::value::name::{ConfigurationKey, folded};
-
-/// Where a value is set, the widest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scope {
-    /// For everyone.
-    System,
-    /// For the users of an organisation.
-    Organisation(OrganisationId),
-    /// For the users of a branch.
-    Branch(BranchId),
-    /// For one user.
-    User(UserId),
-}
+use crate::value::subtree::Subtree;
 
 /// A value of a key in one scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Setting {
     /// The key, in the case in which it was first written.
     pub key: String,
     /// The value: always text.
     pub value: String,
-    /// Where it is set.
-    pub scope: Scope,
-    /// Whether clients may see it; that belongs to the key, in all its scopes.
+    /// The scope in which it is set.
+    pub scope: Subtree,
+    /// Whether clients may see it. This belongs to the key, in all its scopes.
     pub is_public: bool,
 }
 
 impl Store {
-    /// The configuration.
+    /// Returns the handle of the configuration.
     #[must_use]
     pub fn configuration(&self) -> Settings<'_> {
         Settings { store: self }
@@ -57,37 +45,55 @@ impl Store {
 
 /// The configuration of a store, in its four scopes.
 ///
-/// A key is 1 to 128 bytes without white space, control or invisible characters. Its case is kept
-/// as first written, and ignored in every look-up. A value is any text of at most 16,384 bytes
-/// without NUL. No change of configuration ends a session.
+/// A key is 1 to 128 bytes without white space, control or invisible characters. Its letter case is
+/// stored as first written and ignored in every lookup. A value is any text of at most 16,384 bytes
+/// without NUL. No change of configuration revokes a session.
 ///
 /// ```
-/// use gatepost::{Options, Scope, Store};
+/// use gatepost::Subtree;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let york = store.branches().create("York", None)?;
 /// let configuration = store.configuration();
-/// configuration.set(Scope::System, "support.pagination", "False")?;
-/// configuration.set(Scope::Branch(york.id), "Support.Pagination", "True")?;
+/// configuration.set(Subtree::Store, "support.pagination", "False")?;
+/// configuration.set(Subtree::Branch(york.id), "Support.Pagination", "True")?;
 /// configuration.set_public("support.pagination", true)?;
 ///
-/// let in_york = configuration.get(Scope::Branch(york.id), "SUPPORT.PAGINATION")?;
-/// assert_eq!(in_york.map(|setting| setting.key).as_deref(), Some("support.pagination"));
+/// let york_value = configuration.get(Subtree::Branch(york.id), "SUPPORT.PAGINATION")?;
+/// assert_eq!(york_value.map(|setting| setting.key).as_deref(), Some("support.pagination"));
 /// assert!(!configuration.public_for(None)?.flag("support.pagination")?);
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Settings<'s> {
     store: &'s Store,
 }
 
-impl Settings<'_> {
-    /// Sets a value, whatever stood there.
+impl<'s> Settings<'s> {
+    /// Sets a value in a scope and returns it. Writes nothing if the value is the same.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let configuration = store.configuration();
+    /// let setting = configuration.set(Subtree::Store, "pageSize", "50")?;
+    /// assert_eq!(setting.value, "50");
+    /// assert_eq!(configuration.get(Subtree::Store, "pagesize")?, Some(setting));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a key or value that is not as above, `NotFound` if the scope names what is
-    /// not there; `Busy`, `Full`, `Io`.
-    pub fn set(&self, scope: Scope, key: &str, value: &str) -> Result<Setting> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the key or the value breaks the rules
+    ///   [above](Self);
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the organisation, branch or user of the scope
+    ///   does not exist.
+    pub fn set(&self, scope: Subtree, key: &str, value: &str) -> Result<Setting> {
         let (key, value) = (ConfigurationKey::parse(key)?, checked_value(value)?);
         self.store.write(|tx| {
             check_owner(tx, scope)?;
@@ -96,13 +102,29 @@ impl Settings<'_> {
         })
     }
 
-    /// Sets a value if what stands there is what is expected; `None` expects nothing.
+    /// Sets a value only if the stored one is `expected` (compare-and-set); `None` expects no
+    /// value. Returns the new one.
+    ///
+    /// ```
+    /// use gatepost::{ErrorKind, Subtree};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let configuration = store.configuration();
+    /// configuration.set_if(Subtree::Store, "pageSize", None, "50")?;
+    /// configuration.set_if(Subtree::Store, "pageSize", Some("50"), "80")?;
+    /// let late = configuration.set_if(Subtree::Store, "pageSize", Some("50"), "20").unwrap_err();
+    /// assert_eq!(late.kind(), ErrorKind::Stale);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`set`](Self::set), and `Stale` if something else stands there, or nothing does.
+    /// Those of [`set`](Self::set), and:
+    /// - [`Stale`](crate::ErrorKind::Stale) if the stored value is another one, or there is none.
     pub fn set_if(
         &self,
-        scope: Scope,
+        scope: Subtree,
         key: &str,
         expected: Option<&str>,
         value: &str,
@@ -112,17 +134,34 @@ impl Settings<'_> {
             check_owner(tx, scope)?;
             let before = find(tx, &key, Owners::of(scope))?;
             if before.as_ref().map(|(_, setting)| setting.value.as_str()) != expected {
-                return Err(Error::stale("the configuration value is not the expected one"));
+                return Err(Error::stale(
+                    "the configuration value is not the one that set_if expects",
+                ));
             }
             put(tx, scope, &key, value, before)
         })
     }
 
-    /// Removes a value, so that the next wider scope's is in force; `false` if none stood there.
+    /// Removes a value, so that the value of the next wider scope is in force; `false` if there was
+    /// none.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let configuration = store.configuration();
+    /// configuration.set(Subtree::Store, "pageSize", "50")?;
+    /// assert!(configuration.remove(Subtree::Store, "pageSize")?);
+    /// assert_eq!(configuration.get(Subtree::Store, "pageSize")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for what cannot be a key; `Busy`, `Full`, `Io`.
-    pub fn remove(&self, scope: Scope, key: &str) -> Result<bool> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key.
+    pub fn remove(&self, scope: Subtree, key: &str) -> Result<bool> {
         let key = ConfigurationKey::parse(key)?;
         self.store.write(|tx| {
             let Some((id, before)) = find(tx, &key, Owners::of(scope))? else {
@@ -134,11 +173,26 @@ impl Settings<'_> {
         })
     }
 
-    /// Says whether clients may see a key, whatever its value and scope. No key is public unless
-    /// this says so. A key may be made public before it has a value.
+    /// Sets whether clients may see a key, in all its scopes. A key is private unless this call
+    /// makes it public, which may be before it has a value.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let configuration = store.configuration();
+    /// configuration.set(Subtree::Store, "pageSize", "50")?;
+    /// assert_eq!(configuration.public_for(None)?.text("pageSize"), None);
+    /// configuration.set_public("pageSize", true)?;
+    /// assert_eq!(configuration.public_for(None)?.text("pageSize"), Some("50"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for what cannot be a key; `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key.
     pub fn set_public(&self, key: &str, public: bool) -> Result<()> {
         let key = ConfigurationKey::parse(key)?;
         self.store.write(|tx| {
@@ -163,26 +217,59 @@ impl Settings<'_> {
         })
     }
 
-    /// The value that is set in exactly this scope.
+    /// Returns the value that is set in exactly this scope; `None` if there is none.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = store.branches().create("York", None)?.id;
+    /// store.configuration().set(Subtree::Store, "pageSize", "50")?;
+    /// assert!(store.configuration().get(Subtree::Store, "pageSize")?.is_some());
+    /// assert_eq!(store.configuration().get(york.into(), "pageSize")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for what cannot be a key; `Busy`, `Io`, `Corrupt`.
-    pub fn get(&self, scope: Scope, key: &str) -> Result<Option<Setting>> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key.
+    pub fn get(&self, scope: Subtree, key: &str) -> Result<Option<Setting>> {
         let key = ConfigurationKey::parse(key)?;
         let found = self.store.read(|tx| find(tx, &key, Owners::of(scope)))?;
         Ok(found.map(|(_, setting)| setting))
     }
 
-    /// A page of the values that are set in exactly this scope, by key; the next page begins after
-    /// the last key of this one.
+    /// Returns a page of the values that are set in exactly this scope, in the order of their keys.
+    /// The next page begins after the last key of this one.
+    ///
+    /// ```
+    /// use gatepost::{Page, Subtree};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
+    /// store.configuration().set(Subtree::Store, "pageSize", "50")?;
+    /// let first = store.configuration().list(Subtree::Store, Page::first(1))?;
+    /// assert_eq!(first[0].key, "pageSize");
+    /// let next = store.configuration().list(Subtree::Store, Page::after(&first[0].key, 1))?;
+    /// assert_eq!(next[0].key, "theme");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a page limit that is not 1 to 500; `Busy`, `Io`, `Corrupt`.
-    pub fn list(&self, scope: Scope, page: Page<&str>) -> Result<Vec<Setting>> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500, or the key is
+    ///   longer than 128 bytes.
+    pub fn list(&self, scope: Subtree, page: Page<&str>) -> Result<Vec<Setting>> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or_default();
         if after.len() > FOLDED_MAX_BYTES {
-            return Err(Error::invalid("the key after which the page begins is too long"));
+            return Err(Error::invalid(
+                "the key after which the page begins is longer than 128 bytes",
+            ));
         }
         let owners = Owners::of(scope);
         self.store.read(|tx| {
@@ -208,9 +295,51 @@ impl Settings<'_> {
             )
         })
     }
+
+    /// Iterates over all values that are set in exactly this scope, in the order of their keys,
+    /// reading as [`Users::iter`](crate::directory::Users::iter) does.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list). An error is the last item.
+    pub fn iter(&self, scope: Subtree) -> impl Iterator<Item = Result<Setting>> + use<'s> {
+        let settings = Settings { store: self.store };
+        let list = move |after: Option<&String>| {
+            settings.list(scope, Page::longest(after.map(String::as_str)))
+        };
+        rows(list, |setting| setting.key.clone())
+    }
+
+    /// Returns how many values are set in exactly this scope.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
+    /// assert_eq!(store.configuration().count(Subtree::Store)?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn count(&self, scope: Subtree) -> Result<u64> {
+        let owners = Owners::of(scope);
+        self.store.read(|tx| {
+            tx.count(
+                "SELECT (SELECT count(*) FROM setting WHERE user_id = ?1)
+                     + (SELECT count(*) FROM setting WHERE branch_id = ?2)
+                     + (SELECT count(*) FROM setting WHERE organisation_id = ?3)
+                     + (SELECT count(*) FROM setting WHERE ?4 AND organisation_id IS NULL
+                         AND branch_id IS NULL AND user_id IS NULL)",
+                params![owners.user, owners.branch, owners.organisation, owners.system],
+            )
+        })
+    }
 }
 
-/// Whose values count: one owner's, or those of all the scopes that a user is in.
+/// The owners whose values count: one owner, or all the scopes that a user is in.
 #[derive(Debug, Clone, Copy, Default)]
 struct Owners {
     user: Option<UserId>,
@@ -220,20 +349,20 @@ struct Owners {
 }
 
 impl Owners {
-    fn of(scope: Scope) -> Self {
-        let nobody = Self::default();
+    fn of(scope: Subtree) -> Self {
+        let none = Self::default();
         match scope {
-            Scope::System => Self { system: true, ..nobody },
-            Scope::Organisation(id) => Self { organisation: Some(id), ..nobody },
-            Scope::Branch(id) => Self { branch: Some(id), ..nobody },
-            Scope::User(id) => Self { user: Some(id), ..nobody },
+            Subtree::Store => Self { system: true, ..none },
+            Subtree::Organisation(id) => Self { organisation: Some(id), ..none },
+            Subtree::Branch(id) => Self { branch: Some(id), ..none },
+            Subtree::User(id) => Self { user: Some(id), ..none },
         }
     }
 
-    /// A user with the branch and organisation it is in; without a user, the system alone.
+    /// A user with its branch and organisation; without a user, only the store.
     fn around(tx: &ReadTx<'_>, user: Option<UserId>) -> Result<Self> {
         let Some(id) = user else {
-            return Ok(Self::of(Scope::System));
+            return Ok(Self::of(Subtree::Store));
         };
         tx.one(
             "SELECT u.branch_id, b.organisation_id
@@ -268,7 +397,7 @@ fn find(
 
 fn put(
     tx: &WriteTx<'_>,
-    scope: Scope,
+    scope: Subtree,
     key: &ConfigurationKey,
     value: &str,
     before: Option<(i64, Setting)>,
@@ -297,7 +426,7 @@ fn put(
     Ok(Written::With(after, event))
 }
 
-/// How a key is shown and whether it is public, if it was ever used.
+/// How a key is shown and whether it is public; `None` if it was never used.
 fn known(tx: &ReadTx<'_>, key: &ConfigurationKey) -> Result<Option<(String, bool)>> {
     tx.one(
         "SELECT shown, is_public FROM configuration_key WHERE key = ?1",
@@ -314,17 +443,17 @@ fn make_known(tx: &WriteTx<'_>, key: &ConfigurationKey) -> Result<String> {
     Ok(key.shown.clone())
 }
 
-fn check_owner(tx: &ReadTx<'_>, scope: Scope) -> Result<()> {
+fn check_owner(tx: &ReadTx<'_>, scope: Subtree) -> Result<()> {
     match scope {
-        Scope::System => Ok(()),
-        Scope::Organisation(id) => organisation::existing(tx, id).map(drop),
-        Scope::Branch(id) => branch::existing(tx, id).map(drop),
-        Scope::User(id) => Owners::around(tx, Some(id)).map(drop),
+        Subtree::Store => Ok(()),
+        Subtree::Organisation(id) => organisation::existing(tx, id).map(drop),
+        Subtree::Branch(id) => branch::existing(tx, id).map(drop),
+        Subtree::User(id) => Owners::around(tx, Some(id)).map(drop),
     }
 }
 
-/// The key stands in the log, the value does not: it may be a secret of the host's.
-fn event_in(scope: Scope, kind: EventKind, key: &str) -> Event {
+/// The audit log names the key but not the value, which may be a secret of the host.
+fn event_in(scope: Subtree, kind: EventKind, key: &str) -> Event {
     let owners = Owners::of(scope);
     Event::new(kind)
         .user(owners.user)
@@ -335,10 +464,10 @@ fn event_in(scope: Scope, kind: EventKind, key: &str) -> Event {
 
 fn setting(row: &Row<'_>) -> rusqlite::Result<Setting> {
     let scope = match (row.get(3)?, row.get(4)?, row.get(5)?) {
-        (_, _, Some(id)) => Scope::User(id),
-        (_, Some(id), None) => Scope::Branch(id),
-        (Some(id), None, None) => Scope::Organisation(id),
-        (None, None, None) => Scope::System,
+        (_, _, Some(id)) => Subtree::User(id),
+        (_, Some(id), None) => Subtree::Branch(id),
+        (Some(id), None, None) => Subtree::Organisation(id),
+        (None, None, None) => Subtree::Store,
     };
     Ok(Setting { key: row.get(0)?, is_public: row.get(1)?, value: row.get(2)?, scope })
 }
@@ -347,7 +476,7 @@ fn checked_value(value: &str) -> Result<&str> {
     if value.len() > CONFIGURATION_VALUE_MAX_BYTES {
         return Err(Error::invalid("the configuration value is longer than 16,384 bytes"));
     }
-    // Whatever reads the file with C's idea of text would see another value.
+    // A program that reads the file with C strings would see another value.
     if value.contains('\0') {
         return Err(Error::invalid("the configuration value has a NUL character"));
     }

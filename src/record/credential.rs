@@ -1,8 +1,8 @@
-//! Passwords as they are kept: a hash, its version and its standing.
+//! Stored passwords: the hash, its version and its state.
 
 use std::fmt;
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::hasher::{Admission, Hashed, NORM_VERSION, normalised};
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
@@ -11,9 +11,9 @@ use crate::value::password_check;
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
-/// What a user can prove who it is with.
+/// The stored hash of a user's password, with its version and state.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credential {
+pub(crate) struct StoredPassword {
     pub(crate) phc: String,
     pub(crate) version: i64,
     pub(crate) must_change: bool,
@@ -21,19 +21,19 @@ pub(crate) struct Credential {
     pub(crate) set_at: Timestamp,
 }
 
-impl fmt::Debug for Credential {
+impl fmt::Debug for StoredPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("StoredPassword").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
-/// The user's credential; none if it has no password.
-pub(crate) fn of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<Credential>> {
+/// The stored password of a user; `None` if the user has none.
+pub(crate) fn of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<StoredPassword>> {
     tx.one(
         "SELECT phc, version, must_change, compromised, set_at FROM credential WHERE user_id = ?1",
         params![user],
         |row| {
-            Ok(Credential {
+            Ok(StoredPassword {
                 phc: row.get(0)?,
                 version: row.get(1)?,
                 must_change: row.get(2)?,
@@ -44,15 +44,20 @@ pub(crate) fn of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<Credential>> {
     )
 }
 
-/// The same in as many steps whether there is one or not: `nothing` is read in its place, and left.
-pub(crate) fn sought(tx: &ReadTx<'_>, user: UserId, nothing: &str) -> Result<Option<Credential>> {
+/// As [`of`], in constant work: for a user without a password, `stand_in` is read and discarded, so
+/// that there is no timing oracle.
+pub(crate) fn sought(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    stand_in: &str,
+) -> Result<Option<StoredPassword>> {
     let (is_there, read) = tx.exactly_one(
         "SELECT c.user_id IS NOT NULL, coalesce(c.phc, ?2), coalesce(c.version, 0),
              coalesce(c.must_change, 0), coalesce(c.compromised, 0), coalesce(c.set_at, 0)
          FROM (SELECT ?1 AS id) AS sought LEFT JOIN credential AS c ON c.user_id = sought.id",
-        params![user, nothing],
+        params![user, stand_in],
         |row| {
-            let read = Credential {
+            let read = StoredPassword {
                 phc: row.get(1)?,
                 version: row.get(2)?,
                 must_change: row.get(3)?,
@@ -65,7 +70,14 @@ pub(crate) fn sought(tx: &ReadTx<'_>, user: UserId, nothing: &str) -> Result<Opt
     Ok(Some(read).filter(|_| is_there))
 }
 
-/// Sets a new hash under a new version; what was compromised is so no more.
+/// The number of users with a hash of each cost, which is named by the hash up to its salt.
+pub(crate) fn costs(tx: &ReadTx<'_>) -> Result<Vec<(String, u64)>> {
+    tx.all("SELECT cost, users FROM hash_cost", [], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })
+}
+
+/// Stores a new hash under a new version, and removes the mark as compromised.
 ///
 /// The first version of a row is the head of the change log. Each later one raises a watermark in
 /// its own transaction, and so does a removal, so that a version never returns: a login that
@@ -87,7 +99,8 @@ pub(crate) fn set(tx: &WriteTx<'_>, user: UserId, phc: &str, must_change: bool) 
     Ok(())
 }
 
-/// Puts a more costly hash of the same password in place of `old_phc`, unless that has changed.
+/// Replaces `old_phc` by a more costly hash of the same password, unless it has changed since
+/// (compare-and-set).
 pub(crate) fn upgrade(
     tx: &WriteTx<'_>,
     user: UserId,
@@ -101,7 +114,7 @@ pub(crate) fn upgrade(
     Ok(changed > 0)
 }
 
-/// Demands a change at the next login; false if there is no password or it was demanded before.
+/// Demands a change at the next login; `false` if there is no password or it was demanded before.
 pub(crate) fn set_must_change(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE credential SET must_change = 1 WHERE user_id = ?1 AND must_change = 0",
@@ -110,7 +123,7 @@ pub(crate) fn set_must_change(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     Ok(changed > 0)
 }
 
-/// Declares the password to be worth nothing; false if there is none, or it was before.
+/// Marks the password as compromised; `false` if there is none or it was marked before.
 pub(crate) fn set_compromised(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE credential SET compromised = 1, version = version + 1
@@ -126,20 +139,21 @@ pub(crate) fn remove(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     Ok(removed > 0)
 }
 
-/// Tests a new password against the policy and hashes it. Never inside a write: both take long.
+/// Checks a new password against the policy and hashes it. Never inside a write: both take long.
 ///
 /// # Errors
-/// `Invalid` for the rule that it breaks, `Busy` if too many hash already, `NoRandom`.
+/// `Invalid` for the rule that it breaks, `Misuse` if the breach check is missing, `Overloaded` if
+/// too many passwords wait to be hashed, `OutOfMemory`, `NoRandom`.
 pub(crate) fn hash_new(store: &Store, password: &Password, context: &[String]) -> Result<Hashed> {
+    let policy = &store.options().passwords;
+    let breaches = store.options().breaches()?;
+    password_check::check_length(policy, password)?;
     let text = normalised(password)?;
     let mut words: Vec<&str> = context.iter().map(String::as_str).collect();
     words.push(&store.options().service_name);
-    password_check::check(&store.options().passwords, &text, &words, false)
-        .map_err(|rule| Error::invalid(rule.what()))?;
+    password_check::check(policy, breaches, &text, &words).map_err(Error::password)?;
     match store.core().hasher.admit(store.now()) {
         Admission::Admitted(ticket) => ticket.hash(password, store.core().storage.random()),
-        Admission::Overloaded { .. } => {
-            Err(Error::new(Reason::Busy, "too many passwords are being hashed"))
-        }
+        Admission::Overloaded { retry_after } => Err(Error::overloaded(retry_after)),
     }
 }

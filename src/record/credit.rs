@@ -1,6 +1,6 @@
-//! Credits: how many a branch and an organisation have left, where anyone counts them.
+//! Credits: how many a branch or an organisation has left, where they are counted.
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
 use crate::record::{branch, organisation};
 use crate::storage::{ReadTx, WriteTx, params};
@@ -8,28 +8,31 @@ use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId};
 
-/// Who has a count of credits.
+/// The branch or organisation that has a count of credits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum Holder {
-    /// A branch, whatever its organisation has.
+pub enum CreditHolder {
+    /// A branch. Its count is independent of its organisation's.
     Branch(BranchId),
-    /// An organisation, whatever its branches have.
+    /// An organisation. Its count is independent of its branches'.
     Organisation(OrganisationId),
 }
 
-/// The credits around a user: what the reply to a login carries if either is counted.
+/// The credits of a user's branch and organisation. A login reply carries them if either is
+/// counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Credits {
-    /// What the branch has left, if that is counted.
+    /// The credits that the branch has left; `None` if they are not counted.
     pub branch: Option<u64>,
-    /// What the organisation has left, if that is counted.
+    /// The credits that the organisation has left; `None` if they are not counted.
     pub organisation: Option<u64>,
 }
 
 impl Store {
-    /// The credits.
+    /// Returns the handle of the credits.
     #[must_use]
     pub fn credits(&self) -> CreditBook<'_> {
         CreditBook { store: self }
@@ -38,23 +41,26 @@ impl Store {
 
 /// The counts of credits of a store.
 ///
-/// A branch and an organisation each have a count of 0 to `i64::MAX`, or none; neither says
-/// anything of the other. Spending is atomic over all processes and never goes below zero. No
-/// change of credits ends a session.
+/// A branch and an organisation each have a count of 0 to `i64::MAX`, or none; the two are
+/// independent. Spending is atomic over all processes and never goes below zero. No change of
+/// credits revokes a session.
 ///
 /// ```
-/// use gatepost::{Holder, Options, Reason, Store};
+/// use gatepost::directory::CreditHolder;
+/// use gatepost::ErrorKind;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
-/// let york = Holder::Branch(store.branches().create("York", None)?.id);
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+/// let york = CreditHolder::Branch(store.branches().create("York", None)?.id);
 /// assert_eq!(store.credits().remaining(york)?, None);
 ///
 /// store.credits().set(york, Some(10))?;
 /// assert_eq!(store.credits().spend(york, 7)?, 3);
 /// let refused = store.credits().spend(york, 4).unwrap_err();
-/// assert_eq!(refused.reason(), Reason::Insufficient);
+/// assert_eq!(refused.kind(), ErrorKind::Insufficient);
 /// assert_eq!(store.credits().add(york, 1)?, 4);
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct CreditBook<'s> {
@@ -62,11 +68,28 @@ pub struct CreditBook<'s> {
 }
 
 impl CreditBook<'_> {
-    /// Sets how many are left, or, with `None`, that nothing is counted any more.
+    /// Sets how many credits are left; `None` stops counting them. Writes nothing if nothing
+    /// changes.
+    ///
+    /// ```
+    /// use gatepost::directory::CreditHolder;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = CreditHolder::Branch(store.branches().create("York", None)?.id);
+    /// store.credits().set(york, 10)?;
+    /// assert_eq!(store.credits().remaining(york)?, Some(10));
+    /// store.credits().set(york, None)?;
+    /// assert_eq!(store.credits().remaining(york)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` above `i64::MAX`, `NotFound` if the holder is not there; `Busy`, `Full`, `Io`.
-    pub fn set(&self, holder: Holder, remaining: impl Into<Option<u64>>) -> Result<()> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) above `i64::MAX`;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such branch or organisation.
+    pub fn set(&self, holder: CreditHolder, remaining: impl Into<Option<u64>>) -> Result<()> {
         let remaining = remaining.into().map(in_bounds).transpose()?;
         self.store.write(|tx| {
             check_holder(tx, holder)?;
@@ -92,45 +115,92 @@ impl CreditBook<'_> {
         })
     }
 
-    /// How many are left; `None` if nothing is counted, or the holder is not there.
+    /// Returns how many credits are left; `None` if they are not counted, or if there is no such
+    /// branch or organisation.
+    ///
+    /// ```
+    /// use gatepost::directory::CreditHolder;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = CreditHolder::Branch(store.branches().create("York", None)?.id);
+    /// assert_eq!(store.credits().remaining(york)?, None);
+    /// store.credits().set(york, 10)?;
+    /// assert_eq!(store.credits().remaining(york)?, Some(10));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
-    pub fn remaining(&self, holder: Holder) -> Result<Option<u64>> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn remaining(&self, holder: CreditHolder) -> Result<Option<u64>> {
         let found = self.store.read(|tx| find(tx, holder))?;
         Ok(found.map(|count| count.remaining.unsigned_abs()))
     }
 
-    /// Adds credits; answers how many there are now.
+    /// Adds credits and returns how many are left then.
+    ///
+    /// ```
+    /// use gatepost::directory::CreditHolder;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = CreditHolder::Branch(store.branches().create("York", None)?.id);
+    /// store.credits().set(york, 10)?;
+    /// assert_eq!(store.credits().add(york, 5)?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if nothing is counted there ([`set`](Self::set) begins to count: adding would
-    /// turn "not limited" into a limit), `Invalid` if there would be more than `i64::MAX`;
-    /// `Busy`, `Full`, `Io`. Then nothing was added.
-    pub fn add(&self, holder: Holder, credits: u64) -> Result<u64> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with one of these, after
+    /// which nothing was added:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if no credits are counted there: adding would
+    ///   turn "not limited" into a limit, so [`set`](Self::set) begins to count;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if `credits` is above `i64::MAX`;
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached) if there would be more than `i64::MAX`.
+    pub fn add(&self, holder: CreditHolder, credits: u64) -> Result<u64> {
         let more = in_bounds(credits)?;
         self.store.write(|tx| {
             let before = counted(tx, holder)?;
             let after = before.remaining.checked_add(more).ok_or_else(|| {
-                Error::invalid("there would be more credits than can be counted")
+                Error::limit_reached("there would be more credits than i64::MAX")
+                    .advising("Add fewer credits.")
             })?;
             change(tx, holder, before, after, EventKind::CreditsAdded, more)
         })
     }
 
-    /// Spends credits; answers how many are left.
+    /// Spends credits and returns how many are left. Atomic over all processes.
+    ///
+    /// ```
+    /// use gatepost::ErrorKind;
+    /// use gatepost::directory::CreditHolder;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let york = CreditHolder::Branch(store.branches().create("York", None)?.id);
+    /// store.credits().set(york, 10)?;
+    /// assert_eq!(store.credits().spend(york, 7)?, 3);
+    /// assert_eq!(store.credits().spend(york, 4).unwrap_err().kind(), ErrorKind::Insufficient);
+    /// assert_eq!(store.credits().remaining(york)?, Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Insufficient` if fewer are left, `NotFound` if nothing is counted there; `Busy`, `Full`,
-    /// `Io`. Then nothing was spent.
-    pub fn spend(&self, holder: Holder, credits: u64) -> Result<u64> {
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with one of these, after
+    /// which nothing was spent:
+    /// - [`Insufficient`](crate::ErrorKind::Insufficient) if fewer are left;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if no credits are counted there.
+    pub fn spend(&self, holder: CreditHolder, credits: u64) -> Result<u64> {
         self.store.write(|tx| {
             let before = counted(tx, holder)?;
             let spent = i64::try_from(credits).ok().filter(|spent| *spent <= before.remaining);
             let Some(spent) = spent else {
                 return Err(Error::new(
-                    Reason::Insufficient,
-                    "fewer credits are left than are to be spent",
+                    ErrorKind::Insufficient,
+                    "fewer credits are left than the call would spend",
                 ));
             };
             change(tx, holder, before, before.remaining - spent, EventKind::CreditsSpent, spent)
@@ -138,7 +208,7 @@ impl CreditBook<'_> {
     }
 }
 
-/// What a branch and its organisation have left; `None` only if neither is counted.
+/// The credits of a branch and its organisation; `None` if neither is counted.
 pub(crate) fn of_place(
     tx: &ReadTx<'_>,
     branch: Option<BranchId>,
@@ -159,14 +229,14 @@ pub(crate) fn of_place(
     }))
 }
 
-/// A row: never below zero, says the file.
+/// A row. The schema keeps it from falling below zero.
 #[derive(Debug, Clone, Copy)]
 struct Count {
     id: i64,
     remaining: i64,
 }
 
-fn find(tx: &ReadTx<'_>, holder: Holder) -> Result<Option<Count>> {
+fn find(tx: &ReadTx<'_>, holder: CreditHolder) -> Result<Option<Count>> {
     let (branch, organisation) = sides(holder);
     tx.one(
         "SELECT id, remaining FROM credit WHERE branch_id = ?1
@@ -176,13 +246,16 @@ fn find(tx: &ReadTx<'_>, holder: Holder) -> Result<Option<Count>> {
     )
 }
 
-fn counted(tx: &ReadTx<'_>, holder: Holder) -> Result<Count> {
-    find(tx, holder)?.ok_or_else(|| Error::not_found("no credits are counted there"))
+fn counted(tx: &ReadTx<'_>, holder: CreditHolder) -> Result<Count> {
+    find(tx, holder)?.ok_or_else(|| {
+        Error::not_found("no credits are counted for this branch or organisation")
+            .advising("Check the id, or begin to count its credits with credits().set.")
+    })
 }
 
 fn change(
     tx: &WriteTx<'_>,
-    holder: Holder,
+    holder: CreditHolder,
     before: Count,
     after: i64,
     kind: EventKind,
@@ -195,7 +268,7 @@ fn change(
     Ok(Written::With(after.unsigned_abs(), event_of(holder, kind).count(by)))
 }
 
-fn insert(tx: &WriteTx<'_>, holder: Holder, remaining: i64) -> Result<()> {
+fn insert(tx: &WriteTx<'_>, holder: CreditHolder, remaining: i64) -> Result<()> {
     let (branch, organisation) = sides(holder);
     tx.execute(
         "INSERT INTO credit (branch_id, organisation_id, remaining) VALUES (?1, ?2, ?3)",
@@ -208,26 +281,25 @@ fn update(tx: &WriteTx<'_>, id: i64, remaining: i64) -> Result<()> {
     tx.execute("UPDATE credit SET remaining = ?2 WHERE id = ?1", params![id, remaining]).map(drop)
 }
 
-fn check_holder(tx: &ReadTx<'_>, holder: Holder) -> Result<()> {
+fn check_holder(tx: &ReadTx<'_>, holder: CreditHolder) -> Result<()> {
     match holder {
-        Holder::Branch(id) => branch::existing(tx, id).map(drop),
-        Holder::Organisation(id) => organisation::existing(tx, id).map(drop),
+        CreditHolder::Branch(id) => branch::existing(tx, id).map(drop),
+        CreditHolder::Organisation(id) => organisation::existing(tx, id).map(drop),
     }
 }
 
-fn event_of(holder: Holder, kind: EventKind) -> Event {
+fn event_of(holder: CreditHolder, kind: EventKind) -> Event {
     let (branch, organisation) = sides(holder);
     Event::new(kind).branch(branch).organisation(organisation)
 }
 
-const fn sides(holder: Holder) -> (Option<BranchId>, Option<OrganisationId>) {
+const fn sides(holder: CreditHolder) -> (Option<BranchId>, Option<OrganisationId>) {
     match holder {
-        Holder::Branch(id) => (Some(id), None),
-        Holder::Organisation(id) => (None, Some(id)),
+        CreditHolder::Branch(id) => (Some(id), None),
+        CreditHolder::Organisation(id) => (None, Some(id)),
     }
 }
 
 fn in_bounds(credits: u64) -> Result<i64> {
-    i64::try_from(credits)
-        .map_err(|_| Error::invalid("there are more credits than can be counted"))
+    i64::try_from(credits).map_err(|_| Error::invalid("the credits are more than i64::MAX"))
 }

@@ -1,6 +1,5 @@
-//! Devices on which users have logged in: what they are known by is a digest, never their text.
+//! Devices on which users have logged in. The file stores a digest of a device, never its text.
 
-use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 
 use crate::error::Result;
@@ -13,30 +12,34 @@ use crate::value::time::Timestamp;
 
 /// A device on which a user has logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KnownDevice {
-    /// Eight hexadecimal digits to tell it from others in a list. It opens nothing, and the
-    /// device's own text cannot be read from it.
+    /// Eight hexadecimal digits that distinguish it from others in a list. They open nothing, and
+    /// the device's own text cannot be computed from them.
     pub handle: String,
     /// When the user first logged in on it.
-    pub first_login_at: DateTime<Utc>,
-    /// When the user last did.
-    pub last_login_at: DateTime<Utc>,
+    pub first_login_at: Timestamp,
+    /// When the user last logged in on it.
+    pub last_login_at: Timestamp,
 }
 
 /// The devices on which users have logged in.
 ///
-/// Failed attempts from such a device are counted apart, so that a stranger's guesses do not lock
-/// the owner out.
+/// Failed attempts from such a device have a budget of their own, so that a stranger's guesses do
+/// not lock the user out (ASVS 6.1.1).
 ///
 /// ```
-/// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
+/// use gatepost::sessions::OpenSession;
+/// use gatepost::{DeviceId, NewUser};
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let ada = store.users().create(NewUser::person("ada"))?.id;
 /// let till = DeviceId::new("till-1")?;
 /// store.sessions().open(OpenSession::new(ada, till.clone()))?.granted()?;
-/// assert_eq!(store.devices().list_of(ada)?.len(), 1);
+/// assert_eq!(store.devices().list(ada)?.len(), 1);
 /// assert!(store.devices().forget(ada, &till)?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -46,7 +49,7 @@ pub struct Devices<'s> {
 }
 
 impl Store {
-    /// The devices on which users have logged in.
+    /// Returns the handle of the devices on which users have logged in.
     #[must_use]
     pub fn devices(&self) -> Devices<'_> {
         Devices { store: self }
@@ -54,11 +57,25 @@ impl Store {
 }
 
 impl Devices<'_> {
-    /// The devices of a user, at most 100, the one used last first.
+    /// Returns the devices of a user, at most 100, the most recently used first.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let devices = store.devices().list(ada)?;
+    /// assert_eq!(devices.len(), 1);
+    /// assert_eq!(devices[0].handle.len(), 8);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
-    pub fn list_of(&self, user: UserId) -> Result<Vec<KnownDevice>> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn list(&self, user: UserId) -> Result<Vec<KnownDevice>> {
         self.store.read(|tx| {
             tx.all(
                 "SELECT device_hash, first_login_at, last_login_at FROM device
@@ -67,8 +84,8 @@ impl Devices<'_> {
                 |row| {
                     Ok(KnownDevice {
                         handle: handle(&row.get(0)?),
-                        first_login_at: row.get::<_, Timestamp>(1)?.to_datetime(),
-                        last_login_at: row.get::<_, Timestamp>(2)?.to_datetime(),
+                        first_login_at: row.get(1)?,
+                        last_login_at: row.get(2)?,
                     })
                 },
             )
@@ -76,7 +93,7 @@ impl Devices<'_> {
     }
 }
 
-/// Forgets that the user has logged in on a device; answers whether it was known.
+/// Deletes the row of a device on which the user has logged in; `false` if there is none.
 pub(crate) fn forget(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
     let forgotten = tx.execute(
         "DELETE FROM device WHERE user_id = ?1 AND device_hash = ?2",
@@ -85,16 +102,19 @@ pub(crate) fn forget(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Re
     Ok(forgotten > 0)
 }
 
-/// What attempts from a known device have come to.
+/// The failed attempts from a known device since the last success on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) failures: i64,
-    pub(crate) wait_until: Option<Timestamp>,
-    pub(crate) reported_until: Option<Timestamp>,
+    pub(crate) charged_at: Timestamp,
 }
 
-/// Keeps that the user has just logged in there. Beyond 100 devices, the one unused for longest
-/// is forgotten.
+impl Budget {
+    pub(crate) const NONE: Self = Self { failures: 0, charged_at: Timestamp::UNIX_EPOCH };
+}
+
+/// Stores that the user has just logged in on the device. Above 100 devices, the least recently
+/// used one is deleted.
 pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<()> {
     let known = tx.execute(
         "UPDATE device SET last_login_at = max(last_login_at, ?3)
@@ -118,23 +138,16 @@ pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Resu
     .map(drop)
 }
 
-/// The budget of a device on which the user has logged in; none if it never has.
+/// The budget of a device; `None` if the user has never logged in on it.
 pub(crate) fn budget(
     tx: &ReadTx<'_>,
     user: UserId,
     device: DeviceDigest,
 ) -> Result<Option<Budget>> {
     tx.one(
-        "SELECT failures, wait_until, reported_until FROM device
-         WHERE user_id = ?1 AND device_hash = ?2",
+        "SELECT failures, charged_at FROM device WHERE user_id = ?1 AND device_hash = ?2",
         params![user, device],
-        |row| {
-            Ok(Budget {
-                failures: row.get(0)?,
-                wait_until: row.get(1)?,
-                reported_until: row.get(2)?,
-            })
-        },
+        |row| Ok(Budget { failures: row.get(0)?, charged_at: row.get(1)? }),
     )
 }
 
@@ -145,27 +158,17 @@ pub(crate) fn set_budget(
     budget: Budget,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE device SET failures = ?3, wait_until = ?4, reported_until = ?5
+        "UPDATE device SET failures = ?3, charged_at = ?4
          WHERE user_id = ?1 AND device_hash = ?2",
-        params![user, device, budget.failures, budget.wait_until, budget.reported_until],
+        params![user, device, budget.failures, budget.charged_at],
     )
     .map(drop)
 }
 
-/// Failed attempts from all known devices of a user together.
-pub(crate) fn failures_of(tx: &ReadTx<'_>, user: UserId) -> Result<i64> {
-    tx.exactly_one(
-        "SELECT coalesce(sum(failures), 0) FROM device WHERE user_id = ?1",
-        params![user],
-        |row| row.get(0),
-    )
-}
-
-/// Forgives the failed attempts from all devices of a user; whether there were any.
+/// Forgives the failed attempts from all devices of a user; `false` if there were none.
 pub(crate) fn clear_budgets(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     let cleared = tx.execute(
-        "UPDATE device SET failures = 0, wait_until = NULL, reported_until = NULL
-         WHERE user_id = ?1 AND (failures > 0 OR wait_until IS NOT NULL)",
+        "UPDATE device SET failures = 0, charged_at = 0 WHERE user_id = ?1 AND failures > 0",
         params![user],
     )?;
     Ok(cleared > 0)

@@ -1,14 +1,17 @@
-//! The nouns: one file, one table, with its row type, its statements and its public handle.
+//! Record types: one file for each table, with its row type, statements and public handle.
 
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod branch;
 pub(crate) mod change;
+pub(crate) mod clock;
 pub(crate) mod configuration;
 pub(crate) mod credential;
 pub(crate) mod credit;
 pub(crate) mod device;
+pub(crate) mod options;
 pub(crate) mod organisation;
+pub(crate) mod pieces;
 pub(crate) mod proof;
 pub(crate) mod session;
 pub(crate) mod store;

@@ -1,34 +1,33 @@
-//! Organisations: what branches belong to, where there are three levels.
+//! Organisations, which branches belong to: the top of three levels.
 
-use chrono::{DateTime, Utc};
-
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
-use crate::value::id::{OrganisationId, Page};
+use crate::value::id::{OrganisationId, Page, rows};
 use crate::value::limits::DISPLAY_NAME_MAX_BYTES;
 use crate::value::name::required_text;
 use crate::value::time::Timestamp;
 
-/// An organisation: it contains branches, or none yet.
+/// An organisation, which branches belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Organisation {
     /// Its id.
     pub id: OrganisationId,
     /// Its name; two organisations may have the same.
     pub name: String,
-    /// Whether users under it can log in.
+    /// Whether users under it can log in, if nothing else refuses them.
     pub active: bool,
     /// When it was created.
-    pub created_at: DateTime<Utc>,
+    pub created_at: Timestamp,
 }
 
 impl Store {
-    /// The organisations.
+    /// Returns the handle of the organisations.
     #[must_use]
     pub fn organisations(&self) -> Organisations<'_> {
         Organisations { store: self }
@@ -38,28 +37,61 @@ impl Store {
 /// The organisations of a store.
 ///
 /// ```
-/// use gatepost::{Options, Page, Store};
+/// use gatepost::directory::OrganisationFilter;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let northern = store.organisations().create("Northern")?;
 /// store.organisations().rename(northern.id, "Northern Trust")?;
 ///
 /// let found = store.organisations().find(northern.id)?;
 /// assert_eq!(found.map(|found| found.name).as_deref(), Some("Northern Trust"));
-/// assert_eq!(store.organisations().list(Page::default())?.len(), 1);
-/// # Ok::<(), gatepost::Error>(())
+/// assert_eq!(store.organisations().count(&OrganisationFilter::new().active(true))?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Organisations<'s> {
     pub(crate) store: &'s Store,
 }
 
-impl Organisations<'_> {
+/// Selects the organisations of a list; all if nothing is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct OrganisationFilter {
+    active: Option<bool>,
+}
+
+impl OrganisationFilter {
+    /// Every organisation.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only active organisations, or only inactive ones.
+    pub fn active(self, active: bool) -> Self {
+        Self { active: Some(active) }
+    }
+}
+
+impl<'s> Organisations<'s> {
     /// Creates an active organisation without branches.
     ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// assert!(northern.active);
+    /// assert_eq!(store.organisations().find(northern.id)?, Some(northern));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// `Invalid` for a name that is blank, longer than 256 bytes or has control characters;
-    /// `NoRandom`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the name is blank, longer than 256 bytes or has
+    ///   control characters;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn create(&self, name: &str) -> Result<Organisation> {
         let name = checked_name(name)?;
         self.store.write(|tx| {
@@ -74,19 +106,40 @@ impl Organisations<'_> {
         })
     }
 
-    /// The organisation of that id, if there is one.
+    /// Returns the organisation with this id; `None` if there is none.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// assert_eq!(store.organisations().find(northern.id)?, Some(northern));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find(&self, id: OrganisationId) -> Result<Option<Organisation>> {
         self.store.read(|tx| find(tx, id))
     }
 
-    /// Gives an organisation another name. Ends no session.
+    /// Renames an organisation and returns it. Revokes nothing. Writes nothing if the name is the
+    /// same.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// let northern = store.organisations().rename(northern.id, "Northern Trust")?;
+    /// assert_eq!(northern.name, "Northern Trust");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a name that [`create`](Self::create) refuses, `NotFound`; `Busy`, `Full`,
-    /// `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if [`create`](Self::create) would refuse the name;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such organisation.
     pub fn rename(&self, id: OrganisationId, name: &str) -> Result<Organisation> {
         let name = checked_name(name)?;
         self.store.write(|tx| {
@@ -100,15 +153,36 @@ impl Organisations<'_> {
         })
     }
 
-    /// Deletes an organisation that has no branch, with its settings and credits.
+    /// Deletes an organisation without branches, with its settings and credits.
+    ///
+    /// ```
+    /// use gatepost::ErrorKind;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?.id;
+    /// let york = store.branches().create("York", northern)?.id;
+    /// assert_eq!(store.organisations().delete(northern).unwrap_err().kind(), ErrorKind::NotEmpty);
+    ///
+    /// store.branches().move_to(york, None)?;
+    /// store.organisations().delete(northern)?;
+    /// assert_eq!(store.organisations().find(northern)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound`, `NotEmpty` if a branch belongs to it; `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such organisation;
+    /// - [`NotEmpty`](crate::ErrorKind::NotEmpty) if a branch belongs to it.
     pub fn delete(&self, id: OrganisationId) -> Result<()> {
         self.store.write(|tx| {
             let before = existing(tx, id)?;
             if has_branches(tx, id)? {
-                return Err(Error::new(Reason::NotEmpty, "the organisation has branches"));
+                return Err(Error::new(
+                    ErrorKind::NotEmpty,
+                    "the organisation still has branches",
+                ));
             }
             tx.execute("DELETE FROM organisation WHERE id = ?1", params![id])?;
             let event =
@@ -117,25 +191,97 @@ impl Organisations<'_> {
         })
     }
 
-    /// A page of all organisations, oldest first.
+    /// Returns a page of the organisations that the filter selects, oldest first.
+    ///
+    /// ```
+    /// use gatepost::Page;
+    /// use gatepost::directory::OrganisationFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// let found = store.organisations().list(&OrganisationFilter::new(), Page::first(50))?;
+    /// assert_eq!(found, [northern]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a page limit that is not 1 to 500; `Busy`, `Io`, `Corrupt`.
-    pub fn list(&self, page: Page<OrganisationId>) -> Result<Vec<Organisation>> {
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
+    pub fn list(
+        &self,
+        filter: &OrganisationFilter,
+        page: Page<OrganisationId>,
+    ) -> Result<Vec<Organisation>> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or(OrganisationId::from_bytes([0; 16]));
         self.store.read(|tx| {
             tx.all(
                 "SELECT id, name, active, created_at FROM organisation
-                 WHERE id > ?1 ORDER BY id LIMIT ?2",
-                params![after, limit],
+                 WHERE id > ?1 AND (?2 IS NULL OR active = ?2) ORDER BY id LIMIT ?3",
+                params![after, filter.active, limit],
                 organisation,
+            )
+        })
+    }
+
+    /// Iterates over all organisations that the filter selects, oldest first, reading as
+    /// [`Users::iter`](crate::directory::Users::iter) does.
+    ///
+    /// ```
+    /// use gatepost::directory::OrganisationFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// let mut all = store.organisations().iter(&OrganisationFilter::new());
+    /// assert_eq!(all.next().transpose()?, Some(northern));
+    /// assert!(all.next().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list). An error is the last item.
+    pub fn iter(
+        &self,
+        filter: &OrganisationFilter,
+    ) -> impl Iterator<Item = Result<Organisation>> + use<'s> {
+        let (organisations, filter) = (Organisations { store: self.store }, filter.clone());
+        let list = move |after: Option<&OrganisationId>| {
+            organisations.list(&filter, Page::longest(after.copied()))
+        };
+        rows(list, |organisation| organisation.id)
+    }
+
+    /// Returns how many organisations the filter selects.
+    ///
+    /// ```
+    /// use gatepost::directory::OrganisationFilter;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.organisations().create("Northern")?;
+    /// assert_eq!(store.organisations().count(&OrganisationFilter::new())?, 1);
+    /// assert_eq!(store.organisations().count(&OrganisationFilter::new().active(false))?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn count(&self, filter: &OrganisationFilter) -> Result<u64> {
+        self.store.read(|tx| {
+            tx.count(
+                "SELECT count(*) FROM organisation WHERE ?1 IS NULL OR active = ?1",
+                params![filter.active],
             )
         })
     }
 }
 
-/// The organisation of that id, if there is one.
+/// The organisation with this id, if there is one.
 pub(crate) fn find(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Option<Organisation>> {
     tx.one(
         "SELECT id, name, active, created_at FROM organisation WHERE id = ?1",
@@ -149,7 +295,7 @@ pub(crate) fn existing(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Organisati
     find(tx, id)?.ok_or_else(|| Error::not_found("there is no organisation of this id"))
 }
 
-/// Makes an organisation active or inactive, which must be a change.
+/// Makes an organisation active or inactive. The caller checks that this is a change.
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: OrganisationId,
@@ -166,7 +312,7 @@ pub(crate) fn set_active(
     .map(drop)
 }
 
-/// Raises the watermarks of an organisation; `false` if there is none of that id.
+/// Raises the watermarks of an organisation; `false` if there is no such organisation.
 pub(crate) fn raise(tx: &WriteTx<'_>, id: OrganisationId, marks: Watermarks) -> Result<bool> {
     let rows = tx.execute(
         "UPDATE organisation SET sessions_ended_seq = coalesce(?2, sessions_ended_seq),
@@ -190,7 +336,7 @@ fn organisation(row: &Row<'_>) -> rusqlite::Result<Organisation> {
         id: row.get(0)?,
         name: row.get(1)?,
         active: row.get(2)?,
-        created_at: row.get::<_, Timestamp>(3)?.to_datetime(),
+        created_at: row.get(3)?,
     })
 }
 

@@ -1,17 +1,19 @@
-//! What the file says of a presented token: the two statements of verify, and the shape they fill.
+//! The two statements with which verify reads the file, and the row that they fill.
 //!
-//! Both join everything that can end a session or suspend a key. Whoever adds a column to one of
-//! them adds it to the triggers of its table (`schema.sql`, "Changes that a verify must see").
+//! Both join everything that can revoke a session or suspend a key. A column that is added to one
+//! of them must be added to the triggers of its table (`schema.sql`, "Changes that a verify must
+//! see").
 
 use crate::storage::{Row, params};
 use crate::value::digest::{DeviceDigest, Digest};
-use crate::value::facts::{Assurance, UserKind};
-use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+use crate::value::id::{BranchId, OrganisationId, UserId};
+use crate::value::name::Privilege;
+use crate::value::principal::{Assurance, CacheHint, Credential, Principal, UserKind};
 use crate::value::time::Timestamp;
 
-/// Whether the branch and the organisation of user `u` let it work: a parent that is named but
-/// missing does not.
-macro_rules! standing {
+/// Whether user `u`, its branch and its organisation are active. A parent that is named but missing
+/// is not.
+macro_rules! active {
     () => {
         "u.status = 'active' AND u.deleted_at IS NULL
          AND (u.branch_id IS NULL OR b.active = 1)
@@ -19,7 +21,7 @@ macro_rules! standing {
     };
 }
 
-/// Whether session `s` was opened after everything that would have ended it.
+/// Whether session `s` was opened after every revocation that would cover it.
 macro_rules! current {
     () => {
         "s.opened_seq >= u.sessions_ended_seq
@@ -29,7 +31,31 @@ macro_rules! current {
     };
 }
 
-/// Whether API key `k` was issued after everything that would have ended it.
+/// The highest of the watermarks that apply to the user `$user`: its sessions below are revoked.
+macro_rules! watermark_of {
+    ($user:literal) => {
+        concat!(
+            "(SELECT ",
+            $crate::record::proof::highest_watermark!(),
+            " FROM user AS wu JOIN store AS ws ON ws.id = 1
+             LEFT JOIN branch AS wb ON wb.id = wu.branch_id
+             LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
+             WHERE wu.id = ",
+            $user,
+            ")"
+        )
+    };
+}
+
+/// The highest of the watermarks of user `wu`, branch `wb`, organisation `wo` and store `ws`.
+macro_rules! highest_watermark {
+    () => {
+        "max(wu.sessions_ended_seq, ws.sessions_ended_seq, coalesce(wb.sessions_ended_seq, 0),
+             coalesce(wo.sessions_ended_seq, 0))"
+    };
+}
+
+/// Whether API key `k` was issued after every revocation that would cover it.
 macro_rules! key_current {
     () => {
         "k.issued_seq >= u.keys_ended_seq AND k.issued_seq >= st.keys_ended_seq"
@@ -47,19 +73,12 @@ macro_rules! session_joined {
     };
 }
 
-/// Whether session `s` is live at the time `$now`, a parameter of the statement: for statements
-/// that count or list. `Store::judge` says the same of one [`Proof`], with the reason and with the
-/// uses that this process has not written yet; a test holds the two against each other.
-macro_rules! live {
+/// Whether session `s` is in use at the time `$now`, a parameter of the statement: neither idle nor
+/// from the future.
+macro_rules! in_use {
     ($now:literal) => {
         concat!(
-            "(",
-            $crate::record::proof::current!(),
-            ") AND (",
-            $crate::record::proof::standing!(),
-            ") AND s.expires_at > ",
-            $now,
-            " AND (s.idle_ms IS NULL OR s.last_seen + s.idle_ms > ",
+            "(s.idle_ms IS NULL OR s.last_seen + s.idle_ms > ",
             $now,
             ") AND s.opened_at <= ",
             $crate::value::limits::clock_skew_max_ms!(),
@@ -73,18 +92,38 @@ macro_rules! live {
     };
 }
 
-pub(crate) use {current, key_current, live, session_joined, standing};
+/// Whether session `s` is live at the time `$now`, a parameter of the statement: for statements
+/// that count or list. `Store::judge` is the same rule for one [`Proof`], with the reason and with
+/// the uses that this process has not written yet; a test compares the two.
+macro_rules! live {
+    ($now:literal) => {
+        concat!(
+            "(",
+            $crate::record::proof::current!(),
+            ") AND (",
+            $crate::record::proof::active!(),
+            ") AND s.expires_at > ",
+            $now,
+            " AND ",
+            $crate::record::proof::in_use!($now)
+        )
+    };
+}
+
+pub(crate) use {
+    active, current, highest_watermark, in_use, key_current, live, session_joined, watermark_of,
+};
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
 pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
     "SELECT s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
-         EXISTS (SELECT 1 FROM user_privilege AS p
-                 WHERE p.user_id = s.user_id AND p.name = 'admin'),
+         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
+          WHERE p.user_id = s.user_id),
          ",
     current!(),
     ",
          ",
-    standing!(),
+    active!(),
     ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen
      FROM ",
@@ -96,13 +135,13 @@ pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
 /// The statement of a verify that presents an API key; `?1` is the key's id.
 pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     "SELECT k.secret_hash, NULL, k.user_id, u.branch_id, b.organisation_id, u.kind,
-         EXISTS (SELECT 1 FROM user_privilege AS p
-                 WHERE p.user_id = k.user_id AND p.name = 'admin'),
+         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
+          WHERE p.user_id = k.user_id),
          ",
     key_current!(),
     ",
          ",
-    standing!(),
+    active!(),
     ",
          k.issued_at, k.issued_at, k.expires_at, 1, NULL, k.issued_at
      FROM api_key AS k
@@ -122,11 +161,12 @@ pub(crate) struct Proof {
     pub(crate) branch: Option<BranchId>,
     pub(crate) organisation: Option<OrganisationId>,
     pub(crate) kind: UserKind,
-    pub(crate) is_admin: bool,
-    /// Not older than anything that would have ended it.
+    /// The names of the user's privileges, which spaces separate: no name has one.
+    pub(crate) privileges: String,
+    /// Whether it is newer than every revocation that would cover it.
     pub(crate) current: bool,
-    /// User, branch and organisation are active.
-    pub(crate) standing: bool,
+    /// Whether user, branch and organisation are active.
+    pub(crate) is_active: bool,
     pub(crate) opened_at: Timestamp,
     pub(crate) authenticated_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
@@ -135,37 +175,43 @@ pub(crate) struct Proof {
     pub(crate) last_seen: Timestamp,
 }
 
-/// Whose token it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holder {
-    Session(SessionId),
-    ApiKey(ApiKeyId),
-}
-
-impl Holder {
-    /// The one statement that fills a [`Proof`] for it.
-    pub(crate) const fn sql(self) -> &'static str {
-        match self {
-            Self::Session(_) => VERIFY_SESSION_SQL,
-            Self::ApiKey(_) => VERIFY_API_KEY_SQL,
-        }
-    }
-
-    pub(crate) const fn id(&self) -> &[u8; 16] {
-        match self {
-            Self::Session(id) => id.as_bytes(),
-            Self::ApiKey(id) => id.as_bytes(),
-        }
+/// The statement that fills a [`Proof`] for this credential; `?1` is its id.
+pub(crate) const fn sql(credential: Credential) -> &'static str {
+    match credential {
+        Credential::Session(_) => VERIFY_SESSION_SQL,
+        Credential::ApiKey(_) => VERIFY_API_KEY_SQL,
     }
 }
 
 impl Proof {
-    /// What the open transaction sees of it.
+    /// The row of a session or key in this transaction.
     pub(crate) fn of(
         tx: &crate::storage::ReadTx<'_>,
-        holder: Holder,
+        credential: Credential,
     ) -> crate::error::Result<Option<Self>> {
-        tx.one(holder.sql(), params![holder.id()], Self::from_row)
+        tx.one(sql(credential), params![credential.id()], Self::from_row)
+    }
+
+    /// The identity that it proves.
+    pub(crate) fn principal(&self, credential: Credential) -> Principal {
+        Principal {
+            credential,
+            user: self.user,
+            branch: self.branch,
+            organisation: self.organisation,
+            kind: self.kind,
+            is_admin: self.has_privilege(Privilege::ADMIN),
+            assurance: self.assurance,
+            opened_at: self.opened_at,
+            authenticated_at: self.authenticated_at,
+            expires_at: self.expires_at,
+            place: CacheHint::NOWHERE,
+        }
+    }
+
+    /// Whether the user has this privilege.
+    pub(crate) fn has_privilege(&self, name: &str) -> bool {
+        self.privileges.split(' ').any(|own| own == name)
     }
 
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -176,10 +222,11 @@ impl Proof {
             branch: row.get(3)?,
             organisation: row.get(4)?,
             kind: row.get(5)?,
-            is_admin: row.get(6)?,
+            // NULL where the user has none.
+            privileges: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
             current: row.get(7)?,
             // NULL where a parent is named but missing.
-            standing: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
+            is_active: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
             opened_at: row.get(9)?,
             authenticated_at: row.get(10)?,
             expires_at: row.get(11)?,
@@ -190,7 +237,7 @@ impl Proof {
     }
 }
 
-/// The file holds 1 to 3; anything else claims nothing.
+/// The level of a number from 1 to 3, as the file stores it; any other number is the lowest level.
 pub(crate) const fn assurance(level: i64) -> Assurance {
     match level {
         3 => Assurance::Aal3,

@@ -1,40 +1,46 @@
 //! Sessions: logins that were opened on a device.
 //!
-//! A row is touched by its id alone, inserted once and never upserted: nothing that ended comes
-//! back by a late write. Whether it is live is the rule in `record/proof.rs`.
+//! A row is updated only by its id, inserted once and never upserted: no late write makes a revoked
+//! session valid again. `record/proof.rs` has the rule of a live session.
 
-mod document;
+mod data;
 mod list;
 
-pub use document::SessionDocument;
-pub use list::SessionInfo;
+pub use data::SessionData;
+pub use list::{SessionFilter, SessionInfo};
+
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
-use crate::record::proof::{current, live, session_joined};
+use crate::record::proof::{current, in_use, live, session_joined, watermark_of};
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::{DeviceDigest, Digest};
-use crate::value::event::{Event, EventKind, Origin};
-use crate::value::facts::Assurance;
+use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::{SessionId, UserId};
 use crate::value::limits::LABEL_MAX_BYTES;
 use crate::value::name::text;
+use crate::value::principal::Assurance;
 use crate::value::time::Timestamp;
 
 /// The sessions of a store.
 ///
 /// ```
-/// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
+/// use gatepost::sessions::{OpenSession, SessionFilter};
+/// use gatepost::{DeviceId, NewUser, Page};
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let ada = store.users().create(NewUser::person("ada"))?;
 /// let reply = store
 ///     .sessions()
 ///     .open(OpenSession::new(ada.id, DeviceId::new("till-1")?).label("Till 1"))?
 ///     .granted()?;
 ///
-/// let list = store.sessions().list_of(ada.id)?;
+/// let of_ada = SessionFilter::new().under(ada.id);
+/// let list = store.sessions().list(&of_ada, Page::default())?;
 /// assert_eq!(list[0].id, reply.session.id);
 /// assert_eq!(list[0].label.as_deref(), Some("Till 1"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,7 +51,7 @@ pub struct Sessions<'s> {
 }
 
 impl Store {
-    /// The sessions.
+    /// Returns the handle of the sessions.
     #[must_use]
     pub fn sessions(&self) -> Sessions<'_> {
         Sessions { store: self }
@@ -53,11 +59,28 @@ impl Store {
 }
 
 impl Sessions<'_> {
-    /// Gives a live session another label, of at most 128 bytes, or none.
+    /// Sets the label of a live session, at most 128 bytes, or removes it with `None`.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let id = reply.session.id;
+    /// store.sessions().set_label(id, Some("Till by the door"))?;
+    /// let label = store.sessions().find(id)?.and_then(|session| session.label);
+    /// assert_eq!(label.as_deref(), Some("Till by the door"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for a label that is too long or has control characters, `NotFound` if the session
-    /// is not live; `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the label is longer than 128 bytes or has
+    ///   control characters;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the session is not live.
     pub fn set_label(&self, session: SessionId, label: Option<&str>) -> Result<()> {
         let label = label.map(check_label).transpose()?;
         self.store.write(|tx| {
@@ -75,7 +98,7 @@ impl Sessions<'_> {
     }
 }
 
-/// What a session is opened with.
+/// The columns of a session to be opened.
 #[derive(Debug)]
 pub(crate) struct NewSession<'n> {
     pub(crate) id: SessionId,
@@ -86,10 +109,10 @@ pub(crate) struct NewSession<'n> {
     pub(crate) idle_ms: Option<i64>,
     pub(crate) assurance: Assurance,
     pub(crate) label: Option<&'n str>,
-    pub(crate) origin: Option<&'n Origin>,
+    pub(crate) client_info: Option<&'n ClientInfo>,
 }
 
-/// A session that stands on a device.
+/// A session of a device, and whether it is live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) id: SessionId,
@@ -97,20 +120,23 @@ pub(crate) struct Standing {
     pub(crate) live: bool,
 }
 
-/// The id of a session that is about to be opened.
+/// Draws the id of a session that is about to be opened.
 pub(crate) fn draw_id(tx: &WriteTx<'_>) -> Result<SessionId> {
     tx.draw_id(SessionId::draw, "SELECT EXISTS (SELECT 1 FROM session WHERE id = ?1)")
 }
 
-/// Inserts it as of now, at the head of the change log.
+/// Inserts a session that opens now, with the head of the change log as its number.
 pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
-    let ip = new.origin.and_then(Origin::address).map(|ip| ip.to_string());
-    let agent = new.origin.and_then(Origin::agent);
+    let ip = new.client_info.and_then(ClientInfo::address).map(|ip| ip.to_string());
+    let agent = new.client_info.and_then(ClientInfo::agent);
+    // At least 1 ms: the session may have expired while its login waited for the file.
+    let lifetime_ms = (new.expires_at.as_millis().saturating_sub(tx.now().as_millis())).max(1);
     tx.execute(
         "INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
-             authenticated_at, expires_at, idle_ms, aal, last_seen, label, ip, user_agent)
+             authenticated_at, expires_at, idle_ms, aal, last_seen, label, ip, user_agent,
+             lifetime_ms)
          VALUES (?1, ?2, ?3, ?4, (SELECT seq FROM sqlite_sequence WHERE name = 'change'), ?5, ?5,
-             ?6, ?7, ?8, ?5, ?9, ?10, ?11)",
+             ?6, ?7, ?8, ?5, ?9, ?10, ?11, ?12)",
         params![
             new.id,
             new.secret_hash,
@@ -122,31 +148,53 @@ pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
             level(new.assurance),
             new.label,
             ip,
-            agent
+            agent,
+            lifetime_ms
         ],
     )
     .map(drop)
 }
 
-/// Renews a session that this transaction has just read as live: a new secret, both deadlines
-/// restarted, and younger than whatever ends the user's other sessions in this transaction.
-pub(crate) fn renew(
-    tx: &WriteTx<'_>,
-    session: SessionId,
-    secret_hash: &Digest,
-    expires_at: Timestamp,
-) -> Result<()> {
+/// The lifetime that a session was opened with; `None` if there is no such row.
+pub(crate) fn lifetime(tx: &ReadTx<'_>, session: SessionId) -> Result<Option<Duration>> {
+    let millis: Option<i64> =
+        tx.one("SELECT lifetime_ms FROM session WHERE id = ?1", params![session], |row| {
+            row.get(0)
+        })?;
+    Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
+}
+
+/// Moves the expiry of a session to a later moment. This transaction has read the session as live.
+pub(crate) fn set_end(tx: &WriteTx<'_>, session: SessionId, expires_at: Timestamp) -> Result<()> {
     tx.execute(
-        "UPDATE session SET secret_hash = ?2, expires_at = ?3, authenticated_at = ?4,
-             last_seen = max(last_seen, ?4),
-             opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
-         WHERE id = ?1",
-        params![session, secret_hash, expires_at, tx.now()],
+        "UPDATE session SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2",
+        params![session, expires_at],
     )?;
     Ok(())
 }
 
-/// Makes a session that this transaction has just read as live younger than what ends the others.
+/// Gives a session a new secret and deadline, restarts its inactivity timeout, and makes it newer
+/// than the watermark that revokes the user's other sessions in this transaction, which has read
+/// the session as live.
+pub(crate) fn replace_token(
+    tx: &WriteTx<'_>,
+    session: SessionId,
+    secret_hash: &Digest,
+    authenticated_at: Timestamp,
+    expires_at: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE session SET secret_hash = ?2, authenticated_at = ?3, expires_at = ?4,
+             last_seen = max(last_seen, ?5),
+             opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+         WHERE id = ?1",
+        params![session, secret_hash, authenticated_at, expires_at, tx.now()],
+    )?;
+    Ok(())
+}
+
+/// Makes a session newer than the watermark that revokes the others. This transaction has read the
+/// session as live.
 pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
     tx.execute(
         "UPDATE session SET opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
@@ -156,12 +204,12 @@ pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
     Ok(())
 }
 
-/// Deletes one session; answers whether it was there.
+/// Deletes one session; `false` if there is no such row.
 pub(crate) fn delete(tx: &WriteTx<'_>, session: SessionId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM session WHERE id = ?1", params![session])? == 1)
 }
 
-/// The session that has this device, live or not.
+/// The session of this device, live or not.
 pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option<Standing>> {
     tx.one(
         concat!(
@@ -176,66 +224,72 @@ pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option
     )
 }
 
-/// The live sessions of a user but one, the one longest unused first.
+const LIVE_OF_SQL: &str = concat!(
+    "SELECT s.id FROM ",
+    session_joined!(),
+    " WHERE s.user_id = ?1 AND s.opened_seq >= ",
+    watermark_of!("?1"),
+    " AND s.id IS NOT ?3 AND ",
+    live!("?2"),
+    " ORDER BY s.last_seen, s.id"
+);
+
+/// The live sessions of a user, least recently used first, without the session `except`.
 pub(crate) fn live_of(
     tx: &ReadTx<'_>,
     user: UserId,
-    but: Option<SessionId>,
+    except: Option<SessionId>,
 ) -> Result<Vec<SessionId>> {
-    tx.all(
-        concat!(
-            "SELECT s.id FROM ",
-            session_joined!(),
-            " WHERE s.user_id = ?1 AND s.id IS NOT ?3 AND ",
-            live!("?2"),
-            " ORDER BY s.last_seen, s.id"
-        ),
-        params![user, tx.now(), but],
-        |row| row.get(0),
-    )
+    tx.all(LIVE_OF_SQL, params![user, tx.now(), except], |row| row.get(0))
 }
 
-/// The sessions of a user, and the one on a device, that end by idleness and have not ended
-/// otherwise.
+const WITH_IDLE_LIMIT_SQL: &str = concat!(
+    "SELECT s.id FROM ",
+    session_joined!(),
+    " WHERE s.id IN (
+                 SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.opened_seq >= ",
+    watermark_of!("?1"),
+    " UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
+               AND s.idle_ms IS NOT NULL AND s.expires_at > ?2 AND ",
+    current!()
+);
+
+/// The sessions of a user, and the one of a device, that have an inactivity timeout and are neither
+/// revoked nor expired.
 pub(crate) fn with_idle_limit(
     tx: &ReadTx<'_>,
     user: UserId,
     device: Option<DeviceDigest>,
 ) -> Result<Vec<SessionId>> {
-    tx.all(
-        concat!(
-            "SELECT s.id FROM ",
-            session_joined!(),
-            " WHERE (s.user_id = ?1 OR s.device_hash = ?3) AND s.idle_ms IS NOT NULL
-               AND s.expires_at > ?2 AND ",
-            current!()
-        ),
-        params![user, tx.now(), device],
-        |row| row.get(0),
-    )
+    tx.all(WITH_IDLE_LIMIT_SQL, params![user, tx.now(), device], |row| row.get(0))
 }
 
-/// The sessions of a user that have not ended and yet are not live: idle, or from the future.
-pub(crate) fn out_of_use(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<SessionId>> {
-    tx.all(
-        concat!(
-            "SELECT s.id FROM ",
-            session_joined!(),
-            " WHERE s.user_id = ?1 AND s.expires_at > ?2 AND ",
-            current!(),
-            " AND NOT (",
-            live!("?2"),
-            ")"
-        ),
-        params![user, tx.now()],
-        |row| row.get(0),
-    )
+const OUT_OF_USE_SQL: &str = concat!(
+    "SELECT s.id FROM ",
+    session_joined!(),
+    " WHERE s.user_id = ?1 AND s.opened_seq >= ",
+    watermark_of!("?1"),
+    " AND s.id IS NOT ?3 AND s.expires_at > ?2 AND ",
+    current!(),
+    " AND NOT (",
+    in_use!("?2"),
+    ") ORDER BY s.last_seen, s.id"
+);
+
+/// The sessions of a user, except one, that are neither revoked nor expired and yet not in use:
+/// idle, or from the future. A suspended session is in use. The least recently used comes first.
+pub(crate) fn out_of_use(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    except: Option<SessionId>,
+) -> Result<Vec<SessionId>> {
+    tx.all(OUT_OF_USE_SQL, params![user, tx.now(), except], |row| row.get(0))
 }
 
 /// The user of a session that is live, or `NotFound`.
 pub(crate) fn require_live(tx: &ReadTx<'_>, session: SessionId) -> Result<UserId> {
     user_of_live(tx, session)?
-        .ok_or_else(|| Error::not_found("the session has ended or never was"))
+        .ok_or_else(|| Error::not_found("there is no live session of this id"))
 }
 
 /// The user of a session, if it is live.
@@ -247,10 +301,11 @@ pub(crate) fn user_of_live(tx: &ReadTx<'_>, session: SessionId) -> Result<Option
     )
 }
 
-/// Writes that a session was used at `at`. Never backwards, never on one that has ended.
+/// Stores that a session was used at `at`. Never moves `last_seen` back, and never writes to a
+/// revoked or expired session.
 ///
-/// Whether it was idle is not asked of the file, which may not know of the uses in between:
-/// whoever noted this one has judged it by them.
+/// Does not check the inactivity timeout: the file may lack the uses in between, and the process
+/// that queued this one has checked it against them.
 pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<()> {
     tx.execute(
         concat!(
@@ -267,22 +322,37 @@ pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Resu
     Ok(())
 }
 
-/// The latest expiry among the `most` sessions that expired first, if any has by now.
-pub(crate) fn expired_to(tx: &ReadTx<'_>, most: i64) -> Result<Option<Timestamp>> {
+/// The latest expiry among the `most` sessions that expired first; `None` if no session had
+/// expired at `at`.
+pub(crate) fn expired_to(tx: &ReadTx<'_>, at: Timestamp, most: i64) -> Result<Option<Timestamp>> {
     tx.exactly_one(
         "SELECT max(expires_at) FROM (
              SELECT expires_at FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
-        params![tx.now(), most],
+        params![at, most],
         |row| row.get(0),
     )
 }
 
-/// Deletes at most `most` sessions that expired first.
-pub(crate) fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
+/// Deletes at most `most` sessions that had expired at `at`, the first ones first.
+pub(crate) fn sweep(tx: &WriteTx<'_>, at: Timestamp, most: i64) -> Result<usize> {
     tx.execute(
         "DELETE FROM session WHERE id IN (
              SELECT id FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
-        params![tx.now(), most],
+        params![at, most],
+    )
+}
+
+/// Deletes at most `most` sessions of a user that a watermark has revoked. No limit counts them,
+/// and they may expire late.
+pub(crate) fn delete_revoked_of(tx: &WriteTx<'_>, user: UserId, most: i64) -> Result<usize> {
+    tx.execute(
+        concat!(
+            "DELETE FROM session WHERE id IN (
+                 SELECT id FROM session WHERE user_id = ?1 AND opened_seq < ",
+            watermark_of!("?1"),
+            " ORDER BY opened_seq LIMIT ?2)"
+        ),
+        params![user, most],
     )
 }
 
@@ -295,5 +365,30 @@ const fn level(assurance: Assurance) -> i64 {
         Assurance::Aal1 => 1,
         Assurance::Aal2 => 2,
         Assurance::Aal3 => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+
+    /// Every login runs these statements in its write. They read all sessions of the user, also
+    /// those that were revoked by a watermark and that no limit counts.
+    #[test]
+    fn a_login_searches_behind_the_sessions_that_a_watermark_has_revoked() {
+        let store = Store::in_memory(Options::for_tests()).unwrap();
+        let by_index = "INDEX session_by_user (user_id=? AND opened_seq>?)";
+        for sql in [LIVE_OF_SQL, WITH_IDLE_LIMIT_SQL, OUT_OF_USE_SQL] {
+            let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
+            let parameters = params![UserId::NIL, 0, None::<SessionId>];
+            let plan = store.read(|tx| tx.all(explain, parameters, |row| row.get::<_, String>(3)));
+            let plan = plan.unwrap();
+            let sessions: Vec<&String> =
+                plan.iter().filter(|line| line.contains("session_by_user")).collect();
+            assert_eq!(sessions.len(), 1, "{plan:?}");
+            assert!(sessions[0].contains(by_index), "{plan:?}");
+            assert!(!plan.iter().any(|line| line.starts_with("SCAN s")), "{plan:?}");
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! The store's own row: its watermarks, its keys, how far it was swept.
+//! The store's own row: its watermarks, its keys, and up to when it was swept.
 
 use crate::error::Result;
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::time::Timestamp;
 
-/// Raises the watermarks under which everything of the file stands.
+/// Raises the watermarks that apply to all sessions and keys of the file.
 pub(crate) fn raise(tx: &WriteTx<'_>, marks: Watermarks) -> Result<()> {
     tx.execute(
         "UPDATE store SET sessions_ended_seq = coalesce(?1, sessions_ended_seq),
@@ -17,12 +17,12 @@ pub(crate) fn raise(tx: &WriteTx<'_>, marks: Watermarks) -> Result<()> {
     .map(drop)
 }
 
-/// The key of the digests in the throttle.
-pub(crate) fn throttle_key(tx: &ReadTx<'_>) -> Result<[u8; 32]> {
-    tx.exactly_one("SELECT throttle_key FROM store WHERE id = 1", [], |row| row.get(0))
+/// The key of the digest by which a name draws its stand-in cost.
+pub(crate) fn stand_in_key(tx: &ReadTx<'_>) -> Result<[u8; 32]> {
+    tx.exactly_one("SELECT stand_in_key FROM store WHERE id = 1", [], |row| row.get(0))
 }
 
-/// Says that what expired up to `to` may vanish without a change row. Never falls.
+/// Stores that rows which expired by `to` may be deleted without a change row. Monotonic.
 pub(crate) fn swept_to(tx: &WriteTx<'_>, to: Timestamp) -> Result<()> {
     tx.execute("UPDATE store SET swept_to = ?1 WHERE id = 1 AND swept_to < ?1", params![to])
         .map(drop)

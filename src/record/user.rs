@@ -1,31 +1,33 @@
-//! Users: people and programs, their names, their standing and their privileges.
+//! Users: people and programs, with their names, status and privileges.
 
 mod fields;
+mod lifecycle;
 mod list;
 mod new;
-mod standing;
 mod update;
 
-use chrono::{DateTime, Utc};
-
+pub(crate) use lifecycle::{
+    check_emails_log_in, confirm, delete, emails_are_ambiguous, logged_in, place, raise, rename,
+    restore, set_email, set_status,
+};
 pub use list::UserFilter;
 pub use new::NewUser;
-pub(crate) use standing::{
-    confirm, delete, logged_in, place, raise, rename, restore, set_email, set_status,
-};
 pub use update::UserUpdate;
 
 use crate::error::{Error, Result};
 use crate::record::throttle;
 use crate::storage::{ReadTx, Row, params};
 use crate::store::Store;
-use crate::value::facts::{UserKind, UserStatus};
 use crate::value::id::{BranchId, UserId};
-use crate::value::name::{EmailAddress, Username, folded};
+#[cfg(feature = "serde")]
+use crate::value::name::from_json;
+use crate::value::name::{EmailAddress, Username, searched};
+use crate::value::principal::{UserKind, UserStatus};
 use crate::value::time::Timestamp;
 
-/// A user as it stands in the file.
+/// A user, as it is in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct User {
     /// The id.
@@ -39,55 +41,104 @@ pub struct User {
     pub first_name: Option<String>,
     /// The last name.
     pub last_name: Option<String>,
-    /// What there is to say about the user.
+    /// A description, in the host's words.
     pub description: Option<String>,
-    /// The branch; a deleted user is in none.
+    /// The branch; `None` for a deleted user.
     pub branch: Option<BranchId>,
-    /// The names of the privileges, in order. The library itself asks about `admin` alone.
+    /// The names of the privileges, in order. The library itself checks only `admin`.
     pub privileges: Vec<String>,
-    /// Person or system.
+    /// A person or a system.
     pub kind: UserKind,
-    /// What an administrator says of the user.
+    /// The status that an administrator gave the user.
     pub status: UserStatus,
-    /// When the user was deleted; none if it was not.
-    pub deleted_at: Option<DateTime<Utc>>,
+    /// When the user was deleted; `None` if it is not deleted.
+    pub deleted_at: Option<Timestamp>,
     /// Whether the next login must set a new password.
-    pub set_initial_password: bool,
+    pub must_change_password: bool,
     /// Failed attempts since the last successful login.
-    pub failed_password_attempt_count: i64,
-    /// Until when failed attempts keep the user from logging in on devices it has not used
-    /// before; the end of time if only an administrator can unlock it.
-    pub locked_out_until: Option<DateTime<Utc>>,
-    /// Whether desktop clients are turned away.
+    pub failed_attempts: u64,
+    /// Until when failed attempts keep the user from logging in on new devices; `Timestamp::MAX` if
+    /// only an administrator can unlock the user.
+    pub locked_out_until: Option<Timestamp>,
+    /// Whether logins of desktop clients are refused.
     pub desktop_client_denied: bool,
     /// The host's own JSON document.
     pub attributes: Option<String>,
     /// When the user was created.
-    pub created_at: DateTime<Utc>,
+    pub created_at: Timestamp,
     /// When the user last logged in.
-    pub last_login_at: Option<DateTime<Utc>>,
+    pub last_login_at: Option<Timestamp>,
     /// When the account was first confirmed.
-    pub confirmed_at: Option<DateTime<Utc>>,
+    pub confirmed_at: Option<Timestamp>,
 }
 
 impl User {
-    /// Whether failed attempts keep the user out at that time. Not the administrator's lock, which
-    /// is [`UserStatus::Locked`].
+    /// Returns whether failed attempts keep the user from logging in on new devices at that time.
+    /// The administrator's lock is another thing: [`UserStatus::Locked`].
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password, Timestamp};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = Password::from("lantern over wet slate");
+    /// let ada = store.users().create(NewUser::person("ada").password(password))?.id;
+    /// for _ in 0..5 {
+    ///     let device = DeviceId::new("till-1")?;
+    ///     let _ = store.log_in(LoginRequest::new("ada", Password::from("a guess"), device))?;
+    /// }
+    /// let ada = store.users().find(ada)?.expect("a user");
+    /// assert!(ada.is_locked_out(Timestamp::from(std::time::SystemTime::now())));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn is_locked_out(&self, at: DateTime<Utc>) -> bool {
+    pub fn is_locked_out(&self, at: Timestamp) -> bool {
         self.locked_out_until.is_some_and(|until| at < until)
+    }
+}
+
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl User {
+    /// Returns the host's own JSON document as a `T`; `None` if there is none.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Desk {
+    ///     number: u32,
+    /// }
+    ///
+    /// let ada = store.users().create(NewUser::person("ada").attributes(r#"{"number": 4}"#))?;
+    /// assert_eq!(ada.attributes::<Desk>()?.map(|desk| desk.number), Some(4));
+    /// assert!(ada.attributes::<String>().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the document is not a `T`.
+    pub fn attributes<T: serde::de::DeserializeOwned>(&self) -> Result<Option<T>> {
+        const OTHER: &str = "the user's attributes are not of the type that is asked for";
+        self.attributes.as_deref().map(|json| from_json(json, OTHER)).transpose()
     }
 }
 
 /// The users of a store.
 ///
 /// ```
-/// use gatepost::{NewUser, Options, Store};
+/// use gatepost::NewUser;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let ada = store.users().create(NewUser::person("Ada").email("ada@example.com"))?;
 /// assert_eq!(store.users().find_by_username("ADA")?, Some(ada));
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Users<'s> {
@@ -95,7 +146,7 @@ pub struct Users<'s> {
 }
 
 impl Store {
-    /// The users.
+    /// Returns the handle of the users.
     #[must_use]
     pub fn users(&self) -> Users<'_> {
         Users { store: self }
@@ -103,34 +154,75 @@ impl Store {
 }
 
 impl Users<'_> {
-    /// The user of that id; none if there is none or it was deleted.
+    /// Returns the user with this id; `None` if there is none or it was deleted.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// assert_eq!(store.users().find(ada.id)?, Some(ada.clone()));
+    /// store.users().delete(ada.id)?;
+    /// assert_eq!(store.users().find(ada.id)?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find(&self, id: UserId) -> Result<Option<User>> {
         self.store.read(|tx| find(tx, id))
     }
 
-    /// The user of that name, in any case; none for a text that cannot be a name.
+    /// Returns the user with this username; `None` if there is none, or if the text cannot be a
+    /// username. Letter case is ignored (ASVS 2.2.1).
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("Ada"))?;
+    /// assert_eq!(store.users().find_by_username("ADA")?, Some(ada));
+    /// assert_eq!(store.users().find_by_username("bob")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find_by_username(&self, username: &str) -> Result<Option<User>> {
         let Ok(username) = Username::parse(username) else { return Ok(None) };
         self.store.read(|tx| match by_username_key(tx, &username.key)? {
-            Some(user) => find(tx, user.id),
+            Some(id) => find(tx, id),
             None => Ok(None),
         })
     }
 
-    /// The user of that e-mail address, in any case; none if there is none or more than one.
+    /// Returns the user with this e-mail address; `None` unless exactly one user has it.
+    ///
+    /// White space around it, letter case and compatibility forms (full-width letters, ligatures)
+    /// are ignored, so what was typed may be another address for a mail server: **mail to the
+    /// stored address**, [`User::email`], never to the typed one.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada").email("ada@example.com"))?;
+    /// assert_eq!(store.users().find_by_email("ADA@example.com")?, Some(ada));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find_by_email(&self, email: &str) -> Result<Option<User>> {
         let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
         self.store.read(|tx| match by_email_key(tx, &email.key)? {
-            Some(user) => find(tx, user.id),
+            Some(id) => find(tx, id),
             None => Ok(None),
         })
     }
@@ -146,7 +238,7 @@ macro_rules! selecting {
                   WHERE user_privilege.user_id = user.id),
                  user.kind, user.status, user.deleted_at, coalesce(credential.must_change, 0),
                  user.desktop_client_denied, user.attributes, user.created_at,
-                 user.last_login_at, user.confirmed_at, user.username_key
+                 user.last_login_at, user.confirmed_at
              FROM user LEFT JOIN credential ON credential.user_id = user.id ",
             $rest
         )
@@ -154,65 +246,69 @@ macro_rules! selecting {
 }
 use selecting;
 
-/// The user of that id; none if there is none or it was deleted.
+/// The user with this id; `None` if there is none or it was deleted.
 pub(crate) fn find(tx: &ReadTx<'_>, id: UserId) -> Result<Option<User>> {
     let found =
         tx.one(selecting!("WHERE user.id = ?1 AND user.deleted_at IS NULL"), params![id], row)?;
     found.map(|found| with_attempts(tx, found)).transpose()
 }
 
-/// As [`find`], for a user that must be there.
+/// As [`find`]; fails with `NotFound` if there is no such user.
 pub(crate) fn existing(tx: &ReadTx<'_>, id: UserId) -> Result<User> {
     find(tx, id)?.ok_or_else(gone)
 }
 
 pub(crate) fn gone() -> Error {
-    Error::not_found("the user does not exist")
+    Error::not_found("there is no user of this id")
 }
 
-/// A user by its name, and the folded name itself.
-pub(crate) struct Named {
-    pub(crate) id: UserId,
-    pub(crate) username_key: String,
+/// The user with this folded username.
+pub(crate) fn by_username_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<UserId>> {
+    let (user, _) = near_username_key(tx, key)?;
+    Ok(user)
 }
 
-/// The user of that name. Reads the last name up to `key`, which is that one or its neighbour, and
-/// seeks behind it, where no name is: a name that nobody has takes as long.
-pub(crate) fn by_username_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Named>> {
-    let nearest = tx.one(
+/// The user with this folded username, and the user of the last username up to `key`: that one or
+/// its neighbour, so that an unknown name takes as long as a known one.
+pub(crate) fn near_username_key(tx: &ReadTx<'_>, key: &str) -> Result<(Option<UserId>, UserId)> {
+    let nearest: Option<(UserId, String)> = tx.one(
         "SELECT id, username_key FROM user WHERE username_key < ?1 || char(0) AND deleted_at IS NULL
          ORDER BY username_key DESC LIMIT 1",
         params![key],
-        |row| Ok(Named { id: row.get(0)?, username_key: row.get(1)? }),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    Ok(nearest.filter(|user| user.username_key == key))
+    Ok(match nearest {
+        Some((id, nearest_key)) => ((nearest_key == key).then_some(id), id),
+        None => (None, UserId::NIL),
+    })
 }
 
-/// None unless exactly one user has this address. Reads neighbours as well, for the same reason.
-pub(crate) fn by_email_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<Named>> {
-    let mut nearest: Vec<(String, Named)> = tx.all(
-        "SELECT email_key, id, username_key FROM user
+/// The user with this folded address; `None` unless exactly one has it. Reads neighbours as well,
+/// for the same reason.
+pub(crate) fn by_email_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<UserId>> {
+    let mut nearest: Vec<(String, UserId)> = tx.all(
+        "SELECT email_key, id FROM user
          WHERE email_key < ?1 || char(0) AND deleted_at IS NULL
          ORDER BY email_key DESC LIMIT 2",
         params![key],
-        |row| Ok((row.get(0)?, Named { id: row.get(1)?, username_key: row.get(2)? })),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     nearest.retain(|(email_key, _)| email_key == key);
     let only = nearest.pop();
     Ok(only.filter(|_| nearest.is_empty()).map(|(_, user)| user))
 }
 
-/// The folded name of a user that is not deleted.
-pub(crate) fn username_key(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>> {
-    tx.one(
-        "SELECT username_key FROM user WHERE id = ?1 AND deleted_at IS NULL",
+/// Whether there is a user of that id that is not deleted.
+pub(crate) fn exists(tx: &ReadTx<'_>, id: UserId) -> Result<bool> {
+    tx.exactly_one(
+        "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1 AND deleted_at IS NULL)",
         params![id],
         |row| row.get(0),
     )
 }
 
-/// What others know about a user, of which no password may be made: its name, address, first and
-/// last name, branch and organisation.
+/// The words that others know of a user and that no password may consist of (ASVS 6.2.11): its
+/// username, address, first and last name, branch and organisation.
 pub(crate) fn context_words(tx: &ReadTx<'_>, id: UserId) -> Result<Vec<String>> {
     let words: Option<[Option<String>; 6]> = tx.one(
         "SELECT user.username, user.email, user.first_name, user.last_name, branch.name,
@@ -235,7 +331,7 @@ fn place_words(tx: &ReadTx<'_>, branch: BranchId) -> Result<Vec<String>> {
         params![branch],
         |row| Ok([row.get(0)?, row.get(1)?]),
     )?;
-    let words = words.ok_or_else(|| Error::not_found("the branch does not exist"))?;
+    let words = words.ok_or_else(|| Error::not_found("there is no branch of this id"))?;
     Ok(words.into_iter().flatten().collect())
 }
 
@@ -243,32 +339,19 @@ fn check_branch(tx: &ReadTx<'_>, branch: Option<BranchId>) -> Result<()> {
     branch.map_or(Ok(()), |branch| place_words(tx, branch).map(drop))
 }
 
-/// A user, and the folded name under which its attempts are counted.
-struct Found {
-    user: User,
-    username_key: String,
-}
-
-fn with_attempts(tx: &ReadTx<'_>, found: Found) -> Result<User> {
-    let Found { mut user, username_key } = found;
-    // The name of a deleted user may be somebody else's by now.
-    if user.deleted_at.is_none() {
-        let state = throttle::state(tx, &username_key)?;
-        user.failed_password_attempt_count = state.failures;
-        user.locked_out_until = state.locked_until.map(Timestamp::to_datetime);
-    }
+fn with_attempts(tx: &ReadTx<'_>, mut user: User) -> Result<User> {
+    let state = throttle::state(tx, user.id)?;
+    user.failed_attempts = state.failures.unsigned_abs();
+    user.locked_out_until = state.locked_until;
     Ok(user)
 }
 
-fn row(row: &Row<'_>) -> rusqlite::Result<Found> {
-    let time = |column: usize| -> rusqlite::Result<Option<DateTime<Utc>>> {
-        Ok(row.get::<_, Option<Timestamp>>(column)?.map(Timestamp::to_datetime))
-    };
+fn row(row: &Row<'_>) -> rusqlite::Result<User> {
     let privileges: Option<String> = row.get(7)?;
     let mut privileges: Vec<String> =
         privileges.iter().flat_map(|names| names.split(' ')).map(str::to_owned).collect();
     privileges.sort();
-    let user = User {
+    Ok(User {
         id: row.get(0)?,
         username: row.get(1)?,
         email: row.get(2)?,
@@ -279,21 +362,20 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Found> {
         privileges,
         kind: row.get(8)?,
         status: row.get(9)?,
-        deleted_at: time(10)?,
-        set_initial_password: row.get(11)?,
-        failed_password_attempt_count: 0,
+        deleted_at: row.get(10)?,
+        must_change_password: row.get(11)?,
+        failed_attempts: 0,
         locked_out_until: None,
         desktop_client_denied: row.get(12)?,
         attributes: row.get(13)?,
-        created_at: row.get::<_, Timestamp>(14)?.to_datetime(),
-        last_login_at: time(15)?,
-        confirmed_at: time(16)?,
-    };
-    Ok(Found { user, username_key: row.get(17)? })
+        created_at: row.get(14)?,
+        last_login_at: row.get(15)?,
+        confirmed_at: row.get(16)?,
+    })
 }
 
-/// The text that filters look into: name, address and names, folded, each on a line of its own so
-/// that nothing is found across two of them.
+/// The text that filters search: username, address and names, folded, each on a line of its own so
+/// that no match spans two of them.
 fn search_key(
     username: &str,
     email: Option<&str>,
@@ -301,5 +383,5 @@ fn search_key(
     last_name: Option<&str>,
 ) -> String {
     let full_name = [first_name.unwrap_or_default(), last_name.unwrap_or_default()].join(" ");
-    folded(&[username, email.unwrap_or_default(), &full_name].join("\n"))
+    searched(&[username, email.unwrap_or_default(), &full_name].join("\n"))
 }

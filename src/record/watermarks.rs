@@ -1,8 +1,8 @@
-//! What an UPDATE raises besides what it is about.
+//! The watermarks that an UPDATE raises together with its other changes.
 
 use crate::error::Result;
 use crate::storage::WriteTx;
-use crate::value::target::Ends;
+use crate::value::target::Revokes;
 
 /// The watermarks to raise, each to the number of the change row that the same UPDATE writes.
 /// `None` leaves one as it is: in SQL, `sessions_ended_seq = coalesce(?1, sessions_ended_seq)`.
@@ -20,16 +20,16 @@ impl Watermarks {
     /// For the next UPDATE of this transaction, which must write its change row.
     ///
     /// # Errors
-    /// `Misuse` if sessions or keys end in a transaction that did not come through the door of
-    /// revocations.
-    pub(crate) fn raise(tx: &WriteTx<'_>, ends: Ends) -> Result<Self> {
-        if ends == Ends::default() {
+    /// `Misuse` if it would revoke sessions or keys in a transaction that did not begin in
+    /// `Store::revoke`.
+    pub(crate) fn raise(tx: &WriteTx<'_>, ends: Revokes) -> Result<Self> {
+        if ends == Revokes::default() {
             return Ok(Self::UNCHANGED);
         }
         if ends.sessions || ends.keys {
             tx.check_revokes()?;
         }
-        let seq = tx.ending_seq()?;
+        let seq = tx.revoking_seq()?;
         Ok(Self {
             sessions: ends.sessions.then_some(seq),
             keys: ends.keys.then_some(seq),
@@ -41,21 +41,21 @@ impl Watermarks {
 #[cfg(all(test, feature = "test-util"))]
 mod tests {
     use super::*;
-    use crate::error::Reason;
+    use crate::error::ErrorKind;
     use crate::record::audit::Written;
     use crate::{Options, Store};
 
-    /// A full disk would refuse such a write with nothing denied in memory.
+    /// A full disk would refuse such a write without denying the target from memory.
     #[test]
     fn an_ordinary_write_cannot_revoke() {
         let store = Store::in_memory(Options::for_tests()).unwrap();
         let raise = |ends| {
             let raised = store.write(|tx| Watermarks::raise(tx, ends).map(Written::Nothing));
-            raised.map_err(|error| error.reason())
+            raised.map_err(|error| error.kind())
         };
-        let none = Ends::default();
-        for ends in [Ends { sessions: true, ..none }, Ends { keys: true, ..none }] {
-            assert_eq!(raise(ends), Err(Reason::Misuse), "{ends:?}");
+        let none = Revokes::default();
+        for ends in [Revokes { sessions: true, ..none }, Revokes { keys: true, ..none }] {
+            assert_eq!(raise(ends), Err(ErrorKind::Misuse), "{ends:?}");
         }
         assert_eq!(raise(none), Ok(Watermarks::UNCHANGED));
     }

@@ -1,4 +1,4 @@
-//! A verified copy of the file, made by SQLite itself.
+//! Verified backups of the file, copied by SQLite itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,10 @@ const PAGES_PER_STEP: i32 = 1024;
 
 /// Writes `<file>.v<version>-<milliseconds>.backup`, readable by its owner alone.
 ///
-/// It gets that name only when it is whole, checked and flushed; until then it ends in `.partial`.
-/// An older file of that name is never overwritten. The caller holds the lock of a writer, so that
-/// the file cannot change between this and what the caller does next.
+/// The copy is written to a name ending in `.partial`, and renamed once it is complete, checked
+/// and flushed. An existing file of the final name is never overwritten. The caller has an open
+/// write transaction, so that the file cannot change between the backup and what the caller does
+/// next.
 pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Result<PathBuf> {
     let mut suffix = String::from(".v");
     suffix.push_str(&version.to_string());
@@ -28,7 +29,7 @@ pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Resul
     suffix.push_str(".backup");
     let target = with_suffix(path, &suffix);
     let partial = with_suffix(&target, ".partial");
-    // Whoever created the partial file is the only one who may use its name and the final one.
+    // Only the process that created the partial file may use its name and the final name.
     if !guard::create(&partial)? {
         return Err(taken());
     }
@@ -38,14 +39,14 @@ pub(super) fn write_verified(path: &Path, version: i64, now: Timestamp) -> Resul
         write(path, &partial, version).and_then(|()| put_in_place(&partial, &target))
     };
     if written.is_err() {
-        // Ours, made a moment ago, and worth nothing: half a backup must not be found later.
+        // This call created the partial file: an incomplete backup must not stay.
         let _ = fs::remove_file(&partial);
     }
     written.map(|()| target)
 }
 
 fn taken() -> Error {
-    Error::taken("a backup of this version and time already stands there")
+    Error::taken("a backup of this version and time already exists beside the file")
 }
 
 fn write(path: &Path, partial: &Path, version: i64) -> Result<()> {
@@ -54,7 +55,7 @@ fn write(path: &Path, partial: &Path, version: i64) -> Result<()> {
     Backup::new(&source, &mut copy)
         .and_then(|backup| backup.run_to_completion(PAGES_PER_STEP, Duration::ZERO, None))
         .map_err(fault)?;
-    // A copy of a WAL file says WAL as well, and would need two more files beside it to be read.
+    // The header of the copy says WAL mode, which needs two more files beside it to be read.
     connection::use_rollback_journal(&copy)?;
     check(&copy, version)?;
     copy.close().map_err(|(_, error)| fault(error))?;
@@ -71,7 +72,7 @@ fn check(copy: &Connection, version: i64) -> Result<()> {
     Ok(())
 }
 
-/// SQLite has closed the copy, so that a descriptor of our own can do no harm to its locks.
+/// SQLite has closed the copy, so closing this descriptor drops no lock.
 fn flush(path: &Path) -> Result<()> {
     fs::File::open(path).and_then(|file| file.sync_all()).map_err(|error| from_io(&error))
 }

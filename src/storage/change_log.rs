@@ -1,4 +1,4 @@
-//! The change log: what a reader has followed, and what it has yet to read.
+//! Reading the change log: the position up to which a reader has followed, and the rows after it.
 
 mod bookmark;
 mod read;

@@ -1,4 +1,4 @@
-//! Connections, all set up alike.
+//! SQLite connections: how each kind is opened and configured, and checkpoints of the WAL.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,51 +8,55 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
 /// Opens the file for writing; it must exist.
 pub(super) fn for_writing(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::WRITE_WAIT)?;
     set_up(&connection)?;
-    // Where the system refuses to open for writing, SQLite opens for reading and says nothing.
+    // If the system refuses to open a file for writing, SQLite opens it read-only without an
+    // error.
+    // No test fails without this: the first write of the opening fails with `ReadOnly` as well.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(fault)? {
-        return Err(Error::new(Reason::ReadOnly, "the file cannot be opened for writing"));
+        return Err(Error::new(ErrorKind::ReadOnly, "the file cannot be opened for writing"));
     }
     Ok(connection)
 }
 
-/// As [`for_writing`], for the one writer of a process: it looks by itself when the file is free,
-/// and moves the log into the file when it chooses.
+/// As [`for_writing`], for the one writer of a process: it never waits inside SQLite and
+/// checkpoints only when asked to.
 pub(super) fn for_writer(path: &Path) -> Result<Connection> {
     let connection = for_writing(path)?;
-    lead_to_writer(&connection)?;
+    configure_writer(&connection)?;
     Ok(connection)
 }
 
-/// What [`for_writer`] adds. SQLite would keep to itself that a checkpoint in a commit failed.
-pub(super) fn lead_to_writer(connection: &Connection) -> Result<()> {
+/// Configures a connection of [`for_writing`] as [`for_writer`] does. An automatic checkpoint, as
+/// part of a commit, would fail without an error.
+pub(super) fn configure_writer(connection: &Connection) -> Result<()> {
     connection.busy_timeout(Duration::ZERO).map_err(fault)?;
     pragma(connection, "wal_autocheckpoint", 0)
 }
 
-/// Whether closing the last connection moves the log into the file. Off while it is not yet known
-/// that the file may be touched.
+/// Whether closing the last connection checkpoints the WAL. Off until it is known that the file
+/// may be changed.
 pub(super) fn checkpoint_on_close(connection: &Connection, allowed: bool) -> Result<()> {
     let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !allowed);
     set.map(drop).map_err(fault)
 }
 
-/// Off while tables are rebuilt: dropping an old one would take the rows that point at it along.
+/// Off while a migration rebuilds tables: dropping the old table would delete rows that reference
+/// it.
 pub(super) fn enforce_foreign_keys(connection: &Connection, enforced: bool) -> Result<()> {
     let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, enforced);
     set.map(drop).map_err(fault)
 }
 
-/// Opens the file for the reader pool. Opened for writing all the same, as a connection that opens
-/// a WAL file read-only cannot recover it; `query_only` keeps it from writing rows.
+/// Opens the file for the reader pool. The connection is read-write, as a read-only connection
+/// cannot recover a WAL file; `query_only` keeps it from writing rows.
 pub(super) fn for_reading(path: &Path) -> Result<Connection> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::LOOK_WAIT)?;
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::VERIFY_READ_WAIT)?;
     set_up(&connection)?;
     pragma(&connection, "query_only", true)?;
     Ok(connection)
@@ -68,12 +72,12 @@ pub(super) fn in_memory() -> Result<Connection> {
     Ok(connection)
 }
 
-/// A new database beside the file, for a backup.
+/// Opens the new file of a backup.
 pub(super) fn for_backup(path: &Path) -> Result<Connection> {
     open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::WRITE_WAIT)
 }
 
-/// The flags say what SQLite may do; a path is never read as a URI and never followed further.
+/// Opens a connection. The path is never read as a URI, and a symbolic link is not followed.
 fn open(path: &Path, access: OpenFlags, wait: Duration) -> Result<Connection> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
@@ -81,12 +85,13 @@ fn open(path: &Path, access: OpenFlags, wait: Duration) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Looks at the main file alone: takes no lock, creates and changes nothing, reads no WAL.
+/// Opens the main file alone for inspection: takes no lock, creates and changes nothing, reads no
+/// WAL.
 ///
-/// Only its header can be relied on. A process that writes, or was killed, in the middle of a
-/// checkpoint leaves a header that speaks of pages which are still in the log alone; the switch
-/// below keeps SQLite from calling that damage.
-pub(super) fn look(path: &Path) -> Result<Connection> {
+/// Only the header can be relied on. In the middle of a checkpoint, also one that was killed, the
+/// header may count pages that are still in the WAL only; `WRITABLE_SCHEMA` keeps SQLite from
+/// reporting that as damage.
+pub(super) fn for_inspection(path: &Path) -> Result<Connection> {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -104,12 +109,12 @@ pub(super) fn look(path: &Path) -> Result<Connection> {
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = Connection::open_with_flags(uri, flags).map_err(fault)?;
-    look.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).map_err(fault)?;
-    Ok(look)
+    let inspection = Connection::open_with_flags(uri, flags).map_err(fault)?;
+    inspection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).map_err(fault)?;
+    Ok(inspection)
 }
 
-/// What every connection is told before its first statement.
+/// The settings and limits of every connection, set before its first statement.
 fn set_up(connection: &Connection) -> Result<()> {
     for (config, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -118,13 +123,18 @@ fn set_up(connection: &Connection) -> Result<()> {
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true),
-        // Without it a plan may depend on a bound value, and then a cached statement is compiled
-        // anew at each use: a verify took eight times as long.
+        // Without it a query plan may depend on a bound value, and SQLite then compiles a cached
+        // statement again at each use: a verify took eight times as long.
         (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         let now = connection.set_db_config(config, value).map_err(fault)?;
+        // No test fails without this: no SQLite that a supported rusqlite bundles lacks a setting.
         if now != value {
-            return Err(Error::new(Reason::Misuse, "SQLite was built without a needed guard"));
+            return Err(Error::new(
+                ErrorKind::Misuse,
+                "the SQLite in this program was built without a limit or setting that Gatepost \
+                 needs",
+            ));
         }
     }
     for (limit, value) in [
@@ -138,7 +148,7 @@ fn set_up(connection: &Connection) -> Result<()> {
     pragma(connection, "secure_delete", true)?;
     pragma(connection, "cell_size_check", true)?;
     pragma(connection, "mmap_size", 0)?;
-    // What a savepoint or a sort sets aside is in no file that a full disk could refuse.
+    // Temporary data of savepoints and sorts needs no file that a full disk could refuse.
     pragma(connection, "temp_store", "MEMORY")?;
     pragma(connection, "synchronous", "FULL")?;
     pragma(connection, "journal_size_limit", limits::WAL_KEPT_BYTES)?;
@@ -146,7 +156,10 @@ fn set_up(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Puts the file into WAL mode, or says that its place cannot have it.
+/// Puts the file into WAL mode.
+///
+/// # Errors
+/// `Unsupported` if the file system does not allow it.
 pub(super) fn use_wal(connection: &Connection) -> Result<()> {
     let waiting = Stopwatch::start();
     loop {
@@ -156,13 +169,15 @@ pub(super) fn use_wal(connection: &Connection) -> Result<()> {
             Ok(mode) if mode.eq_ignore_ascii_case("wal") => return Ok(()),
             Ok(_) => {
                 return Err(Error::new(
-                    Reason::Unsupported,
-                    "the file system cannot hold a write-ahead log",
+                    ErrorKind::Unsupported,
+                    "the file system cannot carry a write-ahead log",
                 ));
             }
-            // This pragma does not wait while another process writes, such as one that creates the
-            // same file, but fails at once. What follows waits.
-            Err(error) if error.is_retryable() && waiting.elapsed() < limits::WRITE_WAIT => {
+            // The pragma fails at once while another process writes, for example one that creates
+            // the same file. BEGIN EXCLUSIVE waits for that process.
+            Err(error)
+                if error.kind() == ErrorKind::Busy && waiting.elapsed() < limits::WRITE_WAIT =>
+            {
                 let free = connection.execute_batch("BEGIN EXCLUSIVE; ROLLBACK");
                 free.map_err(|error| fault(error).waited(waiting.elapsed()))?;
             }
@@ -171,7 +186,7 @@ pub(super) fn use_wal(connection: &Connection) -> Result<()> {
     }
 }
 
-/// Takes a closed copy of a WAL file out of WAL mode, so that it is one file.
+/// Takes a copy of a WAL file out of WAL mode, so that it is a single file.
 pub(super) fn use_rollback_journal(connection: &Connection) -> Result<()> {
     let mode: String = connection
         .pragma_update_and_check(None, "journal_mode", "DELETE", |row| row.get(0))
@@ -179,36 +194,39 @@ pub(super) fn use_rollback_journal(connection: &Connection) -> Result<()> {
     if mode.eq_ignore_ascii_case("delete") {
         return Ok(());
     }
-    Err(Error::new(Reason::Io, "a backup could not be taken out of its write-ahead log"))
+    Err(Error::new(ErrorKind::Io, "a backup could not be taken out of its write-ahead log"))
 }
 
-/// Takes and gives back the lock of a writer, through the shared memory of the log.
+/// Takes and releases the write lock, which needs the shared memory of the WAL.
+///
+/// # Errors
+/// `Unsupported` if the file system has no locks or no shared memory.
 pub(super) fn try_locks(connection: &Connection) -> Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").map_err(|error| {
         let error = fault(error);
-        if error.reason() != Reason::Io {
+        if error.kind() != ErrorKind::Io {
             return error;
         }
-        Error::new(Reason::Unsupported, "the file system offers no locks or no shared memory")
+        Error::new(ErrorKind::Unsupported, "the file system offers no locks or no shared memory")
     })
 }
 
-/// How far a checkpoint goes.
+/// The mode of a checkpoint, as SQLite defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Checkpoint {
-    /// What no reader needs any more; waits for nobody.
+    /// Moves the pages that no reader needs any more; waits for no reader or writer.
     Passive,
-    /// Everything, and no reader needs the log any more: the next commit begins it anew. Until then
-    /// nobody else writes.
+    /// Moves all pages and waits until no reader needs the WAL: the next commit begins it again
+    /// from its start. No other connection can write meanwhile.
     Restart,
-    /// Everything, and the log is empty afterwards.
+    /// As `Restart`, and truncates the WAL to zero bytes.
     Truncate,
 }
 
-/// Moves the log into the file.
+/// Checkpoints the WAL: moves its pages into the main file.
 ///
 /// # Errors
-/// `Busy` if readers or writers kept a whole one from ending within `wait`.
+/// `Busy` if readers or writers kept a `Restart` or `Truncate` from completing within `wait`.
 pub(super) fn checkpoint(connection: &Connection, how: Checkpoint, wait: Duration) -> Result<()> {
     let sql = match how {
         Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
@@ -219,7 +237,10 @@ pub(super) fn checkpoint(connection: &Connection, how: Checkpoint, wait: Duratio
     let blocked = connection.query_row(sql, [], |row| row.get::<_, bool>(0)).map_err(fault);
     connection.busy_timeout(Duration::ZERO).map_err(fault)?;
     if blocked? && how != Checkpoint::Passive {
-        return Err(Error::new(Reason::Busy, "readers keep the log from beginning anew"));
+        return Err(Error::new(
+            ErrorKind::Busy,
+            "readers keep the write-ahead log from being reset",
+        ));
     }
     Ok(())
 }
@@ -229,7 +250,7 @@ pub(super) fn pragma(
     name: &'static str,
     value: impl rusqlite::ToSql,
 ) -> Result<()> {
-    // Some pragmas answer with a row and some do not; both are fine.
+    // Some pragmas return a row and some do not.
     match connection.pragma_update_and_check(None, name, value, |_| Ok(())) {
         Ok(()) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
         Err(error) => Err(fault(error)),
@@ -240,13 +261,16 @@ pub(super) fn pragma_value(connection: &Connection, name: &'static str) -> Resul
     connection.pragma_query_value(None, name, |row| row.get(0)).map_err(fault)
 }
 
-/// How long a caller has waited: told in errors and held against bounds, and in no rule of the
-/// domain, which ask the store's clock.
+/// Measures how long a call has waited, for error messages and bounds. Rules of the domain use the
+/// clock of the store instead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(clippy::disallowed_methods, reason = "how long a call waited is no rule's time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "elapsed time, which no rule of the domain depends on"
+    )]
     pub(super) fn start() -> Self {
         Self(Instant::now())
     }
@@ -255,14 +279,17 @@ impl Stopwatch {
         self.0.elapsed()
     }
 
-    /// What is left of a wait that began with this watch.
+    /// The rest of a wait that began with this stopwatch.
     pub(super) fn left_of(self, wait: Duration) -> Duration {
         wait.saturating_sub(self.elapsed())
     }
 }
 
-/// Lets the thread rest, where nothing tells when another process is done with the file.
-#[expect(clippy::disallowed_methods, reason = "no signal says that another process let go")]
+/// Sleeps, where another process is waited for: SQLite gives no signal when a lock is released.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "polling: no signal comes when another process releases a lock"
+)]
 pub(super) fn pause(time: Duration) {
     if !time.is_zero() {
         std::thread::sleep(time);
@@ -331,12 +358,12 @@ mod tests {
         check(&reader, "busy_timeout", 30);
         check(&reader, "query_only", 1);
         let refused = reader.execute_batch("CREATE TABLE t (a)").map_err(fault).unwrap_err();
-        assert_eq!(refused.reason(), Reason::ReadOnly);
+        assert_eq!(refused.kind(), ErrorKind::ReadOnly);
     }
 
-    /// SQLite answers this pragma with busy at once, without waiting, while anyone else writes.
+    /// SQLite fails this pragma with SQLITE_BUSY at once while another connection writes.
     #[test]
-    fn entering_wal_mode_waits_for_whoever_writes() {
+    fn entering_wal_mode_waits_for_another_writer() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("auth.db");
         assert!(super::super::guard::create(&path).unwrap());
@@ -345,7 +372,7 @@ mod tests {
         other.execute_batch("BEGIN IMMEDIATE; CREATE TABLE t (a)").unwrap();
         let waiting = Stopwatch::start();
         let refused = one.pragma_update(None, "journal_mode", "WAL").map_err(fault);
-        assert_eq!(refused.unwrap_err().reason(), Reason::Busy);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Busy);
         assert!(waiting.elapsed() < limits::WRITE_WAIT);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -359,7 +386,18 @@ mod tests {
     }
 
     #[test]
-    fn a_look_creates_and_changes_nothing() {
+    fn a_lock_that_another_connection_has_is_no_lack_of_locks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().canonicalize().unwrap().join("auth.db");
+        assert!(super::super::guard::create(&path).unwrap());
+        let (one, other) = (for_writer(&path).unwrap(), for_writer(&path).unwrap());
+        try_locks(&one).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert_eq!(try_locks(&one).unwrap_err().kind(), ErrorKind::Busy);
+    }
+
+    #[test]
+    fn an_inspection_creates_and_changes_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("a %?#b.db");
         assert!(super::super::guard::create(&path).unwrap());
@@ -367,9 +405,9 @@ mod tests {
         use_wal(&writer).unwrap();
         pragma(&writer, "application_id", 7).unwrap();
         drop(writer);
-        let look = look(&path).unwrap();
-        check(&look, "application_id", 7);
+        let inspection = for_inspection(&path).unwrap();
+        check(&inspection, "application_id", 7);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
-        assert!(look.execute_batch("CREATE TABLE t (a)").is_err());
+        assert!(inspection.execute_batch("CREATE TABLE t (a)").is_err());
     }
 }

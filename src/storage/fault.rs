@@ -1,4 +1,5 @@
-//! What SQLite and the system report, turned into reasons that a caller can act on.
+//! Errors of SQLite and of the operating system, turned into an [`Error`] that a caller can act
+//! on.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +7,27 @@ use std::path::Path;
 use rusqlite::ffi;
 use rustix::io::Errno;
 
-use crate::error::{Error, Reason};
+use crate::error::{Error, ErrorKind};
 
-/// How many files a connection opens, at most.
+/// The most files that one connection opens.
 const FILES_OF_A_CONNECTION: usize = 4;
 
-/// Whether a commit that failed like this may hold all the same.
+/// Whether a commit that failed with this error may have been applied.
 pub(super) fn leaves_doubt(error: &Error) -> bool {
-    error.reason() == Reason::Io
-        || error.sqlite_code().is_some_and(|code| code & 0xff == ffi::SQLITE_IOERR)
+    // A write over the quota is a write on a full disk, of which SQLite keeps nothing.
+    let is_over_quota =
+        error.kind() == ErrorKind::Full && error.sqlite_code() == Some(ffi::SQLITE_IOERR_WRITE);
+    if is_over_quota {
+        return false;
+    }
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::OutOfMemory)
+        || error.sqlite_code().is_some_and(|code| {
+            code & 0xff == ffi::SQLITE_IOERR || code == ffi::SQLITE_READONLY_DBMOVED
+        })
 }
 
-/// Turns an error of the driver into ours, keeping its code and none of its text.
+/// Converts an error of the driver. Keeps its code and none of its text, which may have stored
+/// data.
 pub(crate) fn fault(error: rusqlite::Error) -> Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, _) => from_code(failure.extended_code),
@@ -26,78 +36,126 @@ pub(crate) fn fault(error: rusqlite::Error) -> Error {
         | rusqlite::Error::InvalidColumnType(..)
         | rusqlite::Error::IntegralValueOutOfRange(..)
         | rusqlite::Error::Utf8Error(..) => {
-            Error::corrupt("a stored value cannot be what the file's own rules say")
+            Error::corrupt("a stored value breaks the rules of the file's schema")
         }
-        rusqlite::Error::QueryReturnedNoRows => Error::corrupt("a row that must exist is missing"),
-        _ => Error::misuse("a statement does not fit the file"),
+        rusqlite::Error::QueryReturnedNoRows => {
+            Error::corrupt("a row that must exist is missing from the file")
+        }
+        _ => Error::misuse("Gatepost's own error: a statement does not fit the file"),
     }
 }
 
+/// The error of a code, and of the number of the system's last error on this thread: SQLite calls a
+/// disk full for ENOSPC alone, and not where a quota is used up.
 fn from_code(code: i32) -> Error {
+    from_code_and_errno(code, std::io::Error::last_os_error().raw_os_error())
+}
+
+fn from_code_and_errno(code: i32, errno: Option<i32>) -> Error {
+    if is_write(code) && errno == Some(Errno::DQUOT.raw_os_error()) {
+        return full().with_code(code);
+    }
     match code {
         ffi::SQLITE_READONLY_DBMOVED => {
-            let what = "the file was moved or deleted while it was open";
-            return Error::new(Reason::Io, what).with_code(code);
+            return replaced().with_code(code);
         }
-        // A wal-index cannot grow where there is no room: nobody can even open the file then.
+        // The wal-index cannot grow on a full disk; then no process can open the file.
         ffi::SQLITE_IOERR_SHMSIZE => {
             let what = "the disk has no room for the memory that processes share";
-            return Error::new(Reason::Full, what).with_code(code);
+            return Error::new(ErrorKind::Full, what).with_code(code);
         }
         ffi::SQLITE_CANTOPEN_SYMLINK => {
             let what = "a symbolic link was put in the place of the file";
-            return Error::new(Reason::Unsafe, what).with_code(code);
+            return Error::new(ErrorKind::Unsafe, what).with_code(code);
         }
         ffi::SQLITE_NOMEM | ffi::SQLITE_IOERR_NOMEM => {
-            let error = Error::new(Reason::Io, "SQLite could not get memory");
-            return error.with_code(code).advising("Give this program more memory.");
+            return out_of_memory("there is not enough memory for SQLite").with_code(code);
         }
         _ => {}
     }
     let (reason, what) = match code & 0xff {
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED | ffi::SQLITE_PROTOCOL | ffi::SQLITE_INTERRUPT => {
-            (Reason::Busy, "another program holds the file")
+            (ErrorKind::Busy, "another program or connection is using the file")
         }
-        ffi::SQLITE_FULL => (Reason::Full, "the disk is full"),
-        ffi::SQLITE_IOERR => (Reason::Io, "the system reported an input or output error"),
-        ffi::SQLITE_CORRUPT => (Reason::Corrupt, "the file is damaged"),
-        ffi::SQLITE_NOTADB => (Reason::NotADatabase, "the file is not a database"),
-        ffi::SQLITE_READONLY => (Reason::ReadOnly, "the file cannot be written"),
-        ffi::SQLITE_CANTOPEN => (Reason::Io, "the file or a file beside it cannot be opened"),
-        ffi::SQLITE_PERM | ffi::SQLITE_AUTH => (Reason::NoPermission, "access is denied"),
-        ffi::SQLITE_TOOBIG => (Reason::Invalid, "a value is too large"),
+        ffi::SQLITE_FULL => return full().with_code(code),
+        ffi::SQLITE_IOERR => {
+            (ErrorKind::Io, "the operating system reported an input or output error")
+        }
+        ffi::SQLITE_CORRUPT => (ErrorKind::Corrupt, "the file is damaged"),
+        ffi::SQLITE_NOTADB => (ErrorKind::NotADatabase, "the file is not a database"),
+        ffi::SQLITE_READONLY => (ErrorKind::ReadOnly, "the file cannot be written"),
+        ffi::SQLITE_CANTOPEN => (ErrorKind::Io, "the file or a file beside it cannot be opened"),
+        ffi::SQLITE_PERM | ffi::SQLITE_AUTH => {
+            (ErrorKind::NoPermission, "the operating system denies access to the file")
+        }
+        ffi::SQLITE_TOOBIG => (ErrorKind::Invalid, "a value is larger than SQLite accepts"),
         ffi::SQLITE_CONSTRAINT
             if matches!(
                 code,
                 ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
             ) =>
         {
-            (Reason::Taken, "a unique value is taken")
+            (ErrorKind::Taken, "a value that must be unique is taken")
         }
-        ffi::SQLITE_CONSTRAINT => (Reason::Invalid, "the file's own rules refuse this"),
-        _ => (Reason::Misuse, "SQLite refused a statement"),
+        ffi::SQLITE_CONSTRAINT => {
+            (ErrorKind::Invalid, "a rule of the file's schema refuses this write")
+        }
+        _ => (ErrorKind::Misuse, "Gatepost's own error: SQLite refused a statement"),
     };
     Error::new(reason, what).with_code(code)
 }
 
+/// The file at the path is no longer the open one.
+pub(super) fn replaced() -> Error {
+    Error::new(
+        ErrorKind::Closed,
+        "the file, or its log or shared memory, was moved, deleted or replaced while it was open",
+    )
+    .advising(
+        "Drop every handle of this store and call Store::open again, or, in a server, exit and \
+             let its supervisor start it again.",
+    )
+}
+
+fn full() -> Error {
+    Error::new(ErrorKind::Full, "the disk that holds the file is full")
+}
+
+/// The codes of calls for which the system gives a file more room. A read leaves the number of an
+/// earlier error.
+fn is_write(code: i32) -> bool {
+    [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_TRUNCATE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_SHMSIZE,
+    ]
+    .contains(&code)
+}
+
+fn out_of_memory(what: &'static str) -> Error {
+    Error::new(ErrorKind::OutOfMemory, what)
+}
+
 pub(super) fn from_io(error: &std::io::Error) -> Error {
-    use std::io::ErrorKind;
+    use std::io::ErrorKind as Io;
     match error.kind() {
-        ErrorKind::NotFound => no_directory("the directory of the file does not exist"),
-        ErrorKind::PermissionDenied => {
-            Error::new(Reason::NoPermission, "the system denies access to the file")
+        Io::NotFound => no_directory("the directory of the file does not exist"),
+        Io::PermissionDenied => {
+            Error::new(ErrorKind::NoPermission, "the operating system denies access to the file")
         }
-        ErrorKind::ReadOnlyFilesystem => {
-            Error::new(Reason::ReadOnly, "the file system is mounted read-only")
+        Io::ReadOnlyFilesystem => {
+            Error::new(ErrorKind::ReadOnly, "the file system is mounted read-only")
         }
-        ErrorKind::StorageFull => Error::new(Reason::Full, "the disk is full"),
-        ErrorKind::NotADirectory => bad_path("a part of the path is not a directory"),
-        ErrorKind::InvalidFilename => bad_path("a part of the path is too long"),
+        Io::OutOfMemory => out_of_memory("the operating system has not enough memory"),
+        Io::StorageFull | Io::QuotaExceeded => full(),
+        Io::NotADirectory => bad_path("a part of the path is not a directory"),
+        Io::InvalidFilename => bad_path("a part of the path is too long"),
         _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             bad_path("the symbolic links of the path go in a circle")
         }
         _ if is_out_of_files(error) => too_many_files(),
-        _ => Error::new(Reason::Io, "the system reported an input or output error"),
+        _ => Error::new(ErrorKind::Io, "the operating system reported an input or output error"),
     }
 }
 
@@ -112,11 +170,11 @@ pub(super) fn bad_path(what: &'static str) -> Error {
         .advising("Choose another path: the message says what is wrong with this one.")
 }
 
-/// SQLite has one code for many things that keep it from opening a file in this directory or
-/// letting it grow; what the system says now tells which it was.
+/// Finds the cause of an error that SQLite reports with one code for several causes (it cannot
+/// open a file in this directory, or extend it), by asking the system.
 pub(super) fn explained(directory: &Path, error: Error) -> Error {
-    let unsaid = |code| [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR].contains(&(code & 0xff));
-    if !error.sqlite_code().is_some_and(unsaid) {
+    let is_ambiguous = |code| [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR].contains(&(code & 0xff));
+    if !error.sqlite_code().is_some_and(is_ambiguous) {
         return error;
     }
     let tried: Vec<_> = (0..FILES_OF_A_CONNECTION).map(|_| fs::File::open("/")).collect();
@@ -124,9 +182,7 @@ pub(super) fn explained(directory: &Path, error: Error) -> Error {
         return too_many_files();
     }
     match rustix::fs::statvfs(directory) {
-        Ok(seen) if seen.f_bavail == 0 || (seen.f_files > 0 && seen.f_favail == 0) => {
-            Error::new(Reason::Full, "the disk has no room left")
-        }
+        Ok(seen) if seen.f_bavail == 0 || (seen.f_files > 0 && seen.f_favail == 0) => full(),
         _ => error,
     }
 }
@@ -136,17 +192,22 @@ fn is_out_of_files(error: &std::io::Error) -> bool {
 }
 
 fn too_many_files() -> Error {
-    Error::new(Reason::Io, "this program has as many files open as it may")
-        .advising("Raise the number of files that this program may have open.")
+    Error::new(
+        ErrorKind::Io,
+        "this program has as many files open as its limit (ulimit -n) allows",
+    )
+    .advising("Raise the number of files that this program may have open.")
 }
 
 pub(super) fn denied(errno: Errno) -> Error {
     match errno {
-        Errno::ROFS => Error::new(Reason::ReadOnly, "the file system is mounted read-only"),
-        Errno::ACCESS | Errno::PERM => {
-            Error::new(Reason::NoPermission, "this program's user may not read and write here")
-        }
-        _ => Error::new(Reason::Io, "the system reported an input or output error"),
+        Errno::ROFS => Error::new(ErrorKind::ReadOnly, "the file system is mounted read-only"),
+        Errno::ACCESS | Errno::PERM => Error::new(
+            ErrorKind::NoPermission,
+            "this program's user may not read and write the file or its directory",
+        ),
+        Errno::NOMEM => out_of_memory("the operating system has not enough memory"),
+        _ => Error::new(ErrorKind::Io, "the operating system reported an input or output error"),
     }
 }
 
@@ -155,37 +216,44 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(code: i32, reason: Reason) {
+    fn check(code: i32, reason: ErrorKind) {
         let error = fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
-        assert_eq!(error.reason(), reason, "{code}");
+        assert_eq!(error.kind(), reason, "{code}");
         assert!(error.to_string().contains(&code.to_string()));
     }
 
     #[test]
     fn each_code_has_the_reason_that_a_caller_can_act_on() {
-        check(ffi::SQLITE_BUSY_RECOVERY, Reason::Busy);
-        check(ffi::SQLITE_PROTOCOL, Reason::Busy);
-        check(ffi::SQLITE_FULL, Reason::Full);
-        check(ffi::SQLITE_IOERR_SHMSIZE, Reason::Full);
-        check(ffi::SQLITE_IOERR_FSYNC, Reason::Io);
-        check(ffi::SQLITE_NOMEM, Reason::Io);
-        check(ffi::SQLITE_CORRUPT, Reason::Corrupt);
-        check(ffi::SQLITE_NOTADB, Reason::NotADatabase);
-        check(ffi::SQLITE_READONLY, Reason::ReadOnly);
-        check(ffi::SQLITE_READONLY_DBMOVED, Reason::Io);
-        check(ffi::SQLITE_CANTOPEN_SYMLINK, Reason::Unsafe);
-        check(ffi::SQLITE_CONSTRAINT_UNIQUE, Reason::Taken);
-        check(ffi::SQLITE_CONSTRAINT_PRIMARYKEY, Reason::Taken);
-        check(ffi::SQLITE_CONSTRAINT_TRIGGER, Reason::Invalid);
-        check(ffi::SQLITE_CONSTRAINT_FOREIGNKEY, Reason::Invalid);
-        check(ffi::SQLITE_TOOBIG, Reason::Invalid);
-        check(ffi::SQLITE_ERROR, Reason::Misuse);
+        check(ffi::SQLITE_BUSY_RECOVERY, ErrorKind::Busy);
+        check(ffi::SQLITE_PROTOCOL, ErrorKind::Busy);
+        check(ffi::SQLITE_FULL, ErrorKind::Full);
+        check(ffi::SQLITE_IOERR_SHMSIZE, ErrorKind::Full);
+        check(ffi::SQLITE_IOERR_FSYNC, ErrorKind::Io);
+        check(ffi::SQLITE_NOMEM, ErrorKind::OutOfMemory);
+        check(ffi::SQLITE_IOERR_NOMEM, ErrorKind::OutOfMemory);
+        check(ffi::SQLITE_CORRUPT, ErrorKind::Corrupt);
+        check(ffi::SQLITE_NOTADB, ErrorKind::NotADatabase);
+        check(ffi::SQLITE_READONLY, ErrorKind::ReadOnly);
+        check(ffi::SQLITE_READONLY_DBMOVED, ErrorKind::Closed);
+        check(ffi::SQLITE_CANTOPEN_SYMLINK, ErrorKind::Unsafe);
+        check(ffi::SQLITE_CONSTRAINT_UNIQUE, ErrorKind::Taken);
+        check(ffi::SQLITE_CONSTRAINT_PRIMARYKEY, ErrorKind::Taken);
+        check(ffi::SQLITE_CONSTRAINT_TRIGGER, ErrorKind::Invalid);
+        check(ffi::SQLITE_CONSTRAINT_FOREIGNKEY, ErrorKind::Invalid);
+        check(ffi::SQLITE_TOOBIG, ErrorKind::Invalid);
+        check(ffi::SQLITE_ERROR, ErrorKind::Misuse);
     }
 
     #[test]
-    fn a_commit_is_in_doubt_after_any_error_of_the_system_but_a_full_disk() {
+    fn a_commit_is_in_doubt_after_any_error_of_the_system_except_a_full_disk() {
         let of_code = |code| fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
-        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_NOMEM] {
+        for code in [
+            ffi::SQLITE_IOERR_FSYNC,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_NOMEM,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_READONLY_DBMOVED,
+        ] {
             assert!(leaves_doubt(&of_code(code)), "{code}");
         }
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_BUSY, ffi::SQLITE_CONSTRAINT_COMMITHOOK] {
@@ -193,7 +261,40 @@ mod tests {
         }
     }
 
-    /// The driver's own text may hold a path, a statement or a value.
+    /// The file system of `/proc` has no room at all.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_an_ambiguous_error_is_explained_by_a_full_disk() {
+        let at_proc = |error| explained(Path::new("/proc"), error).kind();
+        let of_code = |code| fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        assert_eq!(at_proc(of_code(ffi::SQLITE_CANTOPEN)), ErrorKind::Full);
+        assert_eq!(at_proc(of_code(ffi::SQLITE_READONLY)), ErrorKind::ReadOnly);
+        assert_eq!(at_proc(Error::corrupt("a test")), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn a_used_up_quota_is_a_full_disk_and_a_write_over_it_leaves_no_doubt() {
+        let over = Some(Errno::DQUOT.raw_os_error());
+        for (code, doubt) in [
+            (ffi::SQLITE_IOERR_WRITE, false),
+            (ffi::SQLITE_IOERR_TRUNCATE, true),
+            // The pages were written before the flush failed.
+            (ffi::SQLITE_IOERR_FSYNC, true),
+            (ffi::SQLITE_IOERR_SHMSIZE, true),
+        ] {
+            let error = from_code_and_errno(code, over);
+            assert_eq!((error.kind(), leaves_doubt(&error)), (ErrorKind::Full, doubt), "{code}");
+        }
+        let other = from_code_and_errno(ffi::SQLITE_IOERR_WRITE, Some(Errno::IO.raw_os_error()));
+        assert_eq!((other.kind(), leaves_doubt(&other)), (ErrorKind::Io, true));
+        // The number is left from an earlier call.
+        let read = from_code_and_errno(ffi::SQLITE_IOERR_READ, over);
+        assert_eq!(read.kind(), ErrorKind::Io);
+        let over_quota = std::io::Error::from_raw_os_error(Errno::DQUOT.raw_os_error());
+        assert_eq!(from_io(&over_quota).kind(), ErrorKind::Full);
+    }
+
+    /// The driver's own text may contain a path, a statement or a value.
     #[test]
     fn nothing_of_the_drivers_text_is_passed_on() {
         let code = ffi::Error::new(ffi::SQLITE_ERROR);
@@ -202,25 +303,28 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_denies_has_its_reason() {
-        use std::io::{Error, ErrorKind};
+    fn an_error_of_the_system_has_the_kind_of_its_cause() {
+        use std::io::{Error, ErrorKind as Io};
         for (kind, reason) in [
-            (ErrorKind::NotFound, Reason::NotFound),
-            (ErrorKind::PermissionDenied, Reason::NoPermission),
-            (ErrorKind::ReadOnlyFilesystem, Reason::ReadOnly),
-            (ErrorKind::StorageFull, Reason::Full),
-            (ErrorKind::NotADirectory, Reason::Invalid),
-            (ErrorKind::Other, Reason::Io),
+            (Io::NotFound, ErrorKind::NotFound),
+            (Io::PermissionDenied, ErrorKind::NoPermission),
+            (Io::ReadOnlyFilesystem, ErrorKind::ReadOnly),
+            (Io::StorageFull, ErrorKind::Full),
+            (Io::QuotaExceeded, ErrorKind::Full),
+            (Io::OutOfMemory, ErrorKind::OutOfMemory),
+            (Io::NotADirectory, ErrorKind::Invalid),
+            (Io::Other, ErrorKind::Io),
         ] {
-            assert_eq!(from_io(&Error::from(kind)).reason(), reason, "{kind:?}");
+            assert_eq!(from_io(&Error::from(kind)).kind(), reason, "{kind:?}");
         }
         for (errno, reason) in [
-            (Errno::ROFS, Reason::ReadOnly),
-            (Errno::ACCESS, Reason::NoPermission),
-            (Errno::PERM, Reason::NoPermission),
-            (Errno::IO, Reason::Io),
+            (Errno::ROFS, ErrorKind::ReadOnly),
+            (Errno::ACCESS, ErrorKind::NoPermission),
+            (Errno::PERM, ErrorKind::NoPermission),
+            (Errno::NOMEM, ErrorKind::OutOfMemory),
+            (Errno::IO, ErrorKind::Io),
         ] {
-            assert_eq!(denied(errno).reason(), reason, "{errno:?}");
+            assert_eq!(denied(errno).kind(), reason, "{errno:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The file of a store and what stands beside it: each path is built once, here.
+//! The paths of a store: the main file and the files beside it. Each path is built here, once.
 //!
-//! Everything is looked at by path. The journal alone is ever opened: SQLite holds no lock on it.
+//! Files are examined by path. Only the journal is ever opened, as SQLite has no lock on it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,48 +15,48 @@ use crate::value::limits;
 /// The paths of one store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Files {
-    /// The file itself: absolute, without symbolic links.
+    /// The main file: absolute, without symbolic links.
     pub(crate) main: PathBuf,
-    /// SQLite's write-ahead log.
+    /// The write-ahead log (WAL).
     pub(super) wal: PathBuf,
-    /// The shared memory of the log: its wal-index.
+    /// The shared memory of the WAL: the wal-index.
     pub(super) shm: PathBuf,
-    /// A rollback journal, as a creation or another journal mode leaves it.
+    /// The rollback journal, which a creation or another journal mode leaves.
     pub(super) journal: PathBuf,
-    /// Room on the disk that is held for revocations.
+    /// The disk reserve for revocations.
     pub(super) reserve: PathBuf,
 }
 
-/// Which file it is, whatever its name.
+/// The identity of a file, independent of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }
 
-/// The first bytes of a journal that is to be rolled back.
+/// The first bytes of a journal that SQLite would roll back.
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-/// Up to the end of the number of pages.
+/// Length of the journal header up to and including the number of pages.
 const JOURNAL_HEAD_BYTES: usize = 20;
 
-/// Whose changes a journal takes back.
+/// Which transaction a journal rolls back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Journal {
-    /// There is none, or SQLite takes no notice of it.
+    /// There is no journal, or SQLite ignores it.
     None,
-    /// Those of a transaction that found an empty file: nothing was ever committed to it.
+    /// A transaction that found an empty file: nothing was ever committed to it.
     OfCreation,
-    /// Those of a transaction on a file with something in it.
+    /// A transaction on a file with content.
     OfContent,
 }
 
 impl Files {
-    /// The paths of the file that the host named.
+    /// Resolves the path that the host program gave.
     pub(super) fn resolve(path: &Path) -> Result<Self> {
         resolve(path).map(Self::of)
     }
 
-    /// Those of a file whose path is resolved.
+    /// The paths for a main file whose path is already resolved.
     pub(super) fn of(main: PathBuf) -> Self {
         Self {
             wal: with_suffix(&main, "-wal"),
@@ -67,37 +67,43 @@ impl Files {
         }
     }
 
-    /// What SQLite keeps beside the file.
+    /// The files that SQLite keeps beside the main file.
     pub(super) fn sidecars(&self) -> [&Path; 3] {
         [&self.wal, &self.shm, &self.journal]
     }
 
-    /// The directory that they stand in.
+    /// The directory of the files.
     pub(super) fn directory(&self) -> &Path {
         self.main.parent().unwrap_or(Path::new("/"))
     }
 
-    /// Whether a write-ahead log with something in it lies beside the file.
+    /// Whether there is a WAL that is not empty.
     pub(super) fn has_log(&self) -> bool {
         length(&self.wal) > 0
     }
 
-    /// Whether something lies there that has no file to belong to: a log, its shared memory, or a
-    /// journal with former content. The file was lost, or moved away while a process has it open
-    /// and would write to the log of a new one.
+    /// Whether there is a wal-index, and no WAL or an empty one.
+    pub(super) fn lacks_log(&self) -> bool {
+        length(&self.shm) > 0 && length(&self.wal) == 0
+    }
+
+    /// Whether a WAL, wal-index or journal with content is beside a missing or empty main file.
+    /// Then the main file was lost, or moved away while another process has it open, and that
+    /// process would write to the WAL of the new file.
     ///
-    /// Asked for in this order, as another process may be creating them right now, the file first.
+    /// Checked in this order because another process may be creating the files, the main file
+    /// first.
     pub(super) fn has_orphan(&self) -> bool {
         let is_there = self.has_log() || exists(&self.shm) || self.journal() == Journal::OfContent;
         is_there && length(&self.main) == 0
     }
 
-    /// Whose changes the journal beside the file takes back.
+    /// Which transaction the journal beside the file rolls back.
     pub(super) fn journal(&self) -> Journal {
         let mut head = [0; JOURNAL_HEAD_BYTES];
         let read = fs::File::open(&self.journal).and_then(|mut file| file.read_exact(&mut head));
         match (read, head) {
-            // Until it is flushed, and after a commit in some modes, it begins with zeros.
+            // A journal begins with zeros until it is flushed, and in some modes after a commit.
             (Err(_), _) | (Ok(()), [0, ..]) => Journal::None,
             (Ok(()), [magic @ .., _, _, _, _, _, _, _, _, 0, 0, 0, 0])
                 if magic == JOURNAL_MAGIC =>
@@ -110,23 +116,23 @@ impl Files {
     }
 }
 
-/// Whether the first flush of a journal that was begun on an empty file was cut off in its first
-/// bytes. Nothing is written to a file before the flush of its journal is done, and of a journal
-/// that was never flushed SQLite takes no notice.
+/// Whether this journal was begun on an empty file and its first flush was cut off in its first
+/// bytes. SQLite writes nothing to the main file before the journal is flushed, and ignores a
+/// journal that was never flushed.
 fn is_of_a_creation_never_flushed(head: &[u8; JOURNAL_HEAD_BYTES]) -> bool {
     let [flushed @ .., _, _, _, _, 0, 0, 0, 0] = head else { return false };
     let begun = flushed.iter().zip(JOURNAL_MAGIC).take_while(|(one, other)| *one == other).count();
     begun > 0 && flushed.iter().skip(begun).all(|byte| *byte == 0)
 }
 
-/// The path with a suffix behind its whole name.
+/// The path with a suffix after its whole file name.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Whether anything has this name, be it a link to nothing.
+/// Whether the path exists, even as a dangling symbolic link.
 pub(super) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
@@ -141,24 +147,27 @@ pub(super) fn identity(path: &Path) -> Result<Identity> {
     Ok(Identity { device: seen.dev(), inode: seen.ino() })
 }
 
-/// Turns what the host gave into the one absolute path of the file.
+/// Turns the path that the host program gave into the one absolute path of the file.
 fn resolve(path: &Path) -> Result<PathBuf> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() || bytes.contains(&0) {
         return Err(bad_path("the path is empty or contains a zero byte"));
     }
-    if bytes.starts_with(b"file:") || bytes.contains(&b'?') {
-        return Err(bad_path("the path looks like an SQLite URI; give a plain path"));
+    if bytes == b":memory:" {
+        return Err(bad_path(
+            "\":memory:\" is a file name here; use Store::in_memory (feature test-util)",
+        ));
     }
-    // Looked at before the file system is asked: what is too long for it is no error of its own.
-    check_name(path)?;
+    if bytes.starts_with(b"file:") || bytes.contains(&b'?') || is_url(path) {
+        return Err(bad_path("the path looks like a URL; give a plain path, such as auth.db"));
+    }
     let resolved = match fs::canonicalize(path) {
         Ok(resolved) => resolved,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => resolve_new(path)?,
         Err(error) => return Err(from_io(&error)),
     };
     if resolved.file_name().is_none() {
-        return Err(bad_path("the path names no file"));
+        return Err(bad_path("the path has no file name at its end"));
     }
     check_name(&resolved)?;
     if resolved.as_os_str().len() > limits::PATH_MAX_BYTES {
@@ -167,7 +176,17 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     Ok(resolved)
 }
 
-/// Whether there is room behind the name for what stands beside the file.
+/// Whether the path begins like a URL: with `sqlite:`, or with any scheme and `://`.
+fn is_url(path: &Path) -> bool {
+    let Some((scheme, rest)) = path.to_str().and_then(|text| text.split_once(':')) else {
+        return false;
+    };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    is_scheme && (scheme.eq_ignore_ascii_case("sqlite") || rest.starts_with("//"))
+}
+
+/// Checks that the file name leaves room for the suffixes of the files beside it.
 fn check_name(path: &Path) -> Result<()> {
     match path.file_name() {
         Some(name) if name.len() > limits::FILE_NAME_MAX_BYTES => {
@@ -177,14 +196,14 @@ fn check_name(path: &Path) -> Result<()> {
     }
 }
 
-/// A path to a file that did not exist a moment ago, in a directory that does. Another process may
-/// be creating it right now.
+/// Resolves the path of a file that did not exist a moment ago, in a directory that does. Another
+/// process may be creating the file.
 fn resolve_new(path: &Path) -> Result<PathBuf> {
     if fs::symlink_metadata(path).is_ok_and(|seen| seen.is_symlink()) {
         return Err(no_directory("the path is a symbolic link to nothing"));
     }
     let Some(name) = path.file_name() else {
-        return Err(bad_path("the path names no file"));
+        return Err(bad_path("the path has no file name at its end"));
     };
     if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(bad_path("the path names a directory"));
@@ -200,7 +219,7 @@ fn resolve_new(path: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Reason;
+    use crate::error::ErrorKind;
 
     #[test]
     fn a_suffix_goes_behind_the_whole_name() {
@@ -210,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_says_whether_there_was_something_before() {
+    fn a_journal_shows_whether_the_file_had_content_before() {
         let directory = tempfile::tempdir().unwrap();
         let files = Files::of(directory.path().join("auth.db"));
         let check = |bytes: &[u8], expect| {
@@ -223,7 +242,7 @@ mod tests {
         check(&JOURNAL_MAGIC, Journal::None);
         check(&[0; 512], Journal::None);
         check(&head(0), Journal::OfCreation);
-        // The first flush writes the magic and a number behind it, and was cut off in them.
+        // The first flush writes the magic and the record count; here it was cut off within them.
         let torn = |pages: u8, kept: usize| {
             let mut head = head(pages);
             head[kept..12].fill(0);
@@ -243,25 +262,35 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_path(path: &str, reason: Reason) {
-        assert_eq!(resolve(Path::new(path)).unwrap_err().reason(), reason, "{path:?}");
+    fn check_path(path: &str, reason: ErrorKind) {
+        assert_eq!(resolve(Path::new(path)).unwrap_err().kind(), reason, "{path:?}");
     }
 
     #[test]
     fn a_path_that_is_no_plain_path_is_refused() {
-        check_path("", Reason::Invalid);
-        check_path("a\0b", Reason::Invalid);
-        check_path("file:auth.db", Reason::Invalid);
-        check_path("auth.db?mode=memory", Reason::Invalid);
-        check_path("/no/such/directory/auth.db", Reason::NotFound);
-        check_path("/", Reason::Invalid);
+        check_path("", ErrorKind::Invalid);
+        check_path("a\0b", ErrorKind::Invalid);
+        check_path("file:auth.db", ErrorKind::Invalid);
+        check_path("auth.db?mode=memory", ErrorKind::Invalid);
+        check_path(":memory:", ErrorKind::Invalid);
+        check_path("sqlite:auth.db", ErrorKind::Invalid);
+        check_path("sqlite:///tmp/auth.db", ErrorKind::Invalid);
+        check_path("file:///tmp/auth.db", ErrorKind::Invalid);
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a:b.db", "10:30.db", "memory", ":memory", "a_b://x"] {
+            assert!(!is_url(Path::new(name)), "{name}");
+        }
+        assert!(resolve(&directory.path().join(":memory:")).is_ok());
+        check_path("/no/such/directory/auth.db", ErrorKind::NotFound);
+        check_path("/no/such/directory/..", ErrorKind::Invalid);
+        check_path("/", ErrorKind::Invalid);
     }
 
     #[test]
     fn a_path_that_is_too_long_or_goes_in_a_circle_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let long = directory.path().join("a".repeat(256));
-        check_path(long.to_str().unwrap(), Reason::Invalid);
+        check_path(long.to_str().unwrap(), ErrorKind::Invalid);
 
         let mut deep = directory.path().canonicalize().unwrap();
         while deep.as_os_str().len() < limits::PATH_MAX_BYTES - 251 {
@@ -270,10 +299,16 @@ mod tests {
         fs::create_dir_all(&deep).unwrap();
         let rest = limits::PATH_MAX_BYTES - deep.as_os_str().len() - 1;
         assert!(resolve(&deep.join("a".repeat(rest))).is_ok());
-        check_path(deep.join("a".repeat(rest + 1)).to_str().unwrap(), Reason::Invalid);
+        check_path(deep.join("a".repeat(rest + 1)).to_str().unwrap(), ErrorKind::Invalid);
+
+        // Below the 255 bytes of most file systems, and without room for a suffix.
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path().join("a".repeat(221)), &link).unwrap();
+        fs::write(&link, "").unwrap();
+        check_path(link.to_str().unwrap(), ErrorKind::Invalid);
 
         let circle = directory.path().join("circle");
         std::os::unix::fs::symlink(&circle, &circle).unwrap();
-        check_path(circle.to_str().unwrap(), Reason::Invalid);
+        check_path(circle.to_str().unwrap(), ErrorKind::Invalid);
     }
 }

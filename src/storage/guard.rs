@@ -1,6 +1,7 @@
-//! Where the file stands, looked at by path: kind, links, owner, permissions, file system.
+//! Checks of the place of the file, by path: its kind, links, owner, permissions and file system.
 //!
-//! Nothing here opens the file. Only `stat`, `access`, `statfs` and `chmod` are used.
+//! **Locking.** Only `stat`, `access`, `statfs`, `statvfs` and `chmod` are used on an existing
+//! file, never a descriptor.
 
 mod file_system;
 
@@ -13,55 +14,103 @@ use rustix::io::Errno;
 
 use super::fault::{bad_path, denied, from_io};
 use super::files::{Files, Identity};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// What a host has said that it accepts about the place of its file.
+/// The dangers of a place that the host program accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tolerances {
     pub(crate) network_file_system: bool,
     pub(crate) hard_links: bool,
     pub(crate) foreign_owner: bool,
     pub(crate) shared_directory: bool,
+    pub(crate) wide_permissions: bool,
 }
 
-/// Where the file stands, and what was noticed about it when it was opened.
+/// The paths and identity of the open file, and the warnings of its opening.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct FilePlace {
     pub(crate) files: Files,
     pub(crate) identity: Identity,
-    pub(crate) notes: Vec<Note>,
+    pub(crate) warnings: Vec<OpenWarning>,
 }
 
-/// Something noticed at the opening that a host may want to know.
+/// A condition that was found when the store was opened and that the host program may want to log.
+///
+/// ```
+/// use gatepost::status::OpenWarning;
+/// use gatepost::{Options, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// Store::open(&path, Options::server())?.close()?;
+/// let store = Store::open(&path, Options::server().api_keys_per_user(2))?;
+/// assert_eq!(store.status().open_warnings, [OpenWarning::OptionDiffers("api_keys_per_user")]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum Note {
-    /// The file was readable or writable by others; its permissions are 0600 now.
+pub enum OpenWarning {
+    /// Other users could read or write the file; its permissions are 0600 now.
     PermissionsTightened,
-    /// The file system is one (FUSE, 9p, virtiofs, a virtual machine's shared folder, a network)
-    /// whose locks and shared memory were tried. Whether another machine sees them is not known.
+    /// Other users can read or write the file, and its permissions cannot be changed. The host
+    /// accepted it with `Options::dangerous().allow_wide_permissions()`.
+    PermissionsWide,
+    /// The file system is FUSE, 9p, virtiofs, a shared folder of a virtual machine, or a network
+    /// file system that the host accepted. Its locks and shared memory work on this machine;
+    /// whether another machine sees them is not known.
     UnusualFileSystem,
-    /// The file was written by a newer version, which says that this one may use it.
+    /// A newer version wrote the file and allows this version to use it.
     NewerSchema,
-    /// The file was migrated; a verified backup of the old version stands beside it.
+    /// The file has a view that another program added. The store uses no view.
+    ForeignView,
+    /// Another user can write to the directory of the file: a member of its group, or its owner.
+    /// They can delete or replace the file, or put a file of their own beside it, which a sticky
+    /// bit does not prevent.
+    SharedDirectory,
+    /// The file beside the store with the name of its disk reserve was not written by the store. It
+    /// is left as it is, and there is no reserve.
+    ForeignReserve,
+    /// The file was migrated; a verified backup of the old version is beside it.
     Migrated,
+    /// The file says `login_by_email`, and two of its users share an e-mail address, or the address
+    /// of one is the username of another: a login with it reaches the user of that username, or
+    /// neither.
+    AmbiguousEmails,
+    /// A policy option of this process, named by its setter, differs from the one stored in the
+    /// file. The process uses its own.
+    OptionDiffers(&'static str),
 }
 
-/// Looks at the directory and the file system before anything is created.
-pub(super) fn check_directory(files: &Files, tolerances: Tolerances) -> Result<Option<Note>> {
+/// Checks the directory and the file system, before anything is created.
+pub(super) fn check_directory(
+    files: &Files,
+    tolerances: Tolerances,
+) -> Result<Option<OpenWarning>> {
     let directory = files.directory();
-    let seen = fs::metadata(directory).map_err(|error| from_io(&error))?;
-    if !seen.is_dir() {
-        return Err(bad_path("the parent of the path is not a directory"));
-    }
+    let seen = fs::metadata(directory).map_err(|error| from_io(&error).at(directory))?;
     if seen.mode() & 0o002 != 0 && !tolerances.shared_directory {
-        return Err(Error::new(Reason::Unsafe, "anyone may write to the directory of the file"));
+        return Err(Error::new(
+            ErrorKind::Unsafe,
+            "anyone may write to the directory of the file; \
+             Options::dangerous().allow_shared_directory() accepts it",
+        )
+        .at(directory));
     }
-    may(directory, Access::WRITE_OK | Access::EXEC_OK)?;
-    file_system::check(directory, tolerances)
+    may(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| error.at(directory))?;
+    file_system::check(directory, tolerances).map_err(|error| error.at(directory))
 }
 
-/// Looks at the file itself; `None` if there is none.
+/// Reports a directory that its group can write, or that belongs to a user who is neither this one
+/// nor root.
+pub(super) fn shared_directory(files: &Files, tolerances: Tolerances) -> Option<OpenWarning> {
+    let seen = fs::metadata(files.directory()).ok()?;
+    let owners = [0, rustix::process::geteuid().as_raw()];
+    let is_shared = seen.mode() & 0o020 != 0 || !owners.contains(&seen.uid());
+    (is_shared && !tolerances.shared_directory).then_some(OpenWarning::SharedDirectory)
+}
+
+/// Checks the file; returns its length, or `None` if it does not exist.
 pub(super) fn check_file(files: &Files, tolerances: Tolerances) -> Result<Option<u64>> {
     let path = files.main.as_path();
     let seen = match fs::symlink_metadata(path) {
@@ -69,53 +118,64 @@ pub(super) fn check_file(files: &Files, tolerances: Tolerances) -> Result<Option
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(from_io(&error)),
     };
-    if seen.is_dir() {
-        return Err(bad_path("the path is a directory"));
-    }
     if !seen.is_file() {
-        return Err(bad_path("the path is not a regular file"));
+        return Err(bad_path("the path is a directory or no regular file"));
     }
     if seen.nlink() > 1 && !tolerances.hard_links {
-        return Err(Error::new(Reason::Unsafe, "the file has more than one hard link"));
+        return Err(Error::new(
+            ErrorKind::Unsafe,
+            "the file has more than one hard link; \
+             Options::dangerous().allow_hard_links() accepts it",
+        ));
     }
     if seen.uid() != rustix::process::geteuid().as_raw() && !tolerances.foreign_owner {
-        return Err(Error::new(Reason::Unsafe, "the file belongs to another user"));
+        return Err(Error::new(
+            ErrorKind::Unsafe,
+            "the file belongs to another user; \
+             Options::dangerous().allow_foreign_owner() accepts it",
+        ));
     }
     if is_mounted_alone(path) && !tolerances.hard_links {
         return Err(Error::new(
-            Reason::Unsafe,
-            "the file is mounted alone, without its directory",
+            ErrorKind::Unsafe,
+            "the file is mounted alone, without its directory; \
+             Options::dangerous().allow_hard_links() accepts \
+             it",
         )
         .advising(
-            "Mount the directory of the file instead of the file alone, or opt in through \
-                 Options.",
+            "Mount the directory of the file instead of the file alone, or set \
+                 Options::dangerous().allow_hard_links().",
         ));
     }
     for sidecar in files.sidecars() {
-        check_sidecar(sidecar)?;
+        check_sidecar(sidecar).map_err(|error| error.at(sidecar))?;
     }
     may(path, Access::READ_OK | Access::WRITE_OK)?;
     Ok(Some(seen.len()))
 }
 
-/// SQLite would follow a link here, and write elsewhere what belongs to the file.
+/// Refuses a symbolic link: SQLite would follow it and write the WAL or journal elsewhere.
 fn check_sidecar(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(seen) if seen.is_file() => match ask(path, Access::READ_OK | Access::WRITE_OK) {
-            // Gone in between, with whoever had it open.
+            // Another process that closed the file has deleted it in between.
             Err(Errno::NOENT) => Ok(()),
             asked => asked.map_err(denied),
         },
-        Ok(_) => Err(Error::new(Reason::Unsafe, "what lies beside the file is no regular file")
-            .advising(
-                "Move away what lies beside the file under the name of its log, shared memory or \
+        Ok(_) => Err(Error::new(
+            ErrorKind::Unsafe,
+            "the log, shared memory or journal beside the file is not a regular file",
+        )
+        .advising(
+            "Move away what lies beside the file under the name of its log, shared memory or \
                  journal.",
-            )),
+        )),
         Err(_) => Ok(()),
     }
 }
 
-/// Whether the file is a mount of its own: under its other name the same file has another log.
+/// Whether the file is a bind mount of its own: under its other name the same file would have
+/// another WAL.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_mounted_alone(path: &Path) -> bool {
     use rustix::fs::{StatxAttributes, StatxFlags, statx};
@@ -128,11 +188,10 @@ fn is_mounted_alone(_path: &Path) -> bool {
     false
 }
 
-/// Creates the empty file, readable by its owner alone from its first instant. Answers whether it
-/// was this call that created it.
+/// Creates the empty file, readable by its owner alone from the first instant. Returns `false` if
+/// it exists.
 ///
-/// The descriptor is closed before SQLite has ever opened this file in this process, so no lock
-/// can be lost by that.
+/// No lock can be lost: the descriptor is closed before SQLite opens this file in this process.
 pub(super) fn create(path: &Path) -> Result<bool> {
     use std::os::unix::fs::OpenOptionsExt;
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -142,7 +201,7 @@ pub(super) fn create(path: &Path) -> Result<bool> {
     }
 }
 
-/// The mask of the process may have taken rights from the owner as well.
+/// The umask of the process may have taken rights from the owner.
 fn return_rights(file: &fs::File) -> std::io::Result<()> {
     if file.metadata()?.mode() & 0o600 == 0o600 {
         return Ok(());
@@ -150,26 +209,52 @@ fn return_rights(file: &fs::File) -> std::io::Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))
 }
 
-/// Takes away what others may do with the file and its sidecars.
-pub(super) fn tighten(files: &Files) -> Result<Option<Note>> {
-    let mut note = None;
-    for path in [files.main.as_path()].into_iter().chain(files.sidecars()) {
-        let Ok(seen) = fs::symlink_metadata(path) else { continue };
-        if seen.mode() & 0o077 == 0 {
-            continue;
-        }
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|_| {
-            Error::new(
-                Reason::Unsafe,
-                "others may read the file and its permissions cannot be changed: run chmod 600",
-            )
-        })?;
-        note = Some(Note::PermissionsTightened);
-    }
-    Ok(note)
+/// Removes the permissions of other users from the file and the files beside it.
+pub(super) fn tighten(files: &Files, tolerances: Tolerances) -> Result<Option<OpenWarning>> {
+    tighten_by(files, tolerances, |path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+    })
 }
 
-/// Whether the file system has so much room. If it does not tell, it may.
+/// As [`tighten`], with the call that changes the permissions.
+fn tighten_by(
+    files: &Files,
+    tolerances: Tolerances,
+    change: impl Fn(&Path) -> std::io::Result<()>,
+) -> Result<Option<OpenWarning>> {
+    let is_wide =
+        |path: &Path| fs::symlink_metadata(path).is_ok_and(|seen| seen.mode() & 0o077 != 0);
+    let mut warning = None;
+    for path in [files.main.as_path()].into_iter().chain(files.sidecars()) {
+        if !is_wide(path) {
+            continue;
+        }
+        // Some file systems accept a change and ignore it.
+        warning = if change(path).is_ok() && !is_wide(path) {
+            warning.or(Some(OpenWarning::PermissionsTightened))
+        } else if tolerances.wide_permissions {
+            Some(OpenWarning::PermissionsWide)
+        } else {
+            return Err(too_wide().at(path));
+        };
+    }
+    Ok(warning)
+}
+
+fn too_wide() -> Error {
+    Error::new(
+        ErrorKind::Unsafe,
+        "other users may read the file and its permissions cannot be changed; \
+         Options::dangerous().allow_wide_permissions() accepts it",
+    )
+    .advising(
+        "Run chmod 600 on the file and on what is beside it, as their owner. On a mount that has \
+         no permissions, mount it for this user alone (uid=, umask=077), or set \
+         Options::dangerous().allow_wide_permissions().",
+    )
+}
+
+/// Whether the file system has this much room; `true` if it does not report its size.
 pub(super) fn has_room(path: &Path, bytes: u64) -> bool {
     rustix::fs::statvfs(path).is_ok_and(|seen| {
         seen.f_blocks == 0 || seen.f_bavail.saturating_mul(seen.f_frsize) >= bytes
@@ -197,15 +282,43 @@ mod tests {
         assert!(!create(&path).unwrap());
     }
 
+    /// A mount of another system: `chmod` fails, or it succeeds without effect.
     #[test]
-    fn what_lies_beside_the_file_is_a_regular_file() {
+    fn permissions_that_cannot_be_changed_are_refused_unless_the_host_opted_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::of(directory.path().join("auth.db"));
+        assert!(create(&files.main).unwrap());
+        fs::set_permissions(&files.main, fs::Permissions::from_mode(0o644)).unwrap();
+        let refused = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        let ignored = |_: &Path| Ok(());
+        let accepting = Tolerances { wide_permissions: true, ..Tolerances::default() };
+        for result in [
+            tighten_by(&files, Tolerances::default(), refused),
+            tighten_by(&files, Tolerances::default(), ignored),
+        ] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsafe);
+            let option = "Options::dangerous().allow_wide_permissions()";
+            assert!(error.to_string().contains(option) && error.advice().contains(option));
+        }
+        for result in
+            [tighten_by(&files, accepting, refused), tighten_by(&files, accepting, ignored)]
+        {
+            assert_eq!(result.unwrap(), Some(OpenWarning::PermissionsWide));
+        }
+        assert_eq!(tighten(&files, accepting).unwrap(), Some(OpenWarning::PermissionsTightened));
+        assert_eq!(tighten_by(&files, Tolerances::default(), refused).unwrap(), None);
+    }
+
+    #[test]
+    fn a_file_beside_the_main_file_must_be_a_regular_file() {
         let directory = tempfile::tempdir().unwrap();
         let files = Files::of(directory.path().join("auth.db"));
         assert!(create(&files.main).unwrap());
         for link in files.sidecars() {
             std::os::unix::fs::symlink("/nowhere", link).unwrap();
             let refused = check_file(&files, Tolerances::default()).unwrap_err();
-            assert_eq!(refused.reason(), Reason::Unsafe, "{link:?}");
+            assert_eq!(refused.kind(), ErrorKind::Unsafe, "{link:?}");
             fs::remove_file(link).unwrap();
         }
         assert_eq!(check_file(&files, Tolerances::default()).unwrap(), Some(0));

@@ -1,8 +1,10 @@
-//! The schema: created whole, or brought up to date step by step.
+//! The schema of the file: created in full, checked at each opening, or migrated step by step.
 //!
-//! All steps that a file lacks run in one transaction, which first holds the file while a verified
-//! backup of what it was is written beside it: no commit can fall between the two. A step is never
-//! edited once it was released.
+//! **Ordering.** All steps that a file lacks run in one write transaction. A verified backup is
+//! written after the transaction has begun and before the first step, so that no commit falls
+//! between the backup and the migration.
+//!
+//! **Compatibility.** A released step is never edited.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,15 +12,15 @@ use std::sync::OnceLock;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::guard::Note;
+use super::clock::Moment;
+use super::guard::OpenWarning;
 use super::transaction::{Purpose, WriteTx};
 use super::{backup, connection, fault};
 use crate::error::{Error, Result};
 use crate::value::event::Actor;
-use crate::value::random::{RandomSource, random_bytes};
-use crate::value::time::Timestamp;
+use crate::value::random::{Draws, RandomSource, random_bytes};
 
-/// "GPST", at offset 68 of the file.
+/// "GPST", at offset 68 of the file header.
 pub(crate) const APPLICATION_ID: i64 = 0x4750_5354;
 
 /// The version that this library writes.
@@ -27,53 +29,53 @@ pub(crate) const SCHEMA_VERSION: i64 = 1;
 /// The whole current schema.
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// From each version to the next, oldest first. Version 1 is the first.
+/// One step from each version to the next, oldest first. There is none: version 1 is the first.
 pub(super) const STEPS: &[Step] = &[];
 
-/// One step of the schema.
+/// One migration step.
 pub(super) struct Step {
-    /// The `user_version` that it leads to.
+    /// The `user_version` after this step.
     pub(super) to: i64,
-    /// The oldest library that may use a file of that version.
+    /// The oldest schema version whose library may use a file of version `to`.
     pub(super) min_reader: i64,
     pub(super) sql: &'static str,
 }
 
-/// What happens to the file as a whole.
+/// An event of the file as a whole, for the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileEvent {
     Created,
-    /// From one `user_version` to another.
+    /// From one `user_version` to a later one.
     Migrated {
         from: i64,
         to: i64,
     },
 }
 
-/// Writes a [`FileEvent`] into the audit log, in the transaction that creates or migrates the file.
-/// The function comes from a higher floor: storage does not know the audit log.
+/// Writes a [`FileEvent`] into the audit log, in the transaction that creates or migrates the
+/// file. Higher modules provide the function: storage does not know the audit log.
 #[derive(Clone, Copy)]
 pub(super) struct Recorder<'a> {
-    pub(super) now: Timestamp,
-    pub(super) random: &'a dyn RandomSource,
+    pub(super) moment: Moment,
+    pub(super) draws: &'a Draws,
     pub(super) write: &'a dyn Fn(&WriteTx<'_>, FileEvent) -> Result<()>,
 }
 
 impl Recorder<'_> {
     fn record(&self, connection: &Connection, event: FileEvent) -> Result<()> {
         (self.write)(
-            &WriteTx::new(connection, self.now, Purpose::Ordinary, &Actor::Host, self.random),
+            &WriteTx::new(connection, self.moment, Purpose::Ordinary, &Actor::Host, self.draws),
             event,
         )
     }
 }
 
-/// What a new file is given at its creation.
+/// The random values and the kind of a new file.
 #[derive(Debug)]
 pub(super) struct Seed {
     store_id: [u8; 16],
     lineage: [u8; 16],
-    throttle_key: [u8; 32],
+    stand_in_key: [u8; 32],
     for_tests: bool,
 }
 
@@ -82,17 +84,17 @@ impl Seed {
         Ok(Self {
             store_id: random_bytes(random)?,
             lineage: random_bytes(random)?,
-            throttle_key: random_bytes(random)?,
+            stand_in_key: random_bytes(random)?,
             for_tests,
         })
     }
 }
 
-/// Fills an empty file and records that in its audit log. Does nothing if another process was
-/// first.
+/// Creates the schema in an empty file and records that in the audit log. Does nothing if another
+/// process was first.
 ///
-/// The file is still in rollback mode here, so that its header says whose it is from the first
-/// commit on and no log is needed to read it.
+/// The file is in rollback-journal mode here: from the first commit on its header names the
+/// application, and no WAL is needed to read it.
 pub(super) fn create(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<()> {
     connection.execute_batch("BEGIN EXCLUSIVE").map_err(fault)?;
     let filled = fill(connection, seed, recorder);
@@ -113,22 +115,23 @@ fn fill(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<
     connection
         .execute(
             "INSERT INTO store (id, store_id, lineage, min_reader, created_at, for_tests,
-                 throttle_key)
+                 stand_in_key)
              VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 seed.store_id,
                 seed.lineage,
                 SCHEMA_VERSION,
-                recorder.now,
+                recorder.moment.now,
                 seed.for_tests,
-                seed.throttle_key
+                seed.stand_in_key
             ],
         )
         .map_err(fault)?;
     connection
         .execute(
             "INSERT INTO audit_chain (source, trimmed_chain, head_chain)
-             VALUES (0, zeroblob(32), zeroblob(32)), (1, zeroblob(32), zeroblob(32))",
+             VALUES (0, zeroblob(32), zeroblob(32)), (1, zeroblob(32), zeroblob(32)),
+                    (2, zeroblob(32), zeroblob(32))",
             [],
         )
         .map_err(fault)?;
@@ -137,47 +140,106 @@ fn fill(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<
     recorder.record(connection, FileEvent::Created)
 }
 
-pub(super) fn is_for_tests(connection: &Connection) -> Result<bool> {
-    connection
-        .query_row("SELECT for_tests FROM store WHERE id = 1", [], |row| row.get(0))
-        .map_err(fault)
-}
-
-/// Which store it is, whatever happens to its file.
+/// The id of the store. It never changes, even if the file is moved or restored.
 pub(super) fn store_id(connection: &Connection) -> Result<[u8; 16]> {
     connection
         .query_row("SELECT store_id FROM store WHERE id = 1", [], |row| row.get(0))
         .map_err(fault)
 }
 
-/// A table, index or trigger: type, name, its table, and its text.
+/// A table, index or trigger: its type, name, table and SQL text.
 type Object = (String, String, String, String);
 
-/// Whether all that the schema asks for stands in the file, word for word. Each guarantee of the
-/// file is kept by one of them; a hand that dropped one would have sessions verified that have
-/// ended. What others have added is let be: replication does, and who may write the file needs no
-/// trigger to do harm.
-pub(super) fn check_schema(connection: &Connection) -> Result<()> {
-    // Let go of whatever happens; after some errors SQLite has rolled back by itself.
+/// The schema cookie of a file whose schema was checked: SQLite raises it with every change of the
+/// schema.
+pub(super) type SchemaCookie = i64;
+
+/// Fails with `Corrupt` unless every table, index and trigger of the schema is in the file with
+/// the same SQL text, comments included, and no other trigger, index or foreign key is on its
+/// tables. Triggers enforce the guarantees of the file: without one of them, a revoked session
+/// could verify, and a trigger of another program runs inside each write.
+///
+/// Tables of others are accepted, as replication tools add their own, and their views, with a
+/// warning.
+pub(super) fn check_schema(
+    connection: &Connection,
+) -> Result<(SchemaCookie, Option<OpenWarning>)> {
+    // Dropping the snapshot rolls back, unless SQLite has already done so after an error.
     let snapshot = connection.unchecked_transaction().map_err(fault)?;
-    let is_untouched = is_untouched(&snapshot)?;
+    let checked = check_schema_now(&snapshot)?;
     snapshot.finish().map_err(fault)?;
-    if is_untouched {
-        return Ok(());
+    Ok(checked)
+}
+
+/// As [`check_schema`], inside a transaction that the caller has begun.
+fn check_schema_now(connection: &Connection) -> Result<(SchemaCookie, Option<OpenWarning>)> {
+    let cookie = schema_cookie(connection)?;
+    if connection::pragma_value(connection, "user_version")? != SCHEMA_VERSION {
+        // A newer library has migrated the file, and its schema is not known here.
+        return Ok((cookie, None));
     }
-    Err(Error::corrupt("the tables or triggers of the file are not those of its version")
+    let (expected, found) = (expected_objects()?, objects(connection)?);
+    if !expected.is_subset(&found) {
+        return Err(Error::corrupt(
+            "the tables or triggers of the file are not those of its version",
+        )
         .advising(
             "Find out who changed the tables or triggers of this file, and restore a verified \
              backup.",
-        ))
+        ));
+    }
+    let is_own = |table: &str| {
+        expected.iter().any(|(kind, name, ..)| kind == "table" && name.eq_ignore_ascii_case(table))
+    };
+    for (kind, name, table, _) in found.difference(expected) {
+        if matches!(kind.as_str(), "trigger" | "index") && is_own(table) {
+            return Err(foreign(kind, name, table));
+        }
+        if kind == "table" {
+            for referenced in references(connection, name)? {
+                if is_own(&referenced) {
+                    return Err(foreign("foreign key of the table", name, &referenced));
+                }
+            }
+        }
+    }
+    let has_view = found.iter().any(|(kind, ..)| kind == "view");
+    Ok((cookie, has_view.then_some(OpenWarning::ForeignView)))
 }
 
-fn is_untouched(connection: &Connection) -> Result<bool> {
-    if connection::pragma_value(connection, "user_version")? != SCHEMA_VERSION {
-        // A newer library answers for what it has made of it.
-        return Ok(true);
+/// Checks the schema again, in a transaction that has begun, if it was changed since `checked`.
+pub(super) fn check_schema_since(
+    connection: &Connection,
+    checked: SchemaCookie,
+) -> Result<SchemaCookie> {
+    if schema_cookie(connection)? == checked {
+        return Ok(checked);
     }
-    Ok(expected_objects()?.is_subset(&objects(connection)?))
+    check_schema_now(connection).map(|(cookie, _)| cookie)
+}
+
+fn schema_cookie(connection: &Connection) -> Result<SchemaCookie> {
+    let mut statement = connection.prepare_cached("PRAGMA schema_version").map_err(fault)?;
+    statement.query_row([], |row| row.get(0)).map_err(fault)
+}
+
+/// The tables that the foreign keys of a table name.
+fn references(connection: &Connection, table: &str) -> Result<Vec<String>> {
+    let mut statement =
+        connection.prepare("SELECT \"table\" FROM pragma_foreign_key_list(?1)").map_err(fault)?;
+    let rows = statement.query_map([table], |row| row.get(0)).map_err(fault)?;
+    rows.map(|row| row.map_err(fault)).collect()
+}
+
+/// The names are no secrets: they are of the schema, not of a row.
+fn foreign(kind: &str, name: &str, table: &str) -> Error {
+    Error::corrupt(format!(
+        "the {kind} {name:?} on the table {table} is not part of the schema of the file"
+    ))
+    .advising(
+        "Find out which program added what the message names, stop that program, and drop it with \
+         SQL.",
+    )
 }
 
 fn expected_objects() -> Result<&'static BTreeSet<Object>> {
@@ -201,20 +263,20 @@ fn objects(connection: &Connection) -> Result<BTreeSet<Object>> {
     rows.map(|row| row.map_err(fault)).collect()
 }
 
-/// The oldest library that may use the file, by its own word.
+/// The oldest schema version whose library may use the file.
 pub(super) fn min_reader(connection: &Connection) -> Result<i64> {
     connection
         .query_row("SELECT min_reader FROM store WHERE id = 1", [], |row| row.get(0))
         .map_err(fault)
 }
 
-/// Runs the steps that the file still lacks and records that: all of it, or nothing.
+/// Runs the steps that the file lacks and records the migration: all of it, or nothing.
 pub(super) fn bring_up_to_date(
     connection: &mut Connection,
     path: &Path,
     steps: &[Step],
     recorder: Recorder<'_>,
-) -> Result<Option<Note>> {
+) -> Result<Option<OpenWarning>> {
     if lacking(connection, steps)?.is_empty() {
         return Ok(None);
     }
@@ -229,17 +291,17 @@ fn migrate(
     path: &Path,
     steps: &[Step],
     recorder: Recorder<'_>,
-) -> Result<Option<Note>> {
+) -> Result<Option<OpenWarning>> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fault)?;
-    // Another process may have done it while this one waited.
+    // Another process may have migrated the file while this one waited.
     let lacking = lacking(&transaction, steps)?;
     if lacking.is_empty() {
         transaction.rollback().map_err(fault)?;
         return Ok(None);
     }
     let from = connection::pragma_value(&transaction, "user_version")?;
-    backup::write_verified(path, from, recorder.now)?;
+    backup::write_verified(path, from, recorder.moment.now)?;
     for step in lacking {
         run(&transaction, step)?;
     }
@@ -247,7 +309,7 @@ fn migrate(
     recorder.record(&transaction, FileEvent::Migrated { from, to })?;
     check_references(&transaction)?;
     transaction.commit().map_err(fault)?;
-    Ok(Some(Note::Migrated))
+    Ok(Some(OpenWarning::Migrated))
 }
 
 fn lacking<'s>(connection: &Connection, steps: &'s [Step]) -> Result<Vec<&'s Step>> {
@@ -263,7 +325,7 @@ fn run(transaction: &Connection, step: &Step) -> Result<()> {
     connection::pragma(transaction, "user_version", step.to)
 }
 
-/// Foreign keys are not enforced while the steps run; so they are asked for afterwards.
+/// Foreign keys are not enforced while the steps run, so all of them are checked afterwards.
 fn check_references(transaction: &Connection) -> Result<()> {
     let broken: i64 = transaction
         .query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0))

@@ -1,11 +1,16 @@
-//! How the file is kept: connections, transactions, opening, migrations. Knows no noun of the
-//! domain.
+//! The SQLite file of a store: connections, transactions, opening, migrations. Nothing here knows
+//! a record type.
 //!
-//! The only doors are [`Storage::read`], [`Storage::select_one`] and [`Storage::write`]. No other
-//! module names a `Connection`, and nothing here or elsewhere opens, closes or copies the file, its
-//! `-wal` or its `-shm` with a descriptor of its own while they are in use: closing one would drop
-//! the locks that SQLite holds for the whole process. The file is looked at with `stat` and `chmod`
-//! by path only.
+//! **Access.** All SQL runs through [`Storage::read`], [`Storage::select_one`], [`Storage::write`]
+//! and their variants. No module outside `storage` names a `Connection`.
+//!
+//! **Locking.** SQLite's POSIX locks belong to the process: closing any descriptor of the file
+//! drops them all. So no code opens, closes or copies the file, its `-wal` or its `-shm` while a
+//! connection is open; the file is examined by path, with `stat` and `chmod` only.
+//!
+//! **Failure.** A write returns `Ok` only once it is committed. If a commit fails with an input or
+//! output error, its outcome is resolved before the call returns; otherwise the call fails with
+//! [`ErrorKind::CommitUnknown`].
 #![allow(clippy::disallowed_types, reason = "the transaction types are made of connections here")]
 
 mod backup;
@@ -34,58 +39,63 @@ use std::time::Duration;
 pub(crate) use change_log::{Bookmark, Change, Changes, trimmable};
 pub(crate) use fault::fault;
 pub(crate) use files::{Files, Identity};
-pub use guard::Note;
-pub(crate) use guard::{Place, Tolerances};
+pub(crate) use fork::{OpenMark, ThisProcess};
+pub use guard::OpenWarning;
+pub(crate) use guard::{FilePlace, Tolerances};
 use migrate::Recorder;
 pub(crate) use migrate::{FileEvent, SCHEMA_VERSION};
 pub(crate) use rusqlite::{Row, params};
-pub(crate) use transaction::{Purpose, ReadTx, Settled, WriteTx};
-pub(crate) use wal_index::{Header, Look, WalIndex};
+pub(crate) use transaction::{Finished, Purpose, ReadTx, WriteTx};
+pub(crate) use wal_index::{Header, Reading, WalIndex};
 
-use crate::error::{Error, Reason, Result};
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
-use crate::value::random::{RandomSource, random_bytes};
+use crate::value::random::{Draws, RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
 use connection::Stopwatch;
-use pool::Pool;
+use pool::{ReadPool, Reader};
 use reserve::Reserve;
-pub use watch::FileGuard;
+pub use watch::FileState;
 use watch::Watch;
 pub use writer::CommitOutcome;
 pub(crate) use writer::not_begun;
 use writer::{Author, FileKey, Writer};
 
-/// What opening a store needs to know.
+/// The arguments of [`Storage::open`].
 #[derive(Debug)]
 pub(crate) struct OpenRequest {
     pub(crate) files: Files,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
-    /// Room on the disk that is held for what must be written; 0 for none.
+    /// Size of the disk reserve for revocations; 0 for no reserve.
     pub(crate) reserve_bytes: u64,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) open_mark: OpenMark,
 }
 
 /// One open file, or one in-memory database.
 #[derive(Debug)]
 pub(crate) struct Storage {
     clock: SteadyClock,
-    random: Arc<dyn RandomSource>,
-    place: Option<Place>,
-    for_tests: bool,
+    draws: Draws,
+    place: Option<FilePlace>,
     writer: Writer,
-    /// `None` in memory, where the writer's connection serves reads as well.
-    readers: Option<Pool>,
+    /// `None` for an in-memory store: reads use the connection of the writer.
+    readers: Option<ReadPool>,
     watch: Watch,
     reserve: Option<Reserve>,
-    /// How many threads are at upkeep.
+    /// `None` once the writer is closed.
+    open_mark: Mutex<Option<OpenMark>>,
+    /// Number of threads that run [`Storage::in_pieces`].
     in_upkeep: AtomicUsize,
 }
 
-/// Upkeep for as long as it lives.
+/// Counts its thread in `in_upkeep` until dropped.
 struct Upkeep<'s>(&'s AtomicUsize);
 
 impl Drop for Upkeep<'_> {
@@ -95,8 +105,8 @@ impl Drop for Upkeep<'_> {
 }
 
 impl Storage {
-    /// Opens the file, creating it if there is none. `record` writes what happens to the file into
-    /// its audit log.
+    /// Opens the file, or creates it if it does not exist. `record` writes the creation or
+    /// migration of the file into the audit log.
     pub(crate) fn open(
         request: OpenRequest,
         record: &dyn Fn(&WriteTx<'_>, FileEvent) -> Result<()>,
@@ -104,32 +114,43 @@ impl Storage {
         let clock = SteadyClock::new(request.clock);
         let seed = migrate::Seed::draw(&*request.random, request.for_tests)?;
         let first_mark = random_bytes(&*request.random)?;
-        let recorder = Recorder { now: clock.now(), random: &*request.random, write: record };
+        let draws = Draws::new(request.random)?;
+        let recorder = Recorder { moment: clock.moment(), draws: &draws, write: record };
         let opened = open::open(request.files, request.tolerances, &seed, recorder)?;
-        connection::lead_to_writer(&opened.writer)?;
-        let readers = Pool::new(opened.place.files.main.clone());
+        connection::configure_writer(&opened.writer)?;
+        let (path, mark) = (opened.place.files.main.clone(), request.open_mark.clone());
+        let readers = ReadPool::new(path, mark).map_err(|error| {
+            fault::explained(opened.place.files.directory(), open::of_the_file(error))
+        })?;
         let watch = Watch::new(Some((opened.place.files.clone(), opened.place.identity)));
         let file = FileKey {
             files: opened.place.files.clone(),
             identity: opened.place.identity,
             store_id: opened.store_id,
+            process: ThisProcess::get(),
         };
         let reserve = (request.reserve_bytes > 0)
             .then(|| Reserve::new(&opened.place.files, request.reserve_bytes));
-        let storage = Self {
+        let mut storage = Self {
             clock,
-            random: request.random,
-            for_tests: opened.for_tests,
-            writer: Writer::new(opened.writer, Some(file), first_mark),
+            draws,
+            writer: Writer::new(opened.writer, Some(file), Some(opened.schema), first_mark),
             place: Some(opened.place),
             readers: Some(readers),
             watch,
             reserve,
+            open_mark: Mutex::new(Some(request.open_mark)),
             in_upkeep: AtomicUsize::new(0),
         };
-        // Before anything writes: a mark of this opening would leave the doubt for good.
-        storage.settle()?;
+        // Before the first write: the mark of that write would replace the one that proves the
+        // outcome.
+        storage.resolve_doubt()?;
         storage.fill_reserve();
+        if storage.reserve.as_ref().is_some_and(Reserve::is_foreign)
+            && let Some(place) = &mut storage.place
+        {
+            place.warnings.push(OpenWarning::ForeignReserve);
+        }
         Ok(storage)
     }
 
@@ -145,78 +166,96 @@ impl Storage {
         let seed = migrate::Seed::draw(&*random, for_tests)?;
         let first_mark = random_bytes(&*random)?;
         let connection = connection::in_memory()?;
-        let recorder = Recorder { now: clock.now(), random: &*random, write: record };
+        let draws = Draws::new(random)?;
+        let recorder = Recorder { moment: clock.moment(), draws: &draws, write: record };
         migrate::create(&connection, &seed, recorder)?;
         Ok(Self {
             clock,
-            random,
+            draws,
             place: None,
-            for_tests,
-            writer: Writer::new(connection, None, first_mark),
+            writer: Writer::new(connection, None, None, first_mark),
             readers: None,
             watch: Watch::new(None),
             reserve: None,
+            open_mark: Mutex::new(Some(OpenMark::new()?)),
             in_upkeep: AtomicUsize::new(0),
         })
     }
 
-    /// The signal by which a cache can tell that it still holds; none where there is no shared
-    /// wal-index.
+    /// The change signal of the file, or `None` if it has no shared wal-index; then nothing may be
+    /// cached.
     ///
-    /// A log that was never written has no header to go by, so something is written to it.
+    /// The header of a WAL that was never written has no salts and could recur, so this commits
+    /// once.
     pub(crate) fn wal_index(&self) -> Result<Option<WalIndex>> {
         let Some(place) = &self.place else {
             return Ok(None);
         };
-        let index = WalIndex::open(&place.files.main);
-        let told = |error| fault::explained(place.files.directory(), open::of_the_file(error));
-        let Some(index) = index.map_err(told)? else {
+        let Some(open_mark) = self.open_mark.lock().clone() else {
             return Ok(None);
         };
-        if index.look().is_some_and(|look| look.stable().is_none()) {
-            // Each commit leaves its mark.
-            match self.write(Purpose::Ordinary, &Actor::Host, |_| Ok(Settled::Commit(()))) {
-                // A disk without any room is no reason to turn away who wants to read.
-                Err(error) if error.reason() == Reason::Full => return Ok(None),
+        let index = WalIndex::open(&place.files.main, open_mark);
+        let explain = |error| fault::explained(place.files.directory(), open::of_the_file(error));
+        let Some(index) = index.map_err(explain)? else {
+            return Ok(None);
+        };
+        if index.read().is_some_and(|reading| reading.stable().is_none()) {
+            // This commits something: every commit writes its mark.
+            match self.write(Purpose::Ordinary, &Actor::Host, |_| Ok(Finished::Commit(()))) {
+                // On a full disk the store still opens for reading, without a cache.
+                Err(error) if error.kind() == ErrorKind::Full => return Ok(None),
                 written => written.map_err(open::of_the_file)?,
             }
         }
         Ok(Some(index))
     }
 
-    /// Now: the later of the wall clock and the last value this store saw.
+    /// The current time: the later of the wall clock and the latest time this store has returned.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub(crate) fn random(&self) -> &dyn RandomSource {
-        &*self.random
+    /// The wall clock as it is, even if it went back.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.clock.moment().wall
     }
 
-    pub(crate) fn place(&self) -> Option<&Place> {
+    pub(crate) fn random(&self) -> &dyn RandomSource {
+        self.draws.source()
+    }
+
+    pub(crate) fn place(&self) -> Option<&FilePlace> {
         self.place.as_ref()
     }
 
-    /// Whether the file was created for tests and so accepts the cheap hash cost.
-    pub(crate) fn is_for_tests(&self) -> bool {
-        self.for_tests
-    }
-
-    /// Runs `job` on one snapshot of the file, which cannot be written through it.
+    /// Runs `job` on one snapshot of the file, through a read-only transaction.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.check_open()?;
         match &self.readers {
-            Some(pool) => {
-                let connection = pool.take(pool::READ_WAIT)?;
-                transaction::read(&connection, self.now(), job)
-            }
-            None => {
-                self.writer.borrow(|connection| transaction::read(connection, self.now(), job))
-            }
+            Some(pool) => pool
+                .take(Reader::Other, pool::READ_WAIT)
+                .and_then(|connection| transaction::read(&connection, self.clock.moment(), job)),
+            None => self
+                .writer
+                .borrow(|connection| transaction::read(connection, self.clock.moment(), job)),
         }
+        .map_err(|error| self.located(error))
     }
 
-    /// One SELECT on its own snapshot, without the two statements of a transaction around it.
+    /// As [`Storage::read`], during [`Store::open`](crate::Store::open): an error of the file
+    /// names its cause.
+    pub(crate) fn read_at_opening<T>(
+        &self,
+        job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.read(job).map_err(|error| match &self.place {
+            Some(place) => fault::explained(place.files.directory(), open::of_the_file(error)),
+            None => error,
+        })
+    }
+
+    /// Runs one SELECT of a verify on its own snapshot, without BEGIN and COMMIT around it. Waits
+    /// at most `wait` for a connection and for the file.
     pub(crate) fn select_one<T>(
         &self,
         wait: Duration,
@@ -226,100 +265,118 @@ impl Storage {
     ) -> Result<Option<T>> {
         self.check_open()?;
         match &self.readers {
-            Some(pool) => transaction::select_one(&*pool.take(wait)?, sql, params, map),
+            Some(pool) => pool
+                .take(Reader::Verify, wait)
+                .and_then(|connection| transaction::select_one(&connection, sql, params, map)),
             None => self
                 .writer
                 .borrow(|connection| transaction::select_one(connection, sql, params, map)),
         }
+        .map_err(|error| self.located(error))
     }
 
-    /// Runs `job` in one write transaction: all of it holds when this returns `Ok`, nothing of it
-    /// when this returns `Err` (except with [`Reason::CommitUnknown`]).
+    /// Runs `job` in one write transaction. If this returns `Ok`, all of it is committed; if it
+    /// returns `Err`, none of it is (except with [`ErrorKind::CommitUnknown`]).
     pub(crate) fn write<T>(
         &self,
         purpose: Purpose,
         actor: &Actor,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
         self.check_open()?;
+        if purpose == Purpose::Ordinary {
+            self.check_reserve()?;
+        }
         let author = Author { purpose, ..self.author(actor) };
-        self.writer.write(author, limits::WRITE_WAIT, job)
+        let written = self.writer.write(author, limits::WRITE_WAIT, job);
+        written.map_err(|error| self.located(error))
     }
 
-    /// As [`Storage::write`], but gives up at once if anyone else is writing.
+    /// As [`Storage::write`], but returns `None` at once if another thread or process is writing.
     pub(crate) fn try_write<T>(
         &self,
         actor: &Actor,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<Option<T>> {
         self.check_open()?;
-        self.writer.try_write(self.author(actor), job)
+        self.check_reserve()?;
+        let written = self.writer.try_write(self.author(actor), job);
+        written.map_err(|error| self.located(error))
     }
 
-    /// The files of the store that `path` names, and which file stands there now.
+    /// The files of the store at `path`, and the identity of the main file if it exists.
     pub(crate) fn whereabouts(path: &Path) -> Result<(Files, Option<Identity>)> {
         let files = Files::resolve(path)?;
         let identity = files::identity(&files.main).ok();
         Ok((files, identity))
     }
 
-    /// What watches over the file, or why it is closed.
-    pub(crate) fn file_guard(&self) -> FileGuard {
-        self.watch.file_guard()
+    /// How the open file is being watched, or why the store is closed.
+    pub(crate) fn file_state(&self) -> FileState {
+        self.watch.file_state()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.watch.is_closed()
     }
 
-    /// Closes all connections; every later call answers [`Reason::Closed`]. If another thread does
-    /// not let go of the writer, this is `Busy`, and the next call tries again; reads that have
-    /// begun end as they would have. In the child of a fork nothing is closed: this is `Misuse`.
+    /// Closes all connections; every later call fails with [`ErrorKind::Closed`]. Reads that have
+    /// begun finish.
+    ///
+    /// Fails with `Busy` if another thread does not release the writer in time (call it again),
+    /// and with `Misuse` inside a write of the same store or in the child of a fork, where nothing
+    /// is closed.
     pub(crate) fn close(&self) -> Result<()> {
-        if fork::happened() {
-            return Err(Error::misuse("the store was opened before a fork, in another process"));
-        }
+        self.watch.check_process()?;
         if self.writer.is_held_here() {
-            return Err(Error::misuse("a store is not closed inside a write of its own"));
+            return Err(Error::misuse("Store::close was called inside a write of the same store"));
         }
         self.watch.close();
         if let Some(pool) = &self.readers {
             pool.close();
         }
-        self.writer.close()
+        self.writer.close().map_err(|error| self.located(error))?;
+        drop(self.open_mark.lock().take());
+        Ok(())
     }
 
-    /// Writes that were kept, and the commits that kept them, since the opening.
+    /// Numbers of writes committed and of commits since the opening; a group commit has several
+    /// writes.
     pub(crate) fn write_counts(&self) -> (u64, u64) {
         self.writer.counts()
     }
 
-    /// How many bytes the log has on the disk; none in memory.
+    /// Length of the WAL on disk in bytes; 0 in memory.
     pub(crate) fn log_bytes(&self) -> u64 {
         self.writer.log_bytes()
     }
 
-    /// Moves the log into the file, so that the next write uses its room anew; answers whether it
-    /// is worth trying again.
+    /// Checkpoints the WAL, so that the next write reuses its room on disk. Returns whether a
+    /// retry of the write may succeed.
     pub(crate) fn fold_log(&self) -> bool {
         self.writer.fold_log()
     }
 
-    /// Deletes the reserve; answers whether there was one.
+    /// Deletes the disk reserve; returns whether it existed.
     pub(crate) fn give_up_reserve(&self) -> bool {
-        self.reserve.as_ref().is_some_and(Reserve::give_up)
+        self.reserve.as_ref().is_some_and(|reserve| reserve.give_up(self.now()))
     }
 
-    /// Writes the reserve anew, if there is room.
+    fn check_reserve(&self) -> Result<()> {
+        let Some(reserve) = &self.reserve else { return Ok(()) };
+        reserve.check_back(self.now(), self.random()).map_err(|error| self.located(error))
+    }
+
+    /// Writes the disk reserve again, if there is room.
     pub(crate) fn fill_reserve(&self) {
         if let Some(reserve) = &self.reserve {
-            // Nothing else depends on it, and the disk may be full.
-            let _ = reserve.fill(&*self.random);
+            // Best effort: no other operation depends on the reserve, and the disk may be full.
+            let _ = reserve.fill(self.random());
         }
     }
 
-    /// Does upkeep piece by piece until one finds nothing to do. While others of this process
-    /// write, the file is theirs for ten times as long as a piece took.
+    /// Calls `piece` until it returns `false`. If other threads of this process wrote during a
+    /// piece, pauses for ten times as long as the piece took, so that their writes come first.
     pub(crate) fn in_pieces(&self, mut piece: impl FnMut() -> Result<bool>) -> Result<()> {
         self.in_upkeep.fetch_add(1, Ordering::Relaxed);
         let _upkeep = Upkeep(&self.in_upkeep);
@@ -331,7 +388,7 @@ impl Storage {
             }
             let pause = begun.elapsed().saturating_mul(limits::UPKEEP_PAUSE_PIECES);
             let (now, _) = self.writer.counts();
-            // One of them was the piece itself.
+            // The piece itself is one of these writes.
             if now.saturating_sub(before) > 1 {
                 connection::pause(pause.min(limits::UPKEEP_PAUSE_MAX));
             }
@@ -339,17 +396,18 @@ impl Storage {
         }
     }
 
-    /// Whether a thread of this process is at upkeep.
+    /// Whether a thread of this process is inside [`Storage::in_pieces`].
     pub(crate) fn is_in_upkeep(&self) -> bool {
         self.in_upkeep.load(Ordering::Relaxed) > 0
     }
 
-    /// Settles a commit of this process that is still in doubt, for a new opening of the file.
-    pub(crate) fn settle(&self) -> Result<()> {
-        self.writer.settle_again()
+    /// Resolves a commit of this process that is still in doubt. Called for each opening of the
+    /// file.
+    pub(crate) fn resolve_doubt(&self) -> Result<()> {
+        self.writer.resolve_doubt().map_err(|error| self.located(error))
     }
 
-    /// What became of the last write that was answered [`Reason::CommitUnknown`].
+    /// The outcome of the last write that failed with [`ErrorKind::CommitUnknown`].
     pub(crate) fn last_unknown_commit(&self) -> Option<CommitOutcome> {
         self.writer.last_unknown_commit()
     }
@@ -358,24 +416,50 @@ impl Storage {
         Author {
             actor,
             clock: &self.clock,
-            random: &*self.random,
+            draws: &self.draws,
             watch: &self.watch,
             purpose: Purpose::Ordinary,
             patient: true,
         }
     }
 
-    /// `Closed` once the store was closed or has closed itself, `Misuse` in the child of a fork.
+    /// Fails with `Closed` once the store was closed or has closed itself, with `Misuse` in the
+    /// child of a fork.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
-        self.watch.check()
+        self.watch.check().map_err(|error| self.located(error))
     }
 
-    /// As [`Storage::check_open`]; once in a second, also looks whether the file is still ours.
+    /// As [`Storage::check_open`]; once a second it also checks that the file at the path is still
+    /// the open one and that its locks are held.
     #[inline]
-    pub(crate) fn look_after(&self, now: Timestamp) -> Result<()> {
-        self.watch.check()?;
-        self.watch.look(self.clock.ticks(now))
+    pub(crate) fn check_file_if_due(&self, now: Timestamp) -> Result<()> {
+        self.check_open()?;
+        let checked = self.watch.check_if_due(self.clock.ticks(now));
+        checked.map_err(|error| self.located(error))
+    }
+
+    /// As [`Storage::check_file_if_due`], but checks the file now.
+    pub(crate) fn check_file(&self) -> Result<()> {
+        self.watch.check_now().map_err(|error| self.located(error))
+    }
+
+    /// Adds the path of the file to an error that concerns the file. If the file was replaced or
+    /// its locks were lost, that is the error: a descriptor that was closed behind SQLite's back
+    /// looks like a damaged file.
+    #[cold]
+    pub(crate) fn located(&self, error: Error) -> Error {
+        use ErrorKind as Kind;
+        let error = match error.kind() {
+            // Its advice depends on whether the write may have been applied.
+            Kind::CommitUnknown => error,
+            kind if kind.concerns_file() => self.watch.cause().unwrap_or(error),
+            _ => error,
+        };
+        match &self.place {
+            Some(place) if error.kind().concerns_file() => error.at(&place.files.main),
+            _ => error,
+        }
     }
 }
 

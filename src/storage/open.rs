@@ -1,32 +1,34 @@
-//! Opening: look before writing.
+//! Opening a store file: every check that needs no write comes before the first write.
 //!
-//! In this order, and nothing is written before the look is done: the SQLite that is linked, the
-//! path, its directory and file system, the file's kind, links, owner and access, its header
-//! (through SQLite, without a lock and without the WAL), its schema version. What is not ours or
-//! too new stays untouched. A file that is damaged is never deleted or begun anew.
-
-use rusqlite::Connection;
+//! **Ordering.** The checks run in this order: the version of the linked SQLite; the path; the
+//! directory and its file system; the kind, links, owner and permissions of the file; its header
+//! (read through SQLite, without a lock and without the WAL); its schema version.
+//!
+//! **Failure.** A file of another application, or of a version that is too new, is left untouched.
+//! A damaged file is never deleted and never replaced by a new one.
 
 use std::path::Path;
+
+use rusqlite::Connection;
 
 use super::connection;
 use super::fault;
 use super::files::{self, Files, Journal};
-use super::guard::{self, Note, Place, Tolerances};
-use super::migrate::{self, APPLICATION_ID, Recorder, SCHEMA_VERSION, STEPS, Seed};
-use crate::error::{Error, Reason, Result};
+use super::guard::{self, FilePlace, OpenWarning, Tolerances};
+use super::migrate::{self, APPLICATION_ID, Recorder, SCHEMA_VERSION, STEPS, SchemaCookie, Seed};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
-/// Below this, SQLite takes some files for empty ones.
+/// SQLite may treat a file shorter than its header as an empty database.
 const HEADER_BYTES: u64 = 100;
-/// How often a file is looked at that seems to be another than its log's.
-const LOOKS: usize = 3;
+/// How often the store id of the main file is read before a mismatch with the WAL is reported.
+const INSPECTIONS: usize = 3;
 
-pub(super) struct Opened {
-    pub(super) place: Place,
+pub(super) struct OpenFile {
+    pub(super) place: FilePlace,
     pub(super) writer: Connection,
     pub(super) store_id: [u8; 16],
-    pub(super) for_tests: bool,
+    pub(super) schema: SchemaCookie,
 }
 
 pub(super) fn open(
@@ -34,35 +36,59 @@ pub(super) fn open(
     tolerances: Tolerances,
     seed: &Seed,
     recorder: Recorder<'_>,
-) -> Result<Opened> {
+) -> Result<OpenFile> {
+    // No test fails without this: no SQLite that a supported rusqlite bundles is that old.
     check_sqlite(rusqlite::version_number())?;
     let unusual = guard::check_directory(&files, tolerances)?;
-    let found = look(&files, tolerances)?;
-    let opened = take_over(&files, &found, unusual, seed, recorder);
-    opened.map_err(|error| fault::explained(files.directory(), of_the_file(error)))
+    let found = inspect(&files, tolerances)?;
+    let opened = take_over(&files, &found, (tolerances, unusual), seed, recorder);
+    opened.map_err(|error| {
+        let is_cut = match error.kind() {
+            ErrorKind::Io => error.sqlite_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ),
+            kind => matches!(kind, ErrorKind::Corrupt | ErrorKind::NotADatabase),
+        };
+        if found.lacks_log && is_cut {
+            return log_is_missing();
+        }
+        fault::explained(files.directory(), of_the_file(error))
+    })
 }
 
-/// What a look found, with nothing written yet but an empty file.
-struct Found {
-    /// Whether there is nothing in the file, or will be nothing once SQLite has taken back what a
-    /// creation that was cut off has left.
+/// A process that has the file open still has the deleted log, and moves it into the file when it
+/// closes its store. If that process is killed, the log is lost.
+fn log_is_missing() -> Error {
+    Error::corrupt("the log of the file was deleted or cut off while the file was in use")
+        .advising(
+            "Let each program that has the file open close it, without killing one, then open it \
+         again; if none has, restore a verified backup.",
+        )
+}
+
+/// What [`inspect`] found. Nothing was written yet, except perhaps an empty file.
+struct Inspection {
+    /// Whether there is a wal-index without a WAL, which a hand alone leaves: SQLite deletes the
+    /// WAL last.
+    lacks_log: bool,
+    /// Whether the file is empty, or becomes empty when SQLite rolls back the journal of a
+    /// creation that was cut off.
     is_empty: bool,
     has_log: bool,
 }
 
-fn look(files: &Files, tolerances: Tolerances) -> Result<Found> {
-    // Asked for before the file: whoever creates it right now may be done with it in between.
+fn inspect(files: &Files, tolerances: Tolerances) -> Result<Inspection> {
+    // Read before the file: another process may finish creating the file in between.
     let journal = files.journal();
     let size = match guard::check_file(files, tolerances)? {
         Some(size) => size,
         None => {
             check_no_orphan(files)?;
             guard::create(&files.main)?;
-            // Another process may have been first; then its file is looked at like any other.
+            // If another process created it first, its file is checked like any other.
             guard::check_file(files, tolerances)?.unwrap_or(0)
         }
     };
     let has_log = files.has_log();
+    let lacks_log = files.lacks_log();
     let is_empty = size == 0 || journal == Journal::OfCreation;
     match size {
         0 => check_no_orphan(files)?,
@@ -70,21 +96,23 @@ fn look(files: &Files, tolerances: Tolerances) -> Result<Found> {
         1..HEADER_BYTES => return Err(not_a_database()),
         _ => check_header(&files.main, has_log || journal != Journal::None)?,
     }
-    Ok(Found { is_empty, has_log })
+    Ok(Inspection { is_empty, has_log, lacks_log })
 }
 
 fn take_over(
     files: &Files,
-    found: &Found,
-    unusual: Option<Note>,
+    found: &Inspection,
+    (tolerances, unusual): (Tolerances, Option<OpenWarning>),
     seed: &Seed,
     recorder: Recorder<'_>,
-) -> Result<Opened> {
-    let mut notes = Vec::from_iter(unusual);
+) -> Result<OpenFile> {
+    let mut warnings = Vec::from_iter(unusual);
+    warnings.extend(guard::shared_directory(files, tolerances));
     let mut tightened = None;
     if !found.has_log {
-        // Nothing is left to find out. The log, once there is one, takes over these permissions.
-        tightened = guard::tighten(files)?;
+        // Without a WAL the header of the main file was conclusive. SQLite gives the WAL the
+        // permissions of the main file.
+        tightened = guard::tighten(files, tolerances)?;
     }
     let mut writer = connection::for_writing(&files.main)?;
     connection::checkpoint_on_close(&writer, !found.has_log)?;
@@ -93,38 +121,43 @@ fn take_over(
     }
     check_ours(&writer, found)?;
     let newer = check_version(&writer)?;
+    // Before any statement on a table: a view in the place of one would run.
+    let (mut schema, view) = migrate::check_schema(&writer)?;
     if found.has_log {
         check_log(&files.main, &writer)?;
     }
     let store_id = migrate::store_id(&writer)?;
-    let for_tests = migrate::is_for_tests(&writer)?;
-    migrate::check_schema(&writer)?;
     connection::checkpoint_on_close(&writer, true)?;
     connection::use_wal(&writer)?;
     if unusual.is_some() {
         connection::try_locks(&writer)?;
     }
-    notes.extend(tightened.or(guard::tighten(files)?));
-    notes.extend(newer);
-    notes.extend(migrate::bring_up_to_date(&mut writer, &files.main, STEPS, recorder)?);
+    warnings.extend(tightened.or(guard::tighten(files, tolerances)?));
+    warnings.extend(newer);
+    warnings.extend(view);
+    let migrated = migrate::bring_up_to_date(&mut writer, &files.main, STEPS, recorder)?;
+    if migrated.is_some() {
+        (schema, _) = migrate::check_schema(&writer)?;
+    }
+    warnings.extend(migrated);
     let identity = files::identity(&files.main)?;
-    let place = Place { files: files.clone(), identity, notes };
-    Ok(Opened { place, writer, store_id, for_tests })
+    let place = FilePlace { files: files.clone(), identity, warnings };
+    Ok(OpenFile { place, writer, store_id, schema })
 }
 
-/// SQLite before 3.51.3 can corrupt a WAL file when two connections reset it at once.
+/// SQLite before 3.51.3 can corrupt a WAL file when two connections reset the WAL at once.
 fn check_sqlite(version: i32) -> Result<()> {
     if version < limits::SQLITE_OLDEST {
         return Err(Error::new(
-            Reason::SqliteTooOld,
-            "the SQLite in this program can corrupt a write-ahead log",
+            ErrorKind::SqliteTooOld,
+            "the SQLite in this program is older than 3.51.3 and can corrupt a write-ahead log",
         ));
     }
     Ok(())
 }
 
-/// A log or journal without its database may hold what was committed to a file that was moved or
-/// lost, and SQLite would delete either.
+/// Refuses a WAL or journal whose database is missing or empty. It may hold what was committed to
+/// a file that was moved or lost, and SQLite would delete it.
 fn check_no_orphan(files: &Files) -> Result<()> {
     if !files.has_orphan() {
         return Ok(());
@@ -135,54 +168,58 @@ fn check_no_orphan(files: &Files) -> Result<()> {
     ))
 }
 
-/// A file to which nothing was ever committed. If its first page says so early whose it was to be,
-/// that is believed; a page that is not there yet, or torn, says nothing.
+/// Checks a file to which nothing was ever committed. An `application_id` in its first page is
+/// believed; a page that is missing or torn decides nothing.
 fn check_begun(path: &Path) -> Result<()> {
-    let look = connection::look(path)?;
-    match connection::pragma_value(&look, "application_id") {
+    let inspection = connection::for_inspection(path)?;
+    match connection::pragma_value(&inspection, "application_id") {
         Ok(id) if id != APPLICATION_ID => Err(not_ours()),
         _ => Ok(()),
     }
 }
 
-/// The header of the main file names its application from the first commit on, as the schema is
-/// written before the file enters WAL mode. With nothing beside it, it tells the version, too.
+/// Checks the header of the main file. It has the `application_id` from the first commit on, as
+/// the schema is written before the file enters WAL mode. Without a WAL or journal beside the
+/// file, the header also has the current version.
 fn check_header(path: &Path, is_accompanied: bool) -> Result<()> {
-    let look = connection::look(path)?;
-    if connection::pragma_value(&look, "application_id")? != APPLICATION_ID {
+    let inspection = connection::for_inspection(path)?;
+    if connection::pragma_value(&inspection, "application_id")? != APPLICATION_ID {
         return Err(not_ours());
     }
-    match check_version(&look) {
-        Err(error) if !is_accompanied && error.reason() == Reason::TooNew => Err(error),
-        // Anything else may come of another process that is writing: asked again under locks.
+    match check_version(&inspection) {
+        Err(error) if !is_accompanied && error.kind() == ErrorKind::TooNew => Err(error),
+        // Another process that is writing may cause any other error: `take_over` checks again,
+        // under locks.
         _ => Ok(()),
     }
 }
 
-/// The same question again, now with the WAL and under SQLite's locks.
-fn check_ours(writer: &Connection, found: &Found) -> Result<()> {
+/// Checks the `application_id` again, now with the WAL and under locks of SQLite.
+fn check_ours(writer: &Connection, found: &Inspection) -> Result<()> {
     if connection::pragma_value(writer, "application_id")? == APPLICATION_ID {
         return Ok(());
     }
-    // The file itself said that it is ours.
+    // The header of the main file alone had the right id, so the WAL has another.
     if found.has_log && !found.is_empty {
         return Err(not_its_log());
     }
     Err(not_ours())
 }
 
-/// SQLite takes any whole log for that of the file beside it. Whatever is written begins with the
-/// row of the store, so that the log of another one names another.
+/// Refuses a WAL of another store. SQLite accepts any complete WAL beside the file; but every
+/// commit writes the `store` row, so the WAL of another store has another `store_id` than the main
+/// file.
 ///
-/// The file alone can be read wrongly while another process moves its log into it, but not always
-/// the same way; what cannot be read at all tells nothing.
+/// While another process checkpoints, the main file alone can be read wrongly, but not in every
+/// attempt; an attempt that fails decides nothing.
 fn check_log(path: &Path, writer: &Connection) -> Result<()> {
     let named = migrate::store_id(writer)?;
     let is_other = || {
-        let alone = connection::look(path).and_then(|look| migrate::store_id(&look));
+        let alone =
+            connection::for_inspection(path).and_then(|inspection| migrate::store_id(&inspection));
         alone.is_ok_and(|alone| alone != named)
     };
-    if (0..LOOKS).all(|_| is_other()) {
+    if (0..INSPECTIONS).all(|_| is_other()) {
         return Err(not_its_log());
     }
     Ok(())
@@ -196,35 +233,35 @@ fn not_its_log() -> Error {
 }
 
 fn not_a_database() -> Error {
-    Error::new(Reason::NotADatabase, "the file is not a database")
+    Error::new(ErrorKind::NotADatabase, "the file is not a database")
 }
 
 fn not_ours() -> Error {
-    Error::new(Reason::NotOurs, "the file belongs to another application")
+    Error::new(ErrorKind::NotOurs, "the file belongs to another application")
 }
 
-fn check_version(connection: &Connection) -> Result<Option<Note>> {
+fn check_version(connection: &Connection) -> Result<Option<OpenWarning>> {
     let version = connection::pragma_value(connection, "user_version")?;
     if version < 1 {
-        return Err(Error::corrupt("the file does not say which version it has"));
+        return Err(Error::corrupt("the file does not say which version of the schema it has"));
     }
     if version <= SCHEMA_VERSION {
         return Ok(None);
     }
     if migrate::min_reader(connection)? > SCHEMA_VERSION {
         return Err(Error::new(
-            Reason::TooNew,
+            ErrorKind::TooNew,
             "the file was written by a newer version that this one may not read",
         ));
     }
-    Ok(Some(Note::NewerSchema))
+    Ok(Some(OpenWarning::NewerSchema))
 }
 
-/// What SQLite refuses of the statements that open a file is the file's fault: they are the same
-/// for each.
+/// Turns an SQLite error about a statement into `Corrupt`. The statements of an opening are fixed,
+/// so the file is at fault.
 pub(super) fn of_the_file(error: Error) -> Error {
-    match (error.reason(), error.sqlite_code()) {
-        (Reason::Misuse | Reason::Invalid | Reason::Taken, Some(code)) => {
+    match (error.kind(), error.sqlite_code()) {
+        (ErrorKind::Misuse | ErrorKind::Invalid | ErrorKind::Taken, Some(code)) => {
             Error::corrupt("a table of the file is missing or not that of its version")
                 .with_code(code)
         }
@@ -239,23 +276,24 @@ mod tests {
     use super::super::fault;
     use super::*;
 
-    /// A length beyond all bounds in a damaged row, a table that is not there, a rule of another's.
+    /// An oversized value in a damaged row, a missing table, a UNIQUE rule that the schema does
+    /// not have.
     #[test]
-    fn what_sqlite_refuses_while_a_file_is_opened_is_the_files_fault() {
+    fn an_sqlite_error_about_a_statement_of_the_opening_is_a_corrupt_file() {
         let codes = [ffi::SQLITE_TOOBIG, ffi::SQLITE_ERROR, ffi::SQLITE_CONSTRAINT_UNIQUE];
         for code in codes {
-            let told = fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
-            assert_ne!(told.reason(), Reason::Corrupt);
-            let told = of_the_file(told);
-            assert_eq!((told.reason(), told.sqlite_code()), (Reason::Corrupt, Some(code)));
+            let error = fault(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_ne!(error.kind(), ErrorKind::Corrupt);
+            let error = of_the_file(error);
+            assert_eq!((error.kind(), error.sqlite_code()), (ErrorKind::Corrupt, Some(code)));
         }
         let kept = of_the_file(Error::misuse("the file is open in this process already"));
-        assert_eq!(kept.reason(), Reason::Misuse);
+        assert_eq!(kept.kind(), ErrorKind::Misuse);
     }
 
     #[test]
     fn an_sqlite_that_can_corrupt_a_log_is_refused() {
-        assert_eq!(check_sqlite(3_051_002).unwrap_err().reason(), Reason::SqliteTooOld);
+        assert_eq!(check_sqlite(3_051_002).unwrap_err().kind(), ErrorKind::SqliteTooOld);
         assert!(check_sqlite(3_051_003).is_ok());
         assert!(check_sqlite(rusqlite::version_number()).is_ok());
     }

@@ -1,98 +1,254 @@
-//! The reader connections of a file.
+//! The pool of read connections of a file.
+//!
+//! A verify must not wait for a long list. So every read has a class, [`Reader`]: all other reads
+//! together have at most half of the connections that could be opened, and never the last one, and
+//! each class waits on a condition variable of its own.
+//!
+//! A thread that cannot open a connection (the program has used up its descriptors) waits for one
+//! that is open.
 
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::connection::{self, Stopwatch};
 use super::fault;
-use crate::error::{Error, Reason, Result};
+use super::fork::OpenMark;
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
-/// How long a read other than verify waits for a free connection.
+/// How long a read waits for a free connection; verify has its own, shorter wait.
 pub(super) const READ_WAIT: Duration = limits::WRITE_WAIT;
 
-/// Opened as needed, up to a bound, and kept.
+/// Who reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A verify: one row by its key.
+    Verify,
+    /// Any other read.
+    Other,
+}
+
+/// Connections are opened when needed, at most [`limits::READ_CONNECTIONS`], and kept open.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct ReadPool {
     path: PathBuf,
     shelf: Mutex<Shelf>,
-    returned: Condvar,
+    for_verify: Condvar,
+    for_others: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shelf {
     idle: Vec<Connection>,
-    lent: usize,
+    lent: Counts,
+    /// Connections that are being opened.
+    opening: Counts,
+    waiting: Counts,
+    /// The number of connections that could be open at once, as far as is known: fewer than the
+    /// bound after an opening has failed.
+    reach: usize,
+    /// When an opening last failed; `None` once one was successful.
+    failed: Option<Stopwatch>,
     closed: bool,
+    /// `None` once the pool is closed and no connection is lent.
+    open_mark: Option<OpenMark>,
 }
 
-/// A connection on loan; it returns when dropped.
+/// A number for each class of reads.
+#[derive(Debug, Default)]
+struct Counts {
+    verify: usize,
+    others: usize,
+}
+
+impl Counts {
+    fn of(&mut self, reader: Reader) -> &mut usize {
+        match reader {
+            Reader::Verify => &mut self.verify,
+            Reader::Other => &mut self.others,
+        }
+    }
+
+    fn all(&self) -> usize {
+        self.verify + self.others
+    }
+}
+
+impl Shelf {
+    fn open(&self) -> usize {
+        self.idle.len() + self.lent.all()
+    }
+
+    /// Whether this class may have one more. The connection that is left to verify need not be
+    /// idle: a verify gives it back within microseconds.
+    fn allows(&self, reader: Reader, open: usize) -> bool {
+        let others = self.lent.others + self.opening.others;
+        match reader {
+            Reader::Verify => true,
+            // Where only one can be open, the reads share it.
+            Reader::Other if open == 1 && self.failed.is_some() => others == 0,
+            Reader::Other => others < (self.reach / 2).max(1) && others + 1 < open,
+        }
+    }
+
+    fn has_one_for(&self, reader: Reader) -> bool {
+        !self.idle.is_empty() && self.allows(reader, self.open())
+    }
+
+    fn may_open(&self) -> bool {
+        self.open() + self.opening.all() < limits::READ_CONNECTIONS
+            && (self.lent.all() == 0
+                || self.failed.is_none_or(|failed| failed.elapsed() >= limits::READ_REOPEN))
+    }
+
+    fn opened(&mut self) {
+        if self.failed.take().is_some() {
+            self.reach = self.open();
+        }
+        self.reach = self.reach.max(self.open());
+    }
+
+    fn failed_to_open(&mut self) {
+        self.reach = self.open();
+        self.failed = Some(Stopwatch::start());
+    }
+
+    /// A mark that keeps the store marked as open until the caller has closed a connection.
+    fn mark_to_close(&mut self) -> Option<OpenMark> {
+        if self.closed && self.lent.all() + self.opening.all() == 0 {
+            self.open_mark.take()
+        } else {
+            self.open_mark.clone()
+        }
+    }
+}
+
+/// A borrowed connection; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Loan<'p> {
-    pool: &'p Pool,
+    pool: &'p ReadPool,
+    reader: Reader,
     connection: Option<Connection>,
 }
 
-impl Pool {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, shelf: Mutex::default(), returned: Condvar::new() }
+impl ReadPool {
+    /// A pool with its first connections, [`limits::READ_CONNECTIONS_AT_OPENING`]: a program that
+    /// uses up its descriptors later can go on reading and verifying.
+    pub(super) fn new(path: PathBuf, open_mark: OpenMark) -> Result<Self> {
+        let open = || {
+            let connection = connection::for_reading(&path)?;
+            // SQLite opens the log and its shared memory at the first read.
+            connection.query_row("PRAGMA schema_version", [], |_| Ok(())).map_err(fault)?;
+            Ok(connection)
+        };
+        let idle = (0..limits::READ_CONNECTIONS_AT_OPENING).map(|_| open());
+        let shelf = Shelf {
+            idle: idle.collect::<Result<_>>()?,
+            lent: Counts::default(),
+            opening: Counts::default(),
+            waiting: Counts::default(),
+            reach: limits::READ_CONNECTIONS,
+            failed: None,
+            closed: false,
+            open_mark: Some(open_mark),
+        };
+        Ok(Self {
+            path,
+            shelf: Mutex::new(shelf),
+            for_verify: Condvar::new(),
+            for_others: Condvar::new(),
+        })
     }
 
-    /// A connection that waits for the file, too, no longer than is left of `wait`.
-    pub(super) fn take(&self, wait: Duration) -> Result<Loan<'_>> {
+    /// Borrows a connection, waiting at most `wait`. The rest of `wait` is the time that the
+    /// connection may wait for the file.
+    pub(super) fn take(&self, reader: Reader, wait: Duration) -> Result<Loan<'_>> {
         let waiting = Stopwatch::start();
-        let loan = self.take_any(waiting, wait)?;
+        let connection = Some(self.take_any(reader, waiting, wait)?);
+        let loan = Loan { pool: self, reader, connection };
         loan.busy_timeout(waiting.left_of(wait)).map_err(fault)?;
         Ok(loan)
     }
 
-    fn take_any(&self, waiting: Stopwatch, wait: Duration) -> Result<Loan<'_>> {
+    fn take_any(&self, reader: Reader, waiting: Stopwatch, wait: Duration) -> Result<Connection> {
         let mut shelf = self.shelf.lock();
         loop {
             if shelf.closed {
-                return Err(Error::new(Reason::Closed, "the store is closed"));
+                return Err(Error::new(ErrorKind::Closed, "the store is closed"));
             }
-            if let Some(connection) = shelf.idle.pop() {
-                shelf.lent += 1;
-                return Ok(Loan { pool: self, connection: Some(connection) });
+            if shelf.has_one_for(reader)
+                && let Some(connection) = shelf.idle.pop()
+            {
+                *shelf.lent.of(reader) += 1;
+                return Ok(connection);
             }
-            if shelf.lent < limits::READ_CONNECTIONS {
-                break;
+            // The first one is opened by any read: there is none to leave to verify.
+            let is_allowed = shelf.open() == 0 || shelf.allows(reader, shelf.open() + 1);
+            if shelf.may_open() && is_allowed {
+                let (locked, opened) = self.open(shelf, reader);
+                shelf = locked;
+                match opened {
+                    Ok(connection) => return Ok(connection),
+                    // None is open, so that none will be returned.
+                    Err(error) if shelf.open() == 0 => return Err(error),
+                    Err(_) => continue,
+                }
             }
             let left = waiting.left_of(wait);
             if left.is_zero() {
-                let busy = Error::new(Reason::Busy, "all read connections are in use");
+                let busy = Error::new(ErrorKind::Busy, "all read connections are in use");
                 return Err(busy.waited(waiting.elapsed()));
             }
-            self.returned.wait_for(&mut shelf, left);
+            *shelf.waiting.of(reader) += 1;
+            self.returned(reader).wait_for(&mut shelf, left);
+            *shelf.waiting.of(reader) -= 1;
         }
-        // Counted before it is opened, so that the bound holds while the lock is released.
-        shelf.lent += 1;
-        drop(shelf);
-        let mut loan = Loan { pool: self, connection: None };
-        loan.connection = Some(connection::for_reading(&self.path)?);
-        Ok(loan)
+    }
+
+    /// Opens a connection and lends it. The shelf is not locked meanwhile; the connection is
+    /// counted before, so that the bounds are kept.
+    fn open<'p>(
+        &'p self,
+        mut shelf: MutexGuard<'p, Shelf>,
+        reader: Reader,
+    ) -> (MutexGuard<'p, Shelf>, Result<Connection>) {
+        *shelf.opening.of(reader) += 1;
+        let opened = MutexGuard::unlocked(&mut shelf, || connection::for_reading(&self.path));
+        *shelf.opening.of(reader) -= 1;
+        if opened.is_ok() {
+            *shelf.lent.of(reader) += 1;
+            shelf.opened();
+        } else {
+            shelf.failed_to_open();
+            drop(shelf.mark_to_close());
+        }
+        self.wake(&shelf);
+        (shelf, opened)
     }
 
     pub(super) fn close(&self) {
         let mut shelf = self.shelf.lock();
         shelf.closed = true;
         let idle = std::mem::take(&mut shelf.idle);
+        let open_mark = shelf.mark_to_close();
         drop(shelf);
-        self.returned.notify_all();
+        self.for_verify.notify_all();
+        self.for_others.notify_all();
         drop(idle);
+        drop(open_mark);
     }
 
-    fn give_back(&self, connection: Option<Connection>) {
-        // One inside a transaction or a statement would pin an old snapshot for ever.
+    fn give_back(&self, reader: Reader, connection: Option<Connection>) {
+        // A connection inside a transaction or statement would pin an old snapshot: it is closed.
         let reusable = connection.filter(|one| one.is_autocommit() && !one.is_busy());
         let mut shelf = self.shelf.lock();
-        shelf.lent = shelf.lent.saturating_sub(1);
-        // What is not kept is closed when the lock is released, as closing may take long.
+        let lent = shelf.lent.of(reader);
+        *lent = lent.saturating_sub(1);
+        // Closed after the lock is released, as closing may take long.
         let surplus = match reusable {
             Some(connection) if !shelf.closed => {
                 shelf.idle.push(connection);
@@ -100,16 +256,36 @@ impl Pool {
             }
             other => other,
         };
+        let open_mark =
+            if surplus.is_some() || shelf.closed { shelf.mark_to_close() } else { None };
+        self.wake(&shelf);
         drop(shelf);
-        self.returned.notify_one();
         drop(surplus);
+        drop(open_mark);
+    }
+
+    /// Wakes one waiting thread of each class that may have a connection now.
+    fn wake(&self, shelf: &Shelf) {
+        if shelf.waiting.verify > 0 {
+            self.for_verify.notify_one();
+        }
+        if shelf.waiting.others > 0 && shelf.allows(Reader::Other, shelf.open()) {
+            self.for_others.notify_one();
+        }
+    }
+
+    fn returned(&self, reader: Reader) -> &Condvar {
+        match reader {
+            Reader::Verify => &self.for_verify,
+            Reader::Other => &self.for_others,
+        }
     }
 }
 
 impl Deref for Loan<'_> {
     type Target = Connection;
 
-    #[expect(clippy::unreachable, reason = "take() fills it before it hands the loan out")]
+    #[expect(clippy::unreachable, reason = "take_any() fills it before it returns the loan")]
     fn deref(&self) -> &Connection {
         match &self.connection {
             Some(connection) => connection,
@@ -120,106 +296,9 @@ impl Deref for Loan<'_> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        self.pool.give_back(self.connection.take());
+        self.pool.give_back(self.reader, self.connection.take());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-
-    use super::*;
-
-    fn pool() -> (tempfile::TempDir, Pool) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().canonicalize().unwrap().join("auth.db");
-        assert!(super::super::guard::create(&path).unwrap());
-        let writer = connection::for_writing(&path).unwrap();
-        connection::use_wal(&writer).unwrap();
-        writer.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)").unwrap();
-        (directory, Pool::new(path))
-    }
-
-    fn idle(pool: &Pool) -> usize {
-        pool.shelf.lock().idle.len()
-    }
-
-    #[test]
-    fn no_more_are_lent_than_the_bound_and_the_next_is_busy() {
-        let (_directory, pool) = pool();
-        let loans: Vec<_> =
-            (0..limits::READ_CONNECTIONS).map(|_| pool.take(Duration::ZERO).unwrap()).collect();
-        let wait = Duration::from_millis(20);
-        let error = pool.take(wait).unwrap_err();
-        assert_eq!(error.reason(), Reason::Busy);
-        assert!(error.is_retryable() && error.to_string().contains("after waiting"), "{error}");
-        drop(loans);
-        assert_eq!(idle(&pool), limits::READ_CONNECTIONS);
-        drop(pool.take(Duration::ZERO).unwrap());
-        assert_eq!(idle(&pool), limits::READ_CONNECTIONS);
-    }
-
-    #[test]
-    fn one_that_waits_gets_the_next_that_returns() {
-        let (_directory, pool) = pool();
-        let mut loans: Vec<_> =
-            (0..limits::READ_CONNECTIONS).map(|_| pool.take(Duration::ZERO).unwrap()).collect();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| pool.take(READ_WAIT).map(drop));
-            loans.pop();
-            assert!(waiting.join().unwrap().is_ok());
-        });
-    }
-
-    #[test]
-    fn one_inside_a_statement_or_a_transaction_is_not_kept() {
-        let (_directory, pool) = pool();
-        let loan = pool.take(READ_WAIT).unwrap();
-        let mut statement = loan.prepare("SELECT a FROM t").unwrap();
-        let mut rows = statement.query([]).unwrap();
-        assert!(rows.next().unwrap().is_some());
-        std::mem::forget(rows);
-        std::mem::forget(statement);
-        assert!(loan.is_autocommit());
-        drop(loan);
-        assert_eq!(idle(&pool), 0);
-
-        let loan = pool.take(READ_WAIT).unwrap();
-        loan.execute_batch("BEGIN").unwrap();
-        drop(loan);
-        assert_eq!((idle(&pool), pool.shelf.lock().lent), (0, 0));
-    }
-
-    #[test]
-    fn a_wait_holds_for_the_file_as_well() {
-        let (_directory, pool) = pool();
-        drop(pool.take(limits::LOOK_WAIT).unwrap());
-        let loan = pool.take(READ_WAIT).unwrap();
-        let timeout = connection::pragma_value(&loan, "busy_timeout").unwrap();
-        assert!((4_000..=5_000).contains(&timeout), "{timeout}");
-    }
-
-    #[test]
-    fn closing_wakes_whoever_waits_and_keeps_nothing() {
-        let (_directory, pool) = pool();
-        let loans: Vec<_> =
-            (0..limits::READ_CONNECTIONS).map(|_| pool.take(Duration::ZERO).unwrap()).collect();
-        let (begun, begins) = mpsc::channel();
-        thread::scope(|scope| {
-            let waiting = scope.spawn(|| {
-                begun.send(()).unwrap();
-                let waiting = Stopwatch::start();
-                let reason = pool.take(READ_WAIT).unwrap_err().reason();
-                (reason, waiting.elapsed())
-            });
-            begins.recv().unwrap();
-            pool.close();
-            let (reason, waited) = waiting.join().unwrap();
-            assert_eq!(reason, Reason::Closed);
-            assert!(waited < READ_WAIT, "{waited:?}");
-        });
-        drop(loans);
-        assert_eq!(idle(&pool), 0);
-    }
-}
+mod tests;

@@ -1,50 +1,112 @@
-//! Room on the disk that is held for the day on which there is none.
+//! The disk reserve: a file beside the store whose room is released when the disk is full.
 //!
-//! A file of its own beside the store, of bytes that are really written and that nothing can make
-//! smaller. It is deleted when what must be written finds no room, and written anew when there is.
+//! It begins with a line that says what it is. Its other bytes are random, so that no file system
+//! can compress them or leave them unallocated. It is deleted when a revocation finds no room on
+//! the disk. No ordinary write of the process that deleted it begins before it was written again. A
+//! file of that name that does not begin with this line is not the store's: it is neither deleted
+//! nor replaced.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
+
+use parking_lot::Mutex;
 
 use super::fault::from_io;
 use super::files::{self, Files};
 use super::guard;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
+use crate::value::limits;
 use crate::value::random::{RandomSource, random_bytes};
+use crate::value::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct Reserve {
     path: PathBuf,
     bytes: u64,
+    /// When this process gave the reserve up, or last failed to write it again; `None` while it
+    /// has not been given up since it was written.
+    missing: Mutex<Option<Timestamp>>,
 }
 
 const PIECE_BYTES: usize = 4_096;
+const FIRST_LINE: &[u8] = b"Gatepost disk reserve\n";
 
 impl Reserve {
     pub(super) fn new(files: &Files, bytes: u64) -> Self {
-        Self { path: files.reserve.clone(), bytes }
+        Self { path: files.reserve.clone(), bytes, missing: Mutex::default() }
     }
 
-    /// Writes it, if it is not there in full. Half of one is not left behind.
+    /// Writes the reserve unless it has its full length or another program's file has its name. A
+    /// reserve that could not be completed is deleted.
     pub(super) fn fill(&self, random: &dyn RandomSource) -> Result<()> {
-        if files::length(&self.path) >= self.bytes {
+        if self.is_foreign() || files::length(&self.path) >= self.bytes {
             return Ok(());
         }
-        self.give_up();
+        self.delete();
         // Another process may be writing it right now.
         if !guard::create(&self.path)? {
             return Ok(());
         }
         let written = self.write(random);
         if written.is_err() {
-            self.give_up();
+            self.delete();
         }
         written
     }
 
-    /// Gives its room back; answers whether there was any.
-    pub(super) fn give_up(&self) -> bool {
+    /// Deletes the reserve; returns whether it existed.
+    pub(super) fn give_up(&self, now: Timestamp) -> bool {
+        let mut missing = self.missing.lock();
+        let is_given_up = !self.is_foreign() && self.delete();
+        if is_given_up {
+            *missing = Some(now);
+        }
+        is_given_up
+    }
+
+    /// Whether there is a file of that name that the store did not write. A reserve whose writing
+    /// was cut off has only the beginning of the line.
+    pub(super) fn is_foreign(&self) -> bool {
+        let Ok(seen) = fs::symlink_metadata(&self.path) else {
+            return false;
+        };
+        let mut beginning = Vec::new();
+        // A device or a pipe must not be opened.
+        let read = seen.is_file()
+            && fs::File::open(&self.path).is_ok_and(|file| {
+                file.take(FIRST_LINE.len() as u64).read_to_end(&mut beginning).is_ok()
+            });
+        !read || !FIRST_LINE.starts_with(&beginning)
+    }
+
+    /// Before an ordinary write: writes the reserve again if this process has given it up, at most
+    /// once in [`limits::FULL_PROBE_MS`]. The free space of the file system is no answer, as a
+    /// quota may be used up; only a reserve that was written proves that there is room. Where
+    /// another program's file has taken its name, there is no reserve to wait for.
+    ///
+    /// # Errors
+    /// `Full` until the reserve is back.
+    pub(super) fn check_back(&self, now: Timestamp, random: &dyn RandomSource) -> Result<()> {
+        let mut missing = self.missing.lock();
+        let Some(last) = *missing else {
+            return Ok(());
+        };
+        let since = now.as_millis().saturating_sub(last.as_millis());
+        if since.unsigned_abs() >= limits::FULL_PROBE_MS.unsigned_abs() {
+            let is_written = self.fill(random).is_ok();
+            // Another process may be writing it.
+            if is_written && (self.is_foreign() || files::length(&self.path) >= self.bytes) {
+                *missing = None;
+                return Ok(());
+            }
+            *missing = Some(now);
+        }
+        let what = "the disk reserve was given up, and there is no room to write it again";
+        Err(Error::new(ErrorKind::Full, what))
+    }
+
+    fn delete(&self) -> bool {
         fs::remove_file(&self.path).is_ok()
     }
 
@@ -52,8 +114,12 @@ impl Reserve {
         let opened = fs::OpenOptions::new().append(true).open(&self.path);
         let mut file = opened.map_err(|error| from_io(&error))?;
         let mut left = self.bytes;
+        let mut first_line = FIRST_LINE;
         while left > 0 {
-            let piece: [u8; PIECE_BYTES] = random_bytes(random)?;
+            let mut piece: [u8; PIECE_BYTES] = random_bytes(random)?;
+            for (to, byte) in piece.iter_mut().zip(std::mem::take(&mut first_line)) {
+                *to = *byte;
+            }
             file.write_all(&piece).map_err(|error| from_io(&error))?;
             left = left.saturating_sub(PIECE_BYTES as u64);
         }
@@ -69,7 +135,7 @@ mod tests {
     use crate::value::random::SystemRandom;
 
     #[test]
-    fn its_bytes_are_on_the_disk_and_its_owners_alone_and_go_at_once() {
+    fn the_reserve_is_allocated_readable_by_its_owner_alone_and_deleted_once() {
         let directory = tempfile::tempdir().unwrap();
         let reserve = Reserve::new(&Files::of(directory.path().join("auth.db")), 100_000);
         for _ in 0..2 {
@@ -78,7 +144,54 @@ mod tests {
             assert!(seen.len() >= 100_000 && seen.blocks() * 512 >= 100_000);
             assert_eq!(seen.mode() & 0o777, 0o600);
         }
-        assert!(reserve.give_up());
-        assert!(!reserve.give_up());
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(reserve.give_up(now));
+        assert!(!reserve.give_up(now));
+    }
+
+    #[test]
+    fn a_reserve_that_was_given_up_is_back_before_an_ordinary_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::of(directory.path().join("auth.db"));
+        let reserve = Reserve::new(&files, 100_000);
+        let at = Timestamp::from_millis;
+        let check = |millis| reserve.check_back(at(millis), &SystemRandom);
+        check(0).unwrap();
+        assert!(!files.reserve.exists(), "a reserve that was never there is not demanded");
+        reserve.fill(&SystemRandom).unwrap();
+        assert!(reserve.give_up(at(0)));
+        assert_eq!(check(limits::FULL_PROBE_MS - 1).unwrap_err().kind(), ErrorKind::Full);
+        check(limits::FULL_PROBE_MS).unwrap();
+        assert!(fs::metadata(&files.reserve).unwrap().len() >= 100_000);
+        // A clock that was set back does not prolong it, and a foreign file ends it.
+        assert!(reserve.give_up(at(limits::FULL_PROBE_MS)));
+        check(-limits::FULL_PROBE_MS).unwrap();
+        assert!(reserve.give_up(at(0)));
+        fs::write(&files.reserve, "my notes").unwrap();
+        check(limits::FULL_PROBE_MS).unwrap();
+        assert_eq!(fs::read(&files.reserve).unwrap(), b"my notes");
+    }
+
+    #[test]
+    fn a_file_of_that_name_that_is_not_the_reserve_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db-reserve");
+        let reserve = Reserve::new(&Files::of(directory.path().join("auth.db")), 10_000);
+        for notes in ["my notes", "Gatepost disk reserve, they say"] {
+            fs::write(&path, notes).unwrap();
+            reserve.fill(&SystemRandom).unwrap();
+            assert!(!reserve.give_up(Timestamp::UNIX_EPOCH) && reserve.is_foreign());
+            assert_eq!(fs::read_to_string(&path).unwrap(), notes);
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(reserve.is_foreign() && !reserve.give_up(Timestamp::UNIX_EPOCH));
+        fs::remove_dir(&path).unwrap();
+        // Its writing was cut off.
+        for cut in ["", "Gatepost di", "Gatepost disk reserve\nabc"] {
+            fs::write(&path, cut).unwrap();
+            reserve.fill(&SystemRandom).unwrap();
+            assert!(!reserve.is_foreign() && files::length(&path) >= 10_000, "{cut:?}");
+        }
     }
 }

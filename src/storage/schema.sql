@@ -1,55 +1,92 @@
 -- The whole current schema of a Gatepost file, version 1.
 --
--- This script is the manual page of the file. Each table says what a row means, what is never true
--- of it, and who may delete it. Times are INTEGER milliseconds since 1970-01-01 UTC; ids are
--- 16-byte BLOBs holding a UUIDv7; digests are BLOBs. All tables are STRICT.
--- `PRAGMA application_id` is 0x47505354 ("GPST"), `PRAGMA user_version` is the schema version.
+-- This script is the reference of the file format. The comment on each table says what a row
+-- means, which rules always apply to it, and what deletes it. Times are INTEGER milliseconds since
+-- 1970-01-01 UTC; ids are 16-byte BLOBs holding a UUIDv7; digests are BLOBs. All tables are
+-- STRICT. `PRAGMA application_id` is 0x47505354 ("GPST"), `PRAGMA user_version` is the schema
+-- version.
+--
+-- Opening a file compares the SQL text of every table, index and trigger with this script,
+-- comments inside the statements included.
 --
 -- The change log and the watermarks
 -- ---------------------------------
--- `change` holds one row for each committed change that could turn the answer of a verify from yes
--- to no, or alter its facts. Its AUTOINCREMENT counter (`sqlite_sequence.seq`, "the head") never
--- falls. A session stores the head at its opening (`opened_seq`). Whoever can end sessions stores
--- the number of the change row that ended them (`sessions_ended_seq`). A session is current if and
--- only if its `opened_seq` is at least that of its user, branch, organisation and store. Ending any
--- number of sessions is therefore one UPDATE: it sets the watermark to head + 1, the number of the
--- change row which that very UPDATE writes.
+-- `change` has one row for each committed change that could make a valid session or API key
+-- invalid, or alter what a verify returns for it. Its AUTOINCREMENT counter
+-- (`sqlite_sequence.seq`, "the head") never falls. A session stores the head at its opening
+-- (`opened_seq`). The rows of users, branches, organisations and the store have watermarks:
+-- `sessions_ended_seq` is the number of the change row that last revoked all sessions below that
+-- row. A session is current if and only if its `opened_seq` is at least the watermarks of its
+-- user, branch, organisation and store. So revoking any number of sessions is one UPDATE: it sets
+-- the watermark to head + 1, the number of the change row that this UPDATE writes.
+-- `keys_ended_seq` and `tokens_ended_seq` work in the same way for API keys and one-time tokens.
 
 
--- One row: what the file is. Never deleted.
+-- One row: the identity, the options and the watermarks of the store. Never deleted.
 CREATE TABLE store (
     id                 INTEGER PRIMARY KEY CHECK (id = 1),
     store_id           BLOB    NOT NULL CHECK (length(store_id) = 16),
     lineage            BLOB    NOT NULL CHECK (length(lineage) = 16), -- new at each restore
-    min_reader         INTEGER NOT NULL CHECK (min_reader >= 1), -- oldest schema that may open this
+    min_reader         INTEGER NOT NULL CHECK (min_reader >= 1), -- oldest schema that may use it
     created_at         INTEGER NOT NULL,
+    -- Options of the file, which apply to every process. Only `Store::change_options` changes
+    -- them, and each write that depends on one reads it again; for_tests never changes.
     for_tests          INTEGER NOT NULL CHECK (for_tests IN (0, 1)), -- accepts the test cost
-    throttle_key       BLOB    NOT NULL CHECK (length(throttle_key) = 32), -- keys digests of names
+    login_by_email     INTEGER NOT NULL DEFAULT 0 CHECK (login_by_email IN (0, 1)),
+    lockout            TEXT    NOT NULL DEFAULT 'timed' CHECK (lockout IN ('timed', 'permanent')),
+    audit_max_age_ms   INTEGER NOT NULL DEFAULT 34560000000
+                       CHECK (audit_max_age_ms BETWEEN 86400000 AND 3153600000000),
+    audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
+                       CHECK (audit_max_rows BETWEEN 1000 AND 1000000000000),
+    stand_in_key       BLOB    NOT NULL CHECK (length(stand_in_key) = 32), -- see hash_cost
     sessions_ended_seq INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
     keys_ended_seq     INTEGER NOT NULL DEFAULT 0 CHECK (keys_ended_seq >= 0),
     tokens_ended_seq   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
-    -- Sessions and keys that expired up to here may vanish without a change row. Never later than
-    -- the latest `expires_at` that a sweep removed: one glitch of the clock must not poison it.
+    -- Sessions and keys that expired by this time may be deleted without a change row. Never later
+    -- than the latest `expires_at` that a sweep removed, so that one wrong reading of the clock
+    -- has no lasting effect.
     swept_to           INTEGER NOT NULL DEFAULT 0,
-    -- What the last commit of any process left here, so that one that failed half way can be told
-    -- to hold or not. No change row tells of it. Never equal for two commits.
+    -- A row is not deleted for its age by one reading of the clock. seen_at is a reading. The first
+    -- reading that is 20 h later replaces it, and believed_at becomes the earlier of the two. A
+    -- reading before seen_at replaces it as well, and proves nothing. Only what was over at
+    -- believed_at is deleted.
+    seen_at            INTEGER NOT NULL DEFAULT 0,
+    believed_at        INTEGER NOT NULL DEFAULT 0,
+    -- The mark of the last group commit by any process: it proves whether a commit that failed
+    -- half way was applied. A change of it writes no change row. No two commits have the same
+    -- mark.
     last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16)
 ) STRICT;
 
 
--- One row: something that a verify depends on has changed. `kind`: 0 store, 1 organisation,
--- 2 branch, 3 user, 4 session, 5 API key. Written by the triggers below and by nothing else. Old
--- rows are trimmed by the sweep; the newest never is.
+-- One row: a policy option of the process that created the file, or as `Store::change_options`
+-- last set it. `Options::stored` opens with these values, and the policy of every other process is
+-- compared with them; they apply to no other process. `name` is that of the setter; in `value`
+-- durations are milliseconds or 'none', flags 'yes' or 'no', and a range or a cost is numbers
+-- separated by spaces. breach_check says whether a check is in use, not which one. Each option has
+-- its row. Never deleted.
+CREATE TABLE policy (
+    name  TEXT PRIMARY KEY CHECK (length(name) >= 1),
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+
+-- One row: something that a verify depends on has changed. `kind`: 0 store, 1 organisation, 2
+-- branch, 3 user, 4 session, 5 API key. Written only by the triggers below. The sweep trims old
+-- rows, never the newest.
 CREATE TABLE change (
     seq  INTEGER PRIMARY KEY AUTOINCREMENT,
     kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 5),
-    id   BLOB    CHECK ((kind = 0) = (id IS NULL))
+    id   BLOB    CHECK ((kind = 0) = (id IS NULL)),
+    -- Random: in another history of the file, a row of the same number has another tag.
+    tag  BLOB    NOT NULL DEFAULT (randomblob(8)) CHECK (length(tag) = 8)
 ) STRICT;
 
 CREATE TRIGGER change_is_not_rewritten BEFORE UPDATE ON change
 BEGIN SELECT RAISE(ABORT, 'change rows are never rewritten'); END;
 
--- AFTER, as the number is not known before. The counter is written at the end of a statement.
+-- AFTER, because a BEFORE trigger does not see the new number. SQLite updates the counter at the
+-- end of the statement.
 CREATE TRIGGER change_is_appended AFTER INSERT ON change
 WHEN NEW.seq <= (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'change rows are appended'); END;
@@ -59,7 +96,7 @@ WHEN OLD.seq >= coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'the newest change row stays'); END;
 
 
--- One row: an organisation, which contains branches. Deleted on request, when no branch is left.
+-- One row: an organisation, which contains branches. Deleted on request, if it has no branch.
 CREATE TABLE organisation (
     id                 BLOB    PRIMARY KEY CHECK (length(id) = 16),
     name               TEXT    NOT NULL CHECK (length(name) >= 1),
@@ -70,8 +107,8 @@ CREATE TABLE organisation (
 ) STRICT, WITHOUT ROWID;
 
 
--- One row: a branch, which contains users and belongs to one organisation or to none. Deleted on
--- request, when no user is left in it.
+-- One row: a branch, which contains users and belongs to at most one organisation. Deleted on
+-- request, if it has no user.
 CREATE TABLE branch (
     id                 BLOB    PRIMARY KEY CHECK (length(id) = 16),
     organisation_id    BLOB    REFERENCES organisation (id),
@@ -85,9 +122,10 @@ CREATE INDEX branch_by_organisation ON branch (organisation_id)
     WHERE organisation_id IS NOT NULL;
 
 
--- One row: a person or a system user. Never removed: deletion sets `deleted_at`, frees the username
--- and keeps the place in `former_branch_id` (no foreign key: that branch may go), so that a
--- restore can look whether it still exists. A deleted user is in no branch.
+-- One row: a person or a system user. The row is never removed: deletion sets `deleted_at`, frees
+-- the username and copies the branch to `former_branch_id` (without a foreign key, as that branch
+-- may be deleted), so that a restore can check whether it still exists. A deleted user is in no
+-- branch.
 CREATE TABLE user (
     id                    BLOB    PRIMARY KEY CHECK (length(id) = 16),
     branch_id             BLOB    REFERENCES branch (id),
@@ -111,6 +149,9 @@ CREATE TABLE user (
     last_name             TEXT,
     description           TEXT,
     search_key            TEXT    NOT NULL, -- username, e-mail and names, folded, for text filters
+    -- Rises by one with each UPDATE of a name, an address or one of their folded forms. An UPDATE
+    -- by hand of one alone is refused: the shown name would not be the one that is looked up.
+    names_version         INTEGER NOT NULL DEFAULT 0,
     attributes            TEXT    CHECK (attributes IS NULL OR json_valid(attributes)),
     CHECK (deleted_at IS NULL OR branch_id IS NULL),
     CHECK (deleted_at IS NOT NULL OR former_branch_id IS NULL)
@@ -121,62 +162,130 @@ CREATE INDEX user_by_email ON user (email_key)
 CREATE INDEX user_by_branch ON user (branch_id) WHERE branch_id IS NOT NULL;
 
 
--- One row: a user has this privilege. 'admin' is the only one the library itself asks about.
--- Deleted when privileges are set anew.
+-- One row: a user has this privilege. The library itself checks only 'admin'. Deleted when the
+-- privileges of the user are replaced. Statements join the names of a user with spaces, so a name
+-- contains only the characters listed here; the length in bytes also counts what follows a NUL.
 CREATE TABLE user_privilege (
     user_id BLOB NOT NULL REFERENCES user (id),
-    name    TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+    name    TEXT NOT NULL CHECK (length(CAST(name AS BLOB)) BETWEEN 1 AND 64
+                                 AND length(CAST(name AS BLOB)) = length(name)
+                                 AND name NOT GLOB '*[^a-z0-9._:-]*'),
     PRIMARY KEY (user_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
 
 
--- One row: the user can prove who it is with a password. No row: no password. A system user never
--- has one. `version` rises whenever the password or its standing is set, not when a hash is made
--- more costly: a login that verified an older version opens nothing. Deleted on request.
+-- One row: the password of a user. No row: the user has no password. A system user never has one.
+-- `version` rises when the password is set or marked as compromised, but not when its hash is made
+-- more costly or only `must_change` is set: a login that verified an older version opens no
+-- session. Deleted on request.
 CREATE TABLE credential (
     user_id     BLOB    PRIMARY KEY REFERENCES user (id),
     phc         TEXT    NOT NULL,           -- Argon2id, PHC string format
-    norm        INTEGER NOT NULL,           -- version of the normalisation the hash was made under
+    norm        INTEGER NOT NULL,           -- version of the normalisation before hashing
     version     INTEGER NOT NULL CHECK (version >= 1),
     must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)),
-    compromised INTEGER NOT NULL DEFAULT 0 CHECK (compromised IN (0, 1)), -- 1: it is worth nothing
-    set_at      INTEGER NOT NULL
+    compromised INTEGER NOT NULL DEFAULT 0 CHECK (compromised IN (0, 1)), -- 1: refused at login
+    set_at      INTEGER NOT NULL,
+    -- The hash up to its salt: its algorithm and parameters.
+    cost        TEXT    GENERATED ALWAYS AS (substr(phc, 1, 14 + instr(substr(phc, 16), '$')))
+                VIRTUAL
 ) STRICT, WITHOUT ROWID;
 
 
--- One row: logins under this name were tried and failed, or are being tried. `name_digest` is keyed
--- with `store.throttle_key`, so that the table tells nobody which names were typed. Cleared by
--- success, by an administrator, and by the sweep.
+-- One row: so many users who are not deleted have a password hash of this cost. Where there is
+-- no hash to compare with, one is computed at a cost that a digest of the typed name, under
+-- `store.stand_in_key`, draws from here. Written by the triggers below and by nothing else; deleted
+-- with the last user of its cost.
+CREATE TABLE hash_cost (
+    cost  TEXT    PRIMARY KEY,
+    users INTEGER NOT NULL CHECK (users >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER credential_adds_its_cost AFTER INSERT ON credential
+WHEN (SELECT deleted_at FROM user WHERE id = NEW.user_id) IS NULL
+BEGIN
+    INSERT INTO hash_cost (cost, users)
+    SELECT NEW.cost, 0 WHERE NOT EXISTS (SELECT 1 FROM hash_cost WHERE cost = NEW.cost);
+    UPDATE hash_cost SET users = users + 1 WHERE cost = NEW.cost;
+END;
+
+CREATE TRIGGER credential_changes_its_cost AFTER UPDATE OF phc ON credential
+WHEN OLD.cost <> NEW.cost
+  AND (SELECT deleted_at FROM user WHERE id = NEW.user_id) IS NULL
+BEGIN
+    UPDATE hash_cost SET users = max(users - 1, 0) WHERE cost = OLD.cost;
+    DELETE FROM hash_cost WHERE users = 0;
+    INSERT INTO hash_cost (cost, users)
+    SELECT NEW.cost, 0 WHERE NOT EXISTS (SELECT 1 FROM hash_cost WHERE cost = NEW.cost);
+    UPDATE hash_cost SET users = users + 1 WHERE cost = NEW.cost;
+END;
+
+CREATE TRIGGER credential_takes_its_cost AFTER DELETE ON credential
+WHEN (SELECT deleted_at FROM user WHERE id = OLD.user_id) IS NULL
+BEGIN
+    UPDATE hash_cost SET users = max(users - 1, 0) WHERE cost = OLD.cost;
+    DELETE FROM hash_cost WHERE users = 0;
+END;
+
+CREATE TRIGGER user_takes_its_cost AFTER UPDATE OF deleted_at ON user
+WHEN OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL
+BEGIN
+    UPDATE hash_cost SET users = max(users - 1, 0)
+    WHERE cost = (SELECT cost FROM credential WHERE user_id = NEW.id);
+    DELETE FROM hash_cost WHERE users = 0;
+END;
+
+CREATE TRIGGER user_returns_its_cost AFTER UPDATE OF deleted_at ON user
+WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL
+BEGIN
+    INSERT INTO hash_cost (cost, users)
+    SELECT cost, 0 FROM credential AS own WHERE user_id = NEW.id
+        AND NOT EXISTS (SELECT 1 FROM hash_cost WHERE hash_cost.cost = own.cost);
+    UPDATE hash_cost SET users = users + 1
+    WHERE cost = (SELECT cost FROM credential WHERE user_id = NEW.id);
+END;
+
+
+-- One row: the failed attempts on a user since its last success. `failures` and `charged_at` are
+-- those of the gate: attempts from devices that are not known, and changes of the password in a
+-- session. An unknown name counts nothing: it writes the row of its neighbour, or the row of the id
+-- 0 if there is no user, so there is no foreign key. Each write of a row changes `writes`: SQLite
+-- writes no page that stays as it is, which an unknown name would be quicker by. Never deleted.
 CREATE TABLE throttle (
-    name_digest     BLOB    PRIMARY KEY CHECK (length(name_digest) = 4),
-    known           INTEGER NOT NULL CHECK (known IN (0, 1)), -- whether a user has this name
-    failures        INTEGER NOT NULL CHECK (failures >= 0),   -- attempts charged since a success
-    wait_until      INTEGER,                                  -- nothing is evaluated before
-    last_attempt_at INTEGER NOT NULL,
-    reported_until  INTEGER     -- the wait for which a refused try was already audited
+    user_id          BLOB    PRIMARY KEY CHECK (length(user_id) = 16),
+    failures         INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+    charged_at       INTEGER NOT NULL DEFAULT 0, -- when the last of them was charged
+    known_failures   INTEGER NOT NULL DEFAULT 0 CHECK (known_failures >= 0), -- from known devices
+    known_charged_at INTEGER NOT NULL DEFAULT 0,
+    writes           INTEGER NOT NULL DEFAULT 0 CHECK (writes BETWEEN 0 AND 65535)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX throttle_by_age ON throttle (known, last_attempt_at);
+INSERT INTO throttle (user_id) VALUES (zeroblob(16));
+
+CREATE TRIGGER user_has_attempts AFTER INSERT ON user
+WHEN NOT EXISTS (SELECT 1 FROM throttle WHERE user_id = NEW.id)
+BEGIN INSERT INTO throttle (user_id) VALUES (NEW.id); END;
 
 
--- One row: this user has logged in on this device before. Attempts from it have a budget of their
--- own. Deleted when the device is forgotten.
+-- One row: a user has logged in on this device before. Attempts from the device are counted
+-- separately. Deleted when the device is forgotten.
 CREATE TABLE device (
     user_id        BLOB    NOT NULL REFERENCES user (id),
     device_hash    BLOB    NOT NULL CHECK (length(device_hash) = 16),
     first_login_at INTEGER NOT NULL,
     last_login_at  INTEGER NOT NULL,
     failures       INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
-    wait_until     INTEGER,
-    reported_until INTEGER,
+    charged_at     INTEGER NOT NULL DEFAULT 0, -- when the last of them was charged
     PRIMARY KEY (user_id, device_hash)
 ) STRICT, WITHOUT ROWID;
 
 
--- One row: a login that was opened and neither logged out nor swept. Whether it is live is
--- computed: current by its watermarks, neither deadline passed, its user, branch and organisation
--- active. Token and device stand here only as digests. Deleted by logout, by replacement on
--- its device, by an end that names it, and by the sweep after it expired.
+-- One row: a session that was opened and neither logged out nor swept. A verify computes whether
+-- it is valid: its `opened_seq` is not below a watermark, neither its lifetime nor its inactivity
+-- timeout is over, and its user, branch and organisation are active. Token and device are stored
+-- only as digests. Deleted by logout, by a login that replaces it, by a revocation of this
+-- session, by a login of its user after a watermark has revoked it, and by the sweep after it
+-- expired.
 CREATE TABLE session (
     id               BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash      BLOB    NOT NULL CHECK (length(secret_hash) = 32),
@@ -185,20 +294,22 @@ CREATE TABLE session (
     opened_seq       INTEGER NOT NULL CHECK (opened_seq >= 1),
     opened_at        INTEGER NOT NULL,
     authenticated_at INTEGER NOT NULL,
-    expires_at       INTEGER NOT NULL,      -- inclusive: at this millisecond it is expired
+    expires_at       INTEGER NOT NULL,      -- expired from this millisecond on
+    lifetime_ms      INTEGER NOT NULL CHECK (lifetime_ms > 0), -- absolute lifetime at its opening
     idle_ms          INTEGER CHECK (idle_ms IS NULL OR idle_ms > 0),
     aal              INTEGER NOT NULL CHECK (aal BETWEEN 1 AND 3),
-    last_seen        INTEGER NOT NULL,      -- only ever rises
+    last_seen        INTEGER NOT NULL,      -- never falls
     label            TEXT,
     ip               TEXT,
     user_agent       TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX session_by_device ON session (device_hash) WHERE device_hash IS NOT NULL;
-CREATE INDEX session_by_user ON session (user_id);
+-- The sessions that a watermark has revoked come first, so that a search begins behind them.
+CREATE INDEX session_by_user ON session (user_id, opened_seq);
 CREATE INDEX session_by_expiry ON session (expires_at);
 
 
--- One row: the host's own small document of a session. Goes with its session.
+-- One row: a small JSON document of the host program for a session. Deleted with its session.
 CREATE TABLE session_document (
     session_id BLOB    PRIMARY KEY REFERENCES session (id) ON DELETE CASCADE,
     version    INTEGER NOT NULL CHECK (version >= 1),
@@ -206,9 +317,9 @@ CREATE TABLE session_document (
 ) STRICT, WITHOUT ROWID;
 
 
--- One row: a credential for background work. Valid while its issue is not older than the
--- `keys_ended_seq` of its user and store, it has not expired, and user, branch and organisation
--- are active. Deleted by revocation and, once expired, by the sweep.
+-- One row: an API key, the credential of a background job. Valid if its `issued_seq` is at least
+-- the `keys_ended_seq` of its user and store, it has not expired, and its user, branch and
+-- organisation are active. Deleted by revocation and, once expired, by the sweep.
 CREATE TABLE api_key (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
@@ -216,14 +327,15 @@ CREATE TABLE api_key (
     issued_seq  INTEGER NOT NULL CHECK (issued_seq >= 1),
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER,                    -- NULL: does not expire
+    lifetime_ms INTEGER CHECK (lifetime_ms >= 0), -- as issued; a rotation does not change it
     label       TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_key_by_user ON api_key (user_id);
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
 
 
--- One row: a configuration key that was ever used. `key` is case-folded, `shown` keeps the case.
--- Whether clients may see it belongs to the key, not to a value. Never deleted.
+-- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
+-- the case. Whether clients may see it is a property of the key, not of a value. Never deleted.
 CREATE TABLE configuration_key (
     key       TEXT    PRIMARY KEY CHECK (length(key) >= 1),
     shown     TEXT    NOT NULL,
@@ -232,7 +344,7 @@ CREATE TABLE configuration_key (
 
 
 -- One row: the value of a key in one scope: the system (no owner), an organisation, a branch or a
--- user. The narrowest scope wins. Deleted on request and with its owner.
+-- user. The narrowest scope applies. Deleted on request and with its owner.
 CREATE TABLE setting (
     id              INTEGER PRIMARY KEY,
     key             TEXT    NOT NULL REFERENCES configuration_key (key),
@@ -251,7 +363,7 @@ CREATE UNIQUE INDEX setting_of_user ON setting (user_id, key) WHERE user_id IS N
 CREATE INDEX setting_by_key ON setting (key);
 
 
--- One row: a branch or an organisation has a count of remaining credits. No row: nothing is
+-- One row: the remaining credits of a branch or an organisation. No row: its credits are not
 -- counted. Deleted on request and with its owner.
 CREATE TABLE credit (
     id              INTEGER PRIMARY KEY,
@@ -265,19 +377,23 @@ CREATE UNIQUE INDEX credit_of_organisation ON credit (organisation_id)
 CREATE UNIQUE INDEX credit_of_branch ON credit (branch_id) WHERE branch_id IS NOT NULL;
 
 
--- One row: who did what, to whom, when, from where, with what outcome. Append-only. `chain` is a
--- SHA-256 over this row and the `chain` of the row before it of the same source. No foreign keys:
--- the log outlives its subjects. Trimmed from the oldest end by the sweep alone.
+-- One row: an audit event: actor, event, subjects, time, origin and outcome. Append-only. `chain`
+-- is a SHA-256 over this row and the `chain` of the previous row of the same source. There are no
+-- foreign keys, as the log outlives its subjects. `source`: 0 the library, 1 the host's own records,
+-- 2 what unauthenticated callers can cause. Each source has a chain and a cap of its own, so that
+-- no source can push out the rows of another. A write that adds a row, and the sweep, delete rows,
+-- oldest first.
 CREATE TABLE audit (
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
-    source          INTEGER NOT NULL CHECK (source IN (0, 1)), -- 0 Gatepost, 1 the host's records
+    source          INTEGER NOT NULL CHECK (source IN (0, 1, 2)),
+    salt            BLOB    NOT NULL CHECK (length(salt) = 8), -- random, so that no two rows are alike
     at              INTEGER NOT NULL,
     event           TEXT    NOT NULL,
     outcome         TEXT    NOT NULL CHECK (outcome IN ('done', 'refused')),
     actor           TEXT    NOT NULL
                     CHECK (actor IN ('host', 'user', 'session', 'api_key')),
     actor_user_id   BLOB,
-    actor_via_id    BLOB,                   -- the session or API key through which the actor came
+    actor_via_id    BLOB,                   -- the session or API key that the actor used
     user_id         BLOB,
     branch_id       BLOB,
     organisation_id BLOB,
@@ -292,12 +408,16 @@ CREATE TABLE audit (
     chain           BLOB    NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
 CREATE INDEX audit_by_source ON audit (source, seq);
+-- Not partial: a row about no user has its entry too, so that an attempt on an unknown name writes
+-- as much as one on a known name.
+CREATE INDEX audit_by_user ON audit (user_id);
+CREATE INDEX audit_by_event ON audit (event);
 
 
--- One row for each source: where its chain begins and ends. Never deleted.
+-- One row for each source: the two ends of its chain. Never deleted.
 CREATE TABLE audit_chain (
-    source        INTEGER PRIMARY KEY CHECK (source IN (0, 1)),
-    trimmed_seq   INTEGER NOT NULL DEFAULT 0, -- rows up to here were trimmed
+    source        INTEGER PRIMARY KEY CHECK (source IN (0, 1, 2)),
+    trimmed_seq   INTEGER NOT NULL DEFAULT 0, -- rows up to this one were trimmed
     trimmed_chain BLOB    NOT NULL CHECK (length(trimmed_chain) = 32),
     head_seq      INTEGER NOT NULL DEFAULT 0,
     head_chain    BLOB    NOT NULL CHECK (length(head_chain) = 32),
@@ -316,25 +436,47 @@ WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)
 BEGIN SELECT RAISE(ABORT, 'audit rows are never replaced'); END;
 
 CREATE TRIGGER audit_chain_stays BEFORE DELETE ON audit_chain
-BEGIN SELECT RAISE(ABORT, 'both chains stay'); END;
+BEGIN SELECT RAISE(ABORT, 'the chains stay'); END;
 
 CREATE TRIGGER audit_chain_is_not_replaced BEFORE INSERT ON audit_chain
 WHEN EXISTS (SELECT 1 FROM audit_chain WHERE source = NEW.source)
-BEGIN SELECT RAISE(ABORT, 'both chains stay'); END;
+BEGIN SELECT RAISE(ABORT, 'the chains stay'); END;
 
 CREATE TRIGGER audit_chain_only_grows BEFORE UPDATE ON audit_chain
 WHEN NEW.source IS NOT OLD.source
   OR NEW.head_seq < OLD.head_seq
   OR NEW.trimmed_seq < OLD.trimmed_seq
   OR NEW.trimmed_seq > NEW.head_seq
+  OR NEW.kept_rows <> OLD.kept_rows + (NEW.head_seq > OLD.head_seq)
+     - CASE WHEN NEW.trimmed_seq > OLD.trimmed_seq
+       THEN (SELECT count(*) FROM audit WHERE source = NEW.source AND seq <= NEW.trimmed_seq)
+       ELSE 0 END
 BEGIN SELECT RAISE(ABORT, 'a chain grows at its head and is trimmed up to it'); END;
+
+CREATE TRIGGER audit_chain_ends_at_a_row BEFORE UPDATE OF head_seq, head_chain ON audit_chain
+WHEN (NEW.head_seq IS NOT OLD.head_seq OR NEW.head_chain IS NOT OLD.head_chain)
+ AND NOT EXISTS (SELECT 1 FROM audit
+     WHERE seq = NEW.head_seq AND source = NEW.source AND chain = NEW.head_chain)
+BEGIN SELECT RAISE(ABORT, 'the head of a chain is its newest row'); END;
+
+-- A row may be trimmed that is beyond the cap of its source or over its age. The cap is
+-- audit_max_rows; that of source 2 is a quarter of it, and at least 1,000.
+CREATE TRIGGER audit_chain_is_trimmed_up_to_a_row
+BEFORE UPDATE OF trimmed_seq, trimmed_chain ON audit_chain
+WHEN (NEW.trimmed_seq IS NOT OLD.trimmed_seq OR NEW.trimmed_chain IS NOT OLD.trimmed_chain)
+ AND NOT EXISTS (SELECT 1 FROM audit AS a JOIN store AS s
+     WHERE a.seq = NEW.trimmed_seq AND a.source = NEW.source AND a.chain = NEW.trimmed_chain
+     AND (a.at <= s.believed_at - s.audit_max_age_ms
+          OR NEW.kept_rows >= CASE NEW.source WHEN 2 THEN max(1000, s.audit_max_rows / 4)
+                              ELSE s.audit_max_rows END))
+BEGIN SELECT RAISE(ABORT, 'a row is trimmed that the options of the file do not let go'); END;
 
 
 -- Changes that a verify must see
 -- ------------------------------
--- Every column that the statements of verify read appears in one of these lists, but for
--- `session.last_seen`, which only rises. The INSERT of a session or key writes no row: no verify
--- can have answered for it before.
+-- Every column that the statements of verify read is in one of these lists, except
+-- `session.last_seen`, which only rises. The INSERT of a session or key writes no change row: no
+-- verify can have accepted it before.
 
 CREATE TRIGGER store_changed
 AFTER UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq, lineage ON store
@@ -380,12 +522,10 @@ BEGIN INSERT INTO change (kind, id) VALUES (3, NEW.id); END;
 CREATE TRIGGER user_deleted AFTER DELETE ON user
 BEGIN INSERT INTO change (kind, id) VALUES (3, OLD.id); END;
 
-CREATE TRIGGER user_became_admin AFTER INSERT ON user_privilege
-WHEN NEW.name = 'admin'
+CREATE TRIGGER user_gained_privilege AFTER INSERT ON user_privilege
 BEGIN INSERT INTO change (kind, id) VALUES (3, NEW.user_id); END;
 
-CREATE TRIGGER user_is_no_longer_admin AFTER DELETE ON user_privilege
-WHEN OLD.name = 'admin'
+CREATE TRIGGER user_lost_privilege AFTER DELETE ON user_privilege
 BEGIN INSERT INTO change (kind, id) VALUES (3, OLD.user_id); END;
 
 CREATE TRIGGER session_changed
@@ -402,8 +542,11 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.aal IS NOT NEW.aal
 BEGIN INSERT INTO change (kind, id) VALUES (4, NEW.id); END;
 
+-- Not for a session that a watermark of its user has revoked: that watermark has its change row.
 CREATE TRIGGER session_deleted AFTER DELETE ON session
 WHEN OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1)
+ AND OLD.opened_seq
+     >= coalesce((SELECT sessions_ended_seq FROM user WHERE id = OLD.user_id), 0)
 BEGIN INSERT INTO change (kind, id) VALUES (4, OLD.id); END;
 
 CREATE TRIGGER api_key_changed
@@ -420,10 +563,10 @@ WHEN OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHER
 BEGIN INSERT INTO change (kind, id) VALUES (5, OLD.id); END;
 
 
--- What no statement may do
--- ------------------------
+-- Statements that are refused
+-- ---------------------------
 -- REPLACE and UPDATE OR REPLACE remove the row in their way without firing a DELETE trigger. So a
--- clash on any unique key of a table that verify reads is refused before it can happen, and ids
+-- conflict on any unique key of a table that verify reads is refused before it can happen, and ids
 -- never change.
 
 CREATE TRIGGER store_is_one BEFORE INSERT ON store
@@ -432,6 +575,13 @@ BEGIN SELECT RAISE(ABORT, 'the store row exists'); END;
 
 CREATE TRIGGER store_stays BEFORE DELETE ON store
 BEGIN SELECT RAISE(ABORT, 'the store row stays'); END;
+
+CREATE TRIGGER store_stays_for_tests_or_not BEFORE UPDATE OF for_tests ON store
+WHEN OLD.for_tests IS NOT NEW.for_tests
+BEGIN SELECT RAISE(ABORT, 'whether a file is for tests never changes'); END;
+
+CREATE TRIGGER policy_stays BEFORE DELETE ON policy
+BEGIN SELECT RAISE(ABORT, 'a policy stays'); END;
 
 CREATE TRIGGER organisation_is_new BEFORE INSERT ON organisation
 WHEN EXISTS (SELECT 1 FROM organisation WHERE id = NEW.id)
@@ -468,6 +618,16 @@ WHEN NEW.deleted_at IS NULL AND EXISTS (
     SELECT 1 FROM user
     WHERE username_key = NEW.username_key AND deleted_at IS NULL AND id <> NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the name is taken'); END;
+
+CREATE TRIGGER user_names_are_written_with_their_keys
+BEFORE UPDATE OF username, username_key, email, email_key, first_name, last_name, search_key ON user
+WHEN NEW.names_version <> OLD.names_version + 1
+BEGIN SELECT RAISE(ABORT, 'names change by the library alone, with their keys'); END;
+
+CREATE TRIGGER configuration_key_keeps_its_name
+BEFORE UPDATE OF key, shown ON configuration_key
+WHEN OLD.key IS NOT NEW.key OR OLD.shown IS NOT NEW.shown
+BEGIN SELECT RAISE(ABORT, 'a configuration key keeps its name'); END;
 
 CREATE TRIGGER user_privilege_is_new BEFORE INSERT ON user_privilege
 WHEN EXISTS (SELECT 1 FROM user_privilege WHERE user_id = NEW.user_id AND name = NEW.name)
@@ -506,11 +666,12 @@ WHEN OLD.user_id IS NOT NEW.user_id
 BEGIN SELECT RAISE(ABORT, 'a password stays with its user'); END;
 
 
--- Nothing that ended comes back
--- -----------------------------
--- A watermark never falls and never passes the change row that raises it; a session or key never
--- claims an opening later than the head; losing the status active raises the watermarks in the
--- same UPDATE; whoever moves takes along the watermarks of the place left behind.
+-- Revocations are permanent
+-- ------------------------
+-- A watermark never falls and never passes the change row that raises it. A session or key never
+-- claims to be opened later than the head. An UPDATE that makes a user, branch or organisation
+-- inactive also raises its watermarks. A user or branch that moves raises its own watermarks to
+-- those of the place that it leaves.
 
 CREATE TRIGGER store_watermarks_rise
 BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq, swept_to ON store
@@ -521,6 +682,11 @@ WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
   OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
      > 1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
+
+CREATE TRIGGER store_believes_what_it_saw BEFORE UPDATE OF believed_at ON store
+WHEN NEW.believed_at IS NOT OLD.believed_at
+ AND (NEW.believed_at < OLD.believed_at OR NEW.believed_at IS NOT OLD.seen_at)
+BEGIN SELECT RAISE(ABORT, 'a time is believed once a later reading confirms it'); END;
 
 CREATE TRIGGER organisation_watermarks_rise
 BEFORE UPDATE OF sessions_ended_seq, tokens_ended_seq ON organisation

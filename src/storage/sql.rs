@@ -1,4 +1,5 @@
-//! How the values of floor 0 stand in the file: ids and digests as BLOBs, times as milliseconds.
+//! Conversion of value types to SQL and back: ids and digests as BLOBs, times as INTEGER
+//! milliseconds, closed lists of words as TEXT.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
@@ -44,7 +45,7 @@ impl FromSql for Timestamp {
     }
 }
 
-/// Values kept as one of a closed list of words.
+/// Types that are stored as one of a closed list of words.
 macro_rules! word {
     ($($type:path;)*) => {$(
         impl ToSql for $type {
@@ -63,6 +64,6 @@ macro_rules! word {
 
 word! {
     crate::value::event::Outcome;
-    crate::value::facts::UserKind;
-    crate::value::facts::UserStatus;
+    crate::value::principal::UserKind;
+    crate::value::principal::UserStatus;
 }

@@ -1,9 +1,11 @@
-//! Closing, a thread that writes while it writes, and a store opened again after a doubt.
+//! Closing a store, a write inside a write, and opening a store again after a commit in doubt.
 
 use super::writer::trouble::{self, Trouble};
 use super::*;
+use crate::directory::OrganisationFilter;
 use crate::value::id::Page;
 use crate::value::random::SystemRandom;
+use crate::value::subtree::Subtree;
 use crate::{Options, Store};
 
 fn storage() -> Storage {
@@ -15,8 +17,8 @@ fn a_store_is_not_closed_inside_a_write_of_its_own() {
     let storage = storage();
     storage
         .write(Purpose::Ordinary, &Actor::Host, |_| {
-            assert_eq!(storage.close().unwrap_err().reason(), Reason::Misuse);
-            Ok(Settled::Commit(()))
+            assert_eq!(storage.close().unwrap_err().kind(), ErrorKind::Misuse);
+            Ok(Finished::Commit(()))
         })
         .unwrap();
     assert!(!storage.is_closed());
@@ -24,21 +26,36 @@ fn a_store_is_not_closed_inside_a_write_of_its_own() {
 }
 
 #[test]
-fn a_closed_store_answers_nothing_else() {
+fn every_call_of_a_closed_store_fails_with_closed() {
     let storage = storage();
     storage.close().unwrap();
     storage.close().unwrap();
     let write = storage
-        .write(Purpose::Ordinary, &Actor::Host, |tx| tx.head().map(Settled::Commit))
+        .write(Purpose::Ordinary, &Actor::Host, |tx| tx.head().map(Finished::Commit))
         .map(drop);
     let read = storage.read(|tx| tx.head()).map(drop);
     let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
     for refused in [write, read, select.map(drop)] {
-        assert_eq!(refused.unwrap_err().reason(), Reason::Closed);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     }
 }
 
-/// One that begins before the close, and waits for the writer, finds it gone.
+/// The connections are still open then.
+#[test]
+fn no_call_of_a_store_that_closed_itself_has_an_answer() {
+    let storage = storage();
+    storage.watch.close();
+    let nothing = |tx: &WriteTx<'_>| tx.head().map(Finished::Nothing);
+    let write = storage.write(Purpose::Ordinary, &Actor::Host, nothing).map(drop);
+    let at_once = storage.try_write(&Actor::Host, nothing).map(drop);
+    let read = storage.read(|tx| tx.head()).map(drop);
+    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
+    for refused in [write, at_once, read, select.map(drop)] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
+
+/// A write that waits for the writer while the store is closed fails.
 #[test]
 fn a_write_that_waited_for_the_close_is_refused() {
     let storage = storage();
@@ -48,22 +65,22 @@ fn a_write_that_waited_for_the_close_is_refused() {
         let first = scope.spawn(move || {
             storage.write(Purpose::Ordinary, &Actor::Host, |tx| {
                 inside.send(()).unwrap();
-                // Until the other thread has asked for the close.
+                // The other thread has closed the watch then.
                 while !storage.is_closed() {
                     std::thread::yield_now();
                 }
-                tx.head().map(Settled::Commit)
+                tx.head().map(Finished::Commit)
             })
         });
         is_inside.recv().unwrap();
         storage.close().unwrap();
-        // Nothing is acknowledged any more, nor does it hold.
-        assert_eq!(first.join().unwrap().unwrap_err().reason(), Reason::Closed);
-        assert_eq!(storage.read(|tx| tx.head()).unwrap_err().reason(), Reason::Closed);
+        // The commit checks the watch: nothing is acknowledged and nothing is kept.
+        assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
+        assert_eq!(storage.read(|tx| tx.head()).unwrap_err().kind(), ErrorKind::Closed);
     });
 }
 
-/// How the first store is left before the file is opened again.
+/// The state of the first store when the file is opened again.
 #[derive(Debug, Clone, Copy)]
 enum Leaving {
     Open,
@@ -71,9 +88,14 @@ enum Leaving {
     ClosedWithAHandleLeft,
 }
 
-/// A write whose commit fails like that, and what the store says of it once it is opened again.
+/// Makes a commit fail with `troubles` and checks the outcome that the next opening reports.
 #[track_caller]
-fn check_reopened(troubles: &[Trouble], leaving: Leaving, expect: CommitOutcome, holds: bool) {
+fn check_reopened(
+    troubles: &[Trouble],
+    leaving: Leaving,
+    expect: CommitOutcome,
+    is_applied: bool,
+) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("auth.db");
     let options = Options::for_tests();
@@ -81,7 +103,7 @@ fn check_reopened(troubles: &[Trouble], leaving: Leaving, expect: CommitOutcome,
     assert_eq!(store.status().last_unknown_commit, None);
     trouble::next(troubles);
     let error = store.organisations().create("Northern").unwrap_err();
-    assert_eq!(error.reason(), Reason::CommitUnknown);
+    assert_eq!(error.kind(), ErrorKind::CommitUnknown);
     assert_eq!(store.status().last_unknown_commit, Some(CommitOutcome::Unknown));
     let left = match leaving {
         Leaving::Open => Some(store),
@@ -94,23 +116,23 @@ fn check_reopened(troubles: &[Trouble], leaving: Leaving, expect: CommitOutcome,
             Some(store)
         }
     };
-    // Another store is opened in between, and nothing is said of it.
+    // A store on another file has no commit in doubt.
     let other = Store::open(directory.path().join("other.db"), options.clone()).unwrap();
     assert_eq!(other.status().last_unknown_commit, None);
 
     let again = Store::open(&path, options.clone()).unwrap();
     assert_eq!(again.status().last_unknown_commit, Some(expect), "{leaving:?}");
-    let found = again.organisations().list(Page::default()).unwrap();
-    assert_eq!(found.len(), usize::from(holds), "{leaving:?}");
+    let found = again.organisations().list(&OrganisationFilter::new(), Page::default()).unwrap();
+    assert_eq!(found.len(), usize::from(is_applied), "{leaving:?}");
     again.organisations().create("Southern").unwrap();
-    // It is still said later, and by the handle that is left.
+    // The outcome is still reported later, and by the first handle.
     assert_eq!(again.status().last_unknown_commit, Some(expect));
     if let Some(left) = left {
         assert_eq!(left.status().last_unknown_commit, Some(expect), "{leaving:?}");
         drop(left);
     }
     drop(again);
-    // A copy put in its place is another file.
+    // A copy in the place of the file is a different file.
     let copy = directory.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();
     std::fs::rename(&copy, &path).unwrap();
@@ -119,10 +141,10 @@ fn check_reopened(troubles: &[Trouble], leaving: Leaving, expect: CommitOutcome,
 }
 
 #[test]
-fn a_store_opened_again_says_what_became_of_a_commit_in_doubt() {
+fn a_store_opened_again_reports_the_outcome_of_a_commit_in_doubt() {
     for leaving in [Leaving::Open, Leaving::Dropped, Leaving::ClosedWithAHandleLeft] {
-        let check = |troubles: &[Trouble], expect, holds| {
-            check_reopened(troubles, leaving, expect, holds);
+        let check = |troubles: &[Trouble], expect, is_applied| {
+            check_reopened(troubles, leaving, expect, is_applied);
         };
         check(&[trouble::kept, trouble::lost], CommitOutcome::Applied, true);
         check(&[trouble::lost, trouble::lost], CommitOutcome::NotApplied, false);
@@ -134,9 +156,9 @@ fn a_store_opened_again_says_what_became_of_a_commit_in_doubt() {
     }
 }
 
-/// The file is opened again only once the commit is settled: a write before that would hide it.
+/// Opening fails until the commit is resolved: a write before that would replace its mark.
 #[test]
-fn a_store_is_not_opened_again_before_the_commit_in_doubt_is_settled() {
+fn a_store_is_not_opened_again_before_the_commit_in_doubt_is_resolved() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("auth.db");
     let options = Options::for_tests();
@@ -145,13 +167,26 @@ fn a_store_is_not_opened_again_before_the_commit_in_doubt_is_settled() {
     assert!(store.organisations().create("Northern").is_err());
     drop(store);
     let refused = Store::open(&path, options.clone()).unwrap_err();
-    assert_eq!(refused.reason(), Reason::CommitUnknown);
+    assert_eq!(refused.kind(), ErrorKind::CommitUnknown);
     let again = Store::open(&path, options).unwrap();
     assert_eq!(again.status().last_unknown_commit, Some(CommitOutcome::Applied));
 }
 
-/// A denial is written before the write that comes next, and its commit is in doubt. The caller
-/// would take what is said of that commit for an answer to a write that was never begun.
+/// The revocation is not in the file, so this process denies the credentials from memory.
+#[test]
+fn a_revocation_that_runs_out_of_memory_becomes_a_denial_and_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path().join("auth.db"), Options::for_tests()).unwrap();
+    trouble::next(&[trouble::no_memory]);
+    let error = store.sessions().revoke_all(Subtree::Store).unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::OutOfMemory, true), "{error}");
+    assert_eq!(store.status().denied, 1);
+    store.organisations().create("Northern").unwrap();
+    assert_eq!(store.status().denied, 0);
+}
+
+/// A denial is written before the next write, and its commit is in doubt. The caller must not take
+/// the outcome of that commit for the outcome of its own write, which was never begun.
 #[test]
 fn a_denial_in_doubt_is_not_taken_for_the_write_behind_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -159,13 +194,19 @@ fn a_denial_in_doubt_is_not_taken_for_the_write_behind_it() {
     let options = Options::for_tests();
     let store = Store::open(&path, options.clone()).unwrap();
     trouble::next(&[trouble::lost]);
-    assert_eq!(store.sessions().end_all().unwrap_err().reason(), Reason::Io);
+    assert_eq!(store.sessions().revoke_all(Subtree::Store).unwrap_err().kind(), ErrorKind::Io);
     assert_eq!(store.status().denied, 1);
     trouble::next(&[trouble::kept, trouble::lost]);
     let error = store.organisations().create("Northern").unwrap_err();
-    assert_eq!(error.reason(), Reason::Io);
+    assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("nothing of this write was applied"), "{error}");
     let again = Store::open(&path, options).unwrap();
     assert_eq!(again.status().last_unknown_commit, Some(CommitOutcome::Applied));
-    assert!(again.organisations().list(Page::default()).unwrap().is_empty());
+    assert!(
+        again
+            .organisations()
+            .list(&OrganisationFilter::new(), Page::default())
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -1,31 +1,37 @@
-//! Read and write transactions as types: what is handed a [`ReadTx`] cannot write.
+//! Read and write transactions as types: code that has a [`ReadTx`] cannot write.
 
 use std::cell::Cell;
 use std::ops::Deref;
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 
+use super::clock::Moment;
 use super::fault;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
-use crate::value::random::RandomSource;
+use crate::value::random::{Draws, RandomSource};
 use crate::value::time::Timestamp;
 
-/// One snapshot of the file.
+/// A read transaction: one snapshot of the file.
 #[derive(Debug)]
 pub(crate) struct ReadTx<'c> {
     connection: &'c Connection,
-    now: Timestamp,
+    moment: Moment,
 }
 
 impl ReadTx<'_> {
-    /// The one time of this transaction.
+    /// The time of this transaction. It does not change while the transaction runs.
     pub(crate) fn now(&self) -> Timestamp {
-        self.now
+        self.moment.now
     }
 
-    /// The first row, if there is one.
+    /// The wall clock as it was read for this transaction, even if it went back: what waits go by.
+    pub(crate) fn wall(&self) -> Timestamp {
+        self.moment.wall
+    }
+
+    /// The first row, or `None`.
     pub(crate) fn one<T>(
         &self,
         sql: &'static str,
@@ -35,7 +41,10 @@ impl ReadTx<'_> {
         select_one(self.connection, sql, params, map)
     }
 
-    /// A row that the file's own rules say exists.
+    /// A row that must exist by the rules of the schema.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is missing.
     pub(crate) fn exactly_one<T>(
         &self,
         sql: &'static str,
@@ -43,7 +52,7 @@ impl ReadTx<'_> {
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         self.one(sql, params, map)?
-            .ok_or_else(|| Error::corrupt("a row that must exist is missing"))
+            .ok_or_else(|| Error::corrupt("a row that must exist is missing from the file"))
     }
 
     /// All rows, in the statement's order.
@@ -58,129 +67,155 @@ impl ReadTx<'_> {
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(fault)
     }
 
-    /// Whether the text is JSON, as the file's own rules see it.
+    /// The result of a `SELECT count(*)`.
+    pub(crate) fn count(&self, sql: &'static str, params: impl Params) -> Result<u64> {
+        self.exactly_one(sql, params, |row| row.get(0)).map(i64::unsigned_abs)
+    }
+
+    /// Whether the text is valid JSON by the function that the CHECK constraints use.
     pub(crate) fn is_json(&self, text: &str) -> Result<bool> {
         self.exactly_one("SELECT json_valid(?1)", [text], |row| row.get(0))
     }
 
     /// The number of the newest change row.
+    ///
+    /// # Errors
+    /// `Corrupt` if the counter lies below a row, because another program has set it back: a
+    /// watermark that is taken from it would revoke nothing.
     pub(crate) fn head(&self) -> Result<i64> {
-        self.exactly_one("SELECT seq FROM sqlite_sequence WHERE name = 'change'", [], |row| {
-            row.get(0)
-        })
+        let (head, newest) = self.exactly_one(
+            "SELECT seq, (SELECT max(seq) FROM change) FROM sqlite_sequence WHERE name = 'change'",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?)),
+        )?;
+        if newest.is_some_and(|newest| newest > head) {
+            return Err(Error::corrupt("the counter of the change log was set back"));
+        }
+        Ok(head)
     }
 }
 
-/// What a write transaction came to.
+/// The result of a job in a write transaction.
 #[derive(Debug)]
-pub(crate) enum Settled<T> {
-    /// Commit, then answer.
+pub(crate) enum Finished<T> {
+    /// Commit, then return the value.
     Commit(T),
-    /// Nothing was to be done: roll back, then answer.
+    /// Nothing was to be done: roll back, then return the value.
     Nothing(T),
 }
 
-/// What a write transaction is for.
+/// The purpose of a write transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Ordinary,
-    /// It revokes credentials: accepted even while the disk is full.
+    /// The write revokes credentials: it is tried even while the disk is full.
     Revocation,
 }
 
-/// The one write transaction of the file.
+/// A write transaction; one at a time has the write lock of the file.
 pub(crate) struct WriteTx<'c> {
     read: ReadTx<'c>,
     purpose: Purpose,
     actor: &'c Actor,
-    random: &'c dyn RandomSource,
-    ending: Cell<Option<i64>>,
+    draws: &'c Draws,
+    revoking: Cell<Option<i64>>,
 }
 
 impl<'c> WriteTx<'c> {
     pub(super) fn new(
         connection: &'c Connection,
-        now: Timestamp,
+        moment: Moment,
         purpose: Purpose,
         actor: &'c Actor,
-        random: &'c dyn RandomSource,
+        draws: &'c Draws,
     ) -> Self {
-        let read = ReadTx { connection, now };
-        Self { read, purpose, actor, random, ending: Cell::new(None) }
+        let read = ReadTx { connection, moment };
+        Self { read, purpose, actor, draws, revoking: Cell::new(None) }
     }
 
-    /// Refuses to revoke in an ordinary write, which a full disk would refuse with nothing denied
-    /// in memory.
+    /// Fails with `Misuse` in an ordinary write: on a full disk that is refused without a denial
+    /// in memory, so the credential would stay valid.
     pub(crate) fn check_revokes(&self) -> Result<()> {
         match self.purpose {
             Purpose::Revocation => Ok(()),
-            Purpose::Ordinary => {
-                Err(Error::misuse("a write revokes credentials outside the door of revocations"))
-            }
+            Purpose::Ordinary => Err(Error::misuse(
+                "Gatepost's own error: a write revokes credentials without having declared it",
+            )),
         }
     }
 
-    /// Who is doing this, for the audit log.
+    /// The actor of this write, for the audit log.
     pub(crate) fn actor(&self) -> &Actor {
         self.actor
     }
 
     pub(crate) fn random(&self) -> &dyn RandomSource {
-        self.random
+        self.draws.source()
     }
 
-    /// An id that no row has yet, as `is_taken` tells. A source that repeats itself is asked again
-    /// a few times; what it has given before is never used twice.
+    /// The salt of the next audit row.
+    pub(crate) fn salt(&self) -> [u8; 8] {
+        self.draws.salt()
+    }
+
+    /// Draws an id for which `is_taken` finds no row, in at most [`limits::ID_DRAWS_MAX`] draws.
+    ///
+    /// # Errors
+    /// `NoRandom` if the random source repeats itself.
     pub(crate) fn draw_id<I: ToSql>(
         &self,
         draw: fn(Timestamp, &dyn RandomSource) -> Result<I>,
         is_taken: &'static str,
     ) -> Result<I> {
         for _ in 0..limits::ID_DRAWS_MAX {
-            let id = draw(self.now(), self.random)?;
+            let id = draw(self.now(), self.random())?;
             if !self.exactly_one(is_taken, [&id], |row| row.get(0))? {
                 return Ok(id);
             }
         }
-        Err(Error::new(Reason::NoRandom, "the random source repeats itself"))
+        Err(Error::new(
+            ErrorKind::NoRandom,
+            "the random source repeats itself: Options::random_source gives the same bytes again",
+        ))
     }
 
-    /// Runs a statement that writes; answers how many rows it changed.
+    /// Runs a statement that writes; returns how many rows it changed.
     pub(crate) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
         self.check_still_open()?;
         let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
         statement.execute(params).map_err(fault)
     }
 
-    /// The number of the change row that the next UPDATE of this transaction writes: what a
-    /// watermark is raised to. Taken once; the statement that uses it must write that row.
-    pub(crate) fn ending_seq(&self) -> Result<i64> {
-        if let Some(seq) = self.ending.get() {
+    /// The number of the change row that the next UPDATE of this transaction writes: the new value
+    /// of a watermark. It is computed once; the statement that uses it must write that row.
+    pub(crate) fn revoking_seq(&self) -> Result<i64> {
+        if let Some(seq) = self.revoking.get() {
             return Ok(seq);
         }
         let seq = self.head()?.saturating_add(1);
-        self.ending.set(Some(seq));
+        self.revoking.set(Some(seq));
         Ok(seq)
     }
 
-    /// After some errors SQLite rolls the whole transaction back by itself. What were written next
-    /// would stand alone.
+    /// Fails if SQLite has rolled the transaction back by itself, as it does after some errors:
+    /// the next statement would run outside any transaction.
     pub(super) fn check_still_open(&self) -> Result<()> {
         if self.read.connection.is_autocommit() {
             return Err(Error::new(
-                Reason::Io,
+                ErrorKind::Io,
                 "an earlier error ended the transaction; nothing of it was applied",
             ));
         }
         Ok(())
     }
 
-    /// Called before the commit: a watermark above the head would end sessions not yet opened.
-    pub(super) fn check_ending(&self) -> Result<()> {
-        match self.ending.get() {
-            Some(seq) if self.head()? < seq => {
-                Err(Error::misuse("a watermark was taken and its change row not written"))
-            }
+    /// Called before the commit. A watermark above the head would revoke sessions that are not
+    /// opened yet.
+    pub(super) fn check_revoking(&self) -> Result<()> {
+        match self.revoking.get() {
+            Some(seq) if self.head()? < seq => Err(Error::misuse(
+                "Gatepost's own error: a watermark was taken and its change row not written",
+            )),
             _ => Ok(()),
         }
     }
@@ -204,14 +239,14 @@ pub(super) fn select_one<T>(
     statement.query_row(params, map).optional().map_err(fault)
 }
 
-/// Runs `job` on one snapshot, which is let go of whatever happens.
+/// Runs `job` on one snapshot, which is released even if `job` fails.
 pub(super) fn read<T>(
     connection: &Connection,
-    now: Timestamp,
+    moment: Moment,
     job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
 ) -> Result<T> {
     let snapshot = connection.unchecked_transaction().map_err(fault)?;
-    let answer = job(&ReadTx { connection, now })?;
+    let answer = job(&ReadTx { connection, moment })?;
     snapshot.finish().map_err(fault)?;
     Ok(answer)
 }

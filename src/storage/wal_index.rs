@@ -1,38 +1,42 @@
-//! The change signal: has any process committed since we last looked?
+//! The change signal: the WAL-index header, which shows whether any process has committed since
+//! the last check.
 //!
-//! SQLite keeps a 48-byte header at the start of the wal-index (`-shm`), which every commit by any
-//! process changes before it is acknowledged, and by which SQLite itself decides whether its page
-//! cache still holds. Comparing those bytes costs about ten nanoseconds and no system call. A
-//! difference only means "look": the header also changes with checkpoints, WAL resets and
-//! recovery, without a change of content.
+//! SQLite keeps a 48-byte header at the start of the wal-index (`-shm`). Every commit by any
+//! process changes it before the commit is acknowledged, and SQLite itself decides by it whether
+//! its page cache is valid. Comparing those bytes costs about ten nanoseconds and no system call.
+//! A difference means only that the file must be read: checkpoints, WAL resets and recovery change
+//! the header as well, without a change of content.
 //!
-//! **What it relies on.** The documented VFS interface: `SQLITE_FCNTL_FILE_POINTER` gives the file
-//! of a connection, its `xShmMap` the first region of the wal-index; the header stands there twice
-//! (walformat.html, "WAL-Index Header"), written second copy first, with a barrier between, and
-//! whole before a COMMIT returns.
+//! **Assumptions.** The documented VFS interface: `SQLITE_FCNTL_FILE_POINTER` gives the file of a
+//! connection, and its `xShmMap` the first region of the wal-index. The header is stored there
+//! twice (walformat.html, "WAL-Index Header"); the second copy is written first, with a memory
+//! barrier between them, and both are complete before a COMMIT returns.
 //!
-//! **What it may not do.** Write to the mapping; read beyond the two copies; open, lock or close
-//! anything. It holds one connection of its own, pinned: while any connection is open SQLite
-//! neither deletes the `-shm` nor unmaps its first region, so the address stays good until that
-//! connection is closed. Whoever looks holds a gate open; closing waits for all of them.
+//! **Limits.** This module never writes to the mapping, never reads beyond the two copies, and
+//! never opens, locks or closes a file. It keeps one connection open: while any connection is open
+//! SQLite neither deletes the `-shm` nor unmaps its first region, so the address is valid until
+//! that connection is closed. A reader holds its gate, a read-write lock, shared;
+//! [`WalIndex::close`] takes all gates exclusively.
 //!
-//! **What happens when.**
+//! **Events.**
 //!
-//! - *A checkpoint* changes nothing in these bytes; one that lets the log begin anew (*WAL reset*)
-//!   changes the salts and the number of frames, so that nothing that was followed returns.
-//! - *Recovery*, after a process was killed in the middle of a header, sets the change counter back
-//!   to zero: all 48 bytes are compared and never the counter alone. Until then the two copies
-//!   differ; such a header is never called stable, and verify asks SQLite, which recovers.
-//! - *A log that was never written* has salts of zero and a header that could return: it is never
-//!   called stable either. A store that opens such a file commits once.
-//! - *The last close of another process* deletes and unmaps nothing, as the pinned connection keeps
-//!   its shared lock. *Our own close* waits for those who look, and nobody looks after it.
-//! - *A fork* leaves the mapping to the child, but not the locks that keep it the live one: every
-//!   call of the child is refused before it looks here (`fork`, `watch`).
-//! - *Lost locks* (somebody in this program closed a descriptor of the file or of the `-shm`) let
-//!   others delete and make anew what is mapped here. *A file or `-shm` that was deleted, moved or
-//!   replaced* leaves a mapping that nobody writes any more, which would look fresh for ever. Both
-//!   are noticed by `watch` within a second of verifies, and close the store.
+//! - *A checkpoint* does not change these bytes. A *WAL reset*, where the WAL begins again from
+//!   its start, changes the salts and the number of frames, so that an earlier header never
+//!   recurs.
+//! - *Recovery*, after a process was killed while it wrote the header, sets the change counter
+//!   back to zero; so all 48 bytes are compared, never the counter alone. Until recovery the two
+//!   copies differ: such a header is not stable, and verify asks SQLite, which recovers.
+//! - *A WAL that was never written* has salts of zero and a header that could recur: it is not
+//!   stable either. A store that opens such a file commits once.
+//! - *The last close by another process* deletes and unmaps nothing, as the connection kept open
+//!   here has a shared lock. *The close by this process* waits for all readers, and no reader
+//!   comes after it.
+//! - *A fork* gives the mapping to the child, but not the locks that keep it current: every call
+//!   of that store in the child is refused before it gets here (`fork`, `watch`).
+//! - *Lost locks* (other code of this program closed a descriptor of the file or the `-shm`) let
+//!   other processes delete and recreate what is mapped here. *A file or `-shm` that was deleted,
+//!   moved or replaced* leaves a mapping that no process writes, which would seem fresh for ever.
+//!   `watch` detects both within a second of verifies and closes the store.
 #![allow(unsafe_code, reason = "SQLite maps the wal-index and gives a pointer to it")]
 
 use std::ffi::c_void;
@@ -44,13 +48,14 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use rusqlite::{Connection, ffi};
 
 use super::change_log::{Bookmark, Changes};
+use super::clock::Moment;
+use super::fork::OpenMark;
 use super::transaction;
 use super::{connection, fault};
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
-use crate::value::time::Timestamp;
 
-/// The header of the wal-index, all 48 bytes of it.
+/// The 48 bytes of the WAL-index header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header([u64; HEADER_WORDS]);
 
@@ -75,115 +80,124 @@ impl Header {
     }
 }
 
-/// The size of a region of the wal-index, which SQLite asks for as well.
+/// The size of a region of the wal-index, as SQLite passes it to `xShmMap`.
 const REGION_BYTES: i32 = 32 * 1_024;
 
 /// The wal-index of an open file, and the connection that keeps it mapped.
 pub(crate) struct WalIndex {
-    /// Both copies of the header, one behind the other.
+    /// The two copies of the header, which are adjacent.
     header: NonNull<[[AtomicU64; HEADER_WORDS]; 2]>,
     /// `None` once closed.
-    pinned: Mutex<Option<Connection>>,
-    /// Held for reading by everyone who looks, for writing by the one who closes. Many, so that
-    /// no two threads that look share one.
-    gates: [Gate; GATES],
+    pinned: Mutex<Option<Pinned>>,
+    /// A reader takes the gate of its thread shared; `close` takes all of them exclusively. There
+    /// are many, so that threads seldom share one.
+    gates: [ReaderGate; GATES],
 }
 
-/// Whether one may look; alone on its cache line.
+/// The connection that keeps the wal-index mapped.
+struct Pinned {
+    connection: Connection,
+    /// Declared after the connection, so dropped after it.
+    _open_mark: OpenMark,
+}
+
+/// `is_open` turns false when the wal-index is closed. Each gate has its own cache line.
 #[derive(Debug)]
 #[repr(align(128))]
-struct Gate {
+struct ReaderGate {
     is_open: RwLock<bool>,
 }
 
 const GATES: usize = 32;
 
-/// A look at the wal-index, during which it stays mapped.
-pub(crate) struct Look<'i> {
+/// A read of the wal-index, during which it stays mapped.
+pub(crate) struct Reading<'i> {
     index: &'i WalIndex,
     _gate: RwLockReadGuard<'i, bool>,
 }
 
 // SAFETY: the address is of memory that stays mapped while `pinned` is open; it is reached through
-// a `Look` alone, which holds a gate that `close` needs, and read through atomics, never written.
+// a `Reading` alone, which holds a gate that `close` needs, and is read by atomic loads only.
 // The connection is behind a mutex, and rusqlite's `Connection` is `Send`.
 unsafe impl Send for WalIndex {}
 // SAFETY: as above; all shared access is atomic loads or goes through the locks.
 unsafe impl Sync for WalIndex {}
 
 impl WalIndex {
-    /// The wal-index of the file; none where there is no shared one (then nobody may cache).
-    pub(super) fn open(path: &Path) -> Result<Option<Self>> {
+    /// Maps the wal-index of the file. `None` if the VFS has no shared memory; then nothing may be
+    /// cached.
+    pub(super) fn open(path: &Path, open_mark: OpenMark) -> Result<Option<Self>> {
         let pinned = connection::for_reading(path)?;
-        // A first read opens the wal-index: before it there is nothing to map.
-        transaction::read(&pinned, Timestamp::from_millis(0), |tx| tx.head())?;
+        // SQLite opens the wal-index at the first read; before that there is nothing to map.
+        transaction::read(&pinned, Moment::EPOCH, |tx| tx.head())?;
         pinned.busy_timeout(limits::FOLLOW_WAIT).map_err(fault)?;
         Ok(map(&pinned).map(|header| Self {
             header,
-            pinned: Mutex::new(Some(pinned)),
-            gates: std::array::from_fn(|_| Gate { is_open: RwLock::new(true) }),
+            pinned: Mutex::new(Some(Pinned { connection: pinned, _open_mark: open_mark })),
+            gates: std::array::from_fn(|_| ReaderGate { is_open: RwLock::new(true) }),
         }))
     }
 
-    /// Keeps the wal-index mapped while the answer lives; none once it is closed. One at a time in
-    /// each thread.
+    /// Keeps the wal-index mapped while the result lives; `None` once it is closed. A thread has
+    /// at most one `Reading` at a time.
     #[inline]
-    pub(crate) fn look(&self) -> Option<Look<'_>> {
+    pub(crate) fn read(&self) -> Option<Reading<'_>> {
         let gate = self.gates.get(own_gate())?.is_open.read();
-        gate.then_some(Look { index: self, _gate: gate })
+        gate.then_some(Reading { index: self, _gate: gate })
     }
 
-    /// Lets the file go, once nobody looks any more.
+    /// Waits for all readers and closes the connection.
     pub(crate) fn close(&self) -> Result<()> {
         for gate in &self.gates {
             *gate.is_open.write() = false;
         }
         match self.pinned.lock().take() {
-            Some(connection) => connection.close().map_err(|(_, error)| fault(error)),
+            Some(pinned) => pinned.connection.close().map_err(|(_, error)| fault(error)),
             None => Ok(()),
         }
     }
 }
 
-impl Look<'_> {
-    /// The first copy, as it stands at this instant. It may be half written; then it differs from
-    /// every header that was ever stable, or equals one that is still the newest acknowledged.
+impl Reading<'_> {
+    /// The first copy of the header, read now. It may be half written; then it differs from every
+    /// header that was ever stable, or equals one that is still the newest acknowledged.
     #[inline]
     pub(crate) fn now(&self) -> Header {
         let [first, _] = self.copies();
         Header::read(first)
     }
 
-    /// The header, if both copies say the same and the WAL has been written to.
+    /// The header, if both copies are equal and the WAL has been written to.
     pub(crate) fn stable(&self) -> Option<Header> {
         let [first, second] = self.copies();
         let (first, second) = (Header::read(first), Header::read(second));
-        // Bytes 32 to 39.
+        // The salts are bytes 32 to 39.
         let [_, _, _, _, salts, _] = first.0;
         (first == second && salts != 0).then_some(first)
     }
 
-    /// What a snapshot that is taken now says of the time since `place`.
+    /// The changes since `place`, read in a new snapshot.
     pub(crate) fn changes_since(&self, place: Option<Bookmark>) -> Result<Changes> {
         let pinned = self.index.pinned.lock();
+        // No test fails without this: `close` waits for the gate that this reading has.
         let Some(pinned) = &*pinned else {
-            return Err(Error::new(Reason::Closed, "the store is closed"));
+            return Err(Error::new(ErrorKind::Closed, "the store is closed"));
         };
-        transaction::read(pinned, Timestamp::from_millis(0), |tx| Changes::since(tx, place))
+        transaction::read(&pinned.connection, Moment::EPOCH, |tx| Changes::since(tx, place))
     }
 
     #[inline]
     fn copies(&self) -> &[[AtomicU64; HEADER_WORDS]; 2] {
         // SAFETY: `header` points to 96 mapped, 8-byte aligned bytes (a region begins on a page)
-        // while the pinned connection is open, which `close` ends only when it holds every gate;
-        // this look holds one, and what is returned borrows the look. Other processes write them;
-        // atomic loads of words make of that a value that may be torn between words and never
-        // anything worse.
+        // while the pinned connection is open. `close` closes it only while it holds every gate;
+        // this `Reading` holds one, and the result borrows the `Reading`. Other processes write
+        // the bytes; atomic loads of words can give a value that is torn between words, and
+        // nothing worse.
         unsafe { self.index.header.as_ref() }
     }
 }
 
-/// The gate of this thread: threads take them in turn.
+/// The index of the gate of this thread: threads take the gates in turn.
 #[inline]
 fn own_gate() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -212,8 +226,8 @@ fn map(connection: &Connection) -> Option<NonNull<[[AtomicU64; HEADER_WORDS]; 2]
     // Shared memory came with version 2 of the interface.
     let shm_map = methods.xShmMap.filter(|_| methods.iVersion >= 2)?;
     let mut region: *mut c_void = ptr::null_mut();
-    // SAFETY: the method is called with its own file, for a region that the read above has
-    // mapped; it is told not to extend the file and writes one pointer, which may stay NULL. No
+    // SAFETY: the method is called with its own file, for a region that the read above has mapped;
+    // the `0` keeps it from extending the file. It writes one pointer, which may stay NULL. No
     // other thread uses this connection yet.
     let code = unsafe { shm_map(file, 0, REGION_BYTES, 0, (&raw mut region).cast()) };
     if code != ffi::SQLITE_OK {
@@ -239,9 +253,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("auth.db");
         drop(crate::Store::open(&path, crate::Options::server()).unwrap());
-        let index = WalIndex::open(&path).unwrap().unwrap();
+        let index = WalIndex::open(&path, OpenMark::new().unwrap()).unwrap().unwrap();
         let pinned = index.pinned.lock();
-        let wait = connection::pragma_value(pinned.as_ref().unwrap(), "busy_timeout").unwrap();
+        let wait = connection::pragma_value(&pinned.as_ref().unwrap().connection, "busy_timeout")
+            .unwrap();
         assert_eq!(Duration::from_millis(wait.unsigned_abs()), limits::FOLLOW_WAIT);
     }
 }

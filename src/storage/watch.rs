@@ -1,80 +1,100 @@
-//! Whether the file that is open is still the one at its path, and still ours.
+//! The watch of an open file: whether the open file is still the one at its path, and whether this
+//! process still has its locks.
 //!
-//! Looked at before each commit, and once in a second of the store's clock by whichever verify
-//! comes first. A store whose
-//! file was replaced or deleted would go on answering from the old one. A descriptor of the file
-//! that somebody else in this process closed took SQLite's locks with it, and other processes may
-//! then overwrite what they think nobody reads. Both close the store, with the reason.
+//! **When.** Before each write ends, also one that found nothing to change; before a logout reports
+//! that its session was over; and at most once a second of the store's clock as part of a verify,
+//! of a refused token too.
+//!
+//! **Why.** A store whose file was replaced or deleted would keep answering from the old file. If
+//! the write-ahead log was deleted, commits go into a file that no other process can find. And
+//! if other code in this process closes a descriptor of the file, SQLite's locks are dropped, and
+//! another process may overwrite pages that are being read.
+//!
+//! **Failure.** Both close the store; the error and [`FileState`] give the reason.
 
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
 
+use super::fault::replaced;
 use super::files::{self, Files, Identity};
-use super::fork;
-use crate::error::{Error, Reason, Result};
+use super::fork::{self, ThisProcess};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
-/// What watches over an open file, or why its store has closed.
+/// How an open file is being watched, or why its store has closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum FileGuard {
-    /// Once a second a verify looks whether it is still the same file, and whether the locks of
-    /// this process on it still stand.
+pub enum FileState {
+    /// Once a second a verify checks that the file at the path is still the open one, and that
+    /// this process still has its locks on it.
     FileAndLocks,
-    /// Once a second a verify looks whether it is still the same file. This system does not tell
-    /// which locks a process holds.
+    /// Once a second a verify checks that the file at the path is still the open one. This system
+    /// does not report which locks a process has.
     FileAlone,
-    /// There is no file.
+    /// The store is in memory and has no file.
     InMemory,
-    /// The host has closed the store.
+    /// The host program has closed the store.
     Closed,
-    /// The file was moved, deleted or replaced, and the store has closed itself.
+    /// The file, its write-ahead log or the shared memory of that log was moved, deleted or
+    /// replaced, and the store has closed itself.
     Replaced,
-    /// The locks on the file were lost, as this program closed a descriptor of it, and the store
-    /// has closed itself.
+    /// The locks on the file were lost, because this program closed a descriptor of it, and the
+    /// store has closed itself.
     LocksLost,
-    /// This process is a child of the one that opened the file.
+    /// This process is a child of the one that opened the store.
     Forked,
 }
 
 /// The state of an open file.
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// Whether the system tells which locks this process holds.
-    tells_locks: bool,
+    /// The process that opened the store.
+    process: ThisProcess,
+    /// Whether the system reports the locks of this process.
+    reports_locks: bool,
     state: AtomicU8,
-    looked_at: AtomicI64,
+    /// The second of the last check.
+    checked_at: AtomicI64,
     file: Option<Watched>,
 }
 
-/// What is looked at; nothing in memory.
+/// The files that are checked.
 #[derive(Debug)]
 struct Watched {
     files: Files,
     file: Locked,
     wal_index: Option<Locked>,
+    /// The WAL, as it was first found. SQLite creates it before the first read, and deletes it only
+    /// with the last connection.
+    wal: OnceLock<Identity>,
 }
 
-/// What Linux tells of each descriptor of this process.
+/// Where Linux lists the descriptors of this process and their locks.
 const OWN_LOCKS: &str = "/proc/self/fdinfo";
 
 /// A file on which this process holds locks for as long as the store is open.
 #[derive(Debug)]
 struct Locked {
     identity: Identity,
-    /// One that is locked all the while.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells"))]
+    /// How the system names the file in its list of locks. Some file systems (Btrfs, overlays) name
+    /// another device there than `stat` does, so the name is taken from the list.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux reports locks"))]
+    listed: OnceLock<String>,
+    /// A byte that is locked as long as the store is open.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux reports locks"))]
     byte: u64,
-    /// The descriptor through which the locks were seen to be held last.
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux tells"))]
+    /// The descriptor that showed the lock at the last check.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux reports locks"))]
     descriptor: AtomicU32,
 }
 
-/// The first of the bytes that a connection of a WAL file locks for as long as it is open.
+/// The first byte that each connection of a WAL file locks while it is open.
 const FILE_SHARED: u64 = 0x4000_0002;
-/// The byte of the wal-index that a process locks for as long as it has it open.
+/// The byte of the wal-index that a process locks while it has the wal-index open.
 const WAL_INDEX_IN_USE: u64 = 128;
 
 const OPEN: u8 = 0;
@@ -84,39 +104,57 @@ const UNLOCKED: u8 = 3;
 
 impl Watch {
     pub(super) fn new(file: Option<(Files, Identity)>) -> Self {
-        fork::watch();
         let file = file.map(|(files, file)| {
             let wal_index = files::identity(&files.shm).ok();
             let wal_index = wal_index.map(|own| Locked::new(own, WAL_INDEX_IN_USE));
-            Watched { files, file: Locked::new(file, FILE_SHARED), wal_index }
+            let file = Locked::new(file, FILE_SHARED);
+            let watched = Watched { files, file, wal_index, wal: OnceLock::new() };
+            watched.has_its_log();
+            watched
         });
-        let tells_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
-        Self { tells_locks, state: AtomicU8::new(OPEN), looked_at: AtomicI64::new(i64::MIN), file }
+        let reports_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
+        Self {
+            process: ThisProcess::get(),
+            reports_locks,
+            state: AtomicU8::new(OPEN),
+            checked_at: AtomicI64::new(i64::MIN),
+            file,
+        }
     }
 
-    /// Whether the store may be used.
+    /// Fails with `Closed` if the store is closed, with `Misuse` after a fork.
     #[inline]
     pub(super) fn check(&self) -> Result<()> {
-        if fork::happened() {
-            return Err(Error::misuse("the store was opened before a fork, in another process"));
-        }
+        self.check_process()?;
         match self.state.load(Ordering::Acquire) {
             OPEN => Ok(()),
             state => Err(closed(state)),
         }
     }
 
-    pub(super) fn file_guard(&self) -> FileGuard {
-        if fork::happened() {
-            return FileGuard::Forked;
+    /// Fails with `Misuse` after a fork.
+    #[inline]
+    pub(super) fn check_process(&self) -> Result<()> {
+        if self.is_inherited() { Err(fork::inherited()) } else { Ok(()) }
+    }
+
+    /// Whether this process is a child of the one that opened the store.
+    #[inline]
+    fn is_inherited(&self) -> bool {
+        self.process != ThisProcess::get()
+    }
+
+    pub(super) fn file_state(&self) -> FileState {
+        if self.is_inherited() {
+            return FileState::Forked;
         }
         match (self.state.load(Ordering::Acquire), &self.file) {
-            (OPEN, None) => FileGuard::InMemory,
-            (OPEN, Some(_)) if self.tells_locks => FileGuard::FileAndLocks,
-            (OPEN, Some(_)) => FileGuard::FileAlone,
-            (REPLACED, _) => FileGuard::Replaced,
-            (UNLOCKED, _) => FileGuard::LocksLost,
-            _ => FileGuard::Closed,
+            (OPEN, None) => FileState::InMemory,
+            (OPEN, Some(_)) if self.reports_locks => FileState::FileAndLocks,
+            (OPEN, Some(_)) => FileState::FileAlone,
+            (REPLACED, _) => FileState::Replaced,
+            (UNLOCKED, _) => FileState::LocksLost,
+            _ => FileState::Closed,
         }
     }
 
@@ -128,36 +166,49 @@ impl Watch {
         let _ = self.state.compare_exchange(OPEN, CLOSED, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// Looks at the file, if nobody has in this second.
+    /// Why every call on the file now fails: it was replaced or its locks were lost, which closes
+    /// the store. `None` if neither is the case, or the host program closed the store.
+    #[cold]
+    pub(super) fn cause(&self) -> Option<Error> {
+        match self.state.load(Ordering::Acquire) {
+            CLOSED => None,
+            OPEN if self.is_inherited() => None,
+            OPEN => self.check_now().err(),
+            state => Some(closed(state)),
+        }
+    }
+
+    /// Checks the file, unless another call has done so in this second.
     ///
     /// # Errors
-    /// `Closed` if the file is not ours any more; the store is closed then.
+    /// `Closed` if the file was replaced or its locks were lost, which closes the store.
     #[inline]
-    pub(super) fn look(&self, now: Timestamp) -> Result<()> {
-        let second = now.as_millis().div_euclid(limits::FILE_LOOK_MS);
-        let before = self.looked_at.load(Ordering::Relaxed);
+    pub(super) fn check_if_due(&self, now: Timestamp) -> Result<()> {
+        let second = now.as_millis().div_euclid(limits::FILE_CHECK_MS);
+        let before = self.checked_at.load(Ordering::Relaxed);
         if second == before {
             return Ok(());
         }
         let mine =
-            self.looked_at.compare_exchange(before, second, Ordering::Relaxed, Ordering::Relaxed);
+            self.checked_at.compare_exchange(before, second, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_err() {
             return Ok(());
         }
-        self.look_now()
+        self.check_now()
     }
 
-    /// Looks at the file whatever the time.
+    /// Checks the file now.
     ///
     /// # Errors
-    /// `Closed` if the file is not ours any more; the store is closed then. `Misuse` after a fork.
+    /// `Closed` if the file was replaced or its locks were lost, which closes the store; `Misuse`
+    /// after a fork.
     #[cold]
-    pub(super) fn look_now(&self) -> Result<()> {
+    pub(super) fn check_now(&self) -> Result<()> {
         self.check()?;
         let Some(watched) = &self.file else {
             return Ok(());
         };
-        let state = if !watched.stands() {
+        let state = if !watched.is_in_place() {
             REPLACED
         } else if !watched.holds_locks() {
             UNLOCKED
@@ -170,15 +221,27 @@ impl Watch {
 }
 
 impl Watched {
-    fn stands(&self) -> bool {
+    /// Whether the paths still lead to the open files.
+    fn is_in_place(&self) -> bool {
         let is_at =
             |path: &Path, own: &Locked| files::identity(path).is_ok_and(|now| now == own.identity);
         is_at(&self.files.main, &self.file)
             && (self.wal_index.as_ref()).is_none_or(|own| is_at(&self.files.shm, own))
+            && self.has_its_log()
     }
 
-    /// In WAL mode each connection keeps a shared lock on the file while it is open, and the
-    /// process one on the wal-index.
+    /// Whether the WAL is the one that was found first; `true` while none was found yet.
+    fn has_its_log(&self) -> bool {
+        let now = files::identity(&self.files.wal).ok();
+        match (self.wal.get(), now) {
+            (Some(own), now) => now.as_ref() == Some(own),
+            (None, Some(now)) => *self.wal.get_or_init(|| now) == now,
+            (None, None) => true,
+        }
+    }
+
+    /// Whether this process has its locks. In WAL mode each connection keeps a shared lock on the
+    /// file while it is open, and the process keeps one on the wal-index.
     fn holds_locks(&self) -> bool {
         self.file.is_held() && self.wal_index.as_ref().is_none_or(Locked::is_held)
     }
@@ -186,50 +249,66 @@ impl Watched {
 
 impl Locked {
     fn new(identity: Identity, byte: u64) -> Self {
-        Self { identity, byte, descriptor: AtomicU32::new(u32::MAX) }
+        let listed = OnceLock::new();
+        Self { identity, listed, byte, descriptor: AtomicU32::new(u32::MAX) }
     }
 
-    /// Whether this process holds a lock on the file. Where the system does not tell, yes.
+    /// Whether this process has a lock on the file; `true` if the system does not report locks.
     #[cfg(target_os = "linux")]
     fn is_held(&self) -> bool {
-        // One line a lock: "lock:	1: POSIX  ADVISORY  READ 4711 fe:00:1049 1073741826 1073742335".
-        let inode = format!(":{}", self.identity.inode);
-        let shows_lock = |text: &str| text.lines().any(|line| self.is_in(line, &inode));
+        // Each lock has a line, with the inode and the first and last byte at its end:
+        // "lock: 1: POSIX ADVISORY READ 4711 fe:00:1049 1073741826 1073742335".
+        let shows_lock = |text: &str| text.lines().any(|line| self.is_in(line));
         let all = Path::new(OWN_LOCKS);
-        // Looking through all descriptors takes long in a program that has many.
+        // Reading all descriptors takes long in a program that has many, so the last one is tried
+        // first.
         let known = self.descriptor.load(Ordering::Relaxed);
-        let told = fs::read_to_string(all.join(known.to_string()));
-        if told.is_ok_and(|text| shows_lock(&text)) {
+        let text = fs::read_to_string(all.join(known.to_string()));
+        if text.is_ok_and(|text| shows_lock(&text)) {
             return true;
         }
         let Ok(descriptors) = fs::read_dir(all) else {
             return true;
         };
-        let mut told = false;
+        let mut could_read = false;
         for descriptor in descriptors.flatten() {
             let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
-            told = true;
+            could_read = true;
             if shows_lock(&text) {
                 let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
                 self.descriptor.store(number.unwrap_or(u32::MAX), Ordering::Relaxed);
                 return true;
             }
         }
-        !told
+        !could_read
     }
 
-    /// Whether a line tells of a lock on our byte: a write takes others, which say nothing.
+    /// Whether the line reports a lock on this byte of this file; a write locks other bytes, which
+    /// prove nothing. A file of the same inode on another device is another file.
     #[cfg(target_os = "linux")]
-    fn is_in(&self, line: &str, inode: &str) -> bool {
+    fn is_in(&self, line: &str) -> bool {
         if !line.starts_with("lock:") || !line.contains("POSIX") {
             return false;
         }
-        let mut words = line.split_whitespace().skip_while(|word| !word.ends_with(inode)).skip(1);
+        let is_named = |word: &&str| match self.listed.get() {
+            Some(own) => word == own,
+            None => word.rsplit_once(':').is_some_and(|(device, inode)| {
+                device.contains(':') && inode.parse() == Ok(self.identity.inode)
+            }),
+        };
+        let mut words = line.split_whitespace().skip_while(|word| !is_named(word));
+        let Some(name) = words.next() else {
+            return false;
+        };
         let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
-        // The end of a lock on everything is no number.
-        number().is_some_and(|first| {
+        // The end of a lock on the whole file is "EOF", not a number.
+        let is_locked = number().is_some_and(|first| {
             first <= self.byte && number().is_none_or(|last| self.byte <= last)
-        })
+        });
+        if is_locked {
+            self.listed.get_or_init(|| name.to_owned());
+        }
+        is_locked
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -239,10 +318,34 @@ impl Locked {
 }
 
 fn closed(state: u8) -> Error {
-    let what = match state {
-        REPLACED => "the file was moved, deleted or replaced while it was open",
-        UNLOCKED => "the locks on the file were lost: this program closed a descriptor of it",
-        _ => "the store is closed",
-    };
-    Error::new(Reason::Closed, what)
+    match state {
+        REPLACED => replaced(),
+        UNLOCKED => Error::new(
+            ErrorKind::Closed,
+            "the locks on the file were lost: this program closed a descriptor of it",
+        )
+        .advising(
+            "Exit and start again, and remove from this program what opens the file by itself: \
+             closing such a descriptor drops SQLite's locks.",
+        ),
+        _ => Error::new(ErrorKind::Closed, "the store is closed"),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_on_the_same_inode_of_another_device_is_another_file() {
+        let own = Locked::new(Identity { device: 1, inode: 4711 }, FILE_SHARED);
+        let line = |device: &str, inode: u64| {
+            format!("lock:\t1: POSIX  ADVISORY  READ 99 {device}:{inode} 1073741826 1073742335")
+        };
+        assert!(!own.is_in(&line("fe:00", 47)), "another inode");
+        assert!(!own.is_in("lock: 1: POSIX ADVISORY READ 99 fe:00:4711 120 120"), "another byte");
+        assert!(own.is_in(&line("fe:00", 4711)));
+        assert!(own.is_in(&line("fe:00", 4711)));
+        assert!(!own.is_in(&line("fe:01", 4711)), "another device");
+    }
 }

@@ -1,21 +1,21 @@
-//! The one writer of this process: group commit by baton.
+//! The writer of a store: one connection and group commit, by passing the baton.
 //!
-//! One connection writes. Whoever wants to write queues for it ([`line`]); the first in line begins
-//! a transaction, each next one writes in it on its own thread behind a savepoint ([`group`]), and
-//! the last one, when nobody is left in line or the group is full, commits once for all: one flush
-//! of the disk for many writes. All are answered with what became of the group: it was applied, it
-//! was not, or nobody can know ([`settle`]).
+//! **Group commit.** A thread that wants to write queues for the connection ([`queue`]). The first
+//! thread begins a transaction; each next thread runs its job in it, on its own thread and behind
+//! a savepoint ([`group`]); the last one, when the queue is empty or the group is full, commits
+//! once for all. So many writes cost one flush of the disk. Each caller gets the outcome of the
+//! group: applied, not applied, or unknown ([`resolve`]).
 //!
-//! A caller waits for its turn no longer than it said, then it is `Busy` and nothing was done. Once
-//! it has its turn it waits as long as it takes: for the jobs of those who joined after it, whose
-//! number and time are bounded, and for the commit. Nothing is ever interrupted, as that would roll
-//! back what others wrote. A write started inside a write, which could only wait for itself, is
-//! `Misuse`.
+//! **Waiting.** A caller waits for its turn no longer than the `wait` that it passes; then it
+//! fails with `Busy`, and nothing was done. Once it has its turn, it waits for the jobs of the
+//! members that join after it, whose number and time are bounded, and for the commit. No write is
+//! ever interrupted, as that would roll back the writes of other members. A write inside a write
+//! of the same thread would wait for itself: it fails with `Misuse`.
 
 mod doubt;
 mod group;
-mod line;
-mod settle;
+mod queue;
+mod resolve;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -27,83 +27,86 @@ use rusqlite::Connection;
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault;
-use super::transaction::{Purpose, Settled, WriteTx};
+use super::migrate::SchemaCookie;
+use super::transaction::{Finished, Purpose, WriteTx};
 use super::watch::Watch;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
-use crate::value::random::RandomSource;
+use crate::value::random::Draws;
 pub use doubt::CommitOutcome;
 pub(super) use doubt::FileKey;
 use doubt::{Doubt, Doubts};
-use group::{Baton, End, Group};
-use line::{Handed, Line};
-pub(crate) use settle::not_begun;
-use settle::{Log, unknown};
+use group::{Baton, Group, GroupEnd};
+use queue::{Handed, WriteQueue};
+pub(crate) use resolve::not_begun;
+use resolve::{WalFile, not_applied, unknown};
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    line: Line,
+    queue: WriteQueue,
     /// `None` in memory.
-    log: Option<Log>,
+    log: Option<WalFile>,
     doubts: Arc<Doubts>,
     writes: AtomicU64,
     commits: AtomicU64,
 }
 
-/// What a transaction needs besides its job.
+/// The context of a write: its actor, clock and random source, and whether it may wait.
 #[derive(Clone, Copy)]
 pub(super) struct Author<'a> {
     pub(super) actor: &'a Actor,
     pub(super) clock: &'a SteadyClock,
-    pub(super) random: &'a dyn RandomSource,
-    /// Asked before a commit whether the file is still ours.
+    pub(super) draws: &'a Draws,
+    /// Checked before each commit.
     pub(super) watch: &'a Watch,
     pub(super) purpose: Purpose,
-    /// Whether it may wait for readers of the log, once it was answered.
+    /// Whether the thread may wait for readers of the WAL, after the members have their results.
     pub(super) patient: bool,
 }
 
 impl Writer {
-    /// `first_mark` is random; `file` is `None` in memory.
+    /// `first_mark` is random; `file` is `None` in memory, `schema` where none was checked.
     pub(super) fn new(
         connection: Connection,
         file: Option<FileKey>,
+        schema: Option<SchemaCookie>,
         first_mark: [u8; 16],
     ) -> Self {
-        let baton = Baton::new(connection, u128::from_be_bytes(first_mark));
+        let baton = Baton::new(connection, schema, u128::from_be_bytes(first_mark));
         Self {
-            line: Line::new(baton, limits::WRITES_WAITING_MAX),
-            log: file.as_ref().map(|file| Log::new(file.files.clone())),
+            queue: WriteQueue::new(baton, limits::WRITES_WAITING_MAX),
+            log: file.as_ref().map(|file| WalFile::new(file.files.clone())),
             doubts: Doubts::of(file),
             writes: AtomicU64::new(0),
             commits: AtomicU64::new(0),
         }
     }
 
-    /// Waits for its turn among threads and processes for no longer than `wait`.
+    /// Runs `job` in a transaction. Waits for its turn among threads and processes at most `wait`.
     pub(super) fn write<T>(
         &self,
         author: Author<'_>,
         wait: Duration,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
         let waiting = Stopwatch::start();
-        let group = match self.line.enter(waiting, wait, true)? {
+        let group = match self.queue.enter(waiting, wait, true)? {
             Handed::Join(group) => group,
             Handed::Lead(baton) => self.begin(baton, author, waiting, wait)?,
-            Handed::Closed => return Err(line::closed()),
+            Handed::Closed => return Err(queue::closed()),
         };
         self.take_part(group, author, job)
     }
 
-    /// Gives up at once if anyone else writes, lets nobody join, and waits for no reader.
+    /// Returns `None` at once if another thread or process is writing. No other write joins its
+    /// group, and it waits for no reader.
     pub(super) fn try_write<T>(
         &self,
         author: Author<'_>,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<Option<T>> {
-        let Some(baton) = self.line.try_enter() else {
+        let Some(baton) = self.queue.try_enter() else {
             return Ok(None);
         };
         let author = Author { patient: false, ..author };
@@ -112,25 +115,25 @@ impl Writer {
                 group.close();
                 self.take_part(group, author, job).map(Some)
             }
-            Err(error) if error.reason() == Reason::Busy => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Lends the connection for a read (in-memory stores have no other).
+    /// Runs a read on the connection of the writer: an in-memory store has no other.
     pub(super) fn borrow<T>(&self, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let baton = self.enter_alone()?;
         let answer = catch_unwind(AssertUnwindSafe(|| job(&baton.connection)));
-        self.line.hand_on(baton);
+        self.queue.hand_on(baton);
         answer.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Whether the calling thread is inside a write.
     pub(super) fn is_held_here(&self) -> bool {
-        self.line.is_held_here()
+        self.queue.is_held_here()
     }
 
-    /// Writes kept, and commits that kept them, since the opening.
+    /// Numbers of writes committed and of commits since the opening.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.writes.load(Ordering::Relaxed), self.commits.load(Ordering::Relaxed))
     }
@@ -139,14 +142,15 @@ impl Writer {
     pub(super) fn close(&self) -> Result<()> {
         let baton = match self.enter_alone() {
             Ok(baton) => baton,
-            Err(error) if error.reason() == Reason::Closed => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Closed => return Ok(()),
             Err(error) => return Err(error),
         };
-        self.line.shut();
+        self.queue.shut();
         baton.connection.close().map_err(|(_, error)| fault(error))
     }
 
-    /// Moves the log into the file; answers whether that worked, or may have.
+    /// Checkpoints the WAL. Returns `false` only if the store is in memory or the writer is not
+    /// available.
     pub(super) fn fold_log(&self) -> bool {
         let (Some(log), Ok(mut baton)) = (&self.log, self.enter_alone()) else {
             return false;
@@ -154,48 +158,51 @@ impl Writer {
         if log.renew(&mut baton).is_ok() {
             log.make_room(&mut baton);
         }
-        self.line.hand_on(baton);
+        self.queue.hand_on(baton);
         true
     }
 
-    /// How many bytes the log has on the disk; none in memory.
+    /// Length of the WAL on disk in bytes; 0 in memory.
     pub(super) fn log_bytes(&self) -> u64 {
-        self.log.as_ref().map_or(0, Log::length)
+        self.log.as_ref().map_or(0, WalFile::length)
     }
 
-    /// Settles a commit of this process that is still in doubt, for a new opening of the file.
-    pub(super) fn settle_again(&self) -> Result<()> {
+    /// Resolves a commit of this process that is still in doubt, for a new opening of the file.
+    pub(super) fn resolve_doubt(&self) -> Result<()> {
         if self.doubts.is_open() {
             let mut baton = self.enter_alone()?;
-            // Another thread may have settled it while this one waited.
-            if let Some(doubt) = self.doubts.open()
-                && let Some(outcome) = self.settle(&mut baton, doubt)
+            // Another thread may have resolved it while this one waited.
+            if let Some(doubt) = self.doubts.unresolved()
+                && let Some(outcome) = self.resolve(&mut baton, doubt)
             {
-                self.doubts.settle(outcome);
+                self.doubts.resolved(outcome);
             }
-            self.line.hand_on(baton);
+            self.queue.hand_on(baton);
             if self.doubts.is_open() {
                 return Err(unknown());
             }
         }
-        self.doubts.begin_anew();
+        self.doubts.clear_unprovable();
         Ok(())
     }
 
-    /// What became of the last write that was answered `CommitUnknown`.
+    /// The outcome of the last write that failed with `CommitUnknown`.
     pub(super) fn last_unknown_commit(&self) -> Option<CommitOutcome> {
         self.doubts.last()
     }
 
-    /// The baton for something that is not a write.
+    /// Takes the baton for an operation that is not a write.
     fn enter_alone(&self) -> Result<Baton> {
-        match self.line.enter(Stopwatch::start(), limits::WRITE_WAIT, false)? {
+        match self.queue.enter(Stopwatch::start(), limits::WRITE_WAIT, false)? {
             Handed::Lead(baton) => Ok(baton),
             Handed::Join(group) => {
-                self.line.hand_on(group.into_baton());
-                Err(Error::misuse("a group was handed to one who does not write"))
+                self.queue.hand_on(group.into_baton());
+                Err(Error::misuse(
+                    "Gatepost's own error: a group commit was handed to a thread that does not \
+                     write",
+                ))
             }
-            Handed::Closed => Err(line::closed()),
+            Handed::Closed => Err(queue::closed()),
         }
     }
 
@@ -214,47 +221,44 @@ impl Writer {
         match ready.and_then(|()| baton.begin(waiting, wait)) {
             Ok(()) => Ok(Group::new(baton, author.purpose)),
             Err(error) => {
-                self.line.hand_on(baton);
+                self.queue.hand_on(baton);
                 Err(error)
             }
         }
     }
 
-    /// Runs the job, hands on, and answers when it is known what became of the group.
+    /// Runs the job, passes the baton on, and returns once the outcome of the group is known.
     fn take_part<T>(
         &self,
         mut group: Group,
         author: Author<'_>,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
-        let fate = group.fate();
+        let outcome_of_group = group.outcome_of_group();
         let answer = group.run(author, job);
-        let last = if group.may_grow() { self.line.pass_on(group) } else { Some(group) };
+        let last = if group.may_grow() { self.queue.pass_on(group) } else { Some(group) };
         if let Some(group) = last {
             self.end(group, author);
         }
         match answer {
-            Ok(answer) => fate.hear().and(answer).map(|settled| match settled {
-                Settled::Commit(value) | Settled::Nothing(value) => value,
+            Ok(answer) => outcome_of_group.wait().and(answer).map(|resolved| match resolved {
+                Finished::Commit(value) | Finished::Nothing(value) => value,
             }),
             Err(panic) => resume_unwind(panic),
         }
     }
 
-    /// Ends the transaction, hands the baton on and tells the members.
+    /// Ends the transaction, passes the baton on and reports the outcome to the members.
     fn end(&self, mut group: Group, author: Author<'_>) {
         let end = group.end(author);
-        let (kept, fate) = (group.kept(), group.fate());
+        let (kept, outcome_of_group) = (group.kept(), group.outcome_of_group());
         let mut baton = group.into_baton();
-        let told = match end {
-            End::Applied => Ok(kept),
-            End::NotApplied(error) => Err(error),
-            End::Doubt(marks) => match self.settle(&mut baton, Doubt::new(marks)) {
+        let outcome = match end {
+            GroupEnd::Applied => Ok(kept),
+            GroupEnd::NotApplied(error) => Err(error),
+            GroupEnd::Doubt(marks, kind) => match self.resolve(&mut baton, Doubt::new(marks)) {
                 Some(CommitOutcome::Applied) => Ok(kept),
-                Some(CommitOutcome::NotApplied) => Err(Error::new(
-                    Reason::Io,
-                    "a commit failed with an input or output error; nothing of it was applied",
-                )),
+                Some(CommitOutcome::NotApplied) => Err(not_applied(kind)),
                 Some(CommitOutcome::Unknown) => {
                     self.doubts.leave_unprovable();
                     Err(unknown())
@@ -262,38 +266,39 @@ impl Writer {
                 None => Err(unknown()),
             },
         };
-        let Some(log) = self.log.as_ref().filter(|log| told.is_ok() && kept > 0 && log.is_long())
+        let Some(log) =
+            self.log.as_ref().filter(|log| outcome.is_ok() && kept > 0 && log.is_long())
         else {
-            // The next may begin before those who wait are woken.
-            self.line.hand_on(baton);
-            self.tell(&fate, told);
+            // The next writer may begin before the waiting members are woken.
+            self.queue.hand_on(baton);
+            self.report(&outcome_of_group, outcome);
             return;
         };
-        self.tell(&fate, told);
+        self.report(&outcome_of_group, outcome);
         log.keep_short(&mut baton, author.patient);
-        self.line.hand_on(baton);
+        self.queue.hand_on(baton);
     }
 
-    fn tell(&self, fate: &group::Fate, told: Result<u64>) {
-        if let Ok(kept @ 1..) = told {
+    fn report(&self, outcome_of_group: &group::GroupOutcome, outcome: Result<u64>) {
+        if let Ok(kept @ 1..) = outcome {
             self.writes.fetch_add(kept, Ordering::Relaxed);
             self.commits.fetch_add(1, Ordering::Relaxed);
         }
-        fate.tell(told.map(drop));
+        outcome_of_group.report(outcome.map(drop));
     }
 
-    /// What became of a commit in doubt. `None` if it may still come back; then it is left, and no
-    /// write is accepted until it is settled.
-    fn settle(&self, baton: &mut Baton, mut doubt: Doubt) -> Option<CommitOutcome> {
-        let settled = self.log.as_ref().and_then(|log| log.settle(baton, &mut doubt).ok());
-        if settled.is_none() {
+    /// Resolves a commit in doubt. `None` if it could still be recovered from the WAL after a
+    /// power loss; then no write is accepted until it is resolved.
+    fn resolve(&self, baton: &mut Baton, mut doubt: Doubt) -> Option<CommitOutcome> {
+        let resolved = self.log.as_ref().and_then(|log| log.resolve(baton, &mut doubt).ok());
+        if resolved.is_none() {
             self.doubts.leave(doubt);
         }
-        settled
+        resolved
     }
 }
 
-/// In tests it fails as told.
+/// Commits; tests inject failures (see `trouble`).
 fn commit(connection: &Connection) -> Result<()> {
     #[cfg(test)]
     if let Some(trouble) = trouble::take() {

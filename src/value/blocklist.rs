@@ -1,24 +1,22 @@
-//! The passwords that everybody uses: what is guessed first.
+//! The list of common passwords, which an attacker guesses first.
 //!
-//! `blocklist.txt` holds every common password of eight characters and more from two published
-//! lists (see THIRD-PARTY.md), in lower case, ASCII, one a line, sorted by bytes. It stands in
-//! the program as it is, so that a start costs nothing and a lookup some fourteen comparisons.
+//! `blocklist.txt` has every common password of eight characters or more from two published lists
+//! (see THIRD-PARTY.md): ASCII in lower case, one on each line, sorted by bytes. It is compiled
+//! into the program as text: loading it costs nothing, and a lookup about fourteen comparisons.
 
 use std::cmp::Ordering;
 
-use zeroize::Zeroizing;
-
-use super::name::folded;
+use super::name::folded_secret;
 
 const LIST: &str = include_str!("blocklist.txt");
 
-/// Whether the whole of `password` is a common one, in whatever case it is written. A longer
-/// password that contains one is not (NIST SP 800-63B-4 section 3.1.1.2, ASVS 6.2.4).
+/// Whether the whole of `password` is a common password, in any case. A longer password that
+/// contains one is accepted (NIST SP 800-63B-4, 3.1.1.2; ASVS 6.2.4).
 pub(crate) fn is_common(password: &str) -> bool {
-    contains(LIST, &Zeroizing::new(folded(password)))
+    contains(LIST, &folded_secret(password))
 }
 
-/// Looks for a line of a sorted text by bisecting its bytes.
+/// Finds a line of a sorted text by bisecting its bytes.
 fn contains(sorted: &str, wanted: &str) -> bool {
     let mut rest = sorted.as_bytes();
     while !rest.is_empty() {
@@ -52,7 +50,7 @@ mod tests {
         for line in lines {
             assert!(line.chars().count() >= PASSWORD_MIN_CHARS, "{line:?}");
             assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
-            assert_eq!(folded(line), line);
+            assert_eq!(*folded_secret(line), line);
             assert_eq!(line.trim(), line);
         }
         assert!(!LIST.contains('\r'));
@@ -75,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_uses_is_on_it() {
+    fn common_passwords_are_on_the_list() {
         for password in ["password", "12345678", "Qwerty123", "ILOVEYOU", "1q2w3e4r5t"] {
             assert!(is_common(password), "{password}");
         }

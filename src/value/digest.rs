@@ -22,13 +22,14 @@ macro_rules! digest {
                 &self.0
             }
 
-            /// Whether both are the same, in a time that does not tell where they differ.
+            /// Whether both are the same, in constant time: the time does not depend on where
+            /// they differ.
             pub(crate) fn ct_eq(&self, other: &Self) -> bool {
                 self.0.ct_eq(&other.0).into()
             }
         }
 
-        // There is no other comparison, so that `==` is no trap.
+        // `==` is constant-time as well.
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 self.ct_eq(other)
@@ -57,11 +58,11 @@ digest! {
 }
 
 digest! {
-    /// What the file keeps of a device: the device's text cannot be read from it.
+    /// The digest of a device identifier, which the file stores instead of the identifier.
     DeviceDigest, 16
 }
 
-/// The digest of a device's text; rooms above say `DeviceDigest::of`.
+/// The digest of a device identifier; other modules call `DeviceDigest::of`.
 pub(crate) fn device_digest(device: &str) -> DeviceDigest {
     let digest = sha256("gatepost.device.v1", &[device.as_bytes()]);
     DeviceDigest(first16(digest.as_bytes()))
@@ -69,8 +70,8 @@ pub(crate) fn device_digest(device: &str) -> DeviceDigest {
 
 /// The SHA-256 of parts, each preceded by its length, under a domain that no other use shares.
 ///
-/// Framing matters: a hash of plain concatenations let a long name push the password out of the
-/// key (Okta, 2024).
+/// Without the lengths, parts of different splits would have the same digest; and with a hash of
+/// plain concatenations, a long name once pushed the password out of a cache key (Okta, 2024).
 pub(crate) fn sha256(domain: &'static str, parts: &[&[u8]]) -> Digest {
     let mut hasher = Sha256::new();
     let mut frame = |part: &[u8]| {
@@ -84,14 +85,14 @@ pub(crate) fn sha256(domain: &'static str, parts: &[&[u8]]) -> Digest {
     Digest(hasher.finalize().into())
 }
 
-/// The plain SHA-256 of a token's secret. 256 random bits need neither salt nor domain.
+/// The plain SHA-256 of a token's secret: 256 random bits need neither salt nor domain.
 pub(crate) fn secret_hash(secret: &[u8; 32]) -> Digest {
     Digest(Sha256::digest(secret).into())
 }
 
-/// An HMAC-SHA-256 of domain and bytes, the first half of it.
+/// The first half of an HMAC-SHA-256 of domain and bytes.
 pub(crate) fn keyed16(key: &[u8; 32], domain: &'static str, bytes: &[u8]) -> [u8; 16] {
-    // HMAC fills a short key with zeros up to the block: the same here, without a fallible call.
+    // HMAC pads a short key with zeros to the block; a padded key makes the call infallible.
     let mut block = zeroize::Zeroizing::new([0_u8; 64]);
     for (to, from) in block.iter_mut().zip(key) {
         *to = *from;

@@ -1,4 +1,4 @@
-//! Who did what, to whom, from where, with what outcome: one row of the audit log.
+//! One row of the audit log: its actor, kind, subject, client and outcome.
 
 mod kind;
 
@@ -7,32 +7,44 @@ use std::net::IpAddr;
 pub use kind::EventKind;
 
 use super::digest::DeviceDigest;
-use super::facts::Facts;
 use super::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use super::limits::{EVENT_DETAIL_MAX_BYTES, HOST_EVENT_NAME_MAX_BYTES, USER_AGENT_MAX_BYTES};
 use super::name::is_plain_word;
 use super::name::text::{escaped, truncated};
+use super::principal::{Credential, Principal};
 use crate::error::{Error, Result};
 
-/// On whose behalf a call is made. Attribution only: it checks no privilege.
+/// The actor to which the audit log ascribes a write; given to
+/// [`Store::acting_as`](crate::Store::acting_as). Attribution only: the store checks no privilege
+/// of the actor.
+///
+/// ```
+/// use gatepost::{Actor, UserId};
+///
+/// let ada: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+/// assert_eq!(Actor::from(ada), Actor::User(ada));
+/// assert_eq!(Actor::default(), Actor::Host);
+/// # Ok::<(), gatepost::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Actor {
-    /// The program itself: the default.
+    /// The host program itself: the default.
     #[default]
     Host,
-    /// A user whom the host knows by other means than a session.
+    /// A user whom the host program has authenticated by other means than a session.
     User(UserId),
     /// A user in a session.
     Session {
-        /// Whose session it is.
+        /// The user of the session.
         user: UserId,
         /// The session.
         session: SessionId,
     },
     /// A user's API key.
     ApiKey {
-        /// Whose key it is.
+        /// The user of the key.
         user: UserId,
         /// The key.
         key: ApiKeyId,
@@ -40,7 +52,16 @@ pub enum Actor {
 }
 
 impl Actor {
-    /// The user who acts, if it is one.
+    /// The user who acts; `None` for the host program.
+    ///
+    /// ```
+    /// use gatepost::{Actor, UserId};
+    ///
+    /// let ada: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(Actor::User(ada).user(), Some(ada));
+    /// assert_eq!(Actor::Host.user(), None);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     #[must_use]
     pub const fn user(&self) -> Option<UserId> {
         match self {
@@ -51,7 +72,7 @@ impl Actor {
         }
     }
 
-    /// The session in which somebody acts, if it is one.
+    /// The session in which the user acts; `None` for every other actor.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
@@ -60,7 +81,7 @@ impl Actor {
         }
     }
 
-    /// The API key with which somebody acts, if it is one.
+    /// The API key with which the user acts; `None` for every other actor.
     #[must_use]
     pub const fn api_key(&self) -> Option<ApiKeyId> {
         match self {
@@ -69,7 +90,7 @@ impl Actor {
         }
     }
 
-    /// The kind of actor, as the file keeps it.
+    /// The kind of actor, as the file stores it.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -86,55 +107,62 @@ impl From<UserId> for Actor {
     }
 }
 
-impl From<&Facts> for Actor {
-    fn from(facts: &Facts) -> Self {
-        let user = facts.user;
-        match (facts.session, facts.api_key) {
-            (Some(session), _) => Self::Session { user, session },
-            (None, Some(key)) => Self::ApiKey { user, key },
-            (None, None) => Self::User(user),
+impl From<&Principal> for Actor {
+    fn from(principal: &Principal) -> Self {
+        let user = principal.user;
+        match principal.credential {
+            Credential::Session(session) => Self::Session { user, session },
+            Credential::ApiKey(key) => Self::ApiKey { user, key },
         }
     }
 }
 
-impl From<Facts> for Actor {
-    fn from(facts: Facts) -> Self {
-        Self::from(&facts)
+impl From<Principal> for Actor {
+    fn from(principal: Principal) -> Self {
+        Self::from(&principal)
     }
 }
 
-/// Where a request came from, as far as the host tells. Shown in lists and kept in the log.
+/// The address and user agent of a client, as the host program reports them. Lists of sessions
+/// show them, and the audit log stores them.
 ///
 /// ```
 /// use std::net::{IpAddr, Ipv4Addr};
 ///
-/// use gatepost::Origin;
+/// use gatepost::ClientInfo;
 ///
-/// let origin = Origin::new().ip(Ipv4Addr::LOCALHOST).user_agent("curl/8\n");
-/// assert_eq!(origin.address(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-/// assert_eq!(origin.agent(), Some("curl/8\\u{a}"));
+/// let client_info = ClientInfo::new().ip(Ipv4Addr::LOCALHOST).user_agent("curl/8\n");
+/// assert_eq!(client_info.address(), Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+/// assert_eq!(client_info.agent(), Some("curl/8\\u{a}"));
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct ClientInfo {
     ip: Option<IpAddr>,
     user_agent: Option<String>,
 }
 
-impl Origin {
-    /// An origin of which nothing is known yet.
+impl ClientInfo {
+    /// Client information with no address and no user agent.
+    ///
+    /// ```
+    /// use gatepost::ClientInfo;
+    ///
+    /// assert_eq!((ClientInfo::new().address(), ClientInfo::new().agent()), (None, None));
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The address of the client. An IPv4 address in IPv6 form is kept as IPv4.
+    /// Sets the address of the client. An IPv4 address in IPv6 form is stored as IPv4.
     #[must_use]
     pub fn ip(mut self, ip: impl Into<IpAddr>) -> Self {
         self.ip = Some(ip.into().to_canonical());
         self
     }
 
-    /// What the client calls itself: control characters are escaped, and 512 bytes are kept.
+    /// Sets the user agent: control characters are escaped, and the first 512 bytes are stored.
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl AsRef<str>) -> Self {
         let short = truncated(user_agent.as_ref(), USER_AGENT_MAX_BYTES);
@@ -142,44 +170,52 @@ impl Origin {
         self
     }
 
-    /// The address, if it is known.
+    /// The address; `None` if it was not set.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.ip
     }
 
-    /// The name of the client, if it is known.
+    /// The user agent; `None` if it was not set.
     #[must_use]
     pub fn agent(&self) -> Option<&str> {
         self.user_agent.as_deref()
     }
 
-    /// As the file has it: already escaped. None if it has neither.
+    /// From the columns of the file, which are escaped already; `None` if both are null.
     pub(crate) fn from_columns(ip: Option<String>, user_agent: Option<String>) -> Option<Self> {
         let ip = ip.and_then(|text| text.parse().ok());
         (ip.is_some() || user_agent.is_some()).then_some(Self { ip, user_agent })
     }
 }
 
-impl From<IpAddr> for Origin {
+impl From<IpAddr> for ClientInfo {
     fn from(ip: IpAddr) -> Self {
         Self::new().ip(ip)
     }
 }
 
-/// How a thing ended.
+/// Whether the operation of an audit event was done or refused.
+///
+/// ```
+/// use gatepost::audit::Outcome;
+///
+/// assert_eq!(Outcome::Refused.as_str(), "refused");
+/// assert_eq!(Outcome::default(), Outcome::Done);
+/// ```
+#[expect(clippy::exhaustive_enums, reason = "complete: it was done or it was not")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 pub enum Outcome {
-    /// It was done.
+    /// The operation was done.
     #[default]
     Done,
-    /// It was refused.
+    /// The operation was refused.
     Refused,
 }
 
 impl Outcome {
-    /// As the file keeps it.
+    /// The text in the file. It never changes.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -197,7 +233,7 @@ impl Outcome {
     }
 }
 
-/// One row for the audit log, but for its actor and time, which the transaction knows.
+/// One row for the audit log, except its actor and time, which the transaction adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Event {
@@ -209,10 +245,11 @@ pub(crate) struct Event {
     pub(crate) session: Option<SessionId>,
     pub(crate) api_key: Option<ApiKeyId>,
     pub(crate) device: Option<DeviceDigest>,
-    pub(crate) origin: Option<Origin>,
+    pub(crate) client_info: Option<ClientInfo>,
     pub(crate) reason: Option<&'static str>,
     pub(crate) count: Option<i64>,
-    /// One line, escaped and bounded. Never a name that nobody has: people type passwords there.
+    /// One line, escaped and bounded. Never an unknown username: users type passwords into that
+    /// field by mistake.
     pub(crate) detail: Option<String>,
 }
 
@@ -227,7 +264,7 @@ impl Event {
             session: None,
             api_key: None,
             device: None,
-            origin: None,
+            client_info: None,
             reason: None,
             count: None,
             detail: None,
@@ -258,15 +295,16 @@ impl Event {
         Self { device: device.into(), ..self }
     }
 
-    pub(crate) fn origin(self, origin: impl Into<Option<Origin>>) -> Self {
-        Self { origin: origin.into(), ..self }
+    pub(crate) fn client_info(self, client_info: impl Into<Option<ClientInfo>>) -> Self {
+        Self { client_info: client_info.into(), ..self }
     }
 
     pub(crate) fn count(self, count: impl Into<Option<i64>>) -> Self {
         Self { count: count.into(), ..self }
     }
 
-    /// A refusal needs a reason; a deed may have one.
+    /// Marks the event as refused. A refusal needs a reason; an operation that was done may have
+    /// one.
     pub(crate) fn refused(self, reason: &'static str) -> Self {
         Self { outcome: Outcome::Refused, reason: Some(reason), ..self }
     }
@@ -281,15 +319,24 @@ impl Event {
     }
 }
 
-/// Something of the host's own, to be kept in the same log, so that every request has a user.
+/// An event of the host program's own, for [`Audit::record`](crate::audit::Audit::record): it is
+/// stored in the same audit log as the events of the library.
 ///
 /// ```
-/// use gatepost::HostEvent;
+/// use gatepost::audit::{AuditFilter, HostEvent, Outcome};
+/// use gatepost::{NewUser, Options, Store};
 ///
-/// let event = HostEvent::new("invoice.printed")?.detail("number 7\nnumber 8")?;
-/// assert_eq!(event.name(), "invoice.printed");
-/// assert!(HostEvent::new("Invoice printed").is_err());
-/// # Ok::<(), gatepost::Error>(())
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let store = Store::open(path, Options::server())?;
+/// let ada = store.users().create(NewUser::person("ada"))?.id;
+/// let event = HostEvent::new("invoice.printed")?.user(ada).outcome(Outcome::Refused);
+/// store.audit().record(&[event.detail("number 7\nnumber 8")?])?;
+///
+/// let latest = &store.audit().latest(1, &AuditFilter::new().from_host())?[0];
+/// assert_eq!((latest.user, latest.outcome), (Some(ada), Outcome::Refused));
+/// assert_eq!(latest.detail.as_deref(), Some("number 7\\u{a}number 8"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -299,47 +346,56 @@ pub struct HostEvent {
 }
 
 impl HostEvent {
-    /// An event of that name: 1 to 64 of `a-z 0-9 . _ -`.
+    /// An event with the name `name`: 1 to 64 of `a-z 0-9 . _ -`.
     ///
     /// # Errors
-    /// [`Reason::Invalid`](crate::Reason::Invalid) for any other name.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for any other name.
+    ///
+    /// ```
+    /// use gatepost::audit::HostEvent;
+    /// use gatepost::ErrorKind;
+    ///
+    /// assert_eq!(HostEvent::new("invoice.printed")?.name(), "invoice.printed");
+    /// assert_eq!(HostEvent::new("").unwrap_err().kind(), ErrorKind::Invalid);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     pub fn new(name: &str) -> Result<Self> {
         if !is_plain_word(name, HOST_EVENT_NAME_MAX_BYTES, b"._-") {
             return Err(Error::invalid(
-                "the event's name is not 1 to 64 of a-z, 0-9, dot, underscore, dash",
+                "the name of the HostEvent is not 1 to 64 of a-z, 0-9, dot, underscore, dash",
             ));
         }
         Ok(Self { name: name.to_owned(), event: Event::new(EventKind::HostRecorded) })
     }
 
-    /// The user whom it concerns.
+    /// Sets the user whom the event concerns.
     pub fn user(self, user: UserId) -> Self {
         Self { event: self.event.user(user), ..self }
     }
 
-    /// The session in which it happened.
+    /// Sets the session in which the event happened.
     pub fn session(self, session: SessionId) -> Self {
         Self { event: self.event.session(session), ..self }
     }
 
-    /// How it ended; [`Outcome::Done`] if left out.
+    /// Sets the outcome. The default is [`Outcome::Done`].
     pub fn outcome(mut self, outcome: Outcome) -> Self {
         self.event.outcome = outcome;
         self
     }
 
-    /// Where it came from.
-    pub fn origin(self, origin: Origin) -> Self {
-        Self { event: self.event.origin(origin), ..self }
+    /// Sets the client from which the request came.
+    pub fn client_info(self, client_info: ClientInfo) -> Self {
+        Self { event: self.event.client_info(client_info), ..self }
     }
 
-    /// One line about it. Control characters and backslashes are escaped, so that no text can
-    /// forge a line of the log. Give it no secret.
+    /// Sets one line of detail. Control characters and backslashes are escaped, so that no text
+    /// can forge a line of the log. Give it no secret.
     ///
     /// # Errors
-    /// [`Reason::Invalid`](crate::Reason::Invalid) if the escaped line is longer than 1,024 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the escaped line is longer than 1,024 bytes.
     pub fn detail(self, detail: &str) -> Result<Self> {
-        let too_long = Error::invalid("the event's detail is longer than 1,024 bytes");
+        let too_long = Error::invalid("the detail of the HostEvent is longer than 1,024 bytes");
         if detail.len() > EVENT_DETAIL_MAX_BYTES || escaped(detail).len() > EVENT_DETAIL_MAX_BYTES
         {
             return Err(too_long);
@@ -347,7 +403,7 @@ impl HostEvent {
         Ok(Self { event: self.event.detail(detail), ..self })
     }
 
-    /// The name that the host gave.
+    /// The name of the event.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -367,25 +423,26 @@ mod tests {
     use crate::value::name::text::breaks_a_line;
 
     #[test]
-    fn facts_name_the_session_or_the_key_that_acts() {
+    fn a_principal_names_the_session_or_the_key_that_acts() {
         let user = UserId::from_bytes([1; 16]);
-        let mut facts = Facts::for_tests(user);
-        assert_eq!(Actor::from(&facts), Actor::User(user));
-        facts.api_key = Some(ApiKeyId::from_bytes([2; 16]));
-        assert_eq!(Actor::from(&facts).api_key(), facts.api_key);
-        facts.session = Some(SessionId::from_bytes([3; 16]));
-        assert_eq!(Actor::from(facts).session(), facts.session);
-        assert_eq!(Actor::from(facts).user(), Some(user));
+        let key = Credential::ApiKey(ApiKeyId::from_bytes([2; 16]));
+        let session = Credential::Session(SessionId::from_bytes([3; 16]));
+        for credential in [key, session] {
+            let actor = Actor::from(Principal { credential, ..Principal::for_tests(user) });
+            assert_eq!(actor.user(), Some(user));
+            assert_eq!(actor.api_key(), credential.api_key());
+            assert_eq!(actor.session(), credential.session());
+        }
         assert_eq!(Actor::default(), Actor::Host);
     }
 
     #[test]
-    fn an_origin_is_one_line_of_bounded_length() {
-        let long = Origin::new().user_agent("\n".repeat(5_000));
+    fn client_info_is_one_line_of_bounded_length() {
+        let long = ClientInfo::new().user_agent("\n".repeat(5_000));
         let agent = long.agent().unwrap();
         assert!(agent.len() <= 512 && agent.starts_with("\\u{a}\\u{a}"));
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        assert_eq!(Origin::from(mapped).address(), Some("192.0.2.1".parse().unwrap()));
+        assert_eq!(ClientInfo::from(mapped).address(), Some("192.0.2.1".parse().unwrap()));
     }
 
     #[test]
@@ -413,7 +470,7 @@ mod tests {
         fn no_text_panics_or_breaks_a_line(text in any::<String>()) {
             let event = Event::new(EventKind::UserUpdated).detail(&text);
             prop_assert!(!event.detail.unwrap().chars().any(breaks_a_line));
-            prop_assert!(!Origin::new().user_agent(&text).agent().unwrap().contains('\n'));
+            prop_assert!(!ClientInfo::new().user_agent(&text).agent().unwrap().contains('\n'));
             let _ = HostEvent::new(&text);
             let _ = HostEvent::new("a").unwrap().detail(&text);
         }

@@ -1,4 +1,4 @@
-//! Ids: UUIDs of version 7 in a type of their own for each noun.
+//! Ids: UUIDs of version 7, with one type for each kind of record.
 
 mod page;
 
@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use page::Page;
+pub(crate) use page::rows;
 use uuid::Uuid;
 
 use super::random::{RandomSource, random_bytes};
@@ -16,24 +17,25 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $invalid:literal) => {
         $(#[$doc])*
         ///
-        /// A UUID of version 7: newer ones sort after older ones. Not a secret.
+        /// A UUID of version 7: an id that was drawn later sorts after an earlier one. Not a
+        /// secret.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 
         impl $name {
-            /// The UUID inside.
+            /// The id as a UUID, for a host that stores it as one.
             #[must_use]
             pub const fn as_uuid(&self) -> Uuid {
                 self.0
             }
 
-            /// The id that a host has kept as a UUID.
+            /// The id of a UUID that [`as_uuid`](Self::as_uuid) returned. Any UUID is accepted.
             #[must_use]
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// A new id.
+            /// A new id from the time and ten random bytes.
             pub(crate) fn draw(now: Timestamp, random: &dyn RandomSource) -> Result<Self> {
                 draw(now, random).map(Self)
             }
@@ -47,7 +49,7 @@ macro_rules! id {
             }
         }
 
-        /// The hyphenated form, lower case.
+        /// Writes the hyphenated form in lower case.
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.as_hyphenated().fmt(f)
@@ -60,8 +62,8 @@ macro_rules! id {
             }
         }
 
-        /// Reads the hyphenated form alone, in any case;
-        /// [`Reason::Invalid`](crate::Reason::Invalid) for everything else.
+        /// Reads the hyphenated form, in any case. Fails with
+        /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for every other text.
         impl FromStr for $name {
             type Err = Error;
 
@@ -113,22 +115,55 @@ id! {
 
 id! {
     /// The id of an organisation.
+    ///
+    /// ```
+    /// use gatepost::OrganisationId;
+    ///
+    /// let id: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(OrganisationId::from_uuid(id.as_uuid()), id);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     OrganisationId, "this is not the id of an organisation"
 }
 
 id! {
     /// The id of a branch.
+    ///
+    /// ```
+    /// use gatepost::BranchId;
+    ///
+    /// let id: BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(BranchId::from_uuid(id.as_uuid()), id);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     BranchId, "this is not the id of a branch"
 }
 
 id! {
-    /// The public handle of a session, safe in lists and logs: without the token's secret it
-    /// opens nothing.
+    /// The id of a session. It is safe in lists and logs: without the token's secret it verifies
+    /// as nothing.
+    ///
+    /// ```
+    /// use gatepost::SessionId;
+    ///
+    /// let id: SessionId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(SessionId::from_uuid(id.as_uuid()), id);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     SessionId, "this is not the id of a session"
 }
 
 id! {
-    /// The public handle of an API key, safe in lists and logs.
+    /// The id of an API key. It is safe in lists and logs: without the key's secret it verifies as
+    /// nothing.
+    ///
+    /// ```
+    /// use gatepost::ApiKeyId;
+    ///
+    /// let id: ApiKeyId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(ApiKeyId::from_uuid(id.as_uuid()), id);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     ApiKeyId, "this is not the id of an API key"
 }
 
@@ -138,7 +173,7 @@ fn draw(now: Timestamp, random: &dyn RandomSource) -> Result<Uuid> {
     Ok(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
 }
 
-/// One form only, so that an id has one text: of 36 bytes only the hyphenated form parses.
+/// Accepts one form, so that an id has one text: with 36 bytes, only the hyphenated form parses.
 fn parse(text: &str) -> Option<Uuid> {
     if text.len() != 36 {
         return None;
@@ -147,8 +182,8 @@ fn parse(text: &str) -> Option<Uuid> {
 }
 
 impl UserId {
-    /// Nobody's: no draw makes it.
-    pub(crate) const NOBODY: Self = Self::from_bytes([0; 16]);
+    /// The nil UUID, which no user has: it is never drawn.
+    pub(crate) const NIL: Self = Self::from_bytes([0; 16]);
 }
 
 #[cfg(test)]

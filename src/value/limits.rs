@@ -1,151 +1,186 @@
-//! Every limit and default, one column, the unit last in the name, each with its why.
+//! Every limit and every default of the library in one column, each with its reason.
+//!
+//! The unit is the last word of a name, where the type does not say it. Bounds that a host can
+//! meet are repeated in the public documentation of the option or call.
 
 use std::time::Duration;
 
-// Names and texts. All are checked in bytes, before any normalisation (CVE-2023-46695).
+// Names and texts, in bytes of UTF-8.
+// Each is checked before any normalisation: the cost of normalising grows with the length
+// (CVE-2023-46695).
 
-/// A device identifier is opaque; 128 bytes hold any UUID, serial number or host name.
+/// A device identifier: any UUID, serial number or host name fits.
 pub(crate) const DEVICE_ID_MAX_BYTES: usize = 128;
-/// Long enough for an e-mail address of ordinary length as user name.
+/// A username: an e-mail address of ordinary length fits.
 pub(crate) const USERNAME_MAX_BYTES: usize = 128;
-/// A compatibility form may grow eleven times when folded: the key has a bound of its own.
+/// The folded form of a name, by which names are compared: folding can make a text eleven times as
+/// long, so the folded form has its own bound.
 pub(crate) const FOLDED_MAX_BYTES: usize = 512;
-/// RFC 5321 4.5.3.1.3: a path of 256 with its two angle brackets.
+/// An e-mail address. RFC 5321, 4.5.3.1.3: a path has 256 bytes, two of them angle brackets.
 pub(crate) const EMAIL_MAX_BYTES: usize = 254;
-/// Names of organisations, branches and people.
+/// The name of an organisation, a branch, a person or the service: one line on a screen.
 pub(crate) const DISPLAY_NAME_MAX_BYTES: usize = 256;
-/// A few paragraphs about a user.
+/// The description of a user: a few paragraphs.
 pub(crate) const DESCRIPTION_MAX_BYTES: usize = 4_096;
-/// What a list of sessions or keys shows in one line.
+/// The label of a session or API key: one line of a list.
 pub(crate) const LABEL_MAX_BYTES: usize = 128;
-/// A dotted path such as `support.pagination`.
+/// A configuration key: a dotted path such as `support.pagination`.
 pub(crate) const CONFIGURATION_KEY_MAX_BYTES: usize = 128;
-/// A login reply carries all public values: one may not fill it.
+/// A configuration value: a login reply carries all public values, so one must not fill the reply.
 pub(crate) const CONFIGURATION_VALUE_MAX_BYTES: usize = 16_384;
-/// A word, not a sentence.
+/// The name of a privilege: a word, not a sentence.
 pub(crate) const PRIVILEGE_MAX_BYTES: usize = 64;
-/// Privileges of one user: verify asks about one of them, so the set stays small.
-pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
-/// The JSON that a host keeps with a user.
+/// The JSON document of a host's own attributes of a user.
 pub(crate) const ATTRIBUTES_MAX_BYTES: usize = 16_384;
-/// The JSON that a host keeps with a session, rewritten as a whole at each change.
-pub(crate) const SESSION_DOCUMENT_MAX_BYTES: usize = 4_096;
+/// The JSON document of a host's own data of a session: each change rewrites all of it.
+pub(crate) const SESSION_DATA_MAX_BYTES: usize = 4_096;
+/// The user agent of a client: a longer one identifies the client no better.
+pub(crate) const USER_AGENT_MAX_BYTES: usize = 512;
 
-// Lists.
+// Pages of a list, in rows.
 
-/// One screen or one request; more would hold a reader for too long.
+/// The longest page, one screen or one request: a page is one read transaction, and more rows
+/// would keep it open for too long.
 pub(crate) const PAGE_MAX_ROWS: u32 = 500;
-/// A page when nobody says.
+/// The page of `Page::default()`.
 pub(crate) const PAGE_DEFAULT_ROWS: u32 = 100;
 
 // Ids, tokens and headers.
 
-/// Draws of an id that turns out to be taken. Ten random bytes behind a millisecond: a second draw
-/// is for a source that repeats itself, and one that does so as often is none.
+/// How often an id is drawn until it is not taken. An id has ten random bytes after its
+/// millisecond: a second draw is needed only if the random source repeats itself, and a source
+/// that repeats itself four times is broken.
 pub(crate) const ID_DRAWS_MAX: u32 = 4;
-/// 256 bits: no guess, no birthday (ASVS 7.2.3 asks for 128).
+/// The secret of a token: 256 random bits rule out guesses and collisions (ASVS 7.2.3 asks for
+/// 128).
 pub(crate) const TOKEN_SECRET_BYTES: usize = 32;
-/// Four of the prefix, seventy of base64url: all kinds have the same length.
+/// The text of a token of any kind: a prefix of 4 characters, then 70 of base64url.
 pub(crate) const TOKEN_TEXT_BYTES: usize = 74;
-/// Twice what the longest token and device need in base64; more is refused unread.
+/// An `Authorization` header: twice the base64 of the longest token and device. A longer one is
+/// refused without being decoded.
 pub(crate) const HEADER_MAX_BYTES: usize = 1_024;
 
 // Passwords.
 
-/// NIST SP 800-63B-4 3.1.1.2: 8 with a second factor; ASVS 6.2.1. Nothing may go below.
+/// The lowest minimum that a policy may set, and the default (ASVS 6.2.1; NIST SP 800-63B-4,
+/// 3.1.1.2: 8 with a second factor).
 pub(crate) const PASSWORD_MIN_CHARS: usize = 8;
-/// NIST SP 800-63B-4 3.1.1.2: 15 where the password is the only factor.
+/// The minimum of `PasswordPolicy::nist()` (NIST SP 800-63B-4, 3.1.1.2: 15 where the password is
+/// the only factor).
 pub(crate) const PASSWORD_MIN_CHARS_ALONE: usize = 15;
-/// A minimum above this would refuse what NIST wants permitted (at least 64 characters).
+/// The highest minimum that a policy may set (NIST SP 800-63B-4, 3.1.1.2: passwords of 64
+/// characters must be permitted).
 pub(crate) const PASSWORD_MIN_CHARS_MAX: usize = 64;
-/// Hashing cost grows hardly with length, normalising does: bounded before it is touched.
+/// The longest password, and the default of a policy: normalising costs time for each byte, so the
+/// length is checked first.
 pub(crate) const PASSWORD_MAX_BYTES: usize = 4_096;
-/// 64 characters of four bytes each must always fit.
+/// The lowest maximum that a policy may set: 64 characters of four bytes each always fit.
 pub(crate) const PASSWORD_MAX_BYTES_LEAST: usize = 256;
-/// Names shorter than this are part of too many good passwords by chance.
+/// The shortest name that a password is compared with: many good passwords equal a shorter one by
+/// chance.
 pub(crate) const CONTEXT_WORD_MIN_CHARS: usize = 4;
-/// A shorter expiry would be a way to lock everyone out.
+/// The shortest expiry of passwords: a shorter one would lock out every user.
 pub(crate) const PASSWORD_EXPIRY_LEAST: Duration = Duration::from_secs(86_400);
+/// The longest expiry of passwords, 100 years: a longer one has no effect on any user.
+pub(crate) const PASSWORD_EXPIRY_MOST: Duration = Duration::from_secs(36_500 * 86_400);
 
-// Hashing.
+/// The most levels of a JSON document of the host: as many as `serde_json` reads.
+pub(crate) const JSON_DEPTH_MAX: usize = 127;
 
-/// Memory of a hash: with two passes the middle set of OWASP ASVS 5.0, appendix C.
+// Password hashing with Argon2id.
+
+/// Memory of one hash: with two passes, the middle set of OWASP ASVS 5.0, appendix C.
 pub(crate) const HASH_MEMORY_DEFAULT_KIB: u32 = 19_456;
-/// Passes of a hash over its memory.
+/// Passes of one hash over its memory: see `HASH_MEMORY_DEFAULT_KIB`.
 pub(crate) const HASH_PASSES_DEFAULT: u32 = 2;
-/// A stored hash that asks for more is refused before memory is taken, at every login.
+/// The most memory of one hash, 256 MiB. A stored hash that asks for more is refused before any
+/// memory is allocated.
 pub(crate) const HASH_MEMORY_MAX_KIB: u32 = 262_144;
-/// At the most memory, this is already seconds of work.
+/// The most passes: with the most memory, one hash already takes seconds.
 pub(crate) const HASH_PASSES_MAX: u32 = 16;
-/// Lanes are computed one after the other, so more of them would buy nothing.
-pub(crate) const HASH_LANES_MAX: u32 = 4;
-/// Salts that we draw: RFC 9106 section 3.1.
+/// The most lanes. One thread computes them one after the other, so more lanes gain nothing; but
+/// other frameworks use as many as a machine has cores, and their hashes can be imported.
+pub(crate) const HASH_LANES_MAX: u32 = 16;
+/// The salt of a new hash (RFC 9106, section 3.1: 16 bytes).
 pub(crate) const HASH_SALT_BYTES: usize = 16;
-/// Outputs that we compute: RFC 9106 section 4.
+/// The output of a new hash (RFC 9106, section 4: 256 bits).
 pub(crate) const HASH_OUTPUT_BYTES: usize = 32;
-/// What a hash is taken to last when a wait is estimated. Fixed: if it were measured, the answer
-/// to a stranger would tell what other people's logins just cost.
+/// The time of one hash, for the estimate behind `retry_after`. Fixed and not measured: a measured
+/// estimate would reveal to a stranger how long the logins of other users took.
 pub(crate) const HASH_ESTIMATE_MS: u64 = 50;
-/// Long enough for a wave of logins, short enough that a desktop application does not hold 19 MiB
-/// for its whole life.
+/// After this time without a hash the work memory is freed: long enough to serve a wave of logins,
+/// short enough that a desktop application does not keep 19 MiB while it runs.
 pub(crate) const HASH_MEMORY_IDLE_MAX_MS: u64 = 60_000;
-/// Logins that may wait for a hash on a server.
-pub(crate) const HASHES_WAITING_SERVER: usize = 64;
-/// Logins that may wait for a hash on a desktop.
-pub(crate) const HASHES_WAITING_DESKTOP: usize = 8;
-/// Each takes 19 MiB at the recommended cost.
-pub(crate) const HASHES_AT_ONCE_MAX: usize = 1_024;
-/// Each is a thread of the host.
-pub(crate) const HASHES_WAITING_MAX: usize = 100_000;
+/// Logins that wait for a hash on a server, by default: a wave of logins, and few threads.
+pub(crate) const MAX_WAITING_HASHES_SERVER: usize = 64;
+/// Logins that wait for a hash on a desktop, by default: one device has few users.
+pub(crate) const MAX_WAITING_HASHES_DESKTOP: usize = 8;
+/// The most hashes at once that an option may allow: at the default cost they take 19 GiB.
+pub(crate) const CONCURRENT_HASHES_MAX: usize = 1_024;
+/// The most waiting logins that an option may allow: each of them blocks a thread of the host.
+pub(crate) const WAITING_HASHES_MAX: usize = 100_000;
 
-// Failed attempts.
+// Failed login attempts (throttle and lockout).
 
-/// Failures in a row before the first wait.
+/// The failure in a row that starts the first wait.
 pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
-/// The first wait (NIST SP 800-63B-4 3.2.2: 30 s to 1 h, growing); it doubles with each failure.
+/// The first wait (NIST SP 800-63B-4, 3.2.2: from 30 s, growing, up to 1 h). Each further failure
+/// doubles the wait.
 pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
-/// Where the doubling ends.
+/// The longest wait that doubling reaches: 1 hour.
 pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
-/// NIST SP 800-63B-4 3.2.2: no more than 100 consecutive failures.
-pub(crate) const THROTTLE_HARD_STOP_FAILURES: i64 = 100;
-/// The wait at the hard stop.
-pub(crate) const THROTTLE_HARD_STOP_MS: i64 = 24 * 3_600_000;
-/// Names nobody has that are counted at once: about 1 MB, and hours of guessing at full speed.
-pub(crate) const THROTTLE_UNKNOWN_NAMES: i64 = 10_000;
-/// An unknown name that was not tried for a day is forgotten.
-pub(crate) const THROTTLE_UNKNOWN_KEPT: Duration = Duration::from_secs(86_400);
-/// Devices of one user that have a budget of attempts of their own: more than a person owns.
+/// Failures in a row from unknown devices, after which all of them stop...
+pub(crate) const THROTTLE_GATE_FAILURES: i64 = 90;
+/// ...and from all known devices together (NIST SP 800-63B-4, 3.2.2: at most 100 in a row).
+pub(crate) const THROTTLE_KNOWN_FAILURES: i64 = 10;
+/// After a stop there is one attempt in 24 hours, with `Lockout::Timed`.
+pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
+/// Typed texts whose failures one process counts at once: up to about 6 MB of memory.
+pub(crate) const WORDS_ENTRIES: usize = 65_536;
+/// The count of a typed text begins again after 24 hours without an attempt.
+pub(crate) const WORDS_KEPT_MS: i64 = 24 * 3_600_000;
+/// Known devices of one user, with their own counts of failures: more than a person owns. One more
+/// replaces the device of the oldest login.
 pub(crate) const DEVICES_PER_USER: i64 = 100;
 
-// Sessions.
+// Sessions: lifetimes, inactivity timeouts, numbers.
 
-/// The lifetime of a session when the login does not say.
+/// The lifetime of a session unless the login asks for another: 24 hours, a working day with room.
 pub(crate) const SESSION_LIFETIME_DEFAULT_MS: u64 = 24 * 3_600_000;
-/// What a login may ask for at most: NIST AAL1 reauthenticates after 30 days.
+/// The longest lifetime on a server: 30 days (NIST SP 800-63B-4, 2.1.3: reauthentication at AAL1).
 pub(crate) const SESSION_LIFETIME_MAX_SERVER_MS: u64 = 30 * 86_400_000;
-/// What it may ask for on a desktop, whose owner has the machine itself.
+/// The longest lifetime on a desktop, 90 days: its owner has the whole machine anyway.
 pub(crate) const SESSION_LIFETIME_MAX_DESKTOP_MS: u64 = 90 * 86_400_000;
-/// No policy may go beyond: a session that outlives the audit of its login is nobody's.
+/// The lifetime in a browser, 30 days: the user stays signed in (bound of AAL1, as on a server).
+pub(crate) const SESSION_LIFETIME_WEB_MS: u64 = 30 * 86_400_000;
+/// The inactivity timeout in a browser: a week without a visit signs the user out.
+pub(crate) const SESSION_INACTIVITY_WEB_MS: u64 = 7 * 86_400_000;
+/// The longest lifetime that a policy may set: 400 days, as long as the audit log keeps the login.
 pub(crate) const SESSION_LIFETIME_CEILING_MS: u64 = 400 * 86_400_000;
-/// NIST SP 800-63B-4 2.2.3: AAL2 lives 24 hours.
+/// The lifetime at AAL2: 24 hours (NIST SP 800-63B-4, 2.2.3).
 pub(crate) const SESSION_LIFETIME_AAL2_MS: u64 = 24 * 3_600_000;
-/// NIST SP 800-63B-4 2.2.3: AAL2 idles 1 hour.
-pub(crate) const SESSION_IDLE_AAL2_MS: u64 = 3_600_000;
-/// NIST SP 800-63B-4 2.3.3: AAL3 lives 12 hours.
+/// The inactivity timeout at AAL2: 1 hour (NIST SP 800-63B-4, 2.2.3).
+pub(crate) const SESSION_INACTIVITY_AAL2_MS: u64 = 3_600_000;
+/// The lifetime at AAL3: 12 hours (NIST SP 800-63B-4, 2.3.3).
 pub(crate) const SESSION_LIFETIME_AAL3_MS: u64 = 12 * 3_600_000;
-/// NIST SP 800-63B-4 2.3.3: AAL3 idles 15 minutes.
-pub(crate) const SESSION_IDLE_AAL3_MS: u64 = 15 * 60_000;
-/// Last use is written every tenth of the idle limit: below this, that would be a write a request.
-pub(crate) const SESSION_IDLE_LEAST_MS: u64 = 10_000;
-/// Sessions of one user on a server: devices of a person, with room.
+/// The inactivity timeout at AAL3: 15 minutes (NIST SP 800-63B-4, 2.3.3).
+pub(crate) const SESSION_INACTIVITY_AAL3_MS: u64 = 15 * 60_000;
+/// The shortest inactivity timeout: the last use is written every tenth of it, and with less than
+/// 10 s that would be a write for nearly every request.
+pub(crate) const SESSION_INACTIVITY_LEAST_MS: u64 = 10_000;
+/// Sessions of one user on a server, by default: the devices of a person, with room.
 pub(crate) const SESSIONS_PER_USER_SERVER: u32 = 10;
-/// Sessions of one user on a desktop.
+/// Sessions of one user on a desktop, by default: a person has few machines.
 pub(crate) const SESSIONS_PER_USER_DESKTOP: u32 = 5;
-/// Above this the list of a user's sessions is no list.
+/// The most sessions of one user that a policy may allow: a longer list is of no use to a person.
 pub(crate) const SESSIONS_PER_USER_CEILING: u32 = 10_000;
-/// A session opened or last used further in the future than this is refused: a clock glitched.
+/// A renewal that would move the expiry by less than a twentieth of the lifetime writes nothing,
+/// so that a program may renew at every request.
+pub(crate) const RENEWALS_PER_LIFETIME: u32 = 20;
+/// A session that was opened or last used more than a minute in the future is refused: the clock
+/// was wrong then, or is wrong now.
 pub(crate) const CLOCK_SKEW_MAX_MS: i64 = clock_skew_max_ms!();
-/// The same as a literal, for the statements that SQLite reads.
+/// The same as a literal, for the SQL statements that contain it.
 macro_rules! clock_skew_max_ms {
     () => {
         60000
@@ -153,161 +188,206 @@ macro_rules! clock_skew_max_ms {
 }
 pub(crate) use clock_skew_max_ms;
 
-// The last use of sessions, written late.
+// Late writes of the last use of a session.
 
-/// A use of a session is written within this part of its idle limit...
+/// The last use of a session is written this many times in each inactivity timeout, so that the
+/// file is at most a tenth of the timeout behind.
 pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
-/// ...and within a minute.
+/// The last use waits at most a minute in memory, however long the timeout is.
 pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
-/// After uses could not be written, the next verify of anybody tries again once this has passed.
+/// After a failed write of last uses, the next verify of any session tries again this much later.
 pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
-/// Uses written in one transaction.
+/// Last uses in one transaction, so that other writers do not wait long for it.
 pub(crate) const TOUCHES_PER_BATCH: usize = 256;
-/// Sessions whose use may wait to be written; beyond it the file is a little behind.
+/// Sessions whose last use may wait in memory. Beyond it, the last use in the file is a little
+/// behind.
 pub(crate) const TOUCHES_PENDING: usize = 65_536;
 
-// API keys.
+// API keys and privileges.
 
-/// Keys of one user: verify never counts them, issuing does.
+/// The most API keys of one user that an option may allow: issuing a key counts them, verifying
+/// one does not.
 pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
-/// The longest overlap when a key is reassigned: both are valid in it.
+/// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
 pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Privileges of one user: each check of a privilege searches the set, so the set stays small.
+pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
-// Verifying.
+// Waits of a verify that reads the file.
 
-/// No verify waits longer, all its waits together, then it is `Busy`.
+/// All waits of one verify together; then it fails with `Busy`.
 pub(crate) const VERIFY_WAIT: Duration = Duration::from_millis(50);
-/// Its share for the change log.
+/// Its share for reading the change log.
 pub(crate) const FOLLOW_WAIT: Duration = Duration::from_millis(10);
-/// Its share for a read connection and the file.
-pub(crate) const LOOK_WAIT: Duration = Duration::from_millis(30);
-/// Its share for another look at a session that seems idle.
-pub(crate) const LOOK_AGAIN_WAIT: Duration = Duration::from_millis(10);
+/// Its share for a read connection and the first read of the row.
+pub(crate) const VERIFY_READ_WAIT: Duration = Duration::from_millis(30);
+/// Its share for the second read of a session that seems inactive: its last use may just have been
+/// written.
+pub(crate) const VERIFY_REREAD_WAIT: Duration = Duration::from_millis(10);
 const _: () = assert!(
-    FOLLOW_WAIT.as_millis() + LOOK_WAIT.as_millis() + LOOK_AGAIN_WAIT.as_millis()
+    FOLLOW_WAIT.as_millis() + VERIFY_READ_WAIT.as_millis() + VERIFY_REREAD_WAIT.as_millis()
         <= VERIFY_WAIT.as_millis()
 );
-/// Refusals are counted by the minute.
+
+// Counts of refused tokens, kept in memory until they are written to the audit log.
+
+/// Refusals are counted by the minute: one row for each minute and reason.
 pub(crate) const MINUTE_MS: i64 = 60_000;
-/// Minutes times reasons whose counts wait to be written; the rest is counted as "other".
+/// Pairs of minute and reason in memory; further refusals are counted under the reason "other".
 pub(crate) const TALLY_ENTRIES: usize = 256;
 
 // The cache of verified sessions and keys.
 
-/// Sessions and keys remembered by default; `Options::cache` says how many bytes one takes.
+/// Cached sessions and keys, by default: about 25 MiB when it is full.
 pub(crate) const CACHE_ENTRIES: usize = 131_072;
-/// Above this the memory is better left to the page cache: about 3 GiB.
+/// The most that an option may allow, about 3 GiB: more memory serves better as page cache.
 pub(crate) const CACHE_ENTRIES_MAX: usize = 16_777_216;
-/// Parts that are written independently; a power of two.
+/// Parts of the cache that are written independently of each other; a power of two.
 pub(crate) const CACHE_SHARDS: usize = 16;
-/// Slots for what ends one session or key. Sharing one costs a look at the file.
+/// Slots that a revoked session or key marks. Two that share a slot invalidate each other's cache
+/// entry, which costs one read of the file.
 pub(crate) const CACHE_SESSION_STAMPS: u32 = 131_072;
-/// Slots for what changes a user.
+/// Slots that a change of a user marks; shared in the same way.
 pub(crate) const CACHE_USER_STAMPS: u32 = 32_768;
-/// Change rows that a catch-up reads; further behind, it drops everything.
+/// Different sets of privileges in the cache, typically a few hundred bytes each. A check against
+/// any further set reads the file.
+pub(crate) const CACHE_PRIVILEGE_SETS: usize = 4_096;
+
+// The change log, by which processes learn of each other's writes.
+
+/// Change rows that one catch-up reads. A process that is further behind empties its cache.
 pub(crate) const CHANGE_ROWS_FOLLOWED: i64 = 4_096;
+/// Newest change rows that trimming leaves: more than a catch-up reads.
+pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
 
 // The audit log.
 
-/// User agents grow by fashion; what is beyond says nothing more.
-pub(crate) const USER_AGENT_MAX_BYTES: usize = 512;
-/// The name a host gives to its own event.
+/// The name of a host's own event.
 pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
-/// One line of an audit row.
+/// The detail of an event: one line.
 pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
-/// Events of the host in one commit.
+/// Events of a host in one call, which is one commit: other writers wait for all of them.
 pub(crate) const HOST_EVENTS_PER_CALL: usize = 1_000;
-/// A little over a year, so that each day can be compared with that of a year before.
+/// The age of the oldest rows on a server, 400 days: each day can be compared with the same day of
+/// the year before.
 pub(crate) const AUDIT_KEPT_SERVER_MS: u64 = 400 * 86_400_000;
-/// About 200 MB.
+/// Rows on a server: about 200 MB.
 pub(crate) const AUDIT_KEPT_SERVER_ROWS: u64 = 1_000_000;
-/// 90 days.
+/// The age of the oldest rows on a desktop: 90 days, as long as its longest session.
 pub(crate) const AUDIT_KEPT_DESKTOP_MS: u64 = 90 * 86_400_000;
-/// About 10 MB.
+/// Rows on a desktop: about 10 MB.
 pub(crate) const AUDIT_KEPT_DESKTOP_ROWS: u64 = 50_000;
-/// Below this a burst would push out what explains it.
+/// The fewest rows that an option may set: with fewer, a burst of events would delete the rows
+/// that explain it.
 pub(crate) const AUDIT_KEPT_ROWS_LEAST: u64 = 1_000;
-/// The audit log keeps at least one day.
+/// The most rows that an option may set, 10^12: about 200 TB, more than a disk has.
+pub(crate) const AUDIT_KEPT_ROWS_MOST: u64 = 1_000_000_000_000;
+/// The shortest age that an option may set: 1 day.
 pub(crate) const AUDIT_KEPT_LEAST: Duration = Duration::from_secs(86_400);
-/// Rows that one append may trim to hold the cap.
+/// The longest age that an option may set: 100 years, for which every `Timestamp` has room.
+pub(crate) const AUDIT_KEPT_MOST: Duration = Duration::from_secs(36_500 * 86_400);
+/// Unauthenticated callers have this part of `audit_max_rows` for the rows that they cause.
+pub(crate) const AUDIT_UNAUTHENTICATED_SHARE: u64 = 4;
+/// Rows that one append deletes at most, once the log is over its cap: the append stays short. A
+/// write deletes as many rows of each source that are over `audit_max_age`.
 pub(crate) const AUDIT_TRIMMED_PER_APPEND: i64 = 8;
 
-// Maintenance and the change log.
+// Lists.
 
-/// Expired rows of each kind that one login sweeps, so that nothing depends on maintenance.
+/// Rows that a list examines in one snapshot: a few milliseconds.
+pub(crate) const LIST_PIECE_ROWS: i64 = 2_000;
+
+// Maintenance: deleting expired rows.
+
+/// A reading of the clock is confirmed by another one that is so much later. It is nearly a day, so
+/// that a clock that is wrong for an afternoon deletes nothing.
+pub(crate) const CLOCK_BELIEVED_AFTER: Duration = Duration::from_secs(20 * 3_600);
+/// Expired rows of each kind that one login deletes, so that the file stays small without
+/// `Store::maintain`.
 pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
-/// Rows of each kind that one transaction of maintenance sweeps: less than a millisecond.
+/// Expired rows of each kind in one transaction of `Store::maintain`: less than a millisecond.
 pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
-/// Maintenance rests for so many times as long as its last transaction took, while others write...
+/// While others write, maintenance pauses for ten times as long as its last transaction took: it
+/// takes at most a tenth of the time of the file.
 pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
-/// ...but no longer than this.
+/// The longest such pause.
 pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
-/// Change rows kept behind the head: a process that fell further behind drops what it cached.
-pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
 
-// Writing and group commit.
+// Writes and group commit.
 
-/// A write waits this long for another writer, then it is `Busy`.
+/// A write waits this long for other writers; then it fails with `Busy`.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(5);
-/// Threads of one process that may wait to write; the next is `Busy` at once.
+/// Threads of one process that wait to write; the next one fails with `Busy` at once.
 pub(crate) const WRITES_WAITING_MAX: usize = 1_024;
-/// Writes that one commit takes along: with more, the first would wait longer than a flush.
+/// Writes in one commit: with more, the first write would wait longer than a flush takes.
 pub(crate) const GROUP_MEMBERS_MAX: u64 = 256;
-/// For so long after its begin a group is joined; then other processes get their turn.
+/// Writes join a commit for this long after it began; then other processes get their turn.
 pub(crate) const GROUP_GROWS: Duration = Duration::from_millis(20);
-/// Nothing tells when another process lets go of the file: looked at first after this time...
+/// SQLite sends no signal when another process releases the write lock. A waiting process tries
+/// again after this pause, and doubles the pause each time.
 pub(crate) const WRITE_POLL_FIRST: Duration = Duration::from_micros(50);
-/// ...then at twice the time each, up to this. It is also the longest that one process leaves the
-/// file alone for another.
+/// The longest of these pauses, and the longest time that a process leaves the lock to another.
 pub(crate) const WRITE_POLL_LONGEST: Duration = Duration::from_millis(1);
-/// Fences that are remembered of one commit in doubt: each attempt to settle it writes one, and an
-/// older one that comes back after all says nothing.
-pub(crate) const FENCES_REMEMBERED: usize = 8;
-/// Files of which a process remembers a commit in doubt; of one more, the oldest is forgotten.
-pub(crate) const FILES_IN_DOUBT_MAX: usize = 64;
-/// Groups for which way is given after another process was seen to write.
+/// After another process was seen to write, this many commits leave a pause for it to take the
+/// lock.
 pub(crate) const GROUPS_GIVING_WAY: u32 = 64;
+/// Fences in memory for one commit in doubt. Each attempt to resolve the commit writes one; a
+/// fence that is forgotten and found in the file later gives no answer.
+pub(crate) const FENCES_REMEMBERED: usize = 8;
+/// Files for which a process keeps a commit in doubt; one more replaces the oldest.
+pub(crate) const FILES_IN_DOUBT_MAX: usize = 64;
 
-// The write-ahead log.
+// The write-ahead log (WAL).
 
-/// What a write-ahead log is cut back to once it was checkpointed.
+/// A checkpointed log is truncated to this size.
 pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
-/// One that is longer than this, though it was checkpointed, is kept by readers who take turns:
-/// they are waited for...
+/// A log that stays longer than this after a checkpoint is kept in use by overlapping readers: one
+/// writer then waits for them.
 pub(crate) const WAL_LONG_BYTES: i64 = 2 * WAL_KEPT_BYTES;
-/// ...for so long, in which nobody writes. Far beyond any read of this library, and far below what
-/// a writer waits...
+/// That writer waits this long, and no other can write meanwhile. Far longer than any read of this
+/// library takes, far shorter than `WRITE_WAIT`.
 pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
-/// ...and, if that was in vain, not again for so long: a reader that never lets go takes one
-/// twentieth of the writers' time.
+/// After a wait in vain the next one begins this much later: a reader that never ends costs the
+/// writers a twentieth of their time.
 pub(crate) const WAL_READERS_RETRY: Duration = Duration::from_secs(1);
 
 // The file and the disk.
 
-/// SQLite on Unix takes paths of 512 bytes, and adds "-journal" to them.
+/// The path of the file. SQLite on Unix takes 512 bytes, and appends `-journal`.
 pub(crate) const PATH_MAX_BYTES: usize = 504;
-/// Names end at 255 bytes nearly everywhere, and SQLite and a backup put up to 30 behind this one.
+/// The name of the file. Nearly every file system takes 255 bytes, and SQLite and a backup append
+/// up to 30.
 pub(crate) const FILE_NAME_MAX_BYTES: usize = 220;
-/// Between two looks whether the file is still ours.
-pub(crate) const FILE_LOOK_MS: i64 = 1_000;
-/// Above this the room is better left to the file.
+/// The time between two checks that the file was not moved or replaced.
+pub(crate) const FILE_CHECK_MS: i64 = 1_000;
+
+/// How long the time of a store is held, by the wall clock, after that was set back.
+pub(crate) const CLOCK_HELD_MS: i64 = MINUTE_MS;
+/// The most disk reserve that an option may set, 1 GiB: more space serves better as free space.
 pub(crate) const DISK_RESERVE_MAX_BYTES: u64 = 1_024 * 1_024 * 1_024;
-/// After the disk was found full, an ordinary write is tried no sooner than this...
+/// After the disk was found full, ordinary writes are refused for this long before the next try.
 pub(crate) const FULL_PROBE_MS: i64 = 1_000;
-/// ...and only if the file system has so much room: a write and its log, some times over.
+/// Free space that the next try needs: several times a write with its part of the log.
 pub(crate) const FULL_ROOM_BYTES: u64 = 128 * 1_024;
 
 // SQLite and its connections.
 
-/// 3.51.3 mended the WAL-reset corruption.
+/// The oldest SQLite that is accepted: 3.51.3 fixed a bug that could corrupt the file when the
+/// write-ahead log was reset.
 pub(crate) const SQLITE_OLDEST: i32 = 3_051_003;
-/// Reader connections of one process; each costs two descriptors and a page cache.
+/// Read connections of one process: each takes two file descriptors and a page cache.
 pub(crate) const READ_CONNECTIONS: usize = 16;
-/// Prepared statements kept by a connection: more than the library has.
+/// Read connections that open with the store: one for verify and one for other reads, also when
+/// the program has used up its descriptors later.
+pub(crate) const READ_CONNECTIONS_AT_OPENING: usize = 2;
+/// After a read connection could not be opened, the next try is this much later.
+pub(crate) const READ_REOPEN: Duration = Duration::from_secs(1);
+/// Prepared statements that a connection caches: more than the library has.
 pub(crate) const CACHED_STATEMENTS: usize = 256;
-/// A text or BLOB in the file; the largest of ours is an attributes document.
+/// The longest text or BLOB in the file: the largest that the library writes are attributes, far
+/// below it.
 pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
-/// The schema script is the longest statement text.
+/// The longest SQL text: the schema script, the longest of the library, is shorter.
 pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
-/// Ours do not nest beyond two.
+/// The deepest nesting of triggers: those of the library nest two deep.
 pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;

@@ -1,6 +1,9 @@
 //! Names: devices, users, e-mail addresses, configuration keys, privileges.
 
+mod characters;
+mod json;
 pub(crate) mod text;
+pub(crate) mod typed;
 
 use std::sync::Arc;
 
@@ -16,14 +19,19 @@ use super::limits::{
 use super::random::{SystemRandom, random_bytes};
 use crate::error::{Error, Result};
 
-pub(crate) use text::{JsonText, folded, prose, required_text, text};
-use text::{folded_name, has_loose_space, is_hidden};
+use characters::is_hidden;
+pub(crate) use json::JsonText;
+#[cfg(feature = "serde")]
+pub(crate) use text::from_json;
+pub(crate) use text::{folded, folded_secret, prose, required_text, searched, text};
+use text::{folded_name, has_loose_space};
 
 /// The identifier of a device, chosen by its client: any text of 1 to 128 bytes.
 ///
-/// A session belongs to the device on which it was opened and verifies only with it. The text is
-/// compared byte by byte, is no secret on its own, and is never written to the file, which keeps
-/// a digest. Where the client has nothing better, [`DeviceId::random`] once, and keep it.
+/// A session belongs to the device on which it was opened, and verifies only with it. The
+/// identifier is compared byte by byte and is not a secret. The file stores a digest of it, never
+/// the text. A client without an identifier of its own draws [`DeviceId::random`] once and keeps
+/// it, for example in a cookie.
 ///
 /// ```
 /// use gatepost::DeviceId;
@@ -33,20 +41,34 @@ use text::{folded_name, has_loose_space, is_hidden};
 /// assert_ne!(DeviceId::random()?, DeviceId::random()?);
 /// # Ok::<(), gatepost::Error>(())
 /// ```
+#[doc(alias("cookie", "fingerprint"))]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeviceId(Arc<str>);
 
 impl DeviceId {
-    /// The device that a client names.
+    /// The device with the identifier `text`.
     ///
     /// # Errors
-    /// [`Reason::Invalid`](crate::Reason::Invalid) if the text is empty or longer than 128 bytes.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the text is empty or longer than 128 bytes.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, ErrorKind};
+    ///
+    /// assert_eq!(DeviceId::new("till-1")?.as_str(), "till-1");
+    /// assert_eq!(DeviceId::new("").unwrap_err().kind(), ErrorKind::Invalid);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     pub fn new(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::invalid("the device identifier is empty"));
+            return Err(Error::invalid(
+                "the device identifier is empty, not 1 to 128 bytes: DeviceId::random makes one",
+            ));
         }
         if text.len() > DEVICE_ID_MAX_BYTES {
-            return Err(Error::invalid("the device identifier is longer than 128 bytes"));
+            return Err(Error::invalid(
+                "the device identifier is longer than 128 bytes: DeviceId::random makes a short \
+                 one",
+            ));
         }
         Ok(Self(Arc::from(text)))
     }
@@ -54,13 +76,20 @@ impl DeviceId {
     /// A new device: 128 random bits of the operating system, as 32 hexadecimal digits.
     ///
     /// # Errors
-    /// [`Reason::NoRandom`](crate::Reason::NoRandom) if the system has no random bytes to give.
+    /// [`NoRandom`](crate::ErrorKind::NoRandom) if the random source of the system fails.
+    ///
+    /// ```
+    /// use gatepost::DeviceId;
+    ///
+    /// assert_eq!(DeviceId::random()?.as_str().len(), 32);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
     pub fn random() -> Result<Self> {
         let bytes: [u8; 16] = random_bytes(&SystemRandom)?;
         Ok(Self(Arc::from(HEXLOWER.encode(&bytes))))
     }
 
-    /// The text.
+    /// The identifier as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -73,9 +102,12 @@ impl DeviceDigest {
     }
 }
 
-/// A user's name: as it is shown, and as it is compared.
+/// A username: `shown` is displayed, `key` is compared.
 ///
-/// Two users cannot have names that differ only in case or compatibility forms.
+/// White space around the text is not part of the name: keyboards of telephones add it. Two users
+/// cannot have names that differ only in case or compatibility forms. Case is that of the default
+/// folding: a capital I is the case of a dotted i only. Joiners (U+200C, U+200D) are refused, which
+/// RFC 8265 would allow in some contexts: two names must not differ in what is not drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Username {
     pub(crate) shown: String,
@@ -84,10 +116,11 @@ pub(crate) struct Username {
 
 impl Username {
     pub(crate) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
         if text.is_empty() {
             return Err(Error::invalid("the username is empty"));
         }
-        // Before any normalisation: it is the length that makes that expensive.
+        // Before any normalisation, whose cost grows with the length.
         if text.len() > USERNAME_MAX_BYTES {
             return Err(Error::invalid("the username is longer than 128 bytes"));
         }
@@ -95,14 +128,16 @@ impl Username {
             return Err(Error::invalid("the username has invisible or unknown characters"));
         }
         if has_loose_space(text) {
-            return Err(Error::invalid("the username has spaces at an end or in a row"));
+            return Err(Error::invalid(
+                "the username has two spaces in a row, or another white space than a space",
+            ));
         }
         if text.chars().next().is_some_and(is_combining_mark) {
             return Err(Error::invalid("the username begins with a combining mark"));
         }
         let key = folded_name(text, "the username has characters with misleading forms")?;
         let shown: String = text.nfc().collect();
-        // Composing may lengthen a text; what is shown must be a name again.
+        // Composing may lengthen a text, and the shown name must parse again.
         if shown.len() > USERNAME_MAX_BYTES {
             return Err(Error::invalid("the username is longer than 128 bytes"));
         }
@@ -110,10 +145,11 @@ impl Username {
     }
 }
 
-/// An e-mail address: as it is shown, and as it is compared.
+/// An e-mail address: `shown` is displayed, `key` is compared.
 ///
-/// One `@` between two sides that are not empty, and none of the characters that would make two
-/// addresses, or a header, of one. Whether it receives mail, only a confirmation shows.
+/// It has one `@` between two sides that are not empty, and no character that could make two
+/// addresses, or a mail header, of it. White space around it is not part of it. Only a confirmation
+/// shows whether it receives mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EmailAddress {
     pub(crate) shown: String,
@@ -122,6 +158,7 @@ pub(crate) struct EmailAddress {
 
 impl EmailAddress {
     pub(crate) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
         if text.len() > EMAIL_MAX_BYTES {
             return Err(Error::invalid("the e-mail address is longer than 254 bytes"));
         }
@@ -131,12 +168,12 @@ impl EmailAddress {
             return Err(Error::invalid(wrong));
         }
         let key = folded_name(text, wrong)?;
-        // A full-width sign may become the second @, a comma the second address.
+        // Folding may turn a full-width sign into a second @, or a comma into a second address.
         if key.chars().any(refused) || !has_two_sides(&key) {
             return Err(Error::invalid(wrong));
         }
         let shown: String = text.nfc().collect();
-        // Composing may lengthen a text; what is shown must be an address again.
+        // Composing may lengthen a text, and the shown address must parse again.
         if shown.len() > EMAIL_MAX_BYTES {
             return Err(Error::invalid("the e-mail address is longer than 254 bytes"));
         }
@@ -150,7 +187,7 @@ fn has_two_sides(address: &str) -> bool {
     })
 }
 
-/// The key of a configuration value: its case is kept when shown and ignored when looked up.
+/// The key of a configuration value: `shown` keeps its case, `key` ignores it and is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConfigurationKey {
     pub(crate) shown: String,
@@ -172,7 +209,7 @@ impl ConfigurationKey {
             return Err(Error::invalid(wrong));
         }
         let shown: String = text.nfc().collect();
-        // Composing may lengthen a text; what is shown must be a key again.
+        // Composing may lengthen a text, and the shown key must parse again.
         if shown.len() > CONFIGURATION_KEY_MAX_BYTES {
             return Err(Error::invalid("the configuration key is longer than 128 bytes"));
         }
@@ -185,16 +222,23 @@ impl ConfigurationKey {
 pub(crate) struct Privilege(String);
 
 impl Privilege {
-    /// The one that the library itself asks about.
+    /// The privilege that makes an administrator (`Principal::is_admin`).
     pub(crate) const ADMIN: &'static str = "admin";
 
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let wrong =
-            "the privilege's name is not 1 to 64 of a-z, 0-9, dot, underscore, colon, dash";
-        if !is_plain_word(text, PRIVILEGE_MAX_BYTES, b"._:-") {
-            return Err(Error::invalid(wrong));
-        }
+        Self::check(text)?;
         Ok(Self(text.to_owned()))
+    }
+
+    /// Whether a text is the name of a privilege.
+    #[inline]
+    pub(crate) fn check(text: &str) -> Result<()> {
+        if is_plain_word(text, PRIVILEGE_MAX_BYTES, b"._:-") {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "the privilege's name is not 1 to 64 of a-z, 0-9, dot, underscore, colon, dash",
+        ))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -202,7 +246,7 @@ impl Privilege {
     }
 }
 
-/// Lower-case ASCII letters, digits and a few signs, at least one of them.
+/// Whether a text has 1 to `max_bytes` lower-case ASCII letters, digits and `signs`.
 pub(crate) fn is_plain_word(text: &str, max_bytes: usize, signs: &[u8]) -> bool {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || signs.contains(&byte);
@@ -236,6 +280,18 @@ mod tests {
         check_collide("rené", "Rene\u{301}");
     }
 
+    /// A keyboard of a telephone adds a space, a copied cell of a table a line feed.
+    #[test]
+    fn white_space_around_a_name_is_not_part_of_it() {
+        for (before, after) in [("", " "), (" ", ""), ("\t", "\r\n"), ("\u{a0}", "\u{3000}")] {
+            let ada = Username::parse(&format!("{before}Ada{after}")).unwrap();
+            assert_eq!(Some(ada), Username::parse("Ada").ok());
+            let address = EmailAddress::parse(&format!("{before}a@b{after}")).unwrap();
+            assert_eq!(Some(address), EmailAddress::parse("a@b").ok());
+        }
+        check_refused("\u{200b}ada");
+    }
+
     #[test]
     fn a_username_is_shown_as_typed() {
         assert_eq!(Username::parse("Ada Lovelace").unwrap().shown, "Ada Lovelace");
@@ -243,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_is_refused_in_usernames() {
+    fn invisible_characters_are_refused_in_usernames() {
         for hidden in [
             '\0',
             '\n',
@@ -267,10 +323,12 @@ mod tests {
             '\u{a0}',
             '\u{3000}',
             '\u{2800}',
+            '\u{200c}',
+            '\u{200e}',
         ] {
             check_refused(&format!("a{hidden}b"));
         }
-        for text in ["", " ", " ada", "ada ", "a  b", "\u{301}a", "a\u{b4}", "\u{a8}"] {
+        for text in ["", " ", "a  b", "\u{301}a", "a\u{b4}", "\u{a8}"] {
             check_refused(text);
         }
     }
@@ -281,6 +339,38 @@ mod tests {
         check_refused(&"a".repeat(129));
         check_refused(&"\u{fdfa}".repeat(42));
         check_refused(&"a".repeat(100_000_000));
+    }
+
+    /// Three bytes as typed that compose to two: the length is that of the text as it came.
+    #[test]
+    fn length_is_that_of_the_text_as_it_came() {
+        let letters = |count: usize| "e\u{301}".repeat(count);
+        check_refused(&letters(43));
+        assert!(ConfigurationKey::parse(&letters(43)).is_err());
+        assert!(EmailAddress::parse(&format!("{}@b", letters(85))).is_err());
+    }
+
+    #[test]
+    fn an_error_says_what_is_wrong_with_a_name() {
+        let says = |refused: Error, words: &str| {
+            assert!(refused.to_string().contains(words), "{refused}");
+        };
+        says(Username::parse("").unwrap_err(), "empty");
+        says(Username::parse("a\u{200b}").unwrap_err(), "invisible");
+        says(ConfigurationKey::parse("").unwrap_err(), "empty");
+    }
+
+    /// A composed letter of three bytes that Unicode composes never again: six bytes in NFC.
+    #[test]
+    fn length_is_checked_after_composing() {
+        let letters = |count: usize| "\u{958}".repeat(count);
+        let address = |count: usize| format!("{}@b", letters(count));
+        assert!(Username::parse(&letters(21)).is_ok_and(|name| name.shown.len() == 126));
+        check_refused(&letters(22));
+        assert!(EmailAddress::parse(&address(42)).is_ok_and(|email| email.shown.len() == 254));
+        assert!(EmailAddress::parse(&address(43)).is_err());
+        assert!(ConfigurationKey::parse(&letters(21)).is_ok_and(|key| key.shown.len() == 126));
+        assert!(ConfigurationKey::parse(&letters(22)).is_err());
     }
 
     #[test]
@@ -297,10 +387,11 @@ mod tests {
             "@b",
             "a@b@c",
             "a b@c",
-            "a@b\n",
+            "a\n@b",
             "a@b,c@d",
             "<a@b>",
             "a\u{ff20}b@c",
+            "a\u{ff20}b",
             "a\u{ff0c}b@c",
             "a\u{200b}@b",
         ] {

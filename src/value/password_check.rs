@@ -1,33 +1,34 @@
-//! Whether a new password may be set. Tested then, and never at a login.
+//! The check of a new password, when it is set and never at a login.
 //!
-//! There are no rules of composition (ASVS 6.2.5): length, a list of common passwords, words that
-//! belong to the user and its place, and what the host knows of breaches. Each looks at the whole
-//! password, so that a long one is not refused for what it contains.
-
-use zeroize::Zeroizing;
+//! There are no rules of composition (ASVS 6.2.5). The rules are length, a list of common
+//! passwords, names of the user and its branch and organisation, and the host's breach check. Each
+//! compares the whole password, so that a long one is not refused for a part of it.
 
 use super::blocklist;
 use super::limits::CONTEXT_WORD_MIN_CHARS;
-use super::name::folded;
-use super::policy::{PasswordPolicy, PasswordRule};
+use super::name::{folded, folded_secret};
+use super::password_rule::PasswordRule;
+use super::policy::{BreachCheck, PasswordPolicy};
+use super::secret::Password;
+use crate::error::{Error, Result};
 
-/// Tests a password, in NFC, that somebody wants to set: the cheapest rule first, the host's
-/// breach check last and only for what passed all others.
+/// Checks a new password, in NFC, and returns the first rule that it breaks. The cheapest rule
+/// comes first, the host's breach check last, and only if all others passed.
 ///
-/// `context` is what others know about the user: username, e-mail, names, branch, organisation,
-/// service. The first rule that is broken is the answer.
+/// `context` has the texts that others can know about the user: username, e-mail address, names,
+/// branch, organisation, service.
 pub(crate) fn check(
     policy: &PasswordPolicy,
+    breaches: Option<&dyn BreachCheck>,
     password: &str,
     context: &[&str],
-    with_mfa: bool,
 ) -> std::result::Result<(), PasswordRule> {
     if password.len() > policy.max_bytes {
-        return Err(PasswordRule::TooLong);
+        return Err(PasswordRule::TooLong { max_bytes: policy.max_bytes });
     }
-    let min_chars = if with_mfa { policy.min_chars_with_mfa } else { policy.min_chars };
+    let min_chars = policy.min_chars;
     if password.chars().count() < min_chars {
-        return Err(PasswordRule::TooShort);
+        return Err(PasswordRule::TooShort { min_chars });
     }
     if policy.blocklist && blocklist::is_common(password) {
         return Err(PasswordRule::Common);
@@ -35,16 +36,26 @@ pub(crate) fn check(
     if policy.context && is_of_context(password, context) {
         return Err(PasswordRule::Context);
     }
-    if policy.breach.as_ref().is_some_and(|check| check.is_breached(password)) {
+    if breaches.is_some_and(|check| check.is_breached(password)) {
         return Err(PasswordRule::Breached);
     }
     Ok(())
 }
 
-/// Whether the whole password is one of the texts, what stands before the `@` of one, or a word
-/// of one, in any case, with or without digits and signs around it.
+/// Refuses a new password that is longer than any policy permits, before anything is looked up or
+/// hashed.
+///
+/// # Errors
+/// `Invalid` with the rule, if the password as received is longer than 4,096 bytes.
+pub(crate) fn check_length(policy: &PasswordPolicy, password: &Password) -> Result<()> {
+    let rule = PasswordRule::TooLong { max_bytes: policy.max_bytes };
+    password.check_length().map_err(|_| Error::password(rule))
+}
+
+/// Whether the whole password is one of the texts, the part before the `@` of one, or a word of
+/// one, in any case, with or without digits and signs around it.
 fn is_of_context(password: &str, context: &[&str]) -> bool {
-    let password = Zeroizing::new(folded(password));
+    let password = folded_secret(password);
     context.iter().any(|text| {
         let text = folded(text);
         let local_part = text.split('@').next().into_iter();
@@ -56,8 +67,8 @@ fn is_of_context(password: &str, context: &[&str]) -> bool {
     })
 }
 
-/// Whether all of `password` is `word` between digits and signs. A word without a letter counts
-/// only if it is the whole: with digits around it, it is just a longer number.
+/// Whether all of `password` is `word` between digits and signs. A word without a letter must be
+/// the whole password: with digits around it, it is another number.
 fn is_word_with_trimmings(password: &str, word: &str) -> bool {
     if word.chars().count() < CONTEXT_WORD_MIN_CHARS {
         return false;
@@ -78,13 +89,13 @@ fn has_letter(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use proptest::prelude::*;
 
-    use super::super::policy::BreachCheck;
     use super::*;
+
+    const TOO_SHORT: PasswordRule = PasswordRule::TooShort { min_chars: 8 };
 
     const CONTEXT: [&str; 7] = [
         "ada.lovelace",
@@ -107,52 +118,51 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(policy: &PasswordPolicy, password: &str, with_mfa: bool, rule: PasswordRule) {
-        assert_eq!(check(policy, password, &CONTEXT, with_mfa), Err(rule), "{password:?}");
+    fn refused(policy: &PasswordPolicy, password: &str, rule: PasswordRule) {
+        assert_eq!(check(policy, None, password, &CONTEXT), Err(rule), "{password:?}");
     }
 
     #[track_caller]
-    fn accepted(policy: &PasswordPolicy, password: &str, with_mfa: bool) {
-        assert_eq!(check(policy, password, &CONTEXT, with_mfa), Ok(()), "{password:?}");
+    fn accepted(policy: &PasswordPolicy, password: &str) {
+        assert_eq!(check(policy, None, password, &CONTEXT), Ok(()), "{password:?}");
     }
 
     #[test]
     fn characters_are_counted_as_code_points() {
         let policy = PasswordPolicy::default();
-        refused(&policy, "xkq wvu", false, PasswordRule::TooShort);
-        accepted(&policy, "xkq wvuz", false);
-        refused(&policy, &"\u{1f40e}".repeat(7), false, PasswordRule::TooShort);
-        accepted(&policy, &"\u{1f40e}".repeat(8), false);
-        refused(&policy, "x\u{302}x\u{302}x\u{302}x", false, PasswordRule::TooShort);
-        accepted(&policy, "x\u{302}x\u{302}x\u{302}x\u{302}", false);
-        refused(&policy, "", true, PasswordRule::TooShort);
+        refused(&policy, "xkq wvu", TOO_SHORT);
+        accepted(&policy, "xkq wvuz");
+        refused(&policy, &"\u{1f40e}".repeat(7), TOO_SHORT);
+        accepted(&policy, &"\u{1f40e}".repeat(8));
+        refused(&policy, "x\u{302}x\u{302}x\u{302}x", TOO_SHORT);
+        accepted(&policy, "x\u{302}x\u{302}x\u{302}x\u{302}");
+        refused(&policy, "", TOO_SHORT);
     }
 
     #[test]
-    fn the_nist_preset_asks_for_fifteen_alone_and_eight_with_a_second_factor() {
+    fn the_nist_preset_asks_for_fifteen() {
         let policy = PasswordPolicy::nist();
-        refused(&policy, "xkq wvuz xkq w", false, PasswordRule::TooShort);
-        accepted(&policy, "xkq wvuz xkq wv", false);
-        refused(&policy, "xkq wvu", true, PasswordRule::TooShort);
-        accepted(&policy, "xkq wvuz", true);
+        refused(&policy, "xkq wvuz xkq w", PasswordRule::TooShort { min_chars: 15 });
+        accepted(&policy, "xkq wvuz xkq wv");
     }
 
     #[test]
     fn long_passwords_are_accepted_up_to_the_greatest_size() {
         let policy = PasswordPolicy::default();
-        accepted(&policy, &"wq".repeat(32), false);
-        accepted(&policy, &"x".repeat(4_096), false);
-        refused(&policy, &"x".repeat(4_097), false, PasswordRule::TooLong);
-        refused(&policy.max_bytes(256), &"x".repeat(257), false, PasswordRule::TooLong);
+        accepted(&policy, &"wq".repeat(32));
+        accepted(&policy, &"x".repeat(4_096));
+        refused(&policy, &"x".repeat(4_097), PasswordRule::TooLong { max_bytes: 4_096 });
+        let long = PasswordRule::TooLong { max_bytes: 256 };
+        refused(&policy.max_bytes(256), &"x".repeat(257), long);
     }
 
     #[test]
     fn a_common_password_is_refused_in_any_case_and_a_longer_one_is_not() {
         let policy = PasswordPolicy::default();
-        refused(&policy, "password", false, PasswordRule::Common);
-        refused(&policy, "PassWord1", false, PasswordRule::Common);
-        accepted(&policy, "password of mine", false);
-        accepted(&policy.blocklist(false), "password", false);
+        refused(&policy, "password", PasswordRule::Common);
+        refused(&policy, "PassWord1", PasswordRule::Common);
+        accepted(&policy, "password of mine");
+        accepted(&policy.blocklist(false), "password");
     }
 
     #[test]
@@ -174,8 +184,8 @@ mod tests {
             "!York2024!",
             "20241121",
         ] {
-            refused(&policy, password, false, PasswordRule::Context);
-            accepted(&policy.clone().context(false), password, false);
+            refused(&policy, password, PasswordRule::Context);
+            accepted(&policy.context(false), password);
         }
     }
 
@@ -194,20 +204,21 @@ mod tests {
             // A number within a number.
             "9202411217",
         ] {
-            accepted(&policy, password, false);
+            accepted(&policy, password);
         }
     }
 
     #[test]
     fn the_breach_check_is_asked_once_and_last() {
-        let breaches = Arc::new(Breaches::default());
-        let policy = PasswordPolicy::default().breach_check(Arc::clone(&breaches) as _);
-        refused(&policy, "short", false, PasswordRule::TooShort);
-        refused(&policy, "password", false, PasswordRule::Common);
-        refused(&policy, "Countess", false, PasswordRule::Context);
+        let breaches = Breaches::default();
+        let check =
+            |password| check(&PasswordPolicy::default(), Some(&breaches), password, &CONTEXT);
+        assert_eq!(check("short"), Err(TOO_SHORT));
+        assert_eq!(check("password"), Err(PasswordRule::Common));
+        assert_eq!(check("Countess"), Err(PasswordRule::Context));
         assert_eq!(breaches.0.load(Ordering::SeqCst), 0);
-        refused(&policy, "known elsewhere", false, PasswordRule::Breached);
-        accepted(&policy, "known nowhere", false);
+        assert_eq!(check("known elsewhere"), Err(PasswordRule::Breached));
+        assert_eq!(check("known nowhere"), Ok(()));
         assert_eq!(breaches.0.load(Ordering::SeqCst), 2);
     }
 
@@ -215,12 +226,12 @@ mod tests {
         #[test]
         fn there_are_no_rules_of_composition(password in "\\PC{8,64}") {
             prop_assume!(!blocklist::is_common(&password));
-            prop_assert_eq!(check(&PasswordPolicy::default(), &password, &[], false), Ok(()));
+            prop_assert_eq!(check(&PasswordPolicy::default(), None, &password, &[]), Ok(()));
         }
 
         #[test]
         fn no_text_and_no_context_makes_it_panic(password: String, one: String, two: String) {
-            let _ = check(&PasswordPolicy::default(), &password, &[&one, &two], true);
+            let _ = check(&PasswordPolicy::default(), None, &password, &[&one, &two]);
         }
     }
 }

@@ -1,36 +1,62 @@
-//! Random bytes, drawn in this file alone. A source that fails is an error, never replaced.
+//! Random bytes, which only this file draws. If a source fails, the call fails: no other source
+//! replaces it.
 
 use std::fmt;
 use std::fmt::Debug;
-#[cfg(feature = "test-util")]
 use std::sync::Arc;
-#[cfg(feature = "test-util")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
-#[cfg(feature = "test-util")]
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Where a store draws the bits of its ids and secrets.
+/// The source from which a store draws the random bytes of its ids and secrets; given to
+/// [`Options::random_source`](crate::Options::random_source).
 ///
-/// The security of every token rests on it: replace [`SystemRandom`] only in tests, or by a
+/// The security of every token depends on it: replace [`SystemRandom`] only in tests, or by a
 /// cryptographically secure generator.
+///
+/// ```
+/// use gatepost::host::{RandomSource, RandomUnavailable, SystemRandom};
+///
+/// #[derive(Debug)]
+/// struct Counting(std::sync::atomic::AtomicUsize);
+///
+/// impl RandomSource for Counting {
+///     fn fill(&self, buf: &mut [u8]) -> Result<(), RandomUnavailable> {
+///         self.0.fetch_add(buf.len(), std::sync::atomic::Ordering::Relaxed);
+///         SystemRandom::default().fill(buf)
+///     }
+/// }
+///
+/// let counting = Counting(Default::default());
+/// counting.fill(&mut [0; 16])?;
+/// assert_eq!(counting.0.into_inner(), 16);
+/// # Ok::<(), RandomUnavailable>(())
+/// ```
 pub trait RandomSource: Debug + Send + Sync {
-    /// Fills the whole of `buf`.
+    /// Fills the whole of `buf`. It must answer at once: writes draw from it while they hold the
+    /// file.
     ///
     /// # Errors
-    /// [`RandomUnavailable`] if it cannot; the store then answers
-    /// [`Reason::NoRandom`](crate::Reason::NoRandom) and draws from nowhere else.
+    /// [`RandomUnavailable`] if it cannot. The call of the store then fails with
+    /// [`NoRandom`](crate::ErrorKind::NoRandom), and draws from no other source.
     fn fill(&self, buf: &mut [u8]) -> std::result::Result<(), RandomUnavailable>;
 }
 
-/// The answer of a [`RandomSource`] that has no random bytes to give.
+/// The error of a [`RandomSource`] that has no random bytes.
+///
+/// ```
+/// use gatepost::host::RandomUnavailable;
+///
+/// let error = RandomUnavailable::new();
+/// assert_eq!(error.to_string(), "the random source has no bytes to give");
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RandomUnavailable(());
 
 impl RandomUnavailable {
-    /// The one value.
+    /// The only value of this type.
     #[must_use]
     pub fn new() -> Self {
         Self(())
@@ -46,6 +72,15 @@ impl fmt::Display for RandomUnavailable {
 impl std::error::Error for RandomUnavailable {}
 
 /// The random source of the operating system: the default.
+///
+/// ```
+/// use gatepost::host::{RandomSource, SystemRandom};
+///
+/// let mut bytes = [0; 32];
+/// SystemRandom::default().fill(&mut bytes)?;
+/// assert_ne!(bytes, [0; 32]);
+/// # Ok::<(), gatepost::host::RandomUnavailable>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemRandom;
@@ -57,18 +92,63 @@ impl RandomSource for SystemRandom {
     }
 }
 
-/// A source that gives the same bytes for the same seed: SHA-256 in counter mode.
+/// The random source of one opening of a store, and the salts of its audit rows.
+#[derive(Debug)]
+pub(crate) struct Draws {
+    source: Arc<dyn RandomSource>,
+    salts: Salts,
+}
+
+/// Numbers, hashed under a key that is drawn at the opening: so no draw can fail in a logout.
+struct Salts {
+    key: [u8; 32],
+    taken: AtomicU64,
+}
+
+impl Draws {
+    pub(crate) fn new(source: Arc<dyn RandomSource>) -> Result<Self> {
+        let salts = Salts { key: random_bytes(&*source)?, taken: AtomicU64::new(0) };
+        Ok(Self { source, salts })
+    }
+
+    pub(crate) fn source(&self) -> &dyn RandomSource {
+        &*self.source
+    }
+
+    /// Eight bytes that no audit row has yet.
+    pub(crate) fn salt(&self) -> [u8; 8] {
+        let number = self.salts.taken.fetch_add(1, Ordering::Relaxed);
+        let digest = Sha256::new()
+            .chain_update(self.salts.key)
+            .chain_update(number.to_be_bytes())
+            .finalize();
+        let mut salt = [0; 8];
+        for (to, from) in salt.iter_mut().zip(digest) {
+            *to = from;
+        }
+        salt
+    }
+}
+
+impl Debug for Salts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salts")
+    }
+}
+
+/// A random source that gives the same bytes for the same seed: SHA-256 in counter mode.
 ///
-/// Only for tests: whoever knows the seed knows every token. A clone continues the same stream.
+/// Needs the feature `test-util`. Only for tests: a person who knows the seed knows every token. A
+/// clone continues the same stream.
 ///
 /// ```
-/// use gatepost::{RandomSource, SeededRandom};
+/// use gatepost::host::{RandomSource, SeededRandom};
 ///
 /// let (mut one, mut two) = ([0; 16], [0; 16]);
 /// SeededRandom::new(7).fill(&mut one)?;
 /// SeededRandom::new(7).fill(&mut two)?;
 /// assert_eq!(one, two);
-/// # Ok::<(), gatepost::RandomUnavailable>(())
+/// # Ok::<(), gatepost::host::RandomUnavailable>(())
 /// ```
 #[cfg(feature = "test-util")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-util")))]
@@ -80,7 +160,7 @@ pub struct SeededRandom {
 
 #[cfg(feature = "test-util")]
 impl SeededRandom {
-    /// The stream that belongs to `seed`, from its beginning.
+    /// The stream of `seed`, from its beginning.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { seed, blocks_drawn: Arc::new(AtomicU64::new(0)) }
@@ -110,7 +190,7 @@ pub(crate) fn random_bytes<const N: usize>(source: &dyn RandomSource) -> Result<
     match source.fill(&mut bytes) {
         Ok(()) => Ok(bytes),
         Err(RandomUnavailable(())) => {
-            Err(Error::new(Reason::NoRandom, "the random source failed"))
+            Err(Error::new(ErrorKind::NoRandom, "the random source failed"))
         }
     }
 }
@@ -132,7 +212,7 @@ pub(crate) mod tests {
     #[test]
     fn a_failing_source_is_an_error_with_its_own_reason() {
         let error = random_bytes::<16>(&NoRandom).unwrap_err();
-        assert_eq!(error.reason(), Reason::NoRandom);
+        assert_eq!(error.kind(), ErrorKind::NoRandom);
     }
 
     #[test]

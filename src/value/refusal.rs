@@ -1,81 +1,105 @@
-//! Why a login was refused, and what may be said of it.
+//! Why a login was refused, and the sentence that the person may read.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use super::password_rule::PasswordRule;
+use crate::error::ErrorClass;
 
-use super::policy::PasswordRule;
-
-/// Why a login opened no session.
+/// Why a login opened no session: the value of
+/// [`LoginOutcome::Refused`](crate::LoginOutcome::Refused).
 ///
-/// Everything that could tell a stranger something is
-/// [`InvalidCredentials`](Self::InvalidCredentials), after the same work: an unknown user, no
-/// password, a wrong password. What follows it in this list is told only to somebody who gave the
-/// right password (OWASP ASVS 6.3.8), but for the last three, which are told before anything is
-/// compared.
+/// A stranger cannot find out whether a user exists: an unknown user, a missing password and a
+/// wrong password are all [`InvalidCredentials`](Self::InvalidCredentials), after the same work.
+/// The variants after it are returned only after the right password (OWASP ASVS 6.3.8), except the
+/// last three, which are returned before any password is compared.
+///
+/// ```
+/// use gatepost::{DeviceId, ErrorClass, LoginRefusal, LoginRequest, Options, Password, Store};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// let store = Store::open(path, Options::server())?;
+/// let password = Password::from("lantern over wet slate");
+/// let login = LoginRequest::new("ada", password, DeviceId::random()?);
+/// let refusal = store.log_in(login)?.granted().unwrap_err();
+/// assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+/// assert_eq!(refusal.class(), ErrorClass::SignIn);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Refusal {
-    /// Unknown user, no password, or wrong password: one and the same answer.
+pub enum LoginRefusal {
+    /// The user is unknown or has no password, or the password is wrong or marked as compromised:
+    /// one answer for all of these. After too many failed attempts on a user, from any process,
+    /// also the answer to a right password until the user's wait is over.
     InvalidCredentials,
-    /// A new password must be given with the login.
+    /// The user must choose a new password: the login must carry it.
     NewPasswordRequired,
     /// The new password breaks this rule.
     PasswordRejected(PasswordRule),
-    /// A new password was given by a user who is not asked for one.
+    /// The login carries a new password, and the user need not choose one.
     PasswordChangeNotAllowed,
-    /// An administrator locked the account; or, with `Options::reveal_lock`, failed attempts did,
-    /// until this time.
-    #[non_exhaustive]
-    AccountLocked {
-        /// When the lock by failed attempts ends; none if only an administrator can end it.
-        until: Option<DateTime<Utc>>,
-    },
+    /// An administrator locked the account.
+    AccountLocked,
     /// The account is disabled.
     AccountDisabled,
-    /// The account was not yet let in.
+    /// The account is not yet active.
     AccountPending,
     /// The user's branch is not active.
     BranchDisabled,
     /// The organisation of the user's branch is not active.
     OrganisationDisabled,
-    /// The login asked for an administrator and the user is none.
+    /// The login demands an administrator, and the user is not one.
     AdministratorRequired,
     /// The user may not use the desktop client.
     DesktopClientDenied,
-    /// The client speaks an API version that is not served.
+    /// The client speaks an API version outside of
+    /// [`Options::api_versions`](crate::Options::api_versions).
     IncompatibleApiVersion,
-    /// The user has all the sessions that the policy allows.
+    /// The user already has as many sessions as the policy allows.
     TooManySessions,
-    /// Another user has a live session on this device.
+    /// Another user has a valid session on this device.
     DeviceInUse,
-    /// Too many attempts failed; none is evaluated before the wait is over.
+    /// Too many attempts failed in a row with this typed name (known to this process or not), or
+    /// on this known device, or, in a session, on this user.
+    #[doc(alias("rate limit", "lockout", "brute force", "throttle"))]
     #[non_exhaustive]
     TooManyAttempts {
-        /// How long to wait.
+        /// The rest of the wait.
         retry_after: Duration,
     },
-    /// All hashing capacity is in use.
+    /// As many logins wait for a hash as
+    /// [`Options::max_waiting_hashes`](crate::Options::max_waiting_hashes) allows.
     #[non_exhaustive]
     Overloaded {
-        /// How long to wait.
+        /// The time after which another attempt is worth it.
         retry_after: Duration,
     },
-    /// The session in which something should be done is not live.
+    /// The session in which the password should be changed is not valid.
     SessionNotLive,
 }
 
-impl Refusal {
-    /// One sentence that may be shown to whoever tried.
+impl LoginRefusal {
+    /// One sentence that may be shown to the person who tried.
+    ///
+    /// ```
+    /// use gatepost::LoginRefusal;
+    ///
+    /// let message = LoginRefusal::InvalidCredentials.message();
+    /// assert!(message.starts_with("The username or password is wrong"));
+    /// ```
     #[must_use]
-    pub const fn message(&self) -> &'static str {
-        match self {
-            Self::InvalidCredentials => "The username or password is wrong.",
+    pub fn message(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::InvalidCredentials => {
+                "The username or password is wrong, or there were too many attempts."
+            }
             Self::NewPasswordRequired => "A new password is required.",
-            Self::PasswordRejected(rule) => rule.message(),
+            Self::PasswordRejected(rule) => return Cow::Owned(rule.message()),
             Self::PasswordChangeNotAllowed => "The password cannot be changed here.",
-            Self::AccountLocked { .. } => "The account is locked.",
+            Self::AccountLocked => "The account is locked.",
             Self::AccountDisabled => "The account is disabled.",
             Self::AccountPending => "The account is not yet active.",
             Self::BranchDisabled => "The branch is disabled.",
@@ -84,14 +108,42 @@ impl Refusal {
             Self::DesktopClientDenied => "The desktop client is denied for this account.",
             Self::IncompatibleApiVersion => "This version of the client is not supported.",
             Self::TooManySessions => "There are too many sessions of this account.",
-            Self::DeviceInUse => "Somebody else is logged in on this device.",
+            Self::DeviceInUse => "Another user is logged in on this device.",
             Self::TooManyAttempts { .. } => "Too many attempts. Try again later.",
             Self::Overloaded { .. } => "The service is busy. Try again in a moment.",
             Self::SessionNotLive => "The session has ended.",
+        })
+    }
+
+    /// The class of the refusal, by which a program chooses its answer, such as an HTTP status.
+    ///
+    /// ```
+    /// use gatepost::{ErrorClass, LoginRefusal};
+    ///
+    /// assert_eq!(LoginRefusal::AccountDisabled.class(), ErrorClass::Forbidden);
+    /// ```
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::InvalidCredentials | Self::NewPasswordRequired | Self::SessionNotLive => {
+                ErrorClass::SignIn
+            }
+            Self::PasswordChangeNotAllowed
+            | Self::AccountLocked { .. }
+            | Self::AccountDisabled
+            | Self::AccountPending
+            | Self::BranchDisabled
+            | Self::OrganisationDisabled
+            | Self::AdministratorRequired
+            | Self::DesktopClientDenied => ErrorClass::Forbidden,
+            Self::PasswordRejected(_) | Self::IncompatibleApiVersion => ErrorClass::Invalid,
+            Self::TooManySessions | Self::DeviceInUse => ErrorClass::Conflict,
+            Self::TooManyAttempts { .. } => ErrorClass::Wait,
+            Self::Overloaded { .. } => ErrorClass::Unavailable,
         }
     }
 
-    /// How long to wait before another try can succeed, where waiting helps.
+    /// The time before another attempt can succeed; `None` if waiting does not help.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -102,7 +154,8 @@ impl Refusal {
         }
     }
 
-    /// The name in the audit log. It never changes.
+    /// The name in the audit log, such as `invalid_credentials`. It never changes, so a reply of
+    /// the host may carry it as its code.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -110,7 +163,7 @@ impl Refusal {
             Self::NewPasswordRequired => "new_password_required",
             Self::PasswordRejected(_) => "password_rejected",
             Self::PasswordChangeNotAllowed => "password_change_not_allowed",
-            Self::AccountLocked { .. } => "account_locked",
+            Self::AccountLocked => "account_locked",
             Self::AccountDisabled => "account_disabled",
             Self::AccountPending => "account_pending",
             Self::BranchDisabled => "branch_disabled",
@@ -127,10 +180,67 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for LoginRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message())
+        f.write_str(&self.message())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for LoginRefusal {}
+
+#[cfg(test)]
+mod tests {
+    use LoginRefusal as Of;
+
+    use super::*;
+
+    const PAGE: &str = include_str!("../../manual/errors.md");
+
+    /// The next one in the list; a new refusal does not compile before it is here.
+    fn next(refusal: LoginRefusal) -> Option<LoginRefusal> {
+        let retry_after = Duration::from_secs(1);
+        Some(match refusal {
+            Of::InvalidCredentials => Of::NewPasswordRequired,
+            Of::NewPasswordRequired => Of::PasswordRejected(PasswordRule::Common),
+            Of::PasswordRejected(_) => Of::PasswordChangeNotAllowed,
+            Of::PasswordChangeNotAllowed => Of::AccountLocked,
+            Of::AccountLocked => Of::AccountDisabled,
+            Of::AccountDisabled => Of::AccountPending,
+            Of::AccountPending => Of::BranchDisabled,
+            Of::BranchDisabled => Of::OrganisationDisabled,
+            Of::OrganisationDisabled => Of::AdministratorRequired,
+            Of::AdministratorRequired => Of::DesktopClientDenied,
+            Of::DesktopClientDenied => Of::IncompatibleApiVersion,
+            Of::IncompatibleApiVersion => Of::TooManySessions,
+            Of::TooManySessions => Of::DeviceInUse,
+            Of::DeviceInUse => Of::TooManyAttempts { retry_after },
+            Of::TooManyAttempts { .. } => Of::Overloaded { retry_after },
+            Of::Overloaded { .. } => Of::SessionNotLive,
+            Of::SessionNotLive => return None,
+        })
+    }
+
+    #[test]
+    fn the_page_lists_every_refusal_once_with_its_class() {
+        let (_, table) = PAGE.split_once("| refusal | class |").unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let listed: Vec<Vec<&str>> =
+            rows.map(|row| row.split('|').skip(1).take(2).map(str::trim).collect()).collect();
+        let all = std::iter::successors(Some(Of::InvalidCredentials), |one| next(*one));
+        let name = |one: LoginRefusal| {
+            let shown = format!("{one:?}");
+            let end = shown.find(|c: char| !c.is_alphabetic()).unwrap_or(shown.len());
+            format!("`{}`", shown.split_at(end).0)
+        };
+        let expected: Vec<Vec<String>> =
+            all.map(|one| vec![name(one), format!("`{:?}`", one.class())]).collect();
+        assert_eq!(listed, expected);
+    }
+
+    #[test]
+    fn a_refused_password_says_its_bound() {
+        let refusal = Of::PasswordRejected(PasswordRule::TooShort { min_chars: 8 });
+        assert_eq!(refusal.message(), "The password is shorter than 8 characters.");
+        assert_eq!(refusal.to_string(), refusal.message());
+    }
+}

@@ -1,4 +1,5 @@
-//! Texts that must not leak: no Display, Clone, Serialize or PartialEq; wiped when dropped.
+//! Texts that must not leak: they have no Display, Clone, Serialize or PartialEq, and are wiped
+//! when dropped.
 
 use std::fmt;
 
@@ -7,10 +8,10 @@ use zeroize::Zeroizing;
 use super::limits::PASSWORD_MAX_BYTES;
 use crate::error::{Error, Result};
 
-/// A password as somebody typed it.
+/// A password as a user typed it.
 ///
-/// `Debug` prints the type's name, and the memory is wiped when it is dropped. Give it the
-/// `String` that you have rather than a borrowed text, so that no second copy remains.
+/// `Debug` prints only the name of the type, and the memory is wiped when the value is dropped.
+/// Give it an owned `String` rather than a borrowed text, so that no second copy remains.
 ///
 /// ```
 /// use gatepost::Password;
@@ -21,7 +22,14 @@ use crate::error::{Error, Result};
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Takes the text over, without a copy.
+    /// The password `text`, without a copy of it.
+    ///
+    /// ```
+    /// use gatepost::Password;
+    ///
+    /// let password = Password::new(String::from("lantern over wet slate"));
+    /// assert!(!format!("{password:?}").contains("lantern"));
+    /// ```
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
@@ -35,7 +43,7 @@ impl Password {
         self.0.is_empty()
     }
 
-    /// `Invalid` for a password over 4,096 bytes, as received.
+    /// Fails with `Invalid` if the password, as received, is longer than 4,096 bytes.
     pub(crate) fn check_length(&self) -> Result<()> {
         if self.0.len() > PASSWORD_MAX_BYTES {
             return Err(Error::invalid("the password is longer than 4,096 bytes"));
@@ -50,7 +58,7 @@ impl From<String> for Password {
     }
 }
 
-/// Copies: the text that was borrowed is the caller's to wipe.
+/// Copies the text; the caller wipes its own.
 impl From<&str> for Password {
     fn from(text: &str) -> Self {
         Self::new(text.to_owned())
@@ -63,9 +71,22 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The text of a token, shown once: a session's token, an API key.
+/// The text of a session's token or of an API key.
 ///
-/// The store keeps a hash only, so this is the one time that it can be handed on.
+/// The store keeps only a hash, so this value is the one chance to send the token to its owner.
+/// `Debug` prints only the name of the type, and the memory is wiped when the value is dropped.
+/// Every login and every issued key draws a new token, and no call accepts one that a client chose
+/// (session fixation).
+///
+/// ```
+/// use gatepost::HeaderCredentials;
+///
+/// let token = HeaderCredentials::from_header("Bearer gps_token")?.token;
+/// assert_eq!(token.expose(), "gps_token");
+/// assert_eq!(format!("{token:?}"), "Secret");
+/// # Ok::<(), gatepost::Error>(())
+/// ```
+#[doc(alias("session fixation", "session token"))]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
@@ -73,7 +94,20 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Send it to its owner; never log it, never put it in a URL.
+    /// The text. Send it to its owner; never log it, never put it into a URL.
+    ///
+    /// ```
+    /// use gatepost::sessions::NewApiKey;
+    /// use gatepost::{NewUser, Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(path, Options::server())?;
+    /// let mailer = store.users().create(NewUser::system("mailer"))?.id;
+    /// let issued = store.api_keys().issue(mailer, NewApiKey::new())?;
+    /// assert!(issued.key.expose().starts_with("gpk_"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,10 +1,10 @@
-//! What a revocation is aimed at, and which kinds of credentials it ends there.
+//! The target of a revocation, and the kinds of credentials that it revokes there.
 
-use crate::value::facts::Facts;
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+use crate::value::principal::{Credential, Principal};
 use crate::value::time::Timestamp;
 
-/// The credentials that one revocation is aimed at.
+/// The credentials that one revocation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     Session(SessionId),
@@ -13,32 +13,33 @@ pub(crate) enum Target {
         user: UserId,
         kept: SessionId,
     },
-    /// Everything of a user.
+    /// All credentials of a user.
     User(UserId),
-    /// Everything of all users of a branch.
+    /// All credentials of all users of a branch.
     Branch(BranchId),
-    /// Everything of all users of all branches of an organisation.
+    /// All credentials of all users of all branches of an organisation.
     Organisation(OrganisationId),
-    /// Everything there is.
+    /// All credentials in the store.
     Store,
-    ApiKey(ApiKeyId),
-    /// All API keys of a user, from this moment on.
-    ApiKeysOf {
-        user: UserId,
+    /// An API key, from the time `from` on.
+    ApiKey {
+        id: ApiKeyId,
         from: Timestamp,
     },
+    /// All API keys of a user.
+    ApiKeysOf(UserId),
 }
 
-/// Which kinds of credentials a revocation ends.
+/// The kinds of credentials that a revocation revokes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Ends {
+pub(crate) struct Revokes {
     pub(crate) sessions: bool,
     pub(crate) keys: bool,
     pub(crate) tokens: bool,
 }
 
 impl Target {
-    /// Whether it is revoked by raising a watermark, and not by deleting rows.
+    /// Whether the revocation raises a watermark, and does not delete rows.
     pub(crate) const fn has_watermarks(self) -> bool {
         match self {
             Self::OtherSessions { .. }
@@ -46,41 +47,42 @@ impl Target {
             | Self::Branch(_)
             | Self::Organisation(_)
             | Self::Store => true,
-            Self::Session(_) | Self::ApiKey(_) | Self::ApiKeysOf { .. } => false,
+            Self::Session(_) | Self::ApiKey { .. } | Self::ApiKeysOf(_) => false,
         }
     }
 
-    /// The target of two revocations that are one: of the same, or of all keys of a user, which end
-    /// by the earlier moment.
+    /// One target for two revocations, if one write can do both: they have the same target, or
+    /// revoke the same key, from the earlier time on.
     pub(crate) fn merged(self, other: Self) -> Option<Self> {
         match (self, other) {
-            (Self::ApiKeysOf { user, from }, Self::ApiKeysOf { user: same, from: other })
-                if user == same =>
-            {
-                Some(Self::ApiKeysOf { user, from: from.min(other) })
+            (Self::ApiKey { id, from }, Self::ApiKey { id: same, from: other }) if id == same => {
+                Some(Self::ApiKey { id, from: from.min(other) })
             }
             (one, other) => (one == other).then_some(one),
         }
     }
 
-    /// Whether the revocation, as `ends` has it, reaches the credential of these facts at `now`.
-    pub(crate) fn reaches(self, ends: Ends, facts: &Facts, now: Timestamp) -> bool {
-        let of_kind = if facts.session.is_some() { ends.sessions } else { ends.keys };
+    /// Whether a revocation of the kinds in `ends` revokes the credential of this principal at
+    /// `now`.
+    pub(crate) fn reaches(self, ends: Revokes, principal: &Principal, now: Timestamp) -> bool {
+        let credential = principal.credential;
+        let of_kind = match credential {
+            Credential::Session(_) => ends.sessions,
+            Credential::ApiKey(_) => ends.keys,
+        };
         match self {
-            Self::Session(session) => facts.session == Some(session),
+            Self::Session(session) => credential == Credential::Session(session),
             Self::OtherSessions { user, kept } => {
-                of_kind && facts.user == user && facts.session != Some(kept)
+                of_kind && principal.user == user && credential != Credential::Session(kept)
             }
-            Self::User(user) => of_kind && facts.user == user,
-            Self::Branch(branch) => of_kind && facts.branch == Some(branch),
+            Self::User(user) => of_kind && principal.user == user,
+            Self::Branch(branch) => of_kind && principal.branch == Some(branch),
             Self::Organisation(organisation) => {
-                of_kind && facts.organisation == Some(organisation)
+                of_kind && principal.organisation == Some(organisation)
             }
             Self::Store => of_kind,
-            Self::ApiKey(key) => facts.api_key == Some(key),
-            Self::ApiKeysOf { user, from } => {
-                facts.api_key.is_some() && facts.user == user && from <= now
-            }
+            Self::ApiKey { id, from } => credential == Credential::ApiKey(id) && from <= now,
+            Self::ApiKeysOf(user) => credential.api_key().is_some() && principal.user == user,
         }
     }
 }
@@ -95,22 +97,23 @@ mod tests {
     const HOME: SessionId = SessionId::from_bytes([4; 16]);
     const KEY: ApiKeyId = ApiKeyId::from_bytes([5; 16]);
     const OTHER_KEY: ApiKeyId = ApiKeyId::from_bytes([6; 16]);
-    const ALL: Ends = Ends { sessions: true, keys: true, tokens: true };
-    const SESSIONS: Ends = Ends { sessions: true, keys: false, tokens: false };
-    const KEYS: Ends = Ends { sessions: false, keys: true, tokens: false };
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
+    const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false };
+    const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false };
 
-    fn session(user: UserId, id: SessionId) -> Facts {
-        Facts { session: Some(id), ..Facts::for_tests(user) }
+    fn session(user: UserId, id: SessionId) -> Principal {
+        Principal { credential: Credential::Session(id), ..Principal::for_tests(user) }
     }
 
-    fn key(user: UserId, id: ApiKeyId) -> Facts {
-        Facts { api_key: Some(id), ..Facts::for_tests(user) }
+    fn key(user: UserId, id: ApiKeyId) -> Principal {
+        Principal { credential: Credential::ApiKey(id), ..Principal::for_tests(user) }
     }
 
     #[track_caller]
-    fn check(target: Target, ends: Ends, expect: [bool; 4]) {
+    fn check(target: Target, ends: Revokes, expect: [bool; 4]) {
         let all = [session(ADA, OFFICE), session(ADA, HOME), key(ADA, KEY), session(BEN, HOME)];
-        let reached = all.map(|facts| target.reaches(ends, &facts, Timestamp::from_millis(9)));
+        let reached =
+            all.map(|principal| target.reaches(ends, &principal, Timestamp::from_millis(9)));
         assert_eq!(reached, expect, "{target:?} {ends:?}");
     }
 
@@ -123,25 +126,24 @@ mod tests {
         check(Target::User(ADA), KEYS, [false, false, true, false]);
         check(Target::User(ADA), ALL, [true, true, true, false]);
         check(Target::Store, SESSIONS, [true, true, false, true]);
-        check(Target::ApiKey(KEY), SESSIONS, [false, false, true, false]);
-        check(Target::ApiKey(OTHER_KEY), ALL, [false; 4]);
+        check(Target::ApiKeysOf(ADA), SESSIONS, [false, false, true, false]);
+        check(Target::ApiKeysOf(BEN), ALL, [false; 4]);
     }
 
     #[test]
-    fn keys_of_a_user_are_reached_from_their_moment_on() {
-        for (from, reached) in [(8, true), (9, true), (10, false)] {
+    fn a_key_is_reached_from_its_moment_on() {
+        for (from, reached) in [(i64::MIN, true), (8, true), (9, true), (10, false)] {
             let from = Timestamp::from_millis(from);
-            check(Target::ApiKeysOf { user: ADA, from }, SESSIONS, [false, false, reached, false]);
+            check(Target::ApiKey { id: KEY, from }, SESSIONS, [false, false, reached, false]);
+            check(Target::ApiKey { id: OTHER_KEY, from }, ALL, [false; 4]);
         }
-        let at_once = Target::ApiKeysOf { user: BEN, from: Timestamp::from_millis(i64::MIN) };
-        check(at_once, SESSIONS, [false; 4]);
     }
 
     #[test]
     fn a_place_reaches_what_is_under_it() {
         let (york, north) = (BranchId::from_bytes([7; 16]), OrganisationId::from_bytes([8; 16]));
         let under =
-            Facts { branch: Some(york), organisation: Some(north), ..session(ADA, OFFICE) };
+            Principal { branch: Some(york), organisation: Some(north), ..session(ADA, OFFICE) };
         let now = Timestamp::from_millis(0);
         for target in [Target::Branch(york), Target::Organisation(north)] {
             assert!(target.reaches(SESSIONS, &under, now), "{target:?}");

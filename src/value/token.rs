@@ -5,8 +5,9 @@
 //! bytes = id (16)  secret (32)  CRC-32 (4, big-endian, over prefix, id and secret)
 //! ```
 //!
-//! The checksum refuses junk without a lookup and lets leaks be searched for; it protects nothing.
-//! Each token has one text: spare bits of the last character must be zero.
+//! The checksum refuses junk without a lookup, and lets a scanner recognise leaked tokens; it is
+//! no protection against forgery. Each token has one text: spare bits of the last character are
+//! zero.
 
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
@@ -20,7 +21,7 @@ use crate::error::Result;
 const PREFIX_BYTES: usize = 4;
 const RAW_BYTES: usize = 16 + TOKEN_SECRET_BYTES + 4;
 
-/// What a token is for; one kind is never accepted as another.
+/// The purpose of a token; a token of one kind is never accepted as another kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum TokenKind {
     Session,
@@ -45,7 +46,7 @@ impl TokenKind {
     }
 }
 
-/// What a token says of itself; the secret is already hashed and gone.
+/// The parts of a token; the secret is replaced by its hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ParsedToken {
     pub(crate) kind: TokenKind,
@@ -53,7 +54,7 @@ pub(crate) struct ParsedToken {
     pub(crate) secret_hash: Digest,
 }
 
-/// Reads a token. Total: `None` for everything that [`mint`] cannot have made.
+/// Reads a token; `None` for every text that [`mint`] cannot have made.
 pub(crate) fn parse(text: &str) -> Option<ParsedToken> {
     if text.len() != TOKEN_TEXT_BYTES {
         return None;
@@ -70,7 +71,7 @@ pub(crate) fn parse(text: &str) -> Option<ParsedToken> {
     Some(ParsedToken { kind, id: *id, secret_hash: secret_hash(secret) })
 }
 
-/// Makes a token for a row: its text, to be shown once, and the hash to keep.
+/// Makes a token for a row: its text, for its owner, and the hash to store.
 pub(crate) fn mint(
     kind: TokenKind,
     id: [u8; 16],
@@ -87,7 +88,7 @@ fn write(kind: TokenKind, id: &[u8; 16], secret: &[u8; TOKEN_SECRET_BYTES]) -> S
     for (to, from) in raw.iter_mut().zip(parts) {
         *to = *from;
     }
-    // The whole capacity at once: a text that grows leaves copies of the secret behind.
+    // Allocate the whole capacity: a text that grows leaves copies of the secret behind.
     let mut text = String::with_capacity(TOKEN_TEXT_BYTES);
     text.push_str(kind.prefix());
     BASE64URL_NOPAD.encode_append(raw.as_slice(), &mut text);

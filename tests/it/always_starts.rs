@@ -15,7 +15,8 @@ mod surroundings;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gatepost::{Note, Reason};
+use gatepost::ErrorKind;
+use gatepost::status::OpenWarning;
 
 pub(crate) use scene::open;
 use scene::{Scene, Skip};
@@ -23,7 +24,7 @@ pub(crate) use surroundings::scan;
 
 /// One hostile state of a store.
 struct State {
-    /// As the manual's table names it.
+    /// Its name in the manual's table.
     name: &'static str,
     meets: Meets,
     set_up: fn(&mut Scene) -> Result<(), Skip>,
@@ -33,11 +34,11 @@ struct State {
 #[derive(Debug)]
 enum Meets {
     /// It opens: the session of before verifies, and all that was acknowledged is there.
-    Opens(&'static [Note]),
+    Opens(&'static [OpenWarning]),
     /// There was nothing yet: an empty store that works.
     Begins,
     /// It is refused with this advice, and nothing has changed.
-    Refused(Reason, &'static str),
+    Refused(ErrorKind, &'static str),
 }
 
 impl Meets {
@@ -54,7 +55,7 @@ impl Meets {
         }
     }
 
-    /// In the words of whoever opened it.
+    /// The answer, in the words of the process that opened it.
     fn answer(&self) -> String {
         match self {
             Self::Opens(notes) => format!("opens {notes:?}, with all of it"),
@@ -75,12 +76,12 @@ fn states() -> impl Iterator<Item = &'static State> {
     rooms.into_iter().flatten()
 }
 
-/// Answers with what is wrong, if anything is.
+/// Returns the finding, if the answer is wrong.
 fn check(state: &State) -> Result<Option<String>, Skip> {
     let mut scene = Scene::new();
     (state.set_up)(&mut scene)?;
-    let (expected, told) = (state.meets.answer(), scene.told());
-    Ok((told != expected).then(|| format!("{}\n    told {told}\n    not  {expected}", state.name)))
+    let (expected, said) = (state.meets.answer(), scene.said());
+    Ok((said != expected).then(|| format!("{}\n    says {said}\n    not  {expected}", state.name)))
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_store_starts_from_every_state_or_says_what_to_do() {
 
 #[test]
 fn the_manual_has_the_table_of_states_row_by_row() {
-    let page = include_str!("../../manual/always_starts.md");
+    let page = include_str!("../../manual/opening_states.md");
     let rows: Vec<&str> = page
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| state |"))
@@ -128,7 +129,7 @@ fn the_manual_has_the_table_of_states_row_by_row() {
 }
 
 #[test]
-fn each_sentence_is_one_and_tells_what_to_do() {
+fn each_advice_is_one_sentence_that_says_what_to_do() {
     for state in states() {
         let Meets::Refused(_, sentence) = state.meets else { continue };
         assert!(sentence.ends_with('.') && !sentence.contains(". "), "{}: {sentence}", state.name);

@@ -1,16 +1,16 @@
-//! API keys: issued, reassigned with or without an overlap, revoked.
+//! API keys: issued, rotated with or without an overlap, revoked.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use gatepost::{
-    ApiKeyId, EventKind, IssuedApiKey, NewApiKey, NewUser, Reason, UserId, UserStatus,
-};
+use gatepost::audit::EventKind;
+use gatepost::directory::UserStatus;
+use gatepost::sessions::{IssuedApiKey, NewApiKey};
+use gatepost::{ApiKeyId, ErrorKind, NewUser, Timestamp, UserId};
 use proptest::prelude::*;
 
 use crate::world::{DAY, HOUR, MINUTE, World, morning};
 
-const NOBODY: &str = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77";
+const UNKNOWN: &str = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77";
 
 #[test]
 fn one_is_shown_once_and_kept_as_a_hash() {
@@ -39,11 +39,15 @@ fn a_user_has_as_many_as_the_option_says() {
     let (mailer, other) = (user(&world, "mailer"), user(&world, "other"));
     issue(&world, mailer, NewApiKey::new());
     let second = issue(&world, mailer, NewApiKey::new());
-    world.refuses(Reason::Taken, |store| store.api_keys().issue(mailer, NewApiKey::new()));
+    world.refuses(ErrorKind::LimitReached, |store| {
+        store.api_keys().issue(mailer, NewApiKey::new())
+    });
     issue(&world, other, NewApiKey::new());
     world.store.api_keys().revoke(second.id).unwrap();
     issue(&world, mailer, NewApiKey::new().expires_at(after(HOUR)));
-    world.refuses(Reason::Taken, |store| store.api_keys().issue(mailer, NewApiKey::new()));
+    world.refuses(ErrorKind::LimitReached, |store| {
+        store.api_keys().issue(mailer, NewApiKey::new())
+    });
     world.clock.advance(HOUR);
     issue(&world, mailer, NewApiKey::new());
 }
@@ -64,74 +68,124 @@ fn at_its_expiry_it_is_expired() {
 #[test]
 fn what_is_already_over_is_not_issued() {
     let (world, mailer) = mailer();
-    for at in [morning(), morning() - DAY, DateTime::<Utc>::MIN_UTC] {
+    for at in [morning(), morning() - DAY, Timestamp::MIN] {
         let new = NewApiKey::new().expires_at(at);
-        world.refuses(Reason::Invalid, |store| store.api_keys().issue(mailer, new.clone()));
-        world.refuses(Reason::Invalid, |store| {
-            store.api_keys().reassign_as(mailer, new, Duration::ZERO)
-        });
+        world.refuses(ErrorKind::Invalid, |store| store.api_keys().issue(mailer, new));
     }
-    issue(&world, mailer, NewApiKey::new().expires_at(DateTime::<Utc>::MAX_UTC));
+    issue(&world, mailer, NewApiKey::new().expires_at(Timestamp::MAX));
 }
 
 #[test]
-fn a_reassigned_key_ends_at_once_or_after_the_overlap() {
+fn a_rotated_key_ends_at_once_or_after_the_overlap() {
     let (world, mailer) = mailer();
-    let first = issue(&world, mailer, NewApiKey::new().label("night run"));
-    let second = reassign(&world, mailer, HOUR, 1);
+    let first = issue(&world, mailer, NewApiKey::new());
+    let second = rotate(&world, &first, HOUR, 1);
     check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (second.id, None)]);
     assert!(verifies(&world, &first) && verifies(&world, &second));
-    assert_eq!(second.expires_at, None);
+    let event = world.last_event();
+    assert_eq!((event.user, event.api_key), (Some(mailer), Some(second.id)));
+    assert_eq!(event.detail, Some(first.id.to_string()));
 
     world.clock.advance(MINUTE);
+    let third = rotate(&world, &second, Duration::ZERO, 1);
+    check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (third.id, None)]);
+    assert!(verifies(&world, &first) && !verifies(&world, &second) && verifies(&world, &third));
+    // Not expired but gone: no clock that lags behind brings it back.
     assert_eq!(world.count("SELECT count(*) FROM api_key"), 2);
-    let third = reassign(&world, mailer, Duration::ZERO, 2);
-    check_living(&world, mailer, &[(third.id, None)]);
-    assert!(!verifies(&world, &first) && !verifies(&world, &second));
-    // Not expired but gone: no clock that lags behind brings them back.
-    assert_eq!(world.count("SELECT count(*) FROM api_key"), 1);
-    assert_eq!(
-        world.store.api_keys().list(mailer).unwrap()[0].label.as_deref(),
-        Some("night run")
+    world.clock.advance(HOUR - MINUTE);
+    assert!(!verifies(&world, &first));
+}
+
+#[test]
+fn other_keys_of_the_user_stay() {
+    let world = World::with(|options| options.api_keys_per_user(2));
+    let mailer = user(&world, "mailer");
+    let (first, other) =
+        (issue(&world, mailer, NewApiKey::new()), issue(&world, mailer, NewApiKey::new()));
+    let second = rotate(&world, &first, Duration::ZERO, 1);
+    check_living(&world, mailer, &[(other.id, None), (second.id, None)]);
+    let third = rotate(&world, &second, HOUR, 1);
+    check_living(
+        &world,
+        mailer,
+        &[(other.id, None), (second.id, Some(after(HOUR))), (third.id, None)],
     );
+    assert!(verifies(&world, &other));
 }
 
 #[test]
 fn no_overlap_makes_a_key_live_longer() {
     let (world, mailer) = mailer();
     let first = issue(&world, mailer, NewApiKey::new().expires_at(after(HOUR)));
-    let second = reassign(&world, mailer, DAY, 0);
-    check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (second.id, None)]);
+    let second = rotate(&world, &first, DAY, 0);
+    check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (second.id, Some(after(HOUR)))]);
 }
 
+/// A caller whose answer was lost rotates the old key once more, in its overlap.
 #[test]
-fn a_reassigned_key_takes_what_is_asked() {
+fn a_rotated_key_hands_on_its_label_and_lifetime() {
     let (world, mailer) = mailer();
-    issue(&world, mailer, NewApiKey::new().label("old"));
-    let new = NewApiKey::new().label("new").expires_at(after(DAY));
-    let second = world
-        .leaves(&[EventKind::ApiKeyReassigned], 1, |store| {
-            store.api_keys().reassign_as(mailer, new, Duration::ZERO)
-        })
-        .unwrap();
-    check_living(&world, mailer, &[(second.id, Some(after(DAY)))]);
-    assert_eq!(world.store.api_keys().list(mailer).unwrap()[0].label.as_deref(), Some("new"));
+    let new = NewApiKey::new().label("night run").lifetime(30 * DAY);
+    let first = issue(&world, mailer, new);
+    world.clock.advance(DAY);
+    for _ in 0..2 {
+        let next = rotate(&world, &first, HOUR, 1 - world.count(SHORTENED));
+        assert_eq!(next.expires_at, Some(after(31 * DAY)));
+    }
+    let labels = world.store.api_keys().list(mailer).unwrap();
+    assert!(labels.iter().all(|key| key.label.as_deref() == Some("night run")));
+    assert_eq!(labels.len(), 3);
 }
 
+const SHORTENED: &str =
+    "SELECT EXISTS (SELECT 1 FROM api_key WHERE expires_at < issued_at + lifetime_ms)";
+
 #[test]
-fn a_user_without_a_key_is_reassigned_one() {
+fn a_key_that_has_ended_is_not_rotated() {
     let (world, mailer) = mailer();
-    let key = reassign(&world, mailer, DAY, 0);
-    check_living(&world, mailer, &[(key.id, None)]);
+    let rotate = |id, overlap| {
+        world.refuses(ErrorKind::NotFound, |store| store.api_keys().rotate(id, overlap));
+    };
+    let revoked = issue(&world, mailer, NewApiKey::new());
+    world.store.api_keys().revoke(revoked.id).unwrap();
+    let expired = issue(&world, mailer, NewApiKey::new().lifetime(HOUR));
+    world.clock.advance(HOUR);
+    let of_deleted = issue(&world, mailer, NewApiKey::new());
+    world.store.users().delete(mailer).unwrap();
+    let unknown = UNKNOWN.parse().unwrap();
+    for id in [revoked.id, expired.id, of_deleted.id, unknown] {
+        rotate(id, Duration::ZERO);
+        rotate(id, HOUR);
+    }
 }
 
 #[test]
 fn an_overlap_is_at_most_30_days() {
     let (world, mailer) = mailer();
+    let key = issue(&world, mailer, NewApiKey::new());
     for overlap in [30 * DAY + Duration::from_nanos(1), Duration::MAX] {
-        world.refuses(Reason::Invalid, |store| store.api_keys().reassign(mailer, overlap));
+        world.refuses(ErrorKind::Invalid, |store| store.api_keys().rotate(key.id, overlap));
     }
-    reassign(&world, mailer, 30 * DAY, 0);
+    rotate(&world, &key, 30 * DAY, 1);
+}
+
+#[test]
+fn a_user_of_1000_keys_rotates_without_an_overlap_alone() {
+    let (world, mailer) = mailer();
+    let old = issue(&world, mailer, NewApiKey::new());
+    world
+        .sql()
+        .execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
+             INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
+             SELECT randomblob(16), randomblob(32), user_id, issued_seq, issued_at FROM api_key, n",
+            [],
+        )
+        .unwrap();
+    world.refuses(ErrorKind::LimitReached, |store| store.api_keys().rotate(old.id, HOUR));
+    assert!(verifies(&world, &old));
+    let new = world.store.api_keys().rotate(old.id, Duration::ZERO).unwrap();
+    assert!(!verifies(&world, &old) && verifies(&world, &new));
 }
 
 #[test]
@@ -144,7 +198,7 @@ fn a_revoked_key_is_gone_with_one_change() {
     assert!(!verifies(&world, &issued));
     check_living(&world, mailer, &[]);
     assert_eq!(world.count("SELECT count(*) FROM api_key"), 0);
-    world.refuses(Reason::NotFound, |store| store.api_keys().revoke(issued.id));
+    world.refuses(ErrorKind::NotFound, |store| store.api_keys().revoke(issued.id));
 }
 
 #[test]
@@ -152,14 +206,14 @@ fn who_is_not_there_gets_none_and_has_none() {
     let (world, mailer) = mailer();
     issue(&world, mailer, NewApiKey::new());
     world.store.users().delete(mailer).unwrap();
-    let nobody: UserId = NOBODY.parse().unwrap();
-    for user in [mailer, nobody] {
-        world.refuses(Reason::NotFound, |store| store.api_keys().issue(user, NewApiKey::new()));
-        world.refuses(Reason::NotFound, |store| store.api_keys().reassign(user, Duration::ZERO));
+    let unknown: UserId = UNKNOWN.parse().unwrap();
+    for user in [mailer, unknown] {
+        world.refuses(ErrorKind::NotFound, |store| store.api_keys().issue(user, NewApiKey::new()));
+        world.refuses(ErrorKind::NotFound, |store| store.api_keys().revoke_all(user));
         check_living(&world, user, &[]);
     }
-    world.refuses(Reason::NotFound, |store| {
-        store.api_keys().revoke(NOBODY.parse::<ApiKeyId>().unwrap())
+    world.refuses(ErrorKind::NotFound, |store| {
+        store.api_keys().revoke(UNKNOWN.parse::<ApiKeyId>().unwrap())
     });
 }
 
@@ -170,7 +224,8 @@ fn a_suspended_user_keeps_its_keys_and_may_get_one() {
     world.store.users().set_status(mailer, UserStatus::Locked).unwrap();
     assert!(!verifies(&world, &first));
     check_living(&world, mailer, &[(first.id, None)]);
-    let second = reassign(&world, mailer, DAY, 1);
+    let second = rotate(&world, &first, DAY, 1);
+    assert!(!verifies(&world, &second));
     world.store.users().set_status(mailer, UserStatus::Active).unwrap();
     assert!(verifies(&world, &first) && verifies(&world, &second));
 }
@@ -194,24 +249,24 @@ fn no_label_or_overlap_panics_and_what_is_refused_leaves_nothing() {
         at in any::<i64>(),
         overlap in any::<Duration>(),
     )| {
-        let expires_at = DateTime::from_timestamp_millis(at);
-        let new = NewApiKey::new().label(label.clone()).expires_at(expires_at);
-        match world.store.api_keys().reassign_as(mailer, new.clone(), overlap) {
-            Ok(issued) => prop_assert_eq!(issued.expires_at, expires_at),
-            Err(_) => world.refuses(Reason::Invalid, |store| {
-                store.api_keys().reassign_as(mailer, new, overlap)
+        let new = NewApiKey::new().label(label.clone()).expires_at(Timestamp::from_millis(at));
+        let Ok(issued) = world.store.api_keys().issue(mailer, new.clone()) else {
+            world.refuses(ErrorKind::Invalid, |store| store.api_keys().issue(mailer, new));
+            return Ok(());
+        };
+        prop_assert_eq!(issued.expires_at, Some(Timestamp::from_millis(at)));
+        match world.store.api_keys().rotate(issued.id, overlap) {
+            Ok(next) => {
+                let label_of = |id| world.store.api_keys().list(mailer).unwrap()
+                    .into_iter().find(|key| key.id == id).and_then(|key| key.label);
+                prop_assert_eq!(label_of(next.id), Some(label));
+                prop_assert_eq!(next.expires_at, issued.expires_at);
+            }
+            Err(_) => world.refuses(ErrorKind::Invalid, |store| {
+                store.api_keys().rotate(issued.id, overlap)
             }),
         }
-        let issued = world.store.api_keys().reassign_as(
-            mailer,
-            NewApiKey::new().label(label.clone()),
-            Duration::ZERO,
-        );
-        if issued.is_ok() {
-            let keys = world.store.api_keys().list(mailer).unwrap();
-            prop_assert_eq!(keys.len(), 1);
-            prop_assert_eq!(keys[0].label.as_deref(), Some(label.as_str()));
-        }
+        world.store.api_keys().revoke_all(mailer).unwrap();
     });
 }
 
@@ -221,7 +276,7 @@ fn mailer() -> (World, UserId) {
     (world, mailer)
 }
 
-fn after(span: Duration) -> DateTime<Utc> {
+fn after(span: Duration) -> Timestamp {
     morning() + span
 }
 
@@ -231,17 +286,17 @@ fn issue(world: &World, user: UserId, new: NewApiKey) -> IssuedApiKey {
 }
 
 #[track_caller]
-fn reassign(world: &World, user: UserId, overlap: Duration, changes: i64) -> IssuedApiKey {
+fn rotate(world: &World, old: &IssuedApiKey, overlap: Duration, changes: i64) -> IssuedApiKey {
     world
-        .leaves(&[EventKind::ApiKeyReassigned], changes, |store| {
-            store.api_keys().reassign(user, overlap)
+        .leaves(&[EventKind::ApiKeyRotated], changes, |store| {
+            store.api_keys().rotate(old.id, overlap)
         })
         .unwrap()
 }
 
-/// The living keys, in any order, and when each expires.
+/// The live keys, in any order, and when each expires.
 #[track_caller]
-fn check_living(world: &World, user: UserId, expect: &[(ApiKeyId, Option<DateTime<Utc>>)]) {
+fn check_living(world: &World, user: UserId, expect: &[(ApiKeyId, Option<Timestamp>)]) {
     let keys = world.store.api_keys().list(user).unwrap();
     let mut living: Vec<_> = keys.iter().map(|key| (key.id, key.expires_at)).collect();
     let mut expect = expect.to_vec();
@@ -257,5 +312,5 @@ fn user(world: &World, name: &str) -> UserId {
 
 #[track_caller]
 fn verifies(world: &World, issued: &IssuedApiKey) -> bool {
-    world.store.verify(issued.key.expose(), None).unwrap().valid().is_ok()
+    world.store.verify((&issued.key, None)).unwrap().valid().is_ok()
 }

@@ -1,8 +1,9 @@
-//! Whatever text or bytes a public function is given, it neither panics nor, if it refuses, writes.
+//! Given any text or bytes, a public function does not panic; if it refuses them, it writes
+//! nothing.
 //!
 //! [`texts::ATTACKS`] names every public function that takes text, and how it is attacked with any
-//! text there is; a function that is new in the sources fails the test until it stands there.
-//! Whether something was written is told by SQLite's own counter of commits by others.
+//! text there is; a function that is new in the sources fails the test until it is listed there.
+//! SQLite's own counter of commits by others shows whether something was written.
 
 mod damaged;
 mod numbers;
@@ -12,21 +13,22 @@ mod tokens;
 
 use std::fmt::Debug;
 
+use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::{
-    ApiKeyId, BranchId, Error, NewApiKey, NewUser, OpenSession, Options, OrganisationId, Password,
-    Reason, SessionId, UserId,
+    ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
+    UserId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::world::{PASSWORD, World, device};
 
-/// A store with one of each, and a hand at its side that notices every commit.
+/// A store with one of each, and a second connection that notices every commit.
 pub(crate) struct Bench {
     pub(crate) world: World,
     plain: rusqlite::Connection,
     pub(crate) ada: UserId,
-    /// Whose name and password may change at any time.
+    /// A user whose name and password may change at any time.
     pub(crate) robin: UserId,
     pub(crate) session: SessionId,
     pub(crate) token: String,
@@ -65,23 +67,23 @@ impl Bench {
         }
     }
 
-    /// Changes with every commit of the store, and with nothing else.
+    /// Changes with every commit of the store, and with no other event.
     pub(crate) fn commits(&self) -> i64 {
         self.plain.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
     }
 
-    /// Asserts that a call that is refused is refused for one of these reasons and has written
-    /// nothing; answers whether it was let through.
+    /// Asserts that a refused call is refused for one of these reasons and has written nothing;
+    /// returns whether it was accepted.
     #[track_caller]
     pub(crate) fn check<T: Debug>(
         &self,
         what: &str,
-        may: &[Reason],
+        may: &[ErrorKind],
         call: impl FnOnce() -> Result<T, Error>,
     ) -> bool {
         let before = self.commits();
         let Err(error) = call() else { return true };
-        assert!(may.contains(&error.reason()), "{what}: {:?}, {error}", error.reason());
+        assert!(may.contains(&error.kind()), "{what}: {:?}, {error}", error.kind());
         assert_eq!(self.commits(), before, "{what} was refused and has written");
         false
     }
@@ -109,7 +111,7 @@ fn every_commit_is_noticed() {
     let before = bench.commits();
     let gone = UserId::from_uuid(bench.york.into());
     assert!(
-        !bench.check("nobody", &[Reason::NotFound], || bench.world.store.users().delete(gone))
+        !bench.check("unknown", &[ErrorKind::NotFound], || bench.world.store.users().delete(gone))
     );
     assert_eq!(bench.commits(), before);
     bench.world.store.users().set_privileges(bench.ada, &["reports"]).unwrap();

@@ -1,6 +1,8 @@
 //! Branches: created, renamed, listed and deleted.
 
-use gatepost::{BranchFilter, BranchId, EventKind, NewUser, OrganisationId, Page, Reason};
+use gatepost::audit::EventKind;
+use gatepost::directory::BranchFilter;
+use gatepost::{BranchId, ErrorKind, NewUser, OrganisationId, Page};
 use proptest::prelude::*;
 
 use crate::world::{World, morning};
@@ -23,8 +25,8 @@ fn one_is_created_in_an_organisation_or_in_none() {
 #[test]
 fn none_is_created_in_an_organisation_that_is_not_there() {
     let world = World::new();
-    let nobody: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
-    world.refuses(Reason::NotFound, |store| store.branches().create("York", nobody));
+    let unknown: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    world.refuses(ErrorKind::NotFound, |store| store.branches().create("York", unknown));
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn only_one_without_users_is_deleted() {
     let world = World::new();
     let york = world.store.branches().create("York", None).unwrap();
     let ada = world.store.users().create(NewUser::person("ada").branch(york.id)).unwrap().id;
-    world.refuses(Reason::NotEmpty, |store| store.branches().delete(york.id));
+    world.refuses(ErrorKind::NotEmpty, |store| store.branches().delete(york.id));
     world.store.users().delete(ada).unwrap();
     world
         .leaves(&[EventKind::BranchDeleted], 1, |store| store.branches().delete(york.id))
@@ -54,12 +56,12 @@ fn only_one_without_users_is_deleted() {
 #[test]
 fn what_is_not_there_is_not_found() {
     let world = World::new();
-    let nobody: BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
-    assert_eq!(world.store.branches().find(nobody).unwrap(), None);
-    world.refuses(Reason::NotFound, |store| store.branches().rename(nobody, "York"));
-    world.refuses(Reason::NotFound, |store| store.branches().delete(nobody));
-    world.refuses(Reason::NotFound, |store| store.branches().set_active(nobody, false));
-    world.refuses(Reason::NotFound, |store| store.branches().move_to(nobody, None));
+    let unknown: BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    assert_eq!(world.store.branches().find(unknown).unwrap(), None);
+    world.refuses(ErrorKind::NotFound, |store| store.branches().rename(unknown, "York"));
+    world.refuses(ErrorKind::NotFound, |store| store.branches().delete(unknown));
+    world.refuses(ErrorKind::NotFound, |store| store.branches().set_active(unknown, false));
+    world.refuses(ErrorKind::NotFound, |store| store.branches().move_to(unknown, None));
 }
 
 #[test]
@@ -81,8 +83,18 @@ fn a_list_is_filtered_and_read_page_by_page() {
     assert_eq!(ids(&of_northern, Page::first(2)), inside[..2]);
     assert_eq!(ids(&of_northern, Page::after(inside[1], 2)), inside[2..]);
     assert_eq!(ids(&BranchFilter::new().active(false), Page::default()), [alone]);
+    for (filter, expect) in [
+        (BranchFilter::new(), 4),
+        (of_northern.clone(), 3),
+        (BranchFilter::new().active(false), 1),
+        (of_northern.clone().active(false), 0),
+    ] {
+        let all: Vec<BranchId> = branches.iter(&filter).map(|branch| branch.unwrap().id).collect();
+        assert_eq!(all, ids(&filter, Page::default()), "{filter:?}");
+        assert_eq!((all.len(), branches.count(&filter).unwrap()), (expect, expect as u64));
+    }
     assert_eq!(ids(&of_northern.active(false), Page::default()), []);
-    world.refuses(Reason::Invalid, |store| {
+    world.refuses(ErrorKind::Invalid, |store| {
         store.branches().list(&BranchFilter::new(), Page::first(0))
     });
 }
@@ -95,7 +107,7 @@ fn no_name_panics_and_a_refused_one_leaves_nothing() {
         match world.store.branches().rename(made.id, &name) {
             Ok(renamed) => prop_assert_eq!(renamed.name, name),
             Err(_) => {
-                world.refuses(Reason::Invalid, |store| store.branches().create(&name, None));
+                world.refuses(ErrorKind::Invalid, |store| store.branches().create(&name, None));
             }
         }
     });

@@ -1,5 +1,5 @@
-//! The change log is exact: a row for each thing that a verify could answer otherwise, and none
-//! for anything else; and no verify passes what a hand has taken away behind the library's back.
+//! The change log is exact: a row for each change that a verify could notice, and none for any
+//! other; and no verify passes a session that plain SQL has deleted.
 
 mod events;
 mod hand;
@@ -21,7 +21,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// Kind and id as the file has them.
+    /// Kind and id as they are stored.
     fn row(self) -> (i64, Option<Vec<u8>>) {
         let (kind, id) = match self {
             Self::Store => return (0, None),

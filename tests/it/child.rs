@@ -8,16 +8,17 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{self, Command, Stdio};
 
-/// What a process of that role does, given the words it was started with.
+/// The function that a process of that role runs, with the words it was started with.
 type Play = fn(&mut Parent, &[String]);
 
 /// Each role and what it does.
 const ROLES: &[(&str, Play)] = &[
     ("create at once", crate::opening::processes::create_at_once),
-    ("do as told", crate::coherence::do_as_told),
+    ("follow lines", crate::coherence::follow_lines),
     ("full disk", crate::full_disk::role),
     ("group", crate::group::role),
     ("grow", crate::opening::processes::grow),
+    ("guess", crate::throttle::limit::role),
     ("hold the write lock", crate::transaction::hold_the_write_lock),
     ("meddle", crate::coherence::meddle),
     ("only verify", crate::guards::only_verifies::role),
@@ -27,17 +28,23 @@ const ROLES: &[(&str, Play)] = &[
     ("live", crate::opening::modes::role),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
+    ("options", crate::change_options::role),
     ("plain SQL", crate::opening::processes::plain_sql),
     ("read in turns", crate::log::role),
     ("race", crate::races::role),
+    ("race of privileges", crate::coherence::change_or_ask),
     ("race of verifies", crate::coherence::role),
     ("scan", crate::always_starts::scan),
+    ("underneath", crate::underneath::role),
+    ("use at a time", crate::clock::role),
+    ("verify while it changes", crate::underneath::rounds::role),
+    ("without descriptors", crate::readers::without_descriptors),
     ("write", crate::opening::processes::write),
 ];
 
-/// What stands before a line that is meant for the other side: the test harness prints, too.
+/// The prefix of a line that is meant for the other side: the test harness prints, too.
 const MARK: &str = "@ ";
-/// What stands before a word, which the harness would take for an option otherwise.
+/// The prefix of a word, which the harness would take for an option otherwise.
 const WORD: char = '=';
 
 /// Another process, in one of the roles. Killed if it is dropped.
@@ -71,7 +78,7 @@ impl Child {
         Self { process, output }
     }
 
-    /// Tells it a line.
+    /// Sends it a line.
     #[track_caller]
     pub(crate) fn say(&mut self, line: &str) {
         let mut input = self.process.stdin.as_ref().unwrap();
@@ -100,7 +107,7 @@ impl Child {
         None
     }
 
-    /// Kills it at once, as `kill -9` does, and answers with what it had still said.
+    /// Kills it at once, as `kill -9` does, and returns the lines that it had still written.
     #[track_caller]
     pub(crate) fn kill(mut self) -> Vec<String> {
         self.process.kill().unwrap();
@@ -108,7 +115,7 @@ impl Child {
         std::iter::from_fn(|| self.hear_if_any()).collect()
     }
 
-    /// Ends its input, waits for its end, and sees to it that all was well.
+    /// Closes its input, waits for its end, and asserts that it succeeded.
     #[track_caller]
     pub(crate) fn end(mut self) {
         drop(self.process.stdin.take());
@@ -124,7 +131,7 @@ impl Child {
         self.process.wait().unwrap();
     }
 
-    /// What it complained of, once it has ended.
+    /// Its standard error, once it has ended.
     pub(crate) fn complaint(&mut self) -> String {
         let mut text = String::new();
         if let Some(mut errors) = self.process.stderr.take() {
@@ -146,14 +153,14 @@ impl Drop for Child {
 pub(crate) struct Parent;
 
 impl Parent {
-    /// Tells it a line.
+    /// Sends it a line.
     pub(crate) fn say(&mut self, line: &str) {
         let mut output = std::io::stdout();
         writeln!(output, "\n{MARK}{line}").unwrap();
         output.flush().unwrap();
     }
 
-    /// Waits for its next line; none if there will be no more.
+    /// Waits for its next line; `None` if there will be no more.
     pub(crate) fn hear(&mut self) -> Option<String> {
         let mut line = String::new();
         let length = std::io::stdin().read_line(&mut line).unwrap();
@@ -161,11 +168,15 @@ impl Parent {
     }
 }
 
-/// Not a test of its own: what a [`Child`] runs. Without a role, nothing.
+/// The words that this process was started with: those of a role, or of a long run of a script.
+pub(crate) fn words() -> Vec<String> {
+    std::env::args().filter_map(|word| Some(word.strip_prefix(WORD)?.to_owned())).collect()
+}
+
+/// Not a test of its own: a [`Child`] runs it. Without a role it does nothing.
 #[test]
 fn role() {
-    let words: Vec<String> =
-        std::env::args().filter_map(|word| Some(word.strip_prefix(WORD)?.to_owned())).collect();
+    let words = words();
     let Some((name, words)) = words.split_first() else { return };
     let found = ROLES.iter().find(|(role, _)| role == name);
     let (_, play) = found.unwrap_or_else(|| panic!("no such role: {name}"));

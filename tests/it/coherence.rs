@@ -1,33 +1,37 @@
-//! What a process remembers of its verifies is as fresh as the file, whoever changes it.
+//! What a process has cached of its verifies is as fresh as the file, whichever process changes it.
 
 mod cast;
+mod privileges;
 mod race;
 mod remembered;
 mod weather;
 
 use std::sync::Arc;
 
-use gatepost::{Facts, ManualClock, OpenSession, Options, Store};
+use gatepost::host::ManualClock;
+use gatepost::sessions::OpenSession;
+use gatepost::{Options, Principal, Store};
 use rusqlite::Connection;
 
 use crate::child::{Child, Parent};
 use crate::operations::{OPERATIONS, Reach::Nothing, operation};
 use crate::world::{MINUTE, SECOND, World, device, for_tests, is_cache_on, morning};
 use cast::{Cast, act};
+pub(crate) use privileges::role as change_or_ask;
 pub(crate) use race::role;
 pub(crate) use weather::meddle;
 
 /// Operations that revoke, and the line that carries each out upon ada, her session `ada1`, her key
-/// or her places. Who is refused from then on, the list of operations says.
+/// or her places. The list of operations says which sessions are refused from then on.
 #[rustfmt::skip]
 const CALLS: &[(&str, &str)] = &[
     ("Store::log_out",                                   "log-out !ada1"),
-    ("Sessions::end",                                    "end @ada1"),
-    ("Sessions::end_others",                             "end-others !ada1"),
-    ("Sessions::end_all_of",                             "end-all-of @ada"),
-    ("Sessions::end_all_of_branch",                      "end-all-of-branch @york"),
-    ("Sessions::end_all_of_organisation",                "end-all-of-organisation @northern"),
-    ("Sessions::end_all",                                "end-all"),
+    ("Sessions::revoke",                                    "end @ada1"),
+    ("Sessions::revoke_others",                             "end-others !ada1"),
+    ("Sessions::revoke_all(user)",                             "end-all-of @ada"),
+    ("Sessions::revoke_all(branch)",                      "end-all-of-branch @york"),
+    ("Sessions::revoke_all(organisation)",                "end-all-of-organisation @northern"),
+    ("Sessions::revoke_all(store)",                                "end-all"),
     ("Sessions::open(on the device of a session)",       "open @ada till-1"),
     ("Devices::forget",                                  "forget @ada till-1"),
     ("Users::set_status(Locked)",                        "status @ada locked"),
@@ -39,14 +43,15 @@ const CALLS: &[(&str, &str)] = &[
     ("Users::set_password",                              "set-password @ada"),
     ("Users::remove_password",                           "remove-password @ada"),
     ("Users::mark_compromised",                          "mark-compromised @ada"),
-    ("Users::require_password_change(EndSessions::All)", "demand-change @ada"),
+    ("Users::require_password_change(RevokeSessions::All)", "demand-change @ada"),
     ("Branches::set_active(false)",                      "branch-off @york"),
     ("Organisations::set_active(false)",                 "organisation-off @northern"),
     ("ApiKeys::revoke",                                  "revoke @key"),
-    ("ApiKeys::reassign(no overlap)",                    "reassign @ada"),
+    ("ApiKeys::rotate(no overlap)",                      "rotate @key"),
+    ("ApiKeys::revoke_all",                              "revoke-all-keys @ada"),
 ];
 
-/// What else takes effect at the next verify, and who is refused from then on.
+/// Other writes that take effect at the next verify, and what is refused from then on.
 #[rustfmt::skip]
 const OTHER_WRITES: &[(&str, &str)] = &[
     ("sweep",                                           "brief"),
@@ -64,13 +69,13 @@ const OTHER_WRITES: &[(&str, &str)] = &[
     ("sql UPDATE store SET keys_ended_seq = $next",                              "key"),
 ];
 
-/// Every line, and who is refused after it.
+/// Every line, and what is refused after it.
 fn lines() -> impl Iterator<Item = (&'static str, String)> {
     let calls = CALLS.iter().map(|(name, line)| (*line, Cast::covered(operation(name))));
     calls.chain(OTHER_WRITES.iter().map(|(line, ended)| (*line, (*ended).to_owned())))
 }
 
-/// Another process learns of an operation by its rows in the change log and by nothing else.
+/// Another process learns of an operation only by its rows in the change log.
 #[test]
 fn every_operation_that_revokes_has_a_line_or_one_that_reports_the_same() {
     let reported: Vec<_> = CALLS.iter().map(|(name, _)| operation(name).changes).collect();
@@ -89,17 +94,17 @@ fn every_process_of_this_run_remembers_or_none_does() {
     other.0.end();
 }
 
-/// Does what each line says, `PATH DEED`, and acknowledges it.
-pub(crate) fn do_as_told(parent: &mut Parent, _: &[String]) {
+/// Does what each line says, `PATH OPERATION`, and acknowledges it.
+pub(crate) fn follow_lines(parent: &mut Parent, _: &[String]) {
     while let Some(line) = parent.hear() {
-        let (path, deed) = line.split_once(' ').unwrap();
-        match deed.split_once(' ') {
+        let (path, operation) = line.split_once(' ').unwrap();
+        match operation.split_once(' ') {
             Some(("sql", script)) => plain_sql(path).execute_batch(script).unwrap(),
             _ => {
                 let clock = ManualClock::new(morning());
                 let options = for_tests().clock(Arc::new(clock.clone()));
                 let store = Store::open(path, options).unwrap();
-                act(&store, &clock, deed);
+                act(&store, &clock, operation);
                 store.close().unwrap();
             }
         }
@@ -113,18 +118,18 @@ fn plain_sql(path: &str) -> Connection {
     connection
 }
 
-/// Another process, which does as it is told.
+/// Another process, which does what each line says.
 struct Other(Child);
 
 impl Other {
     fn new() -> Self {
-        Self(Child::start("do as told", &[]))
+        Self(Child::start("follow lines", &[]))
     }
 
     #[track_caller]
-    fn does(&mut self, cast: &Cast, deed: &str) {
-        self.0.say(&format!("{} {}", cast.world.path.display(), cast.spell(deed)));
-        assert_eq!(self.0.hear(), "done", "{deed}");
+    fn does(&mut self, cast: &Cast, operation: &str) {
+        self.0.say(&format!("{} {}", cast.world.path.display(), cast.spell(operation)));
+        assert_eq!(self.0.hear(), "done", "{operation}");
     }
 }
 
@@ -132,11 +137,11 @@ impl Other {
 #[track_caller]
 fn check_rows_of_another(change: fn(Options) -> Options) {
     let mut other = Other::new();
-    for (deed, ended) in lines() {
+    for (operation, ended) in lines() {
         let cast = Cast::new(change);
         cast.is_cached();
-        other.does(&cast, deed);
-        cast.are_refused(&ended, deed);
+        other.does(&cast, operation);
+        cast.are_refused(&ended, operation);
     }
     other.0.end();
 }
@@ -158,57 +163,65 @@ fn with_nothing_remembered_every_answer_is_the_same() {
 
 #[test]
 fn what_this_process_has_ended_is_refused_at_the_very_next_verify() {
-    for (deed, ended) in lines() {
+    for (operation, ended) in lines() {
         let cast = Cast::new(|options| options);
         cast.is_cached();
-        match deed.strip_prefix("sql ") {
+        match operation.strip_prefix("sql ") {
             Some(script) => cast.world.sql().execute_batch(&cast.spell(script)).unwrap(),
-            None => act(&cast.world.store, &cast.world.clock, &cast.spell(deed)),
+            None => act(&cast.world.store, &cast.world.clock, &cast.spell(operation)),
         }
-        cast.are_refused(&ended, deed);
+        cast.are_refused(&ended, operation);
     }
 }
 
 #[test]
-fn new_facts_are_told_at_the_very_next_verify() {
-    type Expect = fn(&Cast, &Facts) -> bool;
+fn the_very_next_verify_returns_the_new_principal() {
+    type Expect = fn(&Cast, &Principal) -> bool;
     let rows: &[(&str, &str, Expect)] = &[
-        ("move @ada @leeds", "ada1 ada2 key cyd1 brief", |cast, facts| {
-            (facts.branch, facts.organisation) == (Some(cast.leeds), None)
+        ("move @ada @leeds", "ada1 ada2 key cyd1 brief", |cast, principal| {
+            (principal.branch, principal.organisation) == (Some(cast.leeds), None)
         }),
-        ("move @ada -", "ada1 ada2 key", |_, facts| facts.branch.is_none()),
-        ("move-branch @york -", "ada1 ada2 key bob1", |cast, facts| {
-            (facts.branch, facts.organisation) == (Some(cast.york), None)
+        ("move @ada -", "ada1 ada2 key", |_, principal| principal.branch.is_none()),
+        ("move-branch @york -", "ada1 ada2 key bob1", |cast, principal| {
+            (principal.branch, principal.organisation) == (Some(cast.york), None)
         }),
-        ("move-branch @leeds @northern", "cyd1 brief", |cast, facts| {
-            (facts.branch, facts.organisation) == (Some(cast.leeds), Some(cast.northern))
+        ("move-branch @leeds @northern", "cyd1 brief", |cast, principal| {
+            (principal.branch, principal.organisation) == (Some(cast.leeds), Some(cast.northern))
         }),
-        ("privileges @ada admin", "ada1 ada2 key", |_, facts| facts.is_admin),
-        ("sql INSERT INTO user_privilege VALUES (#ada, 'admin')", "ada1 ada2 key", |_, facts| {
-            facts.is_admin
-        }),
-        ("sql UPDATE user SET branch_id = NULL WHERE id = #ada", "ada1 ada2 key", |_, facts| {
-            facts.branch.is_none()
-        }),
-        ("sql UPDATE session SET aal = 3 WHERE id = #ada1", "ada1", |_, facts| {
-            facts.assurance == gatepost::Assurance::Aal3
+        ("privileges @ada admin", "ada1 ada2 key", |_, principal| principal.is_admin),
+        (
+            "sql INSERT INTO user_privilege VALUES (#ada, 'admin')",
+            "ada1 ada2 key",
+            |_, principal| principal.is_admin,
+        ),
+        (
+            "sql UPDATE user SET branch_id = NULL WHERE id = #ada",
+            "ada1 ada2 key",
+            |_, principal| principal.branch.is_none(),
+        ),
+        ("sql UPDATE session SET aal = 3 WHERE id = #ada1", "ada1", |_, principal| {
+            principal.assurance == gatepost::sessions::Assurance::Aal3
         }),
     ];
     let mut other = Other::new();
-    for (deed, whose, expect) in rows {
+    for (operation, whose, expect) in rows {
         let cast = Cast::new(|options| options);
         cast.is_cached();
-        other.does(&cast, deed);
+        other.does(&cast, operation);
         for name in cast.names() {
-            let facts = cast.look(name).unwrap();
-            assert_eq!(expect(&cast, &facts), whose.contains(name), "{name} after {deed}");
+            let principal = cast.look(name).unwrap();
+            assert_eq!(
+                expect(&cast, &principal),
+                whose.contains(name),
+                "{name} after {operation}"
+            );
         }
         assert_eq!(cast.look("ada1").unwrap().user, cast.ada);
     }
     let cast = Cast::new(|options| options);
-    for (deed, expect) in [("privileges @ada admin", true), ("privileges @ada", false)] {
+    for (operation, expect) in [("privileges @ada admin", true), ("privileges @ada", false)] {
         cast.is_cached();
-        other.does(&cast, deed);
+        other.does(&cast, operation);
         assert_eq!(cast.look("ada1").unwrap().is_admin, expect);
     }
     other.0.end();
@@ -226,7 +239,7 @@ fn what_was_suspended_and_is_active_again_verifies_again() {
     other.0.end();
 }
 
-/// No row of the change log tells of what makes these good.
+/// No row of the change log reports what makes these valid again.
 #[test]
 fn a_refusal_is_never_remembered() {
     let cast = Cast::new(|options| options);
@@ -249,9 +262,9 @@ fn a_refusal_is_never_remembered() {
 }
 
 /// A process that was killed in the middle of its commit leaves a header in two versions, and
-/// whoever finds it counts changes from zero: the count alone returns to what it was.
+/// the process that finds it counts changes from zero: the count alone returns to what it was.
 #[test]
-fn a_count_of_changes_that_returns_to_where_it_was_deceives_nobody() {
+fn a_count_of_changes_that_returns_to_an_earlier_value_deceives_no_store() {
     let cast = Cast::new(|options| options);
     cast.is_cached();
     let mut hand = weather::Hand::new(&cast);
@@ -268,7 +281,7 @@ fn a_count_of_changes_that_returns_to_where_it_was_deceives_nobody() {
     hand.end();
 }
 
-/// Change rows that nobody has read may be trimmed; then anything may have changed.
+/// Change rows that a process has not read may be trimmed; then anything may have changed.
 #[test]
 fn a_change_that_was_trimmed_before_it_was_read_is_not_missed() {
     for script in [
@@ -277,7 +290,7 @@ fn a_change_that_was_trimmed_before_it_was_read_is_not_missed() {
         "UPDATE user SET sessions_ended_seq = $next WHERE id = #ada;
          DELETE FROM session WHERE id = #bob1;
          DELETE FROM change WHERE seq < (SELECT max(seq) FROM change)",
-        // More rows than anyone reads.
+        // More rows than any process reads.
         "DELETE FROM session WHERE id = #ada1; DELETE FROM session WHERE id = #bob1;
          WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 20000)
          INSERT INTO change (kind, id) SELECT 3, randomblob(16) FROM n;
@@ -298,17 +311,17 @@ fn a_change_that_was_trimmed_before_it_was_read_is_not_missed() {
     }
 }
 
-/// With eight entries for a hundred sessions nearly every verify drives another out.
+/// With eight entries for a hundred sessions nearly every verify evicts another entry.
 #[test]
 fn what_is_driven_out_and_returns_is_as_fresh_as_the_rest() {
     let world = World::with(|options| {
-        options.cache(8).sessions(gatepost::SessionPolicy::server().per_user(1_000))
+        options.cache(8).sessions(gatepost::policy::SessionPolicy::server().per_user(1_000))
     });
     let ada = world.person("ada").id;
     let opened = gatepost::testing::open_many(&world.store, ada, 100).unwrap();
     let passes = |n: usize| {
         let one = &opened[n];
-        world.store.verify(one.token.expose(), &one.device).unwrap().valid().is_ok()
+        world.store.verify((&one.token, &one.device)).unwrap().valid().is_ok()
     };
     let sql = world.sql();
     for round in 0..50 {
@@ -317,7 +330,10 @@ fn what_is_driven_out_and_returns_is_as_fresh_as_the_rest() {
             assert_eq!(passes(99), 99 >= 2 * round);
         }
         let ended = [2 * round, 2 * round + 1];
-        assert_eq!(world.store.sessions().end(opened[ended[0]].id).unwrap(), gatepost::Ended::Now);
+        assert_eq!(
+            world.store.sessions().revoke(opened[ended[0]].id).unwrap(),
+            gatepost::Ended::Now
+        );
         let id = opened[ended[1]].id.as_uuid();
         sql.execute("DELETE FROM session WHERE id = ?1", [id.as_bytes()]).unwrap();
         assert!(!passes(ended[1]) && !passes(ended[0]));
@@ -325,7 +341,7 @@ fn what_is_driven_out_and_returns_is_as_fresh_as_the_rest() {
     assert!(world.store.status().cached.unwrap() <= 16);
 }
 
-/// The end of a session between the look at the file and what is remembered of it.
+/// A session is revoked between the SELECT of a verify and the fill of the cache.
 #[test]
 fn what_ended_while_it_was_looked_up_is_not_remembered_as_live() {
     for catches_up in [false, true] {
@@ -339,10 +355,10 @@ fn what_ended_while_it_was_looked_up_is_not_remembered_as_live() {
         assert!(world.passes(&other, "till-2"));
         let (store, token) = (world.store.clone(), session.token.expose().to_owned());
         trap.springs(move || {
-            let ended = store.log_out(&token, &device("till-1")).unwrap();
+            let ended = store.log_out((&token, &device("till-1"))).unwrap();
             assert_eq!(ended, gatepost::Ended::Now);
             if catches_up {
-                let verdict = store.verify(other.token.expose(), &device("till-2")).unwrap();
+                let verdict = store.verify((&other.token, &device("till-2"))).unwrap();
                 assert!(verdict.valid().is_ok());
             }
         });

@@ -1,41 +1,40 @@
 //! Configuration: keys in their case, values in four scopes, the narrowest in force.
 
-use gatepost::{
-    BranchId, Configuration, EventKind, NewUser, OrganisationId, Page, Reason, Scope, Setting,
-    UserId,
-};
+use gatepost::audit::EventKind;
+use gatepost::configuration::{Configuration, Setting};
+use gatepost::{BranchId, ErrorKind, NewUser, OrganisationId, Page, Subtree, UserId};
 use proptest::prelude::*;
 
 use crate::world::World;
 
 const SET: &[EventKind] = &[EventKind::ConfigurationSet];
-const NOBODY: &str = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77";
+const UNKNOWN: &str = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77";
 
 #[test]
 fn a_key_keeps_the_case_in_which_it_was_first_written() {
     let world = World::new();
     let first = world
         .leaves(SET, 0, |store| {
-            store.configuration().set(Scope::System, "support.Pagination", "False")
+            store.configuration().set(Subtree::Store, "support.Pagination", "False")
         })
         .unwrap();
-    check(&first, "support.Pagination", "False", Scope::System, false);
+    check(&first, "support.Pagination", "False", Subtree::Store, false);
     let second = world
         .leaves(SET, 0, |store| {
-            store.configuration().set(Scope::System, "SUPPORT.PAGINATION", "1")
+            store.configuration().set(Subtree::Store, "SUPPORT.PAGINATION", "1")
         })
         .unwrap();
-    check(&second, "support.Pagination", "1", Scope::System, false);
-    assert_eq!(get(&world, Scope::System, "support.pagination"), Some(second));
+    check(&second, "support.Pagination", "1", Subtree::Store, false);
+    assert_eq!(get(&world, Subtree::Store, "support.pagination"), Some(second));
     assert_eq!(world.count("SELECT count(*) FROM setting"), 1);
 }
 
 #[test]
 fn the_same_value_again_is_no_change() {
     let world = World::new();
-    let set = world.store.configuration().set(Scope::System, "theme", "dark").unwrap();
+    let set = world.store.configuration().set(Subtree::Store, "theme", "dark").unwrap();
     let again = world
-        .leaves(&[], 0, |store| store.configuration().set(Scope::System, "Theme", "dark"))
+        .leaves(&[], 0, |store| store.configuration().set(Subtree::Store, "Theme", "dark"))
         .unwrap();
     assert_eq!(again, set);
 }
@@ -46,33 +45,33 @@ fn a_scope_that_is_not_there_is_not_found() {
     let gone = user(&world, "gone", None);
     world.store.users().delete(gone).unwrap();
     for scope in [
-        Scope::Organisation(NOBODY.parse().unwrap()),
-        Scope::Branch(NOBODY.parse().unwrap()),
-        Scope::User(NOBODY.parse().unwrap()),
-        Scope::User(gone),
+        Subtree::Organisation(UNKNOWN.parse().unwrap()),
+        Subtree::Branch(UNKNOWN.parse().unwrap()),
+        Subtree::User(UNKNOWN.parse().unwrap()),
+        Subtree::User(gone),
     ] {
-        world.refuses(Reason::NotFound, |store| store.configuration().set(scope, "a", "1"));
-        world.refuses(Reason::NotFound, |store| {
+        world.refuses(ErrorKind::NotFound, |store| store.configuration().set(scope, "a", "1"));
+        world.refuses(ErrorKind::NotFound, |store| {
             store.configuration().set_if(scope, "a", None, "1")
         });
         assert_eq!(get(&world, scope, "a"), None);
         assert!(!world.store.configuration().remove(scope, "a").unwrap());
     }
-    world.refuses(Reason::NotFound, |store| store.configuration().effective_all(gone));
-    world.refuses(Reason::NotFound, |store| store.configuration().public_for(gone));
-    world.refuses(Reason::NotFound, |store| store.configuration().effective(gone, "a"));
+    world.refuses(ErrorKind::NotFound, |store| store.configuration().effective_all(gone));
+    world.refuses(ErrorKind::NotFound, |store| store.configuration().public_for(gone));
+    world.refuses(ErrorKind::NotFound, |store| store.configuration().effective(gone, "a"));
 }
 
 #[test]
-fn a_value_is_set_only_if_the_expected_one_stands_there() {
+fn a_value_is_set_only_if_the_stored_one_is_the_expected_one() {
     let world = World::new();
     let set_if = |expected: Option<&str>, value: &str| {
-        world.store.configuration().set_if(Scope::System, "theme", expected, value)
+        world.store.configuration().set_if(Subtree::Store, "theme", expected, value)
     };
-    world.refuses(Reason::Stale, |_| set_if(Some("dark"), "light"));
+    world.refuses(ErrorKind::Stale, |_| set_if(Some("dark"), "light"));
     world.leaves(SET, 0, |_| set_if(None, "dark")).unwrap();
-    world.refuses(Reason::Stale, |_| set_if(None, "light"));
-    world.refuses(Reason::Stale, |_| set_if(Some("Dark"), "light"));
+    world.refuses(ErrorKind::Stale, |_| set_if(None, "light"));
+    world.refuses(ErrorKind::Stale, |_| set_if(Some("Dark"), "light"));
     assert_eq!(world.leaves(SET, 0, |_| set_if(Some("dark"), "light")).unwrap().value, "light");
     world.leaves(&[], 0, |_| set_if(Some("light"), "light")).unwrap();
 }
@@ -82,10 +81,10 @@ fn a_removed_value_gives_way_to_the_next_wider_one() {
     let place = Place::new();
     let (world, configuration) = (&place.world, place.world.store.configuration());
     let scopes = [
-        Scope::User(place.user),
-        Scope::Branch(place.branch),
-        Scope::Organisation(place.organisation),
-        Scope::System,
+        Subtree::User(place.user),
+        Subtree::Branch(place.branch),
+        Subtree::Organisation(place.organisation),
+        Subtree::Store,
     ];
     for (at, scope) in scopes.into_iter().enumerate() {
         configuration.set(scope, "theme", &at.to_string()).unwrap();
@@ -105,21 +104,21 @@ fn a_removed_value_gives_way_to_the_next_wider_one() {
     assert_eq!(configuration.effective(place.user, "theme").unwrap(), None);
     assert!(configuration.effective_all(place.user).unwrap().is_empty());
     let removed =
-        world.leaves(&[], 0, |store| store.configuration().remove(Scope::System, "theme"));
+        world.leaves(&[], 0, |store| store.configuration().remove(Subtree::Store, "theme"));
     assert!(!removed.unwrap());
 }
 
 #[test]
-fn nobody_sees_the_values_of_another_place() {
+fn no_scope_sees_the_values_of_another_one() {
     let place = Place::new();
     let configuration = place.world.store.configuration();
     let elsewhere = place.world.store.branches().create("Leeds", None).unwrap().id;
     let other = user(&place.world, "grace", Some(elsewhere));
     let alone = user(&place.world, "alan", None);
-    configuration.set(Scope::System, "a", "system").unwrap();
-    configuration.set(Scope::Organisation(place.organisation), "b", "organisation").unwrap();
-    configuration.set(Scope::Branch(place.branch), "c", "branch").unwrap();
-    configuration.set(Scope::User(place.user), "d", "user").unwrap();
+    configuration.set(Subtree::Store, "a", "system").unwrap();
+    configuration.set(Subtree::Organisation(place.organisation), "b", "organisation").unwrap();
+    configuration.set(Subtree::Branch(place.branch), "c", "branch").unwrap();
+    configuration.set(Subtree::User(place.user), "d", "user").unwrap();
 
     let seen = |user: Option<UserId>| values(&configuration.effective_all(user).unwrap());
     assert_eq!(seen(Some(place.user)), ["system", "organisation", "branch", "user"]);
@@ -128,16 +127,16 @@ fn nobody_sees_the_values_of_another_place() {
     assert_eq!(seen(None), ["system"]);
     assert_eq!(configuration.effective(alone, "b").unwrap(), None);
     assert_eq!(configuration.effective(None, "c").unwrap(), None);
-    assert_eq!(get(&place.world, Scope::User(place.user), "a"), None);
+    assert_eq!(get(&place.world, Subtree::User(place.user), "a"), None);
 }
 
 #[test]
 fn clients_see_public_keys_alone_whatever_their_scope() {
     let place = Place::new();
     let configuration = place.world.store.configuration();
-    configuration.set(Scope::System, "Theme", "dark").unwrap();
-    configuration.set(Scope::User(place.user), "theme", "light").unwrap();
-    configuration.set(Scope::System, "licence", "secret").unwrap();
+    configuration.set(Subtree::Store, "Theme", "dark").unwrap();
+    configuration.set(Subtree::User(place.user), "theme", "light").unwrap();
+    configuration.set(Subtree::Store, "licence", "secret").unwrap();
     assert!(configuration.public_for(place.user).unwrap().is_empty());
 
     let make = |public| place.world.store.configuration().set_public("theme", public);
@@ -145,7 +144,7 @@ fn clients_see_public_keys_alone_whatever_their_scope() {
     place.world.leaves(&[], 0, |_| make(true)).unwrap();
     let public = configuration.public_for(place.user).unwrap();
     assert_eq!(public.len(), 1);
-    check(public.get("theme").unwrap(), "Theme", "light", Scope::User(place.user), true);
+    check(public.get("theme").unwrap(), "Theme", "light", Subtree::User(place.user), true);
     assert_eq!(values(&configuration.public_for(None).unwrap()), ["dark"]);
 
     place.world.leaves(&[EventKind::ConfigurationMadePrivate], 0, |_| make(false)).unwrap();
@@ -163,8 +162,8 @@ fn a_key_may_be_made_public_before_it_has_a_value() {
         })
         .unwrap();
     assert!(configuration.public_for(None).unwrap().is_empty());
-    let set = configuration.set(Scope::System, "Theme", "dark").unwrap();
-    check(&set, "theme", "dark", Scope::System, true);
+    let set = configuration.set(Subtree::Store, "Theme", "dark").unwrap();
+    check(&set, "theme", "dark", Subtree::Store, true);
     assert_eq!(values(&configuration.public_for(None).unwrap()), ["dark"]);
 }
 
@@ -172,7 +171,7 @@ fn a_key_may_be_made_public_before_it_has_a_value() {
 fn values_go_with_their_owner() {
     let world = World::new();
     let branch = world.store.branches().create("York", None).unwrap().id;
-    world.store.configuration().set(Scope::Branch(branch), "theme", "dark").unwrap();
+    world.store.configuration().set(Subtree::Branch(branch), "theme", "dark").unwrap();
     world.store.branches().delete(branch).unwrap();
     assert_eq!(world.count("SELECT count(*) FROM setting"), 0);
 }
@@ -182,22 +181,35 @@ fn a_scope_is_listed_page_by_page_in_the_order_of_its_keys() {
     let place = Place::new();
     let configuration = place.world.store.configuration();
     for key in ["delta", "Alpha", "CHARLIE", "bravo"] {
-        configuration.set(Scope::Branch(place.branch), key, key).unwrap();
-        configuration.set(Scope::System, key, "other").unwrap();
+        configuration.set(Subtree::Branch(place.branch), key, key).unwrap();
+        configuration.set(Subtree::Store, key, "other").unwrap();
     }
     let list = |page: Page<&str>| -> Vec<String> {
-        let rows = configuration.list(Scope::Branch(place.branch), page).unwrap();
+        let rows = configuration.list(Subtree::Branch(place.branch), page).unwrap();
         rows.into_iter().map(|row| row.value).collect()
     };
     assert_eq!(list(Page::default()), ["Alpha", "bravo", "CHARLIE", "delta"]);
+    let all = configuration.iter(Subtree::Branch(place.branch)).map(|row| row.unwrap().value);
+    assert_eq!(all.collect::<Vec<_>>(), ["Alpha", "bravo", "CHARLIE", "delta"]);
+    configuration.remove(Subtree::Store, "delta").unwrap();
+    for (scope, expect) in [
+        (Subtree::Store, 3),
+        (Subtree::Branch(place.branch), 4),
+        (Subtree::Organisation(place.organisation), 0),
+        (Subtree::User(place.user), 0),
+    ] {
+        assert_eq!(configuration.count(scope).unwrap(), expect, "{scope:?}");
+        assert_eq!(configuration.iter(scope).count() as u64, expect, "{scope:?}");
+    }
+    configuration.set(Subtree::Store, "delta", "other").unwrap();
     assert_eq!(list(Page::first(2)), ["Alpha", "bravo"]);
     assert_eq!(list(Page::after("Bravo", 2)), ["CHARLIE", "delta"]);
     assert_eq!(list(Page::after("delta", 2)), [""; 0]);
-    assert_eq!(configuration.list(Scope::System, Page::default()).unwrap().len(), 4);
+    assert_eq!(configuration.list(Subtree::Store, Page::default()).unwrap().len(), 4);
     for page in [Page::first(0), Page::after("a".repeat(1_000).as_str(), 1)] {
         place
             .world
-            .refuses(Reason::Invalid, |store| store.configuration().list(Scope::System, page));
+            .refuses(ErrorKind::Invalid, |store| store.configuration().list(Subtree::Store, page));
     }
 }
 
@@ -205,26 +217,26 @@ fn a_scope_is_listed_page_by_page_in_the_order_of_its_keys() {
 fn typed_getters_read_what_people_write() {
     let world = World::new();
     for (value, flag, integer) in [
-        ("True", Ok(true), Err(Reason::Invalid)),
-        ("fALSE", Ok(false), Err(Reason::Invalid)),
+        ("True", Ok(true), Err(ErrorKind::Invalid)),
+        ("fALSE", Ok(false), Err(ErrorKind::Invalid)),
         ("1", Ok(true), Ok(1)),
         ("0", Ok(false), Ok(0)),
-        ("", Err(Reason::Invalid), Err(Reason::Invalid)),
-        ("yes", Err(Reason::Invalid), Err(Reason::Invalid)),
-        (" 1", Err(Reason::Invalid), Err(Reason::Invalid)),
-        ("-9223372036854775808", Err(Reason::Invalid), Ok(i64::MIN)),
-        ("9223372036854775808", Err(Reason::Invalid), Err(Reason::Invalid)),
+        ("", Err(ErrorKind::Invalid), Err(ErrorKind::Invalid)),
+        ("yes", Err(ErrorKind::Invalid), Err(ErrorKind::Invalid)),
+        (" 1", Err(ErrorKind::Invalid), Err(ErrorKind::Invalid)),
+        ("-9223372036854775808", Err(ErrorKind::Invalid), Ok(i64::MIN)),
+        ("9223372036854775808", Err(ErrorKind::Invalid), Err(ErrorKind::Invalid)),
     ] {
-        world.store.configuration().set(Scope::System, "key", value).unwrap();
+        world.store.configuration().set(Subtree::Store, "key", value).unwrap();
         let read = world.store.configuration().effective_all(None).unwrap();
         assert_eq!(read.text("KEY"), Some(value));
-        assert_eq!(read.flag("Key").map_err(|e| e.reason()), flag, "{value:?}");
-        assert_eq!(read.integer("kEY").map_err(|e| e.reason()), integer, "{value:?}");
+        assert_eq!(read.flag("Key").map_err(|e| e.kind()), flag, "{value:?}");
+        assert_eq!(read.integer("kEY").map_err(|e| e.kind()), integer, "{value:?}");
     }
     let empty = Configuration::default();
     assert_eq!(empty.text("key"), None);
-    assert_eq!(empty.flag("key").unwrap_err().reason(), Reason::NotFound);
-    assert_eq!(empty.integer("key").unwrap_err().reason(), Reason::NotFound);
+    assert_eq!(empty.flag("key").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(empty.integer("key").unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -239,13 +251,13 @@ fn keys_and_values_have_their_bounds() {
         ("a", "\0"),
         ("a", &"a".repeat(16_385)),
     ] {
-        world.refuses(Reason::Invalid, |store| {
-            store.configuration().set(Scope::System, key, value)
+        world.refuses(ErrorKind::Invalid, |store| {
+            store.configuration().set(Subtree::Store, key, value)
         });
     }
     let longest = "a".repeat(16_384);
-    assert!(world.store.configuration().set(Scope::System, &"a".repeat(128), &longest).is_ok());
-    assert!(world.store.configuration().set(Scope::System, "lines", "a\r\nb").is_ok());
+    assert!(world.store.configuration().set(Subtree::Store, &"a".repeat(128), &longest).is_ok());
+    assert!(world.store.configuration().set(Subtree::Store, "lines", "a\r\nb").is_ok());
 }
 
 #[test]
@@ -256,22 +268,22 @@ fn no_key_or_value_panics_and_what_is_refused_leaves_nothing() {
         value: String,
     )| {
         let configuration = world.store.configuration();
-        match configuration.set(Scope::System, &key, &value) {
+        match configuration.set(Subtree::Store, &key, &value) {
             Ok(set) => {
                 prop_assert_eq!(&set.value, &value);
-                prop_assert_eq!(get(&world, Scope::System, &set.key), Some(set.clone()));
-                prop_assert_eq!(get(&world, Scope::System, &key), Some(set.clone()));
+                prop_assert_eq!(get(&world, Subtree::Store, &set.key), Some(set.clone()));
+                prop_assert_eq!(get(&world, Subtree::Store, &key), Some(set.clone()));
                 let all = configuration.effective_all(None).unwrap();
                 prop_assert_eq!(all.get(&key), Some(&set));
             }
-            Err(_) => world.refuses(Reason::Invalid, |store| {
-                store.configuration().set(Scope::System, &key, &value)
+            Err(_) => world.refuses(ErrorKind::Invalid, |store| {
+                store.configuration().set(Subtree::Store, &key, &value)
             }),
         }
-        let _ = configuration.list(Scope::System, Page::after(key.as_str(), 1));
+        let _ = configuration.list(Subtree::Store, Page::after(key.as_str(), 1));
         let _ = configuration.set_public(&key, true);
         let _ = configuration.effective(None, &key);
-        let _ = configuration.remove(Scope::System, &key);
+        let _ = configuration.remove(Subtree::Store, &key);
     });
 }
 
@@ -299,13 +311,13 @@ fn user(world: &World, name: &str, branch: Option<BranchId>) -> UserId {
 }
 
 #[track_caller]
-fn check(setting: &Setting, key: &str, value: &str, scope: Scope, is_public: bool) {
+fn check(setting: &Setting, key: &str, value: &str, scope: Subtree, is_public: bool) {
     assert_eq!((setting.key.as_str(), setting.value.as_str()), (key, value));
     assert_eq!((setting.scope, setting.is_public), (scope, is_public));
 }
 
 #[track_caller]
-fn get(world: &World, scope: Scope, key: &str) -> Option<Setting> {
+fn get(world: &World, scope: Subtree, key: &str) -> Option<Setting> {
     world.store.configuration().get(scope, key).unwrap()
 }
 

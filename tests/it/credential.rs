@@ -1,11 +1,11 @@
-//! Passwords as they stand in the file.
+//! Passwords as they are stored.
 
 use gatepost::{NewUser, Password};
 
 use crate::world::{PASSWORD, World};
 
 #[test]
-fn a_password_stands_there_as_a_hash_alone() {
+fn a_password_is_stored_as_a_hash_alone() {
     let world = World::new();
     let new = NewUser::person("ada").password(Password::from(PASSWORD));
     world.store.users().create(new).unwrap();

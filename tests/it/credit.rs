@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use gatepost::{AuditFilter, BranchId, EventKind, Holder, Page, Reason};
+use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::directory::CreditHolder;
+use gatepost::{BranchId, ErrorKind, Page};
 use proptest::prelude::*;
 
 use crate::world::World;
@@ -10,11 +12,11 @@ use crate::world::World;
 const MOST: u64 = i64::MAX as u64;
 
 #[test]
-fn nothing_is_counted_until_somebody_says() {
+fn nothing_is_counted_until_credits_are_set() {
     let (world, york) = york();
     assert_eq!(world.store.credits().remaining(york).unwrap(), None);
-    world.refuses(Reason::NotFound, |store| store.credits().spend(york, 1));
-    world.refuses(Reason::NotFound, |store| store.credits().add(york, 1));
+    world.refuses(ErrorKind::NotFound, |store| store.credits().spend(york, 1));
+    world.refuses(ErrorKind::NotFound, |store| store.credits().add(york, 1));
     world.leaves(&[], 0, |store| store.credits().set(york, None)).unwrap();
     world.leaves(&[EventKind::CreditsSet], 0, |store| store.credits().set(york, 0)).unwrap();
     assert_eq!(world.store.credits().remaining(york).unwrap(), Some(0));
@@ -27,7 +29,7 @@ fn they_are_added_and_spent_to_the_last() {
     check(&world, EventKind::CreditsAdded, 2, 7, |n| world.store.credits().add(york, n));
     check(&world, EventKind::CreditsSpent, 7, 0, |n| world.store.credits().spend(york, n));
     for too_many in [1, MOST, u64::MAX] {
-        world.refuses(Reason::Insufficient, |store| store.credits().spend(york, too_many));
+        world.refuses(ErrorKind::Insufficient, |store| store.credits().spend(york, too_many));
     }
     assert_eq!(world.store.credits().remaining(york).unwrap(), Some(0));
 }
@@ -44,11 +46,12 @@ fn none_spent_or_added_is_no_change() {
 #[test]
 fn there_are_never_more_than_can_be_counted() {
     let (world, york) = york();
-    world.refuses(Reason::Invalid, |store| store.credits().set(york, MOST + 1));
+    world.refuses(ErrorKind::Invalid, |store| store.credits().set(york, MOST + 1));
     world.store.credits().set(york, MOST).unwrap();
-    for too_many in [1, MOST, u64::MAX] {
-        world.refuses(Reason::Invalid, |store| store.credits().add(york, too_many));
+    for too_many in [1, MOST] {
+        world.refuses(ErrorKind::LimitReached, |store| store.credits().add(york, too_many));
     }
+    world.refuses(ErrorKind::Invalid, |store| store.credits().add(york, MOST + 1));
     assert_eq!(world.store.credits().spend(york, MOST).unwrap(), 0);
 }
 
@@ -57,8 +60,8 @@ fn a_branch_and_its_organisation_are_counted_apart() {
     let world = World::new();
     let northern = world.store.organisations().create("Northern").unwrap().id;
     let york = world.store.branches().create("York", northern).unwrap().id;
-    let (credits, branch) = (world.store.credits(), Holder::Branch(york));
-    let organisation = Holder::Organisation(northern);
+    let (credits, branch) = (world.store.credits(), CreditHolder::Branch(york));
+    let organisation = CreditHolder::Organisation(northern);
     credits.set(organisation, 100).unwrap();
     assert_eq!(credits.remaining(branch).unwrap(), None);
     credits.set(branch, 3).unwrap();
@@ -75,14 +78,14 @@ fn a_branch_and_its_organisation_are_counted_apart() {
 #[test]
 fn a_holder_that_is_not_there_has_none() {
     let (world, york) = york();
-    let nobody: BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
-    let nobody = Holder::Branch(nobody);
-    world.refuses(Reason::NotFound, |store| store.credits().set(nobody, 1));
-    world.refuses(Reason::NotFound, |store| store.credits().set(nobody, None));
-    assert_eq!(world.store.credits().remaining(nobody).unwrap(), None);
+    let unknown: BranchId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    let unknown = CreditHolder::Branch(unknown);
+    world.refuses(ErrorKind::NotFound, |store| store.credits().set(unknown, 1));
+    world.refuses(ErrorKind::NotFound, |store| store.credits().set(unknown, None));
+    assert_eq!(world.store.credits().remaining(unknown).unwrap(), None);
 
     world.store.credits().set(york, 1).unwrap();
-    let Holder::Branch(id) = york else { panic!("York is a branch") };
+    let CreditHolder::Branch(id) = york else { panic!("York is a branch") };
     world.store.branches().delete(id).unwrap();
     assert_eq!(world.store.credits().remaining(york).unwrap(), None);
     assert_eq!(world.count("SELECT count(*) FROM credit"), 0);
@@ -135,9 +138,9 @@ fn step() -> impl Strategy<Value = (bool, u64)> {
     (any::<bool>(), prop_oneof![0..10_u64, any::<u64>()])
 }
 
-fn york() -> (World, Holder) {
+fn york() -> (World, CreditHolder) {
     let world = World::new();
-    let york = Holder::Branch(world.store.branches().create("York", None).unwrap().id);
+    let york = CreditHolder::Branch(world.store.branches().create("York", None).unwrap().id);
     (world, york)
 }
 

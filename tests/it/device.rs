@@ -1,13 +1,16 @@
 //! Devices on which users have logged in.
 
-use gatepost::{AuditFilter, EventKind, NewUser, OpenSession, Page, SessionPolicy, UserId};
+use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::OpenSession;
+use gatepost::{NewUser, Page, UserId};
 
 use crate::world::{SECOND, World, device, morning};
 
 fn log_in(world: &World, user: UserId, on: &str) {
     world.clock.advance(SECOND);
     let answer = world.store.sessions().open(OpenSession::new(user, device(on)));
-    assert!(answer.unwrap().is_granted());
+    assert!(answer.unwrap().granted().is_ok());
 }
 
 #[test]
@@ -17,7 +20,7 @@ fn the_one_used_last_comes_first() {
     for on in ["till", "phone", "till"] {
         log_in(&world, ada, on);
     }
-    let known = world.store.devices().list_of(ada).unwrap();
+    let known = world.store.devices().list(ada).unwrap();
     let times: Vec<_> = known.iter().map(|one| (one.first_login_at, one.last_login_at)).collect();
     let at = |seconds| morning() + seconds * SECOND;
     assert_eq!(times, [(at(1), at(3)), (at(2), at(2))]);
@@ -34,7 +37,7 @@ fn a_hundred_are_kept_and_the_one_unused_for_longest_goes() {
     }
     log_in(&world, ada, "0");
     log_in(&world, ada, "one more");
-    assert_eq!(world.store.devices().list_of(ada).unwrap().len(), 100);
+    assert_eq!(world.store.devices().list(ada).unwrap().len(), 100);
     assert!(!world.store.devices().forget(ada, &device("1")).unwrap());
     assert!(world.store.devices().forget(ada, &device("0")).unwrap());
 }
@@ -69,8 +72,8 @@ fn one_is_forgotten_by_its_text_and_the_session_on_it_is_revoked() {
         store.devices().forget(ada, &device("till"))
     });
     assert!(forgotten.unwrap());
-    assert_eq!(world.store.devices().list_of(ada).unwrap().len(), 1);
-    let left = world.store.sessions().list_of(ada).unwrap();
+    assert_eq!(world.store.devices().list(ada).unwrap().len(), 1);
+    let left = world.sessions_of(ada);
     assert_eq!(left.len(), 1);
     let log = world.store.audit().list(&AuditFilter::new(), Page::first(500)).unwrap();
     assert!(log.last().unwrap().session.is_some_and(|revoked| revoked != left[0].id));
@@ -85,5 +88,5 @@ fn the_session_of_another_user_on_a_forgotten_device_goes_on() {
     log_in(&world, ada, "till");
     log_in(&world, ben, "till");
     assert!(world.store.devices().forget(ada, &device("till")).unwrap());
-    assert_eq!(world.store.sessions().list_of(ben).unwrap().len(), 1);
+    assert_eq!(world.sessions_of(ben).len(), 1);
 }

@@ -26,7 +26,7 @@ fn it_is_as_large_as_a_real_one_in_all_three_shapes() {
 }
 
 #[test]
-fn each_name_it_refers_to_stands_in_it_once() {
+fn each_name_it_refers_to_is_in_it_once() {
     let directory = directory();
     let organisations = names(&directory, "organisations", "name");
     let branches = names(&directory, "branches", "name");
@@ -67,7 +67,7 @@ fn each_password_is_hashed_at_the_real_cost_under_its_own_salt() {
 }
 
 #[test]
-fn each_address_belongs_to_nobody() {
+fn each_address_belongs_to_no_real_person() {
     for user in list(&directory(), "users") {
         let Some(email) = user.get("email").map(text) else { continue };
         assert!(email.ends_with("@example.com") || email.ends_with("@example.org"), "{email}");
@@ -88,7 +88,7 @@ fn names(directory: &Value, member: &str, field: &str) -> HashSet<String> {
     let mut names = HashSet::new();
     for entry in list(directory, member) {
         let name = text(if field.is_empty() { entry } else { &entry[field] });
-        assert!(names.insert(name.to_owned()), "{member}: {name} stands there twice");
+        assert!(names.insert(name.to_owned()), "{member}: {name} is there twice");
     }
     names
 }

@@ -1,7 +1,8 @@
-//! What the host records in the audit log. What the library records there, exactly one row for each
-//! write and each outcome of a login, the list of operations says.
+//! The host's own records in the audit log. The list of operations says what the library records:
+//! exactly one row for each write and each outcome of a login.
 
-use gatepost::{Actor, AuditFilter, HostEvent, Page};
+use gatepost::audit::{AuditFilter, HostEvent};
+use gatepost::{Actor, Page};
 
 use crate::world::{World, device};
 
@@ -10,8 +11,8 @@ fn what_the_host_records_is_one_row_an_event_of_its_own_name() {
     let world = World::new();
     let ada = world.person("ada").id;
     let session = world.open(ada, "till-1");
-    let facts = world.store.verify(session.token.expose(), &device("till-1")).unwrap();
-    let store = world.store.acting_as(facts.valid().unwrap());
+    let principal = world.store.verify((&session.token, &device("till-1"))).unwrap();
+    let store = world.store.acting_as(principal.valid().unwrap());
     let before = world.last_event().seq;
     let events: Vec<HostEvent> =
         (0..3).map(|_| HostEvent::new("report.printed").unwrap()).collect();

@@ -1,8 +1,8 @@
-//! No room left on the disk: what ends, ends; everything else waits.
+//! No room left on the disk: every revocation is done or denied; every other write is refused.
 //!
 //! Each test runs in another process, on a file system of its own in memory, which goes with that
-//! process. Where no such file system may be had there is nothing to look at, and the test says so
-//! on its standard error; `faults/` fills disks beneath SQLite, which needs nobody's leave.
+//! process. Where no such file system can be mounted, the test is skipped and says so on its
+//! standard error; `faults/` fills disks beneath SQLite, which needs no such rights.
 
 pub(crate) mod file_size;
 mod meanwhile;
@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use gatepost::{
-    ChangeAtLogin, Ended, Error, ManualClock, NewApiKey, NewUser, OpenSession, Options, Reason,
-    Store, UserId, UserStatus,
-};
+use gatepost::directory::UserStatus;
+use gatepost::host::ManualClock;
+use gatepost::policy::ChangeAtLogin;
+use gatepost::sessions::{NewApiKey, OpenSession};
+use gatepost::{Ended, Error, ErrorKind, NewUser, Options, Store, Subtree, UserId};
 
 use crate::child::{Child, Parent};
 use crate::world::{SECOND, device, for_tests, morning};
@@ -40,12 +41,12 @@ const PLAYS: &[(&str, Play)] = &[
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
 
-/// What is left for an end on a full disk.
+/// The room that is left for a revocation on a full disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Room {
-    /// What the log keeps, once it was moved into the file.
+    /// The room that the log keeps after a checkpoint.
     OfTheLog,
-    /// Nothing: another program holds an old snapshot, so that the log cannot be begun anew.
+    /// Nothing: another program holds an old snapshot, so that the log cannot be begun again.
     None,
 }
 
@@ -57,7 +58,7 @@ struct Disk {
     options: Options,
 }
 
-/// Somebody with a session on a device of their own.
+/// A user with a session on a device of their own.
 struct Holder {
     user: UserId,
     device: String,
@@ -68,7 +69,7 @@ impl Disk {
     fn open(directory: &Path, change: fn(Options) -> Options) -> Result<Self, Error> {
         let clock = ManualClock::new(morning());
         let options = change(for_tests().clock(Arc::new(clock.clone())));
-        // So much room there will be once more, whatever the store has grown to.
+        // This much room can be freed again, however large the store is.
         let _ = fs::write(directory.join("ballast"), vec![7; 192 * 1_024]);
         let store = Store::open(directory.join("auth.db"), options.clone())?;
         Ok(Self { directory: directory.to_owned(), clock, store, options })
@@ -86,7 +87,7 @@ impl Disk {
     }
 
     fn is_live(&self, holder: &Holder) -> bool {
-        let verdict = self.store.verify(&holder.token, &device(&holder.device)).unwrap();
+        let verdict = self.store.verify((&holder.token, &device(&holder.device))).unwrap();
         verdict.valid().is_ok()
     }
 
@@ -116,7 +117,7 @@ impl Disk {
         for number in 0.. {
             let name = format!("{number} {}", "x".repeat(200));
             if let Err(error) = self.store.organisations().create(&name) {
-                assert_eq!(error.reason(), Reason::Full);
+                assert_eq!(error.kind(), ErrorKind::Full);
                 return;
             }
         }
@@ -161,7 +162,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         Ok(()) => parent.say("played"),
         // Before anything was played.
         Err(error) => {
-            assert_eq!(error.reason(), Reason::Full);
+            assert_eq!(error.kind(), ErrorKind::Full);
             parent.say("too small");
         }
     }
@@ -171,7 +172,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
 /// Plays on a disk of so many KiB; answers what came of it.
 #[track_caller]
 fn play(name: &str, kib: u32) -> String {
-    // As root, or as somebody who may be root in a world of their own.
+    // As root, or as a user who may be root in a name space of their own.
     for ways in [&["--mount"][..], &["--user", "--map-root-user", "--mount"]] {
         let role = Child::command("full disk", &[name, &kib.to_string()]);
         let mut apart = Command::new("unshare");
@@ -201,12 +202,12 @@ fn what_ends_has_ended(disk: Disk, room: Room) -> Result<(), Error> {
     for holder in [&ada, &ben, &cay, &dan, &eve, &fay] {
         assert!(disk.is_live(holder), "a full disk ends nothing by itself");
     }
-    // It ends nothing, so it has to wait like anything else.
+    // It revokes nothing, so it is refused like any other write.
     let active = disk.store.users().set_status(eve.user, UserStatus::Active).unwrap_err();
-    assert_eq!(active.reason(), Reason::Full);
-    let logged_out = disk.store.log_out(&ada.token, &device("ada"));
+    assert_eq!(active.kind(), ErrorKind::Full);
+    let logged_out = disk.store.log_out((&ada.token, &device("ada")));
     check(logged_out.map(|ended| assert_eq!(ended, Ended::Now)));
-    check(disk.store.sessions().end_all_of(ben.user));
+    check(disk.store.sessions().revoke_all(ben.user));
     check(disk.store.users().set_status(cay.user, UserStatus::Disabled).map(drop));
     check(disk.store.users().delete(dan.user));
     for (at, holder) in [&ada, &ben, &cay, &dan, &eve, &fay].into_iter().enumerate() {
@@ -215,9 +216,9 @@ fn what_ends_has_ended(disk: Disk, room: Room) -> Result<(), Error> {
     if room == Room::None {
         assert_eq!(disk.store.status().denied, 4);
     }
-    check(disk.store.sessions().end_all());
+    check(disk.store.sessions().revoke_all(Subtree::Store));
     assert!(!disk.is_live(&eve) && !disk.is_live(&fay));
-    assert_eq!(disk.store.organisations().create("Northern").unwrap_err().reason(), Reason::Full);
+    assert_eq!(disk.store.organisations().create("Northern").unwrap_err().kind(), ErrorKind::Full);
 
     drop(reader);
     disk.make_room();
@@ -227,7 +228,7 @@ fn what_ends_has_ended(disk: Disk, room: Room) -> Result<(), Error> {
     disk.store.close().unwrap();
     let store = Store::open(disk.directory.join("auth.db"), disk.options.clone()).unwrap();
     for holder in [ada, ben, cay, dan, eve, fay] {
-        let verdict = store.verify(&holder.token, &device(&holder.device)).unwrap();
+        let verdict = store.verify((&holder.token, &device(&holder.device))).unwrap();
         assert!(verdict.valid().is_err(), "{}", holder.device);
     }
     assert!(store.audit().verify_chain(None).unwrap().is_intact());
@@ -237,7 +238,7 @@ fn what_ends_has_ended(disk: Disk, room: Room) -> Result<(), Error> {
 #[track_caller]
 fn check(ended: Result<(), Error>) {
     if let Err(error) = ended {
-        assert_eq!(error.reason(), Reason::Full, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Full, "{error}");
     }
 }
 
@@ -249,7 +250,7 @@ fn the_reserve_is_room_for_an_end(disk: Disk) -> Result<(), Error> {
     disk.write_until_refused();
     // Nothing is left of the log either.
     let reader = disk.old_snapshot();
-    assert_eq!(disk.store.log_out(&ada.token, &device("ada")).unwrap(), Ended::Now);
+    assert_eq!(disk.store.log_out((&ada.token, &device("ada"))).unwrap(), Ended::Now);
     assert_eq!(disk.store.status().denied, 0);
     assert!(!disk.is_live(&ada));
     drop(reader);
@@ -262,21 +263,26 @@ fn the_reserve_is_room_for_an_end(disk: Disk) -> Result<(), Error> {
 fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Error> {
     let (ada, ben, cay) = (disk.holder("ada")?, disk.holder("ben")?, disk.holder("cay")?);
     let key = disk.store.api_keys().issue(cay.user, NewApiKey::new())?.key;
-    let key_opens = || disk.store.verify(key.expose(), None).unwrap().valid().is_ok();
-    // An old snapshot keeps the log from being begun anew, so that not even an end finds room.
+    let key_opens = || disk.store.verify((&key, None)).unwrap().valid().is_ok();
+    let verdict = disk.store.verify((&ada.token, &device("ada")))?;
+    let principal = verdict.valid().unwrap();
+    // An old snapshot keeps the log from being begun again, so that not even a revocation finds
+    // room.
     let reader = disk.old_snapshot();
     disk.fill();
     disk.write_until_refused();
     for _ in 0..2 {
         let by_ben = disk.store.acting_as(ben.user);
-        let refused = by_ben.log_out(&ada.token, &device("ada")).unwrap_err();
-        assert_eq!(refused.reason(), Reason::Full);
+        let refused = by_ben.log_out((&ada.token, &device("ada"))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Full);
         assert_eq!(disk.store.status().denied, 1);
         assert!(!disk.is_live(&ada) && disk.is_live(&ben));
+        let profile = disk.store.profile(&principal).unwrap_err();
+        assert_eq!(profile.kind(), ErrorKind::SessionEnded);
     }
     assert!(disk.is_live(&cay) && key_opens());
     let refused = disk.store.users().set_status(cay.user, UserStatus::Disabled).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Full);
+    assert_eq!(refused.kind(), ErrorKind::Full);
     assert!(!disk.is_live(&cay) && !key_opens(), "sessions end and keys are suspended");
     drop(reader);
     disk.make_room();
@@ -305,13 +311,16 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
 fn a_weaker_denial_takes_the_place_of_no_stronger_one(disk: Disk) -> Result<(), Error> {
     let ada = disk.holder("ada")?;
     let key = disk.store.api_keys().issue(ada.user, NewApiKey::new())?.key;
-    let key_opens = || disk.store.verify(key.expose(), None).unwrap().valid().is_ok();
+    let key_opens = || disk.store.verify((&key, None)).unwrap().valid().is_ok();
     disk.fill();
     disk.write_until_refused();
     let reader = disk.old_snapshot();
     let users = disk.store.users();
-    assert_eq!(users.delete(ada.user).unwrap_err().reason(), Reason::Full);
-    assert_eq!(users.set_status(ada.user, UserStatus::Locked).unwrap_err().reason(), Reason::Full);
+    assert_eq!(users.delete(ada.user).unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(
+        users.set_status(ada.user, UserStatus::Locked).unwrap_err().kind(),
+        ErrorKind::Full
+    );
     assert!(!disk.is_live(&ada) && !key_opens());
     drop(reader);
     disk.make_room();
@@ -348,7 +357,7 @@ fn on_a_full_disk_every_row_of_the_table_is_written_or_denied() {
 }
 
 #[test]
-fn a_reserve_is_given_up_for_an_end_and_written_anew() {
+fn a_reserve_is_given_up_for_a_revocation_and_written_again() {
     assert_ne!(play("reserve", 1_600), "too small");
 }
 

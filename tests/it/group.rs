@@ -34,7 +34,7 @@ fn create(store: &Store, prefix: &str, threads: usize, each: usize) -> Vec<Vec<O
     })
 }
 
-/// Writes from eight threads when told to.
+/// Writes from eight threads when the parent says so.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let store = Store::open(&words[0], crate::world::for_tests()).unwrap();
     parent.say(&format!("pid {}", std::process::id()));
@@ -59,7 +59,7 @@ fn sixty_four_threads_need_fewer_commits_than_they_write() {
     assert!(world.store.audit().verify_chain(None).unwrap().is_intact());
 }
 
-/// A thread that has been told of its first write before its second: so stand they in the log.
+/// A thread has the answer to its first write before its second: in that order they are in the log.
 #[test]
 fn what_one_thread_writes_keeps_its_order() {
     let world = World::new();

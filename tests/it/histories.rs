@@ -1,11 +1,11 @@
-//! Random histories against a plain model: nothing that has ended ever comes back.
+//! Random histories against a plain model: no revoked or expired session ever comes back.
 //!
 //! A state machine of proptest: the steps are values, drawn for the state that the history has come
 //! to (`model/steps.rs`); the plain model is the reference, and one of three systems is under test
 //! (`systems.rs`). Each history begins with a few users and places of its own. Every answer is
-//! compared, facts, values and credits included, and at the end every token is verified once more.
-//! A history that diverges is shortened for as long as it still does, each time in a fresh system,
-//! and printed with its seed; `scripts/model replay` tells one seed alone.
+//! compared, principal, values and credits included, and at the end every token is verified once
+//! more. A history that diverges is shortened for as long as it still does, each time in a fresh
+//! system, and printed with its seed; `scripts/model replay` runs one seed alone.
 
 mod systems;
 mod tally;
@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gatepost::{ChangeAtLogin, ManualClock, Options, RandomSource, SessionPolicy, WhenFull};
+use gatepost::Options;
+use gatepost::host::{ManualClock, RandomSource};
+use gatepost::policy::{ChangeAtLogin, SessionLimit, SessionPolicy};
 use proptest::strategy::{BoxedStrategy, Just};
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestError, TestRunner};
 use proptest_state_machine::Sequential;
@@ -28,13 +30,13 @@ use tally::Tally;
 
 pub(crate) use systems::role;
 
-/// Histories told for each policy to one store.
+/// Histories run for each policy on one store.
 const HISTORIES: u64 = 800;
 /// Operations that three processes do for each policy.
 const OPERATIONS_OF_THREE: u64 = 10_000;
 /// Operations that three stores of one process do for each policy.
 const OPERATIONS_OF_STORES: u64 = 5_000;
-/// Histories told to one system before it is replaced by a new one.
+/// Histories run on one system before it is replaced by a new one.
 const PER_SYSTEM: u64 = 100;
 /// Tries to shorten a history that diverges.
 const SHORTENINGS_MOST: u32 = 10_000;
@@ -42,7 +44,7 @@ const STEPS_LEAST: usize = 15;
 const STEPS_MOST: usize = 45;
 
 /// A policy by name; the seeds of each are apart from those of the others.
-type Told = (&'static str, u64, Policy);
+type Seeds = (&'static str, u64, Policy);
 
 const PLAIN: Policy = Policy {
     per_user: 3,
@@ -52,10 +54,12 @@ const PLAIN: Policy = Policy {
     change_always: false,
 };
 const SHARED: Policy = Policy { per_user: 2, takeover: true, change_always: true, ..PLAIN };
-const IDLING: Policy = Policy { idle_ms: Some(600_000), ..PLAIN };
+/// More sessions than a history opens: which one is unused the longest is promised up to a step of
+/// the last use alone, so the model could not say which one makes way.
+const IDLING: Policy = Policy { per_user: 100, idle_ms: Some(600_000), ..PLAIN };
 const FULL: Policy = Policy { per_user: 2, refuse_when_full: true, ..IDLING };
 
-const POLICIES: [Told; 4] = [
+const POLICIES: [Seeds; 4] = [
     ("plain", 0, PLAIN),
     ("shared", 1_000_000_000, SHARED),
     ("idling", 2_000_000_000, IDLING),
@@ -66,9 +70,13 @@ const POLICIES: [Told; 4] = [
 fn options(policy: Policy, clock: &ManualClock, random: Arc<dyn RandomSource>) -> Options {
     let sessions = SessionPolicy::server()
         .per_user(u32::try_from(policy.per_user).unwrap())
-        .when_full(if policy.refuse_when_full { WhenFull::Refuse } else { WhenFull::EndOldest })
+        .at_limit(if policy.refuse_when_full {
+            SessionLimit::Refuse
+        } else {
+            SessionLimit::EvictLeastRecentlyUsed
+        })
         .device_takeover(policy.takeover)
-        .idle(policy.idle_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
+        .inactivity_timeout(policy.idle_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())));
     let change =
         if policy.change_always { ChangeAtLogin::Always } else { ChangeAtLogin::WhenMarked };
     for_tests()
@@ -77,7 +85,8 @@ fn options(policy: Policy, clock: &ManualClock, random: Arc<dyn RandomSource>) -
         .sessions(sessions)
         .change_at_login(change)
         .api_keys_per_user(u32::try_from(model::KEYS).unwrap())
-        .audit_kept(400 * DAY, 1_000)
+        .audit_max_age(400 * DAY)
+        .audit_max_rows(1_000)
 }
 
 /// A system, and how far it has come.
@@ -89,7 +98,7 @@ struct Stage {
     now: i64,
 }
 
-/// A run of many histories told to systems of one kind under one policy.
+/// Many histories on systems of one kind under one policy.
 struct Run {
     kind: Kind,
     policy: &'static str,
@@ -100,7 +109,7 @@ struct Run {
 }
 
 impl Run {
-    fn new(kind: Kind, (name, first, policy): Told) -> Self {
+    fn new(kind: Kind, (name, first, policy): Seeds) -> Self {
         let beginning = Model::new(kind.policy(policy), kind.hands());
         let strategy = Sequential::new(
             (STEPS_LEAST..=STEPS_MOST).into(),
@@ -113,14 +122,14 @@ impl Run {
         Self { kind, policy: name, first, strategy, stage, tally }
     }
 
-    /// Tells the histories of one seed after the other for as long as `go_on` says so.
+    /// Runs the histories of one seed after the other for as long as `go_on` says so.
     #[track_caller]
-    fn tell_many(self, go_on: impl Fn(&Tally) -> bool) -> Tally {
+    fn run_many(self, go_on: impl Fn(&Tally) -> bool) -> Tally {
         for seed in self.first.. {
             if !go_on(&self.tally.borrow()) {
                 break;
             }
-            self.tell(seed);
+            self.run_seed(seed);
         }
         if let Some(stage) = self.stage.take() {
             stage.system.end();
@@ -135,9 +144,9 @@ impl Run {
         tally
     }
 
-    /// Tells the history of one seed. If it diverges, it is shortened and printed.
+    /// Runs the history of one seed. If it diverges, it is shortened and printed.
     #[track_caller]
-    fn tell(&self, seed: u64) {
+    fn run_seed(&self, seed: u64) {
         let config = Config {
             cases: 1,
             max_shrink_iters: SHORTENINGS_MOST,
@@ -146,8 +155,8 @@ impl Run {
             failure_persistence: None,
             ..Config::default()
         };
-        let told = TestRunner::new(config).run(&self.strategy, |(model, steps, seen)| {
-            // Whatever diverges takes its system along: the next try begins in a fresh one.
+        let outcome = TestRunner::new(config).run(&self.strategy, |(model, steps, seen)| {
+            // A history that diverges spoils its system: the next try begins in a fresh one.
             let mut stage = match self.stage.take() {
                 Some(stage) if stage.histories < PER_SYSTEM => stage,
                 over => self.fresh(over, seed),
@@ -156,15 +165,15 @@ impl Run {
             self.stage.replace(Some(stage));
             Ok(())
         });
-        match told {
+        match outcome {
             Ok(()) => self.tally.borrow_mut().histories += 1,
             Err(TestError::Abort(why)) => panic!("seed {seed}: {why}"),
             Err(TestError::Fail(why, (model, steps, _))) => {
                 let (why, steps) = self.shortest(why.to_string(), &model, steps, seed);
                 let (kind, policy) = (self.kind.name(), self.policy);
                 panic!(
-                    "{why}\nwhen this is told, {} steps:\n{}\n\
-                     to tell it again: scripts/model replay {kind} {policy} {seed}",
+                    "{why}\nto reach it, {} steps:\n{}\n\
+                     to run it again: scripts/model replay {kind} {policy} {seed}",
                     steps.len(),
                     written(model, &steps),
                 )
@@ -205,10 +214,10 @@ impl Run {
         if self.kind != Kind::One {
             println!("{} {}, at seed {seed}: {}", self.kind.name(), self.policy, system.pids);
         }
-        Stage { system, histories: 0, now: morning().timestamp_millis() }
+        Stage { system, histories: 0, now: morning().as_millis() }
     }
 
-    /// Tells these steps and verifies every token in the end. A panic diverges, too.
+    /// Runs these steps and verifies every token in the end. A panic diverges, too.
     fn act(
         &self,
         stage: &mut Stage,
@@ -216,8 +225,8 @@ impl Run {
         steps: &[Step],
         seen: Option<&AtomicUsize>,
     ) -> Result<(), String> {
-        let told = AssertUnwindSafe(|| self.act_or_panic(stage, model, steps, seen));
-        catch_unwind(told).unwrap_or_else(|panic| {
+        let acted = AssertUnwindSafe(|| self.act_or_panic(stage, model, steps, seen));
+        catch_unwind(acted).unwrap_or_else(|panic| {
             let why = panic.downcast_ref::<String>().map(String::as_str);
             let why = why.or_else(|| panic.downcast_ref::<&str>().copied());
             Err(format!("a panic: {}", why.unwrap_or_default()))
@@ -285,31 +294,28 @@ fn written(mut model: Model, steps: &[Step]) -> String {
 }
 
 #[track_caller]
-fn policy(name: &str) -> Told {
+fn policy(name: &str) -> Seeds {
     *POLICIES.iter().find(|(policy, ..)| *policy == name).unwrap()
 }
 
 #[track_caller]
 fn check(kind: Kind, policy_name: &str, go_on: impl Fn(&Tally) -> bool) {
-    Run::new(kind, policy(policy_name)).tell_many(go_on).assert_complete();
-}
-
-fn words() -> Vec<String> {
-    std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect()
+    Run::new(kind, policy(policy_name)).run_many(go_on).assert_complete();
 }
 
 /// Not a test of its own: what `scripts/model` runs. Its words, each after `=`: the operations of
 /// one store, of three stores and of three processes, all policies together, and the first seed.
 #[test]
 fn long() {
-    let words: Vec<u64> = words().iter().filter_map(|word| word.parse().ok()).collect();
+    let words: Vec<u64> =
+        crate::child::words().iter().filter_map(|word| word.parse().ok()).collect();
     let [one, stores, processes, seed] = words.as_slice() else { return };
     let mut all = Tally::default();
     for (kind, operations) in SYSTEMS.into_iter().zip([one, stores, processes]) {
         for (name, first, policy) in POLICIES {
             let share = operations / POLICIES.len() as u64;
-            let told = (name, first + seed, policy);
-            all.add(&Run::new(kind, told).tell_many(|tally| tally.operations < share));
+            let policy = (name, first + seed, policy);
+            all.add(&Run::new(kind, policy).run_many(|tally| tally.operations < share));
         }
     }
     println!("in all: {} histories, {} operations", all.histories, all.operations);
@@ -321,12 +327,12 @@ fn long() {
 /// the policy and the seed that were printed.
 #[test]
 fn replay() {
-    let words = words();
+    let words = crate::child::words();
     let [kind, name, seed] = words.as_slice() else { return };
     let Some(kind) = SYSTEMS.into_iter().find(|known| known.name() == kind) else { return };
     let Ok(seed) = seed.parse() else { return };
     let (name, _, policy) = policy(name);
-    Run::new(kind, (name, seed, policy)).tell_many(|tally| tally.histories < 1);
+    Run::new(kind, (name, seed, policy)).run_many(|tally| tally.histories < 1);
 }
 
 #[test]
@@ -362,9 +368,9 @@ fn nothing_that_ended_comes_back_in_three_processes_where_the_device_is_shared()
 #[test]
 fn nothing_that_ended_comes_back_in_three_stores_open_on_one_file() {
     let mut all = Tally::default();
-    for told in POLICIES {
-        let run = Run::new(Kind::Stores, told);
-        all.add(&run.tell_many(|tally| tally.operations < OPERATIONS_OF_STORES));
+    for policy in POLICIES {
+        let run = Run::new(Kind::Stores, policy);
+        all.add(&run.run_many(|tally| tally.operations < OPERATIONS_OF_STORES));
     }
     all.assert_complete();
 }

@@ -1,6 +1,8 @@
 //! Names and addresses of users, and the first proof that they are theirs.
 
-use gatepost::{EventKind, NewUser, Reason, UserId, UserStatus};
+use gatepost::audit::EventKind;
+use gatepost::directory::UserStatus;
+use gatepost::{ErrorKind, NewUser, UserId};
 use proptest::prelude::*;
 
 use crate::world::{World, morning};
@@ -27,7 +29,7 @@ fn a_new_name_ends_tokens_alone() {
 }
 
 #[test]
-fn the_own_name_in_another_case_is_free_and_the_same_one_no_change() {
+fn a_users_own_name_in_another_case_is_free_and_the_same_one_no_change() {
     let world = World::new();
     let ada = ada(&world);
     world.leaves(&[EventKind::UserRenamed], 1, |s| s.users().rename(ada, "ADA")).unwrap();
@@ -39,7 +41,7 @@ fn a_name_in_use_is_not_given_twice_in_any_case() {
     let world = World::new();
     let ada = ada(&world);
     world.store.users().create(NewUser::person("σοφός")).unwrap();
-    world.refuses(Reason::Taken, |store| store.users().rename(ada, "ΣΟΦΌΣ"));
+    world.refuses(ErrorKind::Taken, |store| store.users().rename(ada, "ΣΟΦΌΣ"));
 }
 
 #[test]
@@ -68,16 +70,16 @@ fn an_address_is_shared_unless_it_logs_in() {
     let world = World::with(|options| options.login_by_email(true));
     let bob = world.store.users().create(NewUser::person("bob")).unwrap().id;
     ada(&world);
-    world.refuses(Reason::Taken, |s| s.users().set_email(bob, Some("ADA@example.com")));
+    world.refuses(ErrorKind::Taken, |s| s.users().set_email(bob, Some("ADA@example.com")));
 }
 
 #[test]
-fn where_the_address_logs_in_nobody_is_called_by_anothers() {
+fn where_the_address_logs_in_no_user_is_called_by_anothers() {
     let world = World::with(|options| options.login_by_email(true));
     ada(&world);
     let bob = world.store.users().create(NewUser::person("bob@example.com")).unwrap().id;
-    world.refuses(Reason::Taken, |store| store.users().rename(bob, "Ada@example.com"));
-    world.refuses(Reason::Taken, |store| {
+    world.refuses(ErrorKind::Taken, |store| store.users().rename(bob, "Ada@example.com"));
+    world.refuses(ErrorKind::Taken, |store| {
         store.users().create(NewUser::person("c").email("BOB@example.com"))
     });
     world.store.users().set_email(bob, Some("bob@example.com")).unwrap();
@@ -94,7 +96,7 @@ fn the_moment_of_the_first_confirmation_is_kept() {
 }
 
 #[test]
-fn a_confirmation_lets_in_who_was_pending_and_nobody_who_was_kept_out() {
+fn a_confirmation_admits_a_pending_user_and_no_locked_or_disabled_one() {
     let world = World::new();
     for (before, after) in [
         (UserStatus::Pending, UserStatus::Active),
@@ -111,10 +113,10 @@ fn a_confirmation_lets_in_who_was_pending_and_nobody_who_was_kept_out() {
 #[test]
 fn who_is_not_there_is_not_found() {
     let world = World::new();
-    let nobody: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
-    world.refuses(Reason::NotFound, |store| store.users().rename(nobody, "ada"));
-    world.refuses(Reason::NotFound, |store| store.users().set_email(nobody, None));
-    world.refuses(Reason::NotFound, |store| store.users().confirm(nobody));
+    let unknown: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    world.refuses(ErrorKind::NotFound, |store| store.users().rename(unknown, "ada"));
+    world.refuses(ErrorKind::NotFound, |store| store.users().set_email(unknown, None));
+    world.refuses(ErrorKind::NotFound, |store| store.users().confirm(unknown));
 }
 
 #[test]
@@ -127,14 +129,14 @@ fn any_text_is_a_name_that_is_found_again_or_refused_without_a_trace() {
                 let found = world.store.users().find_by_username(&user.username).unwrap();
                 prop_assert_eq!(found.map(|user| user.id), Some(id));
             }
-            Err(_) => world.refuses(Reason::Invalid, |s| s.users().rename(id, &text)),
+            Err(_) => world.refuses(ErrorKind::Invalid, |s| s.users().rename(id, &text)),
         }
         match world.store.users().set_email(id, Some(&text)) {
             Ok(user) => {
                 let found = world.store.users().find_by_email(&user.email.unwrap()).unwrap();
                 prop_assert_eq!(found.map(|user| user.id), Some(id));
             }
-            Err(_) => world.refuses(Reason::Invalid, |s| s.users().set_email(id, Some(&text))),
+            Err(_) => world.refuses(ErrorKind::Invalid, |s| s.users().set_email(id, Some(&text))),
         }
     });
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use gatepost::Scope;
+use gatepost::Subtree;
 use rusqlite::Connection;
 
 use crate::child::{Child, Parent};
@@ -22,8 +22,8 @@ const READERS: usize = 4;
 const A_WHILE: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n
      WHERE i < 1000) SELECT max(i) FROM n";
 
-/// Reads in turns: each read begins before the oldest one ends, so that somebody always reads.
-/// Told to hold, it ends none until it is told to go on.
+/// Reads in turns: each read begins before the oldest one ends, so that one is always open.
+/// On the order to hold, it ends none until the order to go on.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let begin = || {
         let reader = Connection::open(&words[0]).unwrap();
@@ -31,13 +31,13 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         reader.execute_batch("BEGIN; SELECT count(*) FROM setting").unwrap();
         reader
     };
-    let (said, told) = mpsc::channel();
+    let (said, orders) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut held: VecDeque<_> = (0..READERS).map(|_| begin()).collect();
             let mut holds = false;
             loop {
-                let order = if holds { told.recv().ok() } else { told.try_recv().ok() };
+                let order = if holds { orders.recv().ok() } else { orders.try_recv().ok() };
                 match order.as_deref() {
                     Some("hold") => holds = true,
                     Some("go on") => holds = false,
@@ -76,10 +76,10 @@ impl Desk {
     fn write(&mut self) {
         self.written += 1;
         let value = format!("{} {}", self.written, "x".repeat(16_000));
-        self.world.store.configuration().set(Scope::System, "desk.rows", &value).unwrap();
+        self.world.store.configuration().set(Subtree::Store, "desk.rows", &value).unwrap();
     }
 
-    /// What the file system and the store say alike.
+    /// The length, which the file system and the store report alike.
     fn log_bytes(&self) -> u64 {
         let log = self.world.directory().join("auth.db-wal");
         let bytes = std::fs::metadata(log).unwrap().len();
@@ -95,7 +95,7 @@ fn a_log_that_another_process_held_is_cut_back_once_it_lets_go() {
     assert_eq!(reader.hear(), "reads");
     reader.say("hold");
     while desk.log_bytes() < 2 * LONG {
-        // None of them is refused, however long it is held.
+        // No write is refused, however long the log is in use.
         desk.write();
     }
     reader.say("let go");
@@ -107,8 +107,8 @@ fn a_log_that_another_process_held_is_cut_back_once_it_lets_go() {
     reader.end();
 }
 
-/// Without being waited for, one of them always holds the log, and it grows for as long as they
-/// read.
+/// If the writer did not wait, one of the readers would always use the log, and it would grow for
+/// as long as they read.
 #[test]
 fn a_log_stays_short_while_another_process_reads_without_a_pause() {
     let mut desk = Desk::new();

@@ -7,3 +7,4 @@ mod names;
 mod places;
 mod refusals;
 mod reply;
+mod slow_check;

@@ -1,6 +1,9 @@
-//! Log out: at once, everywhere, and only what is held.
+//! Log out: at once, in every process, and only the presented session.
 
-use gatepost::{Ended, EventKind, NewApiKey, OpenSession, Reason, SessionPolicy};
+use gatepost::audit::EventKind;
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::{NewApiKey, OpenSession};
+use gatepost::{Ended, ErrorKind};
 
 use crate::world::{DAY, HOUR, MINUTE, World, device, morning};
 
@@ -32,11 +35,11 @@ fn a_logged_out_session_stays_dead_when_the_file_is_opened_again() {
 }
 
 #[test]
-fn a_session_that_is_over_and_a_token_nobody_knows_are_fine_and_say_so() {
+fn logging_out_a_revoked_session_or_an_unknown_token_succeeds_and_says_so() {
     let world = World::new();
     let ada = world.person("ada").id;
     let session = world.open(ada, "till-1");
-    let _ = world.log_out(&session, "till-1");
+    world.log_out(&session, "till-1");
     let check = |call: &dyn Fn() -> Ended| {
         assert_eq!(world.leaves(&[], 0, |_| call()), Ended::Before);
     };
@@ -46,17 +49,17 @@ fn a_session_that_is_over_and_a_token_nobody_knows_are_fine_and_say_so() {
     other.store.close().unwrap();
     check(&|| world.log_out(&foreign, "till-1"));
     let ended = world.open(ada, "till-1");
-    world.store.sessions().end_all_of(ada).unwrap();
+    world.store.sessions().revoke_all(ada).unwrap();
     check(&|| world.log_out(&ended, "till-1"));
 }
 
 #[test]
-fn nobody_logs_out_a_session_without_its_device() {
+fn no_session_is_logged_out_without_its_device() {
     let world = World::new();
     let session = world.open(world.person("ada").id, "till-1");
     let token = session.token.expose();
     assert_eq!(world.log_out(&session, "till-2"), Ended::Before);
-    assert_eq!(world.store.log_out(token, None).unwrap(), Ended::Before);
+    assert_eq!(world.store.log_out((token, None)).unwrap(), Ended::Before);
     assert!(world.passes(&session, "till-1"));
 }
 
@@ -75,10 +78,10 @@ fn what_is_not_the_token_of_a_session_is_refused() {
     let ada = world.person("ada").id;
     let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap().key;
     for token in ["", "gps_", "x", key.expose()] {
-        world.refuses(Reason::Invalid, |store| store.log_out(token, &device("till-1")));
-        world.refuses(Reason::Invalid, |store| store.log_out(token, None));
+        world.refuses(ErrorKind::Invalid, |store| store.log_out((token, &device("till-1"))));
+        world.refuses(ErrorKind::Invalid, |store| store.log_out((token, None)));
     }
-    assert!(world.store.verify(key.expose(), None).unwrap().valid().is_ok());
+    assert!(world.store.verify((&key, None)).unwrap().valid().is_ok());
 }
 
 #[test]
@@ -88,8 +91,8 @@ fn a_session_without_a_device_is_logged_out_without_one() {
     let open = OpenSession::new(world.person("ada").id, None);
     let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
     let token = session.token.expose();
-    assert_eq!(world.store.log_out(token, &device("till-1")).unwrap(), Ended::Before);
-    assert_eq!(world.store.log_out(token, None).unwrap(), Ended::Now);
+    assert_eq!(world.store.log_out((token, &device("till-1"))).unwrap(), Ended::Before);
+    assert_eq!(world.store.log_out((token, None)).unwrap(), Ended::Now);
 }
 
 /// A clock that was wrong for a moment is put right by the next start of the program: a session
@@ -102,7 +105,7 @@ fn a_logout_holds_even_if_the_clock_was_wrong_when_it_came() {
         world.clock.set(wrong);
         world.reopen();
         assert!(!world.passes(&session, "till-1"));
-        let _ = world.log_out(&session, "till-1");
+        world.log_out(&session, "till-1");
         world.clock.set(morning());
         world.reopen();
         assert!(!world.passes(&session, "till-1"), "{wrong}");
@@ -116,7 +119,7 @@ fn an_end_by_handle_holds_even_if_the_clock_was_wrong_when_it_came() {
         let session = world.open(world.person("ada").id, "till-1");
         world.clock.set(wrong);
         world.reopen();
-        let _ = world.store.sessions().end(session.id).unwrap();
+        world.store.sessions().revoke(session.id).unwrap();
         world.clock.set(morning());
         world.reopen();
         assert!(!world.passes(&session, "till-1"), "{wrong}");
@@ -125,7 +128,8 @@ fn an_end_by_handle_holds_even_if_the_clock_was_wrong_when_it_came() {
 
 #[test]
 fn a_session_is_ended_whose_last_use_has_not_reached_the_file() {
-    let world = World::with(|options| options.sessions(SessionPolicy::server().idle(HOUR)));
+    let world =
+        World::with(|options| options.sessions(SessionPolicy::server().inactivity_timeout(HOUR)));
     let ada = world.person("ada").id;
     let (one, two) = (world.open(ada, "till-1"), world.open(ada, "till-2"));
     world.clock.advance(10 * MINUTE);
@@ -135,6 +139,6 @@ fn a_session_is_ended_whose_last_use_has_not_reached_the_file() {
     world.clock.advance(54 * MINUTE);
     assert!(world.passes(&two, "till-2"), "its use is known to this process");
     world.clock.advance(5 * MINUTE);
-    assert_eq!(world.store.sessions().end(two.id).unwrap(), Ended::Now);
+    assert_eq!(world.store.sessions().revoke(two.id).unwrap(), Ended::Now);
     assert!(!world.passes(&two, "till-2"));
 }

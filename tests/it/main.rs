@@ -1,4 +1,4 @@
-//! The one integration test binary: a module for each noun, each deed and each promise.
+//! The one integration test binary: a module for each record type, each operation and each promise.
 #![allow(
     clippy::disallowed_types,
     clippy::expect_used,
@@ -16,13 +16,16 @@ mod audit;
 mod bad_input;
 mod branch;
 mod change_log;
+mod change_options;
 mod child;
+mod clock;
 mod coherence;
 mod configuration;
 mod credential;
 mod credit;
 mod device;
 mod directory;
+mod errors;
 mod events;
 mod frozen;
 mod full_disk;
@@ -32,28 +35,37 @@ mod guards;
 mod histories;
 mod identity;
 mod leak;
+mod lifecycle;
 mod log;
 mod login;
 mod logout;
 mod manual;
+mod may;
+mod mistakes;
 mod model;
 mod opening;
 mod operations;
+mod options;
 mod organisation;
 mod password_change;
 mod password_set;
+mod pictures;
+mod public_face;
 mod races;
 mod randomness;
+mod readers;
+mod records;
+mod renew;
 mod revoke;
 mod schema;
 mod session;
-mod standing;
 mod surface;
 mod sweep;
 mod throttle;
 mod tidy;
 mod timing;
 mod transaction;
+mod underneath;
 mod user;
 mod uses;
 mod verify;

@@ -1,6 +1,7 @@
-//! What the manual tells to do by hand does what the manual says.
+//! The steps that the manual gives for the shell do what the manual says.
 
-use gatepost::{NewUser, OpenSession, Store};
+use gatepost::sessions::OpenSession;
+use gatepost::{NewUser, Store, Subtree};
 
 use crate::world::{World, device};
 
@@ -16,15 +17,15 @@ fn a_copy_taken_with_plain_sqlite_is_a_whole_store() {
     let token = open();
     let copy = world.directory().join("copy.db");
     world.sql().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
-    world.store.sessions().end_all().unwrap();
+    world.store.sessions().revoke_all(Subtree::Store).unwrap();
 
     let restored = Store::open(&copy, world.options.clone()).unwrap();
     assert!(restored.audit().verify_chain(None).unwrap().is_intact());
-    // What was ended after the copy is back, until everything is ended as the manual says.
-    assert!(restored.verify(token.expose(), &till).unwrap().valid().is_ok());
-    restored.sessions().end_all().unwrap();
-    assert!(restored.verify(token.expose(), &till).unwrap().valid().is_err());
-    assert!(world.store.verify(token.expose(), &till).unwrap().valid().is_err());
+    // Sessions revoked after the copy are back, until all are revoked as the manual says.
+    assert!(restored.verify((&token, &till)).unwrap().valid().is_ok());
+    restored.sessions().revoke_all(Subtree::Store).unwrap();
+    assert!(restored.verify((&token, &till)).unwrap().valid().is_err());
+    assert!(world.store.verify((&token, &till)).unwrap().valid().is_err());
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn the_advice_in_the_manual_is_the_advice_that_is_given() {
         Store::open("/no/such/directory/auth.db", gatepost::Options::server()).unwrap_err(),
     ];
     for error in refused {
-        let row = format!("| `{:?}` | {} |", error.reason(), error.advice());
+        let row = format!("| `{:?}` | {} |", error.kind(), error.advice());
         assert!(page.contains(&row), "{row}");
     }
 }

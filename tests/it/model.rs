@@ -1,4 +1,4 @@
-//! What ends what, as plain data: a second, simple answer to compare a store with.
+//! What revokes what, as plain data: a second, simple implementation to compare a store with.
 //!
 //! There is no file here, no watermark and no change log. Each token has a flag that says that it
 //! has ended; the rules set it and nothing takes it back. Every user, place and token is known by
@@ -16,7 +16,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gatepost::UserStatus;
+use gatepost::directory::UserStatus;
 
 pub(crate) use hands::Hands;
 pub(crate) use names::Names;
@@ -49,7 +49,7 @@ pub(crate) struct Model {
     pub(crate) hands: usize,
     /// Milliseconds since the history began.
     pub(crate) now: i64,
-    /// Whose end the clock was just moved to, for the next step to take place there.
+    /// The token to whose expiry the clock was just moved, so that the next step happens then.
     pub(crate) at_end_of: Option<usize>,
     /// The number of the last step, which names whatever that step makes.
     pub(crate) step: usize,
@@ -58,7 +58,7 @@ pub(crate) struct Model {
     pub(crate) users: Vec<Person>,
     /// By the number of the step that made them.
     pub(crate) tokens: BTreeMap<usize, Token>,
-    /// Who has logged in on which device, until it is forgotten.
+    /// The users who have logged in on a device, until it is forgotten.
     pub(crate) devices: BTreeSet<(usize, usize)>,
     /// The values of configuration keys, and the credits that are counted.
     pub(crate) settings: BTreeMap<(Where, u32), u32>,
@@ -72,8 +72,8 @@ pub(crate) struct Place {
     pub(crate) inactive: bool,
     /// The organisation of a branch.
     pub(crate) parent: Option<usize>,
-    /// The sessions there were, anywhere, when all of this place were ended: they end if they
-    /// ever come here.
+    /// All sessions, anywhere, at the time when those of this place were revoked: they are revoked
+    /// if their user ever moves here.
     pub(crate) refuses: BTreeSet<usize>,
 }
 
@@ -108,6 +108,8 @@ pub(crate) struct Token {
     pub(crate) opened_at: i64,
     pub(crate) authenticated_at: i64,
     pub(crate) expires_at: Option<i64>,
+    /// How long it was opened or issued for; none for a key that does not expire.
+    pub(crate) lifetime_ms: Option<i64>,
     pub(crate) last_use: i64,
     /// The token that the same session got when its user changed the password.
     pub(crate) renewed: Option<usize>,
@@ -136,6 +138,8 @@ pub(crate) enum Expect {
     Opened(i64),
     Issued(Option<i64>),
     Verified(Option<Found>),
+    /// When a session expires that was asked to be renewed.
+    Renewed(Option<i64>),
     /// A number, or nothing.
     Value(Option<u64>),
     /// Either answer is right: the row may have been swept.

@@ -1,5 +1,5 @@
-//! Opening: what is not ours, too new, damaged or out of place is refused with its reason, and left
-//! as it was; what is ours is opened, whatever its name.
+//! Opening: a foreign, too new, damaged or misplaced file is refused with its reason, and left
+//! as it was; a file of Gatepost's is opened, whatever its name.
 
 mod damage;
 pub(crate) mod modes;
@@ -9,10 +9,12 @@ mod sharing;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use gatepost::{Actor, AuditFilter, Note, Options, Page, Reason, Store};
+use gatepost::audit::AuditFilter;
+use gatepost::status::OpenWarning;
+use gatepost::{Actor, ErrorKind, Options, Page, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -25,7 +27,7 @@ struct Place {
     directory: TempDir,
 }
 
-/// What lies in a directory: names with size, time of the last change and content.
+/// The files of a directory: names with size, time of the last change and content.
 type Content = BTreeMap<String, (u64, i64, i64, Vec<u8>)>;
 
 impl Place {
@@ -41,7 +43,7 @@ impl Place {
         place
     }
 
-    /// With a file of ours, closed.
+    /// With a file of Gatepost's, closed.
     fn ours() -> Self {
         let place = Self::new();
         let store = place.open(for_tests()).unwrap();
@@ -71,15 +73,15 @@ impl Place {
 
     /// Asserts that opening is refused, with some advice, and leaves everything as it was.
     #[track_caller]
-    fn refuses(&self, reason: Reason) {
+    fn refuses(&self, reason: ErrorKind) {
         self.refuses_with(for_tests(), reason);
     }
 
     #[track_caller]
-    fn refuses_with(&self, options: Options, reason: Reason) {
+    fn refuses_with(&self, options: Options, reason: ErrorKind) {
         let before = content(self.directory.path());
         let refusal = self.open(options).unwrap_err();
-        assert_eq!(refusal.reason(), reason, "{refusal}");
+        assert_eq!(refusal.kind(), reason, "{refusal}");
         assert!(!refusal.advice().is_empty() && !refusal.is_retryable());
         assert!(content(self.directory.path()) == before, "something changed: {refusal}");
     }
@@ -90,7 +92,7 @@ mod gatepost_result {
     pub(crate) type Result<T> = std::result::Result<T, gatepost::Error>;
 }
 
-/// The shared memory of the log is left out: a look into it takes locks that stand there.
+/// The shared memory of the log is left out: reading it takes locks in it.
 fn content(directory: &Path) -> Content {
     let mut all = Content::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -109,23 +111,23 @@ fn content(directory: &Path) -> Content {
 
 #[test]
 fn what_is_no_database_is_refused() {
-    Place::holding("Dear diary, ".repeat(50).as_bytes()).refuses(Reason::NotADatabase);
-    Place::holding(b"x").refuses(Reason::NotADatabase);
+    Place::holding("Dear diary, ".repeat(50).as_bytes()).refuses(ErrorKind::NotADatabase);
+    Place::holding(b"x").refuses(ErrorKind::NotADatabase);
     let mut noise = vec![0_u8; 8_192];
     let mut state = 7_u32;
     for byte in &mut noise {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *byte = u8::try_from(state >> 24).unwrap();
     }
-    Place::holding(&noise).refuses(Reason::NotADatabase);
-    Place::holding(&[0; 4_096]).refuses(Reason::NotADatabase);
+    Place::holding(&noise).refuses(ErrorKind::NotADatabase);
+    Place::holding(&[0; 4_096]).refuses(ErrorKind::NotADatabase);
 }
 
 #[test]
 fn a_header_cut_short_is_no_database() {
     let ours = fs::read(Place::ours().path).unwrap();
     for length in [1, 16, 50, 99] {
-        Place::holding(&ours[..length]).refuses(Reason::NotADatabase);
+        Place::holding(&ours[..length]).refuses(ErrorKind::NotADatabase);
     }
 }
 
@@ -142,9 +144,21 @@ fn another_applications_database_is_refused_in_every_mode() {
         let place = Place::new();
         place.script(script);
         if fs::metadata(&place.path).unwrap().len() > 0 {
-            place.refuses(Reason::NotOurs);
+            place.refuses(ErrorKind::NotOurs);
         }
     }
+}
+
+/// SQLite would roll the journal of a creation back and empty the file.
+#[test]
+fn a_file_that_another_application_has_begun_is_refused() {
+    let place = Place::new();
+    place.script("PRAGMA application_id = 7; CREATE TABLE t (a)");
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut journal = vec![0; 512];
+    journal[..8].copy_from_slice(&magic);
+    fs::write(place.beside("-journal"), journal).unwrap();
+    place.refuses(ErrorKind::NotOurs);
 }
 
 #[test]
@@ -155,10 +169,10 @@ fn another_applications_log_is_not_even_read() {
         let script = "PRAGMA journal_mode = WAL; CREATE TABLE t (a); INSERT INTO t VALUES (1)";
         other.say(&format!("{id} {script}"));
         assert_eq!(other.hear(), "done");
-        // Its log holds commits that the file does not have yet, and it is killed.
+        // Its log has commits that the file does not have yet, and it is killed.
         other.kill();
         assert_eq!(place.names(), ["auth.db", "auth.db-shm", "auth.db-wal"]);
-        place.refuses(Reason::NotOurs);
+        place.refuses(ErrorKind::NotOurs);
     }
 }
 
@@ -166,17 +180,19 @@ fn another_applications_log_is_not_even_read() {
 fn a_newer_file_that_may_not_be_read_is_refused() {
     let place = Place::ours();
     place.script("PRAGMA user_version = 2; UPDATE store SET min_reader = 2");
-    place.refuses(Reason::TooNew);
+    fs::set_permissions(&place.path, fs::Permissions::from_mode(0o640)).unwrap();
+    place.refuses(ErrorKind::TooNew);
+    assert_eq!(fs::metadata(&place.path).unwrap().permissions().mode() & 0o7777, 0o640);
 }
 
 #[test]
-fn a_newer_version_that_stands_in_the_log_alone_is_refused_as_well() {
+fn a_newer_version_that_is_in_the_log_alone_is_refused_as_well() {
     let place = Place::ours();
     let mut newer = Child::start("plain SQL", &[place.path.to_str().unwrap()]);
     newer.say("PRAGMA user_version = 2; UPDATE store SET min_reader = 2");
     assert_eq!(newer.hear(), "done");
     newer.kill();
-    place.refuses(Reason::TooNew);
+    place.refuses(ErrorKind::TooNew);
 }
 
 #[test]
@@ -184,7 +200,7 @@ fn a_newer_file_that_says_so_is_opened_and_noted() {
     let place = Place::ours();
     place.script("PRAGMA user_version = 9; ALTER TABLE organisation ADD COLUMN nickname TEXT");
     let store = place.open(for_tests()).unwrap();
-    assert_eq!(store.status().notes, [Note::NewerSchema]);
+    assert_eq!(store.status().open_warnings, [OpenWarning::NewerSchema]);
     store.organisations().create("Southern").unwrap();
     store.close().unwrap();
 }
@@ -199,7 +215,7 @@ fn a_file_of_ours_without_its_tables_is_damaged() {
     ] {
         let place = Place::ours();
         place.script(script);
-        place.refuses(Reason::Corrupt);
+        place.refuses(ErrorKind::Corrupt);
     }
 }
 
@@ -207,9 +223,9 @@ fn a_file_of_ours_without_its_tables_is_damaged() {
 fn a_log_without_its_file_is_kept() {
     let gone = Place::new();
     fs::write(gone.beside("-wal"), "commits of a file that was moved").unwrap();
-    gone.refuses(Reason::Corrupt);
+    gone.refuses(ErrorKind::Corrupt);
     fs::write(&gone.path, "").unwrap();
-    gone.refuses(Reason::Corrupt);
+    gone.refuses(ErrorKind::Corrupt);
 }
 
 #[test]
@@ -220,35 +236,6 @@ fn an_empty_file_is_filled() {
     store.organisations().create("Northern").unwrap();
     store.close().unwrap();
     assert_eq!(place.names(), ["auth.db"]);
-}
-
-#[test]
-fn options_out_of_their_bounds_create_no_file() {
-    for options in [
-        for_tests().hashing(0, 0),
-        for_tests().hashing(1_025, 0),
-        for_tests().hashing(1, 100_001),
-        for_tests().service_name(""),
-        for_tests().service_name("x".repeat(257)),
-        for_tests().api_keys_per_user(0),
-        for_tests().api_keys_per_user(1_001),
-        for_tests().audit_kept(std::time::Duration::from_secs(86_400), 999),
-        for_tests().audit_kept(std::time::Duration::from_secs(86_399), 1_000),
-        for_tests().password_expiry(std::time::Duration::from_secs(86_399)),
-        Options::server().cost(gatepost::Cost::insecure_for_tests()),
-    ] {
-        Place::new().refuses_with(options, Reason::Invalid);
-    }
-}
-
-#[test]
-fn the_test_cost_is_refused_on_a_file_that_was_not_made_for_tests() {
-    let place = Place::new();
-    place.open(Options::server()).unwrap().close().unwrap();
-    place.refuses(Reason::Misuse);
-    let made_for_tests = World::new();
-    made_for_tests.store.close().unwrap();
-    Store::open(&made_for_tests.path, Options::server()).unwrap();
 }
 
 #[test]

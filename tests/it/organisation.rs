@@ -1,6 +1,8 @@
 //! Organisations: created, renamed, listed and deleted.
 
-use gatepost::{EventKind, OrganisationId, Page, Reason};
+use gatepost::audit::EventKind;
+use gatepost::directory::OrganisationFilter;
+use gatepost::{ErrorKind, OrganisationId, Page};
 use proptest::prelude::*;
 
 use crate::world::{World, morning};
@@ -47,7 +49,7 @@ fn only_one_without_branches_is_deleted() {
     let world = World::new();
     let made = world.store.organisations().create("Northern").unwrap();
     let branch = world.store.branches().create("York", made.id).unwrap();
-    world.refuses(Reason::NotEmpty, |store| store.organisations().delete(made.id));
+    world.refuses(ErrorKind::NotEmpty, |store| store.organisations().delete(made.id));
     world.store.branches().move_to(branch.id, None).unwrap();
     world
         .leaves(&[EventKind::OrganisationDeleted], 1, |store| {
@@ -55,17 +57,17 @@ fn only_one_without_branches_is_deleted() {
         })
         .unwrap();
     assert_eq!(world.store.organisations().find(made.id).unwrap(), None);
-    world.refuses(Reason::NotFound, |store| store.organisations().delete(made.id));
+    world.refuses(ErrorKind::NotFound, |store| store.organisations().delete(made.id));
 }
 
 #[test]
 fn what_is_not_there_is_not_found() {
     let world = World::new();
-    let nobody: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
-    assert_eq!(world.store.organisations().find(nobody).unwrap(), None);
-    world.refuses(Reason::NotFound, |store| store.organisations().rename(nobody, "Northern"));
-    world.refuses(Reason::NotFound, |store| store.organisations().delete(nobody));
-    world.refuses(Reason::NotFound, |store| store.organisations().set_active(nobody, false));
+    let unknown: OrganisationId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    assert_eq!(world.store.organisations().find(unknown).unwrap(), None);
+    world.refuses(ErrorKind::NotFound, |store| store.organisations().rename(unknown, "Northern"));
+    world.refuses(ErrorKind::NotFound, |store| store.organisations().delete(unknown));
+    world.refuses(ErrorKind::NotFound, |store| store.organisations().set_active(unknown, false));
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn a_list_is_read_page_by_page() {
     let mut seen = Vec::new();
     let mut page = Page::first(2);
     loop {
-        let rows = organisations.list(page).unwrap();
+        let rows = organisations.list(&OrganisationFilter::new(), page).unwrap();
         seen.extend(rows.iter().map(|row| row.id));
         match rows.last() {
             Some(last) if rows.len() == 2 => page = Page::after(last.id, 2),
@@ -86,14 +88,27 @@ fn a_list_is_read_page_by_page() {
         }
     }
     assert_eq!(seen, made);
-    world.refuses(Reason::Invalid, |store| store.organisations().list(Page::first(501)));
+    organisations.set_active(made[3], false).unwrap();
+    let check = |filter: OrganisationFilter, expect: &[OrganisationId]| {
+        let all: Vec<_> = organisations.iter(&filter).map(|row| row.unwrap().id).collect();
+        assert_eq!(all, expect, "{filter:?}");
+        assert_eq!(organisations.count(&filter).unwrap(), expect.len() as u64, "{filter:?}");
+        let listed = organisations.list(&filter, Page::default()).unwrap();
+        assert_eq!(listed.len(), expect.len(), "{filter:?}");
+    };
+    check(OrganisationFilter::new(), &made);
+    check(OrganisationFilter::new().active(false), &made[3..4]);
+    check(OrganisationFilter::new().active(true), &[made[0], made[1], made[2], made[4]]);
+    world.refuses(ErrorKind::Invalid, |store| {
+        store.organisations().list(&OrganisationFilter::new(), Page::first(501))
+    });
 }
 
 #[test]
 fn a_name_is_one_visible_line_of_256_bytes() {
     let world = World::new();
     for name in ["", " ", "\u{200b}", "a\nb", "\0", &"a".repeat(257)] {
-        world.refuses(Reason::Invalid, |store| store.organisations().create(name));
+        world.refuses(ErrorKind::Invalid, |store| store.organisations().create(name));
     }
     assert!(world.store.organisations().create(&"a".repeat(256)).is_ok());
 }
@@ -106,7 +121,7 @@ fn no_name_panics_and_a_refused_one_leaves_nothing() {
         match world.store.organisations().rename(made.id, &name) {
             Ok(renamed) => prop_assert_eq!(renamed.name, name),
             Err(_) => {
-                world.refuses(Reason::Invalid, |store| store.organisations().create(&name));
+                world.refuses(ErrorKind::Invalid, |store| store.organisations().create(&name));
             }
         }
     });

@@ -1,11 +1,14 @@
-//! Passwords set, removed and distrusted by others than their users.
+//! Passwords that an administrator sets, removes or marks as compromised.
 
-use gatepost::{EndSessions, EventKind, NewUser, Password, PasswordPolicy, Reason, UserId};
+use gatepost::audit::EventKind;
+use gatepost::policy::PasswordPolicy;
+use gatepost::sessions::RevokeSessions;
+use gatepost::{ErrorKind, NewUser, Password, UserId};
 use proptest::prelude::*;
 
 use crate::world::{PASSWORD, World};
 
-/// Of a cost that any store accepts.
+/// A hash of a cost that any store accepts.
 pub(crate) const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
     MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY";
 
@@ -41,7 +44,7 @@ fn a_new_password_clears_what_was_held_against_the_old_one() {
     let world = World::new();
     let ada = ada(&world);
     let users = world.store.users();
-    users.require_password_change(ada, EndSessions::Keep).unwrap();
+    users.require_password_change(ada, RevokeSessions::Keep).unwrap();
     users.mark_compromised(ada).unwrap();
     let failed =
         "INSERT INTO device (user_id, device_hash, first_login_at, last_login_at, failures)
@@ -49,7 +52,7 @@ fn a_new_password_clears_what_was_held_against_the_old_one() {
     world.sql().execute(failed, []).unwrap();
     users.set_password(ada, Password::from("another horse")).unwrap();
     let user = users.find(ada).unwrap().unwrap();
-    assert_eq!((user.set_initial_password, user.failed_password_attempt_count), (false, 0));
+    assert_eq!((user.must_change_password, user.failed_attempts), (false, 0));
     assert_eq!(world.count("SELECT must_change + compromised FROM credential"), 0);
 }
 
@@ -70,11 +73,11 @@ fn a_demanded_change_ends_sessions_if_asked_to() {
     let ada = ada(&world);
     let demand = |sessions| world.store.users().require_password_change(ada, sessions);
     let event = [EventKind::PasswordChangeRequired];
-    assert!(world.leaves(&event, 0, |_| demand(EndSessions::Keep)).unwrap());
+    assert!(world.leaves(&event, 0, |_| demand(RevokeSessions::Keep)).unwrap());
     check_ended(&world, false, false);
-    assert!(world.store.users().find(ada).unwrap().unwrap().set_initial_password);
-    assert!(!world.leaves(&[], 0, |_| demand(EndSessions::Keep)).unwrap());
-    assert!(world.leaves(&event, 1, |_| demand(EndSessions::All)).unwrap());
+    assert!(world.store.users().find(ada).unwrap().unwrap().must_change_password);
+    assert!(!world.leaves(&[], 0, |_| demand(RevokeSessions::Keep)).unwrap());
+    assert!(world.leaves(&event, 1, |_| demand(RevokeSessions::All)).unwrap());
     check_ended(&world, true, false);
 }
 
@@ -92,9 +95,9 @@ fn a_compromised_password_ends_sessions_and_tokens() {
 fn nothing_is_demanded_of_a_password_that_is_not_there() {
     let world = World::new();
     let bob = world.store.users().create(NewUser::person("bob")).unwrap().id;
-    world.refuses(Reason::Invalid, |s| s.users().mark_compromised(bob));
-    for sessions in [EndSessions::Keep, EndSessions::All] {
-        world.refuses(Reason::Invalid, |s| s.users().require_password_change(bob, sessions));
+    world.refuses(ErrorKind::Invalid, |s| s.users().mark_compromised(bob));
+    for sessions in [RevokeSessions::Keep, RevokeSessions::All] {
+        world.refuses(ErrorKind::Invalid, |s| s.users().require_password_change(bob, sessions));
     }
 }
 
@@ -103,8 +106,8 @@ fn a_system_user_never_has_a_password() {
     let world = World::new();
     let robot = world.store.users().create(NewUser::system("robot")).unwrap().id;
     world.hashes(0, |_| {
-        world.refuses(Reason::Invalid, |s| s.users().set_password(robot, PASSWORD.into()));
-        world.refuses(Reason::Invalid, |s| s.users().set_password_hash(robot, PHC));
+        world.refuses(ErrorKind::Invalid, |s| s.users().set_password(robot, PASSWORD.into()));
+        world.refuses(ErrorKind::Invalid, |s| s.users().set_password_hash(robot, PHC));
     });
 }
 
@@ -129,7 +132,7 @@ fn a_password_that_breaks_the_policy_is_refused_without_a_hash() {
         "Northernmost!",
         "local server",
     ] {
-        world.refuses(Reason::Invalid, |s| s.users().set_password(ada, password.into()));
+        world.refuses(ErrorKind::Invalid, |s| s.users().set_password(ada, password.into()));
     }
     assert_eq!(world.store.status().hashes_done, hashes);
     world.store.users().set_password(ada, PASSWORD.into()).unwrap();
@@ -138,16 +141,16 @@ fn a_password_that_breaks_the_policy_is_refused_without_a_hash() {
 #[test]
 fn who_is_not_there_is_not_found() {
     let world = World::new();
-    let nobody: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    let unknown: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
     let deleted = ada(&world);
     world.store.users().delete(deleted).unwrap();
-    for id in [nobody, deleted] {
-        world.refuses(Reason::NotFound, |s| s.users().set_password(id, PASSWORD.into()));
-        world.refuses(Reason::NotFound, |s| s.users().set_password_hash(id, PHC));
-        world.refuses(Reason::NotFound, |s| s.users().remove_password(id));
-        world.refuses(Reason::NotFound, |s| s.users().mark_compromised(id));
-        world.refuses(Reason::NotFound, |s| {
-            s.users().require_password_change(id, EndSessions::All)
+    for id in [unknown, deleted] {
+        world.refuses(ErrorKind::NotFound, |s| s.users().set_password(id, PASSWORD.into()));
+        world.refuses(ErrorKind::NotFound, |s| s.users().set_password_hash(id, PHC));
+        world.refuses(ErrorKind::NotFound, |s| s.users().remove_password(id));
+        world.refuses(ErrorKind::NotFound, |s| s.users().mark_compromised(id));
+        world.refuses(ErrorKind::NotFound, |s| {
+            s.users().require_password_change(id, RevokeSessions::All)
         });
     }
 }
@@ -158,10 +161,10 @@ fn any_text_is_a_password_or_refused_without_a_trace_and_no_text_is_a_hash() {
     let id = ada(&world);
     proptest!(ProptestConfig::with_cases(64), |(text in "\\PC{0,40}|.{0,140}")| {
         if world.store.users().set_password(id, Password::from(text.as_str())).is_err() {
-            world.refuses(Reason::Invalid, |s| {
+            world.refuses(ErrorKind::Invalid, |s| {
                 s.users().set_password(id, Password::from(text.as_str()))
             });
         }
-        world.refuses(Reason::Invalid, |s| s.users().set_password_hash(id, &text));
+        world.refuses(ErrorKind::Invalid, |s| s.users().set_password_hash(id, &text));
     });
 }

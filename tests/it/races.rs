@@ -1,9 +1,10 @@
-//! Sixty-four threads in four processes on one file: what holds under races.
+//! Promises under races: sixty-four threads in four processes on one file.
 //!
 //! Each section has a short form in the suite and a long one, which `scripts/races` runs with more
-//! rounds and other seeds. A promise across processes is looked at from at least two, whose numbers
-//! are printed.
+//! rounds and other seeds. A promise across processes is checked in at least two, whose ids are
+//! printed.
 
+mod bulk;
 mod credits;
 mod devices;
 pub(crate) mod fleet;
@@ -15,7 +16,7 @@ mod memory;
 mod passwords;
 mod upgrade;
 
-use gatepost::WhenFull;
+use gatepost::policy::SessionLimit;
 
 use crate::child::Parent;
 pub(crate) use fleet::Dice;
@@ -32,6 +33,7 @@ pub(crate) struct Run {
 /// the seed, and what else the section wants to know.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let play: fn(&mut Parent, &Racer) = match words[0].as_str() {
+        "bulk" => bulk::revoke,
         "credits" => credits::spend,
         "devices" => devices::log_in,
         "guesses" => guesses::guess,
@@ -51,13 +53,14 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
 type Section = (&'static str, u64, fn(Run));
 
 const SECTIONS: &[Section] = &[
-    ("limits-end-oldest", 4, |run| limits::hold(run, WhenFull::EndOldest)),
-    ("limits-refuse", 5, |run| limits::hold(run, WhenFull::Refuse)),
+    ("limits-end-oldest", 4, |run| limits::hold(run, SessionLimit::EvictLeastRecentlyUsed)),
+    ("limits-refuse", 5, |run| limits::hold(run, SessionLimit::Refuse)),
     ("guesses", 32, guesses::are_counted),
     ("guesses-killed", 2, guesses::are_counted_over_kills),
     ("devices-taken-over", 3, |run| devices::have_one_session(run, true)),
     ("devices-kept", 6, |run| devices::have_one_session(run, false)),
     ("logout", 1, logout::stays),
+    ("bulk", 4, bulk::stays),
     ("credits", 1, credits::are_counted),
     ("upgrade", 1, upgrade::happens_once),
     ("passwords", 1, passwords::end_with_their_sessions),
@@ -76,8 +79,7 @@ fn short(section: &str) {
 /// `all`), by how much to multiply its rounds, the first seed, and how many seeds.
 #[test]
 fn long() {
-    let words: Vec<String> =
-        std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
+    let words = crate::child::words();
     let [wanted, times, first, seeds] = words.as_slice() else { return };
     let [times, first, seeds] = [times, first, seeds].map(|word| word.parse::<u64>().unwrap());
     let mut found = false;
@@ -127,12 +129,17 @@ fn a_logout_is_undone_by_no_touch_and_no_late_login() {
 }
 
 #[test]
+fn a_revocation_in_bulk_is_undone_by_no_opening_no_use_and_no_login() {
+    short("bulk");
+}
+
+#[test]
 fn credits_are_counted_exactly_and_never_below_zero() {
     short("credits");
 }
 
 #[test]
-fn racing_logins_make_a_hash_anew_once() {
+fn racing_logins_upgrade_a_hash_once() {
     short("upgrade");
 }
 

@@ -1,9 +1,9 @@
-//! What the file itself refuses, whoever types the statement.
+//! What the file itself refuses, whichever program runs the statement.
 
 mod triggers;
 mod unique;
 
-use gatepost::HostEvent;
+use gatepost::audit::HostEvent;
 use rusqlite::Connection;
 
 use crate::world::World;
@@ -22,19 +22,20 @@ const ROWS: &str = "
                (#4, NULL, 'active', 'person', 'dan', 'dan', 0, ''),
                (#5, NULL, 'active', 'person', 'eve', 'eve', 0, '');
     UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, keys_ended_seq = HEAD + 1,
-        tokens_ended_seq = HEAD + 1, username = 'dan', username_key = 'bob' WHERE id = #5;
+        tokens_ended_seq = HEAD + 1, username = 'dan', username_key = 'bob',
+        names_version = 1 WHERE id = #5;
     INSERT INTO user_privilege (user_id, name) VALUES (#1, 'admin'), (#1, 'other'), (#2, 'admin');
     INSERT INTO credential (user_id, phc, norm, version, set_at) VALUES (#1, '$', 1, 1, 0);
     INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
-            authenticated_at, expires_at, aal, last_seen)
-        VALUES (#1, zeroblob(32), #1, #1, HEAD, 0, 0, 9, 1, 5),
-               (#2, zeroblob(32), #2, #2, HEAD, 0, 0, 9, 1, 5);
+            authenticated_at, expires_at, lifetime_ms, aal, last_seen)
+        VALUES (#1, zeroblob(32), #1, #1, HEAD, 0, 0, 9, 9, 1, 5),
+               (#2, zeroblob(32), #2, #2, HEAD, 0, 0, 9, 9, 1, 5);
     INSERT INTO session_document (session_id, version, body) VALUES (#1, 1, '{}');
     INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at, expires_at)
         VALUES (#1, zeroblob(32), #1, HEAD, 0, NULL), (#2, zeroblob(32), #2, HEAD, 0, 9);
 ";
 
-/// A file with those rows and a hand at it.
+/// A file with those rows and a connection to it.
 fn hand() -> (World, Connection) {
     let world = World::new();
     let sql = world.sql();
@@ -73,7 +74,7 @@ fn every_table_is_strict() {
     let loose = "SELECT name FROM pragma_table_list
          WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'";
     assert_eq!(list(&sql, loose), Vec::<String>::new());
-    assert_eq!(list(&sql, TABLES).len(), 17);
+    assert_eq!(list(&sql, TABLES).len(), 19);
     let refused = sql.execute("UPDATE store SET created_at = 'yesterday'", []);
     assert!(refused.unwrap_err().to_string().contains("cannot store TEXT value"));
 }

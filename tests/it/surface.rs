@@ -1,13 +1,13 @@
-//! The public face as the sources name it, so that what joins it joins the tests as well.
+//! The public API as the sources name it, so that the tests cover each addition.
 
 use crate::tidy::source::{Project, Source, closing, is_name, item_end};
 
 /// A `pub fn` of the library, or a `from_str` or `from` that reads text.
 pub(crate) struct Function {
-    /// `Type::name`, or the name alone where there is no type; `$name` stands for each id.
+    /// `Type::name`, or the name alone where there is no type; `$name` for each id.
     pub(crate) path: String,
     pub(crate) name: String,
-    /// What stands between the brackets.
+    /// The text between the brackets.
     pub(crate) params: String,
     is_public: bool,
     /// Its file, and everything from its brackets on.
@@ -15,7 +15,7 @@ pub(crate) struct Function {
     body: String,
 }
 
-/// Where no host reaches: helpers of the project's own tests and measurements.
+/// Files without public API: helpers of the project's own tests and measurements.
 const HIDDEN: [&str; 1] = ["src/testing.rs"];
 
 /// The types, traits and so on that `lib.rs` exports, by their own names.
@@ -42,8 +42,8 @@ pub(crate) fn functions() -> Vec<Function> {
     found
 }
 
-/// What the body of a function says that writes: the answer of a job, with the event that it
-/// leaves or with none, or the door for upkeep.
+/// The words in the body of a function that writes: the result of a job, with its event or without,
+/// or the door for maintenance.
 const WRITES: [&str; 2] = ["Written::", ".transact("];
 
 /// Every function that a host can call and that writes, by itself or through a function of its own
@@ -141,7 +141,7 @@ fn the_public_face_is_read_from_the_sources() {
          impl<Id: Copy> Page<Id> {
              pub const fn first(n: u32) -> Self {}
          }
-         impl FromStr for Anchor {
+         impl FromStr for AuditAnchor {
              fn from_str(text: &str) -> R {}
          }
          impl Users<'_> {
@@ -152,7 +152,7 @@ fn the_public_face_is_read_from_the_sources() {
     let found = of_file(&file);
     let public = found.iter().filter(|function| function.is_public);
     let paths: Vec<&str> = public.map(|function| function.path.as_str()).collect();
-    assert_eq!(paths, ["Store::open", "Page::first", "Anchor::from_str", "Users::d"]);
+    assert_eq!(paths, ["Store::open", "Page::first", "AuditAnchor::from_str", "Users::d"]);
     assert_eq!(found[0].params, "path: impl AsRef<Path>, o: O");
     assert!(exports().iter().any(|name| name == "Password"));
 }

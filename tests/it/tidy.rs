@@ -1,28 +1,33 @@
-//! The house rules, held by tests: floors, owners of tables, bans and sizes.
+//! The rules of the project, checked by tests: floors, owners of tables, bans, sizes and words.
 //!
 //! A test here reads the project as text. Each check is a function from a file (or a few) to a
-//! list of findings, and stands beside tests that feed it a bad snippet, so that a check that can
-//! no longer fail fails itself. What a rule lists (rungs, owners, exceptions) stands at the top of
-//! its own module, in one column, each exception with its reason.
+//! list of findings, and is beside tests that feed it a bad snippet, so that a check that can no
+//! longer fail fails itself. The lists of a rule (floors, owners, exceptions) are at the top of its
+//! own module, in one column, each exception with its reason.
 
 mod bans;
 mod crypto;
+mod docs;
 mod floors;
+mod guards;
+mod layout;
 mod map;
 mod mutants;
+mod pages;
 mod revocations;
-mod rooms;
 mod size;
 pub(crate) mod source;
 mod sql;
+mod words;
 
+use crate::operations::{OPERATIONS, Operation};
 use source::{Project, Source};
 
 #[test]
 fn imports_only_go_down() {
     let project = Project::read();
-    let house = floors::House::of(&project);
-    report(project.library().flat_map(|file| house.climbs(file)));
+    let module_map = floors::ModuleMap::of(&project);
+    report(project.library().flat_map(|file| module_map.climbs(file)));
 }
 
 #[test]
@@ -31,10 +36,10 @@ fn no_files_import_each_other() {
 }
 
 #[test]
-fn each_room_stands_on_a_listed_rung_and_each_rung_has_a_room() {
+fn each_module_is_on_a_listed_floor_and_each_listed_one_exists() {
     let project = Project::read();
     report(floors::unlisted(&project));
-    report(floors::without_a_room(&project));
+    report(floors::missing(&project));
 }
 
 #[test]
@@ -123,24 +128,42 @@ fn no_size_exception_is_left_over() {
 }
 
 #[test]
-fn each_noun_and_each_deed_has_a_test_module() {
-    report(rooms::untested(&Project::read()));
+fn each_record_type_and_each_operation_has_a_test_module() {
+    report(layout::untested(&Project::read()));
 }
 
 #[test]
 fn each_test_module_is_listed_in_order() {
-    report(rooms::unlisted_tests(&Project::read()));
+    report(layout::unlisted_tests(&Project::read()));
 }
 
 #[test]
 fn each_file_is_part_of_a_module() {
-    report(rooms::undeclared(&Project::read()));
+    report(layout::undeclared(&Project::read()));
 }
 
 #[test]
 fn no_path_of_a_private_machine_is_named() {
     let project = Project::read();
-    report(project.texts.iter().flat_map(|(name, text)| rooms::private_paths(name, text)));
+    report(project.texts.iter().flat_map(|(name, text)| layout::private_paths(name, text)));
+}
+
+#[test]
+fn each_text_is_in_plain_words() {
+    let project = Project::read();
+    report(project.texts.iter().flat_map(|(name, text)| words::banned(name, text)));
+}
+
+#[test]
+fn each_banned_word_and_exempt_file_is_in_its_place() {
+    report(words::misplaced(&Project::read()));
+}
+
+#[test]
+fn each_page_is_shown_and_names_files_that_exist() {
+    let project = Project::read();
+    report(pages::unlisted(&project));
+    report(pages::missing(&project));
 }
 
 #[test]
@@ -161,6 +184,19 @@ fn secrets_are_compared_in_constant_time() {
     let project = Project::read();
     report(crypto::digest_comparison(&project));
     report(project.library().flat_map(crypto::variable_time));
+}
+
+#[test]
+fn each_operation_has_an_example_that_asserts() {
+    let calls = OPERATIONS.iter().map(Operation::call);
+    report(docs::without_an_example(&Project::read(), calls));
+}
+
+#[test]
+fn no_example_needs_test_util_without_saying_so() {
+    let project = Project::read();
+    let of_library = project.library().flat_map(docs::unsaid_features);
+    report(of_library.chain(docs::unsaid_on_pages(&project)));
 }
 
 fn each_of_library(check: impl Fn(&Source) -> Vec<String>) {

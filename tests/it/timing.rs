@@ -1,4 +1,4 @@
-//! How long a refusal takes: not whether it is quick, but whether it tells who exists.
+//! How long a refusal takes: not whether it is quick, but whether it reveals that a user exists.
 //!
 //! Not a test of the suite, which asserts no times: it counts hashes instead. `scripts/timing` runs
 //! this, and says how to read what it prints.
@@ -8,100 +8,168 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gatepost::{Cost, LogIn, LoginAnswer, ManualClock, NewUser, Refusal, Store, UserStatus};
+use gatepost::directory::UserStatus;
+use gatepost::host::ManualClock;
+use gatepost::policy::Cost;
+use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Store};
 
-use crate::world::{PASSWORD, SECOND, device, for_tests, morning};
+use crate::races::Dice;
+use crate::world::{DAY, PASSWORD, device, for_tests, morning};
 
-/// Who is tried, always with a wrong password. The first is what each of the others is compared
-/// with; the second is the same again, so that it shows what the comparison itself is worth.
-const TRIED: [&str; 6] = ["user", "again", "nobody", "disabled", "locked", "without"];
-/// Names of each kind, made in turn: where a row stands in the file is not what is asked about.
-const NAMES: usize = 16;
+/// The kinds of names, each tried with a wrong password. `imported` has a hash from elsewhere,
+/// `devices` has a hundred known devices, `deleted` had the name once; of the last three the
+/// address is typed.
+const KINDS: [&str; 12] = [
+    "user",
+    "again",
+    "unknown",
+    "disabled",
+    "locked",
+    "without",
+    "imported",
+    "devices",
+    "deleted",
+    "address",
+    "address again",
+    "unknown address",
+];
+/// Which kind is compared with which. The first of a row compares like with like, so that it shows
+/// what the comparison itself is worth.
+const PAIRS: [(usize, &[usize]); 2] = [(0, &[1, 2, 3, 4, 5, 6, 7, 8]), (9, &[10, 11])];
 /// Beyond this a difference is no accident (the bound that dudect uses).
 const T_MAX: f64 = 4.5;
 /// The slowest tenth of all is left out of the second value: it is the machine's doing.
 const KEPT: f64 = 0.9;
+/// So often the counts of the users are set back.
+const RESET: usize = 10_000;
+/// What hashes cost in a population of several costs, beside the cost in force.
+const COSTS: [(u32, u32); 3] = [(12_288, 3), (47_104, 1), (19_456, 3)];
 
-/// Words, each after `=`: `timing`, how many rounds, `tests` or `recommended` (the cost), how many
-/// unknown names were tried before, and the seed of the order.
+/// Words, each after `=`: `timing`, how many rounds, the cost (`tests`, `recommended` or `mixed`),
+/// how many unknown names were tried before, the seed of the order, and how many names of each kind
+/// there are.
 #[test]
 fn long() {
-    let words: Vec<String> =
-        std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
-    let [section, rounds, cost, crowd, seed] = words.as_slice() else { return };
+    let words = crate::child::words();
+    let [section, rounds, cost, crowd, seed, names] = words.as_slice() else { return };
     if section != "timing" {
         return;
     }
-    let (rounds, crowd): (usize, i64) = (rounds.parse().unwrap(), crowd.parse().unwrap());
-    println!("timing: {rounds} rounds, cost {cost}, {crowd} names tried before, seed {seed}");
+    let [rounds, crowd, names] = [rounds, crowd, names].map(|word| word.parse().unwrap());
+    println!(
+        "timing: {rounds} rounds, cost {cost}, {crowd} names tried before, seed {seed}, {names} \
+         names of each kind"
+    );
     // In memory where there is such a place: a disk is louder than any difference.
     let shm = std::path::Path::new("/dev/shm");
     let place = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
     let place = place.unwrap();
     let clock = ManualClock::new(morning());
-    let (store, sql) = populate(&place.path().join("auth.db"), cost, crowd, &clock);
-    let mut order = crate::races::Dice::new(seed.parse().unwrap(), 0);
-    let attempt = |kind: usize, which: usize| {
-        // Every attempt is the first under its name, and the table is as full as it was.
-        sql.execute("DELETE FROM throttle WHERE known IN (0, 1) AND last_attempt_at > 0", [])
-            .unwrap();
-        clock.advance(SECOND);
-        let login = LogIn::new(name(kind, which), "wrong horse".into(), device("elsewhere"));
+    let (store, sql) = populate(&place.path().join("auth.db"), cost, names, &clock);
+    let mut order = Dice::new(seed.parse().unwrap(), 0);
+    let mut attempts = 0_usize;
+    let mut attempt = |name: String| {
+        // A day later no text waits and no gate is closed.
+        clock.advance(DAY);
+        attempts += 1;
+        if attempts.is_multiple_of(RESET) {
+            sql.execute("UPDATE throttle SET failures = 1", []).unwrap();
+        }
+        let login = LoginRequest::new(name, "wrong horse".into(), device("elsewhere"));
         let began = Instant::now();
         let answer = store.log_in(login).unwrap();
         let took = began.elapsed();
         assert!(is_like_any(&answer), "{answer:?}");
         took.as_secs_f64() * 1e6
     };
-    for (kind, told) in TRIED.iter().enumerate().skip(1) {
-        // Half and half: a processor is quicker at what it has done more often.
-        let mut taken = [Vec::new(), Vec::new()];
-        for _ in 0..rounds {
-            let first = order.below(2);
-            for one in [first, 1 - first] {
-                taken[one].push(attempt([0, kind][one], order.below(NAMES)));
+    for number in 0..crowd {
+        attempt(format!("crowd-{number}"));
+    }
+    for (base, others) in PAIRS {
+        for other in others {
+            // Half and half: a processor is quicker at what it has done more often.
+            let mut taken = [Vec::new(), Vec::new()];
+            for _ in 0..rounds {
+                let first = order.below(2);
+                for one in [first, 1 - first] {
+                    taken[one].push(attempt(typed([base, *other][one], order.below(names))));
+                }
             }
+            report(KINDS[*other], &taken);
         }
-        report(told, &taken);
     }
 }
 
-fn is_like_any(answer: &LoginAnswer) -> bool {
-    matches!(answer, LoginAnswer::Refused(Refusal::InvalidCredentials))
+fn is_like_any(answer: &LoginOutcome) -> bool {
+    matches!(answer, LoginOutcome::Refused(LoginRefusal::InvalidCredentials))
 }
 
 /// One of the names of a kind. They are of one length and in no order.
 fn name(kind: usize, which: usize) -> String {
-    let mixed = (which * TRIED.len() + kind) as u32;
+    let mixed = (which * KINDS.len() + kind) as u32;
     format!("{:08x}", (mixed + 1).wrapping_mul(0x9e37_79b1))
+}
+
+/// What is typed for it.
+fn typed(kind: usize, which: usize) -> String {
+    let name = name(kind, which);
+    if KINDS[kind].contains("address") { format!("{name}@example.com") } else { name }
 }
 
 fn populate(
     path: &std::path::Path,
     cost: &str,
-    crowd: i64,
+    names: usize,
     clock: &ManualClock,
 ) -> (Store, rusqlite::Connection) {
+    let is_mixed = cost == "mixed";
     let cost = if cost == "tests" { Cost::insecure_for_tests() } else { Cost::recommended() };
-    let year = 400 * 24 * 3_600 * SECOND;
-    let options = for_tests().cost(cost).clock(Arc::new(clock.clone()));
-    let store = Store::open(path, options.audit_kept(year, 1_000)).unwrap();
-    for (which, kind) in (0..NAMES * TRIED.len()).map(|n| (n / TRIED.len(), n % TRIED.len())) {
-        let (new, status) = (NewUser::person(name(kind, which)), UserStatus::parse(TRIED[kind]));
-        let new = match TRIED[kind] {
-            "nobody" => continue,
-            "without" => new,
-            _ => new.password(PASSWORD.into()),
-        };
-        let user = store.users().create(new).unwrap();
-        store.users().set_status(user.id, status.unwrap_or(UserStatus::Active)).unwrap();
-    }
+    let year = 400 * DAY;
+    let options = for_tests().cost(cost).clock(Arc::new(clock.clone())).login_by_email(true);
+    let store = Store::open(path, options.audit_max_age(year).audit_max_rows(1_000)).unwrap();
     let sql = rusqlite::Connection::open(path).unwrap();
-    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
-        INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
-        SELECT unhex(printf('%08x', i)), 0, 1, -i FROM n WHERE ?1 > 0";
-    sql.execute(fill, [crowd]).unwrap();
+    sql.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+    store.users().create(NewUser::person("first").password(PASSWORD.into())).unwrap();
+    let own: String = sql.query_row("SELECT phc FROM credential", [], |row| row.get(0)).unwrap();
+    let imported = |which: usize| {
+        let (memory, passes) = COSTS[which % COSTS.len()];
+        let (_, rest) = own.split_once(",p=").unwrap();
+        format!("$argon2id$v=19$m={memory},t={passes},p={rest}")
+    };
+    for which in 0..names {
+        for (kind, what) in KINDS.iter().enumerate() {
+            if what.starts_with("unknown") {
+                continue;
+            }
+            // The costs are as many in each kind.
+            let hash = match which % (COSTS.len() + 1) {
+                0 => own.clone(),
+                drawn if is_mixed => imported(drawn - 1),
+                _ if *what == "imported" => own.replace("p=1$", "p=1$c29tZSBzYWx0"),
+                _ => own.clone(),
+            };
+            let new = NewUser::person(name(kind, which));
+            let new = new.email(format!("{}@example.com", name(kind, which)));
+            let new = if *what == "without" { new } else { new.password_hash(hash) };
+            let user = store.users().create(new).unwrap().id;
+            match *what {
+                "deleted" => store.users().delete(user).unwrap(),
+                "devices" => known_devices(&sql, user),
+                what => {
+                    let status = UserStatus::parse(what).unwrap_or(UserStatus::Active);
+                    store.users().set_status(user, status).unwrap();
+                }
+            }
+        }
+    }
     (store, sql)
+}
+
+fn known_devices(sql: &rusqlite::Connection, user: gatepost::UserId) {
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+        INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
+        SELECT unhex(replace(?1, '-', '')), randomblob(16), i, i FROM n";
+    sql.execute(fill, [user.to_string()]).unwrap();
 }
 
 fn report(kind: &str, taken: &[Vec<f64>; 2]) {
@@ -113,7 +181,7 @@ fn report(kind: &str, taken: &[Vec<f64>; 2]) {
     let [user, tried] = taken.each_ref().map(|one| Moments::of(one));
     let [quicker_user, quicker] = taken.each_ref().map(|one| Moments::of(&kept(one)));
     let (t, t_quicker) = (tried.welch(&user), quicker.welch(&quicker_user));
-    let verdict = if t_quicker.abs() < T_MAX { "nothing told" } else { "TOLD" };
+    let verdict = if t_quicker.abs() < T_MAX { "no difference" } else { "DIFFERENT" };
     println!(
         "timing: {kind:9} n {} mean {:8.2} us, a user {:8.2} us, t {t:6.2}; the quicker {} mean \
          {:8.2} us, a user {:8.2} us, t {t_quicker:6.2}: {verdict}",

@@ -1,4 +1,4 @@
-//! Verify: who holds this token on this device, as the file stands now.
+//! Verify: whose token this is on this device, by the current state of the file.
 
 mod clock;
 mod idle;
@@ -6,13 +6,15 @@ mod keys;
 mod live;
 mod refused;
 
-use gatepost::{DeviceId, OpenSession, SessionPolicy};
+use gatepost::DeviceId;
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::OpenSession;
 
 use crate::world::{World, device};
 
 #[track_caller]
 fn check(world: &World, token: &str, on: Option<&DeviceId>, expect: bool) {
-    assert_eq!(world.store.verify(token, on).unwrap().valid().is_ok(), expect, "{on:?}");
+    assert_eq!(world.store.verify((token, on)).unwrap().valid().is_ok(), expect, "{on:?}");
 }
 
 #[test]

@@ -1,8 +1,13 @@
-//! The wire shapes: replies byte for byte, requests in any case, no input that panics.
+//! The wire formats: replies byte for byte, requests in any case, no input that panics.
 
+mod typed;
+
+use gatepost::directory::{CreditHolder, UserStatus};
+use gatepost::policy::ApiVersion;
+use gatepost::sessions::OpenSession;
 use gatepost::{
-    ApiVersion, ChangePassword, Holder, LogIn, NewUser, OpenSession, Password, Presented, Reason,
-    Refusal, Scope, Store, UserStatus, WireChangePassword, WireLogIn, WireLoginReply, WireSession,
+    ErrorKind, HeaderCredentials, LoginRefusal, LoginRequest, NewUser, Password, Store, Subtree,
+    wire::trustid,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -17,13 +22,13 @@ fn world() -> World {
     World::with(|options| options.service_name("Local Server"))
 }
 
-/// The directory that the golden reply tells of.
+/// The directory that the golden reply describes.
 fn golden_user(store: &Store) -> gatepost::User {
     for (key, value) in [("autoDeleteThresholdDays", "1"), ("autoDeleteEnabled", "False")] {
-        store.configuration().set(Scope::System, key, value).unwrap();
+        store.configuration().set(Subtree::Store, key, value).unwrap();
         store.configuration().set_public(key, true).unwrap();
     }
-    store.configuration().set(Scope::System, "internal.path", "hidden").unwrap();
+    store.configuration().set(Subtree::Store, "internal.path", "hidden").unwrap();
     let northern = store.organisations().create("Northern").unwrap();
     let york = store.branches().create("York", northern.id).unwrap();
     let user = NewUser::person("admin")
@@ -36,8 +41,8 @@ fn golden_user(store: &Store) -> gatepost::User {
     store.users().create(user).unwrap()
 }
 
-fn log_in() -> LogIn {
-    LogIn::new("admin", Password::from(PASSWORD), device("till-1"))
+fn log_in() -> LoginRequest {
+    LoginRequest::new("admin", Password::from(PASSWORD), device("till-1"))
 }
 
 /// JSON without the white space between its parts.
@@ -56,7 +61,7 @@ fn compact(json: &str) -> String {
 }
 
 #[track_caller]
-fn check_reply(wire: &WireLoginReply, golden: &str) {
+fn check_reply(wire: &trustid::LoginReply, golden: &str) {
     assert_eq!(serde_json::to_string(wire).unwrap(), compact(golden));
 }
 
@@ -65,7 +70,7 @@ fn a_granted_login_is_the_golden_reply_byte_for_byte() {
     let world = world();
     let user = golden_user(&world.store);
     let reply = world.store.log_in(log_in()).unwrap().granted().unwrap();
-    let organisation = reply.organisation.as_ref().unwrap().id;
+    let organisation = reply.profile.organisation.as_ref().unwrap().id;
     let golden = GRANTED
         .replace("(the session's token)", reply.session.token.expose())
         .replace("01890a5d-ac96-774b-bcce-b302099a8057", &user.id.to_string())
@@ -80,7 +85,7 @@ fn a_refused_login_is_the_golden_refusal_byte_for_byte() {
     world
         .store
         .users()
-        .create(NewUser::person("admin").password(Password::from(PASSWORD)).must_change())
+        .create(NewUser::person("admin").password(Password::from(PASSWORD)).must_change_password())
         .unwrap();
     let answer = world.store.log_in(log_in()).unwrap();
     check_reply(&answer.into_wire(&world.store.service()), REFUSED);
@@ -89,7 +94,7 @@ fn a_refused_login_is_the_golden_refusal_byte_for_byte() {
 #[test]
 fn a_refusal_sets_its_own_flag_and_no_other() {
     let service = world().store.service();
-    let flags = |refusal: Refusal| {
+    let flags = |refusal: LoginRefusal| {
         let wire = refusal.into_wire(&service);
         assert!(!wire.success && wire.session_id.is_none() && wire.user.is_none());
         assert_eq!(wire.message, refusal.message());
@@ -100,32 +105,39 @@ fn a_refusal_sets_its_own_flag_and_no_other() {
             wire.new_password_required,
         ]
     };
-    assert_eq!(flags(Refusal::DesktopClientDenied), [true, false, false, false]);
-    assert_eq!(flags(Refusal::IncompatibleApiVersion), [false, true, false, false]);
-    assert_eq!(flags(Refusal::NewPasswordRequired), [false, false, false, true]);
+    assert_eq!(flags(LoginRefusal::DesktopClientDenied), [true, false, false, false]);
+    assert_eq!(flags(LoginRefusal::IncompatibleApiVersion), [false, true, false, false]);
+    assert_eq!(flags(LoginRefusal::NewPasswordRequired), [false, false, false, true]);
     for refusal in [
-        Refusal::InvalidCredentials,
-        Refusal::AccountDisabled,
-        Refusal::AdministratorRequired,
-        Refusal::PasswordChangeNotAllowed,
-        Refusal::SessionNotLive,
+        LoginRefusal::InvalidCredentials,
+        LoginRefusal::AccountDisabled,
+        LoginRefusal::AdministratorRequired,
+        LoginRefusal::PasswordChangeNotAllowed,
+        LoginRefusal::SessionNotLive,
     ] {
         assert_eq!(flags(refusal), [false; 4], "{refusal:?}");
     }
 }
 
 #[test]
-fn either_kind_of_lock_is_told_as_a_locked_account() {
-    let world = World::with(|options| options.reveal_lock(true));
+fn a_lock_by_an_administrator_is_reported_as_a_locked_account_and_a_wait_is_not() {
+    let world = World::new();
     let store = &world.store;
     let user = golden_user(store);
-    let wrong = || LogIn::new("admin", Password::from("not this one"), device("elsewhere"));
+    let wrong = || LoginRequest::new("admin", Password::from("not this one"), device("elsewhere"));
     for _ in 0..5 {
         assert!(!store.log_in(wrong()).unwrap().into_wire(&store.service()).locked_user_account);
     }
-    assert!(store.log_in(wrong()).unwrap().into_wire(&store.service()).locked_user_account);
+    let waits = store.log_in(wrong()).unwrap();
+    assert!(matches!(
+        waits,
+        gatepost::LoginOutcome::Refused(LoginRefusal::TooManyAttempts { .. })
+    ));
+    assert!(!waits.into_wire(&store.service()).locked_user_account);
 
     store.users().unlock(user.id).unwrap();
+    // What was typed goes on waiting in this process.
+    world.clock.advance(crate::world::MINUTE);
     store.users().set_status(user.id, UserStatus::Locked).unwrap();
     let locked = store.log_in(log_in()).unwrap().into_wire(&store.service());
     assert!(locked.locked_user_account && !locked.success);
@@ -140,8 +152,8 @@ fn a_user_locked_out_elsewhere_is_shown_so_until_the_lock_has_passed() {
     store.log_in(log_in()).unwrap().granted().unwrap();
     for number in 0..5 {
         let stranger = device(&format!("elsewhere-{number}"));
-        let guess = LogIn::new("admin", Password::from("not this one"), stranger);
-        assert!(!store.log_in(guess).unwrap().is_granted());
+        let guess = LoginRequest::new("admin", Password::from("not this one"), stranger);
+        assert!(store.log_in(guess).unwrap().granted().is_err());
     }
     let user = store.users().find_by_username("admin").unwrap().unwrap();
     assert!(user.locked_out_until.is_some());
@@ -164,11 +176,11 @@ fn remaining_credits_are_null_only_if_both_counts_are() {
         serde_json::to_value(&wire).unwrap()["RemainingCredits"].clone()
     };
     let york = store.branches().find(user.branch.unwrap()).unwrap().unwrap();
-    let organisation = Holder::Organisation(york.organisation.unwrap());
+    let organisation = CreditHolder::Organisation(york.organisation.unwrap());
     assert_eq!(credits(), Value::Null);
     store.credits().set(organisation, 0).unwrap();
     assert_eq!(credits(), json!({ "Branch": null, "Organisation": 0 }));
-    store.credits().set(Holder::Branch(york.id), 7).unwrap();
+    store.credits().set(CreditHolder::Branch(york.id), 7).unwrap();
     assert_eq!(credits(), json!({ "Branch": 7, "Organisation": 0 }));
     store.credits().set(organisation, None).unwrap();
     assert_eq!(credits(), json!({ "Branch": 7, "Organisation": null }));
@@ -188,9 +200,9 @@ fn a_changed_password_is_answered_in_the_same_shape_with_the_new_token() {
     });
     let answer = change_password(store, &body).into_wire(&store.service());
     let token = answer.session_id.as_ref().unwrap().expose();
-    assert!(store.verify(token, &device("till-1")).unwrap().valid().is_ok());
+    assert!(store.verify((token, &device("till-1"))).unwrap().valid().is_ok());
 
-    let shape = |wire: &WireLoginReply| {
+    let shape = |wire: &trustid::LoginReply| {
         let mut value = serde_json::to_value(wire).unwrap();
         value["SessionId"] = Value::Null;
         value
@@ -199,14 +211,14 @@ fn a_changed_password_is_answered_in_the_same_shape_with_the_new_token() {
 
     let refused = change_password(store, &body).into_wire(&store.service());
     assert!(!refused.success);
-    assert_eq!(refused.message, Refusal::SessionNotLive.message());
+    assert_eq!(refused.message, LoginRefusal::SessionNotLive.message());
 }
 
-fn change_password(store: &Store, body: &Value) -> gatepost::PasswordChange {
-    let wire: WireChangePassword = serde_json::from_value(body.clone()).unwrap();
-    let ChangePassword { presented, current, new, .. } = wire.try_into().unwrap();
+fn change_password(store: &Store, body: &Value) -> gatepost::LoginOutcome {
+    let wire: trustid::ChangePasswordRequest = serde_json::from_value(body.clone()).unwrap();
+    let trustid::ChangePassword { presented, current, new, .. } = wire.try_into().unwrap();
     let device = presented.device.as_ref();
-    store.change_password(presented.token.expose(), device, current, new).unwrap()
+    store.change_password((&presented.token, device), current, new).unwrap()
 }
 
 #[test]
@@ -214,7 +226,7 @@ fn what_is_written_is_read_in_any_case() {
     for golden in [GRANTED, REFUSED] {
         for text in [golden.to_owned(), in_other_case(golden, false), in_other_case(golden, true)]
         {
-            let wire: WireLoginReply = serde_json::from_str(&text).unwrap();
+            let wire: trustid::LoginReply = serde_json::from_str(&text).unwrap();
             check_reply(&wire, golden);
         }
     }
@@ -237,11 +249,11 @@ fn in_other_case(json: &str, upper: bool) -> String {
 
 #[test]
 fn unknown_names_are_passed_over_and_a_name_given_twice_is_refused() {
-    let read = serde_json::from_str::<WireSession>;
+    let read = serde_json::from_str::<trustid::SessionRequest>;
     assert!(read(r#"{"Extra": [{"SessionId": 1}], "SessionId": "gps_x"}"#).is_ok());
     let twice = read(r#"{"SessionId": "gps_x", "sessionid": "gps_y"}"#).unwrap_err();
     assert!(twice.to_string().starts_with("duplicate field `SessionId`"), "{twice}");
-    let partial = serde_json::from_str::<WireLoginReply>(r#"{"Success": true}"#).unwrap_err();
+    let partial = serde_json::from_str::<trustid::LoginReply>(r#"{"Success": true}"#).unwrap_err();
     assert!(partial.to_string().starts_with("missing field `Message`"), "{partial}");
 }
 
@@ -254,36 +266,36 @@ fn a_login_request_means_what_it_says() {
     let answer = |more: Value| {
         let mut body = json!({ "Username": "admin", "Password": PASSWORD, "DeviceId": "till-1" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let wire: WireLogIn = serde_json::from_value(body).unwrap();
+        let wire: trustid::LoginRequest = serde_json::from_value(body).unwrap();
         store.log_in(wire.try_into().unwrap()).unwrap().granted().map(|reply| reply.session.id)
     };
     assert!(answer(json!({})).is_ok());
     assert!(answer(json!({ "RequireAdmin": true, "ApiVersionNumber": "1.4" })).is_ok());
     let version = answer(json!({ "ApiVersionNumber": "1.5" }));
-    assert_eq!(version, Err(Refusal::IncompatibleApiVersion));
+    assert_eq!(version, Err(LoginRefusal::IncompatibleApiVersion));
 
     let unasked = answer(json!({ "ChangePassword": true, "NewPassword": NEXT }));
-    assert_eq!(unasked, Err(Refusal::PasswordChangeNotAllowed));
+    assert_eq!(unasked, Err(LoginRefusal::PasswordChangeNotAllowed));
     assert!(answer(json!({ "ChangePassword": false, "NewPassword": NEXT })).is_ok());
     assert!(answer(json!({ "NewPassword": "" })).is_ok());
 
     store
         .users()
-        .update(user.id, gatepost::UserUpdate::new().desktop_client_denied(true))
+        .update(user.id, gatepost::directory::UserUpdate::new().desktop_client_denied(true))
         .unwrap();
     store.users().set_privileges(user.id, &[] as &[&str]).unwrap();
     let desktop = answer(json!({ "DesktopClient": true }));
-    assert_eq!(desktop, Err(Refusal::DesktopClientDenied));
+    assert_eq!(desktop, Err(LoginRefusal::DesktopClientDenied));
     assert!(answer(json!({ "DesktopClient": false })).is_ok());
     let admin = answer(json!({ "RequireAdmin": true }));
-    assert_eq!(admin, Err(Refusal::AdministratorRequired));
+    assert_eq!(admin, Err(LoginRefusal::AdministratorRequired));
 }
 
 #[test]
 fn a_request_that_cannot_be_meant_is_invalid_and_says_why() {
     let login = |body: Value| {
-        let wire: WireLogIn = serde_json::from_value(body).unwrap();
-        LogIn::try_from(wire).map(drop)
+        let wire: trustid::LoginRequest = serde_json::from_value(body).unwrap();
+        LoginRequest::try_from(wire).map(drop)
     };
     check_invalid(login(json!({ "Password": "x" })), "the request has no Username");
     check_invalid(login(json!({ "Username": "x" })), "the request has no Password");
@@ -296,7 +308,10 @@ fn a_request_that_cannot_be_meant_is_invalid_and_says_why() {
         body[name] = value;
         body
     };
-    check_invalid(login(base("DeviceId", json!(""))), "the device identifier is empty");
+    check_invalid(
+        login(base("DeviceId", json!(""))),
+        "the device identifier is empty, not 1 to 128 bytes: DeviceId::random makes one",
+    );
     check_invalid(
         login(base("ApiVersionNumber", json!("one"))),
         "the API version is not two numbers with a dot between",
@@ -309,11 +324,12 @@ fn a_request_that_cannot_be_meant_is_invalid_and_says_why() {
         login(base("ChangePassword", json!(true))),
         "ChangePassword is set without a NewPassword",
     );
-    let session: WireSession = serde_json::from_value(json!({ "DeviceId": "till-1" })).unwrap();
-    check_invalid(Presented::try_from(session).map(drop), "the request has no SessionId");
+    let session: trustid::SessionRequest =
+        serde_json::from_value(json!({ "DeviceId": "till-1" })).unwrap();
+    check_invalid(HeaderCredentials::try_from(session).map(drop), "the request has no SessionId");
     let change = |body: Value| {
-        let wire: WireChangePassword = serde_json::from_value(body).unwrap();
-        ChangePassword::try_from(wire).map(drop)
+        let wire: trustid::ChangePasswordRequest = serde_json::from_value(body).unwrap();
+        trustid::ChangePassword::try_from(wire).map(drop)
     };
     let without = "the request has no CurrentPassword";
     check_invalid(change(json!({ "SessionId": "gps_x", "NewPassword": "y" })), without);
@@ -324,7 +340,7 @@ fn a_request_that_cannot_be_meant_is_invalid_and_says_why() {
 #[track_caller]
 fn check_invalid(answer: Result<(), gatepost::Error>, says: &str) {
     let error = answer.unwrap_err();
-    assert_eq!((error.reason(), error.to_string().as_str()), (Reason::Invalid, says));
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Invalid, says));
 }
 
 #[test]
@@ -333,14 +349,14 @@ fn no_secret_of_a_request_shows_in_debug() {
         "Username": "ada", "Password": "planted-1", "NewPassword": "planted-2",
         "CurrentPassword": "planted-3", "SessionId": "planted-4", "DeviceId": "till-1",
     });
-    let login: WireLogIn = serde_json::from_value(body.clone()).unwrap();
-    let change: WireChangePassword = serde_json::from_value(body.clone()).unwrap();
-    let session: WireSession = serde_json::from_value(body).unwrap();
-    let reply: WireLoginReply =
+    let login: trustid::LoginRequest = serde_json::from_value(body.clone()).unwrap();
+    let change: trustid::ChangePasswordRequest = serde_json::from_value(body.clone()).unwrap();
+    let session: trustid::SessionRequest = serde_json::from_value(body).unwrap();
+    let reply: trustid::LoginReply =
         serde_json::from_str(&GRANTED.replace("(the session's token)", "planted-5")).unwrap();
     let mut shown = format!("{login:?} {change:?} {session:?} {reply:#?}");
-    shown += &format!("{:?}", ChangePassword::try_from(change).unwrap());
-    shown += &format!("{:?}", Presented::try_from(session).unwrap());
+    shown += &format!("{:?}", trustid::ChangePassword::try_from(change).unwrap());
+    shown += &format!("{:?}", HeaderCredentials::try_from(session).unwrap());
     assert!(!shown.contains("planted"), "{shown}");
 }
 
@@ -355,18 +371,20 @@ fn no_error_of_reading_repeats_a_secret() {
         r#"{"Password": "4711471147"#,
         r#""4711471147""#,
     ] {
-        let error = serde_json::from_str::<WireLogIn>(text).unwrap_err();
+        let error = serde_json::from_str::<trustid::LoginRequest>(text).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("4711"), "{error}");
     }
 }
 
 fn read_all(bytes: &[u8]) {
-    let _ = serde_json::from_slice::<WireLogIn>(bytes).map(LogIn::try_from);
-    let _ = serde_json::from_slice::<WireSession>(bytes).map(Presented::try_from);
-    let _ = serde_json::from_slice::<WireChangePassword>(bytes).map(ChangePassword::try_from);
-    if let Ok(reply) = serde_json::from_slice::<WireLoginReply>(bytes) {
+    let _ = serde_json::from_slice::<trustid::LoginRequest>(bytes).map(LoginRequest::try_from);
+    let _ =
+        serde_json::from_slice::<trustid::SessionRequest>(bytes).map(HeaderCredentials::try_from);
+    let _ = serde_json::from_slice::<trustid::ChangePasswordRequest>(bytes)
+        .map(trustid::ChangePassword::try_from);
+    if let Ok(reply) = serde_json::from_slice::<trustid::LoginReply>(bytes) {
         let text = serde_json::to_string(&reply).unwrap();
-        assert!(serde_json::from_str::<WireLoginReply>(&text).is_ok());
+        assert!(serde_json::from_str::<trustid::LoginReply>(&text).is_ok());
     }
 }
 

@@ -1,4 +1,4 @@
-//! A store with its clock in hand, for every test module.
+//! A store and the clock that drives it, for every test module.
 
 mod acts;
 
@@ -6,14 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use gatepost::{
-    AuditFilter, DeviceId, Error, EventKind, ManualClock, Options, Page, Reason, SeededRandom,
-    Store,
-};
+use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::host::{ManualClock, SeededRandom};
+use gatepost::{DeviceId, Error, ErrorKind, Options, Page, Store, Timestamp};
 use tempfile::TempDir;
 
-/// A store on a file of its own, a clock that stands still and a seeded random source.
+/// A store on a file of its own, a clock that does not move and a seeded random source.
 pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) clock: ManualClock,
@@ -23,7 +21,7 @@ pub(crate) struct World {
 }
 
 /// Monday, 5 January 2026, 09:00 UTC.
-pub(crate) fn morning() -> DateTime<Utc> {
+pub(crate) fn morning() -> Timestamp {
     "2026-01-05T09:00:00Z".parse().unwrap()
 }
 
@@ -46,7 +44,7 @@ pub(crate) fn is_cache_on() -> bool {
     }
 }
 
-/// The options with which every test opens its stores, but for what it changes.
+/// The options with which every test opens its stores, except those that it changes.
 pub(crate) fn for_tests() -> Options {
     let options = Options::for_tests();
     if is_cache_on() { options } else { options.cache(None) }
@@ -72,7 +70,7 @@ impl World {
         Self { store, clock, options, path, directory }
     }
 
-    /// Closes the store and opens its file anew.
+    /// Closes the store and opens its file again.
     pub(crate) fn reopen(&mut self) {
         self.store.close().unwrap();
         self.store = Store::open(&self.path, self.options.clone()).unwrap();
@@ -114,15 +112,17 @@ impl World {
         answer
     }
 
-    /// Asserts that a call fails, and why, and that nothing of it is left.
+    /// Asserts that a call fails, and why, and that nothing of it is left. The library names what
+    /// was wrong before a trigger or constraint of the file has to.
     #[track_caller]
     pub(crate) fn refuses<T: std::fmt::Debug>(
         &self,
-        reason: Reason,
+        reason: ErrorKind,
         call: impl FnOnce(&Store) -> Result<T, Error>,
     ) {
         let refusal = self.leaves(&[], 0, call).unwrap_err();
-        assert_eq!(refusal.reason(), reason, "{refusal}");
+        assert_eq!(refusal.kind(), reason, "{refusal}");
+        assert!(!refusal.to_string().contains("a rule of the file's schema"), "{refusal}");
     }
 
     /// One number, by plain SQL.

@@ -1,16 +1,17 @@
-//! Damaged files: opened and used, they make nothing panic and let nobody in.
+//! Damaged files: opened and used, they cause no panic and make no stranger's token valid.
 //!
 //! Bits are flipped, pages swapped, copied and blanked, ends cut off, in the file and in its log;
-//! logs are exchanged between two stores; what lies there as wal-index is noise. The library may
-//! refuse such a file or work with it. It may not panic, abort or hang, and no token that it never
-//! issued may pass. A batch of files shares a process, so that an abort is heard of.
+//! logs are exchanged between two stores; the wal-index is noise. The library may refuse such a
+//! file or work with it. It may not panic, abort or hang, and no token that it never issued may
+//! pass. A batch of files shares a process, so that an abort is noticed.
 
 use std::fs;
 use std::path::Path;
 
-use gatepost::{
-    Error, HostEvent, LogIn, NewApiKey, NewUser, Page, Reason, Scope, Store, UserFilter,
-};
+use gatepost::audit::HostEvent;
+use gatepost::directory::UserFilter;
+use gatepost::sessions::NewApiKey;
+use gatepost::{Error, ErrorKind, LoginRequest, NewUser, Page, Store, Subtree, UserId};
 
 use crate::dice::Dice;
 use crate::place::{Place, beside};
@@ -38,7 +39,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
                 for _ in 0..files {
                     damaged(&scenes, &path, &mut dice, &mut tally);
                 }
-                tally.tell(voice);
+                tally.send(voice);
             });
             let (lines, end) = child.end();
             assert_eq!(end, End::Well, "a damaged file, batch {batch}");
@@ -71,9 +72,9 @@ fn damaged([own, other]: &[Scene; 2], path: &Path, dice: &mut Dice, tally: &mut 
     }
     match Store::open(path, options(3)) {
         Err(error) => {
-            let reason = error.reason();
+            let reason = error.kind();
             assert!(
-                !matches!(reason, Reason::Invalid | Reason::Taken),
+                !matches!(reason, ErrorKind::Invalid | ErrorKind::Taken),
                 "not the caller's fault: {error}"
             );
             tally.one(format!("refused as {reason:?}"));
@@ -119,29 +120,29 @@ fn damage(bytes: &mut Vec<u8>, unit: usize, dice: &mut Dice) {
     }
 }
 
-/// Asks for everything once; what it answers is its own affair, but for who gets in.
+/// Calls everything once. Any answer is right, except that no stranger's token may be valid.
 fn used(store: &Store, own: &Scene, other: &Scene, tally: &mut Tally) {
     for (name, on) in TOKENS {
         let on = on.map(device);
-        let stranger = store.verify(other.token(name), on.as_ref());
+        let stranger = store.verify((other.token(name), on.as_ref()));
         assert!(!stranger.is_ok_and(|one| one.valid().is_ok()), "a token of another store passes");
         let token = own.token(name);
         let elsewhere = device("elsewhere");
-        let stolen = store.verify(token, &elsewhere);
+        let stolen = store.verify((token, &elsewhere));
         assert!(!stolen.is_ok_and(|one| one.valid().is_ok()), "a token passes elsewhere");
-        let _ = store.verify(token, on.as_ref()).map(|verdict| verdict.valid().is_ok());
+        let _ = store.verify((token, on.as_ref())).map(|verdict| verdict.valid().is_ok());
     }
-    let wrong = LogIn::new("ada", "not the password".into(), device("new"));
+    let wrong = LoginRequest::new("ada", "not the password".into(), device("new"));
     let wrong = store.log_in(wrong);
-    assert!(!wrong.is_ok_and(|answer| answer.is_granted()), "a wrong password is right");
+    assert!(!wrong.is_ok_and(|answer| answer.granted().is_ok()), "a wrong password is right");
     let answers: [Result<(), Error>; 11] = [
-        store.log_in(LogIn::new("ada", PASSWORD.into(), device("new"))).map(drop),
-        store.log_out(own.token("ada.till"), &device("till")).map(drop),
+        store.log_in(LoginRequest::new("ada", PASSWORD.into(), device("new"))).map(drop),
+        store.log_out((own.token("ada.till"), &device("till"))).map(drop),
         store.users().list(&UserFilter::new(), Page::first(100)).map(drop),
         store.users().create(NewUser::person("eve")).map(drop),
-        store.sessions().end_all_of(own.id("bob")),
+        store.sessions().revoke_all(own.id::<UserId>("bob")),
         store.configuration().effective_all(None).map(drop),
-        store.configuration().set(Scope::System, "desk.rows", "7").map(drop),
+        store.configuration().set(Subtree::Store, "desk.rows", "7").map(drop),
         store.api_keys().issue(own.id("bob"), NewApiKey::new()).map(drop),
         HostEvent::new("scene.used").and_then(|event| store.audit().record(&[event])),
         store.audit().verify_chain(None).map(drop),

@@ -5,10 +5,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::{
-    Error, Facts, Holder, HostEvent, LogIn, ManualClock, NewApiKey, NewUser, OpenSession, Page,
-    Reason, Scope, Store, UserFilter, UserId,
-};
+use gatepost::audit::HostEvent;
+use gatepost::directory::{CreditHolder, UserFilter};
+use gatepost::host::ManualClock;
+use gatepost::sessions::{NewApiKey, OpenSession, SessionFilter};
+use gatepost::{Error, ErrorKind, LoginRequest, NewUser, Page, Principal, Store, Subtree, UserId};
 
 use crate::place::Place;
 use crate::process::Child;
@@ -25,20 +26,20 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         scene.lay(Start::Closed, &path);
         let clock = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let store = Store::open(&path, options(seed).clock(Arc::new(clock.clone()))).unwrap();
-        // So that there is something which a careless child would close.
-        let held = store.verify(scene.token("ada.till"), &device("till")).unwrap();
-        let facts = held.valid().unwrap();
+        // So that there is a connection which a careless child would close.
+        let held = store.verify((scene.token("ada.till"), &device("till"))).unwrap();
+        let principal = held.valid().unwrap();
         for n in 0..share {
             let value = n.to_string();
-            store.configuration().set(Scope::System, "desk.rows", &value).map(drop).unwrap();
+            store.configuration().set(Subtree::Store, "desk.rows", &value).map(drop).unwrap();
             let child = Child::fork(|_| match n % 3 {
-                0 => is_refused(&store, &facts, &scene, &path),
+                0 => is_refused(&store, &principal, &scene, &path),
                 1 => drop(store.clone()),
                 // SAFETY: the child ends without ever coming back to the original.
                 _ => drop(unsafe { std::ptr::read(&store) }),
             });
             child.end_well();
-            // It opens and closes the file; without the parent's locks it would take the log away.
+            // It opens and closes the file; without the parent's locks it would delete the log.
             assert_eq!(seen_elsewhere(&path), value);
             clock.advance(Duration::from_secs(2));
             assert!(passes(&store, scene.token("ada.till"), Some("till")), "the parent's locks");
@@ -48,7 +49,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
     })
 }
 
-/// The value that a process which was forked from nobody reads in the file.
+/// The value that a process which is no fork of this one reads in the file.
 fn seen_elsewhere(path: &Path) -> String {
     let peek = Command::new(std::env::current_exe().unwrap()).arg("peek").arg(path).output();
     String::from_utf8(peek.unwrap().stdout).unwrap()
@@ -67,44 +68,50 @@ pub(crate) fn peek(path: &Path) {
     print!("{value}");
 }
 
-/// Every call is, the closing included; with a reason, and not as a refusal of a token.
-fn is_refused(store: &Store, facts: &Facts, scene: &Scene, path: &Path) {
+/// Every call is refused, `close` too, with an error and not as a refusal of a token.
+fn is_refused(store: &Store, principal: &Principal, scene: &Scene, path: &Path) {
     let till = device("till");
     let token = scene.token("ada.till");
     let ada: UserId = scene.id("ada");
     let open = OpenSession::new(ada, device("new"));
     let answers: Vec<(&str, Result<(), Error>)> = vec![
-        ("verify", store.verify(token, &till).map(|verdict| assert!(verdict.valid().is_ok()))),
+        ("verify", store.verify((token, &till)).map(|verdict| assert!(verdict.valid().is_ok()))),
         (
-            "verify of nobody",
-            store.verify("x", &till).map(|verdict| assert!(verdict.valid().is_err())),
+            "verify of an unknown token",
+            store.verify(("x", &till)).map(|verdict| assert!(verdict.valid().is_err())),
         ),
-        ("log_in", store.log_in(LogIn::new("ada", PASSWORD.into(), till.clone())).map(drop)),
-        ("log_out", store.log_out(token, &till).map(drop)),
-        ("change", store.change_password(token, &till, "a".into(), "b".into()).map(drop)),
+        (
+            "log_in",
+            store.log_in(LoginRequest::new("ada", PASSWORD.into(), till.clone())).map(drop),
+        ),
+        ("log_out", store.log_out((token, &till)).map(drop)),
+        ("change", store.change_password((token, &till), "a".into(), "b".into()).map(drop)),
         ("open a session", store.sessions().open(open).map(drop)),
-        ("end", store.sessions().end(scene.id("ada.till.id")).map(drop)),
-        ("end all", store.sessions().end_all()),
-        ("sessions", store.sessions().list_of(ada).map(drop)),
+        ("end", store.sessions().revoke(scene.id("ada.till.id")).map(drop)),
+        ("end all", store.sessions().revoke_all(Subtree::Store)),
+        (
+            "sessions",
+            store.sessions().list(&SessionFilter::new().under(ada), Page::default()).map(drop),
+        ),
         ("create", store.users().create(NewUser::person("eve")).map(drop)),
         ("find", store.users().find(ada).map(drop)),
         ("list", store.users().list(&UserFilter::new(), Page::first(9)).map(drop)),
         ("delete", store.users().delete(ada)),
-        ("set", store.configuration().set(Scope::System, "desk.rows", "no").map(drop)),
-        ("get", store.configuration().get(Scope::System, "desk.rows").map(drop)),
-        ("credits", store.credits().remaining(Holder::Branch(scene.id("quay"))).map(drop)),
+        ("set", store.configuration().set(Subtree::Store, "desk.rows", "no").map(drop)),
+        ("get", store.configuration().get(Subtree::Store, "desk.rows").map(drop)),
+        ("credits", store.credits().remaining(CreditHolder::Branch(scene.id("quay"))).map(drop)),
         ("key", store.api_keys().issue(ada, NewApiKey::new()).map(drop)),
         ("keys", store.api_keys().list(ada).map(drop)),
-        ("devices", store.devices().list_of(ada).map(drop)),
+        ("devices", store.devices().list(ada).map(drop)),
         ("record", store.audit().record(&[HostEvent::new("a.fork").unwrap()])),
         ("log", store.audit().verify_chain(None).map(drop)),
         ("maintain", store.maintain().map(drop)),
-        ("profile", store.profile(facts).map(drop)),
+        ("profile", store.profile(principal).map(drop)),
         ("close", store.close()),
-        ("open anew", Store::open(path, options(1)).map(std::mem::forget)),
+        ("open again", Store::open(path, options(1)).map(std::mem::forget)),
     ];
     for (call, answer) in answers {
-        let reason = answer.err().map(|error| error.reason());
-        assert_eq!(reason, Some(Reason::Misuse), "{call} in the child of a fork");
+        let reason = answer.err().map(|error| error.kind());
+        assert_eq!(reason, Some(ErrorKind::Misuse), "{call} in the child of a fork");
     }
 }

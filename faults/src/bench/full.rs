@@ -1,6 +1,11 @@
-//! Full disks: a store is filled until nothing more fits, and then somebody logs out.
+//! Full disks and used-up quotas: a store is filled until nothing more fits, and then a user logs
+//! out. With room again the store goes on.
 
-use gatepost::{Error, NewUser, Reason, Scope, Store};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost::host::ManualClock;
+use gatepost::{Error, ErrorKind, NewUser, Store, Subtree};
 
 use crate::dice::Dice;
 use crate::place::Place;
@@ -26,7 +31,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
             let step = (TO_BYTES - FROM_BYTES) / share;
             let room = FROM_BYTES + n * step + dice.roll() % step;
             scene.lay(Start::Closed, &path);
-            let child = Child::fork(|voice| fill(&scene, &path, room, voice));
+            let child = Child::fork(|voice| fill(&scene, &path, room, n % 2 == 1, voice));
             for line in child.end_well() {
                 tally.one(line);
             }
@@ -43,42 +48,49 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
     })
 }
 
-fn fill(scene: &Scene, path: &std::path::Path, room: u64, voice: &Voice) {
+fn fill(scene: &Scene, path: &std::path::Path, room: u64, quota: bool, voice: &Voice) {
     shim::install();
-    shim::limit(Some(room));
-    let store = match Store::open(path, options(5)) {
+    let limit = if quota { shim::limit_by_quota } else { shim::limit };
+    limit(Some(room));
+    let clock = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
+    let store = match Store::open(path, options(5).clock(Arc::new(clock.clone()))) {
         Ok(store) => store,
         Err(error) => {
-            assert_eq!(error.reason(), Reason::Full, "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::Full, "{error:?}");
             voice.say("too small to open");
             return;
         }
     };
     let full = until_full(&store);
-    assert!(matches!(full.reason(), Reason::Full | Reason::Io), "{full:?}");
+    assert_eq!(full.kind(), ErrorKind::Full, "{full:?}");
     for (name, on) in [TOKENS[0], TOKENS[2]] {
         let (token, on) = (scene.token(name), on.map(device));
-        let ended = store.log_out(token, on.as_ref());
-        let passes = store.verify(token, on.as_ref()).is_ok_and(|one| one.valid().is_ok());
+        let ended = store.log_out((token, on.as_ref()));
+        let passes = store.verify((token, on.as_ref())).is_ok_and(|one| one.valid().is_ok());
         voice.say(match (ended, passes) {
             (Ok(_), false) => "logged out",
             (Err(_), false) => "denied in memory",
             (ended, true) => panic!("{name} passes on a full disk after a logout: {ended:?}"),
         });
     }
-    // Who was not logged out is still there.
+    // A session that was not logged out is still valid.
     let (name, on) = TOKENS[1];
     let on = on.map(device);
-    if let Ok(verdict) = store.verify(scene.token(name), on.as_ref()) {
+    if let Ok(verdict) = store.verify((scene.token(name), on.as_ref())) {
         assert!(verdict.valid().is_ok(), "a full disk ended a session");
     }
+    shim::limit(None);
+    clock.advance(Duration::from_secs(2));
+    let goes_on = store.users().create(NewUser::system("with room"));
+    assert!(goes_on.is_ok(), "with room again: {goes_on:?}");
+    voice.say(if quota { "went on after a quota" } else { "went on after a full disk" });
 }
 
 /// Writes large things and then small ones, until no more of them fit.
 fn until_full(store: &Store) -> Error {
     let text = "x".repeat(4_000);
     for turn in 0.. {
-        let set = store.configuration().set(Scope::System, &format!("key.{turn}"), &text);
+        let set = store.configuration().set(Subtree::Store, &format!("key.{turn}"), &text);
         if set.is_err() {
             break;
         }

@@ -1,17 +1,17 @@
-//! Texts that nobody thought of, up to far beyond every limit: no reader asks for more memory at
-//! once than a small multiple of what it was given.
+//! Random texts, up to far beyond every limit: no reader asks for more memory at once than a small
+//! multiple of what it was given.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use gatepost::{DeviceId, LogIn, NewUser, Presented, Store, WireLogIn, WireSession};
+use gatepost::{DeviceId, HeaderCredentials, LoginRequest, NewUser, Store, wire::trustid};
 
 use crate::dice::Dice;
 use crate::process::Child;
 use crate::store::{device, options};
 use crate::tally::{Tally, in_lanes};
 
-/// So many bytes whatever is read, and so many for each byte of it: a folded name may be eleven
+/// So many bytes for any text, and so many for each byte of it: a folded name may be eleven
 /// times as long as it was typed, and a text that grows is doubled.
 const ROOM_BYTES: usize = 16 * 1_024;
 const ROOM_PER_BYTE: usize = 4;
@@ -29,40 +29,40 @@ static COUNTING: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: what the caller promised.
+        // SAFETY: as the caller promised.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: what the caller promised.
+        // SAFETY: as the caller promised.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
-        // SAFETY: what the caller promised.
+        // SAFETY: as the caller promised.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         LARGEST.fetch_max(bytes, Ordering::Relaxed);
-        // SAFETY: what the caller promised.
+        // SAFETY: as the caller promised.
         unsafe { System.realloc(memory, layout, bytes) }
     }
 }
 
-/// What reads a text, and whole texts of its kind, of which the inputs are made.
+/// The reader of a text, and whole texts of its kind, of which the inputs are made.
 type Reader = (&'static str, fn(&Store, &str), &'static [&'static str]);
 
 const READERS: &[Reader] = &[
     (
         "tokens",
-        |store, text| drop(store.verify(text, &device("till")).map(drop)),
+        |store, text| drop(store.verify((text, &device("till"))).map(drop)),
         &["gps_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "gpk_"],
     ),
     (
         "headers",
-        |_, text| drop(Presented::from_header(text).map(drop)),
+        |_, text| drop(HeaderCredentials::from_header(text).map(drop)),
         &["Bearer gps_AAAA", "Basic Z3BzX0FBQUE6dGlsbA=="],
     ),
     (
@@ -84,9 +84,11 @@ const READERS: &[Reader] = &[
     (
         "requests",
         |_, text| {
-            let log_in = serde_json::from_str::<WireLogIn>(text).map(LogIn::try_from);
+            let log_in =
+                serde_json::from_str::<trustid::LoginRequest>(text).map(LoginRequest::try_from);
             drop(log_in.map(|read| read.map(drop)));
-            let session = serde_json::from_str::<WireSession>(text).map(Presented::try_from);
+            let session = serde_json::from_str::<trustid::SessionRequest>(text)
+                .map(HeaderCredentials::try_from);
             drop(session.map(|read| read.map(drop)));
         },
         &[
@@ -116,7 +118,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
                     tally.one(*name);
                 }
             }
-            tally.tell(voice);
+            tally.send(voice);
         });
         child.end_well().iter().for_each(|line| tally.hear(line));
     })

@@ -1,18 +1,20 @@
-//! kill -9 at any moment: a worker writes and says so, is killed, and the next one looks.
+//! kill -9 at any moment: a worker writes and says so, is killed, and the next one compares.
 //!
-//! Each worker is forked with the parent's [`Hand`]s, one for each of its threads: what that thread
-//! was told so far, and what it had asked for when it was killed. It opens the file, holds it
-//! against them, says what it found, and goes on writing until it is killed in turn; some are
-//! killed while they still open or look. A new file is begun every [`CYCLES_OF_A_FILE`] cycles.
+//! Each worker is forked with the parent's [`Hand`]s, one for each of its threads: the answers that
+//! the thread has had so far, and what it had asked for when it was killed. The worker opens the
+//! file, compares it with them, reports the result, and goes on writing until it is killed in turn;
+//! some are killed while they still open or compare. A new file is begun every [`CYCLES_OF_A_FILE`]
+//! cycles.
 
-pub(super) mod deed;
 pub(super) mod hand;
+pub(super) mod operation;
 
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use gatepost::{Holder, NewUser, Store};
+use gatepost::directory::CreditHolder;
+use gatepost::{NewUser, Store};
 
 use crate::dice::Dice;
 use crate::place::{Place, clear};
@@ -23,9 +25,9 @@ use hand::Hand;
 
 /// Threads that write in each worker.
 const HANDS: usize = 3;
-/// Deeds that a thread does before it ends by itself.
-const DEEDS: usize = 40;
-/// A file is used for so long, before its log makes each look at it slow.
+/// Operations that a thread does before it ends by itself.
+const OPERATIONS: usize = 40;
+/// A file is used for so long, before its log makes each comparison slow.
 const CYCLES_OF_A_FILE: u64 = 60;
 /// The longest time after its start at which a worker is killed.
 const LONGEST: Duration = Duration::from_millis(9);
@@ -47,19 +49,19 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
             watch(child, &mut dice, &mut hands, tally);
             tally.one("cycles");
         }
-        // The last one is looked at as well.
+        // The last one is compared as well.
         let child = Child::fork(|voice| drop(look(&path, seed, &hands, voice)));
         child.end_well();
     })
 }
 
-/// A new file with somebody for each hand.
+/// A new file with a user for each hand.
 fn begin(path: &Path, seed: u64) -> Vec<Hand> {
     let child = Child::fork(|voice| {
         let store = Store::open(path, options(seed)).unwrap();
         for n in 0..HANDS {
             let branch = store.branches().create(&format!("branch{n}"), None).unwrap().id;
-            store.credits().set(Holder::Branch(branch), 0).unwrap();
+            store.credits().set(CreditHolder::Branch(branch), 0).unwrap();
             let new = NewUser::person(format!("hand{n}")).password(PASSWORD.into());
             let user = store.users().create(new.branch(branch)).unwrap().id;
             voice.say(format_args!("{user} {branch}"));
@@ -71,7 +73,7 @@ fn begin(path: &Path, seed: u64) -> Vec<Hand> {
 /// Kills it at some moment, and notes what it had said.
 fn watch(mut child: Child, dice: &mut Dice, hands: &mut [Hand], tally: &mut Tally) {
     let mut looked = false;
-    // One in eight is not waited for: it is killed while it opens the file or looks.
+    // One in eight is not waited for: it is killed while it opens the file or compares.
     if !dice.one_in(8) {
         while !looked {
             let Some(line) = child.hear(PATIENCE) else {
@@ -101,7 +103,7 @@ fn watch(mut child: Child, dice: &mut Dice, hands: &mut [Hand], tally: &mut Tall
     tally.one(if looked { "looks" } else { "killed before they had looked" });
 }
 
-/// Whether this line says that the look is over.
+/// Whether this line says that the comparison is over.
 fn note(line: &str, hands: &mut [Hand], tally: &mut Tally) -> bool {
     let mut words = line.splitn(3, ' ');
     let (what, n) = (words.next().unwrap(), words.next());
@@ -110,9 +112,9 @@ fn note(line: &str, hands: &mut [Hand], tally: &mut Tally) -> bool {
     match what {
         "looked" => return true,
         "asks" => hands[n].asks(rest),
-        "told" => {
+        "answered" => {
             tally.one("acknowledged writes");
-            hands[n].told(rest);
+            hands[n].answered(rest);
         }
         "undone" => {
             tally.one("unacknowledged and not done");
@@ -127,19 +129,19 @@ fn note(line: &str, hands: &mut [Hand], tally: &mut Tally) -> bool {
     false
 }
 
-/// Opens the file, holds it against what was acknowledged, and says what became of the rest.
+/// Opens the file, compares it with the acknowledged writes, and reports the outcome of the others.
 fn look(path: &Path, seed: u64, hands: &[Hand], voice: &Voice) -> (Store, Vec<Hand>) {
     let store = Store::open(path, options(seed)).unwrap();
     is_whole(&store, path);
     let mut hands = hands.to_vec();
     let mut found = Vec::new();
     for (n, hand) in hands.iter_mut().enumerate() {
-        let as_told = hand.holds(&store, path);
+        let as_answered = hand.holds(&store, path);
         let Some(done) = hand.if_done() else {
-            as_told.unwrap_or_else(|lost| panic!("hand {n}: {lost}: {hand:?}"));
+            as_answered.unwrap_or_else(|lost| panic!("hand {n}: {lost}: {hand:?}"));
             continue;
         };
-        match (as_told, done.holds(&store, path)) {
+        match (as_answered, done.holds(&store, path)) {
             (Ok(()), _) => {
                 hand.was_undone();
                 found.push(format!("undone {n}"));
@@ -153,7 +155,7 @@ fn look(path: &Path, seed: u64, hands: &[Hand], voice: &Voice) -> (Store, Vec<Ha
             }
         }
     }
-    // Only now, so that a look which is killed in its middle is a look that nobody had.
+    // Only now, so that a comparison which is killed half way counts for nothing.
     found.iter().for_each(|line| voice.say(line));
     voice.say("looked");
     (store, hands)
@@ -164,7 +166,7 @@ fn work(path: &Path, seed: u64, hands: &[Hand], voice: &Voice) {
     for hand in &hands {
         // A login that was killed stays charged, and five of them in a row are made to wait.
         let user = store.users().find(hand.user).unwrap().unwrap();
-        if user.failed_password_attempt_count > 2 {
+        if user.failed_attempts > 2 {
             store.users().unlock(hand.user).unwrap();
         }
     }
@@ -173,13 +175,13 @@ fn work(path: &Path, seed: u64, hands: &[Hand], voice: &Voice) {
             let store = store.clone();
             let mut dice = Dice::new(seed, n as u64);
             scope.spawn(move || {
-                for _ in 0..DEEDS {
-                    let deed = hand.chooses(&mut dice);
-                    voice.say(format_args!("asks {n} {deed}"));
-                    hand.asks(&deed);
-                    let answer = deed::does(hand, &store);
-                    voice.say(format_args!("told {n} {answer}"));
-                    hand.told(&answer);
+                for _ in 0..OPERATIONS {
+                    let operation = hand.chooses(&mut dice);
+                    voice.say(format_args!("asks {n} {operation}"));
+                    hand.asks(&operation);
+                    let answer = operation::does(hand, &store);
+                    voice.say(format_args!("answered {n} {answer}"));
+                    hand.answered(&answer);
                 }
             });
         }

@@ -1,15 +1,14 @@
-//! A medium that can only be read from some moment on, under a store that is open, and later can be
-//! written again.
+//! A medium that becomes read-only at some moment under an open store, and later writable again.
 //!
-//! The moment is each call in turn by which a few deeds would change a file. Until the medium can
-//! be written again, a logout holds or is an error, and then what it should have ended is refused
-//! from memory; whoever nobody wanted to end passes. Afterwards the store goes on, at most after it
-//! was opened again, what was refused from memory is in the file, and what was acknowledged still
-//! is.
+//! The moment is, in turn, each call by which a few operations would change a file. Until the
+//! medium can be written again, a logout is done or is an error, and then the session that it
+//! should have revoked is refused from memory; every other session passes. Afterwards the store
+//! goes on, at most after it was opened again, the denials are in the file, and what was
+//! acknowledged still is.
 
 use std::path::Path;
 
-use gatepost::{Error, NewUser, Reason, Scope, Store};
+use gatepost::{Error, ErrorKind, NewUser, Store, Subtree};
 
 use crate::place::Place;
 use crate::process::{Child, Voice};
@@ -19,9 +18,9 @@ use crate::store::{is_whole, options, passes};
 use crate::tally::{Tally, in_lanes};
 use crate::trial::{SEED, every};
 
-/// Who is logged out, in this order, with the device.
+/// The users who are logged out, in this order, with the device.
 const OUT: &[(&str, &str)] = &[("ada.till", "till"), ("bob.van", "van")];
-/// Whom nobody logs out.
+/// Those that no operation here logs out.
 const STAY: &[(&str, Option<&str>)] = &[("ada.desk", Some("desk")), ("key", None)];
 
 /// Every `count`th call, beginning with another one for each seed; 1 is every call.
@@ -42,7 +41,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
             Child::fork(|_| reopened(&scene, &path)).end_well();
             tally.one("moments");
         }
-        // All that there are, and no fewer.
+        // Each call of the run, and no fewer.
         assert!(all > 10, "only {all} calls");
     })
 }
@@ -58,28 +57,28 @@ fn calls(scene: &Scene, start: Start, path: &Path) -> u64 {
         shim::install();
         let store = Store::open(path, options(SEED)).unwrap();
         shim::arm(plan(0));
-        for deed in DEEDS {
-            deed(scene, &store).unwrap();
+        for operation in OPERATIONS {
+            operation(scene, &store).unwrap();
         }
         voice.say(shim::disarm().0);
     });
     child.end_well()[0].parse().unwrap()
 }
 
-type Deed = fn(&Scene, &Store) -> Result<(), Error>;
+type Operation = fn(&Scene, &Store) -> Result<(), Error>;
 
-/// The logouts stand between writes that end nobody.
-const DEEDS: [Deed; 5] = [
-    |_, store| store.configuration().set(Scope::System, "desk.rows", "1").map(drop),
+/// The logouts are between writes that revoke nothing.
+const OPERATIONS: [Operation; 5] = [
+    |_, store| store.configuration().set(Subtree::Store, "desk.rows", "1").map(drop),
     |scene, store| log_out(scene, store, 0),
     |_, store| store.users().create(NewUser::person("eve")).map(drop),
     |scene, store| log_out(scene, store, 1),
-    |_, store| store.configuration().set(Scope::System, "desk.rows", "2").map(drop),
+    |_, store| store.configuration().set(Subtree::Store, "desk.rows", "2").map(drop),
 ];
 
 fn log_out(scene: &Scene, store: &Store, who: usize) -> Result<(), Error> {
     let (name, on) = OUT[who];
-    store.log_out(scene.token(name), &crate::store::device(on)).map(drop)
+    store.log_out((scene.token(name), &crate::store::device(on))).map(drop)
 }
 
 fn frozen(scene: &Scene, path: &Path, at: u64, voice: &Voice) {
@@ -88,17 +87,18 @@ fn frozen(scene: &Scene, path: &Path, at: u64, voice: &Voice) {
     let store = Store::open(path, options.clone()).unwrap();
     shim::arm(plan(at));
     let mut asked = 0;
-    for (n, deed) in DEEDS.iter().enumerate() {
-        let answer = deed(scene, &store);
+    for (n, operation) in OPERATIONS.iter().enumerate() {
+        let answer = operation(scene, &store);
         let is_end = n % 2 == 1;
         asked += usize::from(is_end);
         let what = if is_end { "logouts" } else { "writes" };
         match &answer {
             Ok(()) => voice.say(format_args!("{what} acknowledged")),
             Err(error) => {
-                let reason = error.reason();
-                let fits = [Reason::Io, Reason::CommitUnknown, Reason::ReadOnly].contains(&reason);
-                assert!(fits, "deed {n} at {at}: {error:?}");
+                let reason = error.kind();
+                let fits = [ErrorKind::Io, ErrorKind::CommitUnknown, ErrorKind::ReadOnly]
+                    .contains(&reason);
+                assert!(fits, "operation {n} at {at}: {error:?}");
                 voice.say(format_args!("{what} answered {reason:?}"));
             }
         }
@@ -108,13 +108,13 @@ fn frozen(scene: &Scene, path: &Path, at: u64, voice: &Voice) {
     assert!(struck > 0, "the medium refused nothing at {at}");
     judges(scene, &store, OUT.len());
     // Once more, until it is in the file.
-    match store.configuration().set(Scope::System, "desk.rows", "3") {
+    match store.configuration().set(Subtree::Store, "desk.rows", "3") {
         Ok(_) => voice.say("went on"),
         Err(error) => {
             // Refused, as an earlier commit is in doubt.
-            assert_eq!(error.reason(), Reason::Io, "{error:?}");
+            assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
             let again = Store::open(path, options).unwrap();
-            again.configuration().set(Scope::System, "desk.rows", "3").map(drop).unwrap();
+            again.configuration().set(Subtree::Store, "desk.rows", "3").map(drop).unwrap();
             voice.say("went on when it was opened again");
         }
     }
@@ -123,7 +123,7 @@ fn frozen(scene: &Scene, path: &Path, at: u64, voice: &Voice) {
     store.close().unwrap();
 }
 
-/// Those for whose end was asked are turned away, and nobody else is.
+/// The sessions whose logout was asked for are refused, and no others are.
 fn judges(scene: &Scene, store: &Store, asked: usize) {
     for (n, (name, on)) in OUT.iter().enumerate() {
         assert_eq!(passes(store, scene.token(name), Some(*on)), n >= asked, "{name}");

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use rusqlite::ffi::{self, sqlite3_file, sqlite3_int64};
 
-use super::{Call, Entry, Which, has_room, has_size, note, state, strikes};
+use super::{Call, Entry, Which, has_room, has_size, no_room, note, state, strikes};
 
 /// Calls the same method of the system's file.
 macro_rules! real {
@@ -19,7 +19,7 @@ macro_rules! real {
     };
 }
 
-/// What stands before the system's own file.
+/// The head before the system's own file.
 #[repr(C)]
 pub(super) struct File {
     pub(super) head: sqlite3_file,
@@ -134,7 +134,7 @@ unsafe extern "C" fn write(
         return code;
     }
     if !has_room(which, (at + i64::from(length)) as u64) {
-        return ffi::SQLITE_FULL;
+        return no_room();
     }
     let code = real!(file.xWrite(from, length, at));
     if code == ffi::SQLITE_OK {
@@ -197,8 +197,8 @@ unsafe extern "C" fn check_reserved(file: *mut sqlite3_file, to: *mut c_int) -> 
 }
 
 unsafe extern "C" fn control(file: *mut sqlite3_file, what: c_int, with: *mut c_void) -> c_int {
-    // What the system does with it is not passed on as something of ours: a size told in advance
-    // would be room that nobody counted.
+    // Not passed on to the system: a size announced in advance would be room that was never
+    // counted.
     if what == ffi::SQLITE_FCNTL_SIZE_HINT && state().room.is_some() {
         return ffi::SQLITE_OK;
     }

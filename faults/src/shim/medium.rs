@@ -1,9 +1,8 @@
-//! A medium that can only be read, beneath SQLite's own VFS.
+//! A read-only medium, beneath SQLite's own VFS.
 //!
-//! What a system does whose file system has met an error: files that are open stay open and can be
-//! read, and whatever would change something is refused with `EROFS`. What SQLite makes of that is
-//! its own affair, as it is on such a medium: it opens for reading what it may not write. Memory
-//! that is shared through a file is written as before.
+//! It behaves like a file system after an error: open files stay open and can be read, and every
+//! change is refused with `EROFS`. SQLite handles that as on a real medium: it opens a file for
+//! reading if it may not write it. Memory that is shared through a file is written as before.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::mem;
@@ -22,8 +21,8 @@ static OPEN: OnceLock<Open> = OnceLock::new();
 static CUT: OnceLock<Cut> = OnceLock::new();
 static UNLINK: OnceLock<Unlink> = OnceLock::new();
 
-/// Puts ours in the place of the calls by which SQLite opens, cuts back and deletes; what it writes
-/// by stands in `transfer`.
+/// Puts ours in the place of the calls by which SQLite opens, cuts back and deletes; the calls
+/// by which it writes are in `transfer`.
 ///
 /// # Safety
 /// `base` is SQLite's own VFS, and no file is open.

@@ -46,7 +46,7 @@ pub(super) unsafe fn install(base: *mut ffi::sqlite3_vfs) {
     }
 }
 
-/// How many of so many bytes are to be moved; none if the call is interrupted instead.
+/// How many of so many bytes are to be moved; `None` if the call is interrupted instead.
 fn allowed(length: usize) -> Option<usize> {
     match struck_now(Call::Transfer) {
         Some(Blow::Interrupted) => {

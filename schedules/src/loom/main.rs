@@ -1,4 +1,4 @@
-//! What verify remembers, under a checker of memory orders.
+//! The cache of verify, under a checker of memory orders.
 //!
 //! The modules of the library are those of `gatepost-schedules`, compiled once more over the
 //! atomics and locks of loom (`sync`): a load may answer with whatever the C11 memory model allows,
@@ -17,6 +17,7 @@
 //!
 //! Never built as a test, which would take along the unit tests of the library.
 #![allow(dead_code, unused_imports, reason = "the library uses what these scenes do not")]
+#![allow(unfulfilled_lint_expectations, reason = "the library expects lints of public items")]
 #![allow(clippy::disallowed_methods, reason = "how long a scene took is printed alone")]
 
 #[cfg(not(test))]
@@ -28,6 +29,9 @@ mod sessions;
 mod storage;
 #[cfg(not(test))]
 mod sync;
+#[cfg(not(test))]
+#[path = "../wal_index.rs"]
+mod wal_index;
 
 #[cfg(not(test))]
 #[path = "../library.rs"]
@@ -36,7 +40,7 @@ mod library;
 #[cfg(not(test))]
 use library::{bookmark, cache, error};
 
-/// As in the library, with tables of stamps that are made anew for each execution in no time.
+/// As in the library, with tables of stamps that are quickly made again for each execution.
 #[cfg(not(test))]
 mod value {
     pub(crate) use crate::library::value::*;

@@ -11,7 +11,7 @@ use loom::thread::{Builder, JoinHandle};
 use crate::cache::coherence::Coherence;
 use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Use};
-use crate::sessions::{USER, Zeros, expiry, facts, image, session, told};
+use crate::sessions::{USER, Zeros, expiry, image, principal, privileges, remembered, session};
 use crate::storage::{Change, Commit, File, WalIndex};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::value::time::Timestamp;
@@ -85,7 +85,7 @@ fn pair() -> Arc<Pair> {
     pair
 }
 
-/// What is read there at this moment; nothing if it is being written.
+/// The words that are read there at this moment; `None` if they are being written.
 fn read(pair: &Pair) -> Option<u64> {
     let (_, [first, second]) = pair.read(&[])?;
     assert_eq!(first, second, "half of one and half of another");
@@ -122,7 +122,7 @@ fn writers() {
     assert!(read(&pair) > Some(1));
 }
 
-/// What one reads has passed through the note of use of another.
+/// One thread reads what has passed through the note of use of another.
 ///
 /// Written once: loom lets a load answer with a note although it knows a store that came after it,
 /// which no note can: it follows what it notes at once, as any exchange does.
@@ -151,7 +151,14 @@ fn cache(entries: usize) -> Cache {
 fn remember(cache: &Cache, which: usize, number: u64) {
     let at = Timestamp::from_millis(number as i64);
     let uses = Use { limit_ms: number as i64, last_use: at, written: at };
-    cache.fill(cache.epoch(), image(cache, which), &facts(which, number), expiry(0), Some(uses));
+    cache.fill(
+        cache.epoch(),
+        image(cache, which),
+        &principal(which, number),
+        &privileges(number),
+        expiry(0),
+        Some(uses),
+    );
 }
 
 /// In a cache with room for one, an entry takes the place of another while it is looked up.
@@ -163,8 +170,8 @@ fn driven_out() {
         let cache = Arc::clone(&cache);
         spawn(move || remember(&cache, 0, 3))
     };
-    if let Some(entry) = cache.look_up(image(&cache, 0)) {
-        let number = told(0, &entry.facts().expect("it was filled"));
+    if let Some(entry) = cache.find(image(&cache, 0)) {
+        let number = remembered(&cache, 0, &entry);
         let idle = entry.idle().expect("it has a limit");
         let last = idle.last_use().expect("it is still there").as_millis();
         assert_eq!([number as i64, idle.limit_ms, last], [3; 3], "half of one, half of another");
@@ -180,12 +187,12 @@ struct Process {
 }
 
 impl Process {
-    /// One that has followed the file and remembers session 0.
+    /// One that has followed the file and has cached session 0.
     fn new(commits: &[Commit]) -> Arc<Self> {
         let file = File::new(commits);
         let coherence = Coherence::new(WalIndex::new(&file), cache(2));
         let process = Self { file, acknowledged: AtomicU64::new(0), coherence };
-        process.verifies(NOBODY);
+        process.verifies(ABSENT);
         process.fills();
         assert!(process.verifies(0) && process.acknowledged.load(Ordering::Relaxed) == 0);
         Arc::new(process)
@@ -202,24 +209,24 @@ impl Process {
     fn verifies(&self, which: usize) -> bool {
         let acknowledged = self.acknowledged.load(Ordering::Acquire);
         let image = image(&self.coherence.cache, which);
-        let found = self.coherence.remembered(image).expect("the model does not fail");
+        let found = self.coherence.find(image).expect("the model does not fail");
         assert!(found.is_none() || acknowledged == 0, "stale: {acknowledged:b} was acknowledged");
         found.is_some()
     }
 
-    /// Asks the file for session 0, and remembers what it says.
+    /// Asks the file for session 0, and caches the answer.
     fn fills(&self) {
         let fill = self.coherence.begin_fill(image(&self.coherence.cache, 0));
         if !self.file.snapshot().has(0) {
-            fill.remember(&facts(0, 1), expiry(0), None);
+            fill.remember(&principal(0, 1), &privileges(1), expiry(0), None);
         }
     }
 }
 
-/// A session that is never remembered.
-const NOBODY: usize = 1;
+/// A session that is never cached.
+const ABSENT: usize = 1;
 
-/// What may end a session, each by stamps of its own.
+/// The changes that may end a session, each by stamps of its own.
 const ENDS: &[fn()] = &[one, user, everyone, swept];
 
 fn one() {
@@ -245,7 +252,7 @@ fn ended_by(commit: Commit) {
         let process = Arc::clone(&process);
         spawn(move || {
             process.commits(0);
-            process.verifies(NOBODY);
+            process.verifies(ABSENT);
         })
     };
     process.verifies(0);
@@ -275,7 +282,7 @@ fn fill() {
         let process = Arc::clone(&process);
         spawn(move || {
             process.commits(0);
-            process.verifies(NOBODY);
+            process.verifies(ABSENT);
         })
     };
     process.fills();

@@ -1,16 +1,17 @@
 //! A model of the file, by the names that the library has for it: a row of bits that are set, each
 //! by one commit, and a header of one word that shows them.
 //!
-//! Nothing orders what is read of it but that one word: SQLite does more, and nothing may rest on
-//! that. Torn headers, kills and trims are for the other program.
+//! Only that one word orders the reads: SQLite does more, and the library must not depend on it.
+//! Torn headers, kills and trims are for the other program.
 
 use std::sync::Arc;
 
-use crate::bookmark::Log;
+use crate::bookmark::LogState;
 pub(crate) use crate::bookmark::{Bookmark, Change, Changes};
-use crate::error::Result;
 use crate::sync::{AtomicU64, Ordering};
 use crate::value::time::Timestamp;
+use crate::wal_index::rows_of_one_history;
+pub(crate) use crate::wal_index::{Reading, WalIndex};
 
 /// A header of the wal-index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +25,15 @@ impl Header {
     }
 }
 
-/// What a commit did.
+/// The work of a commit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Commit {
     Row(Change),
-    /// What expired before is deleted, without a row.
+    /// Sessions that expired before are deleted, without a row.
     Sweep(Timestamp),
 }
 
-/// A file, and what each of its bits stands for.
+/// A file, and the meaning of each of its bits.
 #[derive(Debug)]
 pub(crate) struct File {
     header: AtomicU64,
@@ -56,9 +57,19 @@ impl File {
         Header([self.header.load(Ordering::Relaxed)])
     }
 
-    fn changes(&self, header: Header, place: Option<Bookmark>) -> Changes {
-        let Header([bits]) = header;
-        let log = Log { lineage: [0; 16], head: bits as i64, oldest: Some(1) };
+    pub(crate) fn now(&self) -> Header {
+        self.snapshot()
+    }
+
+    pub(crate) fn stable(&self) -> Option<Header> {
+        Some(self.snapshot())
+    }
+
+    pub(crate) fn changes_since(&self, place: Option<Bookmark>) -> Changes {
+        let Header([bits]) = self.snapshot();
+        let (tag, audit, named) = rows_of_one_history();
+        let (lineage, head) = ([0; 16], bits as i64);
+        let log = LogState { lineage, head, oldest: Some(1), tag, audit, named };
         let from = log.read_on(place);
         let new = (0..self.commits.len()).filter(|at| {
             let bit = FIRST << (at + 1);
@@ -81,40 +92,5 @@ impl Header {
     pub(crate) fn has(self, which: usize) -> bool {
         let Self([bits]) = self;
         bits & (FIRST << (which + 1)) != 0
-    }
-}
-
-/// The wal-index of one process.
-#[derive(Debug)]
-pub(crate) struct WalIndex(Arc<File>);
-
-/// A look at it.
-pub(crate) struct Look<'i>(&'i File);
-
-impl WalIndex {
-    pub(crate) fn new(file: &Arc<File>) -> Self {
-        Self(Arc::clone(file))
-    }
-
-    pub(crate) fn look(&self) -> Option<Look<'_>> {
-        Some(Look(&self.0))
-    }
-
-    pub(crate) fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl Look<'_> {
-    pub(crate) fn now(&self) -> Header {
-        self.0.snapshot()
-    }
-
-    pub(crate) fn stable(&self) -> Option<Header> {
-        Some(self.0.snapshot())
-    }
-
-    pub(crate) fn changes_since(&self, place: Option<Bookmark>) -> Result<Changes> {
-        Ok(self.0.changes(self.0.snapshot(), place))
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 
-/// Spreads numbers as a keyed hash would.
+/// Spreads numbers like a keyed hash.
 fn image(number: u64) -> u128 {
     let mixed = |salt: u64| {
         let one = (number ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -22,7 +22,7 @@ fn find(table: &Table, number: u64) -> Option<u64> {
 }
 
 #[test]
-fn what_is_found_is_what_was_inserted_last() {
+fn a_lookup_finds_the_record_inserted_last() {
     let table = Table::new(300);
     let mut model = HashMap::new();
     for step in 0..20_000_u64 {
@@ -38,7 +38,7 @@ fn what_is_found_is_what_was_inserted_last() {
 }
 
 #[test]
-fn as_many_as_were_asked_for_are_found_however_many_there_are() {
+fn the_table_keeps_as_many_records_as_its_bound() {
     for count in [1, 2, 20] {
         let table = Table::new(count);
         (0..count as u64).for_each(|number| insert(&table, number, number));
@@ -55,7 +55,7 @@ fn as_many_as_were_asked_for_are_found_however_many_there_are() {
 }
 
 #[test]
-fn what_is_used_outlives_what_is_not() {
+fn used_records_outlive_unused_ones() {
     let table = Table::new(100);
     (0..100).for_each(|number| insert(&table, number, 0));
     let mut lost = 0;
@@ -71,9 +71,9 @@ fn what_is_used_outlives_what_is_not() {
     assert!(table.len() == 100 && lost <= 9, "{lost} of 45,000 uses");
 }
 
-/// Two images may share their place and the bits that a cell keeps.
+/// Images may share their slot and most of their bits.
 #[test]
-fn an_image_is_compared_whole() {
+fn an_image_is_compared_in_full() {
     let table = Table::new(64);
     let (one, other) = (image(1), image(1) ^ (1 << 40));
     let same = image(1) ^ (1 << 64);
@@ -99,7 +99,7 @@ fn a_mark_is_changed_only_while_its_record_stays() {
     assert_eq!((found.mark(0), found.change_mark(0, 8, 99)), (None, false));
     assert_eq!(table.find(image(2)).unwrap().mark(0), Some(8));
 
-    // Nor does a record without marks inherit any.
+    // A record without marks does not inherit any.
     table.insert(image(3), &[0; WORDS], None);
     assert_eq!(table.find(image(3)).unwrap().mark(0), Some(0));
 }

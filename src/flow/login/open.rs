@@ -1,48 +1,55 @@
 //! Opening a session: the device, the limit, the lifetime.
 
-use chrono::{DateTime, Utc};
-
 use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
 use crate::flow::revoke::make_way;
 use crate::options::Options;
+use crate::record::audit;
 use crate::record::session::{self, NewSession};
 use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
-use crate::value::event::Origin;
-use crate::value::facts::Assurance;
+use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::{SessionId, UserId};
 use crate::value::name::DeviceId;
-use crate::value::policy::WhenFull;
-use crate::value::refusal::Refusal;
-use crate::value::time::Timestamp;
+use crate::value::policy::SessionLimit;
+use crate::value::principal::Assurance;
+use crate::value::refusal::LoginRefusal;
+use crate::value::time::{Deadline, Timestamp};
 use crate::value::token::{self, TokenKind};
 
-/// For whom and how.
+/// The session to open: for whom and how.
 #[derive(Clone, Copy)]
 pub(crate) struct Opening<'o> {
     pub(crate) user: UserId,
     pub(crate) device: Option<&'o DeviceId>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) end: Option<Deadline>,
     pub(crate) label: Option<&'o str>,
-    pub(crate) origin: Option<&'o Origin>,
+    pub(crate) client_info: Option<&'o ClientInfo>,
     pub(crate) assurance: Assurance,
-    /// Whether the same transaction ends all other sessions of the user: then there is room.
-    pub(crate) ends_others: bool,
+    /// Whether the same transaction revokes all other sessions of the user: then no limit applies.
+    pub(crate) revokes_others: bool,
 }
 
-/// Room for a session: what has to make way for it.
+/// The sessions that must be deleted for a new one.
 pub(crate) struct Room {
-    making_way: Vec<SessionId>,
+    making_way: Vec<Displaced>,
 }
 
-/// Whether the policy allows the session, as this snapshot stands; changes nothing.
+/// A session that makes way for another.
+struct Displaced {
+    session: SessionId,
+    user: UserId,
+    /// Why a live session ends; `None` for one that had ended or was out of use.
+    reason: Option<&'static str>,
+}
+
+/// Decides in this snapshot whether the policy allows the session. Changes nothing.
 pub(crate) fn room(
     tx: &ReadTx<'_>,
     options: &Options,
     opening: &Opening<'_>,
-) -> Result<std::result::Result<Room, Refusal>> {
+) -> Result<std::result::Result<Room, LoginRefusal>> {
     let policy = &options.sessions;
     let replaced = match opening.device.map(DeviceDigest::of) {
         Some(device) => session::on_device(tx, &device)?,
@@ -51,34 +58,44 @@ pub(crate) fn room(
     if replaced.is_some_and(|other| other.live && other.user != opening.user)
         && !policy.device_takeover
     {
-        return Ok(Err(Refusal::DeviceInUse));
+        return Ok(Err(LoginRefusal::DeviceInUse));
     }
-    let replaced = replaced.map(|other| other.id);
-    if opening.ends_others {
-        return Ok(Ok(Room { making_way: replaced.into_iter().collect() }));
+    let on_device = replaced.map(|other| {
+        let reason = if other.user == opening.user { "same_device" } else { "device_takeover" };
+        let reason = other.live.then_some(reason);
+        Displaced { session: other.id, user: other.user, reason }
+    });
+    if opening.revokes_others {
+        return Ok(Ok(Room { making_way: on_device.into_iter().collect() }));
     }
-    let live = session::live_of(tx, opening.user, replaced)?;
+    let live = session::live_of(tx, opening.user, replaced.map(|other| other.id))?;
     let allowed = usize::try_from(policy.per_user).unwrap_or(usize::MAX);
     let surplus = (live.len() + 1).saturating_sub(allowed);
-    if surplus > 0 && policy.when_full == WhenFull::Refuse {
-        return Ok(Err(Refusal::TooManySessions));
+    if surplus > 0 && policy.at_limit == SessionLimit::Refuse {
+        return Ok(Err(LoginRefusal::TooManySessions));
     }
-    let making_way = replaced.into_iter().chain(live.into_iter().take(surplus)).collect();
-    Ok(Ok(Room { making_way }))
+    // A process that has not written its uses yet may bring an idle one back: it makes way first.
+    let idle = session::out_of_use(tx, opening.user, replaced.map(|other| other.id))?;
+    let idle_surplus = (live.len() + idle.len() + 1).saturating_sub(allowed);
+    let displaced = |reason| move |session| Displaced { session, user: opening.user, reason };
+    let idle = idle.into_iter().take(idle_surplus).map(displaced(None));
+    let evicted = live.into_iter().take(surplus).map(displaced(Some("session_limit")));
+    Ok(Ok(Room { making_way: on_device.into_iter().chain(idle).chain(evicted).collect() }))
 }
 
-/// Opens a session in the room that this transaction has found for it.
+/// Opens a session after deleting those of `room`, which the same transaction has found.
 pub(crate) fn open(
     tx: &WriteTx<'_>,
     options: &Options,
     opening: &Opening<'_>,
     room: Room,
 ) -> Result<OpenedSession> {
-    for replaced in room.making_way {
-        make_way(tx, replaced)?;
-    }
-    let (expires_at, clamped) = end(options, opening.expires_at, tx.now());
     let id = session::draw_id(tx)?;
+    for displaced in room.making_way {
+        make_way(tx, displaced.session)?;
+        displaced.record(tx, id)?;
+    }
+    let (expires_at, clamped) = expiry(options, opening.end, tx.now());
     let (token, secret_hash) = token::mint(TokenKind::Session, *id.as_bytes(), tx.random())?;
     session::insert(
         tx,
@@ -88,18 +105,34 @@ pub(crate) fn open(
             device: opening.device.map(DeviceDigest::of),
             user: opening.user,
             expires_at,
-            idle_ms: options.sessions.idle.and_then(|idle| i64::try_from(idle.as_millis()).ok()),
+            idle_ms: options
+                .sessions
+                .inactivity_timeout
+                .and_then(|idle| i64::try_from(idle.as_millis()).ok()),
             assurance: opening.assurance,
             label: opening.label,
-            origin: opening.origin,
+            client_info: opening.client_info,
         },
     )?;
-    Ok(OpenedSession { id, token, expires_at: expires_at.to_datetime(), clamped })
+    Ok(OpenedSession { id, token, expires_at, clamped })
 }
 
-/// Flushes this process's queued uses of the user's sessions, then deletes those that are idle, so
-/// that a late flush by another process cannot revive one beside the session opened now.
-pub(crate) fn settle_idleness(
+impl Displaced {
+    /// A row of its own, under the user whose session it was: the login may be another user's.
+    fn record(&self, tx: &WriteTx<'_>, by: SessionId) -> Result<()> {
+        let Some(reason) = self.reason else { return Ok(()) };
+        let event = Event::new(EventKind::SessionReplaced)
+            .user(self.user)
+            .session(self.session)
+            .reason(reason)
+            .detail(format!("by session {by}"));
+        audit::append(tx, &event)
+    }
+}
+
+/// Flushes this process's queued uses of the user's sessions, so that one in use is not taken to be
+/// idle.
+pub(crate) fn flush_uses(
     tx: &WriteTx<'_>,
     store: &Store,
     user: UserId,
@@ -110,18 +143,15 @@ pub(crate) fn settle_idleness(
             session::touch(tx, session, at)?;
         }
     }
-    for session in session::out_of_use(tx, user)? {
-        make_way(tx, session)?;
-    }
     Ok(())
 }
 
-/// When it ends, and whether that is earlier than was asked for.
-fn end(options: &Options, asked: Option<DateTime<Utc>>, now: Timestamp) -> (Timestamp, bool) {
-    let latest = now.plus(options.sessions.lifetime_max);
-    match asked.map(Timestamp::from_datetime) {
+/// The expiry, and whether it is earlier than the caller asked for.
+fn expiry(options: &Options, asked: Option<Deadline>, now: Timestamp) -> (Timestamp, bool) {
+    let latest = now + options.sessions.max_lifetime;
+    match asked.map(|end| end.of(now)) {
         Some(asked) if asked > latest => (latest, true),
         Some(asked) => (asked, false),
-        None => (now.plus(options.sessions.lifetime), false),
+        None => (now + options.sessions.lifetime, false),
     }
 }

@@ -1,88 +1,88 @@
-//! The answer to a login.
-
-use chrono::{DateTime, Utc};
+//! The reply to a login.
 
 use crate::error::{Error, Result};
 use crate::record::branch::{self, Branch};
 use crate::record::configuration::{self, Configuration};
 use crate::record::credit::{self, Credits};
 use crate::record::organisation::{self, Organisation};
+use crate::record::proof::Proof;
 use crate::record::user::{self, User};
 use crate::storage::ReadTx;
 use crate::store::{Service, Store};
 use crate::value::id::{SessionId, UserId};
-use crate::value::refusal::Refusal;
+use crate::value::principal::{Credential, Principal};
+use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Secret;
+use crate::value::time::Timestamp;
 
-/// What a login came to.
+/// The outcome of [`Store::log_in`], of [`Sessions::open`](crate::sessions::Sessions::open) and of
+/// [`Store::change_password`].
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use]
-pub enum LoginAnswer {
-    /// A session was opened.
+pub enum LoginOutcome {
+    /// A session was opened, or renewed by a change of the password.
     Granted(Box<LoginReply>),
-    /// None was, for this reason.
-    Refused(Refusal),
+    /// Nothing was opened or changed, for this reason.
+    Refused(LoginRefusal),
 }
 
-impl LoginAnswer {
-    /// The reply, or the refusal as an error: for `?`.
+impl LoginOutcome {
+    /// Returns the reply, or the refusal as an error for `?`.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let login = LoginRequest::new("ada", Password::from("a guess"), DeviceId::new("till-1")?);
+    /// let refusal = store.log_in(login)?.granted().unwrap_err();
+    /// assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// The [`Refusal`], if the login was refused.
-    pub fn granted(self) -> std::result::Result<LoginReply, Refusal> {
+    /// The [`LoginRefusal`], if the login was refused.
+    pub fn granted(self) -> std::result::Result<LoginReply, LoginRefusal> {
         match self {
             Self::Granted(reply) => Ok(*reply),
             Self::Refused(refusal) => Err(refusal),
         }
     }
-
-    /// Whether a session was opened.
-    #[must_use]
-    pub fn is_granted(&self) -> bool {
-        matches!(self, Self::Granted(_))
-    }
 }
 
-/// A session that was just opened or renewed: the only time its token is seen.
+/// A session that was just opened, or got a new token: the only time that the token can be read.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OpenedSession {
-    /// Its public handle.
+    /// The public handle.
     pub id: SessionId,
-    /// The secret to present with the device, each time.
+    /// The secret that the client presents with its device on every request. It has 256 random bits
+    /// (ASVS 7.2.3).
     pub token: Secret,
     /// The first moment at which it is expired.
-    pub expires_at: DateTime<Utc>,
-    /// Whether a later end was asked for than the policy allows.
+    pub expires_at: Timestamp,
+    /// Whether the caller asked for a later expiry than the policy allows.
     pub clamped: bool,
 }
 
-/// What a client learns when it logs in or changes its password, all read in the transaction that
-/// opens or renews the session.
+/// The reply to a login or a change of the password, all read in the transaction that opens or
+/// renews the session.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct LoginReply {
     /// The session.
     pub session: OpenedSession,
-    /// The user.
-    pub user: User,
-    /// The user's branch.
-    pub branch: Option<Branch>,
-    /// The branch's organisation.
-    pub organisation: Option<Organisation>,
-    /// The public configuration in force for this user.
-    pub configuration: Configuration,
-    /// The credits that remain; none if neither branch nor organisation has a count.
-    pub credits: Option<Credits>,
-    /// The service, as it names itself to clients.
-    pub service: Service,
-    /// Whether a second factor is enrolled.
-    pub mfa_enrolled: bool,
+    /// The principal that a verify of the session's token returns now.
+    pub principal: Principal,
+    /// The user, its branch and organisation, and the configuration.
+    pub profile: Profile,
 }
 
-/// What a login reply says but the session, read again for a live one.
+/// The user behind a session or API key, with its branch, organisation, configuration and credits.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Profile {
     /// The user.
@@ -93,32 +93,10 @@ pub struct Profile {
     pub organisation: Option<Organisation>,
     /// The public configuration in force for this user.
     pub configuration: Configuration,
-    /// The credits that remain; none if neither branch nor organisation has a count.
+    /// The credits that remain; `None` if neither branch nor organisation has a count.
     pub credits: Option<Credits>,
-    /// The service, as it names itself to clients.
+    /// The name and version of the service, for clients.
     pub service: Service,
-    /// Whether a second factor is enrolled.
-    pub mfa_enrolled: bool,
-}
-
-impl LoginReply {
-    /// The session, and all the rest.
-    #[must_use]
-    pub fn into_parts(self) -> (OpenedSession, Profile) {
-        let Self {
-            session,
-            user,
-            branch,
-            organisation,
-            configuration,
-            credits,
-            service,
-            mfa_enrolled,
-        } = self;
-        let profile =
-            Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled };
-        (session, profile)
-    }
 }
 
 /// The reply for a session that this transaction has opened or renewed.
@@ -128,36 +106,25 @@ pub(crate) fn granted(
     user: UserId,
     session: OpenedSession,
 ) -> Result<LoginReply> {
-    let Profile { user, branch, organisation, configuration, credits, service, mfa_enrolled } =
-        profile(tx, store, user)?;
+    let credential = Credential::Session(session.id);
+    let proof = Proof::of(tx, credential)?.ok_or_else(|| {
+        Error::corrupt("a session that was just opened is missing from the file")
+    })?;
     Ok(LoginReply {
         session,
-        user,
-        branch,
-        organisation,
-        configuration,
-        credits,
-        service,
-        mfa_enrolled,
+        principal: proof.principal(credential),
+        profile: profile(tx, store, user)?,
     })
 }
 
-/// Everything but the session.
+/// The profile of a user: all of a reply except the session.
 pub(crate) fn profile(tx: &ReadTx<'_>, store: &Store, user: UserId) -> Result<Profile> {
-    let user =
-        user::find(tx, user)?.ok_or_else(|| Error::corrupt("a session's user does not exist"))?;
+    let user = user::find(tx, user)?
+        .ok_or_else(|| Error::corrupt("the user of a session is missing from the file"))?;
     let branch = user.branch.map(|id| branch::find(tx, id)).transpose()?.flatten();
     let place = branch.as_ref().and_then(|branch| branch.organisation);
     let organisation = place.map(|id| organisation::find(tx, id)).transpose()?.flatten();
     let configuration = configuration::public_for(tx, user.id, user.branch, place)?;
     let credits = credit::of_place(tx, user.branch, place)?;
-    Ok(Profile {
-        user,
-        branch,
-        organisation,
-        configuration,
-        credits,
-        service: store.service(),
-        mfa_enrolled: false,
-    })
+    Ok(Profile { user, branch, organisation, configuration, credits, service: store.service() })
 }

@@ -1,64 +1,67 @@
 //! The request of a login.
 
 use std::fmt;
-
-use chrono::{DateTime, Utc};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::record::session::check_label;
 use crate::record::user::User;
-use crate::value::event::Origin;
+use crate::value::event::ClientInfo;
 use crate::value::limits;
 use crate::value::name::{DeviceId, Privilege};
+use crate::value::password_check;
 use crate::value::policy::ApiVersion;
-use crate::value::refusal::Refusal;
+use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
-use crate::value::time::Timestamp;
+use crate::value::time::{Deadline, Timestamp};
 
-/// What kind of program logs in.
+/// The kind of program that logs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientKind {
-    /// The desktop client, which some users are denied.
+    /// The desktop client, which
+    /// [`NewUser::desktop_client_denied`](crate::NewUser::desktop_client_denied) refuses for a
+    /// user.
     Desktop,
     /// A client of the host's API.
     Api,
 }
 
-/// A request to log in, with all that it may say.
+/// A request to log in.
 ///
 /// `Debug` shows neither passwords nor the name: people type their password where the name is
 /// asked.
 ///
 /// ```
 /// use std::net::Ipv4Addr;
-/// use gatepost::{ClientKind, DeviceId, LogIn, Origin, Password};
+/// use gatepost::{ClientInfo, ClientKind, DeviceId, LoginRequest, Password};
 ///
-/// let request = LogIn::new("ada", Password::from("till and tally"), DeviceId::new("till-1")?)
+/// let device = DeviceId::new("till-1")?;
+/// let request = LoginRequest::new("ada", Password::from("till and tally"), device)
 ///     .client(ClientKind::Desktop)
 ///     .label("Till 1")
-///     .origin(Origin::new().ip(Ipv4Addr::LOCALHOST));
+///     .client_info(ClientInfo::new().ip(Ipv4Addr::LOCALHOST));
 /// assert!(!format!("{request:?}").contains("tally"));
 /// # Ok::<(), gatepost::Error>(())
 /// ```
 #[must_use]
-pub struct LogIn {
+pub struct LoginRequest {
     pub(crate) username: String,
     pub(crate) password: Password,
     pub(crate) device: Option<DeviceId>,
     pub(crate) new_password: Option<Password>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) end: Option<Deadline>,
     pub(crate) require_admin: bool,
     pub(crate) client: Option<ClientKind>,
     pub(crate) api_version: Option<ApiVersion>,
     pub(crate) label: Option<String>,
-    pub(crate) origin: Option<Origin>,
+    pub(crate) client_info: Option<ClientInfo>,
 }
 
-impl LogIn {
-    /// A user name (or, with `Options::login_by_email`, an e-mail address), a password, and the
-    /// device to open the session on.
+impl LoginRequest {
+    /// A request with a username (or, with [`Options::login_by_email`], an e-mail address), a
+    /// password, and the device to open the session on.
     pub fn new(
         username: impl Into<String>,
         password: Password,
@@ -69,27 +72,90 @@ impl LogIn {
             password,
             device: device.into(),
             new_password: None,
-            expires_at: None,
+            end: None,
             require_admin: false,
             client: None,
             api_version: None,
             label: None,
-            origin: None,
+            client_info: None,
         }
     }
 
-    /// The password to set in the same step, for a user who is asked for one.
+    /// The new password to set in the same step, for a user of whom one is demanded. It revokes the
+    /// sessions of the user ([what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let first = || Password::from("lantern over wet slate");
+    /// store.users().create(NewUser::person("ada").password(first()).must_change_password())?;
+    /// let device = DeviceId::new("till-1")?;
+    /// let login = || LoginRequest::new("ada", first(), device.clone());
+    /// let refusal = store.log_in(login())?.granted().unwrap_err();
+    /// assert_eq!(refusal, LoginRefusal::NewPasswordRequired);
+    ///
+    /// let new = login().new_password(Password::from("nine brass bells"));
+    /// let reply = store.log_in(new)?.granted()?;
+    /// assert!(!reply.profile.user.must_change_password);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new_password(self, password: Password) -> Self {
         Self { new_password: Some(password), ..self }
     }
 
-    /// The moment from which the session is not valid. Any future time; beyond the policy's
-    /// maximum it is brought forward, and the reply says so. The policy's lifetime if left out.
-    pub fn expires_at(self, at: DateTime<Utc>) -> Self {
-        Self { expires_at: Some(at), ..self }
+    /// How long the session is valid from its opening, by the store's clock: more than zero. Above
+    /// [`SessionPolicy::max_lifetime`](crate::policy::SessionPolicy::max_lifetime) it is shortened,
+    /// and [`OpenedSession::clamped`](crate::OpenedSession::clamped) says so. Default: the policy's
+    /// lifetime.
+    ///
+    /// The last call of this or [`expires_at`](Self::expires_at) counts.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
+    /// let hour = Duration::from_secs(3_600);
+    /// let device = DeviceId::new("till-1")?;
+    /// let request = LoginRequest::new("ada", Password::from("till and tally"), device);
+    /// let reply = store.log_in(request.lifetime(hour))?.granted()?;
+    /// assert_eq!(reply.session.expires_at, reply.principal.opened_at + hour);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("ttl", "remember me"))]
+    pub fn lifetime(self, lifetime: Duration) -> Self {
+        Self { end: Some(Deadline::After(lifetime)), ..self }
     }
 
-    /// Refuses whoever is not an administrator.
+    /// The first moment at which the session is expired: any future time. Beyond the policy's
+    /// maximum it is shortened, as [`lifetime`](Self::lifetime) is. The last call of the two
+    /// counts.
+    pub fn expires_at(self, at: Timestamp) -> Self {
+        Self { end: Some(Deadline::At(at)), ..self }
+    }
+
+    /// Refuses every user who is not an administrator.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = || Password::from("lantern over wet slate");
+    /// store.users().create(NewUser::person("ada").password(password()))?;
+    /// let login = LoginRequest::new("ada", password(), DeviceId::new("till-1")?).require_admin();
+    /// let refusal = store.log_in(login)?.granted().unwrap_err();
+    /// assert_eq!(refusal, LoginRefusal::AdministratorRequired);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn require_admin(self) -> Self {
         Self { require_admin: true, ..self }
     }
@@ -99,76 +165,85 @@ impl LogIn {
         Self { client: Some(client), ..self }
     }
 
-    /// The API version that the client speaks; accepted if left out.
+    /// The API version that the client speaks. Without it, every version is accepted.
     pub fn api_version(self, version: ApiVersion) -> Self {
         Self { api_version: Some(version), ..self }
     }
 
-    /// What lists call the session: at most 128 bytes.
+    /// The label that lists show for the session: at most 128 bytes.
     pub fn label(self, label: impl Into<String>) -> Self {
         Self { label: Some(label.into()), ..self }
     }
 
     /// Where the request came from.
-    pub fn origin(self, origin: Origin) -> Self {
-        Self { origin: Some(origin), ..self }
+    pub fn client_info(self, client_info: ClientInfo) -> Self {
+        Self { client_info: Some(client_info), ..self }
     }
 
-    /// What no user could ask for is refused before anything is looked up or hashed.
+    /// Refuses what no user could ask for, before anything is looked up or hashed.
     pub(crate) fn check(&self, options: &Options, now: Timestamp) -> Result<()> {
-        if self.username.len() > limits::EMAIL_MAX_BYTES {
-            return Err(Error::invalid("the username is longer than 254 bytes"));
+        if self.username.trim().len() > limits::EMAIL_MAX_BYTES {
+            return Err(Error::invalid(
+                "the username is longer than the 254 bytes of any login name",
+            ));
         }
-        for password in std::iter::once(&self.password).chain(&self.new_password) {
-            password.check_length()?;
+        self.password.check_length()?;
+        if let Some(new) = &self.new_password {
+            password_check::check_length(&options.passwords, new)?;
         }
-        check_opening(options, self.device.as_ref(), self.expires_at, now)?;
+        if self.new_password.is_some() {
+            options.breaches()?;
+        }
+        check_opening(options, self.device.as_ref(), self.end, now)?;
         self.label.as_deref().map(check_label).transpose().map(drop)
     }
 
-    /// What the request itself demands of the user.
-    pub(crate) fn refused_for(&self, user: &User, options: &Options) -> Option<Refusal> {
+    /// The refusal, if the user does not meet what the request demands.
+    pub(crate) fn refused_for(&self, user: &User, options: &Options) -> Option<LoginRefusal> {
         if user.desktop_client_denied && self.client == Some(ClientKind::Desktop) {
-            return Some(Refusal::DesktopClientDenied);
+            return Some(LoginRefusal::DesktopClientDenied);
         }
         let served = options.api_oldest..=options.api_newest;
         if self.api_version.is_some_and(|version| !served.contains(&version)) {
-            return Some(Refusal::IncompatibleApiVersion);
+            return Some(LoginRefusal::IncompatibleApiVersion);
         }
         if self.require_admin && !user.privileges.iter().any(|name| name == Privilege::ADMIN) {
-            return Some(Refusal::AdministratorRequired);
+            return Some(LoginRefusal::AdministratorRequired);
         }
         None
     }
 }
 
 /// Without the name: people type their password there.
-impl fmt::Debug for LogIn {
+impl fmt::Debug for LoginRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogIn")
+        f.debug_struct("LoginRequest")
             .field("device", &self.device)
-            .field("expires_at", &self.expires_at)
+            .field("end", &self.end)
             .field("require_admin", &self.require_admin)
             .field("client", &self.client)
             .field("api_version", &self.api_version)
             .field("label", &self.label)
-            .field("origin", &self.origin)
+            .field("client_info", &self.client_info)
             .finish_non_exhaustive()
     }
 }
 
-/// What holds for every session that is opened.
+/// Checks the rules that apply to every session that is opened.
 pub(crate) fn check_opening(
     options: &Options,
     device: Option<&DeviceId>,
-    expires_at: Option<DateTime<Utc>>,
+    end: Option<Deadline>,
     now: Timestamp,
 ) -> Result<()> {
     if options.sessions.require_device && device.is_none() {
-        return Err(Error::invalid("a session needs a device"));
+        return Err(Error::invalid(
+            "SessionPolicy::require_device asks for a device: use DeviceId::random, or \
+             require_device(false)",
+        ));
     }
-    if expires_at.is_some_and(|at| Timestamp::from_datetime(at) <= now) {
-        return Err(Error::invalid("the end of the session is not in the future"));
+    if end.is_some_and(|end| end.of(now) <= now) {
+        return Err(Error::invalid("the session's lifetime or expires_at is not in the future"));
     }
     Ok(())
 }

@@ -1,25 +1,26 @@
-//! How each target is revoked: the one implementation, used at once and for what could not be
-//! written when it was asked for.
+//! How each target is revoked: the one implementation, used at once and for a revocation that could
+//! not be written when it was asked for.
 //!
 //! Revoking all sessions of a user or a place is one UPDATE that raises a watermark, whatever their
 //! number. A single session or key is deleted by its id.
 
 use crate::error::Result;
-use crate::record::proof::{Holder, Proof};
+use crate::record::proof::Proof;
 use crate::record::watermarks::Watermarks;
 use crate::record::{api_key, branch, organisation, session, store, user};
 use crate::storage::{ReadTx, WriteTx};
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
+use crate::value::principal::Credential;
 use crate::value::target::Target;
 
-/// Revokes; answers whether there was such a target.
+/// Revokes; `false` if there is no such target.
 pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Result<bool> {
     match target {
         Target::Session(id) => session::delete(tx, id),
         Target::OtherSessions { user, kept } => {
-            // Kept only if it is current: nothing that was revoked may come back.
-            let kept_proof = Proof::of(tx, Holder::Session(kept))?;
+            // Kept only if it is current: a revoked session must not become valid again.
+            let kept_proof = Proof::of(tx, Credential::Session(kept))?;
             let raised = user::raise(tx, user, marks)?;
             if kept_proof.is_some_and(|proof| proof.current) {
                 session::keep(tx, kept)?;
@@ -30,24 +31,24 @@ pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Resu
         Target::Branch(id) => branch::raise(tx, id, marks),
         Target::Organisation(id) => organisation::raise(tx, id, marks),
         Target::Store => store::raise(tx, marks).map(|()| true),
-        Target::ApiKey(id) => api_key::delete(tx, id),
-        Target::ApiKeysOf { user, from } => api_key::end_all_of(tx, user, from),
+        Target::ApiKey { id, from } => api_key::set_end(tx, id, from),
+        Target::ApiKeysOf(user) => api_key::delete_all_of(tx, user),
     }
 }
 
-/// The user whose credentials the target is, if it is those of one user.
+/// The user whose credentials the target is; `None` if it is more than one user's.
 pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
     match target {
-        Target::Session(id) => Ok(Proof::of(tx, Holder::Session(id))?.map(|proof| proof.user)),
-        Target::ApiKey(id) => api_key::user_of(tx, id),
-        Target::OtherSessions { user, .. }
-        | Target::User(user)
-        | Target::ApiKeysOf { user, .. } => Ok(Some(user)),
+        Target::Session(id) => Ok(Proof::of(tx, Credential::Session(id))?.map(|proof| proof.user)),
+        Target::ApiKey { id, .. } => api_key::user_of(tx, id),
+        Target::OtherSessions { user, .. } | Target::User(user) | Target::ApiKeysOf(user) => {
+            Ok(Some(user))
+        }
         Target::Branch(_) | Target::Organisation(_) | Target::Store => Ok(None),
     }
 }
 
-/// What the audit log says of a revocation that was asked for, or written late.
+/// The audit event of a revocation that was asked for, or written late.
 pub(super) fn event(target: Target) -> Event {
     match target {
         Target::Session(id) => Event::new(EventKind::SessionEnded).session(id),
@@ -60,7 +61,7 @@ pub(super) fn event(target: Target) -> Event {
             Event::new(EventKind::OrganisationSessionsEnded).organisation(id)
         }
         Target::Store => Event::new(EventKind::StoreSessionsEnded),
-        Target::ApiKey(id) => Event::new(EventKind::ApiKeyRevoked).api_key(id),
-        Target::ApiKeysOf { user, .. } => Event::new(EventKind::ApiKeysRevoked).user(user),
+        Target::ApiKey { id, .. } => Event::new(EventKind::ApiKeyRevoked).api_key(id),
+        Target::ApiKeysOf(user) => Event::new(EventKind::ApiKeysRevoked).user(user),
     }
 }

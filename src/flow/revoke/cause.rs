@@ -4,36 +4,38 @@ use crate::error::Result;
 use crate::flow::verify::Decision;
 use crate::record::watermarks::Watermarks;
 use crate::storage::WriteTx;
-use crate::value::facts::RefusalReason;
-use crate::value::target::Ends;
+use crate::value::principal::InvalidTokenReason;
+use crate::value::target::Revokes;
 
-/// What ending a session came to.
+/// The result of revoking one session.
+#[expect(clippy::exhaustive_enums, reason = "complete: it was live or it was not")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use]
 pub enum Ended {
-    /// It has ended now.
+    /// The call revoked it.
     Now,
-    /// There was no live session to end: it had ended before, or was never known.
+    /// The token has no live session on this device: it was revoked or had expired before, or there
+    /// never was one.
     Before,
 }
 
 impl Ended {
-    /// What revoking a session comes to whose check gave `found`; `None` if the stored row is
-    /// already over for every process.
+    /// The outcome to report when revoking a session whose check gave `found`; `None` if the stored
+    /// row is already invalid for every process.
     ///
     /// A session that is out of time for this process may not be for another, whose clock is behind
-    /// or which has seen a use that is not written yet; one that is suspended would come back. So
-    /// these rows are deleted as well.
+    /// or which has seen a use that is not written yet; a suspended one would become valid again.
+    /// So these rows are deleted as well.
     pub(super) fn of(found: &Decision) -> Option<Self> {
         match found {
-            Ok(_) | Err(RefusalReason::Suspended | RefusalReason::NotYet) => Some(Self::Now),
-            Err(RefusalReason::Expired | RefusalReason::Idle) => Some(Self::Before),
+            Ok(_) | Err(InvalidTokenReason::Suspended | InvalidTokenReason::NotYet) => {
+                Some(Self::Now)
+            }
+            Err(InvalidTokenReason::Expired | InvalidTokenReason::Idle) => Some(Self::Before),
             Err(
-                RefusalReason::Malformed
-                | RefusalReason::Unknown
-                | RefusalReason::WrongDevice
-                | RefusalReason::Revoked,
+                InvalidTokenReason::Malformed
+                | InvalidTokenReason::Unknown
+                | InvalidTokenReason::WrongDevice
+                | InvalidTokenReason::Revoked,
             ) => None,
         }
     }
@@ -44,7 +46,7 @@ impl Ended {
 pub(crate) enum Cause {
     /// A caller asked for the revocation, and for nothing else.
     Asked,
-    /// The user changed the own password, in a session or at a login.
+    /// The user changed their own password, in a session or at a login.
     OwnPasswordChange,
     /// An administrator set or removed the password, or marked it compromised.
     PasswordSetByAdministrator,
@@ -66,9 +68,9 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    /// The table of the manual ("What revokes what"), row by row. API keys are suspended by
-    /// statuses, which verify reads.
-    pub(crate) const fn ends(self) -> Ends {
+    /// The table of the manual ("What revokes what"), row by row. A status suspends API keys by
+    /// itself: verify reads it.
+    pub(crate) const fn revokes(self) -> Revokes {
         let (sessions, keys, tokens) = match self {
             Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
             Self::OwnPasswordChange | Self::PasswordSetByAdministrator => (true, false, true),
@@ -76,10 +78,10 @@ impl Cause {
             Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
             Self::ContactChanged => (false, false, true),
         };
-        Ends { sessions, keys, tokens }
+        Revokes { sessions, keys, tokens }
     }
 
-    /// The reason that the audit log gives for a revocation which was written late.
+    /// The reason in the audit log of a revocation that was written late.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Asked => "asked",
@@ -95,18 +97,18 @@ impl Cause {
         }
     }
 
-    /// What is refused from memory while the revocation is not written. The status that suspends
-    /// API keys is not written either, so they are refused as well.
-    pub(super) const fn refuses_meanwhile(self) -> Ends {
-        let ends = self.ends();
+    /// The credentials to refuse from memory until the revocation is written. The status that
+    /// suspends API keys is not written either, so they are refused as well.
+    pub(super) const fn refuses_meanwhile(self) -> Revokes {
+        let ends = self.revokes();
         match self {
-            Self::UserSuspended | Self::PlaceSuspended => Ends { keys: true, ..ends },
+            Self::UserSuspended | Self::PlaceSuspended => Revokes { keys: true, ..ends },
             _ => ends,
         }
     }
 
     /// The watermarks for the next UPDATE of this transaction.
     pub(crate) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
-        Watermarks::raise(tx, self.ends())
+        Watermarks::raise(tx, self.revokes())
     }
 }

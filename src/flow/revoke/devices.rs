@@ -13,31 +13,33 @@ use crate::value::name::DeviceId;
 use crate::value::target::Target;
 
 impl Devices<'_> {
-    /// Forgets that the user has logged in on a device and revokes the user's session on it; false
-    /// if the device was not known and had no session of the user.
+    /// Forgets that the user has logged in on a device, and revokes the user's session on it
+    /// ([what revokes what](crate::manual::revocation)); `false` if the device was unknown and had
+    /// no session of the user.
     ///
     /// ```
-    /// use gatepost::{DeviceId, NewUser, OpenSession, Options, Store};
-    ///
-    /// let store = Store::in_memory(Options::for_tests())?;
-    /// let ada = store.users().create(NewUser::person("ada"))?.id;
-    /// let till = DeviceId::new("till-1")?;
-    /// let reply = store.sessions().open(OpenSession::new(ada, till.clone()))?.granted()?;
-    ///
-    /// assert!(store.devices().forget(ada, &till)?);
-    /// assert!(store.verify(reply.session.token.expose(), &till)?.valid().is_err());
-    /// assert!(!store.devices().forget(ada, &till)?);
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let token = reply.session.token.expose();
+    /// assert!(store.devices().forget(ada, &device)?);
+    /// assert!(store.verify((token, &device))?.valid().is_err());
+    /// assert!(!store.devices().forget(ada, &device)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after which this
-    /// process refuses the session all the same.
+    /// Fails as [every write](crate::manual::errors#every-write) does. If the disk refuses the
+    /// revocation, this process refuses the credentials from memory.
     pub fn forget(&self, user: UserId, device: &DeviceId) -> Result<bool> {
         let device = DeviceDigest::of(device);
         let job = |tx: &WriteTx<'_>, revoked: Option<SessionId>| {
             let forgotten = device::forget(tx, user, device)?;
-            // A login may have replaced the one that was looked at.
+            // A login may have replaced the session that was read before.
             let newer = session_on(tx, user, device)?;
             if let Some(session) = newer {
                 make_way(tx, session)?;
@@ -49,7 +51,7 @@ impl Devices<'_> {
             let event = Event::new(EventKind::DeviceForgotten).user(user).device(device);
             Ok(Written::With(true, event.session(session)))
         };
-        // Looked at first: if the write fails, it is this session that the process refuses.
+        // Read first: if the write fails, the process refuses this session.
         match self.store.read(|tx| session_on(tx, user, device))? {
             Some(session) => {
                 let target = Target::Session(session);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::flow::revoke::Cause;
-use crate::record::api_key::{self, ApiKeys, Draft, IssuedApiKey, NewApiKey};
+use crate::record::api_key::{self, ApiKeys, IssuedApiKey};
 use crate::record::audit::Written;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{ApiKeyId, UserId};
@@ -13,42 +13,65 @@ use crate::value::target::Target;
 use crate::value::time::Timestamp;
 
 impl ApiKeys<'_> {
-    /// Revokes a key, at once and for good: when this returns, no verify in any process accepts it.
+    /// Revokes an API key for good ([what revokes what](crate::manual::revocation)): when this
+    /// returns, no verify in any process accepts it.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost::sessions::NewApiKey;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let mailer = store.users().create(NewUser::system("mailer"))?.id;
+    /// let issued = store.api_keys().issue(mailer, NewApiKey::new())?;
+    ///
+    /// store.api_keys().revoke(issued.id)?;
+    /// assert!(store.verify((&issued.key, None))?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no such key, or none any more; `Busy`, `Corrupt`, `Closed`; `Full`,
-    /// `Io`, `CommitUnknown` and `ReadOnly`, after which this process refuses the key all the same.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such key, or it was revoked
+    ///   before.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn revoke(&self, id: ApiKeyId) -> Result<()> {
-        let target = Target::ApiKey(id);
+        let target = Target::ApiKey { id, from: AT_ONCE };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
-            let user = api_key::user_of(tx, id)?
-                .ok_or_else(|| Error::not_found("there is no API key of this id"))?;
+            let user = api_key::user_of(tx, id)?.ok_or_else(gone)?;
             revocation.apply(tx)?;
             Ok(Written::With((), revocation.event().user(user)))
         })
     }
 
-    /// Revokes all keys of a user, at once and for good.
+    /// Revokes all API keys of a user for good ([what revokes what](crate::manual::revocation)).
+    /// Writes nothing if the user has none.
     ///
     /// ```
-    /// use gatepost::{NewApiKey, NewUser, Options, Store};
+    /// use gatepost::NewUser;
+    /// use gatepost::sessions::NewApiKey;
     ///
-    /// let store = Store::in_memory(Options::for_tests())?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
     /// let mailer = store.users().create(NewUser::system("mailer"))?.id;
     /// let issued = store.api_keys().issue(mailer, NewApiKey::new())?;
     ///
     /// store.api_keys().revoke_all(mailer)?;
-    /// assert!(store.verify(issued.key.expose(), None)?.valid().is_err());
+    /// assert!(store.verify((&issued.key, None))?.valid().is_err());
     /// assert!(store.api_keys().list(mailer)?.is_empty());
-    /// # Ok::<(), gatepost::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no such user, or it was deleted; otherwise as
-    /// [`revoke`](Self::revoke).
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user, or it was deleted.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn revoke_all(&self, user: UserId) -> Result<()> {
-        let target = Target::ApiKeysOf { user, from: Timestamp::from_millis(i64::MIN) };
-        self.store.revoke(target, Cause::Asked, |tx, revocation| {
+        self.store.revoke(Target::ApiKeysOf(user), Cause::Asked, |tx, revocation| {
             api_key::check_user(tx, user)?;
             if !revocation.apply(tx)? {
                 return Ok(Written::Nothing(()));
@@ -57,70 +80,77 @@ impl ApiKeys<'_> {
         })
     }
 
-    /// Issues a key in place of all that the user has: they expire after the overlap, or earlier
-    /// if they were to; at once if it is zero. The new one has the label of the newest of them
-    /// and does not expire. A user without a key gets one.
+    /// Rotates an API key: issues a new key in place of an old one, to the same user and with the
+    /// same label ([what revokes what](crate::manual::revocation)).
     ///
-    /// In the overlap both are valid, also beyond the number that a user may have.
+    /// - The old key is revoked at once if `overlap` is zero. Otherwise it expires after the
+    ///   overlap, at most 30 days, or at its own expiry if that is earlier; until then both keys
+    ///   are valid, also above the number of keys that a user may have.
+    /// - The new key has the lifetime that the old one was issued with, from now; if the old one
+    ///   does not expire, nor does the new one.
+    /// - Other keys of the user stay. The new key of a suspended key is suspended too.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use gatepost::NewUser;
+    /// use gatepost::sessions::NewApiKey;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let mailer = store.users().create(NewUser::system("mailer"))?.id;
+    /// let old = store.api_keys().issue(mailer, NewApiKey::new().label("night run"))?;
+    ///
+    /// let hour = Duration::from_secs(3_600);
+    /// let new = store.api_keys().rotate(old.id, hour)?;
+    /// assert!(store.verify((&old.key, None))?.valid().is_ok());
+    /// assert!(store.verify((&new.key, None))?.valid().is_ok());
+    ///
+    /// store.api_keys().rotate(old.id, Duration::ZERO)?;
+    /// assert!(store.verify((&old.key, None))?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// As [`reassign_as`](Self::reassign_as).
-    pub fn reassign(&self, user: UserId, overlap: Duration) -> Result<IssuedApiKey> {
-        self.replace(user, None, overlap)
-    }
-
-    /// [`reassign`](Self::reassign), with the label and expiry of the new key as given.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the overlap is longer than 30 days;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such key, it was revoked or has
+    ///   expired, or its user was deleted;
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached) if there is an overlap and the user has
+    ///   1,000 keys;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
-    /// # Errors
-    /// `Invalid` for what [`issue`](Self::issue) finds invalid, or an overlap of more than 30
-    /// days; `NotFound` if there is no such user, or it was deleted; `Taken` if 1,000 keys would
-    /// still live; `NoRandom`, `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and
-    /// `ReadOnly`, after which this process refuses the old keys, once the overlap is over, all the
-    /// same.
-    pub fn reassign_as(
-        &self,
-        user: UserId,
-        new: NewApiKey,
-        overlap: Duration,
-    ) -> Result<IssuedApiKey> {
-        self.replace(user, Some(Draft::of(new, self.store.now())?), overlap)
-    }
-
-    fn replace(
-        &self,
-        user: UserId,
-        draft: Option<Draft>,
-        overlap: Duration,
-    ) -> Result<IssuedApiKey> {
+    /// If the disk refuses the revocation, this process refuses the old key from memory, once the
+    /// overlap is over, and no new key exists: [`issue`](Self::issue) one when the disk has room
+    /// again.
+    pub fn rotate(&self, id: ApiKeyId, overlap: Duration) -> Result<IssuedApiKey> {
         if overlap > API_KEY_OVERLAP_MAX {
-            return Err(Error::invalid("the overlap of two API keys is longer than 30 days"));
+            return Err(Error::invalid("the overlap of the two API keys is longer than 30 days"));
         }
-        let from = if overlap.is_zero() {
-            // At once, whatever any clock shows.
-            Timestamp::from_millis(i64::MIN)
-        } else {
-            self.store.now().plus(overlap)
-        };
-        let target = Target::ApiKeysOf { user, from };
-        self.store.revoke(target, Cause::Asked, |tx, revocation| {
-            api_key::check_user(tx, user)?;
-            let old = api_key::living(tx, user)?;
-            // However often it is done, what a rotation must look through stays bounded.
-            if !overlap.is_zero() && old.len() >= api_key::rows(API_KEYS_PER_USER_MAX) {
-                return Err(Error::taken("1,000 API keys of the user still live"));
+        let from = if overlap.is_zero() { AT_ONCE } else { self.store.now() + overlap };
+        self.store.revoke(Target::ApiKey { id, from }, Cause::Asked, |tx, revocation| {
+            let old = api_key::living(tx, id)?.ok_or_else(gone)?;
+            // Bounds the keys of a user, however often a key is rotated.
+            let most = api_key::rows(API_KEYS_PER_USER_MAX);
+            if !overlap.is_zero() && api_key::living_of(tx, old.user)?.len() >= most {
+                return Err(Error::limit_reached("1,000 API keys of the user are still live")
+                    .advising("Revoke some of them first, or rotate without an overlap."));
             }
-            if !old.is_empty() {
-                revocation.apply(tx)?;
-            }
-            let label = || old.last().and_then(|newest| newest.label.clone());
-            let draft =
-                draft.clone().unwrap_or_else(|| Draft { label: label(), expires_at: None });
-            let issued = api_key::insert(tx, user, &draft)?;
-            let event = Event::new(EventKind::ApiKeyReassigned)
-                .user(user)
+            revocation.apply(tx)?;
+            let issued = api_key::insert(tx, old.user, &old.draft)?;
+            let event = Event::new(EventKind::ApiKeyRotated)
+                .user(old.user)
                 .api_key(issued.id)
-                .count(i64::try_from(old.len()).ok());
+                .detail(id.to_string());
             Ok(Written::With(issued, event))
         })
     }
+}
+
+/// A moment that has passed by every clock.
+const AT_ONCE: Timestamp = Timestamp::MIN;
+
+fn gone() -> Error {
+    Error::not_found("there is no API key of this id")
 }

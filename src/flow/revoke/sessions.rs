@@ -3,45 +3,81 @@
 use crate::error::{Error, Result};
 use crate::flow::revoke::{Cause, Ended, Revocation};
 use crate::record::audit::Written;
-use crate::record::proof::{Holder, Proof};
+use crate::record::proof::Proof;
 use crate::record::session::Sessions;
 use crate::storage::{ReadTx, WriteTx};
-use crate::value::facts::Facts;
-use crate::value::id::{BranchId, OrganisationId, SessionId, UserId};
+use crate::value::id::SessionId;
+use crate::value::principal::{Credential, Principal};
+use crate::value::subtree::Subtree;
 use crate::value::target::Target;
 
 impl Sessions<'_> {
-    /// Ends one session by its handle.
+    /// Revokes one session by its handle (ASVS 7.4.5;
+    /// [what revokes what](crate::manual::revocation)).
     ///
-    /// When this and each of its neighbours returns, no verify in any process accepts what it
-    /// ended: not even if the session was suspended, or out of time by the clock of this process.
-    /// Writes the file; waits up to 5 s for another writer.
+    /// When this call, or another one that revokes, returns, no verify in any process accepts the
+    /// session: also if it was suspended, or expired by the clock of this process. A session that
+    /// is not live is no error: the result is [`Ended::Before`]. Writes the file; waits up to 5 s
+    /// for another writer.
+    ///
+    /// ```
+    /// use gatepost::Ended;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// assert_eq!(store.sessions().revoke(reply.session.id)?, Ended::Now);
+    /// assert!(store.verify((&reply.session.token, &device))?.valid().is_err());
+    /// assert_eq!(store.sessions().revoke(reply.session.id)?, Ended::Before);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Busy`, `Corrupt`, `Closed`; `Full`, `Io`, `CommitUnknown` and `ReadOnly`, after which what
-    /// should have ended is refused by this process all the same. A session that is not live is
-    /// fine and says so.
-    pub fn end(&self, session: SessionId) -> Result<Ended> {
+    /// Fails as [every write](crate::manual::errors#every-write) does. If the disk refuses the
+    /// revocation, this process refuses the credentials from memory.
+    #[doc(alias("kick", "invalidate", "end"))]
+    pub fn revoke(&self, session: SessionId) -> Result<Ended> {
         let target = Target::Session(session);
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
             self.revoke_one(tx, revocation, session)
         })
     }
 
-    /// Ends one session of the user whose facts these are, by its handle: for a list of one's own
-    /// sessions, from which the handle comes back.
+    /// Revokes one session of the principal's own user by its handle: for a page on which users see
+    /// their sessions (ASVS 7.4.3, 7.5.2).
     ///
-    /// The session of another user and one that nobody has are answered alike, as over before.
+    /// The session of another user and an unknown handle have the same result, [`Ended::Before`].
+    ///
+    /// ```
+    /// use gatepost::Ended;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let sessions = store.sessions();
+    /// assert_eq!(sessions.revoke_own(&reply.principal, reply.session.id)?, Ended::Now);
+    /// assert!(store.verify((&reply.session.token, &device))?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if the session or key of these facts is not live any more, `Invalid` for facts
-    /// that name neither; otherwise as [`Sessions::end`].
-    pub fn end_own(&self, facts: &Facts, session: SessionId) -> Result<Ended> {
-        // Looked at first: a write that fails before the owner is known must not deny the session
-        // of another user. A session never changes hands.
+    /// Those of [`Sessions::revoke`], and:
+    /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the principal's session or key is no
+    ///   longer live.
+    pub fn revoke_own(&self, principal: &Principal, session: SessionId) -> Result<Ended> {
+        // Read first: a write that fails before the owner is known must not deny the session of
+        // another user. The user of a session never changes.
         let own = self.store.read(|tx| {
-            let user = self.store.still_live(tx, facts)?.facts.user;
-            let proof = Proof::of(tx, Holder::Session(session))?;
+            let user = self.store.still_live(tx, principal)?.principal.user;
+            let proof = Proof::of(tx, Credential::Session(session))?;
             Ok(proof.is_some_and(|proof| proof.user == user))
         })?;
         if !own {
@@ -49,7 +85,7 @@ impl Sessions<'_> {
         }
         let target = Target::Session(session);
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
-            self.store.still_live(tx, facts)?;
+            self.store.still_live(tx, principal)?;
             self.revoke_one(tx, revocation, session)
         })
     }
@@ -60,38 +96,63 @@ impl Sessions<'_> {
         revocation: &Revocation,
         session: SessionId,
     ) -> Result<Written<Ended>> {
-        let holder = Holder::Session(session);
-        let Some(proof) = Proof::of(tx, holder)? else {
+        let credential = Credential::Session(session);
+        let Some(proof) = Proof::of(tx, credential)? else {
             return Ok(Written::Nothing(Ended::Before));
         };
-        let Some(ended) = Ended::of(&self.store.judge(holder, &proof, tx.now())) else {
+        let Some(ended) = Ended::of(&self.store.judge(credential, &proof, tx.now())) else {
             return Ok(Written::Nothing(Ended::Before));
         };
         revocation.apply(tx)?;
         Ok(Written::With(ended, revocation.event().user(proof.user)))
     }
 
-    /// Ends all sessions of a user but the one of these facts, which keeps its token.
+    /// Revokes all sessions of the principal's user except its own, which keeps its token (ASVS
+    /// 7.4.3; [what revokes what](crate::manual::revocation)).
+    ///
+    /// ```
+    /// use gatepost::DeviceId;
+    /// use gatepost::sessions::OpenSession;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let phone = DeviceId::new("phone")?;
+    /// let other = store.sessions().open(OpenSession::new(ada, phone.clone()))?.granted()?;
+    ///
+    /// store.sessions().revoke_others(&reply.principal)?;
+    /// assert!(store.verify((&other.session.token, &phone))?.valid().is_err());
+    /// assert!(store.verify((&reply.session.token, &device))?.valid().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for the facts of an API key, `NotFound` if the session is not live any more;
-    /// otherwise as [`Sessions::end`].
-    pub fn end_others(&self, facts: &Facts) -> Result<()> {
-        let Some(kept) = facts.session else {
-            return Err(Error::invalid("these facts name no session to keep"));
+    /// Those of [`Sessions::revoke`], and:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for the principal of an API key;
+    /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session is no longer live.
+    pub fn revoke_others(&self, principal: &Principal) -> Result<()> {
+        let Credential::Session(kept) = principal.credential else {
+            return Err(Error::invalid(
+                "revoke_others keeps the session of the principal, and this principal is an API \
+                 key's",
+            ));
         };
         let check_live = |tx: &ReadTx<'_>| {
-            let user = self.store.still_live(tx, facts)?.facts.user;
-            // A host can write another user into the facts.
-            if user == facts.user {
+            let user = self.store.still_live(tx, principal)?.principal.user;
+            // The fields of a principal are public: a host can write another user into it.
+            if user == principal.user {
                 Ok(())
             } else {
-                Err(Error::not_found("the facts name another user"))
+                Err(Error::not_found("the principal names another user than its session does"))
             }
         };
-        // Looked at first: a write that fails before the owner is known must deny nothing.
+        // Read first: a write that fails before the owner is known must deny nothing.
         self.store.read(check_live)?;
-        let target = Target::OtherSessions { user: facts.user, kept };
+        let target = Target::OtherSessions { user: principal.user, kept };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
             check_live(tx)?;
             revocation.apply(tx)?;
@@ -99,39 +160,39 @@ impl Sessions<'_> {
         })
     }
 
-    /// Ends all sessions of a user, whatever their number.
+    /// Revokes all sessions under a subtree: of the store, an organisation, a branch or a user
+    /// ([what revokes what](crate::manual::revocation)). One row changes, however many sessions
+    /// there are. API keys stay.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// store.sessions().revoke_all(ada)?;
+    /// assert!(store.verify((&reply.session.token, &device))?.valid().is_err());
+    /// assert!(store.sessions().revoke_all(Subtree::Store).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no such user; otherwise as [`Sessions::end`].
-    pub fn end_all_of(&self, user: UserId) -> Result<()> {
-        self.revoke_all(Target::User(user), "there is no such user")
-    }
-
-    /// Ends all sessions of all users of a branch.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such branch; otherwise as [`Sessions::end`].
-    pub fn end_all_of_branch(&self, branch: BranchId) -> Result<()> {
-        self.revoke_all(Target::Branch(branch), "there is no such branch")
-    }
-
-    /// Ends all sessions of all users of all branches of an organisation.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such organisation; otherwise as [`Sessions::end`].
-    pub fn end_all_of_organisation(&self, organisation: OrganisationId) -> Result<()> {
-        self.revoke_all(Target::Organisation(organisation), "there is no such organisation")
-    }
-
-    /// Ends all sessions of the store.
-    ///
-    /// # Errors
-    /// As [`Sessions::end`].
-    pub fn end_all(&self) -> Result<()> {
-        self.revoke_all(Target::Store, "the store has no row of its own")
-    }
-
-    fn revoke_all(&self, target: Target, missing: &'static str) -> Result<()> {
+    /// Those of [`revoke`](Self::revoke), and:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user, branch or organisation.
+    #[doc(alias("kick", "invalidate", "end_all"))]
+    pub fn revoke_all(&self, subtree: impl Into<Subtree>) -> Result<()> {
+        let (target, missing) = match subtree.into() {
+            Subtree::Store => (Target::Store, "the store has no row of its own"),
+            Subtree::Organisation(id) => {
+                (Target::Organisation(id), "there is no organisation of this id")
+            }
+            Subtree::Branch(id) => (Target::Branch(id), "there is no branch of this id"),
+            Subtree::User(id) => (Target::User(id), "there is no user of this id"),
+        };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
             if !revocation.apply(tx)? {
                 return Err(Error::not_found(missing));

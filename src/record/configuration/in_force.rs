@@ -1,4 +1,4 @@
-//! What is in force for a user: of each key, the value of the narrowest scope.
+//! The configuration in force for a user: of each key, the value of the narrowest scope.
 
 use super::{Owners, Setting, Settings, find, setting};
 use crate::error::{Error, Result};
@@ -7,21 +7,23 @@ use crate::value::id::{BranchId, OrganisationId, UserId};
 use crate::value::limits::CONFIGURATION_KEY_MAX_BYTES;
 use crate::value::name::{ConfigurationKey, folded};
 
-/// The values in force at one moment, each key once. Looking up ignores case.
+/// The values in force at one moment, each key once. Lookups ignore letter case.
 ///
 /// ```
-/// use gatepost::{Options, Reason, Scope, Store};
+/// use gatepost::{ErrorKind, Subtree};
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
-/// store.configuration().set(Scope::System, "autoDeleteEnabled", "True")?;
-/// store.configuration().set(Scope::System, "pageSize", "50")?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+/// store.configuration().set(Subtree::Store, "autoDeleteEnabled", "True")?;
+/// store.configuration().set(Subtree::Store, "pageSize", "50")?;
 ///
 /// let configuration = store.configuration().effective_all(None)?;
 /// assert!(configuration.flag("autodeleteenabled")?);
 /// assert_eq!(configuration.integer("pageSize")?, 50);
 /// assert_eq!(configuration.text("theme"), None);
-/// assert_eq!(configuration.flag("theme").unwrap_err().reason(), Reason::NotFound);
-/// # Ok::<(), gatepost::Error>(())
+/// assert_eq!(configuration.flag("theme").unwrap_err().kind(), ErrorKind::NotFound);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
@@ -36,10 +38,10 @@ struct Entry {
 }
 
 impl Configuration {
-    /// The setting of a key.
+    /// Returns the setting of a key; `None` if it has no value.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Setting> {
-        // No key is longer, and folding is what long texts are expensive for.
+        // No key is longer, and folding a long text is expensive.
         if key.len() > CONFIGURATION_KEY_MAX_BYTES {
             return None;
         }
@@ -48,16 +50,28 @@ impl Configuration {
         self.entries.get(at).map(|entry| &entry.setting)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key; `None` if it has none.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).map(|setting| setting.value.as_str())
     }
 
-    /// The value of a key as a flag: `True` and `False` in any case, `1` and `0`.
+    /// Returns the value of a key as a flag: `True` and `False` in any case, `1` and `0`.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "autoDelete", "TRUE")?;
+    /// assert!(store.configuration().effective_all(None)?.flag("autoDelete")?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if the key has no value, `Invalid` if it is none of these.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the key has no value.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the value is none of the four.
     pub fn flag(&self, key: &str) -> Result<bool> {
         match self.required(key)? {
             "1" => Ok(true),
@@ -68,28 +82,57 @@ impl Configuration {
         }
     }
 
-    /// The value of a key as a decimal number.
+    /// Returns the value of a key as a decimal number.
+    ///
+    /// ```
+    /// use gatepost::{ErrorKind, Subtree};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "pageSize", "50")?;
+    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
+    /// let configuration = store.configuration().effective_all(None)?;
+    /// assert_eq!(configuration.integer("pageSize")?, 50);
+    /// assert_eq!(configuration.integer("theme").unwrap_err().kind(), ErrorKind::Invalid);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if the key has no value, `Invalid` if it is not a whole number of 64 bits.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if the key has no value.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the value is not a whole number of 64 bits.
     pub fn integer(&self, key: &str) -> Result<i64> {
         self.required(key)?
             .parse()
             .map_err(|_| Error::invalid("the configuration value is not a whole number"))
     }
 
-    /// The settings, in the order of their keys, case ignored.
+    /// Iterates over the settings in the order of their keys, ignoring letter case.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
+    /// store.configuration().set(Subtree::Store, "PageSize", "50")?;
+    /// let configuration = store.configuration().effective_all(None)?;
+    /// let keys: Vec<&str> = configuration.iter().map(|setting| setting.key.as_str()).collect();
+    /// assert_eq!(keys, ["PageSize", "theme"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Setting> {
         self.entries.iter().map(|entry| &entry.setting)
     }
 
-    /// How many keys have a value.
+    /// Returns how many keys have a value.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether no key has a value.
+    /// Returns whether no key has a value.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -100,13 +143,37 @@ impl Configuration {
     }
 }
 
+/// Writes a list of the settings, in the order of their keys.
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl serde::Serialize for Configuration {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.iter())
+    }
+}
+
 impl Settings<'_> {
-    /// The value of a key that is in force for a user: the user's own, else the branch's, else
-    /// the organisation's, else the system's. Without a user, the system's.
+    /// Returns the value of a key that is in force for a user: the user's own, else the branch's,
+    /// else the organisation's, else the store's. With `None` for the user, the store's.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Subtree};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// store.configuration().set(Subtree::Store, "theme", "light")?;
+    /// store.configuration().set(Subtree::User(ada), "theme", "dark")?;
+    /// let theme = store.configuration().effective(ada, "theme")?;
+    /// assert_eq!(theme.map(|setting| setting.value).as_deref(), Some("dark"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` for what cannot be a key, `NotFound` if there is no such user; `Busy`, `Io`,
-    /// `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn effective(
         &self,
         user: impl Into<Option<UserId>>,
@@ -118,26 +185,55 @@ impl Settings<'_> {
         Ok(found.map(|(_, setting)| setting))
     }
 
-    /// All that is in force for a user; without a user, what the system says.
+    /// Returns all values in force for a user; with `None`, those of the store.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "theme", "light")?;
+    /// assert_eq!(store.configuration().effective_all(None)?.text("theme"), Some("light"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no such user; `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn effective_all(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();
         self.store.read(|tx| in_force(tx, Owners::around(tx, user)?, false))
     }
 
-    /// What of it clients may see: what the reply to a login carries.
+    /// Returns the values in force for a user that clients may see, as the reply to a login carries
+    /// them; with `None`, those of the store.
+    ///
+    /// ```
+    /// use gatepost::Subtree;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.configuration().set(Subtree::Store, "theme", "light")?;
+    /// store.configuration().set(Subtree::Store, "mailServer", "10.0.0.7")?;
+    /// store.configuration().set_public("theme", true)?;
+    /// let public = store.configuration().public_for(None)?;
+    /// assert_eq!(public.text("theme"), Some("light"));
+    /// assert_eq!(public.text("mailServer"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound` if there is no such user; `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn public_for(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();
         self.store.read(|tx| in_force(tx, Owners::around(tx, user)?, true))
     }
 }
 
-/// The public part of what is in force for a user whose place is known.
+/// The public values in force for a user whose branch and organisation are known.
 pub(crate) fn public_for(
     tx: &ReadTx<'_>,
     user: UserId,
@@ -147,7 +243,7 @@ pub(crate) fn public_for(
     in_force(tx, Owners { user: Some(user), branch, organisation, system: true }, true)
 }
 
-/// The other columns are those of the row with the maximum: SQLite says so of a lone `max()`.
+/// With a single `max()`, SQLite takes the other columns from the row that has the maximum.
 fn in_force(tx: &ReadTx<'_>, owners: Owners, public_only: bool) -> Result<Configuration> {
     let entries = tx.all(
         "SELECT k.shown, k.is_public, s.value, s.organisation_id, s.branch_id, s.user_id, k.key,

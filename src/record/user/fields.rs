@@ -1,4 +1,4 @@
-//! What a new user is given and an update changes: fields and privileges.
+//! The fields and privileges that a new user has and that updates change.
 
 use super::{User, search_key};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::value::name::{JsonText, Privilege, prose, text};
 
 /// Fields that a new user may have and that an update may change. An empty text is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Fields {
+pub(super) struct UserFields {
     pub(super) first_name: Option<String>,
     pub(super) last_name: Option<String>,
     pub(super) description: Option<String>,
@@ -19,12 +19,12 @@ pub(super) struct Fields {
     pub(super) attributes: Option<String>,
 }
 
-impl Fields {
+impl UserFields {
     pub(super) fn checked(self) -> Result<Self> {
-        const FIRST: &str = "the first name is too long or has control characters";
-        const LAST: &str = "the last name is too long or has control characters";
-        const PROSE: &str = "the description is too long or has control characters";
-        const JSON: &str = "the attributes are too long or not JSON";
+        const FIRST: &str = "the first name is longer than 256 bytes or has control characters";
+        const LAST: &str = "the last name is longer than 256 bytes or has control characters";
+        const PROSE: &str = "the description is longer than 4,096 bytes or has control characters";
+        const JSON: &str = "the attributes are longer than 16,384 bytes or not valid JSON";
         let name = |value: Option<String>, what| {
             value.map(|value| text(&value, what, DISPLAY_NAME_MAX_BYTES)).transpose()
         };
@@ -59,15 +59,15 @@ impl Fields {
     }
 }
 
-/// Whether the attributes are JSON, as the file's own rule sees it.
-pub(super) fn json_is_valid(tx: &ReadTx<'_>, fields: &Fields) -> Result<()> {
+/// Checks that the attributes are JSON by SQLite's own rule, which the schema applies as well.
+pub(super) fn json_is_valid(tx: &ReadTx<'_>, fields: &UserFields) -> Result<()> {
     let Some(json) = fields.attributes.as_deref().filter(|json| !json.is_empty()) else {
         return Ok(());
     };
     if tx.is_json(json)? {
         return Ok(());
     }
-    Err(Error::invalid("the attributes are not JSON"))
+    Err(Error::invalid("the attributes are not valid JSON"))
 }
 
 pub(super) fn grant(tx: &WriteTx<'_>, id: UserId, name: &Privilege) -> Result<()> {
@@ -92,7 +92,8 @@ pub(super) fn store_fields(tx: &WriteTx<'_>, user: &User) -> Result<()> {
     );
     tx.execute(
         "UPDATE user SET first_name = ?2, last_name = ?3, description = ?4,
-             desktop_client_denied = ?5, attributes = ?6, search_key = ?7
+             desktop_client_denied = ?5, attributes = ?6, search_key = ?7,
+             names_version = names_version + 1
          WHERE id = ?1",
         params![
             user.id,
@@ -107,14 +108,14 @@ pub(super) fn store_fields(tx: &WriteTx<'_>, user: &User) -> Result<()> {
     .map(drop)
 }
 
-/// The names, checked, each once.
+/// The privileges, checked, each once.
 pub(super) fn privileges<P: AsRef<str>>(names: &[P]) -> Result<Vec<Privilege>> {
     let mut privileges =
         names.iter().map(|name| Privilege::parse(name.as_ref())).collect::<Result<Vec<_>>>()?;
     privileges.sort();
     privileges.dedup();
     if privileges.len() > PRIVILEGES_PER_USER_MAX {
-        return Err(Error::invalid("a user has at most 64 privileges"));
+        return Err(Error::invalid("the privileges are more than the 64 that a user may have"));
     }
     Ok(privileges)
 }

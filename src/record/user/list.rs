@@ -2,13 +2,14 @@
 
 use super::{User, Users, row, selecting, with_attempts};
 use crate::error::Result;
-use crate::storage::params;
-use crate::value::facts::{UserKind, UserStatus};
-use crate::value::id::{BranchId, OrganisationId, Page, UserId};
-use crate::value::limits::EMAIL_MAX_BYTES;
-use crate::value::name::{Privilege, folded, text};
+use crate::record::pieces::{count_in_pieces, page_in_pieces};
+use crate::storage::{ReadTx, params};
+use crate::value::id::{BranchId, OrganisationId, Page, UserId, rows};
+use crate::value::limits::{self, EMAIL_MAX_BYTES};
+use crate::value::name::{Privilege, searched, text};
+use crate::value::principal::{UserKind, UserStatus};
 
-/// Which users a list shows; all that are not deleted if nothing is set.
+/// Selects the users of a list; all that are not deleted if nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct UserFilter {
@@ -42,7 +43,7 @@ impl UserFilter {
         Self { organisation: Some(organisation), ..self }
     }
 
-    /// People, or programs.
+    /// Only people, or only systems.
     pub fn kind(self, kind: UserKind) -> Self {
         Self { kind: Some(kind), ..self }
     }
@@ -52,73 +53,178 @@ impl UserFilter {
         Self { privilege: Some(privilege.into()), ..self }
     }
 
-    /// Users whose username, e-mail address or names contain this text, in any case. At most 254
-    /// bytes.
+    /// Users whose username, e-mail address or names contain this text, at most 254 bytes. White
+    /// space around it, letter case, joiners and the dots of the letter i are ignored.
     pub fn text(self, text: impl Into<String>) -> Self {
         Self { text: Some(text.into()), ..self }
     }
 
-    /// Deleted users instead.
+    /// Selects deleted users instead.
     pub fn deleted(self) -> Self {
         Self { deleted: true, ..self }
     }
 }
 
-impl Users<'_> {
-    /// A page of users in the order of their ids, which is the order of their creation; the next
-    /// page begins after the last id of this one.
+/// The conditions of a filter on a user.
+macro_rules! wanted {
+    () => {
+        "(?1 IS NULL OR user.status = ?1)
+         AND (?2 IS NULL OR user.branch_id = ?2)
+         AND (?3 IS NULL OR user.branch_id IN (
+             SELECT branch.id FROM branch WHERE branch.organisation_id = ?3))
+         AND (?4 IS NULL OR user.kind = ?4)
+         AND (?5 IS NULL OR EXISTS (
+             SELECT 1 FROM user_privilege
+             WHERE user_privilege.user_id = user.id AND user_privilege.name = ?5))
+         AND (?6 IS NULL OR instr(user.search_key, ?6) > 0)
+         AND (user.deleted_at IS NOT NULL) = ?7"
+    };
+}
+
+impl<'s> Users<'s> {
+    /// Returns a page of the users that the filter selects, in the order of their ids, which is the
+    /// order of their creation. The next page begins after the last id of this one. A call reads at
+    /// most 2,000 users in one snapshot, so a page is not one snapshot.
     ///
     /// ```
-    /// use gatepost::{NewUser, Options, Page, Store, UserFilter};
+    /// use gatepost::directory::UserFilter;
+    /// use gatepost::{NewUser, Page};
     ///
-    /// let store = Store::in_memory(Options::for_tests())?;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
     /// let ada = store.users().create(NewUser::person("ada").privilege("admin"))?;
     /// store.users().create(NewUser::person("bob"))?;
     /// let admins = UserFilter::new().privilege("admin");
     /// assert_eq!(store.users().list(&admins, Page::first(50))?, [ada]);
-    /// # Ok::<(), gatepost::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// `Invalid` for a page limit that is not 1 to 500, a text that is too long or has control
-    /// characters, or a privilege that can be none; `Busy`, `Io`, `Corrupt`.
+    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500, the text is
+    ///   longer than 254 bytes or has control characters, or the privilege breaks the rule of
+    ///   privileges.
     pub fn list(&self, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>> {
-        const WRONG: &str = "the text to look for is too long or has control characters";
         let limit = page.limit()?;
-        let privilege = filter.privilege.as_deref().map(Privilege::parse).transpose()?;
-        let line = |value| text(value, WRONG, EMAIL_MAX_BYTES);
-        let wanted = filter.text.as_deref().map(line).transpose()?;
-        let wanted = wanted.map(|text| folded(&text)).filter(|text| !text.is_empty());
-        self.store.read(|tx| {
+        let (privilege, text) = filter.checked()?;
+        let after = page.after_id().unwrap_or(UserId::NIL);
+        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
             let found = tx.all(
-                selecting!(
-                    "WHERE user.id > coalesce(?1, x'')
-                       AND (?2 IS NULL OR user.status = ?2)
-                       AND (?3 IS NULL OR user.branch_id = ?3)
-                       AND (?4 IS NULL OR user.branch_id IN (
-                           SELECT branch.id FROM branch WHERE branch.organisation_id = ?4))
-                       AND (?5 IS NULL OR user.kind = ?5)
-                       AND (?6 IS NULL OR EXISTS (
-                           SELECT 1 FROM user_privilege
-                           WHERE user_privilege.user_id = user.id AND user_privilege.name = ?6))
-                       AND (?7 IS NULL OR instr(user.search_key, ?7) > 0)
-                       AND (user.deleted_at IS NOT NULL) = ?8
-                     ORDER BY user.id LIMIT ?9"
+                concat!(
+                    selecting!("WHERE "),
+                    wanted!(),
+                    " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
                 ),
                 params![
-                    page.after_id(),
                     filter.status,
                     filter.branch,
                     filter.organisation,
                     filter.kind,
-                    privilege.as_ref().map(Privilege::as_str),
-                    wanted,
+                    privilege,
+                    text,
                     filter.deleted,
-                    limit
+                    after,
+                    end.unwrap_or(LAST),
+                    left
                 ],
                 row,
             )?;
             found.into_iter().map(|found| with_attempts(tx, found)).collect()
         })
+    }
+
+    /// Iterates over all users that the filter selects, in the order of their ids.
+    ///
+    /// The users are read in pages of 500, each in a snapshot of its own: a change made meanwhile
+    /// may be seen or not. No user comes twice.
+    ///
+    /// ```
+    /// use gatepost::directory::UserFilter;
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// store.users().create(NewUser::system("mailer"))?;
+    /// let names = store.users().iter(&UserFilter::new()).map(|user| Ok(user?.username));
+    /// assert_eq!(names.collect::<Result<Vec<_>, gatepost::Error>>()?, ["ada", "mailer"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list). An error is the last item.
+    pub fn iter(&self, filter: &UserFilter) -> impl Iterator<Item = Result<User>> + use<'s> {
+        let (users, filter) = (Users { store: self.store }, filter.clone());
+        let list =
+            move |after: Option<&UserId>| users.list(&filter, Page::longest(after.copied()));
+        rows(list, |user| user.id)
+    }
+
+    /// Returns how many users the filter selects. Reads every user.
+    ///
+    /// ```
+    /// use gatepost::directory::UserFilter;
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// store.users().create(NewUser::person("bob").privilege("admin"))?;
+    /// assert_eq!(store.users().count(&UserFilter::new())?, 2);
+    /// assert_eq!(store.users().count(&UserFilter::new().privilege("admin"))?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list).
+    pub fn count(&self, filter: &UserFilter) -> Result<u64> {
+        let (privilege, text) = filter.checked()?;
+        count_in_pieces(self.store, UserId::NIL, piece_end, |tx, after, end| {
+            tx.count(
+                concat!(
+                    "SELECT count(*) FROM user WHERE ",
+                    wanted!(),
+                    " AND user.id > ?8 AND user.id <= ?9"
+                ),
+                params![
+                    filter.status,
+                    filter.branch,
+                    filter.organisation,
+                    filter.kind,
+                    privilege,
+                    text,
+                    filter.deleted,
+                    after,
+                    end.unwrap_or(LAST)
+                ],
+            )
+        })
+    }
+}
+
+const LAST: UserId = UserId::from_bytes([u8::MAX; 16]);
+
+/// The last row of the piece after the row of `after`; `None` if the rest is shorter than a piece.
+fn piece_end(tx: &ReadTx<'_>, after: UserId) -> Result<Option<UserId>> {
+    tx.one(
+        "SELECT id FROM user WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+        params![after, limits::LIST_PIECE_ROWS - 1],
+        |row| row.get(0),
+    )
+}
+
+impl UserFilter {
+    /// The privilege and the folded text to search for, once checked.
+    fn checked(&self) -> Result<(Option<String>, Option<String>)> {
+        const WRONG: &str =
+            "the text of the UserFilter is longer than 254 bytes or has control characters";
+        let privilege = self.privilege.as_deref().map(Privilege::parse).transpose()?;
+        let line = |value| text(value, WRONG, EMAIL_MAX_BYTES);
+        let wanted = self.text.as_deref().map(line).transpose()?;
+        let wanted = wanted.map(|text| searched(text.trim())).filter(|text| !text.is_empty());
+        Ok((privilege.map(|privilege| privilege.as_str().to_owned()), wanted))
     }
 }

@@ -1,19 +1,19 @@
 //! Creating users.
 
-use super::fields::{Fields, grant, json_is_valid, privileges};
-use super::standing::{check_email_free, check_username_free};
+use super::fields::{UserFields, grant, json_is_valid, privileges};
+use super::lifecycle::{check_email_free, check_username_free};
 use super::{User, Users, check_branch, existing, place_words, search_key};
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
-use crate::record::credential;
+use crate::record::{credential, options};
 use crate::storage::{WriteTx, params};
 use crate::value::event::{Event, EventKind};
-use crate::value::facts::{UserKind, UserStatus};
 use crate::value::id::{BranchId, UserId};
 use crate::value::name::{EmailAddress, Username};
+use crate::value::principal::{UserKind, UserStatus};
 use crate::value::secret::Password;
 
-/// A user to be created. Nothing is checked before [`Users::create`].
+/// A user to be created. [`Users::create`] checks all values.
 ///
 /// An empty text is the same as none.
 ///
@@ -24,7 +24,7 @@ use crate::value::secret::Password;
 ///     .email("ada@example.com")
 ///     .privilege("admin")
 ///     .password(Password::from("correct horse battery"))
-///     .must_change();
+///     .must_change_password();
 /// assert!(!format!("{ada:?}").contains("correct horse"));
 /// ```
 #[derive(Debug)]
@@ -33,30 +33,35 @@ pub struct NewUser {
     username: String,
     kind: UserKind,
     email: Option<String>,
-    fields: Fields,
+    fields: UserFields,
     branch: Option<BranchId>,
     privileges: Vec<String>,
     status: UserStatus,
-    proof: Proof,
+    proof: InitialPassword,
     must_change: bool,
 }
 
-/// What the user will prove who it is with.
+/// The password that the user begins with.
 #[derive(Debug)]
-enum Proof {
+enum InitialPassword {
     Nothing,
     Password(Password),
-    /// A hash in PHC form: wrapped, so that it is wiped and never printed.
+    /// A hash in PHC form, wrapped so that it is wiped and never printed.
     Hash(Password),
 }
 
 impl NewUser {
-    /// Somebody.
+    /// A person with this username: 1 to 128 bytes, of characters that Unicode 16 knows, without
+    /// control or invisible ones. White space around it is not part of it.
+    ///
+    /// Joiners (U+200C, U+200D) are refused, although RFC 8265 allows them in some contexts: two
+    /// names must not differ in what is not drawn. Names are compared by Unicode's default case
+    /// folding, in which `I` is a form of `i`, and the Turkish U+0130 and U+0131 are not.
     pub fn person(username: impl Into<String>) -> Self {
         Self::of_kind(UserKind::Person, username.into())
     }
 
-    /// A program, which may have API keys and never has a password.
+    /// A program with this username. It may have API keys and never has a password.
     pub fn system(username: impl Into<String>) -> Self {
         Self::of_kind(UserKind::System, username.into())
     }
@@ -66,11 +71,11 @@ impl NewUser {
             username,
             kind,
             email: None,
-            fields: Fields::default(),
+            fields: UserFields::default(),
             branch: None,
             privileges: Vec::new(),
             status: UserStatus::Active,
-            proof: Proof::Nothing,
+            proof: InitialPassword::Nothing,
             must_change: false,
         }
     }
@@ -103,33 +108,45 @@ impl NewUser {
         Self { branch: branch.into(), ..self }
     }
 
-    /// One privilege more: 1 to 64 of `a-z 0-9 . _ : -`. A user has at most 64.
+    /// Adds a privilege: 1 to 64 of `a-z 0-9 . _ : -`. A user has at most 64.
+    #[doc(alias("role", "permission"))]
     pub fn privilege(mut self, privilege: impl Into<String>) -> Self {
         self.privileges.push(privilege.into());
         self
     }
 
-    /// Several privileges more.
+    /// Adds several privileges, by the rules of [`privilege`](Self::privilege).
     pub fn privileges<P: Into<String>>(mut self, privileges: impl IntoIterator<Item = P>) -> Self {
         self.privileges.extend(privileges.into_iter().map(Into::into));
         self
     }
 
-    /// The password; an empty one is none. The policy is tested.
+    /// The password, which [`Users::create`] checks against the policy. An empty one is none.
     pub fn password(self, password: Password) -> Self {
-        let proof = if password.is_empty() { Proof::Nothing } else { Proof::Password(password) };
+        let proof = if password.is_empty() {
+            InitialPassword::Nothing
+        } else {
+            InitialPassword::Password(password)
+        };
         Self { proof, ..self }
     }
 
-    /// The hash of the password, taken over from elsewhere: an Argon2id hash in PHC form, of a
-    /// cost that [`Cost::new`](crate::Cost::new) accepts. An empty one is none.
+    /// The hash of a password from another system: an Argon2id hash (RFC 9106) in PHC form, of a
+    /// cost that [`Cost::new`](crate::policy::Cost::new) accepts. An empty one is none.
     pub fn password_hash(self, phc: impl Into<String>) -> Self {
         let phc = Password::new(phc.into());
-        Self { proof: if phc.is_empty() { Proof::Nothing } else { Proof::Hash(phc) }, ..self }
+        Self {
+            proof: if phc.is_empty() {
+                InitialPassword::Nothing
+            } else {
+                InitialPassword::Hash(phc)
+            },
+            ..self
+        }
     }
 
-    /// The first login must set a new password. Says nothing of a user without one.
-    pub fn must_change(self) -> Self {
+    /// Demands a new password at the first login. Has no effect on a user without a password.
+    pub fn must_change_password(self) -> Self {
         Self { must_change: true, ..self }
     }
 
@@ -138,13 +155,13 @@ impl NewUser {
         Self { status, ..self }
     }
 
-    /// Whether desktop clients are turned away; no if left out.
+    /// Whether logins of desktop clients are refused; `false` if left out.
     pub fn desktop_client_denied(mut self, denied: bool) -> Self {
         self.fields.desktop_client_denied = Some(denied);
         self
     }
 
-    /// A JSON document of the host's, at most 16,384 bytes.
+    /// A JSON document of the host's own, at most 16,384 bytes.
     pub fn attributes(mut self, json: impl Into<String>) -> Self {
         self.fields.attributes = Some(json.into());
         self
@@ -152,24 +169,47 @@ impl NewUser {
 }
 
 impl Users<'_> {
-    /// Creates a user. A password is tested against the policy and hashed before anything is
-    /// written, which takes a hash's time.
+    /// Creates a user.
+    ///
+    /// A password is checked against the policy (ASVS 6.2) and hashed before the write begins,
+    /// which takes about 15 ms with the default cost. Waits up to 5 s for other writers.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = Password::from("correct horse battery");
+    /// let ada = NewUser::person("ada").privilege("admin").password(password);
+    /// let ada = store.users().create(ada)?;
+    /// assert_eq!(ada.username, "ada");
+    /// assert_eq!(ada.privileges, ["admin"]);
+    /// assert_eq!(store.users().find(ada.id)?, Some(ada));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (a text, a rule of the password policy, a password for a system user),
-    /// `Taken` (the username, or the e-mail address where that logs in), `NotFound` (the branch),
-    /// `Busy` (too many are hashing, or writing), `Full`, `Io`, `NoRandom`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if a text breaks its bounds, a system user is given
+    ///   a password, or the password breaks a rule of the policy, which [`Error::password_rule`]
+    ///   names;
+    /// - [`Taken`](crate::ErrorKind::Taken) if another user has the username, or the e-mail address
+    ///   where e-mail addresses log in;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such branch;
+    /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn create(&self, new: NewUser) -> Result<User> {
         let username = Username::parse(&new.username)?;
         let email = new.email.as_deref().map(EmailAddress::parse).transpose()?;
         let privileges = privileges(&new.privileges)?;
         let fields = new.fields.clone().checked()?;
-        if new.kind == UserKind::System && !matches!(new.proof, Proof::Nothing) {
-            return Err(Error::invalid("a system user never has a password"));
+        if new.kind == UserKind::System && !matches!(new.proof, InitialPassword::Nothing) {
+            return Err(Error::invalid("a system user (UserKind::System) never has a password"));
         }
         let phc = self.phc_of(&new, &username, email.as_ref())?;
-        let unique_email = self.store.options().login_by_email;
         self.store.write(|tx| {
+            let unique_email = options::of_file(tx)?.login_by_email;
             check_branch(tx, new.branch)?;
             json_is_valid(tx, &fields)?;
             check_username_free(tx, &username.key, None, unique_email)?;
@@ -197,12 +237,12 @@ impl Users<'_> {
         email: Option<&EmailAddress>,
     ) -> Result<Option<String>> {
         match &new.proof {
-            Proof::Nothing => Ok(None),
-            Proof::Hash(phc) => {
+            InitialPassword::Nothing => Ok(None),
+            InitialPassword::Hash(phc) => {
                 self.store.core().hasher.validate_phc(phc.expose())?;
                 Ok(Some(phc.expose().to_owned()))
             }
-            Proof::Password(password) => {
+            InitialPassword::Password(password) => {
                 let mut words = match new.branch {
                     Some(branch) => self.store.read(|tx| place_words(tx, branch))?,
                     None => Vec::new(),
@@ -222,7 +262,7 @@ fn insert(
     tx: &WriteTx<'_>,
     id: UserId,
     new: &NewUser,
-    fields: &Fields,
+    fields: &UserFields,
     (username, email): (&Username, Option<&EmailAddress>),
 ) -> Result<()> {
     let search_key = search_key(

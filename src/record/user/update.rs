@@ -1,6 +1,6 @@
-//! Changing what is known about a user, and what it may do.
+//! Update the fields and privileges of a user, and unlock it.
 
-use super::fields::{Fields, grant, json_is_valid, privileges, store_fields, withdraw};
+use super::fields::{UserFields, grant, json_is_valid, privileges, store_fields, withdraw};
 use super::{User, Users, existing};
 use crate::error::Result;
 use crate::record::audit::Written;
@@ -9,28 +9,32 @@ use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::name::Privilege;
 
-/// Changes to a user; what is not named stays. An empty text removes what was there.
+/// Changes to the fields of a user. A field that is not named stays; an empty text removes the
+/// value.
 ///
-/// Name, e-mail address, status, branch and privileges have calls of their own, as other things
-/// follow from them.
+/// Username, e-mail address, status, branch and privileges have calls of their own, because they
+/// have other effects.
 ///
 /// ```
-/// use gatepost::{NewUser, Options, Store, UserUpdate};
+/// use gatepost::NewUser;
+/// use gatepost::directory::UserUpdate;
 ///
-/// let store = Store::in_memory(Options::for_tests())?;
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("auth.db");
+/// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
 /// let ada = store.users().create(NewUser::person("ada").last_name("Byron"))?;
 /// let ada = store.users().update(ada.id, UserUpdate::new().last_name("King"))?;
 /// assert_eq!(ada.last_name.as_deref(), Some("King"));
-/// # Ok::<(), gatepost::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct UserUpdate {
-    fields: Fields,
+    fields: UserFields,
 }
 
 impl UserUpdate {
-    /// No change yet.
+    /// An update that changes nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,13 +57,14 @@ impl UserUpdate {
         self
     }
 
-    /// Whether desktop clients are turned away.
+    /// Whether logins of desktop clients are refused.
     pub fn desktop_client_denied(mut self, denied: bool) -> Self {
         self.fields.desktop_client_denied = Some(denied);
         self
     }
 
-    /// The JSON document of the host's, at most 16,384 bytes.
+    /// The host's own JSON document, at most 16,384 bytes. JSON that another reader could refuse is
+    /// `Invalid`: a lone surrogate, more than 127 levels, a number beyond a double.
     pub fn attributes(mut self, json: impl Into<String>) -> Self {
         self.fields.attributes = Some(json.into());
         self
@@ -67,10 +72,28 @@ impl UserUpdate {
 }
 
 impl Users<'_> {
-    /// Changes fields of a user; answers how it stands now.
+    /// Changes fields of a user and returns the user after the change. Revokes nothing. Writes
+    /// nothing if no field changes.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost::directory::UserUpdate;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada").description("On leave"))?;
+    /// let update = UserUpdate::new().first_name("Ada").description("");
+    /// let ada = store.users().update(ada.id, update)?;
+    /// assert_eq!(ada.first_name.as_deref(), Some("Ada"));
+    /// assert_eq!(ada.description, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (a text), `NotFound`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if a text breaks its bounds;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn update(&self, id: UserId, update: UserUpdate) -> Result<User> {
         let fields = update.fields.checked()?;
         self.store.write(|tx| {
@@ -86,19 +109,35 @@ impl Users<'_> {
         })
     }
 
-    /// Gives the user these privileges and no others; answers how it stands now. Sessions go on,
-    /// and the next verify reports the new facts.
+    /// Gives the user these privileges and no others, and returns the user after the change.
+    ///
+    /// Revokes no session: the next verify and the next [`Store::may`](crate::Store::may), in every
+    /// process, see the new privileges (ASVS 8.3.2).
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada").privilege("admin"))?;
+    /// let ada = store.users().set_privileges(ada.id, &["reports.read", "reports.write"])?;
+    /// assert_eq!(ada.privileges, ["reports.read", "reports.write"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `Invalid` (a name that is not 1 to 64 of `a-z 0-9 . _ : -`, or more than 64 names),
-    /// `NotFound`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if a name is not 1 to 64 of `a-z 0-9 . _ : -`, or
+    ///   there are more than 64 names;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn set_privileges(&self, id: UserId, names: &[&str]) -> Result<User> {
         let wanted = privileges(names)?;
         self.store.write(|tx| {
             let mut user = existing(tx, id)?;
             let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted.as_str() == name);
             let has = |name: &&Privilege| user.privileges.iter().any(|own| own == name.as_str());
-            // Only what differs is written: an administrator who stays one changes nothing.
+            // Writes only the difference, so that a privilege which stays leaves no change row.
             let gone: Vec<&String> = user.privileges.iter().filter(|n| !is_wanted(n)).collect();
             let come: Vec<&Privilege> = wanted.iter().filter(|name| !has(name)).collect();
             if gone.is_empty() && come.is_empty() {
@@ -119,15 +158,38 @@ impl Users<'_> {
         })
     }
 
-    /// Forgives the user's failed attempts, from everywhere, and ends every wait; false if there
-    /// was nothing to forgive. Needs no session.
+    /// Forgives the user's failed attempts, on every device, and ends every wait of the user;
+    /// `false` if there was nothing to forgive. Needs no session and changes no status.
+    ///
+    /// A process goes on to answer `TooManyAttempts` for as long as a name that was typed there
+    /// waits, at most 30 s for a right password.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = Password::from("lantern over wet slate");
+    /// let ada = store.users().create(NewUser::person("ada").password(password))?.id;
+    /// let device = DeviceId::new("till-1")?;
+    /// let _ = store.log_in(LoginRequest::new("ada", Password::from("a guess"), device))?;
+    /// assert_eq!(store.users().find(ada)?.map(|ada| ada.failed_attempts), Some(1));
+    ///
+    /// assert!(store.users().unlock(ada)?);
+    /// assert_eq!(store.users().find(ada)?.map(|ada| ada.failed_attempts), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// `NotFound`, `Busy`, `Full`, `Io`.
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn unlock(&self, id: UserId) -> Result<bool> {
         self.store.write(|tx| {
-            let key = super::username_key(tx, id)?.ok_or_else(super::gone)?;
-            if !throttle::clear(tx, &key, id)? {
+            if !super::exists(tx, id)? {
+                return Err(super::gone());
+            }
+            if !throttle::clear(tx, id)? {
                 return Ok(Written::Nothing(false));
             }
             Ok(Written::With(true, Event::new(EventKind::AttemptsUnlocked).user(id)))

@@ -1,23 +1,27 @@
-//! Which kind of file system a store stands on, and whether its locks can be trusted.
+//! The file system of a store: local, unusual or network, and whether its locks can be trusted.
 
 use std::path::Path;
 
-use super::{Note, Tolerances};
-use crate::error::{Error, Reason, Result};
+use super::{OpenWarning, Tolerances};
+use crate::error::{Error, ErrorKind, Result};
 
-/// Refuses a network file system unless the host opted in; a note for an unusual one.
-pub(super) fn check(directory: &Path, tolerances: Tolerances) -> Result<Option<Note>> {
+/// Refuses a network file system unless the host program accepts it; returns a warning for an
+/// unusual one.
+pub(super) fn check(directory: &Path, tolerances: Tolerances) -> Result<Option<OpenWarning>> {
     accept(file_system(directory)?, tolerances)
 }
 
-fn accept(file_system: FileSystem, tolerances: Tolerances) -> Result<Option<Note>> {
+fn accept(file_system: FileSystem, tolerances: Tolerances) -> Result<Option<OpenWarning>> {
     match file_system {
         FileSystem::Local => Ok(None),
-        FileSystem::Unusual => Ok(Some(Note::UnusualFileSystem)),
-        FileSystem::Network if tolerances.network_file_system => Ok(Some(Note::UnusualFileSystem)),
+        FileSystem::Unusual => Ok(Some(OpenWarning::UnusualFileSystem)),
+        FileSystem::Network if tolerances.network_file_system => {
+            Ok(Some(OpenWarning::UnusualFileSystem))
+        }
         FileSystem::Network => Err(Error::new(
-            Reason::Unsupported,
-            "the file stands on a network file system, whose locks cannot be trusted",
+            ErrorKind::Unsupported,
+            "the locks of a network file system cannot be trusted; \
+             Options::dangerous().allow_network_file_system() accepts it",
         )),
     }
 }
@@ -32,9 +36,9 @@ enum FileSystem {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn file_system(directory: &Path) -> Result<FileSystem> {
     let seen = rustix::fs::statfs(directory).map_err(|_| {
-        Error::new(Reason::Io, "the system does not say which file system this is")
+        Error::new(ErrorKind::Io, "the system does not say which file system this is")
     })?;
-    // The width and sign of the field differ from machine to machine.
+    // The width and sign of the field differ between platforms.
     #[expect(clippy::cast_possible_truncation, reason = "the value has 32 bits")]
     #[expect(clippy::cast_sign_loss, reason = "the value is a bit pattern")]
     let kind = seen.f_type as u32;
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn network_file_systems_are_told_apart_by_their_numbers() {
+    fn file_systems_are_distinguished_by_their_numbers() {
         for network in [0x6969, 0x517B, 0xFE53_4D42, 0xFF53_4D42, 0x5346_414F, 0x6B41_4653] {
             assert_eq!(file_system_of(network), FileSystem::Network, "{network:#x}");
         }
@@ -95,8 +99,8 @@ mod tests {
     fn a_network_is_refused_unless_the_host_opted_in() {
         let opted_in = Tolerances { network_file_system: true, ..Tolerances::default() };
         let refused = accept(FileSystem::Network, Tolerances::default()).unwrap_err();
-        assert_eq!(refused.reason(), Reason::Unsupported);
-        let noted = Some(Note::UnusualFileSystem);
+        assert_eq!(refused.kind(), ErrorKind::Unsupported);
+        let noted = Some(OpenWarning::UnusualFileSystem);
         assert_eq!(accept(FileSystem::Network, opted_in).unwrap(), noted);
         assert_eq!(accept(FileSystem::Unusual, Tolerances::default()).unwrap(), noted);
         assert_eq!(accept(FileSystem::Local, Tolerances::default()).unwrap(), None);

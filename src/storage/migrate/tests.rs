@@ -1,11 +1,12 @@
-//! A made-up version 2, and files of version 1 with rows that become it.
+//! Migrations, tested with an invented version 2 and with files of version 1 that have a row in
+//! every table.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use rusqlite::types::Value;
@@ -14,8 +15,9 @@ use tempfile::TempDir;
 use super::super::files::{Files, with_suffix};
 use super::super::{guard, open};
 use super::*;
-use crate::error::Reason;
+use crate::error::ErrorKind;
 use crate::value::random::SystemRandom;
+use crate::value::time::Timestamp;
 
 const NOW: i64 = 1_767_603_600_000;
 
@@ -29,21 +31,20 @@ const ROWS: &str = "
     INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
-    INSERT INTO throttle (name_digest, known, failures, last_attempt_at)
-        VALUES (zeroblob(4), 1, 2, 1);
     INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
         VALUES (zeroblob(16), zeroblob(16), 1, 1);
     INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
-            expires_at, aal, last_seen)
-        VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1, 1, 9, 1, 1);
+            expires_at, lifetime_ms, aal, last_seen)
+        VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1, 1, 9, 9, 1, 1);
     INSERT INTO session_document (session_id, version, body) VALUES (zeroblob(16), 1, '{}');
     INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
         VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1);
     INSERT INTO configuration_key (key, shown) VALUES ('theme', 'Theme');
     INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
+    INSERT INTO policy (name, value) VALUES ('service_name', 'Northern');
     INSERT INTO credit (branch_id, remaining) VALUES (zeroblob(16), 7);
-    INSERT INTO audit (source, at, event, outcome, actor, chain)
-        VALUES (0, 1, 'a', 'done', 'host', zeroblob(32));
+    INSERT INTO audit (source, salt, at, event, outcome, actor, chain)
+        VALUES (0, zeroblob(8), 1, 'a', 'done', 'host', zeroblob(32));
 ";
 
 struct Old {
@@ -71,11 +72,11 @@ impl Old {
         connection::for_writing(&self.path).unwrap()
     }
 
-    fn migrate(&self, steps: &[Step]) -> Result<Option<Note>> {
+    fn migrate(&self, steps: &[Step]) -> Result<Option<OpenWarning>> {
         self.migrate_at(steps, NOW)
     }
 
-    fn migrate_at(&self, steps: &[Step], now: i64) -> Result<Option<Note>> {
+    fn migrate_at(&self, steps: &[Step], now: i64) -> Result<Option<OpenWarning>> {
         bring_up_to_date(&mut self.connect(), &self.path, steps, recorder(now))
     }
 
@@ -88,7 +89,12 @@ impl Old {
     }
 }
 
-/// Keeps each event as a note of the configuration: the audit log is of a higher floor.
+fn draws() -> &'static Draws {
+    static DRAWS: OnceLock<Draws> = OnceLock::new();
+    DRAWS.get_or_init(|| Draws::new(Arc::new(SystemRandom)).unwrap())
+}
+
+/// Stores each event as a configuration key: the audit log belongs to a higher module.
 fn recorder(now: i64) -> Recorder<'static> {
     let write = &|tx: &WriteTx<'_>, event| {
         let (key, shown) = match event {
@@ -98,17 +104,18 @@ fn recorder(now: i64) -> Recorder<'static> {
         tx.execute("INSERT INTO configuration_key (key, shown) VALUES (?1, ?2)", [key, &shown])
             .map(drop)
     };
-    Recorder { now: Timestamp::from_millis(now), random: &SystemRandom, write }
+    let now = Timestamp::from_millis(now);
+    Recorder { moment: Moment { now, wall: now }, draws: draws(), write }
 }
 
-/// What the recorder has kept of a migration.
+/// The migrations that the recorder has stored.
 fn recorded(connection: &Connection) -> Vec<String> {
     let sql = "SELECT shown FROM configuration_key WHERE key = 'migrated'";
     let mut all = connection.prepare(sql).unwrap();
     all.query_map([], |row| row.get(0)).unwrap().map(|shown| shown.unwrap()).collect()
 }
 
-/// Version 2 as a fresh file has it.
+/// The schema of version 2, as a new file would have it.
 fn fresh() -> String {
     let mut schema = String::from(SCHEMA);
     for (old, new) in [
@@ -118,7 +125,7 @@ fn fresh() -> String {
         ),
         ("    label            TEXT,\n    ip", "    label TEXT NOT NULL, ip"),
         (
-            "CREATE INDEX session_by_user ON session (user_id);",
+            "CREATE INDEX session_by_user ON session (user_id, opened_seq);",
             "CREATE INDEX session_by_user ON session (user_id, opened_at);",
         ),
     ] {
@@ -134,7 +141,8 @@ const PET: &str = "
     CREATE TRIGGER pet_stays BEFORE DELETE ON pet BEGIN SELECT RAISE(ABORT, 'stays'); END;
 ";
 
-/// The step to it: a column, a table, and a table built anew, to which others point.
+/// The step to version 2: a new column, a new table, and a rebuilt table that another table
+/// references.
 fn step() -> Step {
     let model = Connection::open_in_memory().unwrap();
     model.execute_batch(&fresh()).unwrap();
@@ -176,7 +184,7 @@ fn a_migrated_file_equals_a_fresh_one_and_keeps_its_rows() {
         })
         .collect();
     drop(before);
-    assert_eq!(old.migrate(&[step()]).unwrap(), Some(Note::Migrated));
+    assert_eq!(old.migrate(&[step()]).unwrap(), Some(OpenWarning::Migrated));
 
     let migrated = old.connect();
     let model = Connection::open_in_memory().unwrap();
@@ -199,7 +207,7 @@ fn a_migrated_file_equals_a_fresh_one_and_keeps_its_rows() {
 }
 
 #[test]
-fn the_file_as_it_was_stands_beside_it_and_is_never_overwritten() {
+fn the_backup_of_the_old_file_is_kept_and_never_overwritten() {
     use std::os::unix::fs::MetadataExt;
     let old = Old::new();
     old.migrate(&[step()]).unwrap();
@@ -223,10 +231,31 @@ fn the_file_as_it_was_stands_beside_it_and_is_never_overwritten() {
     let taken = another.directory.path().join(name);
     fs::write(&taken, "an older backup").unwrap();
     let refused = another.migrate(&[step()]).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Taken);
+    assert_eq!(refused.kind(), ErrorKind::Taken);
     assert_eq!(fs::read(&taken).unwrap(), b"an older backup");
     assert_eq!(connection::pragma_value(&another.connect(), "user_version").unwrap(), 1);
     assert_eq!(another.names(), ["auth.db", name]);
+}
+
+#[test]
+fn a_backup_that_another_process_is_writing_is_left_alone() {
+    let old = Old::new();
+    let name = "auth.db.v1-1767603600000.backup.partial";
+    let partial = old.directory.path().join(name);
+    fs::write(&partial, "half of a backup").unwrap();
+    assert_eq!(old.migrate(&[step()]).unwrap_err().kind(), ErrorKind::Taken);
+    assert_eq!(fs::read(&partial).unwrap(), b"half of a backup");
+    assert_eq!(old.names(), ["auth.db", name]);
+}
+
+#[test]
+fn a_backup_of_another_version_than_the_file_had_is_not_kept() {
+    let old = Old::new();
+    let now = Timestamp::from_millis(NOW);
+    let refused = backup::write_verified(&old.path, 2, now).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert_eq!(old.names(), ["auth.db"]);
+    backup::write_verified(&old.path, 1, now).unwrap();
 }
 
 #[test]
@@ -247,23 +276,23 @@ fn a_migration_or_creation_that_cannot_be_recorded_does_not_happen() {
     let old = Old::new();
     let before = schema(&old.connect());
     let migrated = bring_up_to_date(&mut old.connect(), &old.path, &[step()], refusing);
-    assert_eq!(migrated.unwrap_err().reason(), Reason::Taken);
+    assert_eq!(migrated.unwrap_err().kind(), ErrorKind::Taken);
     assert_eq!(schema(&old.connect()), before);
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 1);
 
     let empty = Connection::open_in_memory().unwrap();
     let seed = Seed::draw(&SystemRandom, true).unwrap();
-    assert_eq!(create(&empty, &seed, refusing).unwrap_err().reason(), Reason::Taken);
+    assert_eq!(create(&empty, &seed, refusing).unwrap_err().kind(), ErrorKind::Taken);
     assert!(schema(&empty).is_empty());
     assert_eq!(connection::pragma_value(&empty, "application_id").unwrap(), 0);
 }
 
 #[test]
-fn rows_that_would_point_at_nothing_refuse_the_step() {
+fn a_step_that_would_break_a_reference_is_refused() {
     let old = Old::new();
     let sql = "DELETE FROM session";
     let refused = old.migrate(&[Step { to: 2, min_reader: 1, sql }]).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert_eq!(rows(&old.connect(), "session", "1").len(), 1);
 }
 
@@ -299,7 +328,7 @@ fn two_at_once_take_a_step_once() {
         });
         let mut notes = [one.unwrap(), two.unwrap()];
         notes.sort_by_key(Option::is_some);
-        assert_eq!(notes, [None, Some(Note::Migrated)], "round {round}");
+        assert_eq!(notes, [None, Some(OpenWarning::Migrated)], "round {round}");
         assert_eq!(recorded(&old.connect()), ["1 to 2"]);
         assert_eq!(old.names().len(), 2, "one file and one backup: {:?}", old.names());
     }
@@ -310,7 +339,7 @@ fn a_migration_that_is_killed_has_not_happened() {
     let old = Old::new();
     let before = schema(&old.connect());
     let mut child = killed_child(&old.path);
-    // The backup is there once the transaction has begun, and the child never ends it.
+    // The backup exists once the transaction has begun, and the child never ends it.
     while old.names().iter().all(|name| !name.ends_with(".backup")) {
         assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
         thread::yield_now();
@@ -322,14 +351,14 @@ fn a_migration_that_is_killed_has_not_happened() {
     assert_eq!(connection::pragma_value(&after, "user_version").unwrap(), 1);
     assert!(recorded(&after).is_empty());
     drop(after);
-    assert_eq!(old.migrate(&[step()]).unwrap_err().reason(), Reason::Taken);
+    assert_eq!(old.migrate(&[step()]).unwrap_err().kind(), ErrorKind::Taken);
     old.migrate_at(&[step()], NOW + 1).unwrap();
     assert_eq!(connection::pragma_value(&old.connect(), "user_version").unwrap(), 2);
 }
 
-/// The copy that is on its way to be the backup is looked at as well.
+/// The mode of the partial copy is checked as well.
 #[test]
-fn no_file_of_a_migration_is_anyones_but_its_owners_at_any_instant() {
+fn no_file_of_a_migration_is_accessible_to_others_at_any_instant() {
     for mask in ["000", "022"] {
         let mut seen = BTreeSet::new();
         while !(seen.contains("partial") && seen.contains("backup")) {
@@ -345,7 +374,7 @@ fn no_file_of_a_migration_is_anyones_but_its_owners_at_any_instant() {
                 .unwrap();
             loop {
                 let ended = child.try_wait().unwrap();
-                // Once more after its end.
+                // The files are checked once more after the child has ended.
                 for name in old.names() {
                     let found = fs::symlink_metadata(old.directory.path().join(&name));
                     let Ok(found) = found else { continue };
@@ -362,26 +391,27 @@ fn no_file_of_a_migration_is_anyones_but_its_owners_at_any_instant() {
     }
 }
 
-/// SQLite rolls back by itself what such an error ends. That nothing is left to roll back is not
-/// what went wrong.
+/// After such an error SQLite has rolled back by itself; the failed ROLLBACK must not hide the
+/// error.
 #[test]
-fn an_error_of_the_system_while_the_schema_is_checked_is_told_as_one() {
+fn an_error_of_the_system_while_the_schema_is_checked_is_reported_as_one() {
     let old = Old::new();
     let connection = old.connect();
     connection::use_wal(&connection).unwrap();
     check_schema(&connection).unwrap();
-    // By a connection that may, without the number that would have the schema read anew.
+    // Another connection changes the schema without the change counter that would make SQLite read
+    // it again.
     let other = Connection::open(&old.path).unwrap();
     other.execute_batch("PRAGMA writable_schema = ON").unwrap();
     other.execute("UPDATE sqlite_schema SET sql = sql || ' ' WHERE type = 'index'", []).unwrap();
     let log = fs::File::options().write(true).open(with_suffix(&old.path, "-wal")).unwrap();
     log.set_len(100).unwrap();
     let error = check_schema(&connection).unwrap_err();
-    assert_eq!(error.reason(), Reason::Io, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     assert!(connection.is_autocommit());
 }
 
-/// Does something only in the process that the test above starts, which names a file.
+/// Runs only in the child process of the test above, which passes a path.
 #[test]
 fn child_that_migrates() {
     let Some(path) = std::env::args().find(|word| word.ends_with("/auth.db")) else { return };
@@ -399,7 +429,7 @@ fn killed_child(path: &Path) -> Child {
         .unwrap()
 }
 
-/// Does something only in the process that the test above starts, which names a file.
+/// Runs only in the child process of the test above, which passes a path.
 #[test]
 fn child_that_never_ends_its_migration() {
     let Some(path) = std::env::args().find(|word| word.ends_with("/auth.db")) else { return };
@@ -434,7 +464,7 @@ fn rows(connection: &Connection, table: &str, columns: &str) -> Vec<Vec<Value>> 
         .collect()
 }
 
-/// Everything in the schema, without what a rename or an added column writes differently.
+/// The SQL of the schema, without the differences that a rename or an added column makes.
 fn schema(connection: &Connection) -> Vec<(String, String)> {
     let sql = "SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema ORDER BY 1";
     let mut all = connection.prepare(sql).unwrap();

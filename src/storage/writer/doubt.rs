@@ -1,45 +1,51 @@
-//! Commits that were answered `CommitUnknown`, and what became of them.
+//! Commits in doubt: writes that failed with `CommitUnknown`, and their outcomes.
 //!
 //! A commit in doubt belongs to the process, not to the store that wrote it: the next opening of
-//! the same file settles it, whether the first store is still open, was closed or was dropped.
+//! the same file resolves it, whether the first store is still open, was closed or was dropped.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::super::files::{Files, Identity};
-use super::group::{Mark, Marks};
+use super::super::fork::ThisProcess;
+use super::group::{CommitMarks, Mark};
 use crate::value::limits;
 
-/// What became of a write that was answered
-/// [`Reason::CommitUnknown`](crate::Reason::CommitUnknown).
+/// The outcome of a write that failed with
+/// [`ErrorKind::CommitUnknown`](crate::ErrorKind::CommitUnknown).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "complete by definition")]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[expect(clippy::exhaustive_enums, reason = "a commit has no other outcome")]
 pub enum CommitOutcome {
-    /// The file holds the write, for good.
+    /// The write was applied and is durable.
     Applied,
-    /// The file does not hold the write, and never will.
+    /// The write was not applied and never will be.
     NotApplied,
-    /// The file does not say: another process has written since, or the commit is not settled yet.
+    /// The outcome cannot be proved: another process has written since, or the commit is not
+    /// resolved yet.
     Unknown,
 }
 
-/// One file under one path. A backup that replaces the file, or a new store, is another one.
+/// One file at one path. A backup that replaces the file, or a new store at the path, is a
+/// different file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileKey {
     pub(crate) files: Files,
     pub(crate) identity: Identity,
     pub(crate) store_id: [u8; 16],
+    /// The child of a fork inherits no doubt: the commit was not its own.
+    pub(crate) process: ThisProcess,
 }
 
-/// A commit in doubt: its marks, and the fences that were written to settle it.
+/// A commit in doubt: its marks, and the fences that were written to resolve it.
 #[derive(Debug, Clone)]
 pub(super) struct Doubt {
-    marks: Marks,
+    marks: CommitMarks,
     fences: Vec<(Mark, CommitOutcome)>,
 }
 
-/// The commits of one file in doubt.
+/// The commits in doubt of one file.
 #[derive(Debug)]
 pub(super) struct Doubts {
     /// `None` in memory.
@@ -49,23 +55,23 @@ pub(super) struct Doubts {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Not settled yet: no write is accepted.
+    /// The commit that is not resolved yet: no write is accepted.
     open: Option<Doubt>,
-    /// What became of the last one.
+    /// The outcome of the last commit in doubt.
     last: Option<CommitOutcome>,
-    /// Since the last opening, the outcome of a commit could not be proved.
+    /// Whether the outcome of a commit since the last opening could not be proved.
     is_unprovable: bool,
 }
 
-/// The files of this process that have had a commit in doubt, the oldest first.
+/// The files of this process that have had a commit in doubt, oldest first.
 static FILES: Mutex<Vec<Arc<Doubts>>> = Mutex::new(Vec::new());
 
 impl Doubt {
-    pub(super) fn new(marks: Marks) -> Self {
+    pub(super) fn new(marks: CommitMarks) -> Self {
         Self { marks, fences: Vec::new() }
     }
 
-    /// What a mark found in the file says of the commit.
+    /// The outcome of the commit, by the mark that was found in the file.
     pub(super) fn outcome(&self, found: Option<Mark>) -> CommitOutcome {
         let fenced = || self.fences.iter().find(|(fence, _)| Some(*fence) == found);
         match found {
@@ -75,8 +81,8 @@ impl Doubt {
         }
     }
 
-    /// Remembers the mark of a fence that is about to be committed. If the settlement fails after
-    /// that, the next one may find it in the place of the mark that said the outcome.
+    /// Records the mark of a fence that is about to be committed. If the resolution then fails,
+    /// the next attempt may find this mark instead of the one that proves the outcome.
     pub(super) fn fence(&mut self, mark: Mark, outcome: CommitOutcome) {
         if self.fences.len() == limits::FENCES_REMEMBERED {
             self.fences.remove(0);
@@ -86,15 +92,15 @@ impl Doubt {
 }
 
 impl Doubts {
-    /// The doubts that this process has about the file, from an earlier opening or none yet.
+    /// The commits in doubt of the file, from an earlier opening if there were any.
     pub(super) fn of(file: Option<FileKey>) -> Arc<Self> {
         let files = FILES.lock();
         let known = files.iter().find(|doubts| file.is_some() && doubts.file == file);
         known.map_or_else(|| Arc::new(Self { file, state: Mutex::default() }), Arc::clone)
     }
 
-    /// The commit that is not settled yet.
-    pub(super) fn open(&self) -> Option<Doubt> {
+    /// The commit that is not resolved yet.
+    pub(super) fn unresolved(&self) -> Option<Doubt> {
         self.state.lock().open.clone()
     }
 
@@ -106,7 +112,7 @@ impl Doubts {
         self.state.lock().last
     }
 
-    /// Leaves a commit for the next settlement.
+    /// Leaves a commit to be resolved by the next opening.
     pub(super) fn leave(self: &Arc<Self>, doubt: Doubt) {
         {
             let mut state = self.state.lock();
@@ -116,7 +122,7 @@ impl Doubts {
         self.register();
     }
 
-    /// Another process has written since: the outcome of the commit stays unknown.
+    /// Records that another process has written since: the outcome of the commit stays unknown.
     pub(super) fn leave_unprovable(self: &Arc<Self>) {
         {
             let mut state = self.state.lock();
@@ -126,16 +132,17 @@ impl Doubts {
         self.register();
     }
 
-    /// The commit that was left is settled. What is said is true of every commit that was left
-    /// since the last opening, as a caller cannot tell which of them was its own.
-    pub(super) fn settle(&self, outcome: CommitOutcome) {
+    /// Records the outcome of the commit that was left. The reported outcome must be true of every
+    /// commit in doubt since the last opening, as a caller cannot distinguish which of them was
+    /// its own.
+    pub(super) fn resolved(&self, outcome: CommitOutcome) {
         let mut state = self.state.lock();
         state.open = None;
         state.last = Some(if state.is_unprovable { CommitOutcome::Unknown } else { outcome });
     }
 
-    /// The store was opened again, and nothing is left to settle.
-    pub(super) fn begin_anew(&self) {
+    /// Called when the store is opened again and no commit is left to resolve.
+    pub(super) fn clear_unprovable(&self) {
         self.state.lock().is_unprovable = false;
     }
 
@@ -157,29 +164,31 @@ mod tests {
 
     fn key(name: &str, inode: u64, store: u8) -> Option<FileKey> {
         let identity = Identity { device: 1, inode };
-        Some(FileKey { files: Files::of(name.into()), identity, store_id: [store; 16] })
+        let (files, process) = (Files::of(name.into()), ThisProcess::get());
+        Some(FileKey { files, identity, store_id: [store; 16], process })
     }
 
     fn doubt() -> Doubt {
-        Doubt::new(Marks { written: [2; 16], found: Some([1; 16]) })
+        Doubt::new(CommitMarks { written: [2; 16], found: Some([1; 16]) })
     }
 
     #[test]
-    fn a_doubt_is_found_again_by_the_very_same_file_alone() {
+    fn a_commit_in_doubt_is_found_again_only_for_the_same_file() {
         let first = Doubts::of(key("one", 1, 1));
         first.leave(doubt());
         assert!(Doubts::of(key("one", 1, 1)).is_open());
-        // Another path, a backup put in its place, a new store whose file got the same number.
+        // Another path; a backup in the place of the file; a new store whose file got the same
+        // inode.
         for other in [key("two", 1, 1), key("one", 2, 1), key("one", 1, 2), None] {
             assert_eq!(Doubts::of(other).last(), None);
         }
-        let in_memory = Doubts::of(None);
-        in_memory.leave(doubt());
+        let memory = Doubts::of(None);
+        memory.leave(doubt());
         assert_eq!(Doubts::of(None).last(), None);
     }
 
     #[test]
-    fn so_many_files_and_fences_are_remembered_and_no_more() {
+    fn the_numbers_of_files_and_fences_are_bounded() {
         for n in 0..2 * limits::FILES_IN_DOUBT_MAX {
             Doubts::of(key(&format!("many {n}"), 9, 9)).leave(doubt());
         }

@@ -1,12 +1,13 @@
-//! A group: one transaction in which several threads write, one after the other.
+//! A group: one transaction in which several threads write, one after the other, with one commit.
 //!
-//! Its leader begins it; each member runs its job on its own thread with the connection in hand,
-//! behind a savepoint of its own; the last one commits once for all. What fails of one member is
-//! rolled back to its savepoint and is nobody else's. The first needs no savepoint: if it keeps
-//! nothing, the transaction is rolled back, and whoever is next begins another.
+//! The first member, the leader, begins the transaction. Each member runs its job on its own
+//! thread, behind its own savepoint; the last one commits for all. If a job fails, it is rolled
+//! back to its savepoint, and the other members are not affected. The leader needs no savepoint:
+//! if it has nothing to commit, the transaction is rolled back, and the next thread begins
+//! another.
 //!
-//! Nobody is answered before the end, not even who failed or found nothing to do: what it saw may
-//! have been written by another member and never hold.
+//! No member gets its result before the commit, not even one that failed or found nothing to do:
+//! it may have read what another member wrote, and that may still be rolled back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,85 +19,95 @@ use rusqlite::{Connection, params};
 
 use super::super::connection::{Stopwatch, pause};
 use super::super::fault::{fault, leaves_doubt};
-use super::super::transaction::{Purpose, Settled, WriteTx, select_one};
+use super::super::migrate::{SchemaCookie, check_schema_since};
+use super::super::transaction::{Finished, Purpose, WriteTx, select_one};
 use super::super::watch::Watch;
 use super::Author;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
-/// The right to write, and all that only its holder needs.
+/// The right to write, and the state that only its owner needs.
 #[derive(Debug)]
 pub(super) struct Baton {
     pub(super) connection: Connection,
-    /// A checkpoint failed on it: the next who begins opens another.
-    pub(super) is_worn: bool,
-    /// When readers were last waited for in vain, that the log may begin anew.
+    /// The schema that was checked last; `None` where none is checked.
+    schema: Option<SchemaCookie>,
+    /// A checkpoint failed on this connection: the next writer replaces it.
+    pub(super) must_be_replaced: bool,
+    /// When a checkpoint last waited for readers without success.
     pub(super) blocked: Option<Stopwatch>,
-    /// The number that the next group writes into the file.
+    /// The mark that was used last; the next group writes one higher.
     mark: u128,
-    /// What this process wrote there last.
+    /// The mark that this process wrote last.
     written: Option<Mark>,
-    /// When the last group ended, and how long it held the file.
+    /// When the last group ended, and how long it had the write lock of the file.
     held: Option<(Stopwatch, Duration)>,
-    /// When the disk was last found full; none since there was room.
+    /// When the disk was last found full; `None` once there was room again.
     pub(super) full: Option<Timestamp>,
-    /// For so many groups more, another process is given its turn in between.
+    /// For this many more groups, the writer pauses so that another process gets its turn.
     gives_way: u32,
 }
 
-/// What a group writes into the row of the store, so that it can be told later whether it holds.
+/// The mark of a group, written into the `store` row: it proves later whether the group was
+/// committed.
 pub(super) type Mark = [u8; 16];
 
-/// The mark that a group has written, and the one that it found there.
+/// The mark that a group wrote, and the one that it replaced.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Marks {
+pub(super) struct CommitMarks {
     pub(super) written: Mark,
     pub(super) found: Option<Mark>,
 }
 
-/// A transaction that is open, on its way from member to member.
+/// An open transaction, passed from member to member.
 #[derive(Debug)]
 pub(super) struct Group {
     baton: Baton,
-    fate: Arc<Fate>,
+    outcome_of_group: Arc<GroupOutcome>,
     begun: Stopwatch,
     members: u64,
-    /// How many of them keep what they wrote.
+    /// Number of members whose writes are to be committed.
     kept: u64,
-    /// Nobody joins any more.
+    /// No other member may join.
     ends: bool,
-    /// What its leader writes for: that a revocation found room says nothing of the room for
-    /// ordinary writes.
+    /// The purpose of the leader. If a revocation finds room on the disk, an ordinary write need
+    /// not.
     purpose: Purpose,
-    /// Why nothing of it can hold.
+    /// The error because of which the whole group is rolled back.
     broken: Option<Error>,
 }
 
-/// What became of a group, told to each of its members.
+/// The outcome of a group, reported to each of its members.
 #[derive(Debug, Default)]
-pub(super) struct Fate {
-    told: Mutex<Option<Result<()>>>,
-    bell: Condvar,
+pub(super) struct GroupOutcome {
+    outcome: Mutex<Option<Result<()>>>,
+    changed: Condvar,
 }
 
 /// How a group ended.
 #[derive(Debug)]
-pub(super) enum End {
-    /// Everything that was kept holds.
+pub(super) enum GroupEnd {
+    /// The transaction was committed, or there was nothing to commit.
     Applied,
-    /// Nothing of it holds, nor ever will.
+    /// Nothing of the transaction was applied.
     NotApplied(Error),
-    /// The commit failed such that it may come back after a power loss.
-    Doubt(Marks),
+    /// The commit failed with this kind of error, and its pages may be recovered from the WAL
+    /// after a power loss.
+    Doubt(CommitMarks, ErrorKind),
 }
 
 impl Baton {
-    /// `first_mark` is drawn anew each time a file is opened, so that no two marks are alike.
-    pub(super) fn new(connection: Connection, first_mark: u128) -> Self {
+    /// `first_mark` is random for each opening, so that no two marks are equal.
+    pub(super) fn new(
+        connection: Connection,
+        schema: Option<SchemaCookie>,
+        first_mark: u128,
+    ) -> Self {
         Self {
             connection,
-            is_worn: false,
+            schema,
+            must_be_replaced: false,
             blocked: None,
             mark: first_mark,
             written: None,
@@ -106,9 +117,11 @@ impl Baton {
         }
     }
 
-    /// Begins a transaction. Nothing up to its commit can then find the file busy.
+    /// Begins a transaction with the write lock; nothing up to its commit can then fail with
+    /// `Busy`.
     pub(super) fn begin(&mut self, waiting: Stopwatch, wait: Duration) -> Result<()> {
-        // A rollback that failed once would make every later write fail as well.
+        // A rollback that failed is tried again: with the transaction open, every later BEGIN
+        // would fail.
         if !self.connection.is_autocommit() {
             run(&self.connection, "ROLLBACK")?;
         }
@@ -116,11 +129,11 @@ impl Baton {
         let mut step = limits::WRITE_POLL_FIRST;
         loop {
             let error = match run(&self.connection, "BEGIN IMMEDIATE") {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.check_schema(),
                 Err(error) => error,
             };
             let left = waiting.left_of(wait);
-            if !error.is_retryable() {
+            if error.kind() != ErrorKind::Busy {
                 return Err(error);
             }
             if left.is_zero() {
@@ -131,9 +144,28 @@ impl Baton {
         }
     }
 
-    /// SQLite's lock goes to whoever asks first, and a thread that has just let go of it asks
-    /// sooner than a process that looks for it now and then. So where other processes write, the
-    /// file is left alone after a group for as long as the group held it.
+    /// Fails with `Corrupt` if another program has added a trigger or an index, or changed one,
+    /// since the store was opened: before any statement that could run it.
+    fn check_schema(&mut self) -> Result<()> {
+        let Some(checked) = self.schema else {
+            return Ok(());
+        };
+        match check_schema_since(&self.connection, checked) {
+            Ok(now) => {
+                self.schema = Some(now);
+                Ok(())
+            }
+            Err(error) => {
+                // If this rollback fails, the next writer tries it again.
+                let _ = run(&self.connection, "ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// Leaves the file alone after a group for as long as the group had it, if another process was
+    /// seen to write. SQLite's lock goes to the first that asks, and a thread that has just
+    /// released it would always ask before a process that polls.
     fn give_way(&self, waiting: Stopwatch, wait: Duration) {
         if let Some((ended, held)) = self.held
             && self.gives_way > 0
@@ -143,8 +175,9 @@ impl Baton {
         }
     }
 
-    /// Writes the mark of this group; notices whether another process wrote since the last one.
-    fn write_mark(&mut self) -> Result<Marks> {
+    /// Writes the mark of this group. If the mark in the file is not this process's own, another
+    /// process has written since.
+    fn write_mark(&mut self) -> Result<CommitMarks> {
         let sql = "SELECT last_group FROM store WHERE id = 1";
         let found: Option<Option<Mark>> = select_one(&self.connection, sql, [], |row| row.get(0))?;
         let found = found.flatten();
@@ -154,10 +187,10 @@ impl Baton {
         };
         let written = self.next_mark();
         write_mark(&self.connection, written)?;
-        Ok(Marks { written, found })
+        Ok(CommitMarks { written, found })
     }
 
-    /// Never the same twice.
+    /// A mark that was never used before.
     pub(super) fn next_mark(&mut self) -> Mark {
         self.mark = self.mark.wrapping_add(1);
         self.mark.to_be_bytes()
@@ -165,11 +198,11 @@ impl Baton {
 }
 
 impl Group {
-    /// A transaction that has begun. While the disk is full nobody joins, so that nothing but its
-    /// own size can make a write fail.
+    /// A transaction that has begun. While the disk is full no other member joins, so that a write
+    /// fails only because of its own size.
     pub(super) fn new(baton: Baton, purpose: Purpose) -> Self {
         Self {
-            fate: Arc::default(),
+            outcome_of_group: Arc::default(),
             begun: Stopwatch::start(),
             members: 0,
             kept: 0,
@@ -180,22 +213,22 @@ impl Group {
         }
     }
 
-    /// Nobody joins any more.
+    /// Lets no other member join.
     pub(super) fn close(&mut self) {
         self.ends = true;
     }
 
-    pub(super) fn fate(&self) -> Arc<Fate> {
-        Arc::clone(&self.fate)
+    pub(super) fn outcome_of_group(&self) -> Arc<GroupOutcome> {
+        Arc::clone(&self.outcome_of_group)
     }
 
-    /// Runs the job of one member. A panic is answered like any failure, so that the group can
-    /// go on before the thread unwinds.
+    /// Runs the job of one member. A panic is returned, not propagated, so that the group can go
+    /// on before the thread unwinds.
     pub(super) fn run<T>(
         &mut self,
         author: Author<'_>,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
-    ) -> thread::Result<Result<Settled<T>>> {
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
+    ) -> thread::Result<Result<Finished<T>>> {
         let first = self.members == 0;
         self.members += 1;
         if !first && let Err(error) = run(&self.baton.connection, "SAVEPOINT member") {
@@ -204,23 +237,23 @@ impl Group {
         }
         let connection = &self.baton.connection;
         let answer = catch_unwind(AssertUnwindSafe(|| member(connection, author, job)));
-        self.settle(first, &answer);
+        self.keep_or_undo(first, &answer);
         answer
     }
 
-    /// Keeps what the member wrote, or none of it.
-    fn settle<T>(&mut self, first: bool, answer: &thread::Result<Result<Settled<T>>>) {
+    /// Keeps the writes of the member, or rolls all of them back.
+    fn keep_or_undo<T>(&mut self, first: bool, answer: &thread::Result<Result<Finished<T>>>) {
         if self.is_lost() {
             let cause = match answer {
                 Ok(Err(error)) => error.again(),
-                _ => ended_beneath(),
+                _ => rolled_back_by_sqlite(),
             };
             self.broken = Some(cause);
             return;
         }
         let connection = &self.baton.connection;
         let undone = match answer {
-            Ok(Ok(Settled::Commit(_))) => {
+            Ok(Ok(Finished::Commit(_))) => {
                 self.kept += 1;
                 if first { Ok(()) } else { run(connection, "RELEASE member") }
             }
@@ -236,7 +269,7 @@ impl Group {
         }
     }
 
-    /// Whether one more may join.
+    /// Whether another member may join.
     pub(super) fn may_grow(&self) -> bool {
         !self.ends
             && self.broken.is_none()
@@ -244,58 +277,61 @@ impl Group {
             && self.begun.elapsed() < limits::GROUP_GROWS
     }
 
-    /// How many members' writes a commit keeps.
+    /// Number of members whose writes the commit keeps.
     pub(super) fn kept(&self) -> u64 {
         self.kept
     }
 
-    /// Ends the transaction: one commit for all, or none if nobody wrote.
+    /// Ends the transaction: one commit for all members, or a rollback if no member wrote.
     ///
-    /// Whether the file is still ours is looked at last, so that nothing is acknowledged that was
-    /// written into a file that is gone or whose locks were lost.
-    pub(super) fn end(&mut self, author: Author<'_>) -> End {
+    /// The watch is checked last, so that no write is acknowledged that went into a file that was
+    /// deleted or whose locks were lost.
+    pub(super) fn end(&mut self, author: Author<'_>) -> GroupEnd {
         let end = self.try_end(author.watch);
         self.baton.held = Some((Stopwatch::start(), self.begun.elapsed()));
         match &end {
-            Ok(End::Applied) if self.kept > 0 && self.purpose == Purpose::Ordinary => {
+            Ok(GroupEnd::Applied) if self.kept > 0 && self.purpose == Purpose::Ordinary => {
                 self.baton.full = None
             }
-            Err(error) if error.reason() == Reason::Full => {
+            Err(error) if error.kind() == ErrorKind::Full => {
                 self.baton.full = Some(author.clock.now());
             }
             _ => {}
         }
         end.unwrap_or_else(|error| {
             if !self.is_lost() {
-                // If this fails as well, the next who begins tries it again.
+                // If this rollback fails, the next writer tries it again.
                 let _ = run(&self.baton.connection, "ROLLBACK");
             }
-            End::NotApplied(error)
+            GroupEnd::NotApplied(error)
         })
     }
 
-    fn try_end(&mut self, watch: &Watch) -> Result<End> {
+    fn try_end(&mut self, watch: &Watch) -> Result<GroupEnd> {
         if let Some(error) = self.broken.take() {
             return Err(error);
         }
+        // Also where there is nothing to commit: what a job found to be over already may be over
+        // in a file that was replaced.
+        watch.check_now()?;
         if self.kept == 0 {
             run(&self.baton.connection, "ROLLBACK")?;
-            return Ok(End::Applied);
+            return Ok(GroupEnd::Applied);
         }
-        watch.look_now()?;
         let marks = self.baton.write_mark()?;
         let committed = super::commit(&self.baton.connection);
         match committed {
             Ok(()) => {
                 self.baton.written = Some(marks.written);
-                Ok(End::Applied)
+                Ok(GroupEnd::Applied)
             }
-            Err(error) if leaves_doubt(&error) => Ok(End::Doubt(marks)),
+            Err(error) if leaves_doubt(&error) => Ok(GroupEnd::Doubt(marks, error.kind())),
             Err(error) => Err(error),
         }
     }
 
-    /// After some errors SQLite rolls the whole transaction back by itself.
+    /// Whether SQLite has rolled the whole transaction back by itself, as it does after some
+    /// errors.
     fn is_lost(&self) -> bool {
         self.baton.connection.is_autocommit()
     }
@@ -305,20 +341,20 @@ impl Group {
     }
 }
 
-impl Fate {
-    pub(super) fn tell(&self, fate: Result<()>) {
-        *self.told.lock() = Some(fate);
-        self.bell.notify_all();
+impl GroupOutcome {
+    pub(super) fn report(&self, outcome_of_group: Result<()>) {
+        *self.outcome.lock() = Some(outcome_of_group);
+        self.changed.notify_all();
     }
 
-    /// Waits for the end of the group: for the jobs of those who joined later, and the commit.
-    pub(super) fn hear(&self) -> Result<()> {
-        let mut told = self.told.lock();
+    /// Waits for the end of the group: the jobs of later members, and the commit.
+    pub(super) fn wait(&self) -> Result<()> {
+        let mut outcome = self.outcome.lock();
         loop {
-            match &*told {
+            match &*outcome {
                 Some(Ok(())) => return Ok(()),
                 Some(Err(error)) => return Err(error.again()),
-                None => self.bell.wait(&mut told),
+                None => self.changed.wait(&mut outcome),
             }
         }
     }
@@ -327,17 +363,16 @@ impl Fate {
 fn member<T>(
     connection: &Connection,
     author: Author<'_>,
-    job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>,
-) -> Result<Settled<T>> {
-    // Read only now: the time in the file must not be older than the wait for it.
-    let now = author.clock.now();
-    let tx = WriteTx::new(connection, now, author.purpose, author.actor, author.random);
-    let settled = job(&tx)?;
-    if matches!(settled, Settled::Commit(_)) {
-        tx.check_still_open()?;
-        tx.check_ending()?;
+    job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
+) -> Result<Finished<T>> {
+    // Read here, after the wait: a stored time must not be older than the wait for the turn.
+    let moment = author.clock.moment();
+    let tx = WriteTx::new(connection, moment, author.purpose, author.actor, author.draws);
+    let finished = job(&tx)?;
+    if matches!(finished, Finished::Commit(_)) {
+        tx.check_revoking()?;
     }
-    Ok(settled)
+    Ok(finished)
 }
 
 pub(super) fn write_mark(connection: &Connection, mark: Mark) -> Result<()> {
@@ -351,6 +386,6 @@ pub(super) fn run(connection: &Connection, sql: &'static str) -> Result<()> {
     statement.execute([]).map(drop).map_err(fault)
 }
 
-fn ended_beneath() -> Error {
-    Error::new(Reason::Io, "an earlier error ended the transaction; nothing of it was applied")
+fn rolled_back_by_sqlite() -> Error {
+    Error::new(ErrorKind::Io, "an earlier error ended the transaction; nothing of it was applied")
 }

@@ -1,4 +1,4 @@
-//! One thread at a time, and what it is told.
+//! Writes of one thread at a time, and the errors that they return.
 
 mod doubt;
 mod log;
@@ -9,19 +9,22 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::params;
 
 use super::super::files::Files;
+use super::super::fork::ThisProcess;
 use super::super::{connection, files, guard};
 use super::*;
 use crate::value::random::SystemRandom;
 use crate::value::time::ManualClock;
 
-struct Desk {
+struct Fixture {
     writer: Writer,
     wall: ManualClock,
     clock: SteadyClock,
     watch: Watch,
+    draws: Draws,
     files: Files,
     _directory: tempfile::TempDir,
 }
@@ -33,8 +36,9 @@ const TABLES: &str = "
     INSERT INTO store (id) VALUES (1);
     CREATE TABLE note (line INTEGER NOT NULL)";
 
-impl Desk {
-    /// A writer of a table that refuses nothing, with the change counter of a real file.
+impl Fixture {
+    /// A writer on a file with one table without rules, and with the change counter of a real
+    /// file.
     fn new() -> Self {
         Self::with(limits::WRITES_WAITING_MAX)
     }
@@ -47,14 +51,16 @@ impl Desk {
         connection::use_wal(&connection).unwrap();
         connection.execute_batch(TABLES).unwrap();
         let identity = files::identity(&files.main).unwrap();
-        let file = FileKey { files: files.clone(), identity, store_id: [7; 16] };
-        let mut writer = Writer::new(connection, Some(file), [7; 16]);
-        let baton = writer.line.try_enter().unwrap();
-        writer.line = Line::new(baton, waiting_max);
+        let process = ThisProcess::get();
+        let file = FileKey { files: files.clone(), identity, store_id: [7; 16], process };
+        let mut writer = Writer::new(connection, Some(file), None, [7; 16]);
+        let baton = writer.queue.try_enter().unwrap();
+        writer.queue = WriteQueue::new(baton, waiting_max);
         let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let clock = SteadyClock::new(Some(Arc::new(wall.clone())));
         let watch = Watch::new(Some((files.clone(), identity)));
-        Self { writer, wall, clock, watch, files, _directory: directory }
+        let draws = Draws::new(Arc::new(SystemRandom)).unwrap();
+        Self { writer, wall, clock, watch, draws, files, _directory: directory }
     }
 
     fn path(&self) -> &Path {
@@ -65,14 +71,14 @@ impl Desk {
         Author {
             actor: &Actor::Host,
             clock: &self.clock,
-            random: &SystemRandom,
+            draws: &self.draws,
             watch: &self.watch,
             purpose: Purpose::Ordinary,
             patient: true,
         }
     }
 
-    fn write<T>(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<Settled<T>>) -> Result<T> {
+    fn write<T>(&self, job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>) -> Result<T> {
         self.writer.write(self.author(), limits::WRITE_WAIT, job)
     }
 
@@ -83,19 +89,19 @@ impl Desk {
             .unwrap()
     }
 
-    /// Begins a write whose job ends only when so many wait behind it.
+    /// Writes, with a job that returns only once so many threads wait behind it.
     fn lead_until(&self, waiting: usize) -> Result<usize> {
         self.write(|tx| {
-            while self.writer.line.waiting() < waiting {
+            while self.writer.queue.waiting() < waiting {
                 thread::yield_now();
             }
-            insert(tx).map(Settled::Commit)
+            insert(tx).map(Finished::Commit)
         })
     }
 
-    /// Waits until so many wait.
+    /// Returns once so many threads wait.
     fn until_waiting(&self, waiting: usize) {
-        while self.writer.line.waiting() < waiting {
+        while self.writer.queue.waiting() < waiting {
             thread::yield_now();
         }
     }
@@ -118,98 +124,136 @@ fn insert_many(tx: &WriteTx<'_>) -> Result<usize> {
 }
 
 #[test]
-fn one_callers_panic_rolls_back_and_lets_go_of_the_writer() {
-    let desk = Desk::new();
+fn a_panic_in_a_job_rolls_back_and_releases_the_writer() {
+    let fixture = Fixture::new();
     let panics = AssertUnwindSafe(|| {
-        desk.write::<()>(|tx| {
+        fixture.write::<()>(|tx| {
             insert(tx)?;
             panic!("in the middle of a write");
         })
     });
     assert!(catch_unwind(panics).is_err());
-    assert!(!desk.writer.is_held_here());
-    assert_eq!(desk.lines(), 0);
-    desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
-    assert_eq!(desk.lines(), 1);
+    assert!(!fixture.writer.is_held_here());
+    assert_eq!(fixture.lines(), 0);
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
+    assert_eq!(fixture.lines(), 1);
 }
 
 #[test]
-fn a_panic_in_a_write_that_would_not_wait_lets_go_of_the_writer() {
-    let desk = Desk::new();
+fn a_panic_in_a_write_without_wait_releases_the_writer() {
+    let fixture = Fixture::new();
     let panics = AssertUnwindSafe(|| {
-        desk.writer.try_write::<()>(desk.author(), |_| panic!("in the middle of a write"))
+        fixture.writer.try_write::<()>(fixture.author(), |_| panic!("in the middle of a write"))
     });
     assert!(catch_unwind(panics).is_err());
-    assert!(!desk.writer.is_held_here());
-    desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+    assert!(!fixture.writer.is_held_here());
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
+}
+
+/// Makes SQLite refuse one kind of statement.
+fn deny(baton: &mut Baton, denied: fn(&AuthAction<'_>) -> bool) {
+    let hook = move |context: AuthContext<'_>| {
+        if denied(&context.action) { Authorization::Deny } else { Authorization::Allow }
+    };
+    baton.connection.authorizer(Some(hook)).unwrap();
+}
+
+/// Only a file that is locked is waited for.
+#[test]
+fn a_begin_that_fails_without_a_lock_is_not_tried_again() {
+    let fixture = Fixture::new();
+    let mut baton = fixture.writer.queue.try_enter().unwrap();
+    deny(&mut baton, |action| matches!(action, AuthAction::Transaction { .. }));
+    let waiting = Stopwatch::start();
+    let refused = baton.begin(waiting, limits::WRITE_WAIT).unwrap_err();
+    assert_ne!(refused.kind(), ErrorKind::Busy);
+    assert!(waiting.elapsed() < limits::WRITE_WAIT);
+    fixture.writer.queue.hand_on(baton);
+}
+
+/// Its writes could not be rolled back alone.
+#[test]
+fn a_member_without_a_savepoint_does_not_run_its_job() {
+    let fixture = Fixture::new();
+    let mut baton = fixture.writer.queue.try_enter().unwrap();
+    deny(&mut baton, |action| matches!(action, AuthAction::Savepoint { .. }));
+    let begun = fixture.writer.begin(baton, fixture.author(), Stopwatch::start(), Duration::ZERO);
+    let mut group = begun.unwrap();
+    let commit = |tx: &WriteTx<'_>| insert(tx).map(Finished::Commit);
+    assert!(group.run(fixture.author(), commit).unwrap().is_ok());
+    let second = group.run::<()>(fixture.author(), |_| panic!("its job ran"));
+    assert!(second.is_ok_and(|answer| answer.is_err()));
+    assert!(!group.may_grow());
 }
 
 #[test]
 fn an_error_or_nothing_to_do_rolls_back() {
-    let desk = Desk::new();
-    let error = desk.write::<()>(|tx| {
+    let fixture = Fixture::new();
+    let error = fixture.write::<()>(|tx| {
         insert(tx)?;
         Err(Error::taken("a test"))
     });
-    assert_eq!(error.unwrap_err().reason(), Reason::Taken);
-    let nothing = desk.write(|tx| Ok(Settled::Nothing(insert(tx)?)));
-    assert_eq!((nothing.unwrap(), desk.lines()), (1, 0));
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Taken);
+    let nothing = fixture.write(|tx| Ok(Finished::Nothing(insert(tx)?)));
+    assert_eq!((nothing.unwrap(), fixture.lines()), (1, 0));
 }
 
-/// SQLite itself ends a transaction on some errors (a full disk, for one). A job that went on
-/// after such an error would write outside of any transaction.
+/// SQLite rolls a transaction back by itself after some errors (a full disk, for one). A job that
+/// went on after such an error would write outside any transaction.
 #[test]
-fn nothing_is_written_after_the_transaction_was_ended_beneath_the_job() {
-    let desk = Desk::new();
-    let answer = desk.write(|tx| {
+fn nothing_is_written_after_sqlite_has_rolled_the_transaction_back() {
+    let fixture = Fixture::new();
+    let answer = fixture.write(|tx| {
         insert(tx)?;
         tx.execute("ROLLBACK", [])?;
         let after = insert(tx);
-        assert_eq!(after.unwrap_err().reason(), Reason::Io);
-        Ok(Settled::Commit(()))
+        assert_eq!(after.unwrap_err().kind(), ErrorKind::Io);
+        Ok(Finished::Commit(()))
     });
-    assert_eq!(answer.unwrap_err().reason(), Reason::Io);
-    assert_eq!(desk.lines(), 0);
-    desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(fixture.lines(), 0);
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
 }
 
 #[test]
 fn a_write_inside_a_write_is_misuse_at_once() {
-    let desk = Desk::new();
-    desk.write(|_| {
-        let waiting = Stopwatch::start();
-        let inner = desk.write(|tx| insert(tx).map(Settled::Commit));
-        assert_eq!(inner.unwrap_err().reason(), Reason::Misuse);
-        assert!(waiting.elapsed() < limits::WRITE_WAIT);
-        let tried = desk.writer.try_write(desk.author(), |tx| insert(tx).map(Settled::Commit));
-        assert_eq!(tried.unwrap(), None);
-        Ok(Settled::Commit(()))
-    })
-    .unwrap();
-    assert_eq!(desk.lines(), 0);
+    let fixture = Fixture::new();
+    fixture
+        .write(|_| {
+            let waiting = Stopwatch::start();
+            let inner = fixture.write(|tx| insert(tx).map(Finished::Commit));
+            assert_eq!(inner.unwrap_err().kind(), ErrorKind::Misuse);
+            assert!(waiting.elapsed() < limits::WRITE_WAIT);
+            let tried =
+                fixture.writer.try_write(fixture.author(), |tx| insert(tx).map(Finished::Commit));
+            assert_eq!(tried.unwrap(), None);
+            Ok(Finished::Commit(()))
+        })
+        .unwrap();
+    assert_eq!(fixture.lines(), 0);
 }
 
 #[test]
 fn a_wait_for_another_thread_is_busy_and_says_how_long() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     thread::scope(|scope| {
         let (inside, is_inside) = mpsc::channel();
         let (done, is_done) = mpsc::channel::<()>();
-        let desk = &desk;
+        let fixture = &fixture;
         let holder = scope.spawn(move || {
-            desk.write(|_| {
+            fixture.write(|_| {
                 inside.send(()).unwrap();
                 is_done.recv().unwrap();
-                Ok(Settled::Commit(()))
+                Ok(Finished::Commit(()))
             })
         });
         is_inside.recv().unwrap();
         let short = Duration::from_millis(10);
-        let job = |tx: &WriteTx<'_>| insert(tx).map(Settled::Commit);
-        let error = desk.writer.write(desk.author(), short, job).unwrap_err();
-        assert_eq!(error.reason(), Reason::Busy);
+        let job = |tx: &WriteTx<'_>| insert(tx).map(Finished::Commit);
+        let error = fixture.writer.write(fixture.author(), short, job).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
         assert!(error.is_retryable() && error.to_string().contains("after waiting"), "{error}");
-        assert_eq!(desk.writer.try_write(desk.author(), job).unwrap(), None);
+        assert_eq!(fixture.writer.try_write(fixture.author(), job).unwrap(), None);
         done.send(()).unwrap();
         holder.join().unwrap().unwrap();
     });
@@ -217,23 +261,24 @@ fn a_wait_for_another_thread_is_busy_and_says_how_long() {
 
 #[test]
 fn a_watermark_without_its_change_row_is_refused() {
-    let desk = Desk::new();
-    let answer = desk.write(|tx| tx.ending_seq().map(Settled::Commit));
-    assert_eq!(answer.unwrap_err().reason(), Reason::Misuse);
-    desk.write(|tx| {
-        let ending = tx.ending_seq()?;
-        tx.execute("INSERT INTO change (kind) VALUES (0)", [])?;
-        assert_eq!((tx.ending_seq()?, tx.head()?), (ending, ending));
-        Ok(Settled::Commit(()))
-    })
-    .unwrap();
+    let fixture = Fixture::new();
+    let answer = fixture.write(|tx| tx.revoking_seq().map(Finished::Commit));
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Misuse);
+    fixture
+        .write(|tx| {
+            let ending = tx.revoking_seq()?;
+            tx.execute("INSERT INTO change (kind) VALUES (0)", [])?;
+            assert_eq!((tx.revoking_seq()?, tx.head()?), (ending, ending));
+            Ok(Finished::Commit(()))
+        })
+        .unwrap();
 }
 
 #[test]
 fn a_closed_writer_says_so_and_closes_once() {
-    let desk = Desk::new();
-    desk.writer.close().unwrap();
-    desk.writer.close().unwrap();
-    let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
-    assert_eq!(error.reason(), Reason::Closed);
+    let fixture = Fixture::new();
+    fixture.writer.close().unwrap();
+    fixture.writer.close().unwrap();
+    let error = fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
 }

@@ -1,4 +1,4 @@
-//! Commits that fail as a test wants it. The real ones are injected beneath SQLite.
+//! Commits that fail as a test asks. Real failures are injected below SQLite, in the fault bench.
 
 use std::cell::RefCell;
 
@@ -8,14 +8,14 @@ use super::super::fault;
 use super::group::run;
 use crate::error::{Error, Result};
 
-/// What the next commits of this thread do instead.
+/// What a commit does instead.
 pub(crate) type Trouble = fn(&Connection) -> Result<()>;
 
 thread_local! {
     static NEXT: RefCell<Vec<Trouble>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The first of them is the next.
+/// Sets what the next commits of this thread do, in this order.
 pub(crate) fn next(troubles: &[Trouble]) {
     NEXT.with_borrow_mut(|next| *next = troubles.iter().rev().copied().collect());
 }
@@ -24,26 +24,26 @@ pub(super) fn take() -> Option<Trouble> {
     NEXT.with_borrow_mut(Vec::pop)
 }
 
-/// The commit is refused and has not happened.
+/// The commit fails and was not applied.
 pub(crate) fn lost(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;
     Err(broken_disk())
 }
 
-/// The commit is refused and has happened.
+/// The commit fails and was applied.
 pub(crate) fn kept(connection: &Connection) -> Result<()> {
     run(connection, "COMMIT")?;
     Err(broken_disk())
 }
 
-/// The commit is refused and has happened, and another process has written since.
+/// The commit fails and was applied, and another process has written since.
 pub(crate) fn kept_and_followed(connection: &Connection) -> Result<()> {
     run(connection, "COMMIT")?;
     follow(connection);
     Err(broken_disk())
 }
 
-/// The commit is refused and has not happened, and another process has written in its place.
+/// The commit fails and was not applied, and another process has written since.
 pub(crate) fn lost_and_followed(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;
     follow(connection);
@@ -55,10 +55,16 @@ fn follow(connection: &Connection) {
     other.execute_batch("UPDATE store SET last_group = randomblob(16)").unwrap();
 }
 
-/// No room for it.
+/// The commit fails because the disk is full.
 pub(super) fn full(connection: &Connection) -> Result<()> {
     run(connection, "ROLLBACK")?;
     Err(of_code(ffi::SQLITE_FULL))
+}
+
+/// The commit fails because memory is short, and was not applied.
+pub(crate) fn no_memory(connection: &Connection) -> Result<()> {
+    run(connection, "ROLLBACK")?;
+    Err(of_code(ffi::SQLITE_NOMEM))
 }
 
 fn broken_disk() -> Error {

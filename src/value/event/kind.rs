@@ -1,19 +1,27 @@
-//! The closed list of what can happen to a store: every mutation and every login outcome.
+//! The closed list of audit events: every mutation of a store, and every login outcome.
 
 macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal,)+) => {
-        /// What happened, from a closed list; [`name`](Self::name) is its form in the file.
+    ($enum:ident: $($(#[$doc:meta])* $kind:ident = $name:literal,)+) => {
+        /// The kind of an audit event, from a closed list; [`name`](Self::name) is its text in the
+        /// file.
+        ///
+        /// ```
+        /// use gatepost::audit::EventKind;
+        ///
+        /// assert_eq!(EventKind::LoginRefused.name(), "login.refused");
+        /// assert_eq!(EventKind::from_name("login.refused"), Some(EventKind::LoginRefused));
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum EventKind {
+        pub enum $enum {
             $($(#[$doc])* $kind,)+
         }
 
-        impl EventKind {
+        impl $enum {
             /// All kinds, in reading order.
             pub const ALL: &'static [Self] = &[$(Self::$kind),+];
 
-            /// The name in the file, as `noun.verb`. It never changes.
+            /// The name in the file, as `subject.verb`. It never changes.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -21,7 +29,8 @@ macro_rules! event_kinds {
                 }
             }
 
-            /// The kind of that name, `None` if a newer library wrote it.
+            /// The kind with that name; `None` if the library has none, for example because a
+            /// newer version wrote it.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
@@ -34,6 +43,7 @@ macro_rules! event_kinds {
 }
 
 event_kinds! {
+    EventKind:
     // Organisations.
     /// An organisation was created.
     OrganisationCreated = "organisation.created",
@@ -41,7 +51,7 @@ event_kinds! {
     OrganisationRenamed = "organisation.renamed",
     /// An organisation was made active again.
     OrganisationActivated = "organisation.activated",
-    /// An organisation was made inactive, which ends all sessions under it.
+    /// An organisation was made inactive, which revokes all sessions under it.
     OrganisationDeactivated = "organisation.deactivated",
     /// An empty organisation was deleted.
     OrganisationDeleted = "organisation.deleted",
@@ -52,7 +62,7 @@ event_kinds! {
     BranchRenamed = "branch.renamed",
     /// A branch was made active again.
     BranchActivated = "branch.activated",
-    /// A branch was made inactive, which ends all sessions under it.
+    /// A branch was made inactive, which revokes all sessions under it.
     BranchDeactivated = "branch.deactivated",
     /// A branch was moved to another organisation, or to none.
     BranchMoved = "branch.moved",
@@ -79,28 +89,29 @@ event_kinds! {
     UserLocked = "user.locked",
     /// A user was disabled.
     UserDisabled = "user.disabled",
-    /// A user's account was confirmed to be its owner's.
+    /// A user's account was confirmed to belong to its owner.
     UserConfirmed = "user.confirmed",
     /// A user was deleted.
     UserDeleted = "user.deleted",
     /// A deleted user was restored.
     UserRestored = "user.restored",
     // Passwords and attempts.
-    /// Somebody other than the user set a password.
+    /// The host set a password of a user.
     PasswordSet = "password.set",
-    /// A user changed the own password in a session.
+    /// A user changed their own password in a session.
     PasswordChanged = "password.changed",
-    /// A change of the own password was refused.
+    /// A user's change of their own password was refused.
     PasswordChangeRefused = "password.change_refused",
     /// A user's password was removed.
     PasswordRemoved = "password.removed",
-    /// A new password is demanded at the next login.
+    /// A user must set a new password at the next login.
     PasswordChangeRequired = "password.change_required",
-    /// A password was declared to be worth nothing.
+    /// A password was marked as compromised: no login accepts it.
     PasswordMarkedCompromised = "password.marked_compromised",
-    /// Failed attempts were forgiven.
+    /// The count of failed attempts of a user was reset.
     AttemptsUnlocked = "attempts.unlocked",
-    /// Attempts were turned away unread; one row stands for a whole window.
+    /// A failed attempt was the one after which one attempt a day is compared, or none until an
+    /// administrator acts.
     AttemptsThrottled = "attempts.throttled",
     // Configuration and credits.
     /// A configuration value was set.
@@ -113,7 +124,7 @@ event_kinds! {
     ConfigurationMadePrivate = "configuration.made_private",
     /// A count of credits was set.
     CreditsSet = "credits.set",
-    /// A branch or organisation has no count of credits any more.
+    /// The count of credits of a branch or organisation was removed.
     CreditsRemoved = "credits.removed",
     /// Credits were added.
     CreditsAdded = "credits.added",
@@ -122,8 +133,8 @@ event_kinds! {
     // API keys.
     /// An API key was issued.
     ApiKeyIssued = "api_key.issued",
-    /// A new API key took the place of the old one.
-    ApiKeyReassigned = "api_key.reassigned",
+    /// A new API key replaced an old one.
+    ApiKeyRotated = "api_key.rotated",
     /// An API key was revoked.
     ApiKeyRevoked = "api_key.revoked",
     /// All API keys of a user were revoked.
@@ -135,36 +146,43 @@ event_kinds! {
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
     SessionOpened = "session.opened",
-    /// A session was logged out by whoever held its token.
+    /// A client logged out of its session.
     SessionLoggedOut = "session.logged_out",
-    /// One session was ended by its handle.
+    /// One session was revoked by its id.
     SessionEnded = "session.ended",
-    /// All sessions of a user but one were ended.
+    /// All sessions of a user except one were revoked.
     SessionOthersEnded = "session.others_ended",
+    /// A login replaced a live session: it took the session's device, or its place among the
+    /// sessions of its user. The detail names the session that was opened.
+    SessionReplaced = "session.replaced",
+    /// The expiry of a session was moved; its token is the same.
+    SessionRenewed = "session.renewed",
     /// A session got another label.
     SessionLabelled = "session.labelled",
-    /// The host's document of a session was set.
-    SessionDocumentSet = "session.document_set",
-    /// All sessions of a user were ended.
+    /// The host's own data of a session was set.
+    SessionDataSet = "session.data_set",
+    /// All sessions of a user were revoked.
     UserSessionsEnded = "user.sessions_ended",
-    /// All sessions under a branch were ended.
+    /// All sessions under a branch were revoked.
     BranchSessionsEnded = "branch.sessions_ended",
-    /// All sessions under an organisation were ended.
+    /// All sessions under an organisation were revoked.
     OrganisationSessionsEnded = "organisation.sessions_ended",
-    /// All sessions of the store were ended.
+    /// All sessions of the store were revoked.
     StoreSessionsEnded = "store.sessions_ended",
-    /// A device that a user had logged in on is known no more.
+    /// A device on which a user had logged in was forgotten.
     DeviceForgotten = "device.forgotten",
-    /// Tokens were refused; one row counts those of one reason and minute.
+    /// Tokens were refused; one row counts the refusals of one reason in one minute.
     VerifyRefused = "verify.refused",
     // The store and its host.
     /// The file was created: the first row of its log.
     StoreCreated = "store.created",
     /// The file was migrated to a newer schema version; the detail names both versions.
     StoreMigrated = "store.migrated",
-    /// Expired rows were swept.
+    /// Options that the file stores were changed; the detail names them.
+    StoreOptionsChanged = "store.options_changed",
+    /// Expired rows were deleted.
     StoreMaintained = "store.maintained",
-    /// The host recorded something of its own.
+    /// The host program recorded an event of its own.
     HostRecorded = "host.recorded",
 }
 
@@ -185,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_a_noun_and_a_verb() {
+    fn every_name_is_a_subject_and_a_verb() {
         for kind in EventKind::ALL {
-            let (noun, verb) = kind.name().split_once('.').unwrap();
+            let (subject, verb) = kind.name().split_once('.').unwrap();
             let plain = |word: &str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
             assert!(
-                plain(noun) && plain(verb) && !noun.is_empty() && !verb.is_empty(),
+                plain(subject) && plain(verb) && !subject.is_empty() && !verb.is_empty(),
                 "{kind:?}"
             );
         }

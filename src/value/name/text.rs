@@ -1,15 +1,16 @@
-//! Text from outside: which characters are refused, and what makes two texts the same name.
+//! Text from outside the library: which characters are refused, and when two texts are one name.
 
 use caseless::Caseless;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_public_assigned;
+use zeroize::Zeroizing;
 
+use super::characters::{is_bidi_control, is_default_ignorable, is_hidden};
 use crate::error::{Error, Result};
 use crate::value::limits::FOLDED_MAX_BYTES;
 
-/// One line that may be empty, such as a first name.
+/// Checks one line that may be empty, such as a first name.
 ///
-/// `what` is the clause to answer with, e.g. "the first name is too long or has control
+/// `what` is the message of the error, such as "the first name is too long or has control
 /// characters".
 pub(crate) fn text(value: &str, what: &'static str, max_bytes: usize) -> Result<String> {
     if value.len() > max_bytes || value.chars().any(breaks_a_line) {
@@ -18,7 +19,7 @@ pub(crate) fn text(value: &str, what: &'static str, max_bytes: usize) -> Result<
     Ok(value.to_owned())
 }
 
-/// One line that shows something, such as the name of a branch.
+/// Checks one line with a visible character, such as the name of a branch.
 pub(crate) fn required_text(value: &str, what: &'static str, max_bytes: usize) -> Result<String> {
     let value = text(value, what, max_bytes)?;
     if value.chars().all(|c| c.is_whitespace() || is_hidden(c)) {
@@ -27,7 +28,7 @@ pub(crate) fn required_text(value: &str, what: &'static str, max_bytes: usize) -
     Ok(value)
 }
 
-/// Several lines, such as a description: line feeds and tabs are allowed.
+/// Checks several lines, such as a description: line feeds and tabs are allowed.
 pub(crate) fn prose(value: &str, what: &'static str, max_bytes: usize) -> Result<String> {
     let refused = |c: char| !matches!(c, '\n' | '\t') && breaks_a_line(c);
     if value.len() > max_bytes || value.chars().any(refused) {
@@ -36,45 +37,68 @@ pub(crate) fn prose(value: &str, what: &'static str, max_bytes: usize) -> Result
     Ok(value.to_owned())
 }
 
-/// A JSON document whose size is checked. Whether it is JSON, the statement that stores it asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JsonText(String);
-
-impl JsonText {
-    pub(crate) fn new(json: &str, what: &'static str, max_bytes: usize) -> Result<Self> {
-        // SQLite reads no further than the first NUL and would call the rest JSON as well.
-        if json.is_empty() || json.len() > max_bytes || json.contains('\0') {
-            return Err(Error::invalid(what));
-        }
-        Ok(Self(json.to_owned()))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
+/// A `T` from JSON text that the host has set and the file has stored.
+#[cfg(feature = "serde")]
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
+    json: &str,
+    what: &'static str,
+) -> Result<T> {
+    serde_json::from_str(json).map_err(|_| Error::invalid(what))
 }
 
-/// The form in which names are compared: two texts are the same name if this is equal.
+/// The form in which names are compared: two texts are the same name if their folded forms are
+/// equal.
 ///
 /// Compatibility caseless matching (Unicode 3.13, D146), composed at the end. The caller bounds
-/// the length first; the result may still be much longer than `value`.
+/// the length first; the result may be much longer than `value`.
 pub(crate) fn folded(value: &str) -> String {
-    value.nfd().default_case_fold().nfkd().default_case_fold().nfkc().collect()
+    folding(value).collect()
 }
 
-/// [`folded`], refused beyond its bound and where the compatibility forms bring in what the text
-/// itself did not show: an acute accent standing alone, for one, becomes a space and a mark.
+fn folding(value: &str) -> impl Iterator<Item = char> {
+    value.nfd().default_case_fold().nfkd().default_case_fold().nfkc()
+}
+
+/// [`folded`], for a secret: a string that grows would leave copies of its beginning in memory.
+pub(crate) fn folded_secret(secret: &str) -> Zeroizing<String> {
+    let bytes = folding(secret).map(char::len_utf8).sum();
+    let mut text = Zeroizing::new(String::with_capacity(bytes));
+    text.extend(folding(secret));
+    text
+}
+
+/// The form in which names are searched. Looser than [`folded`], as it finds names and does not
+/// compare them: all forms of i are one, with and without a dot in capitals or small letters, and
+/// joiners, soft hyphens and other characters that are not drawn do not count.
+pub(crate) fn searched(value: &str) -> String {
+    let folded = folded(value);
+    let mut form = String::with_capacity(folded.len());
+    for c in folded.chars() {
+        match c {
+            '\u{307}' if form.ends_with('i') => {}
+            '\u{131}' => form.push('i'),
+            '\n' => form.push(c),
+            c if is_default_ignorable(c) || is_hidden(c) => {}
+            c => form.push(c),
+        }
+    }
+    form
+}
+
+/// [`folded`], refused if it is longer than its bound, or if folding adds spaces or invisible
+/// characters: a single acute accent, for example, becomes a space and a combining mark.
 pub(crate) fn folded_name(value: &str, what: &'static str) -> Result<String> {
     let key = folded(value);
     let spaces = |text: &str| text.bytes().filter(|byte| *byte == b' ').count();
-    let brought_in = spaces(&key) != spaces(value) || key.chars().any(is_hidden);
-    if key.is_empty() || key.len() > FOLDED_MAX_BYTES || brought_in {
+    let adds_hidden = spaces(&key) != spaces(value) || key.chars().any(is_hidden);
+    if key.is_empty() || key.len() > FOLDED_MAX_BYTES || adds_hidden {
         return Err(Error::invalid(what));
     }
     Ok(key)
 }
 
-/// Spaces that nobody sees: at an end, or two in a row, or any but U+0020.
+/// Whether a text has a space that a reader overlooks: at an end, two in a row, or any space other
+/// than U+0020.
 pub(crate) fn has_loose_space(value: &str) -> bool {
     value.starts_with(' ')
         || value.ends_with(' ')
@@ -82,36 +106,14 @@ pub(crate) fn has_loose_space(value: &str) -> bool {
         || value.chars().any(|c| c.is_whitespace() && c != ' ')
 }
 
-/// Characters that a name must not have: nobody sees them, or nobody knows what they will be.
-///
-/// Controls, format characters (zero width, bidi, tags), fillers, variation selectors, private
-/// use, and code points that Unicode has not assigned.
-pub(crate) fn is_hidden(c: char) -> bool {
-    c.is_control() || is_default_ignorable(c) || is_format(c) || !is_public_assigned(c)
-}
-
-/// Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.
-fn is_default_ignorable(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-        | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// What is invisible beyond those: separators, annotation marks, the empty Braille cell, and the
-/// replacement character, which stands for bytes that somebody lost.
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{2028}'..='\u{2029}' | '\u{2800}' | '\u{fff9}'..='\u{fffd}')
-}
-
-/// Controls, line separators and bidi overrides: they let one line look like another in a log.
+/// Whether this is a control, a line separator or a bidi control: with these, one line of a log or
+/// entry of a list can look like another.
 pub(crate) fn breaks_a_line(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{2028}'..='\u{2029}') || is_bidi_control(c)
 }
 
-/// One line for the audit log: what would break it is written as `\u{…}`, a backslash doubled.
+/// One line for the audit log: characters that [break a line](breaks_a_line) become `\u{…}`, and a
+/// backslash becomes two.
 pub(crate) fn escaped(value: &str) -> String {
     let mut line = String::with_capacity(value.len());
     for c in value.chars() {
@@ -126,7 +128,7 @@ pub(crate) fn escaped(value: &str) -> String {
     line
 }
 
-/// The beginning of a text, at most `max_bytes` of it, never half a character.
+/// The first `max_bytes` of a text, or fewer, so that no character is cut.
 pub(crate) fn truncated(value: &str, max_bytes: usize) -> &str {
     let mut end = max_bytes.min(value.len());
     while !value.is_char_boundary(end) {
@@ -171,10 +173,44 @@ mod tests {
         for blank in ["", " ", "\u{200b}", "\u{3164} "] {
             assert!(required_text(blank, "what", 9).is_err(), "{blank:?}");
         }
-        assert!(JsonText::new("{}", "what", 2).is_ok());
-        assert!(JsonText::new("", "what", 2).is_err());
-        assert!(JsonText::new("[1]", "what", 2).is_err());
-        assert!(JsonText::new("1\0", "what", 2).is_err());
+    }
+
+    /// Marks of direction move the neighbours of a name in a list; joiners do not.
+    #[test]
+    fn a_shown_text_may_have_joiners_and_no_marks_of_direction() {
+        for mark in ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202e}', '\u{2067}'] {
+            let marked = format!("Y{mark}ork");
+            assert!(required_text(&marked, "what", 64).is_err(), "{mark:?}");
+            assert!(text(&marked, "what", 64).is_err(), "{mark:?}");
+            assert!(prose(&marked, "what", 64).is_err(), "{mark:?}");
+        }
+        for joined in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f468}\u{200d}\u{1f469}"] {
+            assert!(required_text(joined, "what", 64).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_search_finds_what_identity_keeps_apart() {
+        for (name, typed) in [
+            ("\u{130}stanbullu", "istanbullu"),
+            ("istanbullu", "\u{130}STANBULLU"),
+            ("Y\u{131}ld\u{131}z", "YILDIZ"),
+            ("\u{645}\u{6cc}\u{200c}\u{62e}", "\u{645}\u{6cc}\u{62e}"),
+            ("co\u{ad}op", "coop"),
+        ] {
+            assert_eq!(searched(name), searched(typed), "{name}");
+        }
+        assert_eq!(searched("a\nb"), "a\nb");
+        assert_ne!(folded("\u{130}rem"), folded("irem"));
+    }
+
+    #[test]
+    fn a_folded_secret_never_grows() {
+        for secret in ["", "hunter2", &"\u{fdfa}".repeat(99), &"Ab\u{130}".repeat(500)] {
+            let folded = folded_secret(secret);
+            assert_eq!(folded.as_str(), super::folded(secret));
+            assert_eq!(folded.capacity(), folded.len(), "{secret:?}");
+        }
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// A version of the host's API, as `major.minor`; a login may be limited to a range of them.
+/// A version of the host's own API, as `major.minor`. A login may name the version that its client
+/// speaks, and [`Options::api_versions`](crate::Options::api_versions) limits them to a range.
 ///
 /// ```
-/// use gatepost::ApiVersion;
+/// use gatepost::policy::ApiVersion;
 ///
 /// let spoken: ApiVersion = "1.10".parse()?;
 /// assert!(spoken > ApiVersion::new(1, 9));
@@ -18,14 +19,20 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct ApiVersion {
-    /// Raised when clients must change.
+    /// The number that rises when clients must change.
     pub major: u16,
-    /// Raised when they may.
+    /// The number that rises when clients may change.
     pub minor: u16,
 }
 
 impl ApiVersion {
-    /// That version.
+    /// The version `major.minor`.
+    ///
+    /// ```
+    /// use gatepost::policy::ApiVersion;
+    ///
+    /// assert_eq!(ApiVersion::new(2, 1).to_string(), "2.1");
+    /// ```
     #[must_use]
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }
@@ -38,8 +45,17 @@ impl fmt::Display for ApiVersion {
     }
 }
 
+/// Serialises as text: `"1.0"`.
+#[cfg(feature = "serde")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serde")))]
+impl serde::Serialize for ApiVersion {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 /// Reads `major` or `major.minor`, digits alone, each at most 65,535;
-/// [`Reason::Invalid`](crate::Reason::Invalid) for everything else.
+/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for everything else.
 impl FromStr for ApiVersion {
     type Err = Error;
 
@@ -52,7 +68,7 @@ impl FromStr for ApiVersion {
     }
 }
 
-/// `u16::from_str` alone would take a plus sign.
+/// Digits only: `u16::from_str` accepts a plus sign.
 fn number(text: &str) -> Option<u16> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

@@ -1,18 +1,18 @@
-//! What stands at the path: nothing, something else, or a part of a store.
+//! States of the path: nothing there, another file, or a part of a store.
 
 use std::fs;
 
-use gatepost::Reason;
+use gatepost::ErrorKind;
 
 use super::{Meets, State};
 use crate::child::Child;
 
 const SOMETHING_ELSE: Meets =
-    Meets::Refused(Reason::NotADatabase, "Check the path: the file there is something else.");
+    Meets::Refused(ErrorKind::NotADatabase, "Check the path: the file there is something else.");
 const ANOTHERS: Meets =
-    Meets::Refused(Reason::NotOurs, "Check the path: the file belongs to another application.");
+    Meets::Refused(ErrorKind::NotOurs, "Check the path: the file belongs to another application.");
 pub(super) const DAMAGED: Meets =
-    Meets::Refused(Reason::Corrupt, "Stop using this file and restore a verified backup.");
+    Meets::Refused(ErrorKind::Corrupt, "Stop using this file and restore a verified backup.");
 
 pub(super) const STATES: &[State] = &[
     State {

@@ -1,30 +1,30 @@
-//! What lies beside the file: logs and journals that are left over, torn, foreign or not files.
+//! States of the files beside it: logs and journals that are left over, torn, foreign or not files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use gatepost::Reason;
+use gatepost::ErrorKind;
 
 use super::scene::{Scene, Skip};
 use super::{Meets, State};
 use crate::child::Child;
 
 const ORPHAN: Meets = Meets::Refused(
-    Reason::Corrupt,
+    ErrorKind::Corrupt,
     "Put the file that this log belongs to back beside it, or, if that file is lost for good, \
      move the log elsewhere.",
 );
 const FOREIGN: Meets = Meets::Refused(
-    Reason::Corrupt,
+    ErrorKind::Corrupt,
     "Put the log of this very file back in its place, or, if there was none, move the log that \
      lies there elsewhere.",
 );
 const NO_FILE: Meets = Meets::Refused(
-    Reason::Unsafe,
+    ErrorKind::Unsafe,
     "Move away what lies beside the file under the name of its log, shared memory or journal.",
 );
 
-/// Bytes that are nothing.
+/// Random bytes.
 fn noise(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 73 + at / 251) as u8 | 1).collect()
 }
@@ -251,7 +251,7 @@ pub(super) const STATES: &[State] = &[
     State {
         name: "another application's transaction that was cut off, with its journal",
         meets: Meets::Refused(
-            Reason::NotOurs,
+            ErrorKind::NotOurs,
             "Check the path: the file belongs to another application.",
         ),
         set_up: |scene| {

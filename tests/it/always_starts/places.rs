@@ -1,4 +1,4 @@
-//! Where the file stands: permissions, owners, links, names, mounts.
+//! Where the file is: permissions, owners, links, names, mounts.
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
@@ -6,27 +6,30 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
 
-use gatepost::{Note, Reason};
+use gatepost::ErrorKind;
+use gatepost::status::OpenWarning;
 
 use super::scene::{Scene, Skip, set_mode, succeeds};
 use super::{Meets, State};
 
 const DENIED: Meets = Meets::Refused(
-    Reason::NoPermission,
+    ErrorKind::NoPermission,
     "Give this program's user access to the file and its directory.",
 );
-const READ_ONLY: Meets =
-    Meets::Refused(Reason::ReadOnly, "Make the file and its directory writable for this program.");
+const READ_ONLY: Meets = Meets::Refused(
+    ErrorKind::ReadOnly,
+    "Make the file and its directory writable for this program.",
+);
 const UNSAFE: Meets = Meets::Refused(
-    Reason::Unsafe,
+    ErrorKind::Unsafe,
     "Move the file to a directory that only its owner can write, owned by this user, \
-     with no second hard link; or opt in through Options.",
+     with no second hard link; or set the option that the message names.",
 );
 const OTHER_PATH: Meets = Meets::Refused(
-    Reason::Invalid,
+    ErrorKind::Invalid,
     "Choose another path: the message says what is wrong with this one.",
 );
-const FULL: Meets = Meets::Refused(Reason::Full, "Make room on the disk that holds the file.");
+const FULL: Meets = Meets::Refused(ErrorKind::Full, "Make room on the disk that holds the file.");
 
 /// A mount at `mnt` with the file of the scene in it, which is opened there.
 fn mounted(scene: &mut Scene, mount: &str, then: &str) -> Result<(), Skip> {
@@ -45,11 +48,11 @@ fn filled(scene: &mut Scene, size: &str, then: &str) -> Result<(), Skip> {
     mounted(scene, &mount, &fill)
 }
 
-/// As `chattr` marks a file or directory until the scene is over.
+/// A file or directory marked by `chattr` until the scene is over.
 fn marked(scene: &mut Scene, mark: &str, path: PathBuf) -> Result<(), Skip> {
     let path = path.to_str().unwrap();
     if !succeeds(Command::new("chattr").args([&format!("+{mark}"), path])) {
-        return Err("the file system has no such mark, or nobody may set it");
+        return Err("the file system has no such mark, or this user may not set it");
     }
     scene.finally("chattr", &[&format!("-{mark}"), path]);
     Ok(())
@@ -65,7 +68,7 @@ fn named(scene: &mut Scene, name: &str) -> Result<(), Skip> {
 pub(super) const STATES: &[State] = &[
     State {
         name: "permissions widened by a copy",
-        meets: Meets::Opens(&[Note::PermissionsTightened]),
+        meets: Meets::Opens(&[OpenWarning::PermissionsTightened]),
         set_up: |scene| {
             set_mode(&scene.path, 0o644);
             Ok(())
@@ -73,7 +76,7 @@ pub(super) const STATES: &[State] = &[
     },
     State {
         name: "permissions of the log widened by a copy",
-        meets: Meets::Opens(&[Note::PermissionsTightened]),
+        meets: Meets::Opens(&[OpenWarning::PermissionsTightened]),
         set_up: |scene| {
             scene.killed();
             set_mode(scene.beside("-wal"), 0o664);
@@ -172,7 +175,7 @@ pub(super) const STATES: &[State] = &[
     State {
         name: "a symbolic link to nothing",
         meets: Meets::Refused(
-            Reason::NotFound,
+            ErrorKind::NotFound,
             "Create the directory, or correct the path or the link that leads nowhere.",
         ),
         set_up: |scene| {
@@ -228,7 +231,7 @@ pub(super) const STATES: &[State] = &[
     State {
         name: "a directory that does not exist",
         meets: Meets::Refused(
-            Reason::NotFound,
+            ErrorKind::NotFound,
             "Create the directory, or correct the path or the link that leads nowhere.",
         ),
         set_up: |scene| {
@@ -298,8 +301,9 @@ pub(super) const STATES: &[State] = &[
     State {
         name: "a bind mount of the file alone",
         meets: Meets::Refused(
-            Reason::Unsafe,
-            "Mount the directory of the file instead of the file alone, or opt in through Options.",
+            ErrorKind::Unsafe,
+            "Mount the directory of the file instead of the file alone, or set \
+             Options::dangerous().allow_hard_links().",
         ),
         set_up: |scene| {
             let second = scene.directory.with_file_name("second");

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use gatepost::{Error, NewUser, OpenSession, Options, Page, Store};
+use gatepost::directory::OrganisationFilter;
+use gatepost::sessions::OpenSession;
+use gatepost::{Error, NewUser, Options, Page, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -19,26 +21,26 @@ use crate::world::{device, for_tests};
 /// Why a state cannot be set up on this machine.
 pub(super) type Skip = &'static str;
 
-/// Nobody in particular.
+/// A user without rights of its own.
 const STRANGER: u32 = 65_534;
 /// The organisations that every scene begins with.
 const NAMES: [&str; 3] = ["Northern", "Southern", "Western"];
 
 /// A directory with a closed store in it.
 pub(super) struct Scene {
-    /// What is opened.
+    /// The path that is opened.
     pub(super) path: PathBuf,
     pub(super) directory: PathBuf,
     /// The organisations that were acknowledged.
     names: Vec<String>,
-    /// Who opens it; this process if nobody.
+    /// The command that opens it; `None` for this process.
     opener: Option<Command>,
     is_strangers: bool,
-    /// Who stays alive beside it.
+    /// Processes that stay alive beside it.
     others: Vec<Child>,
-    /// Where its answer is to be read; what it says, if nowhere.
-    pub(super) told_in: Option<PathBuf>,
-    /// Undoes what a directory could not be removed with.
+    /// The file with its answer; `None` if it answers on its output.
+    pub(super) said_in: Option<PathBuf>,
+    /// Commands that undo what keeps the directory from being removed.
     undo: Vec<Command>,
     _outer: TempDir,
 }
@@ -75,7 +77,7 @@ impl Scene {
 
     fn with(bytes: &[u8]) -> Self {
         let outer = tempfile::tempdir().unwrap();
-        // Others may look in, as in the directory of a service.
+        // Other users may read it, as in the directory of a service.
         set_mode(outer.path(), 0o755);
         let directory = outer.path().join("store");
         fs::create_dir(&directory).unwrap();
@@ -89,7 +91,7 @@ impl Scene {
             opener: None,
             is_strangers: false,
             others: Vec::new(),
-            told_in: None,
+            said_in: None,
             undo: Vec::new(),
             _outer: outer,
         }
@@ -135,7 +137,7 @@ impl Scene {
         child
     }
 
-    /// A process with a store that has written what it will, and is still alive.
+    /// A process with a store that has done its writes and is still alive.
     pub(super) fn writer(&mut self) -> Child {
         let mut child = Child::start("write", &[self.path.to_str().unwrap()]);
         for name in ["Eastern", "Midland"] {
@@ -146,7 +148,7 @@ impl Scene {
         child
     }
 
-    /// Leaves a log with acknowledged writes that nobody folded in.
+    /// Leaves a log with acknowledged writes that were never checkpointed.
     pub(super) fn killed(&mut self) {
         let child = self.writer();
         child.kill();
@@ -169,11 +171,11 @@ impl Scene {
         let mut words = vec![self.path.to_str().unwrap(), "", &template().1];
         let names = self.names.join(",");
         words[1] = &names;
-        words.extend(self.told_in.as_ref().map(|file| file.to_str().unwrap()));
+        words.extend(self.said_in.as_ref().map(|file| file.to_str().unwrap()));
         Child::command("open in a state", &words)
     }
 
-    /// It is opened by a process that first runs this script of the shell.
+    /// It is opened by a process that first runs this shell script.
     pub(super) fn opened_after(&mut self, shell: &str) {
         let child = self.child();
         let mut command = Command::new("sh");
@@ -192,7 +194,7 @@ impl Scene {
         let probe = "mount --bind \"$0\" \"$0\"";
         let directory = self.directory.to_str().unwrap().to_owned();
         if !succeeds(&mut own(&["sh", "-c", probe, &directory])) {
-            return Err("nobody may mount here");
+            return Err("this user may not mount here");
         }
         self.opened_after(&format!("set -e\ncd {directory}\n{shell}"));
         let inner = self.opener.take().unwrap();
@@ -202,7 +204,7 @@ impl Scene {
         Ok(())
     }
 
-    /// It belongs to a user whom permissions stop, and is opened by him.
+    /// It belongs to a user whom permissions stop, and that user opens it.
     pub(super) fn opened_by_a_stranger(&mut self) -> Result<(), Skip> {
         if rustix::process::geteuid().is_root() {
             let command = self.child();
@@ -221,8 +223,8 @@ impl Scene {
     }
 
     /// Opens it, and says how that went.
-    pub(super) fn told(mut self) -> String {
-        let told = match self.opener.take() {
+    pub(super) fn said(mut self) -> String {
+        let said = match self.opener.take() {
             None => look(&self.path, &self.names, &template().1),
             Some(mut command) => {
                 if self.is_strangers {
@@ -231,7 +233,7 @@ impl Scene {
                 let mut child = Child::started(&mut command);
                 let heard = child.hear_if_any().or_else(|| {
                     child.wait();
-                    fs::read_to_string(self.told_in.as_ref()?).ok()
+                    fs::read_to_string(self.said_in.as_ref()?).ok()
                 });
                 heard.unwrap_or_else(|| format!("says nothing: {}", child.complaint()))
             }
@@ -239,23 +241,23 @@ impl Scene {
         for mut command in self.undo.drain(..) {
             assert!(succeeds(&mut command));
         }
-        told
+        said
     }
 }
 
-/// Opens the store and says how that went: to its parent or, if it is told of a file, there.
+/// Opens the store and says how that went: to its parent or, if it is given a file, there.
 pub(crate) fn open(parent: &mut Parent, words: &[String]) {
     let [path, names, token, rest @ ..] = words else { panic!("path, names and token") };
     let names: Vec<String> = names.split(',').map(String::from).collect();
-    let told = look(Path::new(path), &names, token);
+    let said = look(Path::new(path), &names, token);
     match rest {
-        [file] => fs::write(file, told).unwrap(),
-        _ => parent.say(&told),
+        [file] => fs::write(file, said).unwrap(),
+        _ => parent.say(&said),
     }
 }
 
-/// In both runs of the suite: a store that remembers asks more of its surroundings, and more of
-/// what is wrong with them shows when it opens.
+/// With the cache in both runs of the suite: it needs more of the surroundings, so that more of
+/// what is wrong with them shows at the opening.
 fn remembering() -> Options {
     for_tests().cache(1_024)
 }
@@ -269,14 +271,14 @@ fn look(path: &Path, names: &[String], token: &str) -> String {
         Err(error) => {
             let said = error.to_string();
             assert!(!said.is_empty() && !said.contains(['\n', '/']), "{said}");
-            let mut told = format!("{:?}: {}", error.reason(), error.advice());
+            let mut report = format!("{:?}: {}", error.kind(), error.advice());
             if content(path) != before {
-                told += &format!(" But {:?} is {:?} now.", before.keys(), content(path).keys());
+                report += &format!(" But {:?} is {:?} now.", before.keys(), content(path).keys());
             }
-            return told;
+            return report;
         }
     };
-    let notes = store.status().notes;
+    let notes = store.status().open_warnings;
     let found = match whole(&store, token) {
         Ok((true, found)) if found == names => String::from("with all of it"),
         Ok((false, found)) if found.is_empty() => String::from("empty"),
@@ -286,7 +288,7 @@ fn look(path: &Path, names: &[String], token: &str) -> String {
     let lived = || {
         store.organisations().create("afterwards")?;
         store.close()?;
-        // What was written once it had started is there at the next start.
+        // A write after the start is there at the next start.
         let again = Store::open(path, remembering())?;
         let (_, kept) = whole(&again, token)?;
         again.close().map(|()| kept.iter().any(|name| name == "afterwards"))
@@ -301,15 +303,15 @@ fn look(path: &Path, names: &[String], token: &str) -> String {
 /// Whether the session of before verifies, and which organisations are there.
 fn whole(store: &Store, token: &str) -> Result<(bool, Vec<String>), Error> {
     assert!(store.audit().verify_chain(None)?.is_intact());
-    let live = store.verify(token, &device("till-1"))?.valid().is_ok();
-    let listed = store.organisations().list(Page::default())?;
+    let live = store.verify((token, &device("till-1")))?.valid().is_ok();
+    let listed = store.organisations().list(&OrganisationFilter::new(), Page::default())?;
     let mut names: Vec<_> = listed.into_iter().map(|organisation| organisation.name).collect();
     names.sort();
     Ok((live, names))
 }
 
-/// Names, sizes, times and bytes of the file and what stands with it. The shared memory of a log
-/// is left out, as a look takes locks that stand there, and so is what has no byte.
+/// Names, sizes, times and bytes of the file and the files beside it. The shared memory of a log is
+/// left out, as the opening takes locks in it, and so are empty files.
 fn content(path: &Path) -> BTreeMap<OsString, (u64, u32, i64, Vec<u8>)> {
     let mut all = BTreeMap::new();
     let directory = path.parent().unwrap();

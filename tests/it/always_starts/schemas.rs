@@ -1,21 +1,26 @@
-//! Databases that say they are ours: older, newer, half done, and tampered with.
+//! Databases that claim to be Gatepost's: older, newer, half done, and tampered with.
 
-use gatepost::{Note, Reason};
+use gatepost::ErrorKind;
+use gatepost::status::OpenWarning;
 
 use super::files::DAMAGED;
 use super::{Meets, State};
 
 const TOO_NEW: Meets =
-    Meets::Refused(Reason::TooNew, "Upgrade this program to the version that wrote the file.");
+    Meets::Refused(ErrorKind::TooNew, "Upgrade this program to the version that wrote the file.");
 const TAMPERED: Meets = Meets::Refused(
-    Reason::Corrupt,
+    ErrorKind::Corrupt,
     "Find out who changed the tables or triggers of this file, and restore a verified backup.",
+);
+const ADDED_TO: Meets = Meets::Refused(
+    ErrorKind::Corrupt,
+    "Find out which program added what the message names, stop that program, and drop it with SQL.",
 );
 
 pub(super) const STATES: &[State] = &[
     State {
         name: "a newer store that this version may use",
-        meets: Meets::Opens(&[Note::NewerSchema]),
+        meets: Meets::Opens(&[OpenWarning::NewerSchema]),
         set_up: |scene| {
             scene.script("PRAGMA user_version = 9; ALTER TABLE organisation ADD nickname TEXT");
             Ok(())
@@ -60,7 +65,7 @@ pub(super) const STATES: &[State] = &[
     },
     State {
         name: "a store stripped of its tables",
-        meets: DAMAGED,
+        meets: TAMPERED,
         set_up: |scene| {
             scene.empties();
             scene.script(
@@ -105,15 +110,32 @@ pub(super) const STATES: &[State] = &[
         },
     },
     State {
-        name: "a store with a table, a view, an index and a trigger of a stranger",
-        meets: Meets::Opens(&[]),
+        name: "a store with a table and a view of a stranger",
+        meets: Meets::Opens(&[OpenWarning::ForeignView]),
         set_up: |scene| {
             scene.script(
                 "CREATE TABLE _replica_seq (id INTEGER PRIMARY KEY, seq INTEGER);
-                 CREATE VIEW people AS SELECT username FROM user;
-                 CREATE INDEX opened ON session (opened_at);
-                 CREATE TRIGGER counted AFTER INSERT ON organisation
-                 BEGIN INSERT INTO _replica_seq (seq) VALUES (1); END",
+                 CREATE VIEW people AS SELECT username FROM user",
+            );
+            Ok(())
+        },
+    },
+    State {
+        name: "a store with an index of a stranger on one of its tables",
+        meets: ADDED_TO,
+        set_up: |scene| {
+            scene.script("CREATE INDEX opened ON session (opened_at)");
+            Ok(())
+        },
+    },
+    State {
+        name: "a store with a trigger of a stranger that never ends",
+        meets: ADDED_TO,
+        set_up: |scene| {
+            scene.script(
+                "CREATE TRIGGER endless AFTER UPDATE ON store BEGIN SELECT count(*) FROM (
+                 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                 SELECT i FROM n); END",
             );
             Ok(())
         },

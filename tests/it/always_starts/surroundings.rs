@@ -1,18 +1,22 @@
 //! The process that opens the store and the others on the machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gatepost::{Clock, ManualClock, Reason, Store};
+use gatepost::host::{Clock, ManualClock};
+use gatepost::{ErrorKind, Store, Timestamp};
 
 use super::scene::{Scene, Skip};
 use super::{Meets, State};
 use crate::child::{Child, Parent};
 use crate::world::{for_tests, morning};
 
-const BUSY: Meets =
-    Meets::Refused(Reason::Busy, "Try again in a moment; another program is writing to the file.");
+const BUSY: Meets = Meets::Refused(
+    ErrorKind::Busy,
+    "Try again in a moment; another program or thread is using the file.",
+);
 
-/// Holds the file as a scanner or a program for backups does: read, and locked if it is told so.
+/// Keeps the file open as a scanner or a backup program does: read, and locked if asked.
 pub(crate) fn scan(parent: &mut Parent, words: &[String]) {
     let [path, locked] = words else { panic!("the path, and whether locked") };
     let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
@@ -34,11 +38,10 @@ fn scanned(scene: &mut Scene, suffix: &str, locked: &str) {
 /// The store was opened and closed once under a clock that shows something else.
 fn under_the_clock_of(scene: &Scene, seconds: i64) -> Result<(), Skip> {
     let clock = ManualClock::new(morning());
-    let now = chrono::DateTime::from_timestamp(seconds, 0).unwrap();
-    let ahead = (now - clock.now()).to_std();
-    match ahead {
-        Ok(ahead) => clock.advance(ahead),
-        Err(_) => clock.set(now),
+    let now = Timestamp::from_millis(seconds * 1_000);
+    match now.duration_since(clock.now()) {
+        Duration::ZERO => clock.set(now),
+        ahead => clock.advance(ahead),
     }
     let store = Store::open(&scene.path, for_tests().clock(Arc::new(clock))).unwrap();
     store.close().unwrap();
@@ -105,7 +108,7 @@ pub(super) const STATES: &[State] = &[
     State {
         name: "the process may open few files",
         meets: Meets::Refused(
-            Reason::Io,
+            ErrorKind::Io,
             "Raise the number of files that this program may have open.",
         ),
         set_up: |scene| {
@@ -117,7 +120,7 @@ pub(super) const STATES: &[State] = &[
         name: "standard input, output and errors are closed",
         meets: Meets::Opens(&[]),
         set_up: |scene| {
-            scene.told_in = Some(scene.directory.with_file_name("told"));
+            scene.said_in = Some(scene.directory.with_file_name("said"));
             scene.opened_after("exec <&- >&- 2>&-");
             Ok(())
         },
@@ -150,7 +153,7 @@ pub(super) const STATES: &[State] = &[
         },
     },
     State {
-        name: "the process stands in a directory that was deleted",
+        name: "the working directory of the process was deleted",
         meets: Meets::Opens(&[]),
         set_up: |scene| {
             let gone = scene.directory.with_file_name("gone");

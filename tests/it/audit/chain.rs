@@ -1,11 +1,13 @@
-//! The chains: every hand that changes a row is found, and a cut tail by an anchor kept elsewhere.
+//! The chains: a row changed by hand is found, and a cut tail is found with an anchor.
 
-use gatepost::{Anchor, ChainCheck, HostEvent, NewUser, Origin, Reason, Store};
+use gatepost::audit::{AuditAnchor, AuditSource, ChainCheck, HostEvent};
+use gatepost::{ClientInfo, ErrorKind, NewUser, Store};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use crate::world::World;
 
-/// A log of both sources, and a hand that first dropped the triggers.
+/// A log of both sources, and a connection that first dropped the triggers.
 struct Log {
     world: World,
     hand: Connection,
@@ -22,23 +24,16 @@ impl Log {
             let acting = store.acting_as(ada);
             acting.organisations().create(&format!("No. {round}")).unwrap();
             let event = HostEvent::new("invoice.printed").unwrap().user(ada);
-            let origin = Origin::new().ip([127, 0, 0, 1]).user_agent("curl/8");
-            acting.audit().record(&[event.detail("one").unwrap().origin(origin)]).unwrap();
+            let client_info = ClientInfo::new().ip([127, 0, 0, 1]).user_agent("curl/8");
+            acting
+                .audit()
+                .record(&[event.detail("one").unwrap().client_info(client_info)])
+                .unwrap();
         }
         let hand = world.sql();
         hand.execute_batch("PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF").unwrap();
-        let names =
-            "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name LIKE 'audit%'";
-        let triggers: Vec<String> = hand
-            .prepare(names)
-            .unwrap()
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(|name| name.unwrap())
-            .collect();
-        for trigger in triggers {
-            hand.execute_batch(&format!("DROP TRIGGER {trigger}")).unwrap();
-        }
+        // Dropped triggers would be noticed by the next write.
+        hand.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
         for table in TABLES {
             let copy = format!("CREATE TEMP TABLE kept_{table} AS SELECT * FROM {table}");
             hand.execute_batch(&copy).unwrap();
@@ -61,7 +56,7 @@ impl Log {
         &self.world.store
     }
 
-    /// Asserts that what the script does to the log as it was is found, if it does anything.
+    /// Asserts that the change that the script makes to the log is found, if it makes any.
     #[track_caller]
     fn finds(&self, script: &str) -> bool {
         self.hand.execute_batch("BEGIN").unwrap();
@@ -75,6 +70,19 @@ impl Log {
         let found = found.unwrap_or_else(|error| panic!("{script}: {error}"));
         assert!(!found.is_intact(), "not found: {script}");
         true
+    }
+
+    /// Trims the first rows of the library, and of the host, as a call that records does.
+    fn trim(&self, library: i64, host: i64) {
+        for (source, to) in [(0, library), (1, host)] {
+            let script = "UPDATE audit_chain SET trimmed_seq = TO, kept_rows = kept_rows
+                     - (SELECT count(*) FROM audit WHERE source = SOURCE AND seq <= TO),
+                     trimmed_chain = (SELECT chain FROM audit WHERE seq = TO)
+                 WHERE source = SOURCE;
+                 DELETE FROM audit WHERE source = SOURCE AND seq <= TO";
+            let script = script.replace("SOURCE", &source.to_string());
+            self.hand.execute_batch(&script.replace("TO", &to.to_string())).unwrap();
+        }
     }
 
     fn differs(&self) -> bool {
@@ -103,7 +111,7 @@ impl Dice {
 
 #[rustfmt::skip]
 const BLOBS: &[&str] = &["actor_user_id", "actor_via_id", "user_id", "branch_id",
-    "organisation_id", "session_id", "api_key_id", "device_hash"];
+    "organisation_id", "session_id", "api_key_id", "device_hash", "salt"];
 const TEXTS: &[&str] = &["event", "ip", "user_agent", "reason", "detail"];
 
 /// An edit that a hand could make to one row.
@@ -170,7 +178,7 @@ fn edit(dice: &mut Dice) -> String {
                 "trimmed_chain" | "head_chain" => format!("x'{noise:064x}'"),
                 _ => (noise % 13).to_string(),
             };
-            format!("UPDATE audit_chain SET {column} = {value} WHERE source = {}", noise % 2)
+            format!("UPDATE audit_chain SET {column} = {value} WHERE source = {}", noise % 3)
         }
     }
 }
@@ -221,16 +229,16 @@ fn an_anchor_finds_a_tail_that_was_cut_off() {
     let anchor = audit.anchor().unwrap();
     for seq in (1..=10).rev() {
         cut(&log, seq);
-        assert!(audit.verify_chain(None).unwrap().is_intact(), "no hash tells of the end");
+        assert!(audit.verify_chain(None).unwrap().is_intact(), "no hash shows the end");
         assert!(!audit.verify_chain(Some(&anchor)).unwrap().is_intact(), "{seq}");
         log.restore();
     }
     assert!(audit.verify_chain(Some(&anchor)).unwrap().is_intact());
 }
 
-/// What comes next may get the numbers of what was cut off, in the other source.
+/// Later rows, of the other source, may get the numbers of those that were cut off.
 #[test]
-fn an_anchor_finds_a_tail_that_was_grown_anew() {
+fn an_anchor_finds_a_tail_that_was_replaced() {
     for host_first in [true, false] {
         for seq in 1..=10 {
             let log = Log::new();
@@ -253,7 +261,8 @@ fn an_anchor_finds_a_tail_that_was_grown_anew() {
 
 #[test]
 fn an_anchor_of_before_holds_while_the_log_grows_and_is_trimmed() {
-    let world = World::with(|options| options.audit_kept(crate::world::DAY, 1_000));
+    let world =
+        World::with(|options| options.audit_max_age(crate::world::DAY).audit_max_rows(1_000));
     let audit = world.store.audit();
     let many = vec![HostEvent::new("many").unwrap(); 1_000];
     let empty = audit.anchor().unwrap();
@@ -264,13 +273,118 @@ fn an_anchor_of_before_holds_while_the_log_grows_and_is_trimmed() {
     for anchor in [&empty, &early, &middle] {
         assert!(audit.verify_chain(Some(anchor)).unwrap().is_intact());
     }
-    // The anchored row is the last one trimmed, then one long gone.
-    audit.record(&many).unwrap();
-    assert!(audit.verify_chain(Some(&middle)).unwrap().is_intact());
-    audit.record(&many[..10]).unwrap();
-    for anchor in [&empty, &early, &middle] {
-        assert!(audit.verify_chain(Some(anchor)).unwrap().is_intact());
+    // The row that the anchor names is the last one trimmed, then one long gone.
+    for trimmed in [1_002, 1_012] {
+        audit.record(if trimmed == 1_002 { &many } else { &many[..10] }).unwrap();
+        for (anchor, at) in [(&empty, 0), (&early, 0), (&middle, 1_002)] {
+            let found = audit.verify_chain(Some(anchor)).unwrap();
+            assert!(!found.is_intact());
+            let ChainCheck::AnchorTrimmed { chains, .. } = found else { panic!("{found:?}") };
+            let [library, host, strangers] = chains;
+            assert!(host.is_anchor_trimmed());
+            assert!(!library.is_anchor_trimmed() && !strangers.is_anchor_trimmed());
+            assert_eq!((host.source, host.anchored_at), (AuditSource::Host, Some(at)));
+            let span = (host.trimmed_to, host.checked_to, host.rows);
+            assert_eq!(span, (trimmed, trimmed + 1_000, 1_000));
+        }
     }
+    // Without an anchor it says from where to where it checked.
+    let found = audit.verify_chain(None).unwrap();
+    let ChainCheck::Intact { rows, chains, .. } = found else { panic!("{found:?}") };
+    assert_eq!(rows, 1_002);
+    let spans = chains.map(|chain| (chain.trimmed_to, chain.checked_to, chain.anchored_at));
+    assert_eq!(spans, [(0, 2, None), (1_012, 2_012, None), (0, 0, None)]);
+}
+
+/// What a hand may try on the ends of a chain: all rows trimmed at once, and a chain begun from a
+/// hash of no row.
+const EMPTIED: &str = "UPDATE audit_chain SET trimmed_seq = head_seq, trimmed_chain = head_chain,
+        kept_rows = 0 WHERE source = 0;
+    DELETE FROM audit WHERE source = 0";
+const BEGUN_AGAIN: &str =
+    "UPDATE audit_chain SET trimmed_seq = head_seq + 2, head_seq = head_seq + 2,
+        trimmed_chain = HASH, head_chain = HASH, kept_rows = 0
+        WHERE source = 0;
+    DELETE FROM audit WHERE source = 0";
+
+/// The hash of no row.
+fn with_hash(script: &str) -> String {
+    script.replace("HASH", &format!("x'{:064x}'", 7))
+}
+
+/// Once the file let both through.
+#[test]
+fn the_file_refuses_a_log_that_is_emptied_or_begun_again() {
+    let world = World::new();
+    for number in 0..20 {
+        world.store.organisations().create(&format!("No. {number}")).unwrap();
+    }
+    let anchor = world.store.audit().anchor().unwrap();
+    let hand = world.sql();
+    let head_of_no_row = "UPDATE audit_chain SET head_seq = head_seq + 2, head_chain = HASH,
+        kept_rows = kept_rows + 1 WHERE source = 0";
+    let deleted = "DELETE FROM audit WHERE source = 0";
+    for script in [EMPTIED, BEGUN_AGAIN, head_of_no_row, deleted] {
+        let refused = hand.execute_batch(&with_hash(script)).unwrap_err().to_string();
+        let by_trigger = ["newest row", "trimmed"].iter().any(|words| refused.contains(words));
+        assert!(by_trigger, "{script}: {refused}");
+    }
+    assert!(world.store.audit().verify_chain(Some(&anchor)).unwrap().is_intact());
+    assert_eq!(world.count("SELECT count(*) FROM audit"), 21);
+}
+
+/// A hand that dropped the triggers gets that far, and no further: once the answer was that the
+/// log is intact.
+#[test]
+fn an_anchor_below_what_was_trimmed_is_never_intact() {
+    for (script, trimmed) in [(EMPTIED, 9), (BEGUN_AGAIN, 11)] {
+        let log = Log::new();
+        let audit = log.store().audit();
+        let anchor = audit.anchor().unwrap();
+        log.hand.execute_batch(&with_hash(script)).unwrap();
+        for later in 0..2 {
+            let found = audit.verify_chain(Some(&anchor)).unwrap();
+            assert!(!found.is_intact());
+            let ChainCheck::AnchorTrimmed { chains, .. } = found else { panic!("{found:?}") };
+            let [library, host, _] = chains;
+            assert!(library.is_anchor_trimmed() && !host.is_anchor_trimmed());
+            assert_eq!((library.trimmed_to, library.anchored_at), (trimmed, Some(9)));
+            assert_eq!(library.rows, later);
+            log.store().organisations().create("Later").unwrap();
+        }
+        // Without an anchor it says from where it checked.
+        let found = audit.verify_chain(None).unwrap();
+        let ChainCheck::Intact { chains: [library, ..], .. } = found else { panic!("{found:?}") };
+        assert_eq!((library.trimmed_to, library.rows), (trimmed, 2));
+    }
+}
+
+/// All sources share one sequence without gaps.
+#[test]
+fn a_chain_that_was_taken_out_whole_is_missed_without_an_anchor() {
+    let log = Log::new();
+    let out = "DELETE FROM audit WHERE source = 1;
+        UPDATE audit_chain SET trimmed_seq = 0, trimmed_chain = zeroblob(32), head_seq = 0,
+            head_chain = zeroblob(32), kept_rows = 0 WHERE source = 1";
+    let first = log.world.count("SELECT min(seq) FROM audit WHERE source = 1");
+    log.hand.execute_batch(out).unwrap();
+    let found = log.store().audit().verify_chain(None).unwrap();
+    assert!(matches!(found, ChainCheck::Broken { seq, .. } if seq == first), "{found:?}");
+}
+
+#[test]
+fn the_number_up_to_which_rows_were_trimmed_is_no_number_of_a_row() {
+    let log = Log::new();
+    // Rows 1, 2, 3 and 5 are the library's, row 4 is the host's.
+    let trim = "UPDATE audit_chain SET trimmed_seq = 3, kept_rows = kept_rows - 3,
+            trimmed_chain = (SELECT chain FROM audit WHERE seq = 3) WHERE source = 0;
+        DELETE FROM audit WHERE seq <= 3";
+    log.hand.execute_batch(trim).unwrap();
+    assert!(log.store().audit().verify_chain(None).unwrap().is_intact());
+    let moved = "UPDATE audit_chain SET trimmed_seq = 4 WHERE source = 0";
+    log.hand.execute_batch(moved).unwrap();
+    let found = log.store().audit().verify_chain(None).unwrap();
+    assert!(matches!(found, ChainCheck::Broken { seq: 4, .. }), "{found:?}");
 }
 
 #[test]
@@ -289,17 +403,56 @@ fn an_anchor_is_the_same_again_when_read_from_its_text() {
     let log = Log::new();
     let anchor = log.store().audit().anchor().unwrap();
     let text = anchor.to_string();
-    assert_eq!(text.parse::<Anchor>().unwrap(), anchor);
+    assert_eq!(text.parse::<AuditAnchor>().unwrap(), anchor);
     assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':'));
     let empty = World::new().store.audit().anchor().unwrap();
-    assert_eq!(empty.to_string().parse::<Anchor>().unwrap(), empty);
+    assert_eq!(empty.to_string().parse::<AuditAnchor>().unwrap(), empty);
+}
+
+/// What nothing but the beginning of the chain shows: its other ends fit.
+#[test]
+fn a_false_beginning_of_a_chain_that_was_trimmed_is_found() {
+    let log = Log::new();
+    let hash = |seq: i64| -> String {
+        let sql = "SELECT lower(hex(chain)) FROM audit WHERE seq = ?1";
+        log.hand.query_row(sql, [seq], |row| row.get(0)).unwrap()
+    };
+    let anchor = |hash: &str| {
+        let none = format!("0:{:064}", 0);
+        format!("2:{hash}:{none}:{none}").parse::<AuditAnchor>().unwrap()
+    };
+    let (right, wrong) = (anchor(&hash(2)), anchor(&hash(3)));
+    let check = |anchor: Option<&AuditAnchor>| log.store().audit().verify_chain(anchor).unwrap();
+    log.trim(2, 4);
+    assert!(check(None).is_intact());
+    assert!(matches!(check(Some(&right)), ChainCheck::AnchorTrimmed { .. }));
+    assert!(matches!(check(Some(&wrong)), ChainCheck::Broken { seq: 2, .. }));
+    for (lie, seq) in [
+        ("UPDATE audit_chain SET trimmed_seq = 0 WHERE source = 0", 0),
+        (
+            "UPDATE audit_chain SET kept_rows = kept_rows + 1 WHERE source = 0;
+             INSERT INTO audit SELECT * FROM kept_audit WHERE seq = 1",
+            1,
+        ),
+    ] {
+        log.hand.execute_batch("SAVEPOINT lie").unwrap();
+        log.restore();
+        log.trim(2, 4);
+        log.hand.execute_batch(lie).unwrap();
+        log.hand.execute_batch("RELEASE lie").unwrap();
+        let found = check(None);
+        assert!(matches!(found, ChainCheck::Broken { seq: at, .. } if at == seq), "{found:?}");
+    }
 }
 
 #[test]
 fn what_is_no_anchor_is_refused() {
     let good = Log::new().store().audit().anchor().unwrap().to_string();
     let parts: Vec<&str> = good.split(':').collect();
-    let [own, own_hash, host, host_hash] = parts[..] else { panic!("{good}") };
+    let [own, own_hash, host, host_hash, strangers, strangers_hash] = parts[..] else {
+        panic!("{good}")
+    };
+    let rest = format!("{host}:{host_hash}:{strangers}:{strangers_hash}");
     let upper = own_hash.to_uppercase();
     for bad in [
         String::new(),
@@ -309,24 +462,24 @@ fn what_is_no_anchor_is_refused() {
         format!("{good}\n"),
         format!("+{good}"),
         format!("0{good}"),
-        format!("-1:{own_hash}:{host}:{host_hash}"),
-        format!("99999999999999999999:{own_hash}:{host}:{host_hash}"),
-        format!("{own}:{upper}:{host}:{host_hash}"),
-        format!("{own}:{}:{host}:{host_hash}", &own_hash[1..]),
-        format!("{own}:{own_hash}00:{host}:{host_hash}"),
-        format!("{own}:{own_hash}:{host}"),
+        format!("-1:{own_hash}:{rest}"),
+        format!("99999999999999999999:{own_hash}:{rest}"),
+        format!("{own}:{upper}:{rest}"),
+        format!("{own}:{}:{rest}", &own_hash[1..]),
+        format!("{own}:{own_hash}00:{rest}"),
+        format!("{own}:{own_hash}:{host}:{host_hash}"),
         format!("{own}:{own_hash}"),
         good.replace(':', ";"),
     ] {
-        let refused = bad.parse::<Anchor>().unwrap_err();
-        assert_eq!(refused.reason(), Reason::Invalid, "{bad:?}");
+        let refused = bad.parse::<AuditAnchor>().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{bad:?}");
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_panics_as_an_anchor(text in "\\PC*|[0-9a-f:]{0,140}") {
-        if let Ok(anchor) = text.parse::<Anchor>() {
+    fn no_text_panics_as_an_anchor(text in "\\PC*|[0-9a-f:]{0,210}") {
+        if let Ok(anchor) = text.parse::<AuditAnchor>() {
             proptest::prop_assert_eq!(anchor.to_string(), text);
         }
     }

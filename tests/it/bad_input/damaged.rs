@@ -5,13 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gatepost::audit::*;
+use gatepost::directory::*;
+use gatepost::host::*;
+use gatepost::policy::*;
+use gatepost::sessions::*;
 use gatepost::*;
 use rusqlite::Connection;
 
 use super::{Bench, for_any};
 use crate::world::{DAY, HOUR, PASSWORD, device, for_tests};
 
-/// What a column of each kind is made to say, as SQL.
+/// The values that a column of each kind is given, as SQL.
 const LIES: &[(&str, &[&str])] = &[
     ("INTEGER", &["-9223372036854775808", "9223372036854775807"]),
     ("TEXT", &["''", "CAST(x'ff00fe' AS TEXT)", "replace(hex(zeroblob(500)), '00', '$é,')"]),
@@ -39,7 +44,7 @@ fn no_value_in_any_column_makes_a_call_panic_or_a_stranger_known() {
         for lie in lies {
             let path = folder.path().join(format!("{number}.db"));
             fs::copy(&template, &path).unwrap();
-            tell(&path, table, column, lie);
+            store_lie(&path, table, column, lie);
             let known = call_everything(&path, &token, &key);
             if DECIDING.contains(&(table, column)) {
                 let (session, api_key) = known.unwrap_or_default();
@@ -59,10 +64,12 @@ fn no_text_in_the_hash_column_lets_anybody_in() {
         \\$[A-Za-z0-9+/]{0,43})|\\PC{0,60}";
     for_any(64, &text, |phc| {
         sql.execute("UPDATE credential SET phc = ?1", [&phc]).unwrap();
-        let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+        let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
         match bench.world.store.log_in(request) {
-            Ok(answer) => assert_eq!(answer.granted().unwrap_err(), Refusal::InvalidCredentials),
-            Err(error) => assert_eq!(error.reason(), Reason::Corrupt, "{phc:?}"),
+            Ok(answer) => {
+                assert_eq!(answer.granted().unwrap_err(), LoginRefusal::InvalidCredentials)
+            }
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "{phc:?}"),
         }
         bench.world.store.users().unlock(bench.ada).unwrap();
     });
@@ -76,19 +83,19 @@ fn folder() -> tempfile::TempDir {
 /// A row in every table.
 fn full() -> Bench {
     let bench = Bench::with(|options| {
-        options.sessions(SessionPolicy::server().idle(HOUR)).login_by_email(true)
+        options.sessions(SessionPolicy::server().inactivity_timeout(HOUR)).login_by_email(true)
     });
     let store = &bench.world.store;
     store.users().set_privileges(bench.ada, &["admin"]).unwrap();
     store.users().set_email(bench.ada, Some("ada@example.com")).unwrap();
-    store.sessions().set_document(bench.session, "{}", 0).unwrap();
-    store.configuration().set(Scope::User(bench.ada), "theme", "dark").unwrap();
+    store.sessions().set_data_json(bench.session, "{}", Version::NONE).unwrap();
+    store.configuration().set(Subtree::User(bench.ada), "theme", "dark").unwrap();
     store.configuration().set_public("theme", true).unwrap();
-    store.credits().set(Holder::Branch(bench.york), 3).unwrap();
+    store.credits().set(CreditHolder::Branch(bench.york), 3).unwrap();
     store.audit().record(&[HostEvent::new("x").unwrap().detail("y").unwrap()]).unwrap();
-    for name in ["ada", "nobody"] {
-        let wrong = LogIn::new(name, Password::from("wrong"), device("till-1"));
-        assert!(!store.log_in(wrong).unwrap().is_granted());
+    for name in ["ada", "unknown"] {
+        let wrong = LoginRequest::new(name, Password::from("wrong"), device("till-1"));
+        assert!(store.log_in(wrong).unwrap().granted().is_err());
     }
     bench
 }
@@ -114,8 +121,8 @@ fn columns(path: &Path) -> Vec<(String, String, String)> {
     columns
 }
 
-/// Past every rule of the file: triggers, checks and references.
-fn tell(path: &Path, table: &str, column: &str, lie: &str) {
+/// Writes past every rule of the file: triggers, checks and references.
+fn store_lie(path: &Path, table: &str, column: &str, lie: &str) {
     let sql = Connection::open(path).unwrap();
     for off in ["synchronous = OFF", "ignore_check_constraints = ON", "foreign_keys = OFF"] {
         sql.execute_batch(&format!("PRAGMA {off}")).unwrap();
@@ -129,7 +136,7 @@ fn tell(path: &Path, table: &str, column: &str, lie: &str) {
     for (name, _) in &triggers {
         sql.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
     }
-    // One row at a time: a unique column cannot say the same twice.
+    // One row at a time: a unique column cannot have one value twice.
     let update = format!("UPDATE OR IGNORE {table} SET {column} = {lie}");
     sql.execute_batch(&update).unwrap();
     for (_, create) in &triggers {
@@ -139,71 +146,73 @@ fn tell(path: &Path, table: &str, column: &str, lie: &str) {
     sql.close().unwrap();
 }
 
-/// Whether session and key still verify; nothing if the file is not even opened.
+/// Whether session and key still verify; `None` if the file cannot be opened.
 fn call_everything(path: &Path, token: &str, key: &str) -> Option<(bool, bool)> {
     let options = for_tests()
-        .sessions(SessionPolicy::server().idle(HOUR))
+        .sessions(SessionPolicy::server().inactivity_timeout(HOUR))
         .login_by_email(true)
         .clock(clock());
     let store = Store::open(path, options).ok()?;
     let verify = |token: &str, device: Option<&DeviceId>| {
-        store.verify(token, device).ok().and_then(|verdict| verdict.valid().ok())
+        store.verify((token, device)).ok().and_then(|verdict| verdict.valid().ok())
     };
     let till = device("till-1");
     let (session, api_key) = (verify(token, Some(&till)), verify(key, None));
-    for facts in [session, api_key].into_iter().flatten() {
-        let _ = store.profile(&facts);
-        let _ = store.sessions().end_others(&facts);
+    for principal in [session, api_key].into_iter().flatten() {
+        let _ = store.profile(&principal);
+        let _ = store.sessions().revoke_others(&principal);
     }
     let everyone = store.users().list(&UserFilter::new().text("a"), Page::default());
     let ada = everyone.unwrap_or_default().first().map(|user| user.id);
-    for name in ["ada", "ada@example.com", "nobody"] {
-        let _ = store.log_in(LogIn::new(name, Password::from(PASSWORD), till.clone()));
+    for name in ["ada", "ada@example.com", "unknown"] {
+        let _ = store.log_in(LoginRequest::new(name, Password::from(PASSWORD), till.clone()));
         let _ = store.users().find_by_username(name);
         let _ = store.users().find_by_email(name);
     }
     if let Some(ada) = ada {
         call_for(&store, ada, token);
     }
-    let _ = store.organisations().list(Page::default());
+    let _ = store.organisations().list(&OrganisationFilter::new(), Page::default());
     let _ = store.branches().list(&BranchFilter::new(), Page::default());
-    let _ = store.configuration().list(Scope::System, Page::default());
-    let _ = store.configuration().set(Scope::System, "theme", "light");
+    let _ = store.configuration().list(Subtree::Store, Page::default());
+    let _ = store.configuration().set(Subtree::Store, "theme", "light");
     let _ = store.audit().list(&AuditFilter::new(), Page::default());
     let _ = store.audit().verify_chain(None);
     let _ = store.audit().anchor();
-    let _ = store.sessions().end_all();
+    let _ = store.sessions().revoke_all(Subtree::Store);
     let _ = store.maintain();
     let _ = store.close();
     Some((session.is_some(), api_key.is_some()))
 }
 
 fn call_for(store: &Store, ada: UserId, token: &str) {
-    let _ = store.sessions().list_of(ada);
-    let _ = store.devices().list_of(ada);
+    let _ = store.sessions().list(&SessionFilter::new().under(ada), Page::default());
+    let _ = store.devices().list(ada);
     let _ = store.api_keys().list(ada);
     let _ = store.configuration().effective_all(ada);
     let _ = store.configuration().effective(ada, "theme");
     let change = |new: &str| {
         let (current, new) = (Password::from(PASSWORD), Password::from(new));
-        store.change_password(token, &device("till-1"), current, new)
+        store.change_password((token, &device("till-1")), current, new)
     };
     let _ = change("other than before");
     if let Ok(Some(user)) = store.users().find(ada)
         && let Some(york) = user.branch
     {
-        let _ = store.credits().spend(Holder::Branch(york), 1);
+        let _ = store.credits().spend(CreditHolder::Branch(york), 1);
         let _ = store.branches().set_active(york, false);
         let _ = store.branches().set_active(york, true);
     }
     if let Ok(Ok(reply)) =
-        store.sessions().open(OpenSession::new(ada, device("till-2"))).map(LoginAnswer::granted)
+        store.sessions().open(OpenSession::new(ada, device("till-2"))).map(LoginOutcome::granted)
     {
-        let _ = store.sessions().document(reply.session.id);
-        let _ = store.sessions().set_document(reply.session.id, "[]", 0);
-        let _ = store.log_out(reply.session.token.expose(), &device("till-2"));
+        let _ = store.sessions().data_json(reply.session.id);
+        let _ = store.sessions().set_data_json(reply.session.id, "[]", Version::NONE);
+        let _ = store.log_out((&reply.session.token, &device("till-2")));
     }
-    let _ = store.api_keys().reassign(ada, Duration::ZERO);
+    for key in store.api_keys().list(ada).unwrap_or_default() {
+        let _ = store.api_keys().rotate(key.id, Duration::ZERO);
+    }
     let _ = store.users().unlock(ada);
     let _ = store.users().set_status(ada, UserStatus::Locked);
     let _ = store.users().delete(ada);

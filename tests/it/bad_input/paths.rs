@@ -5,13 +5,13 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use gatepost::{NewUser, Reason, Store};
+use gatepost::{ErrorKind, NewUser, Store};
 use proptest::prelude::*;
 
 use super::for_any;
 use crate::world::for_tests;
 
-const MAY: &[Reason] = &[Reason::Invalid, Reason::NotFound];
+const MAY: &[ErrorKind] = &[ErrorKind::Invalid, ErrorKind::NotFound];
 
 #[test]
 fn any_bytes_name_a_file_or_are_refused_and_leave_nothing() {
@@ -71,7 +71,7 @@ fn a_path_as_long_as_it_may_be_works() {
     }
 }
 
-/// A directory that nobody else can write, nor its parents: some names mean the parent.
+/// A directory that no other user can write, nor its parents: some names mean the parent.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let outer = tempfile::tempdir().unwrap();
     let inner = outer.path().join("middle").join("inner");
@@ -87,7 +87,7 @@ fn check_name(directory: &Path, name: Vec<u8>) {
     check_path(Path::new(&path), directory);
 }
 
-/// What is let through is a store that works, at that place; what is refused leaves nothing.
+/// An accepted name is a store that works, at that place; a refused one leaves no file.
 #[track_caller]
 fn check_path(path: &Path, directory: &Path) {
     let before = entries(directory);
@@ -104,7 +104,7 @@ fn check_path(path: &Path, directory: &Path) {
             fs::remove_file(found).unwrap();
         }
         Err(error) => {
-            assert!(MAY.contains(&error.reason()), "{path:?}: {:?}, {error}", error.reason());
+            assert!(MAY.contains(&error.kind()), "{path:?}: {:?}, {error}", error.kind());
             assert!(!error.to_string().contains(&*directory.to_string_lossy()));
             assert_eq!(entries(directory), before, "{path:?} was refused and has left something");
         }

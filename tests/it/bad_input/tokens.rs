@@ -1,7 +1,7 @@
 //! Tokens that are almost right: each is refused, and nothing is written.
 
 use data_encoding::BASE64URL_NOPAD;
-use gatepost::{DeviceId, Ended, Reason};
+use gatepost::{DeviceId, Ended, ErrorKind};
 use proptest::prelude::*;
 
 use super::{Bench, for_any};
@@ -68,16 +68,19 @@ fn one_kind_is_never_taken_for_another() {
             check_junk(&bench, &token.replace(&token[..4], prefix), device.as_ref());
             let other = written(prefix, &raw(&token));
             for device in [None, device.as_ref(), Some(&crate::world::device("till-1"))] {
-                assert!(bench.world.store.verify(&other, device).unwrap().valid().is_err());
+                assert!(bench.world.store.verify((&other, device)).unwrap().valid().is_err());
             }
         }
     }
-    // A key is no session, whoever holds it.
+    // A key is no session.
     let key = bench.key.clone();
-    bench.check("a key", &[Reason::Invalid], || bench.world.store.log_out(&key, None));
-    let facts = bench.world.store.verify(&key, None).unwrap().valid().unwrap();
-    assert_eq!((facts.session, facts.api_key), (None, Some(bench.key_id)));
-    assert!(bench.world.store.verify(&key, &device("till-1")).unwrap().valid().is_err());
+    bench.check("a key", &[ErrorKind::Invalid], || bench.world.store.log_out((&key, None)));
+    let principal = bench.world.store.verify((&key, None)).unwrap().valid().unwrap();
+    assert_eq!(
+        (principal.credential.session(), principal.credential.api_key()),
+        (None, Some(bench.key_id))
+    );
+    assert!(bench.world.store.verify((&key, &device("till-1"))).unwrap().valid().is_err());
 }
 
 #[test]
@@ -91,9 +94,9 @@ fn any_bytes_under_a_right_checksum_are_unknown() {
         let token = written(PREFIXES[kind], &raw);
         let before = bench.commits();
         for device in [None, Some(&device("till-1"))] {
-            assert!(bench.world.store.verify(&token, device).unwrap().valid().is_err());
+            assert!(bench.world.store.verify((&token, device)).unwrap().valid().is_err());
             if kind == 0 {
-                assert_eq!(bench.world.store.log_out(&token, device).unwrap(), Ended::Before);
+                assert_eq!(bench.world.store.log_out((&token, device)).unwrap(), Ended::Before);
             }
         }
         assert_eq!(bench.commits(), before);
@@ -105,36 +108,36 @@ fn any_device_but_its_own_is_refused() {
     let bench = Bench::new();
     for_any(128, &any::<String>(), |text| {
         let Ok(other) = DeviceId::new(&text) else { return };
-        let verdict = bench.world.store.verify(&bench.token, &other).unwrap();
+        let verdict = bench.world.store.verify((&bench.token, &other)).unwrap();
         assert_eq!(verdict.valid().is_ok(), text == "till-1");
     });
     for near in ["till-1 ", "Till-1", "till-1\0", "till-\u{ff11}", "till-11", "till-"] {
-        assert!(bench.world.store.verify(&bench.token, &device(near)).unwrap().valid().is_err());
+        assert!(bench.world.store.verify((&bench.token, &device(near))).unwrap().valid().is_err());
     }
-    assert!(bench.world.store.verify(&bench.token, None).unwrap().valid().is_err());
-    assert!(bench.world.store.verify(&bench.token, &device("till-1")).unwrap().valid().is_ok());
+    assert!(bench.world.store.verify((&bench.token, None)).unwrap().valid().is_err());
+    assert!(bench.world.store.verify((&bench.token, &device("till-1"))).unwrap().valid().is_ok());
 }
 
 fn both(bench: &Bench) -> [(String, Option<DeviceId>); 2] {
     [(bench.token.clone(), Some(device("till-1"))), (bench.key.clone(), None)]
 }
 
-/// What cannot be a token: refused by verify, bad input for a logout.
+/// A text that cannot be a token: refused by verify, bad input for a logout.
 #[track_caller]
 fn check_junk(bench: &Bench, text: &str, device: Option<&DeviceId>) {
     let store = &bench.world.store;
-    assert!(store.verify(text, device).unwrap().valid().is_err(), "{text:?}");
-    let ended = bench.check("junk", &[Reason::Invalid], || store.log_out(text, device));
+    assert!(store.verify((text, device)).unwrap().valid().is_err(), "{text:?}");
+    let ended = bench.check("junk", &[ErrorKind::Invalid], || store.log_out((text, device)));
     assert!(!ended, "{text:?}");
 }
 
-/// What could be a token and is none.
+/// A text that could be a token and is none.
 #[track_caller]
 fn check_unknown(bench: &Bench, text: &str, device: Option<&DeviceId>) {
     let (store, before) = (&bench.world.store, bench.commits());
-    assert!(store.verify(text, device).unwrap().valid().is_err(), "{text:?}");
+    assert!(store.verify((text, device)).unwrap().valid().is_err(), "{text:?}");
     if text.starts_with("gps_") {
-        assert_eq!(store.log_out(text, device).unwrap(), Ended::Before);
+        assert_eq!(store.log_out((text, device)).unwrap(), Ended::Before);
     }
     assert_eq!(bench.commits(), before);
 }

@@ -1,4 +1,4 @@
-//! Plain SQL typed by hand: the next verify refuses what it took away, and the log knows.
+//! Plain SQL typed by hand: the next verify refuses what it deleted, and the change log has a row.
 
 use rusqlite::Connection;
 
@@ -12,7 +12,7 @@ struct Target {
     branch: gatepost::BranchId,
     organisation: gatepost::OrganisationId,
     session: gatepost::OpenedSession,
-    key: gatepost::IssuedApiKey,
+    key: gatepost::sessions::IssuedApiKey,
 }
 
 impl Target {
@@ -23,18 +23,19 @@ impl Target {
         let user = world.person("ada").id;
         world.store.users().move_to(user, branch).unwrap();
         let session = world.open(user, "till-1");
-        let key = world.store.api_keys().issue(user, gatepost::NewApiKey::new()).unwrap();
+        let key =
+            world.store.api_keys().issue(user, gatepost::sessions::NewApiKey::new()).unwrap();
         Self { world, user, branch, organisation, session, key }
     }
 
     fn passes(&self) -> [bool; 2] {
-        let key = self.world.store.verify(self.key.key.expose(), None).unwrap().valid();
+        let key = self.world.store.verify((&self.key.key, None)).unwrap().valid();
         [self.world.passes(&self.session, "till-1"), key.is_ok()]
     }
 }
 
 /// Asserts that session and key verify before, and which of them after, a statement typed by hand
-/// with foreign keys as they were left.
+/// with foreign keys on or off as it was left.
 #[track_caller]
 fn types(statement: &str, passes: [bool; 2], rows: impl Fn(&Target) -> Vec<Change>) {
     let target = Target::new();
@@ -53,7 +54,7 @@ fn refused(statement: &str) {
 }
 
 fn execute(sql: &Connection, statement: &str) -> rusqlite::Result<()> {
-    // A shell that cares for nothing: parents may be deleted from above their children.
+    // A shell without foreign keys: parents may be deleted from above their children.
     sql.execute_batch("PRAGMA foreign_keys = OFF")?;
     sql.execute_batch(statement)
 }
@@ -64,7 +65,7 @@ fn what_was_deleted_by_hand_is_refused() {
     types("DELETE FROM session", [false, true], session);
     types("DELETE FROM api_key", [true, false], |target| vec![Change::Key(target.key.id)]);
     types("DELETE FROM user", [false, false], |target| vec![Change::User(target.user)]);
-    // A place that is named and missing lets nobody in.
+    // A user whose branch is missing has no valid session.
     types("DELETE FROM branch", [false, false], |target| vec![Change::Branch(target.branch)]);
     types("DELETE FROM organisation", [false, false], |target| {
         vec![Change::Organisation(target.organisation)]
@@ -97,7 +98,7 @@ fn what_was_changed_by_hand_is_refused() {
     });
 }
 
-/// Even if somebody made what it holds younger than its deletion.
+/// Even if a hand made its sessions younger than its deletion.
 #[test]
 fn nothing_of_a_deleted_user_verifies() {
     let head = "(SELECT seq FROM sqlite_sequence WHERE name = 'change')";
@@ -126,7 +127,7 @@ fn a_place_closed_by_hand_closes() {
 #[test]
 fn replace_takes_nothing_away_unseen() {
     let columns = "secret_hash, device_hash, user_id, opened_seq, opened_at, authenticated_at,
-         expires_at, aal, last_seen";
+         expires_at, lifetime_ms, aal, last_seen";
     // The same id, and the same device under another id.
     refused(&format!("REPLACE INTO session (id, {columns}) SELECT id, {columns} FROM session"));
     refused(&format!(

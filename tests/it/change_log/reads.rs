@@ -9,16 +9,16 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::world::World;
 
-/// Only rises, and only turns a refusal into a pass: a late sight of it refuses too early at most.
+/// It only rises, and only turns a refusal into a pass: read late, it at most refuses too early.
 const SILENT: [(&str, &str); 1] = [("session", "last_seen")];
 /// Read to find the row, and never changed: a trigger refuses it.
 const FIXED: &str = "id";
-/// A row that comes can change an answer here: whoever has the privilege is an administrator.
+/// An INSERT can change an answer here: its user has one more privilege.
 const COMES: &str = "user_privilege";
 /// Has one row, which a trigger keeps.
 const STAYS: &str = "store";
 
-/// What SQLite asks leave to read while it prepares a statement.
+/// The columns that SQLite asks the authorizer for while it prepares a statement.
 fn columns_read(connection: &mut Connection, statement: &str) -> BTreeSet<(String, String)> {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let noted = Arc::clone(&seen);
@@ -61,7 +61,7 @@ fn triggers(connection: &Connection, table: &str) -> Vec<(String, Vec<String>)> 
         .collect()
 }
 
-/// What verify reads and no trigger records.
+/// The columns that verify reads and no trigger records.
 fn unrecorded(connection: &mut Connection) -> Vec<String> {
     let mut findings = Vec::new();
     let mut read = columns_read(connection, VERIFY_SESSION_SQL);
@@ -145,7 +145,7 @@ fn a_column_without_its_trigger_is_found() {
     }
 }
 
-/// What is found with the triggers of a table written anew, which is taken back afterwards.
+/// What is found with other triggers on a table, which are replaced by the right ones afterwards.
 fn without(
     sql: &mut Connection,
     table: &str,

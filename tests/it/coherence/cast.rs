@@ -1,21 +1,21 @@
-//! People with sessions and a key, all of them remembered, and what can be done to them.
+//! People with sessions and a key, all of them cached, and what can be done to them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gatepost::{
-    BranchId, EndSessions, Facts, ManualClock, NewApiKey, NewUser, OpenSession, Options,
-    OrganisationId, Store, UserId, UserStatus,
-};
+use gatepost::directory::UserStatus;
+use gatepost::host::ManualClock;
+use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions};
+use gatepost::{BranchId, NewUser, Options, OrganisationId, Principal, Store, Subtree, UserId};
 use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
 use crate::operations::{Operation, Relation};
 use crate::world::{HOUR, PASSWORD, World, device};
 
-/// A store in which ada and bob are in York, a branch of Northern, and cyd is in Leeds, a branch
-/// of nobody; with sessions `ada1`, `ada2`, `bob1`, `cyd1`, `brief`, which lasts an hour, and a
-/// `key` of ada's.
+/// A store in which ada and bob are in York, a branch of Northern, and cyd is in Leeds, a branch of
+/// no organisation; with sessions `ada1`, `ada2`, `bob1`, `cyd1`, `brief`, which lasts an hour, and
+/// a `key` of ada's.
 pub(crate) struct Cast {
     pub(crate) world: World,
     pub(crate) northern: OrganisationId,
@@ -65,14 +65,14 @@ impl Cast {
         Self { world, northern, york, leeds, ada, ids, tokens }
     }
 
-    /// The facts of a session or key, if it verifies.
-    pub(crate) fn look(&self, name: &str) -> Option<Facts> {
+    /// The principal of a session or key, if it verifies.
+    pub(crate) fn look(&self, name: &str) -> Option<Principal> {
         let (token, on) = &self.tokens[name];
         let on = on.map(device);
-        self.world.store.verify(token, on.as_ref()).unwrap().valid().ok()
+        self.world.store.verify((token, on.as_ref())).unwrap().valid().ok()
     }
 
-    /// Whom an operation upon ada covers, of all sessions and keys.
+    /// The sessions and keys that an operation upon ada covers.
     pub(crate) fn covered(operation: &Operation) -> String {
         let related = [
             ("ada1", operation.sessions, Relation::Itself),
@@ -99,8 +99,8 @@ impl Cast {
         }
     }
 
-    /// Whether its verify is answered without the file: what the file says is changed behind the
-    /// back of the triggers, and put back.
+    /// Whether its verify is answered without the file: the row is changed without its triggers,
+    /// and changed back.
     pub(crate) fn is_remembered(&self, name: &str) -> bool {
         let sql = self.world.sql();
         sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).unwrap();
@@ -120,12 +120,12 @@ impl Cast {
         before.is_some() && answer == before
     }
 
-    /// A deed with its names spelt out: `@ada` is an id, `#ada` a literal of SQL, `!ada1` a token
-    /// and its device.
-    pub(crate) fn spell(&self, deed: &str) -> String {
+    /// An operation with its names spelt out: `@ada` is an id, `#ada` a literal of SQL, `!ada1` a
+    /// token and its device.
+    pub(crate) fn spell(&self, operation: &str) -> String {
         let mut names: Vec<_> = self.ids.iter().collect();
         names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
-        let mut text = deed.to_owned();
+        let mut text = operation.to_owned();
         for (name, id) in names {
             text = text.replace(&format!("@{name}"), &id.to_string());
             text = text.replace(&format!("#{name}"), &format!("x'{}'", id.simple()));
@@ -137,7 +137,7 @@ impl Cast {
         text.replace("$next", next)
     }
 
-    /// Sees to it that just those are refused, and they first.
+    /// Asserts that exactly those are refused, and checks them first.
     #[track_caller]
     pub(crate) fn are_refused(&self, ended: &str, after: &str) {
         let ended: Vec<&str> = ended.split_whitespace().collect();
@@ -162,26 +162,26 @@ pub(crate) fn act(store: &Store, clock: &ManualClock, line: &str) {
         ["remembers", expect] => {
             assert_eq!(store.status().cached.is_some(), expect.parse::<bool>().unwrap());
         }
-        ["log-out", token, on] => drop(store.log_out(token, &device(on)).unwrap()),
-        ["end", id] => drop(sessions.end(id.parse().unwrap()).unwrap()),
+        ["log-out", token, on] => drop(store.log_out((token, &device(on))).unwrap()),
+        ["end", id] => drop(sessions.revoke(id.parse().unwrap()).unwrap()),
         ["end-others", token, on] => {
-            let facts = store.verify(token, &device(on)).unwrap().valid().unwrap();
-            sessions.end_others(&facts).unwrap();
+            let principal = store.verify((token, &device(on))).unwrap().valid().unwrap();
+            sessions.revoke_others(&principal).unwrap();
         }
-        ["end-all-of", user] => sessions.end_all_of(user.parse().unwrap()).unwrap(),
-        ["end-all-of-branch", id] => sessions.end_all_of_branch(id.parse().unwrap()).unwrap(),
+        ["end-all-of", id] => sessions.revoke_all(id.parse::<UserId>().unwrap()).unwrap(),
+        ["end-all-of-branch", id] => sessions.revoke_all(id.parse::<BranchId>().unwrap()).unwrap(),
         ["end-all-of-organisation", id] => {
-            sessions.end_all_of_organisation(id.parse().unwrap()).unwrap();
+            sessions.revoke_all(id.parse::<OrganisationId>().unwrap()).unwrap();
         }
-        ["end-all"] => sessions.end_all().unwrap(),
+        ["end-all"] => sessions.revoke_all(Subtree::Store).unwrap(),
         ["open", user, on] => {
             let open = OpenSession::new(user.parse().unwrap(), device(on));
             sessions.open(open).unwrap().granted().unwrap();
         }
         ["change-password", token, on] => {
             let new = "three tin whistles".into();
-            let changed = store.change_password(token, &device(on), PASSWORD.into(), new);
-            changed.unwrap().changed().unwrap();
+            let changed = store.change_password((token, &device(on)), PASSWORD.into(), new);
+            changed.unwrap().granted().unwrap();
         }
         ["branch-off", id] => {
             drop(store.branches().set_active(id.parse().unwrap(), false).unwrap());
@@ -192,27 +192,31 @@ pub(crate) fn act(store: &Store, clock: &ManualClock, line: &str) {
         ["move-branch", id, to] => {
             store.branches().move_to(id.parse().unwrap(), to.parse().ok()).unwrap();
         }
+        ["revoke-all-keys", user] => store.api_keys().revoke_all(user.parse().unwrap()).unwrap(),
         ["revoke", key] => store.api_keys().revoke(key.parse().unwrap()).unwrap(),
-        ["reassign", user] => {
-            drop(store.api_keys().reassign(user.parse().unwrap(), Duration::ZERO).unwrap());
+        ["rotate", key] => {
+            drop(store.api_keys().rotate(key.parse().unwrap(), Duration::ZERO).unwrap());
         }
         ["sweep"] => {
             clock.advance(2 * HOUR);
+            gatepost::testing::believe_clock(store).unwrap();
             assert!(store.maintain().unwrap().sessions > 0);
         }
-        [deed, user, rest @ ..] => act_on_user(store, deed, user.parse().unwrap(), rest, &users),
-        other => panic!("no such deed: {other:?}"),
+        [operation, user, rest @ ..] => {
+            act_on_user(store, operation, user.parse().unwrap(), rest, &users)
+        }
+        other => panic!("no such operation: {other:?}"),
     }
 }
 
 fn act_on_user(
     store: &Store,
-    deed: &str,
+    operation: &str,
     user: UserId,
     rest: &[&str],
-    users: &gatepost::Users<'_>,
+    users: &gatepost::directory::Users<'_>,
 ) {
-    match (deed, rest) {
+    match (operation, rest) {
         ("status", [status]) => {
             let status = match *status {
                 "active" => UserStatus::Active,
@@ -229,10 +233,10 @@ fn act_on_user(
         ("remove-password", []) => assert!(users.remove_password(user).unwrap()),
         ("mark-compromised", []) => assert!(users.mark_compromised(user).unwrap()),
         ("demand-change", []) => {
-            assert!(users.require_password_change(user, EndSessions::All).unwrap());
+            assert!(users.require_password_change(user, RevokeSessions::All).unwrap());
         }
         ("move", [to]) => drop(store.users().move_to(user, to.parse::<BranchId>().ok()).unwrap()),
         ("privileges", names) => drop(users.set_privileges(user, names).unwrap()),
-        other => panic!("no such deed: {other:?}"),
+        other => panic!("no such operation: {other:?}"),
     }
 }

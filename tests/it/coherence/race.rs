@@ -1,9 +1,9 @@
-//! Processes that open sessions, end them in every way there is, and verify them, all on one file.
+//! Processes that open sessions, revoke them in every way, and verify them, all on one file.
 //!
-//! Every session has a place on a board that all processes see at once. What ends it says so there
-//! before it begins and after it was acknowledged; whoever verifies reads the board *before* the
-//! verify begins. A pass of what had ended by then is stale; a refusal of what was live before and
-//! is live after is false. Neither ever happens.
+//! Every session has a place on a board that all processes see at once. A call that revokes it says
+//! so there before it begins and after it was acknowledged; a thread that verifies reads the board
+//! *before* the verify begins. A pass of a session revoked by then is stale; a refusal of one that
+//! was valid before and is valid after is false. Neither ever happens.
 
 #![expect(clippy::disallowed_methods, reason = "a race goes on for so long on the wall")]
 
@@ -17,23 +17,25 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gatepost::{Error, ManualClock, Options, Reason, SessionPolicy, Store};
+use gatepost::host::ManualClock;
+use gatepost::policy::SessionPolicy;
+use gatepost::{Error, ErrorKind, Options, Store, Subtree};
 
 use crate::child::{Child, Parent};
 use crate::races::fleet::{Dice, Tally};
 use crate::world::{World, device, for_tests, morning};
 use board::{Board, NO_DEVICE, Session, State};
 
-/// Processes that open and end sessions, each of its own users.
+/// Processes that open and revoke sessions, each of its own users.
 const WRITERS: usize = 2;
 /// Threads of each process that verifies.
 const THREADS: usize = 2;
-/// Looks at a session that has ended.
+/// Verifies of a session that has ended.
 const ENOUGH: u32 = 12;
 
 const CAST: &[&str] = &["write 0", "write 1", "verify 0", "verify 1", "type 0", "sweep 0"];
 
-/// What one process does: its part, its number, the path and the seed.
+/// Runs one process: its part, its number, the path and the seed.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     parent.say(&format!("pid {}", std::process::id()));
     let racer = Racer {
@@ -67,7 +69,7 @@ impl Racer {
         Dice::new(self.seed, 1_000 * u64::try_from(self.index).unwrap() + thread)
     }
 
-    /// With a clock that stands that much after the morning.
+    /// With a clock that is that much after the morning.
     fn store(&self, ahead: Duration) -> Store {
         let clock = ManualClock::new(morning());
         clock.advance(ahead);
@@ -77,16 +79,20 @@ impl Racer {
 }
 
 fn options(options: Options) -> Options {
-    options.hashing(2, 64).sessions(SessionPolicy::server().per_user(10_000)).api_keys_per_user(9)
+    options
+        .max_concurrent_hashes(2)
+        .max_waiting_hashes(64)
+        .sessions(SessionPolicy::server().per_user(10_000))
+        .api_keys_per_user(9)
 }
 
-/// Makes a call until nobody else keeps it from the file.
+/// Makes a call until no other writer keeps it from the file.
 #[track_caller]
 fn insist<T>(tally: &mut Tally, mut call: impl FnMut() -> Result<T, Error>) -> T {
     loop {
         match call() {
             Ok(answer) => return answer,
-            Err(error) if error.reason() == Reason::Busy => tally.count("busy"),
+            Err(error) if error.kind() == ErrorKind::Busy => tally.count("busy"),
             Err(error) => panic!("{error}"),
         }
     }
@@ -119,12 +125,12 @@ fn verify(parent: &mut Parent, racer: &Racer) {
     }
 }
 
-/// What one thread looks at: every session from the moment it is published, and for a while after
-/// its end was acknowledged.
+/// The sessions that one thread verifies: each from the moment it is published, and for a while
+/// after its revocation was acknowledged.
 #[derive(Default)]
 struct Looker {
     next: [u64; WRITERS],
-    /// And how often it was looked at since it ended.
+    /// How often it was verified since it ended.
     watched: Vec<(Session, u32)>,
     looks: u64,
 }
@@ -155,7 +161,7 @@ fn check(
     let on = (session.device != NO_DEVICE).then(|| device(&session.device));
     let standing = board.standing(session.slot);
     let begun = Instant::now();
-    let verdict = insist(tally, || store.verify(&session.token, on.as_ref()));
+    let verdict = insist(tally, || store.verify((&session.token, on.as_ref())));
     if is_timed {
         tally.count("timed");
         tally.add("quick", u64::from(begun.elapsed() < Duration::from_micros(10)));
@@ -242,14 +248,14 @@ fn end_all(store: &Store, board: &Board) {
     let mut live = board.all(State::Live);
     live.retain(|slot| board.session(*slot).device != NO_DEVICE);
     live.iter().for_each(|slot| board.set(*slot, State::Ending));
-    insist(&mut Tally::default(), || store.sessions().end_all());
+    insist(&mut Tally::default(), || store.sessions().revoke_all(Subtree::Store));
     live.iter().for_each(|slot| board.set(*slot, State::Ended));
 }
 
 /// After so many, none of which came in time, something is wrong.
 const KILLS_MAX: u64 = 200;
 
-/// What there must be some of in every race.
+/// Counts that must not be zero after a race.
 const COUNTED: [&str; 8] = [
     "passed",
     "refused",
@@ -281,8 +287,7 @@ fn no_verify_passes_after_the_end_was_acknowledged_and_none_is_refused_before() 
 /// seconds at least, for how many verifies at least, and the seed.
 #[test]
 fn long() {
-    let words: Vec<String> =
-        std::env::args().filter_map(|word| Some(word.strip_prefix('=')?.to_owned())).collect();
+    let words = crate::child::words();
     let [seconds, verifies, seed] = words.as_slice() else { return };
     let [seconds, verifies, seed] =
         [seconds, verifies, seed].map(|word| word.parse::<u64>().unwrap());

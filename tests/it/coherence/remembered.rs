@@ -1,10 +1,10 @@
-//! That verify remembers at all. Where no store does, as in the second run of the suite, these have
-//! nothing to look at and are left out, by the name of this module.
+//! Verify uses its cache. The second run of the suite, without a cache, leaves these tests out by
+//! the name of this module.
 
 use super::Other;
 use super::cast::Cast;
 
-/// Who verified twice is answered from memory, and stays so while others come and go.
+/// A session that was verified twice is answered from the cache, also while others come and go.
 #[test]
 fn what_is_unaffected_is_still_remembered() {
     let cast = Cast::new(|options| options);
@@ -15,18 +15,18 @@ fn what_is_unaffected_is_still_remembered() {
         assert!(cast.is_remembered(name), "{name}");
     }
     let mut other = Other::new();
-    for (deed, forgotten) in [
+    for (operation, forgotten) in [
         ("log-out !bob1", "bob1"),
         ("sql PRAGMA wal_checkpoint(TRUNCATE)", ""),
         ("nothing", ""),
         ("end-all-of @ada", "ada1 ada2"),
         ("open @bob till-9", ""),
     ] {
-        other.does(&cast, deed);
+        other.does(&cast, operation);
         for name in cast.names().filter(|name| cast.look(name).is_some()) {
-            assert!(!forgotten.contains(name), "{name} after {deed}");
+            assert!(!forgotten.contains(name), "{name} after {operation}");
             cast.look(name);
-            assert!(cast.is_remembered(name), "{name} after {deed}");
+            assert!(cast.is_remembered(name), "{name} after {operation}");
         }
     }
     other.0.end();

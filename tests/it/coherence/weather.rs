@@ -1,4 +1,4 @@
-//! What goes on around a store: checkpoints, logs that begin anew, kills, and clocks that spring.
+//! What goes on around a store: checkpoints, logs that begin again, kills, and clocks that spring.
 
 use std::fmt;
 use std::fs::File;
@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, Utc};
-use gatepost::Clock;
+use gatepost::Timestamp;
+use gatepost::host::Clock;
 
 use super::cast::Cast;
 use super::{Other, plain_sql};
@@ -20,7 +20,7 @@ const WEATHERS: &[&[&str]] = &[
     &["sql PRAGMA wal_checkpoint(FULL)"],
     &["sql PRAGMA wal_checkpoint(RESTART)"],
     &["sql PRAGMA wal_checkpoint(TRUNCATE)"],
-    // The next write begins the log anew.
+    // The next write begins the log again.
     &["sql PRAGMA wal_checkpoint(RESTART)", "sql UPDATE store SET last_group = randomblob(16)"],
     &["sql PRAGMA wal_checkpoint(TRUNCATE)", "sql UPDATE store SET last_group = randomblob(16)"],
     &["sql VACUUM"],
@@ -31,8 +31,8 @@ const WEATHERS: &[&[&str]] = &[
     &["killed", "sql PRAGMA wal_checkpoint(TRUNCATE)", "torn", "nothing"],
 ];
 
-/// Of everyone, of some, of one; by a store and by hand.
-const DEEDS: &[(&str, &str)] = &[
+/// Revocations of all users, of some, of one; by a store and by plain SQL.
+const OPERATIONS: &[(&str, &str)] = &[
     ("log-out !ada1", "ada1"),
     ("end-all-of-branch @york", "ada1 ada2 bob1"),
     ("end-all", "ada1 ada2 bob1 cyd1 brief"),
@@ -44,7 +44,7 @@ fn checkpoints_resets_and_kills_end_nothing_and_hide_nothing() {
     let mut other = Other::new();
     for (n, weather) in WEATHERS.iter().enumerate() {
         for is_seen in [false, true] {
-            let (deed, ended) = DEEDS[(n + usize::from(is_seen)) % DEEDS.len()];
+            let (operation, ended) = OPERATIONS[(n + usize::from(is_seen)) % OPERATIONS.len()];
             let cast = Cast::new(|options| options);
             cast.is_cached();
             for line in *weather {
@@ -58,12 +58,12 @@ fn checkpoints_resets_and_kills_end_nothing_and_hide_nothing() {
                     line => other.does(&cast, line),
                 }
             }
-            let after = format!("{weather:?} and {deed}");
+            let after = format!("{weather:?} and {operation}");
             if is_seen {
                 cast.are_refused("", &after);
                 assert_eq!(cast.is_remembered("cyd1"), is_cache_on(), "{after}");
             }
-            other.does(&cast, deed);
+            other.does(&cast, operation);
             cast.are_refused(ended, &after);
         }
     }
@@ -82,7 +82,7 @@ fn is_killed_in_a_transaction(cast: &Cast) {
     victim.kill();
 }
 
-/// A hand in another process, which types SQL and reaches into the wal-index.
+/// Another process, which runs plain SQL and changes the wal-index.
 pub(super) struct Hand(Child);
 
 impl Hand {
@@ -125,7 +125,7 @@ pub(crate) fn meddle(parent: &mut Parent, words: &[String]) {
     while let Some(line) = parent.hear() {
         let mut count = [0; 4];
         if let Some(script) = line.strip_prefix("sql ") {
-            // Closed at once, and with it nothing that this process still needs.
+            // Closed at once; this process needs none of its locks.
             plain_sql(&words[0]).execute_batch(script).unwrap();
         } else if line == "tear" {
             shared.write_all_at(&[0xff; 4], CHANGES[1]).unwrap();
@@ -138,8 +138,8 @@ pub(crate) fn meddle(parent: &mut Parent, words: &[String]) {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A clock that stands still and, once it is set, does something the next time it is looked at:
-/// verify looks at it between its SELECT and what it remembers of it.
+/// A clock that does not move and, once it is set, does something the next time it is read: verify
+/// reads it between its SELECT and what it caches of it.
 #[derive(Clone, Default)]
 pub(super) struct Trap(Arc<Mutex<Option<Job>>>);
 
@@ -154,7 +154,7 @@ impl Trap {
 }
 
 impl Clock for Trap {
-    fn now(&self) -> DateTime<Utc> {
+    fn now(&self) -> Timestamp {
         let job = self.0.lock().unwrap().take();
         if let Some(job) = job {
             job();

@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gatepost::audit::*;
+use gatepost::directory::*;
+use gatepost::host::*;
+use gatepost::sessions::*;
 use gatepost::*;
 
 use crate::world::{device, for_tests, morning};
@@ -14,9 +18,9 @@ pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
 pub(super) const MIA_PASSWORD: &str = "kettle under the stair";
 pub(super) const ATTRIBUTES: &str = "{\"badge\":42}";
 /// As many as are evaluated before the next login has to wait.
-pub(super) const FAILURES: i64 = 5;
+pub(super) const FAILURES: u64 = 5;
 
-/// What is known about the file outside.
+/// The secrets that are not in the file.
 pub(super) struct Known {
     pub(super) session: String,
     pub(super) ended_session: String,
@@ -39,7 +43,7 @@ impl Known {
     }
 }
 
-/// Makes both files in that folder, anew, and answers where the store is.
+/// Makes both files in that folder, in place of older ones, and returns the path of the store.
 pub(super) fn make(folder: &Path) -> PathBuf {
     let file = folder.join("version_1.sqlite");
     let _ = fs::remove_dir_all(folder);
@@ -49,6 +53,7 @@ pub(super) fn make(folder: &Path) -> PathBuf {
         .random_source(Arc::new(SeededRandom::new(7)));
     let store = Store::open(&file, options).unwrap();
     fill(&store).write(&file.with_extension("secrets"));
+    gatepost::testing::believe_clock(&store).unwrap();
     store.close().unwrap();
     let sql = rusqlite::Connection::open(&file).unwrap();
     sql.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
@@ -63,15 +68,15 @@ fn fill(store: &Store) -> Known {
     let ada = fill_users(store, york, leeds);
     fill_configuration(store, north, york, ada);
 
-    let login = LogIn::new("ada", Password::from(ADA_PASSWORD), device("till-1"))
+    let login = LoginRequest::new("ada", Password::from(ADA_PASSWORD), device("till-1"))
         .label("Till 1")
-        .origin(Origin::new().ip([192, 0, 2, 7]).user_agent("browser"));
+        .client_info(ClientInfo::new().ip([192, 0, 2, 7]).user_agent("browser"));
     let session = store.log_in(login).unwrap().granted().unwrap().session;
-    store.sessions().set_document(session.id, "{\"basket\":3}", 0).unwrap();
+    store.sessions().set_data_json(session.id, "{\"basket\":3}", Version::NONE).unwrap();
 
-    let login = LogIn::new("bob", Password::from(BOB_PASSWORD), device("till-2"));
+    let login = LoginRequest::new("bob", Password::from(BOB_PASSWORD), device("till-2"));
     let ended = store.log_in(login).unwrap().granted().unwrap();
-    store.users().set_status(ended.user.id, UserStatus::Locked).unwrap();
+    store.users().set_status(ended.profile.user.id, UserStatus::Locked).unwrap();
     store.branches().set_active(leeds, false).unwrap();
 
     let robot = store.users().create(NewUser::system("robot").branch(york)).unwrap().id;
@@ -79,10 +84,14 @@ fn fill(store: &Store) -> Known {
 
     for name in ["kim", "no user has this name"] {
         for _ in 0..FAILURES {
-            let wrong = LogIn::new(name, Password::from("a wrong password"), device("till-3"));
-            assert!(!store.log_in(wrong).unwrap().is_granted());
+            let wrong =
+                LoginRequest::new(name, Password::from("a wrong password"), device("till-3"));
+            assert!(store.log_in(wrong).unwrap().granted().is_err());
         }
     }
+    // And one from a device that is known.
+    let wrong = LoginRequest::new("ada", Password::from("a wrong password"), device("till-1"));
+    assert!(store.log_in(wrong).unwrap().granted().is_err());
     let printed = HostEvent::new("invoice.printed").unwrap().user(ada);
     store.audit().record(&[printed.detail("number 7").unwrap()]).unwrap();
     Known {
@@ -108,8 +117,9 @@ fn fill_users(store: &Store, york: BranchId, leeds: BranchId) -> UserId {
     users.confirm(ada).unwrap();
     users.create(person("bob", BOB_PASSWORD).branch(leeds)).unwrap();
     users.create(person("kim", KIM_PASSWORD)).unwrap();
-    users.create(person("mia", MIA_PASSWORD).must_change()).unwrap();
-    let eve = users.create(NewUser::person("eve").branch(york)).unwrap().id;
+    users.create(person("mia", MIA_PASSWORD).must_change_password()).unwrap();
+    let eve = users.create(NewUser::person("eva").branch(york)).unwrap().id;
+    users.rename(eve, "eve").unwrap();
     users.delete(eve).unwrap();
     ada
 }
@@ -117,10 +127,10 @@ fn fill_users(store: &Store, york: BranchId, leeds: BranchId) -> UserId {
 fn fill_configuration(store: &Store, north: OrganisationId, york: BranchId, ada: UserId) {
     let configuration = store.configuration();
     let scopes = [
-        (Scope::System, "of all"),
-        (Scope::Organisation(north), "of North"),
-        (Scope::Branch(york), "of York"),
-        (Scope::User(ada), "of ada"),
+        (Subtree::Store, "of all"),
+        (Subtree::Organisation(north), "of North"),
+        (Subtree::Branch(york), "of York"),
+        (Subtree::User(ada), "of ada"),
     ];
     // Each key is set in one scope more than the one before it.
     for (number, key) in ["Theme", "Paper", "Layout", "Colour"].into_iter().enumerate() {
@@ -129,6 +139,6 @@ fn fill_configuration(store: &Store, north: OrganisationId, york: BranchId, ada:
         }
     }
     configuration.set_public("theme", true).unwrap();
-    store.credits().set(Holder::Branch(york), 5).unwrap();
-    store.credits().set(Holder::Organisation(north), 70).unwrap();
+    store.credits().set(CreditHolder::Branch(york), 5).unwrap();
+    store.credits().set(CreditHolder::Organisation(north), 70).unwrap();
 }

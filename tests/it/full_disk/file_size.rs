@@ -1,27 +1,28 @@
 //! A limit on how large the files of a process may become (`ulimit -f`, `RLIMIT_FSIZE`).
 //!
-//! A process that ignores the signal of the system (`SIGXFSZ`) is told, as by a disk that is full;
+//! A process that ignores the signal of the system (`SIGXFSZ`) gets the errors of a full disk;
 //! one that does not is ended by it, which no library can keep from it. The limit is set by a
 //! shell, as an operator would.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gatepost::{Error, NewUser, OpenSession, Reason, Store};
+use gatepost::sessions::OpenSession;
+use gatepost::{Error, ErrorKind, NewUser, Store};
 
 use crate::child::{Child, Parent};
 use crate::world::{device, for_tests};
 
-/// Who has a session; the last one is never logged out.
+/// The users with a session; the last one is never logged out.
 const NAMES: [&str; 3] = ["ada", "ben", "cay"];
 
-/// What a write may be told: nothing that says that the request was wrong.
-const TOLD: [Reason; 3] = [Reason::Full, Reason::Io, Reason::CommitUnknown];
+/// The errors that a write may return: none that says that the request was wrong.
+const ERRORS: [ErrorKind; 3] = [ErrorKind::Full, ErrorKind::Io, ErrorKind::CommitUnknown];
 
 /// 128 plus the number of `SIGXFSZ`: what a shell says of a process that it ended.
 const ENDED: &str = "ended 153";
 
-/// Opens the store and writes until it is told that nothing more fits; then somebody logs out.
+/// Opens the store and writes until an error says that nothing more fits; then a user logs out.
 /// Everything that was acknowledged is said at once.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let path = Path::new(&words[0]);
@@ -36,24 +37,24 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         match store.organisations().create(&name) {
             Ok(_) => parent.say("created"),
             Err(error) => {
-                assert!(TOLD.contains(&error.reason()), "{error:?}");
+                assert!(ERRORS.contains(&error.kind()), "{error:?}");
                 break;
             }
         }
     }
     parent.say("full");
     for (name, token) in NAMES.iter().zip(&tokens).take(2) {
-        match store.log_out(token, &device(name)) {
+        match store.log_out((token, &device(name))) {
             Ok(_) => parent.say(name),
-            Err(error) => assert!(TOLD.contains(&error.reason()), "{error:?}"),
+            Err(error) => assert!(ERRORS.contains(&error.kind()), "{error:?}"),
         }
         assert!(!is_live(&store, name, token), "refused from memory if it is not in the file");
     }
-    assert!(is_live(&store, "cay", &tokens[2]), "it ends nobody by itself");
+    assert!(is_live(&store, "cay", &tokens[2]), "it ends unknown by itself");
     if let Err(error) = Store::open(path, options) {
-        assert!(TOLD.contains(&error.reason()), "{error:?}");
+        assert!(ERRORS.contains(&error.kind()), "{error:?}");
     }
-    parent.say("told");
+    parent.say("refused");
 }
 
 fn token(store: &Store, name: &str) -> Result<String, Error> {
@@ -63,7 +64,7 @@ fn token(store: &Store, name: &str) -> Result<String, Error> {
 }
 
 fn is_live(store: &Store, name: &str, token: &str) -> bool {
-    store.verify(token, &device(name)).unwrap().valid().is_ok()
+    store.verify((token, &device(name))).unwrap().valid().is_ok()
 }
 
 /// What a process said that ran under a limit of so many blocks, and how it ended.
@@ -96,7 +97,7 @@ impl Limited {
         let found: isize =
             sql.query_row("SELECT count(*) FROM organisation", [], |row| row.get(0)).unwrap();
         drop(sql);
-        // One that nobody could be told of may be there as well.
+        // One whose answer was lost may be there as well.
         assert!((created..=created + 1).contains(&found), "{found} of {created}");
         let tokens: Vec<&str> = self.said[0].split(' ').collect();
         for (name, token) in NAMES.into_iter().zip(tokens) {
@@ -117,7 +118,7 @@ fn at_a_limit_of_file_size_a_write_is_an_error_and_a_logout_holds_or_is_refused_
         let limited = Limited::run(blocks, "trap '' XFSZ;");
         assert_eq!(limited.said.last().unwrap(), "ended 0", "{blocks} blocks: {:?}", limited.said);
         if limited.said[0] != "no room" {
-            assert!(limited.said.iter().any(|line| line == "told"));
+            assert!(limited.said.iter().any(|line| line == "refused"));
             limited.is_whole();
             played += 1;
         }
@@ -125,7 +126,7 @@ fn at_a_limit_of_file_size_a_write_is_an_error_and_a_logout_holds_or_is_refused_
     assert!(played >= 3, "{played}");
 }
 
-/// As the manual says of it. What was acknowledged before is there.
+/// As the manual says. Earlier acknowledged writes are there.
 #[test]
 fn a_process_that_does_not_ignore_the_signal_is_ended_by_it_and_loses_nothing() {
     let limited = Limited::run(1_500, "");

@@ -1,9 +1,10 @@
-//! What changes between the steps of one call, while the disk is full and when it is not any more.
+//! Changes between the steps of one call, while the disk is full and after it has room again.
 
 use std::sync::Mutex;
 
-use chrono::{DateTime, Utc};
-use gatepost::{BreachCheck, Clock, LogIn, Password, PasswordChange, PasswordPolicy, Refusal};
+use gatepost::host::Clock;
+use gatepost::policy::BreachCheck;
+use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, Password, Timestamp};
 
 use super::*;
 use crate::password_set::PHC;
@@ -33,7 +34,7 @@ impl std::fmt::Debug for Meanwhile {
 struct Interrupting(ManualClock, Arc<Meanwhile>);
 
 impl Clock for Interrupting {
-    fn now(&self) -> DateTime<Utc> {
+    fn now(&self) -> Timestamp {
         self.1.run();
         self.0.now()
     }
@@ -58,9 +59,9 @@ impl Disk {
     }
 }
 
-/// A verify that began after `log_out` had returned `Full` is held between its look and its
-/// answer, while the disk gets room and another write settles the denial. It has to refuse: its
-/// look is older than the row's deletion, and the list of denials is empty by then.
+/// A verify that began after `log_out` had returned `Full` is delayed between its SELECT and its
+/// answer, while the disk gets room and another write writes the denial. It has to refuse: its
+/// SELECT is older than the row's deletion, and the list of denials is empty by then.
 pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
     let meanwhile = Arc::new(Meanwhile::default());
     let clock = Interrupting(disk.clock.clone(), Arc::clone(&meanwhile));
@@ -72,8 +73,8 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
     disk.fill();
     disk.write_until_refused();
     let reader = disk.old_snapshot();
-    let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Full);
+    let refused = disk.store.log_out((&ada.token, &device("ada"))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
     assert_eq!(disk.store.status().denied, 1);
 
     let (store, ballast) = (disk.store.clone(), disk.directory.join("ballast"));
@@ -91,13 +92,12 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
     disk.store.close()
 }
 
-/// The disk is filled while a login that has proved the old password looks at the new one: no
+/// The disk is filled while a login that has proved the old password checks the new one: no
 /// session is opened and the password stays, and what the change would have revoked is denied.
 pub(super) fn a_login_that_proved_the_password_denies_the_rest(disk: Disk) -> Result<(), Error> {
     let meanwhile = Arc::new(Meanwhile::default());
-    let passwords =
-        PasswordPolicy::default().breach_check(Arc::new(Asked(Arc::clone(&meanwhile))));
-    let options = disk.options.clone().passwords(passwords);
+    let check = Arc::new(Asked(Arc::clone(&meanwhile)));
+    let options = disk.options.clone().breach_check(check);
     let disk = disk.reopened(options)?;
     let ada = disk.holder("ada")?;
     let ben = disk.holder("ben")?;
@@ -112,9 +112,9 @@ pub(super) fn a_login_that_proved_the_password_denies_the_rest(disk: Disk) -> Re
         *pinned.lock().unwrap() = Some(there.old_snapshot());
     };
     *meanwhile.0.lock().unwrap() = Some(Box::new(fill));
-    let request = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("elsewhere"));
     let answer = shared.store.log_in(request.new_password(Password::from("nine brass bells")));
-    assert_eq!(answer.unwrap_err().reason(), Reason::Full);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Full);
     assert_eq!(shared.store.status().denied, 1);
     assert!(!shared.is_live(&ada) && shared.is_live(&ben));
     shared.store.close()
@@ -124,9 +124,8 @@ pub(super) fn a_login_that_proved_the_password_denies_the_rest(disk: Disk) -> Re
 /// refused, which cannot be written either. Nothing was to be revoked, so nothing is denied.
 pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(), Error> {
     let meanwhile = Arc::new(Meanwhile::default());
-    let passwords =
-        PasswordPolicy::default().breach_check(Arc::new(Asked(Arc::clone(&meanwhile))));
-    let options = disk.options.clone().passwords(passwords);
+    let check = Arc::new(Asked(Arc::clone(&meanwhile)));
+    let options = disk.options.clone().breach_check(check);
     let disk = disk.reopened(options)?;
     let users = disk.store.users();
     let ada = users.create(NewUser::person("ada"))?.id;
@@ -141,17 +140,17 @@ pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(),
     let snapshot = Arc::new(Mutex::new(None));
     let pinned = Arc::clone(&snapshot);
     let end_and_fill = move || {
-        let _ = there.store.log_out(&token, &device("office")).unwrap();
+        there.store.log_out((&token, &device("office"))).unwrap();
         there.fill();
         there.write_until_refused();
         *pinned.lock().unwrap() = Some(there.old_snapshot());
     };
     *meanwhile.0.lock().unwrap() = Some(Box::new(end_and_fill));
     let (current, new) = (Password::from(PASSWORD), Password::from("nine brass bells"));
-    let answer = shared.store.change_password(&office.token, &device("office"), current, new);
+    let answer = shared.store.change_password((&office.token, &device("office")), current, new);
     match answer {
-        Err(error) => assert_eq!(error.reason(), Reason::Full),
-        Ok(PasswordChange::Refused(refusal)) => assert_eq!(refusal, Refusal::SessionNotLive),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Full),
+        Ok(LoginOutcome::Refused(refusal)) => assert_eq!(refusal, LoginRefusal::SessionNotLive),
         Ok(other) => panic!("{other:?}"),
     }
     assert!(snapshot.lock().unwrap().is_some(), "the disk was to be filled meanwhile");
@@ -161,32 +160,32 @@ pub(super) fn a_change_that_was_refused_denies_nothing(disk: Disk) -> Result<(),
 }
 
 /// One denial waits, so that no later write begins. What would have been refused, or had nothing
-/// to revoke, is answered as ever and denies nothing.
+/// to revoke, is answered as usual and denies nothing.
 pub(super) fn with_one_waiting_a_refusal_denies_nothing(disk: Disk) -> Result<(), Error> {
     let (ada, ben, mut cay) = (disk.holder("ada")?, disk.holder("ben")?, disk.holder("cay")?);
     let robot = disk.store.users().create(NewUser::system("robot"))?.id;
-    let nobody = disk.store.users().create(NewUser::person("dee"))?.id;
-    disk.store.users().delete(nobody)?;
+    let unknown = disk.store.users().create(NewUser::person("dee"))?.id;
+    disk.store.users().delete(unknown)?;
     disk.store.users().set_password(cay.user, Password::from(PASSWORD))?;
     cay.token = disk.session(cay.user, "cay")?;
     let opened = disk.store.sessions().open(OpenSession::new(ben.user, device("old")))?;
     let over = opened.granted().unwrap().session.id;
-    assert_eq!(disk.store.sessions().end(over)?, Ended::Now);
+    assert_eq!(disk.store.sessions().revoke(over)?, Ended::Now);
     disk.fill();
     disk.write_until_refused();
     let reader = disk.old_snapshot();
-    let refused = disk.store.log_out(&ada.token, &device("ada")).unwrap_err();
-    assert_eq!((refused.reason(), disk.store.status().denied), (Reason::Full, 1));
+    let refused = disk.store.log_out((&ada.token, &device("ada"))).unwrap_err();
+    assert_eq!((refused.kind(), disk.store.status().denied), (ErrorKind::Full, 1));
     let users = disk.store.users();
     assert!(!users.remove_password(ben.user)?);
-    assert_eq!(users.mark_compromised(ben.user).unwrap_err().reason(), Reason::Invalid);
-    assert_eq!(users.remove_password(nobody).unwrap_err().reason(), Reason::NotFound);
-    assert_eq!(users.set_password_hash(robot, PHC).unwrap_err().reason(), Reason::Invalid);
-    assert_eq!(disk.store.sessions().end(over)?, Ended::Before);
+    assert_eq!(users.mark_compromised(ben.user).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(users.remove_password(unknown).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(users.set_password_hash(robot, PHC).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(disk.store.sessions().revoke(over)?, Ended::Before);
     assert_eq!(disk.store.status().denied, 1);
     assert!(!disk.is_live(&ada) && disk.is_live(&ben) && disk.is_live(&cay));
     // What is wanted is denied as before.
-    assert_eq!(users.remove_password(cay.user).unwrap_err().reason(), Reason::Full);
+    assert_eq!(users.remove_password(cay.user).unwrap_err().kind(), ErrorKind::Full);
     assert_eq!(disk.store.status().denied, 2);
     assert!(disk.is_live(&ben) && !disk.is_live(&cay));
     drop(reader);

@@ -1,12 +1,15 @@
-//! What each input is given to, and what must be true of the answer. Names nothing of the tests
-//! around it, as `fuzz/` compiles this file alone.
+//! The function that gets an input, and what must be true of its answer. Uses nothing of the tests
+//! around it, because `fuzz/` compiles this file alone.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
+use gatepost::host::*;
+use gatepost::sessions::*;
+use gatepost::wire::trustid;
 use gatepost::*;
 
-// Found from here by whoever compiles this file, whatever its own name.
+// The path is given because `fuzz/` compiles this file under another name.
 #[path = "targets/files.rs"]
 mod files;
 #[path = "targets/operations.rs"]
@@ -26,17 +29,6 @@ pub(crate) const TARGETS: &[Target] = &[
     ("wal", files::wal),
     ("operations", operations::operations),
 ];
-
-/// Inputs that no folder can keep: what the store of the target has issued.
-pub(crate) fn seeds(name: &str) -> Vec<Vec<u8>> {
-    let mut seeds = Vec::new();
-    if name == "token" {
-        with_store(|_, known| {
-            seeds.extend([&known.token, &known.key].map(|issued| issued.clone().into_bytes()));
-        });
-    }
-    seeds
-}
 
 /// Gives an input to the target of that name.
 pub(crate) fn run(name: &str, input: &[u8]) {
@@ -83,8 +75,8 @@ pub(crate) fn forged(token: &str) -> String {
     format!("{prefix}{}", BASE64URL_NOPAD.encode(&bytes))
 }
 
-/// One store for all inputs of a parser, made anew once it has been written to often.
-fn with_store(job: impl FnOnce(&Store, &Known)) {
+/// One store for all inputs of a parser, made again once it has been written to often.
+pub(crate) fn with_store(job: impl FnOnce(&Store, &Known)) {
     static STORE: OnceLock<Mutex<(u32, Store, Known)>> = OnceLock::new();
     let fresh = || {
         let store = Store::in_memory(options()).unwrap();
@@ -100,11 +92,11 @@ fn with_store(job: impl FnOnce(&Store, &Known)) {
 }
 
 /// Answers with what was accepted; a refusal has one of these reasons, and is short.
-fn refused<T>(answer: Result<T, Error>, may: &[Reason]) -> Option<T> {
+fn refused<T>(answer: Result<T, Error>, may: &[ErrorKind]) -> Option<T> {
     match answer {
         Ok(accepted) => Some(accepted),
         Err(error) => {
-            assert!(may.contains(&error.reason()), "{error:?}");
+            assert!(may.contains(&error.kind()), "{error:?}");
             assert!(error.to_string().len() <= SAID_MAX_BYTES, "{error}");
             None
         }
@@ -115,32 +107,32 @@ fn refused<T>(answer: Result<T, Error>, may: &[Reason]) -> Option<T> {
 fn token(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     with_store(|store, known| {
-        let on_device = store.verify(text, &known.device).unwrap().valid().is_ok();
+        let on_device = store.verify((text, &known.device)).unwrap().valid().is_ok();
         assert_eq!(on_device, text == known.token, "{text:?}");
-        let alone = store.verify(text, None).unwrap().valid().is_ok();
+        let alone = store.verify((text, None)).unwrap().valid().is_ok();
         assert_eq!(alone, text == known.key, "{text:?}");
         if text != known.token && text != known.key {
-            let ended = refused(store.log_out(text, &known.device), &[Reason::Invalid]);
+            let ended = refused(store.log_out((text, &known.device)), &[ErrorKind::Invalid]);
             assert!(ended.is_none_or(|ended| ended == Ended::Before), "{text:?}");
         }
     });
 }
 
-/// What was read is read again from what is written of it.
+/// A header that was read is read again from its own text.
 fn header(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let read = refused(Presented::from_header(text), &[Reason::Invalid]);
+    let read = refused(HeaderCredentials::from_header(text), &[ErrorKind::Invalid]);
     let Some(presented) = read else { return };
     let token = presented.token.expose();
     assert!(!token.is_empty() && token.len() <= text.len());
     if text.as_bytes()[..6].eq_ignore_ascii_case(b"bearer") {
         assert!(presented.device.is_none());
-        let again = Presented::from_header(&format!("Bearer {token}")).unwrap();
+        let again = HeaderCredentials::from_header(&format!("Bearer {token}")).unwrap();
         assert_eq!(again.token.expose(), token);
     } else {
         let device = presented.device.as_ref().map(DeviceId::as_str).unwrap_or_default();
         let pair = BASE64.encode(format!("{token}:{device}").as_bytes());
-        let again = Presented::from_header(&format!("Basic {pair}")).unwrap();
+        let again = HeaderCredentials::from_header(&format!("Basic {pair}")).unwrap();
         assert_eq!(again.token.expose(), token);
         assert_eq!(again.device, presented.device);
     }
@@ -151,7 +143,7 @@ fn phc(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     with_store(|store, _| {
         let new = NewUser::person("eve").password_hash(text);
-        let made = refused(store.users().create(new), &[Reason::Invalid]);
+        let made = refused(store.users().create(new), &[ErrorKind::Invalid]);
         let Some(made) = made else { return };
         store.users().delete(made.id).unwrap();
         if text.is_empty() {
@@ -165,7 +157,7 @@ fn phc(input: &[u8]) {
             .map(|field| field.trim_start_matches("t=").trim_start_matches("p=").parse().unwrap())
             .collect();
         let [memory, passes, lanes] = numbers[..] else { panic!("{text}") };
-        assert!(memory <= 262_144 && passes <= 16 && lanes <= 4, "{text}");
+        assert!(memory <= 262_144 && passes <= 16 && lanes <= 16, "{text}");
         assert_eq!(cost, format!("{memory},t={passes},p={lanes}"));
         assert!(text.len() <= 256 && rest.bytes().all(|byte| byte.is_ascii()));
     });
@@ -177,64 +169,66 @@ fn configuration(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (key, value) = text.split_once('\0').unwrap_or((text, "True"));
     with_store(|store, _| {
-        let set = store.configuration().set(Scope::System, key, value);
-        if refused(set, &[Reason::Invalid]).is_none() {
+        let set = store.configuration().set(Subtree::Store, key, value);
+        if refused(set, &[ErrorKind::Invalid]).is_none() {
             return;
         }
         let all = store.configuration().effective_all(None).unwrap();
         assert_eq!(all.text(key), Some(value));
         assert_eq!(all.text(&key.to_uppercase()), Some(value), "{key:?}");
-        let flag = refused(all.flag(key), &[Reason::Invalid]);
+        let flag = refused(all.flag(key), &[ErrorKind::Invalid]);
         let spelt =
             ["0", "1", "false", "true"].iter().position(|spelt| value.eq_ignore_ascii_case(spelt));
         assert_eq!(flag, spelt.map(|at| at % 2 == 1), "{value:?}");
-        let number = refused(all.integer(key), &[Reason::Invalid]);
+        let number = refused(all.integer(key), &[ErrorKind::Invalid]);
         assert_eq!(number, value.parse::<i64>().ok(), "{value:?}");
-        assert!(store.configuration().remove(Scope::System, key).unwrap());
+        assert!(store.configuration().remove(Subtree::Store, key).unwrap());
     });
 }
 
-/// Whoever was created is found under the name that was given, and under none other.
+/// A user who was created is found under the given name, and under no other.
 fn name(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (username, email) = text.split_once('\0').unwrap_or((text, "eve@example.com"));
-    if let Some(device) = refused(DeviceId::new(text), &[Reason::Invalid]) {
+    if let Some(device) = refused(DeviceId::new(text), &[ErrorKind::Invalid]) {
         assert_eq!(device.as_str(), text);
     }
     with_store(|store, _| {
         let new = NewUser::person(username).email(email).first_name(username).last_name(email);
-        let made = refused(store.users().create(new), &[Reason::Invalid, Reason::Taken]);
+        let made = refused(store.users().create(new), &[ErrorKind::Invalid, ErrorKind::Taken]);
         let Some(made) = made else { return };
         for spelt in [username, &made.username] {
             let found = store.users().find_by_username(spelt).unwrap();
             assert_eq!(found.map(|user| user.id), Some(made.id), "{username:?}");
         }
         let new = NewUser::person(made.username.as_str());
-        assert_eq!(store.users().create(new).unwrap_err().reason(), Reason::Taken);
+        assert_eq!(store.users().create(new).unwrap_err().kind(), ErrorKind::Taken);
         store.users().delete(made.id).unwrap();
         assert_eq!(store.users().find_by_username(username).unwrap().map(|user| user.id), None);
     });
 }
 
-/// Whatever arrives is a request or a short error, and nobody's session.
+/// Any input is a request or a short error, and never a session.
 fn wire(input: &[u8]) {
     let short = |error: serde_json::Error| assert!(error.to_string().len() <= SAID_MAX_BYTES);
-    match serde_json::from_slice::<WireLogIn>(input) {
-        Ok(request) => drop(refused(LogIn::try_from(request), &[Reason::Invalid])),
+    match serde_json::from_slice::<trustid::LoginRequest>(input) {
+        Ok(request) => drop(refused(LoginRequest::try_from(request), &[ErrorKind::Invalid])),
         Err(error) => short(error),
     }
-    match serde_json::from_slice::<WireChangePassword>(input) {
-        Ok(request) => drop(refused(ChangePassword::try_from(request), &[Reason::Invalid])),
+    match serde_json::from_slice::<trustid::ChangePasswordRequest>(input) {
+        Ok(request) => {
+            drop(refused(trustid::ChangePassword::try_from(request), &[ErrorKind::Invalid]))
+        }
         Err(error) => short(error),
     }
-    let presented = match serde_json::from_slice::<WireSession>(input) {
-        Ok(request) => refused(Presented::try_from(request), &[Reason::Invalid]),
+    let presented = match serde_json::from_slice::<trustid::SessionRequest>(input) {
+        Ok(request) => refused(HeaderCredentials::try_from(request), &[ErrorKind::Invalid]),
         Err(error) => return short(error),
     };
     let Some(presented) = presented else { return };
     with_store(|store, known| {
         let token = presented.token.expose();
-        let valid = store.verify(token, presented.device.as_ref()).unwrap().valid().is_ok();
+        let valid = store.verify((token, presented.device.as_ref())).unwrap().valid().is_ok();
         assert!(!valid || [&known.token, &known.key].iter().any(|issued| *issued == token));
     });
 }

@@ -1,24 +1,27 @@
-//! A process that does nothing but verify, from memory, and what happens to its file meanwhile.
+//! A process that only verifies, from memory, and what happens to its file meanwhile.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gatepost::{ChangeSignal, FileGuard, ManualClock, OpenSession, Options, Store};
+use gatepost::host::ManualClock;
+use gatepost::sessions::OpenSession;
+use gatepost::status::{ChangeSignal, FileState};
+use gatepost::{Options, Store};
 
 use crate::child::{Child, Parent};
 use crate::world::{SECOND, World, device, for_tests, is_cache_on, morning};
 
-/// Does what each line says, and answers with what it comes to.
+/// Does what each line says, and answers with the result.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let clock = ManualClock::new(morning());
     let options = for_tests().clock(Arc::new(clock.clone()));
     let store = Store::open(&words[0], options).unwrap();
     while let Some(line) = parent.hear() {
         let answer = match line.split_once(' ') {
-            Some(("verify", token)) => match store.verify(token, &device("till")) {
+            Some(("verify", token)) => match store.verify((token, &device("till"))) {
                 Ok(verdict) => format!("{}", verdict.valid().is_ok()),
-                Err(error) => format!("{:?}", error.reason()),
+                Err(error) => format!("{:?}", error.kind()),
             },
             Some(("stray", name)) => {
                 drop(File::open(Path::new(&words[0]).with_file_name(name)).unwrap());
@@ -28,13 +31,13 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
                 clock.advance(SECOND);
                 "later".to_owned()
             }
-            _ => format!("{:?}", store.status().file_guard),
+            _ => format!("{:?}", store.status().file_state),
         };
         parent.say(&answer);
     }
 }
 
-/// A process that has verified a session and remembers it.
+/// A process that has verified a session and cached it.
 struct Verifier {
     child: Child,
     token: String,
@@ -64,7 +67,7 @@ impl Verifier {
         self.ask(&format!("verify {}", self.token))
     }
 
-    /// Sees to it that it has closed itself within a second, for that reason.
+    /// Asserts that it has closed itself within a second, for that reason.
     #[track_caller]
     fn has_noticed(mut self, guard: &str, what: &str) {
         assert_eq!(self.ask("second"), "later");
@@ -90,7 +93,7 @@ fn beside(world: &World, suffix: &str) -> PathBuf {
     world.directory().join(format!("auth.db{suffix}"))
 }
 
-/// From a shell: a copy made here would take the locks of this process along.
+/// From a shell: a copy made here would drop the locks of this process.
 fn replace_by_copy(world: &World, suffix: &str) {
     let (file, copy) = (beside(world, suffix), world.directory().join("copy"));
     let copied = std::process::Command::new("cp").args([&file, &copy]).status().unwrap();
@@ -120,7 +123,7 @@ fn a_stray_open_and_close_in_its_own_program_is_noticed_within_a_second() {
     }
 }
 
-/// It is other programs' own locks that they lose.
+/// Other programs then lose their own locks.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_stray_open_and_close_elsewhere_is_nothing_to_it() {
@@ -135,21 +138,21 @@ fn a_stray_open_and_close_elsewhere_is_nothing_to_it() {
 }
 
 #[test]
-fn the_status_tells_which_change_signal_was_chosen_and_what_watches_over_the_file() {
-    let of = |store: &Store| (store.status().change_signal, store.status().file_guard);
+fn the_status_reports_the_change_signal_and_the_file_watch() {
+    let of = |store: &Store| (store.status().change_signal, store.status().file_state);
     let guarded =
-        if cfg!(target_os = "linux") { FileGuard::FileAndLocks } else { FileGuard::FileAlone };
+        if cfg!(target_os = "linux") { FileState::FileAndLocks } else { FileState::FileAlone };
     let world = World::new();
     let chosen =
         if is_cache_on() { ChangeSignal::SharedWalIndex } else { ChangeSignal::NotWanted };
     assert_eq!(of(&world.store), (chosen, guarded));
     world.store.close().unwrap();
-    assert_eq!(of(&world.store), (chosen, FileGuard::Closed));
+    assert_eq!(of(&world.store), (chosen, FileState::Closed));
 
     let world = World::with(|options| options.cache(None));
     assert_eq!(of(&world.store), (ChangeSignal::NotWanted, guarded));
     assert_eq!(world.store.status().cached, None);
 
     let store = Store::in_memory(Options::server()).unwrap();
-    assert_eq!(of(&store), (ChangeSignal::InMemory, FileGuard::InMemory));
+    assert_eq!(of(&store), (ChangeSignal::InMemory, FileState::InMemory));
 }

@@ -1,10 +1,11 @@
-//! The systems that a history is told to: one store, three stores that one process has open on one
-//! file by three names of it (they share one core, and what it remembers), or three processes that
-//! each have the file open on their own: what one of them has ended, the others refuse at once.
+//! The systems that a history is run on: one store, three stores that one process has open on one
+//! file by three names of it (they share one core and its cache), or three processes that
+//! each have the file open on their own: the others refuse at once what one of them has revoked.
 
 use std::sync::Arc;
 
-use gatepost::{ManualClock, Options, RandomSource, SeededRandom, Store};
+use gatepost::host::{ManualClock, RandomSource, SeededRandom};
+use gatepost::{Options, Store};
 use tempfile::TempDir;
 
 use super::{POLICIES, options};
@@ -36,10 +37,10 @@ impl Kind {
         if self == Self::One { 1 } else { 3 }
     }
 
-    /// The policy that can be held against the model.
+    /// The policy that can be compared with the model's.
     ///
     /// A use that waits in the memory of one process may let a session idle an interval too early
-    /// for the others, which no plain model foresees: there the idle limit is left out.
+    /// for the others, which no plain model foresees: there the inactivity timeout is left out.
     pub(super) fn policy(self, policy: Policy) -> Policy {
         match self {
             Self::Processes => Policy { idle_ms: None, ..policy },
@@ -100,7 +101,7 @@ impl System {
     fn processes(policy: &str, seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.db");
-        let mut pids = format!("told by pid {} to", std::process::id());
+        let mut pids = format!("run by pid {} to", std::process::id());
         let mut children = Vec::new();
         for number in 0..Kind::Processes.hands() as u64 {
             let seed = (seed * 3 + number).to_string();
@@ -122,7 +123,7 @@ impl System {
         }
     }
 
-    /// Ends it, and sees to it that all was well.
+    /// Ends it, and asserts that it succeeded.
     pub(super) fn end(self) {
         if let AtWork::Processes(children) = self.at_work {
             children.into_iter().for_each(Child::end);
@@ -136,7 +137,7 @@ fn options_of(kind: Kind, policy: &str, clock: &ManualClock, seed: u64) -> Optio
     options(kind.policy(*policy), clock, random)
 }
 
-/// A process that does what it is told. Its words: the path, the policy, a seed of its own.
+/// A process that does what each line says. Its words: the path, the policy, a seed of its own.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let [path, policy, seed] = words else { panic!("{words:?}") };
     let clock = ManualClock::new(morning());

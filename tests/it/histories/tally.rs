@@ -1,10 +1,10 @@
-//! What was told, by its kind, and how much of it had an effect.
+//! How often each kind of operation was run, and how often with an effect.
 
 use std::collections::BTreeMap;
 
 use crate::model::{Expect, Model, Op, kinds};
 
-/// Answers that every run must have come to, whatever its policy.
+/// Answers that must occur in every run, whatever its policy.
 const REFUSALS: [&str; 16] = [
     "refused account_disabled",
     "refused account_locked",
@@ -18,7 +18,7 @@ const REFUSALS: [&str; 16] = [
     "failed Invalid",
     "failed NotEmpty",
     "failed NotFound",
-    "failed Taken",
+    "failed LimitReached",
     "verify refused",
     "verify refused at the very end",
     "verify refused on another device",
@@ -28,17 +28,17 @@ const REFUSALS: [&str; 16] = [
 pub(super) struct Tally {
     pub(super) histories: u64,
     pub(super) operations: u64,
-    /// How often each kind was told, and how often with effect.
+    /// How often each kind was run, and how often with effect.
     kinds: BTreeMap<&'static str, (u64, u64)>,
     refusals: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    /// Counts an operation, given how things stood before and after it.
+    /// Counts an operation, given the model before and after it.
     pub(super) fn count(&mut self, op: Op, before: &Model, after: &Model, expect: &Expect) {
         self.operations += 1;
-        let (told, effective) = self.kinds.entry(op.kind(before)).or_default();
-        *told += 1;
+        let (run, effective) = self.kinds.entry(op.kind(before)).or_default();
+        *run += 1;
         *effective += u64::from(has_effect(op, before, after, expect));
         let refusal = match (expect, op) {
             (Expect::Refused(why), _) => format!("refused {why}"),
@@ -52,6 +52,7 @@ impl Tally {
                 "verify refused at the very end".into()
             }
             (Expect::Verified(None), _) => "verify refused".into(),
+            (Expect::Renewed(None), _) => "renewal refused".into(),
             _ => return,
         };
         *self.refusals.entry(refusal).or_default() += 1;
@@ -61,9 +62,9 @@ impl Tally {
     pub(super) fn add(&mut self, other: &Self) {
         self.histories += other.histories;
         self.operations += other.operations;
-        for (kind, (told, effective)) in &other.kinds {
+        for (kind, (run, effective)) in &other.kinds {
             let sum = self.kinds.entry(kind).or_default();
-            *sum = (sum.0 + told, sum.1 + effective);
+            *sum = (sum.0 + run, sum.1 + effective);
         }
         for (refusal, times) in &other.refusals {
             *self.refusals.entry(refusal.clone()).or_default() += times;
@@ -71,9 +72,9 @@ impl Tally {
     }
 
     pub(super) fn print(&self) {
-        let kinds = self.kinds.iter().map(|(kind, (told, of))| format!("{kind} {of}/{told}"));
+        let kinds = self.kinds.iter().map(|(kind, (run, of))| format!("{kind} {of}/{run}"));
         let refusals = self.refusals.iter().map(|(refusal, times)| format!("{refusal} {times}"));
-        println!("  with effect/told: {}", kinds.collect::<Vec<_>>().join(", "));
+        println!("  with effect/run: {}", kinds.collect::<Vec<_>>().join(", "));
         println!("  refusals: {}", refusals.collect::<Vec<_>>().join(", "));
     }
 
@@ -119,9 +120,9 @@ fn has_effect(op: Op, before: &Model, after: &Model, expect: &Expect) -> bool {
     }
 }
 
-/// The smallest run there is would not do.
+/// Even the smallest run must be larger.
 #[test]
-#[should_panic(expected = "never applied with effect: [\"Store::log_out\", \"Sessions::end\"")]
+#[should_panic(expected = "never applied with effect: [\"Store::log_out\", \"Sessions::revoke\"")]
 fn a_run_that_leaves_something_out_is_not_complete() {
     Tally::default().assert_complete();
 }

@@ -1,5 +1,7 @@
 //! The story's end: what clients write and read.
 
+use gatepost::directory::*;
+use gatepost::wire::trustid;
 use gatepost::*;
 use serde_json::json;
 
@@ -11,14 +13,14 @@ impl Story {
     pub(super) fn speaks_with_clients(&mut self, world: &World) {
         let store = &world.store;
         let york = store.branches().create("York", None).unwrap().id;
-        store.credits().set(Holder::Branch(york), 3).unwrap();
+        store.credits().set(CreditHolder::Branch(york), 3).unwrap();
         let bob = NewUser::person("bob").password(Password::from(FIRST)).branch(york);
         let bob = store.users().create(bob).unwrap();
         let json = |name: &str| json!({ "Username": name, "Password": FIRST, "DeviceId": PHONE });
-        let request: WireLogIn = serde_json::from_value(json(AS_NAME)).unwrap();
+        let request: trustid::LoginRequest = serde_json::from_value(json(AS_NAME)).unwrap();
         self.held(&request);
-        self.held(&LogIn::try_from(request).unwrap());
-        let request: WireLogIn = serde_json::from_value(json("bob")).unwrap();
+        self.held(&LoginRequest::try_from(request).unwrap());
+        let request: trustid::LoginRequest = serde_json::from_value(json("bob")).unwrap();
         let answer = store.log_in(request.try_into().unwrap()).unwrap();
         let reply = answer.into_wire(&store.service());
         let token = reply.session_id.as_ref().unwrap();
@@ -32,24 +34,25 @@ impl Story {
         let token = token.expose();
 
         let session = json!({ "SessionId": token, "DeviceId": PHONE });
-        let session: WireSession = serde_json::from_value(session).unwrap();
+        let session: trustid::SessionRequest = serde_json::from_value(session).unwrap();
         self.held(&session);
-        self.held(&Presented::try_from(session).unwrap());
+        self.held(&HeaderCredentials::try_from(session).unwrap());
         let change = json!({
             "SessionId": token, "DeviceId": PHONE, "CurrentPassword": FIRST, "NewPassword": THIRD
         });
-        let change: WireChangePassword = serde_json::from_value(change).unwrap();
+        let change: trustid::ChangePasswordRequest = serde_json::from_value(change).unwrap();
         self.held(&change);
-        self.held(&ChangePassword::try_from(change).unwrap());
+        self.held(&trustid::ChangePassword::try_from(change).unwrap());
         for refused in [
             json!({ "SessionId": 7, "Password": FIRST, "DeviceId": [FIRST] }),
             json!([FIRST, token]),
             json!(token),
         ] {
-            let session = serde_json::from_value::<WireSession>(refused.clone()).unwrap_err();
-            let login = serde_json::from_value::<WireLogIn>(refused).unwrap_err();
+            let session =
+                serde_json::from_value::<trustid::SessionRequest>(refused.clone()).unwrap_err();
+            let login = serde_json::from_value::<trustid::LoginRequest>(refused).unwrap_err();
             self.prints.push(("an error of reading".to_owned(), format!("{session}{login:?}")));
         }
-        store.sessions().end_all_of(bob.id).unwrap();
+        store.sessions().revoke_all(bob.id).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use data_encoding::BASE64URL_NOPAD;
-use gatepost::{DeviceId, LogIn, NewUser, Password, Store};
+use gatepost::{DeviceId, LoginRequest, NewUser, Password, Store};
 
 use crate::child::{Child, Parent};
 use crate::world::{World, for_tests};
@@ -50,18 +50,18 @@ fn live(path: &Path) -> Vec<(&'static str, Masked)> {
     let typed = |password: &Masked| Password::from(password.plain());
     store.users().create(NewUser::person("ada").password(typed(&first))).unwrap();
     let device = DeviceId::new("till-1").unwrap();
-    let reply = store.log_in(LogIn::new("ada", typed(&first), device.clone())).unwrap();
+    let reply = store.log_in(LoginRequest::new("ada", typed(&first), device.clone())).unwrap();
     let old = reply.granted().unwrap().session.token;
-    assert!(store.verify(old.expose(), &device).unwrap().valid().is_ok());
+    assert!(store.verify((&old, &device)).unwrap().valid().is_ok());
     let old_text = Masked::of(old.expose().as_bytes());
-    let changed = store.change_password(old.expose(), &device, typed(&first), typed(&second));
-    let token = changed.unwrap().changed().unwrap().session.token;
+    let changed = store.change_password((&old, &device), typed(&first), typed(&second));
+    let token = changed.unwrap().granted().unwrap().session.token;
     drop(old);
 
     let (text, raw) = (Masked::of(token.expose().as_bytes()), raw_secret(token.expose()));
-    assert!(store.verify(token.expose(), &device).unwrap().valid().is_ok());
+    assert!(store.verify((&token, &device)).unwrap().valid().is_ok());
     assert!(find(&text) > 0, "the scan misses the token that is still held");
-    let _ = store.log_out(token.expose(), &device).unwrap();
+    store.log_out((&token, &device)).unwrap();
     drop(token);
     vec![
         ("the first password", first),
@@ -72,7 +72,7 @@ fn live(path: &Path) -> Vec<(&'static str, Masked)> {
     ]
 }
 
-/// The 32 random bytes of a token, masked before they stand anywhere.
+/// The 32 random bytes of a token, masked before they are stored anywhere.
 fn raw_secret(token: &str) -> Masked {
     let mut raw = BASE64URL_NOPAD.decode(&token.as_bytes()[4..]).unwrap();
     let masked = Masked::of(&raw[16..48]);
@@ -81,7 +81,7 @@ fn raw_secret(token: &str) -> Masked {
     masked
 }
 
-/// Bytes that stand nowhere as they are.
+/// Bytes that are nowhere in memory in plain form.
 struct Masked(Vec<u8>);
 
 impl Masked {
@@ -92,7 +92,7 @@ impl Masked {
     /// Thirty-two letters.
     fn random() -> Self {
         let device = DeviceId::random().unwrap();
-        // Not the text itself, whose memory nobody wipes: another one made of it.
+        // Not the text itself, whose memory is never wiped: another one made of it.
         let shifted = |byte: u8| b'a' + (byte.wrapping_mul(7) % 26);
         Self(device.as_str().bytes().map(|byte| shifted(byte) ^ MASK).collect())
     }
@@ -104,7 +104,7 @@ impl Masked {
     }
 }
 
-/// How often it stands in the memory that this process can write.
+/// How often it is in the memory that this process can write.
 fn find(secret: &Masked) -> usize {
     let memory = File::open("/proc/self/mem").unwrap();
     let mut chunk = vec![0_u8; CHUNK + secret.0.len()];

@@ -1,4 +1,4 @@
-//! What is looked for, and the forms in which it would hide.
+//! The secrets that are searched for, and the forms in which they could hide.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
 
@@ -21,7 +21,7 @@ impl Needle {
             HEXLOWER.encode(bytes).into_bytes(),
             HEXUPPER.encode(bytes).into_bytes(),
         ];
-        // What stands before it moves the borders of base64: three ways to write the same bytes.
+        // The bytes before it move the borders of base64: three ways to write the same bytes.
         for before in 0..3 {
             let moved = [vec![0; before], bytes.to_vec()].concat();
             for text in [BASE64_NOPAD.encode(&moved), BASE64URL_NOPAD.encode(&moved)] {

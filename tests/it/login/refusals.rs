@@ -1,26 +1,27 @@
-//! Every refusal, and to whom it may be told.
+//! Every refusal, and which caller may get it.
 
-use gatepost::{
-    ApiVersion, ChangeAtLogin, ClientKind, EventKind, LogIn, NewUser, Options, Outcome, Password,
-    PasswordRule, Refusal, SessionPolicy, User, UserStatus, UserUpdate, WhenFull,
-};
+use gatepost::audit::{EventKind, Outcome};
+use gatepost::directory::{UserStatus, UserUpdate};
+use gatepost::policy::{ApiVersion, ChangeAtLogin, PasswordRule, SessionLimit, SessionPolicy};
+use gatepost::{ClientKind, LoginRefusal, LoginRequest, NewUser, Options, Password, User};
+use std::collections::BTreeMap;
 
 use crate::world::{DAY, Meanwhile, PASSWORD, World, device, reason};
 
-/// What stands in the way of a login, made by hand.
+/// A reason for refusing a login, made by hand.
 struct Obstacle {
     options: fn(Options) -> Options,
     prepare: fn(&World, &User),
-    request: fn(LogIn) -> LogIn,
+    request: fn(LoginRequest) -> LoginRequest,
 }
 
 const NONE: Obstacle =
     Obstacle { options: |options| options, prepare: |_, _| {}, request: |request| request };
 
-/// Told to whoever gave the right password, and to nobody else; one hash either way, one event,
-/// and the right password is no failed attempt.
+/// Reported after the right password and otherwise not; one hash either way, one event, and the
+/// right password is no failed attempt.
 #[track_caller]
-fn check(obstacle: &Obstacle, expect: Refusal) {
+fn check(obstacle: &Obstacle, expect: LoginRefusal) {
     check_shown(obstacle, &format!("{expect:?}"));
 }
 
@@ -33,8 +34,8 @@ fn check_shown(obstacle: &Obstacle, expect: &str) {
     let ada = world.store.users().create(ada).unwrap();
     (obstacle.prepare)(&world, &ada);
     let sessions = world.count("SELECT count(*) FROM session");
-    let ask = |password: &str, expect: &str, failures: i64| {
-        let request = LogIn::new("ada", Password::from(password), device("till-1"));
+    let ask = |password: &str, expect: &str, failures: u64| {
+        let request = LoginRequest::new("ada", Password::from(password), device("till-1"));
         let request = (obstacle.request)(request);
         let refusal = world.hashes(1, |_| {
             world.leaves(&[EventKind::LoginRefused], 0, |_| world.ask(request)).unwrap_err()
@@ -42,7 +43,7 @@ fn check_shown(obstacle: &Obstacle, expect: &str) {
         assert_eq!(format!("{refusal:?}"), expect);
         assert_eq!(reason(&world), refusal.name());
         assert_eq!(world.last_event().outcome, Outcome::Refused);
-        assert_eq!(world.user(ada.id).failed_password_attempt_count, failures);
+        assert_eq!(world.user(ada.id).failed_attempts, failures);
         assert_eq!(world.count("SELECT count(*) FROM session"), sessions);
     };
     ask("wrong horse battery", "InvalidCredentials", 1);
@@ -50,19 +51,16 @@ fn check_shown(obstacle: &Obstacle, expect: &str) {
 }
 
 #[test]
-fn the_standing_of_an_account_is_told_to_its_owner_alone() {
+fn the_standing_of_an_account_is_reported_to_its_owner_alone() {
     let status = |prepare| Obstacle { prepare, ..NONE };
-    check_shown(
-        &status(|world, ada| set_status(world, ada, UserStatus::Locked)),
-        "AccountLocked { until: None }",
-    );
+    check_shown(&status(|world, ada| set_status(world, ada, UserStatus::Locked)), "AccountLocked");
     check(
         &status(|world, ada| set_status(world, ada, UserStatus::Disabled)),
-        Refusal::AccountDisabled,
+        LoginRefusal::AccountDisabled,
     );
     check(
         &status(|world, ada| set_status(world, ada, UserStatus::Pending)),
-        Refusal::AccountPending,
+        LoginRefusal::AccountPending,
     );
 }
 
@@ -71,14 +69,14 @@ fn set_status(world: &World, user: &User, status: UserStatus) {
 }
 
 #[test]
-fn the_standing_of_a_place_is_told_to_its_people_alone() {
+fn the_standing_of_a_place_is_reported_to_its_people_alone() {
     let branch = Obstacle {
         prepare: |world, ada| {
             world.store.branches().set_active(ada.branch.unwrap(), false).unwrap();
         },
         ..NONE
     };
-    check(&branch, Refusal::BranchDisabled);
+    check(&branch, LoginRefusal::BranchDisabled);
     let organisation = Obstacle {
         prepare: |world, ada| {
             let york = world.store.branches().find(ada.branch.unwrap()).unwrap().unwrap();
@@ -86,13 +84,13 @@ fn the_standing_of_a_place_is_told_to_its_people_alone() {
         },
         ..NONE
     };
-    check(&organisation, Refusal::OrganisationDisabled);
+    check(&organisation, LoginRefusal::OrganisationDisabled);
 }
 
 #[test]
 fn what_the_client_asks_for_is_answered_to_the_right_password_alone() {
     let wants = |request| Obstacle { request, ..NONE };
-    check(&wants(LogIn::require_admin), Refusal::AdministratorRequired);
+    check(&wants(LoginRequest::require_admin), LoginRefusal::AdministratorRequired);
     let denied = Obstacle {
         prepare: |world, ada| {
             let update = UserUpdate::new().desktop_client_denied(true);
@@ -101,9 +99,10 @@ fn what_the_client_asks_for_is_answered_to_the_right_password_alone() {
         request: |request| request.client(ClientKind::Desktop),
         ..NONE
     };
-    check(&denied, Refusal::DesktopClientDenied);
+    check(&denied, LoginRefusal::DesktopClientDenied);
     for request in [
-        (|request: LogIn| request.api_version(ApiVersion::new(0, 9))) as fn(LogIn) -> LogIn,
+        (|request: LoginRequest| request.api_version(ApiVersion::new(0, 9)))
+            as fn(LoginRequest) -> LoginRequest,
         |request| request.api_version(ApiVersion::new(2, 1)),
     ] {
         let served = Obstacle {
@@ -111,49 +110,59 @@ fn what_the_client_asks_for_is_answered_to_the_right_password_alone() {
             request,
             ..NONE
         };
-        check(&served, Refusal::IncompatibleApiVersion);
+        check(&served, LoginRefusal::IncompatibleApiVersion);
     }
 }
 
 #[test]
-fn a_new_password_is_asked_of_whoever_gave_the_old_one() {
+fn a_new_password_is_asked_for_only_after_the_old_one() {
     let marked = Obstacle { prepare: mark, ..NONE };
-    check(&marked, Refusal::NewPasswordRequired);
+    check(&marked, LoginRefusal::NewPasswordRequired);
     let expired = Obstacle {
         options: |options| options.password_expiry(90 * DAY),
         prepare: |world, _| world.clock.advance(90 * DAY),
         ..NONE
     };
-    check(&expired, Refusal::NewPasswordRequired);
+    check(&expired, LoginRefusal::NewPasswordRequired);
 }
 
 fn mark(world: &World, user: &User) {
     let users = world.store.users();
-    assert!(users.require_password_change(user.id, gatepost::EndSessions::Keep).unwrap());
+    assert!(
+        users.require_password_change(user.id, gatepost::sessions::RevokeSessions::Keep).unwrap()
+    );
 }
 
 #[test]
-fn a_rejected_password_is_told_by_its_rule_to_whoever_gave_the_old_one() {
+fn the_rule_that_rejected_a_new_password_is_named_only_after_the_old_one() {
     let new = |request| Obstacle { prepare: mark, request, ..NONE };
-    let rejected = Refusal::PasswordRejected;
-    check(&new(|ask| ask.new_password("7 chars".into())), rejected(PasswordRule::TooShort));
+    let rejected = LoginRefusal::PasswordRejected;
+    check(
+        &new(|ask| ask.new_password("7 chars".into())),
+        rejected(PasswordRule::TooShort { min_chars: 8 }),
+    );
     check(&new(|ask| ask.new_password("password1".into())), rejected(PasswordRule::Common));
     check(&new(|ask| ask.new_password("northern tills".into())), rejected(PasswordRule::Context));
     check(&new(|ask| ask.new_password("gatepost".into())), rejected(PasswordRule::Context));
     check(&new(|ask| ask.new_password(PASSWORD.into())), rejected(PasswordRule::Unchanged));
-    check(&new(|ask| ask.new_password("".into())), rejected(PasswordRule::TooShort));
+    check(
+        &new(|ask| ask.new_password("".into())),
+        rejected(PasswordRule::TooShort { min_chars: 8 }),
+    );
     let longer = Obstacle {
-        options: |options| options.passwords(gatepost::PasswordPolicy::default().max_bytes(256)),
+        options: |options| {
+            options.passwords(gatepost::policy::PasswordPolicy::default().max_bytes(256))
+        },
         prepare: mark,
         request: |ask| ask.new_password(Password::new("no two words alike ".repeat(20))),
     };
-    check(&longer, rejected(PasswordRule::TooLong));
+    check(&longer, rejected(PasswordRule::TooLong { max_bytes: 256 }));
 }
 
 #[test]
-fn a_new_password_that_nobody_asked_for_is_refused_for_one_hash() {
+fn a_new_password_that_was_not_asked_for_is_refused_for_one_hash() {
     let unasked = Obstacle { request: |ask| ask.new_password("nine brass bells".into()), ..NONE };
-    check(&unasked, Refusal::PasswordChangeNotAllowed);
+    check(&unasked, LoginRefusal::PasswordChangeNotAllowed);
 }
 
 #[test]
@@ -166,13 +175,13 @@ fn a_new_password_costs_a_refused_login_no_second_hash() {
         request: |ask| ask.new_password("nine brass bells".into()),
         ..NONE
     };
-    check(&disabled, Refusal::AccountDisabled);
+    check(&disabled, LoginRefusal::AccountDisabled);
     let in_use = Obstacle {
         options: |options| options.change_at_login(ChangeAtLogin::Always),
         prepare: occupy,
         request: |ask| ask.new_password("nine brass bells".into()),
     };
-    check(&in_use, Refusal::DeviceInUse);
+    check(&in_use, LoginRefusal::DeviceInUse);
 }
 
 fn occupy(world: &World, _: &User) {
@@ -181,27 +190,27 @@ fn occupy(world: &World, _: &User) {
 }
 
 #[test]
-fn a_device_in_use_is_told_to_the_right_password_alone() {
-    check(&Obstacle { prepare: occupy, ..NONE }, Refusal::DeviceInUse);
+fn a_device_in_use_is_reported_to_the_right_password_alone() {
+    check(&Obstacle { prepare: occupy, ..NONE }, LoginRefusal::DeviceInUse);
 }
 
 #[test]
-fn too_many_sessions_are_told_to_the_right_password_alone() {
+fn too_many_sessions_are_reported_to_the_right_password_alone() {
     let full = Obstacle {
         options: |options| {
-            let policy = SessionPolicy::server().per_user(1).when_full(WhenFull::Refuse);
+            let policy = SessionPolicy::server().per_user(1).at_limit(SessionLimit::Refuse);
             options.sessions(policy)
         },
         prepare: |world, ada| drop(world.open(ada.id, "till-2")),
         ..NONE
     };
-    check(&full, Refusal::TooManySessions);
+    check(&full, LoginRefusal::TooManySessions);
 }
 
 /// Users without a usable password were answered faster, and so found (CVE-2024-39329).
 #[test]
-fn whoever_has_no_usable_password_is_answered_as_a_wrong_one_after_the_same_work() {
-    check_indistinct(|_| {}, "nobody", PASSWORD);
+fn a_user_without_a_usable_password_is_answered_as_a_wrong_one_after_the_same_work() {
+    check_indistinct(|_| {}, "unknown", PASSWORD);
     check_indistinct(|_| {}, "", PASSWORD);
     check_indistinct(|_| {}, "no\u{0}name", PASSWORD);
     check_indistinct(|world| drop(world.person("ada")), "ada", "wrong horse battery");
@@ -237,8 +246,11 @@ fn check_indistinct(prepare: impl Fn(&World), name: &str, password: &str) {
             .leaves(&[EventKind::LoginRefused], 0, |_| world.log_in(name, password, "till-1"))
             .unwrap_err()
     });
-    assert_eq!(refusal, Refusal::InvalidCredentials);
-    assert_eq!(refusal.to_string(), "The username or password is wrong.");
+    assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+    assert_eq!(
+        refusal.to_string(),
+        "The username or password is wrong, or there were too many attempts."
+    );
     assert_eq!(reason(&world), "invalid_credentials");
     assert_eq!(world.count("SELECT count(*) FROM session"), 0);
 }
@@ -248,9 +260,9 @@ fn a_compromised_password_is_worth_nothing_even_with_a_new_one_beside_it() {
     let world = World::with(|options| options.change_at_login(ChangeAtLogin::Always));
     let ada = world.person("ada").id;
     world.store.users().mark_compromised(ada).unwrap();
-    let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
     let refusal = world.ask(request.new_password("nine brass bells".into())).unwrap_err();
-    assert_eq!(refusal, Refusal::InvalidCredentials);
+    assert_eq!(refusal, LoginRefusal::InvalidCredentials);
     world.store.users().set_password(ada, "nine brass bells".into()).unwrap();
     world.log_in("ada", "nine brass bells", "till-1").unwrap();
 }
@@ -258,32 +270,34 @@ fn a_compromised_password_is_worth_nothing_even_with_a_new_one_beside_it() {
 #[test]
 fn overloaded_is_answered_before_anything_is_looked_at_and_leaves_no_row() {
     let meanwhile = Meanwhile::default();
-    let world = World::with(|options| options.hashing(1, 0).passwords(meanwhile.policy()));
+    let world = World::with(|options| {
+        options.max_concurrent_hashes(1).max_waiting_hashes(0).random_source(meanwhile.source())
+    });
     let ada = world.person("ada");
     mark(&world, &ada);
     let store = world.store.clone();
     meanwhile.happens(move || {
         let rows = |store: &gatepost::Store| {
-            let all = gatepost::AuditFilter::new();
+            let all = gatepost::audit::AuditFilter::new();
             store.audit().list(&all, gatepost::Page::first(500)).unwrap().len()
         };
         let before = (rows(&store), store.status());
-        for name in ["ada", "nobody"] {
-            let request = LogIn::new(name, Password::from(PASSWORD), device("till-2"));
+        for name in ["ada", "unknown"] {
+            let request = LoginRequest::new(name, Password::from(PASSWORD), device("till-2"));
             let refusal = store.log_in(request).unwrap().granted().unwrap_err();
-            assert!(matches!(refusal, Refusal::Overloaded { .. }), "{refusal:?}");
+            assert!(matches!(refusal, LoginRefusal::Overloaded { .. }), "{refusal:?}");
             assert!(refusal.retry_after().unwrap().as_secs() >= 1);
         }
         let after = store.status();
         assert_eq!(rows(&store), before.0);
         assert_eq!(after.hashes_done, before.1.hashes_done);
-        assert_eq!(after.logins_overloaded, before.1.logins_overloaded + 2);
+        assert_eq!(after.login_refusals, BTreeMap::from([("overloaded", 2)]));
     });
-    let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
     world.ask(request.new_password("nine brass bells".into())).unwrap();
     let user = world.user(ada.id);
-    assert_eq!(user.failed_password_attempt_count, 0);
-    assert_eq!(world.count("SELECT count(*) FROM throttle"), 0);
+    assert_eq!(user.failed_attempts, 0);
+    assert_eq!(world.count("SELECT sum(failures) FROM throttle"), 0);
 }
 
 #[test]
@@ -294,7 +308,7 @@ fn a_login_that_says_nothing_of_its_client_is_accepted() {
     let update = UserUpdate::new().desktop_client_denied(true);
     world.store.users().update(ada, update).unwrap();
     world.log_in("ada", PASSWORD, "till-1").unwrap();
-    let api = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+    let api = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
     world.ask(api.client(ClientKind::Api).api_version(ApiVersion::new(2, 0))).unwrap();
 }
 
@@ -303,9 +317,9 @@ fn an_administrator_passes_where_one_is_required() {
     let world = World::new();
     let ada = world.person("ada").id;
     world.store.users().set_privileges(ada, &["admin"]).unwrap();
-    let request = LogIn::new("ada", Password::from(PASSWORD), device("till-1"));
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
     let reply = world.ask(request.require_admin()).unwrap();
     let token = reply.session.token.expose();
-    let facts = world.store.verify(token, &device("till-1")).unwrap().valid().unwrap();
-    assert!(facts.is_admin);
+    let principal = world.store.verify((token, &device("till-1"))).unwrap().valid().unwrap();
+    assert!(principal.is_admin);
 }

@@ -1,17 +1,21 @@
 //! The request and the reply of a login that is granted.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use gatepost::audit::EventKind;
+use gatepost::directory::{CreditHolder, Credits, UserKind};
+use gatepost::policy::{ApiVersion, SessionPolicy};
+use gatepost::sessions::{Assurance, NewApiKey, OpenSession};
 use gatepost::{
-    ApiVersion, Assurance, ClientKind, Credits, EventKind, Holder, LogIn, NewUser, OpenSession,
-    Options, Origin, Password, Reason, Scope, SessionPolicy, UserKind,
+    ClientInfo, ClientKind, ErrorKind, LoginRequest, NewUser, Options, Password, Subtree,
+    Timestamp,
 };
 
 use crate::world::{DAY, HOUR, PASSWORD, World, device, morning};
 
-fn request(on: &str) -> LogIn {
-    LogIn::new("ada", Password::from(PASSWORD), device(on))
+fn request(on: &str) -> LoginRequest {
+    LoginRequest::new("ada", Password::from(PASSWORD), device(on))
 }
 
 #[test]
@@ -20,21 +24,21 @@ fn a_login_with_everything_it_may_say_is_granted() {
     world.person("ada");
     let ada = world.store.users().find_by_username("ada").unwrap().unwrap();
     world.store.users().set_privileges(ada.id, &["admin"]).unwrap();
-    let origin = Origin::new().ip(Ipv4Addr::LOCALHOST).user_agent("Till/4");
+    let client_info = ClientInfo::new().ip(Ipv4Addr::LOCALHOST).user_agent("Till/4");
     let request = request("till-1")
         .expires_at(morning() + HOUR)
         .require_admin()
         .client(ClientKind::Desktop)
         .api_version(ApiVersion::new(1, 0))
         .label("Till 1")
-        .origin(origin.clone());
+        .client_info(client_info.clone());
     let reply = world.ask(request).unwrap();
     let session = world.store.sessions().find(reply.session.id).unwrap().unwrap();
     assert_eq!(session.label.as_deref(), Some("Till 1"));
-    assert_eq!(session.origin, Some(origin.clone()));
+    assert_eq!(session.client_info, Some(client_info.clone()));
     assert_eq!(session.expires_at, morning() + HOUR);
     assert_eq!((session.user, session.has_device), (ada.id, true));
-    assert_eq!(world.last_event().origin, Some(origin));
+    assert_eq!(world.last_event().client_info, Some(client_info));
 }
 
 #[test]
@@ -48,7 +52,7 @@ fn a_granted_login_costs_one_hash_and_one_event() {
     let event = world.last_event();
     assert_eq!((event.user, event.session), (Some(ada.id), Some(reply.session.id)));
     assert_eq!(event.reason, None);
-    assert_eq!(reply.user.last_login_at, Some(morning() + HOUR));
+    assert_eq!(reply.profile.user.last_login_at, Some(morning() + HOUR));
 }
 
 #[test]
@@ -61,16 +65,16 @@ fn the_reply_says_all_that_a_client_learns() {
     let york = world.store.branches().create("York", northern.id).unwrap();
     let ada = NewUser::person("ada").branch(york.id).password(Password::from(PASSWORD));
     let ada = world.store.users().create(ada).unwrap();
-    world.store.credits().set(Holder::Branch(york.id), Some(7)).unwrap();
+    world.store.credits().set(CreditHolder::Branch(york.id), Some(7)).unwrap();
     let reply = world.ask(request("till-1")).unwrap();
-    assert_eq!(reply.user, world.user(ada.id));
-    assert_eq!(reply.branch, Some(york));
-    assert_eq!(reply.organisation, Some(northern));
-    let credits = reply.credits.unwrap();
+    assert_eq!(reply.profile.user, world.user(ada.id));
+    assert_eq!(reply.profile.branch, Some(york));
+    assert_eq!(reply.profile.organisation, Some(northern));
+    let credits = reply.profile.credits.unwrap();
     assert_eq!((credits.branch, credits.organisation), (Some(7), None));
-    assert_eq!(reply.service.name, "Local Server");
-    assert_eq!(reply.service.api_version, ApiVersion::new(2, 3));
-    assert!(!reply.mfa_enrolled && !reply.session.clamped);
+    assert_eq!(reply.profile.service.name, "Local Server");
+    assert_eq!(reply.profile.service.api_version, ApiVersion::new(2, 3));
+    assert!(!reply.session.clamped);
     assert!(reply.session.token.expose().starts_with("gps_"));
 }
 
@@ -79,7 +83,10 @@ fn a_user_without_a_branch_has_no_place_and_no_credits() {
     let world = World::new();
     world.person("ada");
     let reply = world.ask(request("till-1")).unwrap();
-    assert_eq!((reply.branch, reply.organisation, reply.credits), (None, None, None));
+    assert_eq!(
+        (reply.profile.branch, reply.profile.organisation, reply.profile.credits),
+        (None, None, None)
+    );
 }
 
 #[test]
@@ -101,9 +108,9 @@ fn check_credits(
     let york = world.store.branches().create("York", northern).unwrap().id;
     let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
     world.store.users().create(ada).unwrap();
-    world.store.credits().set(Holder::Branch(york), branch).unwrap();
-    world.store.credits().set(Holder::Organisation(northern), organisation).unwrap();
-    let credits: Option<Credits> = world.ask(request("till-1")).unwrap().credits;
+    world.store.credits().set(CreditHolder::Branch(york), branch).unwrap();
+    world.store.credits().set(CreditHolder::Organisation(northern), organisation).unwrap();
+    let credits: Option<Credits> = world.ask(request("till-1")).unwrap().profile.credits;
     assert_eq!(credits.map(|left| (left.branch, left.organisation)), expect);
 }
 
@@ -116,11 +123,11 @@ fn the_reply_carries_public_configuration_of_the_narrowest_scope_alone() {
     let ada = world.store.users().create(ada).unwrap().id;
     let configuration = world.store.configuration();
     for (key, scopes) in [
-        ("everywhere", vec![Scope::System]),
-        ("place", vec![Scope::System, Scope::Organisation(northern)]),
-        ("branch", vec![Scope::Organisation(northern), Scope::Branch(york)]),
-        ("Own.Case", vec![Scope::System, Scope::Branch(york), Scope::User(ada)]),
-        ("secret", vec![Scope::User(ada)]),
+        ("everywhere", vec![Subtree::Store]),
+        ("place", vec![Subtree::Store, Subtree::Organisation(northern)]),
+        ("branch", vec![Subtree::Organisation(northern), Subtree::Branch(york)]),
+        ("Own.Case", vec![Subtree::Store, Subtree::Branch(york), Subtree::User(ada)]),
+        ("secret", vec![Subtree::User(ada)]),
     ] {
         for (narrowness, scope) in scopes.iter().enumerate() {
             configuration.set(*scope, key, &narrowness.to_string()).unwrap();
@@ -129,13 +136,14 @@ fn the_reply_carries_public_configuration_of_the_narrowest_scope_alone() {
     }
     let reply = world.ask(request("till-1")).unwrap();
     let shown: Vec<(&str, &str)> = reply
+        .profile
         .configuration
         .iter()
         .map(|setting| (setting.key.as_str(), setting.value.as_str()))
         .collect();
     let expect = [("branch", "1"), ("everywhere", "0"), ("Own.Case", "2"), ("place", "1")];
     assert_eq!(shown, expect);
-    assert_eq!(reply.configuration.text("OWN.CASE"), Some("2"));
+    assert_eq!(reply.profile.configuration.text("OWN.CASE"), Some("2"));
 }
 
 #[test]
@@ -145,7 +153,7 @@ fn a_session_lives_a_day_if_nothing_is_said_and_no_longer_than_the_policy_allows
     check_end(server, Some(morning() + HOUR), morning() + HOUR, false);
     check_end(server, Some(morning() + 30 * DAY), morning() + 30 * DAY, false);
     check_end(server, Some(morning() + 31 * DAY), morning() + 30 * DAY, true);
-    check_end(server, Some(DateTime::<Utc>::MAX_UTC), morning() + 30 * DAY, true);
+    check_end(server, Some(Timestamp::MAX), morning() + 30 * DAY, true);
     check_end(desktop, Some(morning() + 90 * DAY), morning() + 90 * DAY, false);
     check_end(desktop, Some(morning() + 91 * DAY), morning() + 90 * DAY, true);
     check_end(SessionPolicy::aal3(), None, morning() + 12 * HOUR, false);
@@ -153,15 +161,10 @@ fn a_session_lives_a_day_if_nothing_is_said_and_no_longer_than_the_policy_allows
 }
 
 #[track_caller]
-fn check_end(
-    policy: SessionPolicy,
-    asked: Option<DateTime<Utc>>,
-    expect: DateTime<Utc>,
-    clamped: bool,
-) {
+fn check_end(policy: SessionPolicy, asked: Option<Timestamp>, expect: Timestamp, clamped: bool) {
     let world = World::with(|options| options.sessions(policy));
     let ada = world.person("ada").id;
-    let log_in = asked.into_iter().fold(request("till-1"), LogIn::expires_at);
+    let log_in = asked.into_iter().fold(request("till-1"), LoginRequest::expires_at);
     let open = OpenSession::new(ada, device("till-2"));
     let open = asked.into_iter().fold(open, OpenSession::expires_at);
     for session in [
@@ -177,13 +180,14 @@ fn check_end(
 #[test]
 fn what_no_user_could_ask_for_is_refused_unhashed_and_unwritten() {
     let long = |bytes: usize| "x".repeat(bytes);
-    let with = |username: &str| LogIn::new(username, Password::from(PASSWORD), device("till-1"));
+    let with =
+        |username: &str| LoginRequest::new(username, Password::from(PASSWORD), device("till-1"));
     check_invalid(with(&long(255)));
     check_invalid(with("ada").expires_at(morning()));
-    check_invalid(with("ada").expires_at(DateTime::<Utc>::MIN_UTC));
+    check_invalid(with("ada").expires_at(Timestamp::MIN));
     check_invalid(with("ada").label(long(129)));
     check_invalid(with("ada").label("till\n1"));
-    check_invalid(LogIn::new("ada", Password::from(PASSWORD), None));
+    check_invalid(LoginRequest::new("ada", Password::from(PASSWORD), None));
 }
 
 /// A megabyte of password was a minute of hashing (CVE-2013-1443).
@@ -191,7 +195,7 @@ fn what_no_user_could_ask_for_is_refused_unhashed_and_unwritten() {
 fn a_password_of_a_megabyte_is_refused_without_a_hash() {
     for bytes in [4_097, 1_000_000] {
         let long = Password::new("x".repeat(bytes));
-        check_invalid(LogIn::new("ada", long, device("till-1")));
+        check_invalid(LoginRequest::new("ada", long, device("till-1")));
         let long = Password::new("x".repeat(bytes));
         check_invalid(request("till-1").new_password(long));
     }
@@ -207,16 +211,17 @@ fn a_password_of_a_megabyte_is_refused_without_a_hash() {
 fn the_length_of_a_name_is_checked_before_it_is_folded() {
     // Each of these folds to eighteen characters.
     let name = "\u{fdfa}".repeat(100_000);
-    check_invalid(LogIn::new(name, Password::from(PASSWORD), device("till-1")));
+    check_invalid(LoginRequest::new(name, Password::from(PASSWORD), device("till-1")));
 }
 
 #[track_caller]
-fn check_invalid(request: LogIn) {
+fn check_invalid(request: LoginRequest) {
     let world = World::new();
     world.person("ada");
-    world.hashes(0, |_| world.refuses(Reason::Invalid, |store| store.log_in(request)));
+    world.hashes(0, |_| world.refuses(ErrorKind::Invalid, |store| store.log_in(request)));
     let user = world.store.users().find_by_username("ada").unwrap().unwrap();
-    assert_eq!(user.failed_password_attempt_count, 0);
+    assert_eq!(user.failed_attempts, 0);
+    assert_eq!(world.count("SELECT sum(writes) FROM throttle"), 0);
 }
 
 #[test]
@@ -225,21 +230,21 @@ fn a_profile_is_the_reply_read_again_for_as_long_as_the_session_lives() {
     let york = world.store.branches().create("York", None).unwrap();
     let ada = world.person("ada").id;
     let reply = world.ask(request("till-1")).unwrap();
-    let verdict = world.store.verify(reply.session.token.expose(), &device("till-1")).unwrap();
-    let facts = verdict.valid().unwrap();
+    let verdict = world.store.verify((&reply.session.token, &device("till-1"))).unwrap();
+    let principal = verdict.valid().unwrap();
     world.store.users().move_to(ada, york.id).unwrap();
-    world.store.configuration().set(Scope::Branch(york.id), "theme", "dark").unwrap();
+    world.store.configuration().set(Subtree::Branch(york.id), "theme", "dark").unwrap();
     world.store.configuration().set_public("theme", true).unwrap();
-    world.store.credits().set(Holder::Branch(york.id), Some(3)).unwrap();
+    world.store.credits().set(CreditHolder::Branch(york.id), Some(3)).unwrap();
 
-    let profile = world.store.profile(&facts).unwrap();
+    let profile = world.store.profile(&principal).unwrap();
     assert_eq!((profile.user.id, profile.branch), (ada, Some(york)));
     assert_eq!(profile.configuration.text("theme"), Some("dark"));
     assert_eq!(profile.credits.and_then(|left| left.branch), Some(3));
     assert_eq!(profile.service, world.store.service());
 
-    world.store.sessions().end_all_of(ada).unwrap();
-    world.refuses(Reason::NotFound, |store| store.profile(&facts));
+    world.store.sessions().revoke_all(ada).unwrap();
+    world.refuses(ErrorKind::SessionEnded, |store| store.profile(&principal));
 }
 
 #[test]
@@ -247,16 +252,51 @@ fn the_facts_of_a_login_are_its_own() {
     let world = World::new();
     let ada = world.person("ada").id;
     let opened = world.ask(request("till-1")).unwrap().session;
-    let verdict = world.store.verify(opened.token.expose(), &device("till-1")).unwrap();
-    let facts = verdict.valid().unwrap();
-    assert_eq!((facts.user, facts.session, facts.api_key), (ada, Some(opened.id), None));
-    assert_eq!((facts.kind, facts.is_admin), (UserKind::Person, false));
-    assert_eq!(facts.assurance, Assurance::Aal1);
-    assert_eq!((facts.opened_at, facts.authenticated_at), (morning(), morning()));
-    assert_eq!(facts.expires_at, Some(opened.expires_at));
+    let verdict = world.store.verify((&opened.token, &device("till-1"))).unwrap();
+    let principal = verdict.valid().unwrap();
+    assert_eq!(
+        (principal.user, principal.credential.session(), principal.credential.api_key()),
+        (ada, Some(opened.id), None)
+    );
+    assert_eq!((principal.kind, principal.is_admin), (UserKind::Person, false));
+    assert_eq!(principal.assurance, Assurance::Aal1);
+    assert_eq!((principal.opened_at, principal.authenticated_at), (morning(), morning()));
+    assert_eq!(principal.expires_at, Some(opened.expires_at));
 }
 
-/// A login that kept the session it found let its planter in (CVE-2022-25896).
+#[test]
+fn a_lifetime_is_counted_by_the_clock_of_the_store() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    world.clock.advance(DAY);
+    let (an_hour_on, two_hours_on) = (morning() + DAY + HOUR, morning() + DAY + 2 * HOUR);
+    for (asked, expect) in [
+        (request("till-1").lifetime(HOUR), an_hour_on),
+        (request("till-1").expires_at(two_hours_on).lifetime(HOUR), an_hour_on),
+        (request("till-1").lifetime(HOUR).expires_at(two_hours_on), two_hours_on),
+    ] {
+        assert_eq!(world.ask(asked).unwrap().session.expires_at, expect);
+    }
+    let forever = world.ask(request("till-1").lifetime(Duration::MAX)).unwrap().session;
+    assert!(forever.clamped);
+    let open = |open: OpenSession| world.store.sessions().open(open);
+    let opened = open(OpenSession::new(ada, device("till-2")).lifetime(HOUR)).unwrap();
+    assert_eq!(opened.granted().unwrap().session.expires_at, an_hour_on);
+    let key = NewApiKey::new().lifetime(HOUR);
+    assert_eq!(world.store.api_keys().issue(ada, key).unwrap().expires_at, Some(an_hour_on));
+
+    for nothing in [Duration::ZERO, Duration::from_nanos(1)] {
+        world.refuses(ErrorKind::Invalid, |s| s.log_in(request("till-3").lifetime(nothing)));
+        world.refuses(ErrorKind::Invalid, |s| {
+            s.sessions().open(OpenSession::new(ada, device("till-3")).lifetime(nothing))
+        });
+        world.refuses(ErrorKind::Invalid, |s| {
+            s.api_keys().issue(ada, NewApiKey::new().lifetime(nothing))
+        });
+    }
+}
+
+/// A login that kept an existing session signed its planter in too (CVE-2022-25896).
 #[test]
 fn no_login_reuses_a_token_or_a_handle() {
     let world = World::new();
@@ -275,9 +315,9 @@ fn an_address_of_either_family_is_kept_as_it_was() {
     world.person("ada");
     for ip in ["192.0.2.7", "2001:db8::7"] {
         let ip: IpAddr = ip.parse().unwrap();
-        let reply = world.ask(request("till-1").origin(Origin::new().ip(ip))).unwrap();
+        let reply = world.ask(request("till-1").client_info(ClientInfo::new().ip(ip))).unwrap();
         let session = world.store.sessions().find(reply.session.id).unwrap().unwrap();
-        assert_eq!(session.origin.and_then(|origin| origin.address()), Some(ip));
+        assert_eq!(session.client_info.and_then(|client_info| client_info.address()), Some(ip));
     }
 }
 
@@ -286,8 +326,8 @@ fn a_login_without_a_device_needs_a_policy_that_allows_it() {
     let policy = SessionPolicy::server().require_device(false);
     let world = World::with(|options: Options| options.sessions(policy));
     world.person("ada");
-    let reply = world.ask(LogIn::new("ada", Password::from(PASSWORD), None)).unwrap();
+    let reply = world.ask(LoginRequest::new("ada", Password::from(PASSWORD), None)).unwrap();
     let token = reply.session.token.expose();
-    assert!(world.store.verify(token, None).unwrap().valid().is_ok());
-    assert!(world.store.verify(token, &device("till-1")).unwrap().valid().is_err());
+    assert!(world.store.verify((token, None)).unwrap().valid().is_ok());
+    assert!(world.store.verify((token, &device("till-1"))).unwrap().valid().is_err());
 }

@@ -1,4 +1,4 @@
-//! The other side: the same operations done to a store, each told and answered in one line of
+//! The other side: the same operations done to a store, each asked for and answered in one line of
 //! text, so that another process can do them as well.
 
 mod values;
@@ -7,13 +7,15 @@ use std::fmt::Debug;
 use std::str::{FromStr, Split};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use gatepost::directory::{UserKind, UserStatus};
+use gatepost::host::ManualClock;
+use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions};
 use gatepost::{
-    DeviceId, EndSessions, Ended, Error, LogIn, ManualClock, NewApiKey, NewUser, OpenSession,
-    OpenedSession, Password, PasswordChange, Store, UserKind, UserStatus,
+    BranchId, DeviceId, Ended, Error, LoginOutcome, LoginRequest, NewUser, OpenedSession,
+    OrganisationId, Password, Permission, Store, Subtree, Timestamp, UserId,
 };
 
-/// A store that does what it is told, at the time that it is told.
+/// A store that does what each line says, at the time that the line says.
 #[derive(Debug)]
 pub(crate) struct Hands {
     pub(crate) store: Store,
@@ -44,8 +46,8 @@ impl<'w> Words<'w> {
         password(self.some())
     }
 
-    fn minutes_on(&self, minutes: i64) -> DateTime<Utc> {
-        time(self.1) + chrono::TimeDelta::minutes(minutes)
+    fn minutes_on(&self, minutes: i64) -> Timestamp {
+        time(self.1) + Duration::from_secs(minutes as u64 * 60)
     }
 }
 
@@ -54,7 +56,7 @@ fn password(number: u32) -> Password {
 }
 
 impl Hands {
-    /// Does what a line says at the time it begins with; of several, the store has seen all.
+    /// Does what a line says at the time that it begins with; the store has seen all earlier times.
     pub(crate) fn act(&self, line: &str) -> String {
         let mut words = Words(line.split(' '), 0);
         for shown in words.text().split(':') {
@@ -62,7 +64,7 @@ impl Hands {
             words.1 = words.1.max(shown);
             self.clock.set(time(shown));
             // Counted as a refusal, which asks for the time.
-            assert!(self.store.verify("", None).unwrap().valid().is_err());
+            assert!(self.store.verify(("", None)).unwrap().valid().is_err());
         }
         let done = match words.text() {
             "key" => self.key(&mut words),
@@ -72,7 +74,7 @@ impl Hands {
             "value" => self.value(&mut words),
             verb => panic!("what is {verb}?"),
         };
-        done.unwrap_or_else(|error| format!("failed {:?}", error.reason()))
+        done.unwrap_or_else(|error| format!("failed {:?}", error.kind()))
     }
 
     fn session(&self, words: &mut Words<'_>) -> Result<String, Error> {
@@ -91,7 +93,7 @@ impl Hands {
                 });
             }
             "login" => {
-                let request = LogIn::new(words.text(), words.password(), words.device());
+                let request = LoginRequest::new(words.text(), words.password(), words.device());
                 let request = match words.any() {
                     None => request,
                     Some(new) => request.new_password(password(new)),
@@ -104,28 +106,35 @@ impl Hands {
             "change" => {
                 let (token, device) = (words.text(), words.device());
                 let (current, new) = (words.password(), words.password());
-                let change = self.store.change_password(token, device.as_ref(), current, new)?;
+                let change = self.store.change_password((token, device.as_ref()), current, new)?;
                 return Ok(match change {
-                    PasswordChange::Changed(reply) => opened(&reply.session),
-                    PasswordChange::Refused(refusal) => format!("refused {}", refusal.name()),
+                    LoginOutcome::Granted(reply) => opened(&reply.session),
+                    LoginOutcome::Refused(refusal) => format!("refused {}", refusal.name()),
                     other => panic!("{other:?}"),
                 });
             }
-            "logout" => {
-                return Ok(ended(self.store.log_out(words.text(), words.device().as_ref())?));
+            "renew" => {
+                let (token, device) = (words.text(), words.device());
+                return Ok(match self.store.renew((token, device.as_ref()))?.valid() {
+                    Ok(expires_at) => format!("renewed {}", expires_at.as_millis()),
+                    Err(_) => "refused".into(),
+                });
             }
-            "end" => return Ok(ended(sessions.end(words.some())?)),
+            "logout" => {
+                return Ok(ended(self.store.log_out((words.text(), words.device().as_ref()))?));
+            }
+            "end" => return Ok(ended(sessions.revoke(words.some())?)),
             "end-others" => {
                 let (token, device) = (words.text(), words.device());
-                let Ok(facts) = self.store.verify(token, device.as_ref())?.valid() else {
+                let Ok(principal) = self.store.verify((token, device.as_ref()))?.valid() else {
                     return Ok("refused".into());
                 };
-                sessions.end_others(&facts)
+                sessions.revoke_others(&principal)
             }
-            "end-user" => sessions.end_all_of(words.some()),
-            "end-branch" => sessions.end_all_of_branch(words.some()),
-            "end-organisation" => sessions.end_all_of_organisation(words.some()),
-            "end-store" => sessions.end_all(),
+            "end-user" => sessions.revoke_all(words.some::<UserId>()),
+            "end-branch" => sessions.revoke_all(words.some::<BranchId>()),
+            "end-organisation" => sessions.revoke_all(words.some::<OrganisationId>()),
+            "end-store" => sessions.revoke_all(Subtree::Store),
             "maintain" => self.store.maintain().map(drop),
             "wait" => Ok(()),
             verb => panic!("what is {verb}?"),
@@ -134,20 +143,22 @@ impl Hands {
     }
 
     fn verify(&self, token: &str, device: Option<DeviceId>) -> Result<String, Error> {
-        let Ok(facts) = self.store.verify(token, device.as_ref())?.valid() else {
+        let Ok(principal) = self.store.verify((token, device.as_ref()))?.valid() else {
             return Ok("refused".into());
         };
         let text = |id: Option<String>| id.unwrap_or_else(|| "-".into());
+        let expect = if principal.is_admin { Permission::Granted } else { Permission::Denied };
+        assert_eq!(self.store.may(&principal, "admin")?, expect, "after a verify that passed");
         Ok(format!(
             "valid {} {} {} {} {} {} {} {}",
-            facts.user,
-            text(facts.branch.map(|id| id.to_string())),
-            text(facts.organisation.map(|id| id.to_string())),
-            facts.kind == UserKind::System,
-            facts.is_admin,
-            facts.opened_at.timestamp_millis(),
-            facts.authenticated_at.timestamp_millis(),
-            text(facts.expires_at.map(|at| at.timestamp_millis().to_string())),
+            principal.user,
+            text(principal.branch.map(|id| id.to_string())),
+            text(principal.organisation.map(|id| id.to_string())),
+            principal.kind == UserKind::System,
+            principal.is_admin,
+            principal.opened_at.as_millis(),
+            principal.authenticated_at.as_millis(),
+            text(principal.expires_at.map(|at| at.as_millis().to_string())),
         ))
     }
 
@@ -175,7 +186,7 @@ impl Hands {
             "demand" => {
                 let id = words.some();
                 let all = words.some::<bool>();
-                let ends = if all { EndSessions::All } else { EndSessions::Keep };
+                let ends = if all { RevokeSessions::All } else { RevokeSessions::Keep };
                 users.require_password_change(id, ends).map(drop)
             }
             "confirm" => users.confirm(words.some()).map(drop),
@@ -224,25 +235,25 @@ impl Hands {
                 let end = minutes.map(|minutes| words.minutes_on(minutes));
                 keys.issue(user, NewApiKey::new().expires_at(end))?
             }
-            "reassign" => {
-                let (user, minutes) = (words.some(), words.some::<u64>());
-                keys.reassign(user, Duration::from_secs(60 * minutes))?
+            "rotate" => {
+                let (old, minutes) = (words.some(), words.some::<u64>());
+                keys.rotate(old, Duration::from_secs(60 * minutes))?
             }
             "revoke" => return keys.revoke(words.some()).map(|()| "done".into()),
             "revoke_all" => return keys.revoke_all(words.some()).map(|()| "done".into()),
             verb => panic!("what is {verb}?"),
         };
-        let expiry = issued.expires_at.map_or("-".into(), |at| at.timestamp_millis().to_string());
+        let expiry = issued.expires_at.map_or("-".into(), |at| at.as_millis().to_string());
         Ok(format!("issued {} {} {expiry}", issued.id, issued.key.expose()))
     }
 }
 
-fn time(millis: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(millis).unwrap()
+fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
 }
 
 fn opened(session: &OpenedSession) -> String {
-    let expiry = session.expires_at.timestamp_millis();
+    let expiry = session.expires_at.as_millis();
     format!("opened {} {} {expiry}", session.id, session.token.expose())
 }
 
@@ -250,6 +261,5 @@ fn ended(ended: Ended) -> String {
     match ended {
         Ended::Now => "now".into(),
         Ended::Before => "before".into(),
-        other => panic!("{other:?}"),
     }
 }

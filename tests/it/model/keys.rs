@@ -17,23 +17,23 @@ impl Model {
             return Expect::Failed("NotFound");
         }
         if self.living_keys(user).len() >= KEYS {
-            return Expect::Failed("Taken");
+            return Expect::Failed("LimitReached");
         }
         let expires_at = minutes.map(|minutes| self.now + minutes * MINUTE_MS);
         self.give_key(user, expires_at)
     }
 
-    pub(super) fn reassign(&mut self, user: usize, minutes: i64) -> Expect {
-        if self.users[user].deleted {
+    pub(super) fn rotate(&mut self, token: usize, minutes: i64) -> Expect {
+        let (user, now) = (self.tokens[&token].user, self.now);
+        if self.users[user].deleted || !self.living_keys(user).contains(&token) {
             return Expect::Failed("NotFound");
         }
-        let end = self.now + minutes * MINUTE_MS;
-        for key in self.living_keys(user) {
-            let key = self.held(key);
-            key.ended |= minutes == 0;
-            key.expires_at = Some(key.expires_at.map_or(end, |old| old.min(end)));
-        }
-        self.give_key(user, None)
+        let end = now + minutes * MINUTE_MS;
+        let old = self.held(token);
+        old.ended |= minutes == 0;
+        old.expires_at = Some(old.expires_at.map_or(end, |old| old.min(end)));
+        let expires_at = old.lifetime_ms.map(|ms| now + ms);
+        self.give_key(user, expires_at)
     }
 
     fn give_key(&mut self, user: usize, expires_at: Option<i64>) -> Expect {
@@ -45,6 +45,7 @@ impl Model {
             opened_at: self.now,
             authenticated_at: self.now,
             expires_at,
+            lifetime_ms: expires_at.map(|at| at - self.now),
             last_use: self.now,
             renewed: None,
         };

@@ -1,4 +1,4 @@
-//! What a history says, in the words of the store that it is told to.
+//! A history in words, with the ids and tokens of the store that it is run on.
 
 use std::collections::BTreeMap;
 
@@ -97,6 +97,9 @@ impl Names {
                 let presented = self.presented(model, token, shown);
                 format!("session change {presented} {password} {number}")
             }
+            Op::Renew { token, shown } => {
+                format!("session renew {}", self.presented(model, token, shown))
+            }
             Op::LogOut { token, shown } => {
                 format!("session logout {}", self.presented(model, token, shown))
             }
@@ -123,7 +126,9 @@ impl Names {
                 format!("place delete-organisation {}", organisation(o))
             }
             Op::Issue { user: u, minutes } => format!("key issue {} {}", user(u), any(minutes)),
-            Op::Reassign { user: u, minutes } => format!("key reassign {} {minutes}", user(u)),
+            Op::Rotate { token, minutes } => {
+                format!("key rotate {} {minutes}", self.tokens[&token].0)
+            }
             Op::Revoke { token } => format!("key revoke {}", self.tokens[&token].0),
             Op::RevokeKeys { user: u } => format!("key revoke_all {}", user(u)),
             Op::Value(op) => self.line_of_value(op),
@@ -197,9 +202,10 @@ impl Names {
             Expect::Says(word) => (*word).into(),
             Expect::Refused(why) => format!("refused {why}"),
             Expect::Failed(why) => format!("failed {why}"),
-            Expect::Verified(None) => "refused".into(),
+            Expect::Verified(None) | Expect::Renewed(None) => "refused".into(),
+            Expect::Renewed(expiry) => format!("renewed {}", self.at(*expiry)),
             Expect::Value(value) => value.map_or("-".into(), |value| value.to_string()),
-            Expect::Verified(Some(found)) => self.facts(found),
+            Expect::Verified(Some(found)) => self.principal(found),
             Expect::Opened(expiry) => format!("opened … {}", self.at(Some(*expiry))),
             Expect::Issued(expiry) => format!("issued … {}", self.at(*expiry)),
             Expect::Anything => "anything".into(),
@@ -211,7 +217,7 @@ impl Names {
         time.map_or("-".into(), |time| (self.began + time).to_string())
     }
 
-    fn facts(&self, found: &Found) -> String {
+    fn principal(&self, found: &Found) -> String {
         format!(
             "valid {} {} {} {} {} {} {} {}",
             self.users[found.user],

@@ -1,6 +1,6 @@
-//! What can happen.
+//! The operations of a history.
 
-use gatepost::UserStatus;
+use gatepost::directory::UserStatus;
 
 use super::{Model, ValueOp};
 use crate::operations::{OPERATIONS, operation};
@@ -32,6 +32,7 @@ pub(crate) enum Op {
     Open { user: usize, device: usize, minutes: Option<i64> },
     LogIn { user: usize, guess: Guess, renew: bool, device: usize },
     ChangePassword { token: usize, shown: Shown, guess: Guess },
+    Renew { token: usize, shown: Shown },
     LogOut { token: usize, shown: Shown },
     End { token: usize },
     EndOthers { token: usize, shown: Shown },
@@ -59,7 +60,7 @@ pub(crate) enum Op {
     Unlock { user: usize },
     ForgetDevice { user: usize, device: usize },
     Issue { user: usize, minutes: Option<i64> },
-    Reassign { user: usize, minutes: i64 },
+    Rotate { token: usize, minutes: i64 },
     Revoke { token: usize },
     RevokeKeys { user: usize },
     Value(ValueOp),
@@ -73,7 +74,7 @@ pub(crate) enum Shown {
     Other(usize),
 }
 
-/// A password that somebody gives.
+/// A password that a caller gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guess {
     Right,
@@ -85,15 +86,15 @@ pub(crate) enum Guess {
 /// Kinds that no row of the revocation table is about.
 #[rustfmt::skip]
 const BESIDE: &[&str] = &[
-    "advance", "Store::maintain", "Store::verify", "Store::log_in", "Sessions::open",
-    "Users::unlock", "ApiKeys::issue", "Settings::set", "Settings::remove", "Settings::effective",
-    "CreditBook::set", "CreditBook::spend", "CreditBook::add",
+    "advance", "Store::maintain", "Store::verify", "Store::renew", "Store::log_in",
+    "Sessions::open", "Users::unlock", "ApiKeys::issue", "Settings::set", "Settings::remove",
+    "Settings::effective", "CreditBook::set", "CreditBook::spend", "CreditBook::add",
 ];
 
 /// Operations of the revocation table that have no kind of their own here, and why.
 #[rustfmt::skip]
 const NO_KIND: &[(&str, &str)] = &[
-    ("Sessions::end_own", "revokes as Sessions::end does"),
+    ("Sessions::revoke_own", "revokes as Sessions::revoke does"),
     ("Store::log_in(on the device of a session)", "Store::log_in finds one there"),
     ("Store::log_in(device takeover)", "Store::log_in, by policy"),
     ("Store::log_in(session limit)", "Store::log_in, by policy"),
@@ -106,12 +107,10 @@ const NO_KIND: &[(&str, &str)] = &[
     ("Users::set_password_hash", "revokes as Users::set_password does"),
     ("Users::move_to(place revoked since)", "Users::move_to, by what the place refuses"),
     ("Branches::move_to(place revoked since)", "Branches::move_to, by what the place refuses"),
-    ("ApiKeys::reassign_as(no overlap)", "revokes as ApiKeys::reassign does"),
-    ("ApiKeys::reassign_as(overlap)", "revokes as ApiKeys::reassign does"),
 ];
 
 /// Each kind of operation: none may be missing from a run, and none without effect. A call of the
-/// revocation table that no kind stands for is one of them, so that it is missed.
+/// revocation table that has no kind is one of them, so that it is missed.
 pub(crate) fn kinds() -> Vec<&'static str> {
     let revoking = OPERATIONS.iter().filter(|operation| !operation.row.is_empty());
     let named = revoking.map(|operation| operation.name);
@@ -130,13 +129,14 @@ impl Op {
             Self::LogIn { renew: false, .. } => "Store::log_in",
             Self::LogIn { .. } => "Store::log_in(new password)",
             Self::ChangePassword { .. } => "Store::change_password",
+            Self::Renew { .. } => "Store::renew",
             Self::LogOut { .. } => "Store::log_out",
-            Self::End { .. } => "Sessions::end",
-            Self::EndOthers { .. } => "Sessions::end_others",
-            Self::EndUser { .. } => "Sessions::end_all_of",
-            Self::EndBranch { .. } => "Sessions::end_all_of_branch",
-            Self::EndOrganisation { .. } => "Sessions::end_all_of_organisation",
-            Self::EndStore => "Sessions::end_all",
+            Self::End { .. } => "Sessions::revoke",
+            Self::EndOthers { .. } => "Sessions::revoke_others",
+            Self::EndUser { .. } => "Sessions::revoke_all(user)",
+            Self::EndBranch { .. } => "Sessions::revoke_all(branch)",
+            Self::EndOrganisation { .. } => "Sessions::revoke_all(organisation)",
+            Self::EndStore => "Sessions::revoke_all(store)",
             Self::SetStatus { status, .. } => match status {
                 UserStatus::Locked => "Users::set_status(Locked)",
                 UserStatus::Disabled => "Users::set_status(Disabled)",
@@ -163,9 +163,9 @@ impl Op {
             Self::RemovePassword { .. } => "Users::remove_password",
             Self::Compromise { .. } => "Users::mark_compromised",
             Self::DemandChange { all: true, .. } => {
-                "Users::require_password_change(EndSessions::All)"
+                "Users::require_password_change(RevokeSessions::All)"
             }
-            Self::DemandChange { .. } => "Users::require_password_change(EndSessions::Keep)",
+            Self::DemandChange { .. } => "Users::require_password_change(RevokeSessions::Keep)",
             Self::Confirm { user } if model.users[user].confirmed => "Users::confirm(again)",
             Self::Confirm { .. } => "Users::confirm(first)",
             Self::Rename { .. } => "Users::rename",
@@ -174,8 +174,8 @@ impl Op {
             Self::Unlock { .. } => "Users::unlock",
             Self::ForgetDevice { .. } => "Devices::forget",
             Self::Issue { .. } => "ApiKeys::issue",
-            Self::Reassign { minutes: 0, .. } => "ApiKeys::reassign(no overlap)",
-            Self::Reassign { .. } => "ApiKeys::reassign(overlap)",
+            Self::Rotate { minutes: 0, .. } => "ApiKeys::rotate(no overlap)",
+            Self::Rotate { .. } => "ApiKeys::rotate(overlap)",
             Self::Revoke { .. } => "ApiKeys::revoke",
             Self::RevokeKeys { .. } => "ApiKeys::revoke_all",
             Self::Value(ValueOp::Set { .. }) => "Settings::set",
@@ -223,7 +223,7 @@ impl Step {
         model
     }
 
-    /// Whether it can be told at all: it may name a token that is no longer made, or fail so often
+    /// Whether it can be run at all: it may name a token that is no longer made, or fail so often
     /// that the user has to wait, which the model knows nothing of.
     pub(crate) fn is_possible(self, model: &Model) -> bool {
         let may_fail = |user: usize| model.users[user].failures < 3;
@@ -233,10 +233,13 @@ impl Step {
             Op::ChangePassword { token: t, .. } => token(t).is_some_and(|t| may_fail(t.user)),
             Op::AdvanceTo { token: t, .. }
             | Op::Verify { token: t, .. }
+            | Op::Renew { token: t, .. }
             | Op::LogOut { token: t, .. }
             | Op::EndOthers { token: t, .. } => token(t).is_some(),
             Op::End { token: t } => token(t).is_some_and(|t| !t.is_key),
-            Op::Revoke { token: t } => token(t).is_some_and(|t| t.is_key),
+            Op::Revoke { token: t } | Op::Rotate { token: t, .. } => {
+                token(t).is_some_and(|t| t.is_key)
+            }
             _ => true,
         }
     }

@@ -1,5 +1,5 @@
-//! The rules of each operation, applied to plain data. What it revokes, the list of operations
-//! says (`operations/list.rs`).
+//! The rules of each operation, applied to plain data. The list of operations
+//! (`operations/list.rs`) says what each one revokes.
 
 use super::{
     Expect, Found, Guess, LIFETIME_MAX_MS, LIFETIME_MS, MINUTE_MS, Model, Op, Shown, Token, Where,
@@ -22,7 +22,7 @@ pub(super) enum Subject {
 }
 
 impl Model {
-    /// What a step answers and what is so afterwards.
+    /// The answer of a step, and the model after it.
     pub(crate) fn apply(&mut self, op: Op) -> Expect {
         // No two uses are at once.
         self.now += 1;
@@ -42,9 +42,10 @@ impl Model {
             Op::ChangePassword { token, shown, guess } => {
                 self.change_password(token, shown, guess)
             }
+            Op::Renew { token, shown } => self.renew(token, shown),
             Op::LogOut { token, shown } => self.log_out(token, shown),
             Op::End { token } => self.end(kind, self.last_of(token)),
-            Op::EndOthers { token, shown } => self.end_others(token, shown),
+            Op::EndOthers { token, shown } => self.revoke_others(token, shown),
             Op::EndUser { user } if self.users[user].deleted => Expect::Failed("NotFound"),
             Op::EndUser { user } => {
                 self.revoke(kind, Subject::User(user));
@@ -78,7 +79,7 @@ impl Model {
             Op::DeleteBranch { branch } => self.delete_branch(branch),
             Op::DeleteOrganisation { organisation } => self.delete_organisation(organisation),
             Op::Issue { user, minutes } => self.issue(user, minutes),
-            Op::Reassign { user, minutes } => self.reassign(user, minutes),
+            Op::Rotate { token, minutes } => self.rotate(token, minutes),
             Op::Revoke { token } => self.revoke_key(kind, token),
             Op::RevokeKeys { user } => self.revoke_keys(kind, user),
             Op::Value(op) => self.apply_value(op),
@@ -106,7 +107,7 @@ impl Model {
         }
     }
 
-    /// The password that a guess comes to; 0 is nobody's.
+    /// The password that a guess comes to; 0 is the password of no user.
     pub(crate) fn guessed(&self, user: usize, guess: Guess) -> usize {
         let person = &self.users[user];
         match guess {
@@ -177,8 +178,8 @@ impl Model {
         self.opened(user, device, asked.unwrap_or(self.now + LIFETIME_MS))
     }
 
-    /// What stands on the device goes, and the session longest unused if there are too many, which
-    /// does not count where all the others end anyway.
+    /// The session on the device goes, and the one longest unused if there are too many. That does
+    /// not count where all the others end anyway.
     fn make_room(&mut self, user: usize, device: usize, counts: bool) -> Result<(), &'static str> {
         let sessions = || self.tokens.keys().copied().filter(|t| !self.tokens[t].is_key);
         let there: Vec<usize> = sessions()
@@ -211,6 +212,7 @@ impl Model {
             opened_at: self.now,
             authenticated_at: self.now,
             expires_at: Some(expires_at),
+            lifetime_ms: Some(expires_at - self.now),
             last_use: self.now,
             renewed: None,
         };
@@ -266,8 +268,7 @@ impl Model {
         }
         self.revoke("Store::change_password", Subject::Token(token));
         self.set_password(held.user);
-        let span = held.expires_at.unwrap() - held.authenticated_at;
-        let expires_at = self.now + span.min(LIFETIME_MAX_MS);
+        let expires_at = self.now + held.lifetime_ms.unwrap().min(LIFETIME_MAX_MS);
         let expiry = Some(expires_at);
         self.held(token).renewed = Some(self.step);
         let renewed = Token {
@@ -278,6 +279,25 @@ impl Model {
         };
         self.tokens.insert(self.step, renewed);
         Expect::Opened(expires_at)
+    }
+
+    /// The end moves by a twentieth of the lifetime at least, or to the latest there may be.
+    fn renew(&mut self, token: usize, shown: Shown) -> Expect {
+        if self.tokens[&token].is_key {
+            return Expect::Failed("Invalid");
+        }
+        let device = self.shown(token, shown);
+        if self.used(token, device).is_none() {
+            return Expect::Renewed(None);
+        }
+        let now = self.now;
+        let held = self.held(token);
+        let (own, latest) = (held.expires_at.unwrap(), held.authenticated_at + LIFETIME_MAX_MS);
+        let end = (now + held.lifetime_ms.unwrap()).min(latest);
+        if end > own && (20 * (end - own) >= held.lifetime_ms.unwrap() || end == latest) {
+            held.expires_at = Some(end);
+        }
+        Expect::Renewed(held.expires_at)
     }
 
     fn log_out(&mut self, token: usize, shown: Shown) -> Expect {
@@ -294,14 +314,14 @@ impl Model {
         self.tokens[&token].renewed.map_or(token, |next| self.last_of(next))
     }
 
-    /// One that is out of time was over before; either way it is over for good.
+    /// One that has expired had ended before; either way it has ended for good.
     fn end(&mut self, kind: &str, token: usize) -> Expect {
         let ends = !self.tokens[&token].ended && !self.over(token);
         self.revoke(kind, Subject::Token(token));
         Expect::Says(if ends { "now" } else { "before" })
     }
 
-    fn end_others(&mut self, token: usize, shown: Shown) -> Expect {
+    fn revoke_others(&mut self, token: usize, shown: Shown) -> Expect {
         let device = self.shown(token, shown);
         if self.used(token, device).is_none() {
             return Expect::Says("refused");
@@ -309,7 +329,7 @@ impl Model {
         if self.tokens[&token].is_key {
             return Expect::Failed("Invalid");
         }
-        self.revoke("Sessions::end_others", Subject::Token(token));
+        self.revoke("Sessions::revoke_others", Subject::Token(token));
         for place in self.branches.iter_mut().chain(&mut self.organisations) {
             place.refuses.remove(&token);
         }
@@ -378,7 +398,7 @@ impl Model {
         DONE
     }
 
-    /// A session older than the last end of all at its new place ends there.
+    /// A session older than the last revocation of all at its new place is revoked there.
     fn refuse_at(&mut self, user: usize) {
         let places = self.users[user].branch.map(|branch| &self.branches[branch]).into_iter();
         let places = places.chain(self.organisation_of(user).map(|o| &self.organisations[o]));

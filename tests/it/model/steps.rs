@@ -1,7 +1,7 @@
 //! Where the steps of a history come from: for each state of things a strategy, mostly of what can
 //! have an effect there. The simplest come first, as that is where shrinking goes.
 
-use gatepost::UserStatus;
+use gatepost::directory::UserStatus;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
@@ -14,7 +14,7 @@ use super::{
 type Weighted = Vec<(u32, BoxedStrategy<Op>)>;
 
 const MINUTES: [i64; 4] = [1, 5, 90, 100_000];
-/// Around the idle limit and the minutes of a touch.
+/// Around the inactivity timeout and the minutes of a touch.
 const ADVANCES_MS: [i64; 8] = [1, 999, 30_000, 59_999, 60_000, 300_000, 599_999, 600_000];
 /// How long a session lives that asks for nothing, and longer than any may live.
 const DAYS_MS: [i64; 2] = [86_400_000, 31 * 86_400_000];
@@ -25,8 +25,8 @@ const JUMPS_MS: [i64; 4] = [1_000, 600_000, 86_400_000, 40_000_000_000];
 pub(crate) fn steps(model: &Model) -> BoxedStrategy<Step> {
     let number = model.step + 1;
     let jumps = prop_oneof![15 => Just(0), 1 => select(&JUMPS_MS)];
-    let told = (of_any_kind(model), 0..model.hands, jumps);
-    told.prop_map(move |(op, hand, back_ms)| Step { number, hand, back_ms, op }).boxed()
+    let step = (of_any_kind(model), 0..model.hands, jumps);
+    step.prop_map(move |(op, hand, back_ms)| Step { number, hand, back_ms, op }).boxed()
 }
 
 fn of_any_kind(model: &Model) -> Union<BoxedStrategy<Op>> {
@@ -50,8 +50,8 @@ fn of_time(model: &Model) -> Weighted {
         let verify = (tokens, shown()).prop_map(|(token, shown)| Op::Verify { token, shown });
         all.extend([(30, Just(Op::VerifyAll).boxed()), (20, verify.boxed())]);
     }
-    // Beside a cache a use may be told to the file an interval late: to the millisecond only verify
-    // knows when a session is idle, and lists and limits do not.
+    // Beside a cache a use may be written to the file an interval late: to the millisecond only
+    // verify knows when a session is idle, and lists and limits do not.
     let is_exact = model.hands == 1 || model.policy.idle_ms.is_none();
     let is_due_later = |token| is_exact && model.deadline(token) > Some(model.now + 2);
     if let Some(mortal) = tokens(model, is_due_later) {
@@ -62,7 +62,7 @@ fn of_time(model: &Model) -> Weighted {
     all
 }
 
-/// Where the clock was just moved to the end of a token: mostly something that asks for it.
+/// After the clock was moved to the expiry of a token: mostly an operation that presents it.
 fn at_an_end(model: &Model) -> Weighted {
     let Some(token) = model.at_end_of else { return Vec::new() };
     let held = &model.tokens[&token];
@@ -72,6 +72,7 @@ fn at_an_end(model: &Model) -> Weighted {
     let mut all = vec![
         (400, Just(Op::Verify { token, shown }).boxed()),
         (60, Just(Op::LogOut { token, shown }).boxed()),
+        (60, Just(Op::Renew { token, shown }).boxed()),
         (60, Just(Op::EndOthers { token, shown }).boxed()),
         (100, open),
     ];
@@ -108,6 +109,10 @@ fn of_sessions(model: &Model) -> Weighted {
         let change = (tokens, shown(), guess())
             .prop_map(|(token, shown, guess)| Op::ChangePassword { token, shown, guess });
         all.push((25, change.boxed()));
+    }
+    if let Some(tokens) = tokens(model, |token| !model.tokens[&token].is_key) {
+        let renew = (tokens, shown()).prop_map(|(token, shown)| Op::Renew { token, shown });
+        all.push((25, renew.boxed()));
     }
     if let Some(tokens) = tokens(model, |token| may_fail(model, model.tokens[&token].user)) {
         let change = tokens.prop_map(|token| Op::ChangePassword {
@@ -250,11 +255,12 @@ fn of_places(model: &Model) -> Weighted {
 fn of_keys(model: &Model) -> Weighted {
     let issue = (user(model), perhaps(&[1, 10, 1_500]))
         .prop_map(|(user, minutes)| Op::Issue { user, minutes });
-    let reassign = (user(model), select(&[0, 0, 1, 10]))
-        .prop_map(|(user, minutes)| Op::Reassign { user, minutes });
     let revoke_all = user(model).prop_map(|user| Op::RevokeKeys { user });
-    let mut all = vec![(24, issue.boxed()), (8, reassign.boxed()), (2, revoke_all.boxed())];
+    let mut all = vec![(24, issue.boxed()), (2, revoke_all.boxed())];
     if let Some(keys) = tokens(model, |token| model.tokens[&token].is_key) {
+        let rotate = (keys.clone(), select(&[0, 0, 1, 10]))
+            .prop_map(|(token, minutes)| Op::Rotate { token, minutes });
+        all.push((8, rotate.boxed()));
         all.push((8, keys.prop_map(|token| Op::Revoke { token }).boxed()));
     }
     all
@@ -301,7 +307,7 @@ fn of_values(model: &Model) -> Weighted {
     all.into_iter().map(|(weight, op)| (weight, op.prop_map(Op::Value).boxed())).collect()
 }
 
-/// Mostly somebody who can do something.
+/// Mostly a user who can do something.
 fn user(model: &Model) -> BoxedStrategy<usize> {
     let all: Vec<usize> = (0..USERS.len()).collect();
     mostly(all.iter().copied().filter(|user| is_able(model, *user)).collect(), all)

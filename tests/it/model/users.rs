@@ -1,12 +1,12 @@
-//! What is done to users.
+//! The rules of users.
 
-use gatepost::UserStatus;
+use gatepost::directory::UserStatus;
 
 use super::rules::{DONE, Subject};
 use super::{Expect, Model, Op};
 
 impl Model {
-    /// What is done to a user who is there.
+    /// An operation on a user who exists.
     pub(super) fn stand(&mut self, op: Op) -> Expect {
         if let Op::Restore { user } = op {
             return self.restore(user);

@@ -1,4 +1,4 @@
-//! Configuration and credits: what is set where, what is in force for whom, and what is left.
+//! Configuration and credits: the values of each scope, the one in force for a user, and the rest.
 
 use super::{Expect, Model};
 
@@ -88,7 +88,7 @@ impl Model {
         found.map(|value| u64::from(*value))
     }
 
-    /// What stood with a place goes with it.
+    /// The values of a place are deleted with it.
     pub(super) fn forget_values(&mut self, gone: Place) {
         self.settings.retain(|(place, _), _| *place != gone);
         self.credits.remove(&gone);

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use gatepost::{AuditFilter, Page, Reason};
+use gatepost::audit::AuditFilter;
+use gatepost::{ErrorKind, Page};
 use proptest::prelude::*;
 
 use super::Place;
@@ -14,7 +15,7 @@ fn a_damaged_schema_is_found_when_the_file_is_opened() {
     let mut bytes = fs::read(&place.path).unwrap();
     bytes[100..4_096].fill(0x5A);
     fs::write(&place.path, bytes).unwrap();
-    place.refuses(Reason::Corrupt);
+    place.refuses(ErrorKind::Corrupt);
 }
 
 #[test]
@@ -23,7 +24,7 @@ fn a_file_cut_short_is_damaged() {
     let bytes = fs::read(&place.path).unwrap();
     for length in [100, 512, 4_095, 4_096, 40_000] {
         fs::write(&place.path, &bytes[..length]).unwrap();
-        place.refuses(Reason::Corrupt);
+        place.refuses(ErrorKind::Corrupt);
     }
 }
 
@@ -53,13 +54,13 @@ proptest! {
             }
             Err(error) => prop_assert!(
                 [
-                    Reason::Corrupt,
-                    Reason::NotADatabase,
-                    Reason::NotOurs,
-                    Reason::TooNew,
-                    Reason::Misuse,
+                    ErrorKind::Corrupt,
+                    ErrorKind::NotADatabase,
+                    ErrorKind::NotOurs,
+                    ErrorKind::TooNew,
+                    ErrorKind::Misuse,
                 ]
-                .contains(&error.reason()),
+                .contains(&error.kind()),
                 "{:?}",
                 error
             ),

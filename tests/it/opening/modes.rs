@@ -9,17 +9,18 @@ use std::process::Command;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 
-use gatepost::{Scope, Store};
+use gatepost::{Store, Subtree};
 
 use super::Place;
 use crate::child::{Child, Parent};
 use crate::world::for_tests;
 
-/// What stands beside a store at one time or another.
+/// The files beside a store at one time or another.
 const KINDS: [&str; 5] = ["", "-wal", "-shm", "-journal", "-reserve"];
 const ROUNDS_MAX: usize = 400;
 
-/// A whole life for each line: made, written to until its log is moved, closed and opened anew.
+/// The whole life of a store for each line: made, written to until its log is moved, closed and
+/// opened again.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let value = "x".repeat(16_000);
     while let Some(name) = parent.hear() {
@@ -28,7 +29,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
             let store = Store::open(&path, for_tests().disk_reserve(64 * 1_024)).unwrap();
             for turn in 0..writes {
                 let value = format!("{value}{turn}");
-                store.configuration().set(Scope::System, "desk.rows", &value).unwrap();
+                store.configuration().set(Subtree::Store, "desk.rows", &value).unwrap();
             }
             store.close().unwrap();
         }

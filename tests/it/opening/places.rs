@@ -1,4 +1,4 @@
-//! Where a file may stand: paths, links, owners, permissions, mounts.
+//! Where a file may be: paths, links, owners, permissions, mounts.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -6,19 +6,20 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use gatepost::{Note, Reason, Store};
+use gatepost::status::OpenWarning;
+use gatepost::{ErrorKind, Store};
 
 use super::{Place, content};
 use crate::child::Child;
 use crate::world::for_tests;
 
-/// Nobody in particular.
+/// A user without rights of its own.
 const STRANGER: u32 = 65_534;
 
 #[track_caller]
-fn refuses(path: impl AsRef<Path>, reason: Reason) {
+fn refuses(path: impl AsRef<Path>, reason: ErrorKind) {
     let refusal = Store::open(path, for_tests()).unwrap_err();
-    assert_eq!(refusal.reason(), reason, "{refusal}");
+    assert_eq!(refusal.kind(), reason, "{refusal}");
     assert!(!refusal.advice().is_empty());
 }
 
@@ -40,9 +41,9 @@ fn what_is_no_plain_path_is_refused() {
     for path in
         ["", "file:auth.db", "file:///auth.db?mode=rwc", "auth.db?mode=memory", "auth\0.db", "/"]
     {
-        refuses(path, Reason::Invalid);
+        refuses(path, ErrorKind::Invalid);
     }
-    refuses("/no/such/directory/auth.db", Reason::NotFound);
+    refuses("/no/such/directory/auth.db", ErrorKind::NotFound);
     assert_eq!(content(Path::new(".")), here);
 }
 
@@ -50,33 +51,33 @@ fn what_is_no_plain_path_is_refused() {
 fn what_is_no_file_is_refused() {
     let place = Place::new();
     fs::create_dir(&place.path).unwrap();
-    place.refuses(Reason::Invalid);
-    refuses(place.path.join(""), Reason::Invalid);
+    place.refuses(ErrorKind::Invalid);
+    refuses(place.path.join(""), ErrorKind::Invalid);
     fs::remove_dir(&place.path).unwrap();
 
-    refuses(place.path.join(""), Reason::Invalid);
+    refuses(place.path.join(""), ErrorKind::Invalid);
     let made = Command::new("mkfifo").arg(&place.path).status();
     if made.is_ok_and(|status| status.success()) {
-        place.refuses(Reason::Invalid);
+        place.refuses(ErrorKind::Invalid);
         fs::remove_file(&place.path).unwrap();
     } else {
         println!("skipped: this system has no mkfifo");
     }
 
     symlink("nowhere", &place.path).unwrap();
-    place.refuses(Reason::NotFound);
+    place.refuses(ErrorKind::NotFound);
     fs::remove_file(&place.path).unwrap();
 
     fs::write(&place.path, "a file").unwrap();
-    refuses(place.path.join("auth.db"), Reason::Invalid);
+    refuses(place.path.join("auth.db"), ErrorKind::Invalid);
 }
 
 #[test]
 fn a_file_of_two_names_is_refused_unless_the_host_opted_in() {
     let place = Place::ours();
     fs::hard_link(&place.path, place.directory.path().join("second.db")).unwrap();
-    place.refuses(Reason::Unsafe);
-    place.open(for_tests().allow_hard_links()).unwrap().close().unwrap();
+    place.refuses(ErrorKind::Unsafe);
+    place.open(for_tests().dangerous().allow_hard_links()).unwrap().close().unwrap();
 }
 
 #[test]
@@ -84,10 +85,10 @@ fn a_directory_that_anyone_may_write_to_is_refused_unless_the_host_opted_in() {
     for bits in [0o777, 0o1777, 0o703] {
         let place = Place::new();
         set_mode(place.directory.path(), bits);
-        place.refuses(Reason::Unsafe);
-        let store = place.open(for_tests().allow_shared_directory()).unwrap();
+        place.refuses(ErrorKind::Unsafe);
+        let store = place.open(for_tests().dangerous().allow_shared_directory()).unwrap();
         store.close().unwrap();
-        place.refuses(Reason::Unsafe);
+        place.refuses(ErrorKind::Unsafe);
     }
 }
 
@@ -99,8 +100,8 @@ fn another_users_file_is_refused_unless_the_host_opted_in() {
         return;
     }
     chown(&place.path, Some(STRANGER), None).unwrap();
-    place.refuses(Reason::Unsafe);
-    place.open(for_tests().allow_foreign_owner()).unwrap().close().unwrap();
+    place.refuses(ErrorKind::Unsafe);
+    place.open(for_tests().dangerous().allow_foreign_owner()).unwrap().close().unwrap();
 }
 
 /// Opens the file as a user whom permissions stop, which they never do with root.
@@ -132,7 +133,7 @@ fn where_the_system_denies_access_nothing_is_tried() {
     let place = Place::ours();
     let owner = is_root().then_some(STRANGER);
 
-    // A directory that may be read and entered, but not written: no log could stand in it.
+    // A directory that may be read and entered, but not written: no log could be created in it.
     set_mode(place.directory.path(), 0o555);
     refuses_the_stranger(&place);
     set_mode(place.directory.path(), 0o755);
@@ -172,7 +173,7 @@ fn a_read_only_medium_is_refused() {
         .into_iter()
         .find(|flags| unshare(flags, &probe).output().is_ok_and(|output| output.status.success()));
     let Some(flags) = usable else {
-        println!("skipped: this system lets nobody mount in a name space of his own");
+        println!("skipped: this system lets no user mount in a name space of their own");
         return;
     };
     let missing = place.directory.path().join("new.db");
@@ -196,13 +197,13 @@ fn wide_permissions_are_tightened_and_noted() {
         writer.kill();
         set_mode(place.beside(suffix), wide);
         let store = place.open(for_tests()).unwrap();
-        assert_eq!(store.status().notes, [Note::PermissionsTightened], "{suffix}");
+        assert_eq!(store.status().open_warnings, [OpenWarning::PermissionsTightened], "{suffix}");
         for suffix in ["", "-wal", "-shm"] {
             assert_eq!(mode(place.beside(suffix)), 0o600, "{suffix}");
         }
         store.close().unwrap();
         let again = place.open(for_tests()).unwrap();
-        assert_eq!(again.status().notes, []);
+        assert_eq!(again.status().open_warnings, []);
         again.close().unwrap();
     }
 }

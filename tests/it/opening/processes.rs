@@ -1,4 +1,5 @@
-//! Several processes and one file: creation at once, kills, checkpoints in the middle of a look.
+//! Several processes and one file: creation at once, kills, checkpoints in the middle of the
+//! opening.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use super::Place;
 use crate::child::{Child, Parent};
 use crate::world::for_tests;
 
-/// Opens the file, says how that went, and keeps it open until told otherwise.
+/// Opens the file, says how that went, and keeps it open until the parent says otherwise.
 pub(crate) fn open(parent: &mut Parent, words: &[String]) {
     match Store::open(&words[0], for_tests()) {
         Ok(store) => {
@@ -18,7 +19,7 @@ pub(crate) fn open(parent: &mut Parent, words: &[String]) {
             parent.say("open");
             parent.hear();
         }
-        Err(error) => parent.say(&format!("{:?}", error.reason())),
+        Err(error) => parent.say(&format!("{:?}", error.kind())),
     }
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn plain_sql(parent: &mut Parent, words: &[String]) {
     }
 }
 
-/// Opens each file that it is told of, writes to it, and says how that went.
+/// Opens each file that the parent names, writes to it, and says how that went.
 pub(crate) fn create_at_once(parent: &mut Parent, _: &[String]) {
     while let Some(path) = parent.hear() {
         let written = Store::open(path, for_tests())

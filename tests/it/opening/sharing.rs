@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::sync::Barrier;
 use std::thread;
 
-use gatepost::{Page, Reason, Store};
+use gatepost::directory::OrganisationFilter;
+use gatepost::{ErrorKind, Page, Store};
 
 use super::Place;
 use crate::child::Child;
 use crate::world::{World, for_tests};
 
 fn names(store: &Store) -> Vec<String> {
-    let listed = store.organisations().list(Page::default()).unwrap();
+    let listed = store.organisations().list(&OrganisationFilter::new(), Page::default()).unwrap();
     listed.into_iter().map(|organisation| organisation.name).collect()
 }
 
@@ -37,15 +38,22 @@ fn a_link_and_a_relative_path_are_the_same_file() {
 }
 
 #[test]
-fn other_options_for_an_open_file_are_misuse() {
+fn other_options_for_an_open_file_are_misuse_and_the_first_is_named() {
     let world = World::new();
-    for options in [
-        world.options.clone().service_name("Other"),
-        world.options.clone().reveal_lock(true),
-        world.options.clone().allow_hard_links(),
+    let own = || world.options.clone();
+    let clock = std::sync::Arc::new(gatepost::host::ManualClock::new(world.now()));
+    for (options, name) in [
+        (own().service_name("Other"), "service_name"),
+        (own().sessions(gatepost::policy::SessionPolicy::web()), "lifetime"),
+        (own().max_concurrent_hashes(1_024), "max_concurrent_hashes"),
+        (own().dangerous().allow_hard_links(), "dangerous"),
+        (own().clock(clock), "clock"),
+        (own().breach_check(crate::world::Meanwhile::default().check()), "breach_check"),
     ] {
         let refused = Store::open(&world.path, options).unwrap_err();
-        assert_eq!(refused.reason(), Reason::Misuse);
+        assert_eq!(refused.kind(), ErrorKind::Misuse);
+        let expected = format!("the file is open in this process with another value of {name}");
+        assert_eq!(refused.to_string(), expected);
     }
     world.store.organisations().create("Northern").unwrap();
 }
@@ -59,11 +67,11 @@ fn closing_one_handle_closes_all() {
     for store in [&world.store, &second, &clone] {
         for refused in [
             store.organisations().create("Northern").map(drop),
-            store.organisations().list(Page::default()).map(drop),
+            store.organisations().list(&OrganisationFilter::new(), Page::default()).map(drop),
             store.audit().anchor().map(drop),
             store.audit().verify_chain(None).map(drop),
         ] {
-            assert_eq!(refused.unwrap_err().reason(), Reason::Closed);
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
         }
         store.close().unwrap();
     }
@@ -71,14 +79,14 @@ fn closing_one_handle_closes_all() {
 }
 
 #[test]
-fn a_closed_file_is_opened_anew_while_old_handles_live() {
+fn a_closed_file_is_opened_again_while_old_handles_live() {
     let world = World::new();
     world.store.organisations().create("Northern").unwrap();
     world.store.close().unwrap();
     let other = world.options.clone().service_name("Other");
     let again = Store::open(&world.path, other).unwrap();
     assert_eq!(names(&again), ["Northern"]);
-    assert_eq!(world.store.audit().anchor().unwrap_err().reason(), Reason::Closed);
+    assert_eq!(world.store.audit().anchor().unwrap_err().kind(), ErrorKind::Closed);
 }
 
 #[test]
@@ -95,7 +103,7 @@ fn no_new_file_takes_the_place_of_an_open_one() {
     let aside = world.directory().join("aside.db");
     std::fs::rename(&world.path, &aside).unwrap();
     let refused = Store::open(&world.path, world.options.clone()).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Unsafe);
+    assert_eq!(refused.kind(), ErrorKind::Unsafe);
     assert!(!world.path.exists());
     std::fs::rename(&aside, &world.path).unwrap();
     drop(Store::open(&world.path, world.options.clone()).unwrap());
@@ -105,7 +113,7 @@ fn no_new_file_takes_the_place_of_an_open_one() {
     assert_eq!(other.hear(), "open");
     std::fs::rename(&place.path, place.directory.path().join("aside.db")).unwrap();
     let refused = place.open(for_tests()).unwrap_err();
-    assert_eq!(refused.reason(), Reason::Corrupt);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert!(!place.path.exists());
     other.kill();
 }

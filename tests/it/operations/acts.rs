@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use gatepost::audit::HostEvent;
+use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
+use gatepost::policy::{SessionLimit, SessionPolicy};
+use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions, Version};
 use gatepost::{
-    EndSessions, Ended, Holder, HostEvent, LogIn, LoginReply, NewApiKey, NewUser, OpenSession,
-    Password, Refusal, Scope, SessionPolicy, Store, UserStatus, UserUpdate, WhenFull,
+    Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
 
 use super::scene::Scene;
-use crate::world::{MINUTE, PASSWORD, device};
+use crate::world::{HOUR, MINUTE, PASSWORD, device};
 
 type Act = fn(&Scene, &Store);
 
@@ -29,7 +32,9 @@ pub(super) fn policy(name: &str) -> SessionPolicy {
     let policy = SessionPolicy::server();
     match name.split_once('(') {
         Some((_, "device takeover)")) => policy.device_takeover(true),
-        Some((_, "session limit)")) => policy.per_user(2).when_full(WhenFull::EndOldest),
+        Some((_, "session limit)")) => {
+            policy.per_user(2).at_limit(SessionLimit::EvictLeastRecentlyUsed)
+        }
         _ => policy,
     }
 }
@@ -52,13 +57,14 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 const PREPARED: &[(&str, Act)] = &[
     ("Store::log_in(new password)", |s, store| {
-        store.users().require_password_change(s.ada, EndSessions::Keep).map(drop).unwrap();
+        store.users().require_password_change(s.ada, RevokeSessions::Keep).map(drop).unwrap();
     }),
     ("Store::log_in(throttled)", |s, _| (0..5).for_each(|_| guess(s, s.store()))),
     ("Store::maintain", |s, store| {
         let open = OpenSession::new(s.ada, device("brief")).expires_at(s.world.now() + MINUTE);
         store.sessions().open(open).unwrap().granted().unwrap();
         s.world.clock.advance(2 * MINUTE);
+        s.world.believe_clock();
     }),
     ("Users::set_status(Active)", |s, store| {
         store.users().set_status(s.ada, UserStatus::Locked).map(drop).unwrap();
@@ -72,10 +78,10 @@ const PREPARED: &[(&str, Act)] = &[
     ("Users::confirm(again)", |s, store| store.users().confirm(s.ada).map(drop).unwrap()),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::move_to(place revoked since)", |s, store| {
-        store.sessions().end_all_of_organisation(s.south).unwrap();
+        store.sessions().revoke_all(s.south).unwrap();
     }),
     ("Branches::move_to(place revoked since)", |s, store| {
-        store.sessions().end_all_of_organisation(s.south).unwrap();
+        store.sessions().revoke_all(s.south).unwrap();
     }),
     ("Users::unlock", |s, store| guess(s, store)),
     ("Settings::set_if", set_theme),
@@ -93,35 +99,37 @@ const PREPARED: &[(&str, Act)] = &[
 const SESSIONS: &[(&str, Act)] = &[
     ("Store::log_out", |s, store| {
         let token = s.session("ada-1").token.expose();
-        assert_eq!(store.log_out(token, &device("ada-1")).unwrap(), Ended::Now);
+        assert_eq!(store.log_out((token, &device("ada-1"))).unwrap(), Ended::Now);
     }),
-    ("Sessions::end", |s, store| {
-        assert_eq!(store.sessions().end(s.session("ada-1").id).unwrap(), Ended::Now);
+    ("Sessions::revoke", |s, store| {
+        assert_eq!(store.sessions().revoke(s.session("ada-1").id).unwrap(), Ended::Now);
     }),
-    ("Sessions::end_own", |s, store| {
-        let (facts, session) = (s.facts("ada-2"), s.session("ada-1").id);
-        assert_eq!(store.sessions().end_own(&facts, session).unwrap(), Ended::Now);
+    ("Sessions::revoke_own", |s, store| {
+        let (principal, session) = (s.principal("ada-2"), s.session("ada-1").id);
+        assert_eq!(store.sessions().revoke_own(&principal, session).unwrap(), Ended::Now);
     }),
-    ("Sessions::end_others", |s, store| {
-        store.sessions().end_others(&s.facts("ada-1")).unwrap();
+    ("Sessions::revoke_others", |s, store| {
+        store.sessions().revoke_others(&s.principal("ada-1")).unwrap();
     }),
-    ("Sessions::end_all_of", |s, store| store.sessions().end_all_of(s.ada).unwrap()),
-    ("Sessions::end_all_of_branch", |s, store| {
-        store.sessions().end_all_of_branch(s.york).unwrap();
+    ("Sessions::revoke_all(user)", |s, store| store.sessions().revoke_all(s.ada).unwrap()),
+    ("Sessions::revoke_all(branch)", |s, store| {
+        store.sessions().revoke_all(s.york).unwrap();
     }),
-    ("Sessions::end_all_of_organisation", |s, store| {
-        store.sessions().end_all_of_organisation(s.north).unwrap();
+    ("Sessions::revoke_all(organisation)", |s, store| {
+        store.sessions().revoke_all(s.north).unwrap();
     }),
-    ("Sessions::end_all", |_, store| store.sessions().end_all().unwrap()),
+    ("Sessions::revoke_all(store)", |_, store| {
+        store.sessions().revoke_all(Subtree::Store).unwrap()
+    }),
     ("Store::log_in", |_, store| drop(log_in(store, "ada", "ada-3"))),
     ("Store::log_in(on the device of a session)", |_, store| drop(log_in(store, "ada", "ada-1"))),
     ("Store::log_in(device takeover)", |_, store| drop(log_in(store, "bob", "ada-1"))),
     ("Store::log_in(session limit)", |_, store| drop(log_in(store, "ada", "ada-3"))),
     ("Store::log_in(refused)", |s, store| guess(s, store)),
     ("Store::log_in(throttled)", |_, store| {
-        let login = LogIn::new("ada", Password::from(PASSWORD), device("elsewhere"));
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device("elsewhere"));
         let refusal = store.log_in(login).unwrap().granted().unwrap_err();
-        assert!(matches!(refusal, Refusal::TooManyAttempts { .. }), "{refusal:?}");
+        assert!(matches!(refusal, LoginRefusal::TooManyAttempts { .. }), "{refusal:?}");
     }),
     ("Sessions::open", |s, store| open(store, s.ada, "ada-3")),
     ("Sessions::open(on the device of a session)", |s, store| open(store, s.ada, "ada-1")),
@@ -130,8 +138,13 @@ const SESSIONS: &[(&str, Act)] = &[
     ("Sessions::set_label", |s, store| {
         store.sessions().set_label(s.session("ada-1").id, Some("Till")).unwrap();
     }),
-    ("Sessions::set_document", |s, store| {
-        store.sessions().set_document(s.session("ada-1").id, "{}", 0).map(drop).unwrap();
+    ("Sessions::set_data", |s, store| {
+        let session = s.session("ada-1").id;
+        store.sessions().set_data(session, &[1, 2], Version::NONE).map(drop).unwrap();
+    }),
+    ("Sessions::set_data_json", |s, store| {
+        let session = s.session("ada-1").id;
+        store.sessions().set_data_json(session, "{}", Version::NONE).map(drop).unwrap();
     }),
     ("Devices::forget", |s, store| {
         assert!(store.devices().forget(s.ada, &device("ada-1")).unwrap());
@@ -142,18 +155,18 @@ const PASSWORDS: &[(&str, Act)] = &[
     ("Store::change_password", |s, store| {
         let session = s.session("ada-1");
         let (token, on) = (session.token.expose(), device("ada-1"));
-        let change = store.change_password(token, &on, PASSWORD.into(), NEW.into()).unwrap();
-        let renewed = change.changed().unwrap().session;
+        let change = store.change_password((token, &on), PASSWORD.into(), NEW.into()).unwrap();
+        let renewed = change.granted().unwrap().session;
         assert_eq!(renewed.id, session.id);
         assert!(s.world.passes(&renewed, "ada-1"), "the new token");
     }),
     ("Store::change_password(refused)", |s, store| {
         let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let change = store.change_password(token, &on, NEW.into(), NEW.into()).unwrap();
-        assert_eq!(change.changed().unwrap_err(), Refusal::InvalidCredentials);
+        let change = store.change_password((token, &on), NEW.into(), NEW.into()).unwrap();
+        assert_eq!(change.granted().unwrap_err(), LoginRefusal::InvalidCredentials);
     }),
     ("Store::log_in(new password)", |s, store| {
-        let login = LogIn::new("ada", Password::from(PASSWORD), device("ada-3"));
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-3"));
         let login = login.new_password(Password::from(NEW));
         let reply = store.log_in(login).unwrap().granted().unwrap();
         assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
@@ -168,11 +181,11 @@ const PASSWORDS: &[(&str, Act)] = &[
     ("Users::mark_compromised", |s, store| {
         assert!(store.users().mark_compromised(s.ada).unwrap());
     }),
-    ("Users::require_password_change(EndSessions::Keep)", |s, store| {
-        assert!(store.users().require_password_change(s.ada, EndSessions::Keep).unwrap());
+    ("Users::require_password_change(RevokeSessions::Keep)", |s, store| {
+        assert!(store.users().require_password_change(s.ada, RevokeSessions::Keep).unwrap());
     }),
-    ("Users::require_password_change(EndSessions::All)", |s, store| {
-        assert!(store.users().require_password_change(s.ada, EndSessions::All).unwrap());
+    ("Users::require_password_change(RevokeSessions::All)", |s, store| {
+        assert!(store.users().require_password_change(s.ada, RevokeSessions::All).unwrap());
     }),
     ("Users::unlock", |s, store| assert!(store.users().unlock(s.ada).unwrap())),
 ];
@@ -192,15 +205,15 @@ const USERS: &[(&str, Act)] = &[
     ("Users::confirm(again)", |s, store| drop(store.users().confirm(s.ada).unwrap())),
     ("Users::move_to", |s, store| {
         drop(store.users().move_to(s.ada, s.dover).unwrap());
-        let facts = s.facts("ada-1");
-        assert_eq!((facts.branch, facts.organisation), (Some(s.dover), Some(s.south)));
+        let principal = s.principal("ada-1");
+        assert_eq!((principal.branch, principal.organisation), (Some(s.dover), Some(s.south)));
     }),
     ("Users::move_to(place revoked since)", |s, store| {
         drop(store.users().move_to(s.ada, s.dover).unwrap());
     }),
     ("Users::set_privileges", |s, store| {
-        drop(store.users().set_privileges(s.ada, &["admin", "till"]).unwrap());
-        assert!(s.facts("ada-1").is_admin);
+        drop(store.users().set_privileges(s.ada, &["admin"]).unwrap());
+        assert!(s.principal("ada-1").is_admin);
     }),
     ("Users::create", |_, store| drop(store.users().create(NewUser::person("fay")).unwrap())),
     ("Users::update", |s, store| {
@@ -223,7 +236,7 @@ const PLACES: &[(&str, Act)] = &[
     }),
     ("Branches::move_to", |s, store| {
         drop(store.branches().move_to(s.york, s.south).unwrap());
-        assert_eq!(s.facts("ada-1").organisation, Some(s.south));
+        assert_eq!(s.principal("ada-1").organisation, Some(s.south));
     }),
     ("Branches::move_to(place revoked since)", |s, store| {
         drop(store.branches().move_to(s.york, s.south).unwrap());
@@ -243,19 +256,12 @@ const PLACES: &[(&str, Act)] = &[
 const KEYS: &[(&str, Act)] = &[
     ("ApiKeys::revoke", |s, store| store.api_keys().revoke(s.key("ada")).unwrap()),
     ("ApiKeys::revoke_all", |s, store| store.api_keys().revoke_all(s.ada).unwrap()),
-    ("ApiKeys::reassign(no overlap)", |s, store| {
-        drop(store.api_keys().reassign(s.ada, Duration::ZERO).unwrap());
+    ("ApiKeys::rotate(no overlap)", |s, store| {
+        let key = store.api_keys().rotate(s.key("ada"), Duration::ZERO).unwrap().key;
+        assert!(store.verify((&key, None)).unwrap().valid().is_ok(), "the new key");
     }),
-    ("ApiKeys::reassign(overlap)", |s, store| {
-        drop(store.api_keys().reassign(s.ada, MINUTE).unwrap());
-    }),
-    ("ApiKeys::reassign_as(no overlap)", |s, store| {
-        let issued = store.api_keys().reassign_as(s.ada, NewApiKey::new(), Duration::ZERO);
-        let key = issued.unwrap().key;
-        assert!(store.verify(key.expose(), None).unwrap().valid().is_ok(), "the new key");
-    }),
-    ("ApiKeys::reassign_as(overlap)", |s, store| {
-        drop(store.api_keys().reassign_as(s.ada, NewApiKey::new(), MINUTE).unwrap());
+    ("ApiKeys::rotate(overlap)", |s, store| {
+        drop(store.api_keys().rotate(s.key("ada"), MINUTE).unwrap());
     }),
     ("ApiKeys::issue", |s, store| {
         drop(store.api_keys().issue(s.root, NewApiKey::new()).unwrap());
@@ -265,15 +271,28 @@ const KEYS: &[(&str, Act)] = &[
 const REST: &[(&str, Act)] = &[
     ("Store::open", |s, _| drop(another(s))),
     ("Store::close", |s, _| another(s).close().unwrap()),
+    ("Store::change_options", |_, store| {
+        store
+            .change_options(|options| options.lockout(gatepost::policy::Lockout::Permanent))
+            .unwrap();
+    }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
-    ("Store::verify", |s, _| assert_eq!(s.facts("ada-1").user, s.ada)),
+    ("Store::verify", |s, _| assert_eq!(s.principal("ada-1").user, s.ada)),
+    ("Store::renew", |s, store| {
+        s.world.clock.advance(2 * HOUR);
+        let renewed = store.renew((&s.session("ada-1").token, &device("ada-1"))).unwrap();
+        assert_eq!(renewed.valid(), Ok(s.world.now() + 24 * HOUR));
+    }),
+    ("Store::may", |s, store| {
+        assert_eq!(store.may(&s.principal("ada-1"), "x").unwrap(), Permission::Denied);
+    }),
     ("Settings::set", set_theme),
     ("Settings::set_if", |_, store| {
         let settings = store.configuration();
-        settings.set_if(Scope::System, "theme", Some("dark"), "light").map(drop).unwrap();
+        settings.set_if(Subtree::Store, "theme", Some("dark"), "light").map(drop).unwrap();
     }),
     ("Settings::remove", |_, store| {
-        assert!(store.configuration().remove(Scope::System, "theme").unwrap());
+        assert!(store.configuration().remove(Subtree::Store, "theme").unwrap());
     }),
     ("Settings::set_public(true)", |_, store| {
         store.configuration().set_public("theme", true).unwrap();
@@ -283,13 +302,13 @@ const REST: &[(&str, Act)] = &[
     }),
     ("CreditBook::set", set_credits),
     ("CreditBook::set(none)", |s, store| {
-        store.credits().set(Holder::Branch(s.york), None).unwrap();
+        store.credits().set(CreditHolder::Branch(s.york), None).unwrap();
     }),
     ("CreditBook::add", |s, store| {
-        assert_eq!(store.credits().add(Holder::Branch(s.york), 5).unwrap(), 10);
+        assert_eq!(store.credits().add(CreditHolder::Branch(s.york), 5).unwrap(), 10);
     }),
     ("CreditBook::spend", |s, store| {
-        assert_eq!(store.credits().spend(Holder::Branch(s.york), 5).unwrap(), 0);
+        assert_eq!(store.credits().spend(CreditHolder::Branch(s.york), 5).unwrap(), 0);
     }),
     ("Audit::record", |_, store| {
         store.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
@@ -303,7 +322,7 @@ fn another(scene: &Scene) -> Store {
 }
 
 fn log_in(store: &Store, name: &str, on: &str) -> LoginReply {
-    let login = LogIn::new(name, Password::from(PASSWORD), device(on));
+    let login = LoginRequest::new(name, Password::from(PASSWORD), device(on));
     store.log_in(login).unwrap().granted().unwrap()
 }
 
@@ -312,9 +331,9 @@ fn open(store: &Store, user: gatepost::UserId, on: &str) {
 }
 
 fn guess(_: &Scene, store: &Store) {
-    let login = LogIn::new("ada", Password::from("a wrong one"), device("elsewhere"));
+    let login = LoginRequest::new("ada", Password::from("a wrong one"), device("elsewhere"));
     let refusal = store.log_in(login).unwrap().granted().unwrap_err();
-    assert_eq!(refusal, Refusal::InvalidCredentials);
+    assert_eq!(refusal, LoginRefusal::InvalidCredentials);
 }
 
 fn set_status(scene: &Scene, store: &Store, status: UserStatus) {
@@ -322,9 +341,9 @@ fn set_status(scene: &Scene, store: &Store, status: UserStatus) {
 }
 
 fn set_theme(_: &Scene, store: &Store) {
-    store.configuration().set(Scope::System, "theme", "dark").map(drop).unwrap();
+    store.configuration().set(Subtree::Store, "theme", "dark").map(drop).unwrap();
 }
 
 fn set_credits(scene: &Scene, store: &Store) {
-    store.credits().set(Holder::Branch(scene.york), 5).unwrap();
+    store.credits().set(CreditHolder::Branch(scene.york), 5).unwrap();
 }

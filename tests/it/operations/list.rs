@@ -29,13 +29,13 @@ pub(crate) enum Reach {
     Nothing,
     /// The one that is named, presented or replaced.
     One,
+    /// The one that is named, once the overlap is over.
+    OneLater,
     /// Every other one of its user.
     Others,
     /// All of the user. The session presented goes on, with a new token.
     Renewed,
     User,
-    /// All of the user, once the overlap is over.
-    UserLater,
     Branch,
     Organisation,
     Store,
@@ -55,7 +55,7 @@ impl Reach {
     /// Whether it covers what is so related, as soon as the call returns.
     pub(crate) fn covers(self, relation: Relation) -> bool {
         match self {
-            Self::Nothing | Self::UserLater => false,
+            Self::Nothing | Self::OneLater => false,
             Self::One => relation == Relation::Itself,
             Self::Others => relation == Relation::SameUser,
             Self::Renewed | Self::User => relation <= Relation::SameUser,
@@ -72,8 +72,14 @@ impl Operation {
         self.name.split('(').next().unwrap_or(self.name)
     }
 
-    /// What it reports and how far it reaches. A verify cannot tell operations apart that are alike
-    /// in this.
+    /// The rows that it leaves in the audit log: before its own, one for a session that makes way.
+    pub(crate) fn events(&self) -> Vec<&'static str> {
+        let replaced = (self.row == REPLACED).then_some("session.replaced");
+        replaced.into_iter().chain(Some(self.event).filter(|event| !event.is_empty())).collect()
+    }
+
+    /// What it reports and how far it reaches. A verify cannot distinguish operations that are
+    /// alike in this.
     pub(crate) fn effect(&self) -> (&'static [&'static str], Reach, Reach, bool) {
         (self.changes, self.sessions, self.keys, self.suspends)
     }
@@ -135,18 +141,18 @@ const NONE: &str = "";
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[Operation] = &[
     op(ONE, "Store::log_out", "session.logged_out").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::end", "session.ended").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::end_own", "session.ended").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::end_others", "session.others_ended")
+    op(ONE, "Sessions::revoke", "session.ended").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::revoke_own", "session.ended").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::revoke_others", "session.others_ended")
         .reports(&["user", "session"]).sessions(Reach::Others),
 
-    op(ALL, "Sessions::end_all_of", "user.sessions_ended")
+    op(ALL, "Sessions::revoke_all(user)", "user.sessions_ended")
         .reports(&["user"]).sessions(Reach::User),
-    op(ALL, "Sessions::end_all_of_branch", "branch.sessions_ended")
+    op(ALL, "Sessions::revoke_all(branch)", "branch.sessions_ended")
         .reports(&["branch"]).sessions(Reach::Branch),
-    op(ALL, "Sessions::end_all_of_organisation", "organisation.sessions_ended")
+    op(ALL, "Sessions::revoke_all(organisation)", "organisation.sessions_ended")
         .reports(&["organisation"]).sessions(Reach::Organisation),
-    op(ALL, "Sessions::end_all", "store.sessions_ended")
+    op(ALL, "Sessions::revoke_all(store)", "store.sessions_ended")
         .reports(&["store"]).sessions(Reach::Store),
 
     op(REPLACED, "Store::log_in(on the device of a session)", "login.granted")
@@ -179,8 +185,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(PASSWORD, "Users::mark_compromised", "password.marked_compromised")
         .reports(&["user"]).sessions(Reach::User).tokens(),
 
-    op(DEMANDED, "Users::require_password_change(EndSessions::Keep)", "password.change_required"),
-    op(DEMANDED, "Users::require_password_change(EndSessions::All)", "password.change_required")
+    op(DEMANDED, "Users::require_password_change(RevokeSessions::Keep)",
+        "password.change_required"),
+    op(DEMANDED, "Users::require_password_change(RevokeSessions::All)", "password.change_required")
         .reports(&["user"]).sessions(Reach::User),
 
     op(STATUS, "Users::set_status(Locked)", "user.locked")
@@ -211,7 +218,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(CONFIRMED, "Users::confirm(again)", "user.confirmed").reports(&["user"]).tokens(),
 
     op(FAILED, "Store::log_in(refused)", "login.refused"),
-    op(FAILED, "Store::log_in(throttled)", "attempts.throttled"),
+    op(FAILED, "Store::log_in(throttled)", ""),
     op(FAILED, "Store::change_password(refused)", "password.change_refused"),
 
     op(MOVED, "Users::move_to", "user.moved").reports(&["user"]),
@@ -223,27 +230,27 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["branch"]).sessions(Reach::Branch),
 
     op(KEY, "ApiKeys::revoke", "api_key.revoked").reports(&["api_key"]).keys(Reach::One),
+    op(KEY, "ApiKeys::rotate(no overlap)", "api_key.rotated")
+        .reports(&["api_key"]).keys(Reach::One),
+    op(KEY, "ApiKeys::rotate(overlap)", "api_key.rotated")
+        .reports(&["api_key"]).keys(Reach::OneLater),
     op(KEY, "ApiKeys::revoke_all", "user.api_keys_revoked")
         .reports(&["api_key"]).keys(Reach::User),
-    op(KEY, "ApiKeys::reassign(no overlap)", "api_key.reassigned")
-        .reports(&["api_key"]).keys(Reach::User),
-    op(KEY, "ApiKeys::reassign_as(no overlap)", "api_key.reassigned")
-        .reports(&["api_key"]).keys(Reach::User),
-    op(KEY, "ApiKeys::reassign(overlap)", "api_key.reassigned")
-        .reports(&["api_key"]).keys(Reach::UserLater),
-    op(KEY, "ApiKeys::reassign_as(overlap)", "api_key.reassigned")
-        .reports(&["api_key"]).keys(Reach::UserLater),
 
     op(RIGHTS, "Users::set_privileges", "user.privileges_changed").reports(&["user"]),
 
     op(NONE, "Store::open", ""),
     op(NONE, "Store::close", ""),
+    op(NONE, "Store::change_options", "store.options_changed"),
     op(NONE, "Store::maintain", "store.maintained"),
     op(NONE, "Store::verify", ""),
+    op(NONE, "Store::may", ""),
     op(NONE, "Store::log_in", "login.granted"),
     op(NONE, "Sessions::open", "session.opened"),
+    op(NONE, "Store::renew", "session.renewed").reports(&["session"]),
     op(NONE, "Sessions::set_label", "session.labelled"),
-    op(NONE, "Sessions::set_document", "session.document_set"),
+    op(NONE, "Sessions::set_data_json", "session.data_set"),
+    op(NONE, "Sessions::set_data", "session.data_set"),
     op(NONE, "Users::create", "user.created"),
     op(NONE, "Users::update", "user.updated"),
     op(NONE, "Users::unlock", "attempts.unlocked"),

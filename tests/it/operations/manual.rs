@@ -14,7 +14,7 @@ fn line(operations: &[&Operation], is_first: bool) -> String {
 
 fn sessions(operation: &Operation) -> &'static str {
     match operation.sessions {
-        Reach::Nothing | Reach::UserLater => "none",
+        Reach::Nothing | Reach::OneLater => "none",
         Reach::One => "that one",
         Reach::Others => "all others of the user",
         Reach::Renewed => "all others of the user; this one gets a new token",
@@ -30,7 +30,7 @@ fn keys(operation: &Operation) -> &'static str {
         (Reach::One, false) => "that one",
         (Reach::User, false) => "all of the user",
         (Reach::User, true) => "all of the user, suspended until the status is active again",
-        (Reach::UserLater, _) => "all of the user, when the overlap is over",
+        (Reach::OneLater, _) => "that one, when the overlap is over",
         (Reach::Branch | Reach::Organisation, true) => {
             "all under it, suspended until it is active again"
         }
@@ -43,8 +43,8 @@ fn table() -> String {
         "| event | calls | sessions revoked | API keys revoked |".to_owned(),
         "|---|---|---|---|".to_owned(),
     ];
-    let told: Vec<&Operation> = OPERATIONS.iter().filter(|one| !one.row.is_empty()).collect();
-    for row in told.chunk_by(|one, next| one.row == next.row) {
+    let listed: Vec<&Operation> = OPERATIONS.iter().filter(|one| !one.row.is_empty()).collect();
+    for row in listed.chunk_by(|one, next| one.row == next.row) {
         let alike = |one: &&Operation, next: &&Operation| {
             (sessions(one), keys(one)) == (sessions(next), keys(next))
         };

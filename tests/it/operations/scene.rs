@@ -1,8 +1,11 @@
 //! Five users in every relation to one of them, with sessions and keys.
 
+use gatepost::directory::UserStatus;
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::NewApiKey;
 use gatepost::{
-    ApiKeyId, BranchId, Facts, NewApiKey, NewUser, OpenedSession, OrganisationId, Password,
-    Secret, SessionPolicy, Store, UserId, UserStatus,
+    ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
+    Store, UserId,
 };
 
 use super::list::Relation;
@@ -89,10 +92,10 @@ impl Scene {
         &self.sessions.iter().find(|(other, _)| *other == name).unwrap().1
     }
 
-    /// The facts of a session, which is verified for them.
-    pub(crate) fn facts(&self, name: &str) -> Facts {
+    /// The principal of a session, which is verified for them.
+    pub(crate) fn principal(&self, name: &str) -> Principal {
         let token = self.session(name).token.expose();
-        self.store().verify(token, &device(name)).unwrap().valid().unwrap()
+        self.store().verify((token, &device(name))).unwrap().valid().unwrap()
     }
 
     pub(crate) fn key(&self, name: &str) -> ApiKeyId {
@@ -109,7 +112,7 @@ impl Scene {
         self.keys.iter().map(|(name, ..)| *name)
     }
 
-    /// Opens ada's sessions anew, and issues her key anew if it was revoked.
+    /// Opens ada's sessions again, and issues her key again if it was revoked.
     pub(crate) fn open_again(&mut self) {
         let ada = self.ada;
         for name in ["ada-1", "ada-2"] {
@@ -134,7 +137,7 @@ impl Scene {
     pub(crate) fn dead(&self) -> (Vec<&'static str>, Vec<&'static str>) {
         let refused = |token: &Secret, on: Option<&str>| {
             let on = on.map(device);
-            self.store().verify(token.expose(), on.as_ref()).unwrap().valid().is_err()
+            self.store().verify((token, on.as_ref())).unwrap().valid().is_err()
         };
         let sessions = self.sessions.iter().filter(|(name, one)| refused(&one.token, Some(name)));
         let keys = self.keys.iter().filter(|(_, _, key)| refused(key, None));
@@ -148,7 +151,7 @@ impl Scene {
         assert_eq!(dead_keys, keys, "keys");
     }
 
-    /// The sum of all watermarks that one-time tokens are to be held against.
+    /// The sum of all watermarks that one-time tokens are compared with.
     pub(crate) fn tokens_revoked(&self) -> i64 {
         self.world.count(
             "SELECT (SELECT sum(tokens_ended_seq) FROM user)

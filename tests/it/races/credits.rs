@@ -1,6 +1,7 @@
 //! Credits that sixty-four threads spend until none are left.
 
-use gatepost::{BranchId, Error, Holder, OrganisationId, Reason};
+use gatepost::directory::CreditHolder;
+use gatepost::{BranchId, Error, ErrorKind, OrganisationId};
 
 use super::Run;
 use super::fleet::{Dice, Fleet, PROCESSES, Racer, THREADS, Tally, each_round};
@@ -18,7 +19,7 @@ pub(crate) fn are_counted(run: Run) {
     let world = World::new();
     let org = world.store.organisations().create("Northern").unwrap().id;
     let york = world.store.branches().create("York", None).unwrap().id;
-    let holders = [Holder::Branch(york), Holder::Organisation(org)];
+    let holders = [CreditHolder::Branch(york), CreditHolder::Organisation(org)];
     let words = [york.to_string(), org.to_string()];
     let mut fleet = Fleet::start("credits", &world, run.seed, &[&words[0], &words[1]]);
     let mut dice = Dice::new(run.seed, 0);
@@ -34,7 +35,7 @@ pub(crate) fn are_counted(run: Run) {
             looks += 1;
         });
         println!("credits: {}; {looks} looks", tally.line());
-        // Whoever wanted more than was left went on to smaller sums: nothing is left over.
+        // A thread that wanted more than was left went on to smaller sums: nothing is left over.
         assert_eq!((tally.of("branch"), tally.of("organisation")), (BRANCH, ORGANISATION));
         assert_eq!(world.count("SELECT sum(remaining) FROM credit"), 0);
         assert_eq!(spent_in_audit(&world) - before, BRANCH + ORGANISATION);
@@ -51,7 +52,7 @@ fn spent_in_audit(world: &World) -> u64 {
     u64::try_from(world.count(sum)).unwrap()
 }
 
-fn over_a_kill(world: &World, fleet: &mut Fleet, dice: &mut Dice, holders: [Holder; 2]) {
+fn over_a_kill(world: &World, fleet: &mut Fleet, dice: &mut Dice, holders: [CreditHolder; 2]) {
     for one in holders {
         world.store.credits().set(one, BRANCH).unwrap();
     }
@@ -98,8 +99,8 @@ fn spends_of(line: &str) -> Tally {
 
 pub(crate) fn spend(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(|tests| tests);
-    let york = Holder::Branch(racer.rest[0].parse::<BranchId>().unwrap());
-    let org = Holder::Organisation(racer.rest[1].parse::<OrganisationId>().unwrap());
+    let york = CreditHolder::Branch(racer.rest[0].parse::<BranchId>().unwrap());
+    let org = CreditHolder::Organisation(racer.rest[1].parse::<OrganisationId>().unwrap());
     each_round(parent, |line| {
         let aloud = line == "spend aloud";
         let tally = racer.threads(|player| {
@@ -129,7 +130,7 @@ pub(crate) fn spend(parent: &mut Parent, racer: &Racer) {
 /// `None` if there were too few.
 fn refused(spent: Result<u64, Error>) -> Result<Option<u64>, Error> {
     match spent {
-        Err(error) if error.reason() == Reason::Insufficient => Ok(None),
+        Err(error) if error.kind() == ErrorKind::Insufficient => Ok(None),
         spent => spent.map(Some),
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use gatepost::{
-    DeviceId, Ended, LoginAnswer, NewUser, OpenSession, Options, Refusal, SessionPolicy, Store,
-    UserId,
-};
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::OpenSession;
+use gatepost::{DeviceId, Ended, LoginOutcome, LoginRefusal, NewUser, Options, Store, UserId};
 
 use super::Run;
 use super::fleet::{Fleet, PROCESSES, Player, Racer, THREADS, each_round};
@@ -19,8 +18,8 @@ fn options(options: Options, takeover: bool) -> Options {
     options.sessions(SessionPolicy::server().device_takeover(takeover))
 }
 
-/// Of all tokens of a device that were ever granted, one at most verifies; and where nobody may
-/// take a device over, whoever has it keeps it until they log out.
+/// Of all tokens of a device that were ever granted, one at most verifies; and where
+/// takeover is off, the user on the device keeps it until they log out.
 pub(crate) fn have_one_session(run: Run, takeover: bool) {
     let world = World::with(|tests| options(tests, takeover));
     let user = |n| world.store.users().create(NewUser::person(format!("user{n}"))).unwrap().id;
@@ -36,8 +35,8 @@ pub(crate) fn have_one_session(run: Run, takeover: bool) {
         let rows: Vec<i64> =
             rows.query_map([], |row| row.get(1)).unwrap().map(Result::unwrap).collect();
         assert!(rows.len() <= DEVICES && rows.iter().all(|sessions| *sessions == 1), "{rows:?}");
-        let list = |user: &UserId| world.store.sessions().list_of(*user).unwrap().len();
-        // Not one moment but sixty-four: each user alone can be seen with all devices.
+        let list = |user: &UserId| world.sessions_of(*user).len();
+        // Sixty-four moments: each user in turn is seen with all devices.
         assert!(users.iter().all(|user| list(user) <= DEVICES));
         looks += 1;
     });
@@ -64,7 +63,7 @@ pub(crate) fn have_one_session(run: Run, takeover: bool) {
     );
     assert_eq!(live, if takeover { [1; DEVICES] } else { [0; DEVICES] });
     assert_eq!(tally.of("in_use") > 0, !takeover);
-    assert_eq!(tally.of("taken"), 0, "somebody lost a device that nobody may take over");
+    assert_eq!(tally.of("taken"), 0, "a user lost a device although takeover is off");
 }
 
 fn name_of(on: usize) -> DeviceId {
@@ -72,7 +71,7 @@ fn name_of(on: usize) -> DeviceId {
 }
 
 fn is_live(store: &Store, token: &str, on: usize) -> bool {
-    store.verify(token, &name_of(on)).unwrap().valid().is_ok()
+    store.verify((token, &name_of(on))).unwrap().valid().is_ok()
 }
 
 /// Each thread is a user of its own and goes from device to device.
@@ -93,7 +92,7 @@ pub(crate) fn log_in(parent: &mut Parent, racer: &Racer) {
                 let on = player.dice.below(DEVICES);
                 let open = || OpenSession::new(user, name_of(on));
                 match player.insist(|| store.sessions().open(open())) {
-                    LoginAnswer::Granted(reply) => {
+                    LoginOutcome::Granted(reply) => {
                         player.tally.count("granted");
                         let token = reply.session.token.expose().to_owned();
                         if !takeover {
@@ -101,7 +100,9 @@ pub(crate) fn log_in(parent: &mut Parent, racer: &Racer) {
                         }
                         tokens.push(format!("{on}:{token}"));
                     }
-                    LoginAnswer::Refused(Refusal::DeviceInUse) => player.tally.count("in_use"),
+                    LoginOutcome::Refused(LoginRefusal::DeviceInUse) => {
+                        player.tally.count("in_use")
+                    }
                     other => panic!("{other:?}"),
                 }
             }
@@ -114,10 +115,10 @@ pub(crate) fn log_in(parent: &mut Parent, racer: &Racer) {
 /// Verifies a few times and logs out.
 fn hold(player: &mut Player, store: &Store, token: &str, on: usize) {
     for _ in 0..3 {
-        let verdict = player.insist(|| store.verify(token, &name_of(on)));
+        let verdict = player.insist(|| store.verify((token, &name_of(on))));
         player.tally.count(if verdict.valid().is_ok() { "verified" } else { "taken" });
     }
-    let ended = player.insist(|| store.log_out(token, &name_of(on)));
+    let ended = player.insist(|| store.log_out((token, &name_of(on))));
     if ended != Ended::Now {
         player.tally.count("taken");
     }

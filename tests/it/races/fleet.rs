@@ -1,4 +1,4 @@
-//! Four processes of sixteen threads, told what to do line by line, and what they count.
+//! Four processes of sixteen threads, which do what each line says, and what they count.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use chrono::{DateTime, Utc};
-use gatepost::{Error, ManualClock, Options, Reason, Store};
+use gatepost::host::ManualClock;
+use gatepost::{Error, ErrorKind, Options, Store, Timestamp};
 
 use crate::child::{Child, Parent};
 use crate::world::{World, for_tests, morning};
@@ -65,31 +65,31 @@ impl Fleet {
         (child, pid)
     }
 
-    /// Tells all of them a line and waits for the counts of each.
+    /// Sends all of them a line and waits for the counts of each.
     pub(crate) fn race(&mut self, line: &str) -> Tally {
-        self.told(line, None)
+        self.send_all(line, None)
     }
 
     /// The same, and looks at the file again and again meanwhile.
     pub(crate) fn race_watched(&mut self, line: &str, mut look: impl FnMut()) -> Tally {
-        self.told(line, Some(&mut look))
+        self.send_all(line, Some(&mut look))
     }
 
-    fn told(&mut self, line: &str, look: Option<&mut dyn FnMut()>) -> Tally {
+    fn send_all(&mut self, line: &str, look: Option<&mut dyn FnMut()>) -> Tally {
         thread::scope(|scope| {
-            let tell = |child: &'_ mut Child| {
+            let ask = |child: &'_ mut Child| {
                 child.say(line);
                 child.hear()
             };
-            let telling: Vec<_> =
-                self.children.iter_mut().map(|child| scope.spawn(move || tell(child))).collect();
+            let asking: Vec<_> =
+                self.children.iter_mut().map(|child| scope.spawn(move || ask(child))).collect();
             if let Some(look) = look {
-                while telling.iter().any(|one| !one.is_finished()) {
+                while asking.iter().any(|one| !one.is_finished()) {
                     look();
                 }
             }
             let mut sum = Tally::default();
-            telling.into_iter().for_each(|one| sum.add_all(&Tally::read(&one.join().unwrap())));
+            asking.into_iter().for_each(|one| sum.add_all(&Tally::read(&one.join().unwrap())));
             sum
         })
     }
@@ -161,13 +161,13 @@ impl Player {
         Self { number, dice, tally: Tally::default() }
     }
 
-    /// Makes a call until nobody else keeps it from the file; counts how often somebody did.
+    /// Makes a call until no other writer keeps it from the file; counts how often one did.
     #[track_caller]
     pub(crate) fn insist<T>(&mut self, mut call: impl FnMut() -> Result<T, Error>) -> T {
         loop {
             match call() {
                 Ok(answer) => return answer,
-                Err(error) if error.reason() == Reason::Busy => self.tally.count("busy"),
+                Err(error) if error.kind() == ErrorKind::Busy => self.tally.count("busy"),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -253,13 +253,13 @@ impl Marks {
 }
 
 /// A time as a word.
-pub(crate) fn as_word(at: DateTime<Utc>) -> String {
-    at.timestamp_millis().to_string()
+pub(crate) fn as_word(at: Timestamp) -> String {
+    at.as_millis().to_string()
 }
 
 /// A time from a word.
-pub(crate) fn from_word(word: &str) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(word.parse().unwrap()).unwrap()
+pub(crate) fn from_word(word: &str) -> Timestamp {
+    Timestamp::from_millis(word.parse().unwrap())
 }
 
 /// Answers each line of the parent with a line, usually the counts of a round.

@@ -1,11 +1,11 @@
-//! Processes killed in the middle of their logins: what they were told holds, and nothing is half
-//! done.
+//! Processes killed in the middle of their logins: their answers stay true, and nothing is
+//! half done.
 
 use std::collections::BTreeMap;
 
-use gatepost::{
-    Cost, LogIn, LoginAnswer, NewUser, OpenSession, Options, Refusal, SessionPolicy, UserId,
-};
+use gatepost::policy::{Cost, SessionPolicy};
+use gatepost::sessions::OpenSession;
+use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Options, UserId};
 
 use super::Run;
 use super::fleet::{Dice, Fleet, PROCESSES, Player, Racer, each_round};
@@ -17,10 +17,13 @@ const USERS: usize = 16;
 const STEPS: usize = 6;
 
 fn options(options: Options) -> Options {
-    options.hashing(2, 64).sessions(SessionPolicy::server().per_user(10_000))
+    options
+        .max_concurrent_hashes(2)
+        .max_waiting_hashes(64)
+        .sessions(SessionPolicy::server().per_user(10_000))
 }
 
-/// What a token's process has said of it.
+/// What the process said of a token.
 #[derive(Debug, Default)]
 struct Said {
     ending: bool,
@@ -82,7 +85,7 @@ fn note(tokens: &mut BTreeMap<String, Said>, line: &str) {
 /// Whether a token verifies, which must be as its process has said.
 fn holds(world: &World, word: &str, said: &Said) -> bool {
     let (on, token) = word.split_once(':').unwrap();
-    let live = world.store.verify(token, &device(on)).unwrap().valid().is_ok();
+    let live = world.store.verify((token, &device(on))).unwrap().valid().is_ok();
     assert!(!(said.ended && live), "a logout was acknowledged and undone");
     assert!(said.ending || live, "a login was acknowledged and lost");
     live
@@ -110,10 +113,10 @@ fn is_whole(world: &World) {
         SELECT 1 FROM device AS d
         WHERE d.user_id = s.user_id AND d.device_hash = s.device_hash)
         AND (SELECT count(*) FROM device AS d WHERE d.user_id = s.user_id) < 100";
-    assert_eq!(world.count(unseen), 0, "a session on a device that nobody was seen on");
+    assert_eq!(world.count(unseen), 0, "a session on a device that unknown was seen on");
 }
 
-/// Logs in, opens, guesses and logs out, and says aloud what it was told.
+/// Logs in, opens, guesses and logs out, and prints each answer.
 pub(crate) fn live(parent: &mut Parent, racer: &Racer) {
     if racer.rest[0] == "slowly" {
         return hash_slowly(parent, racer);
@@ -134,18 +137,22 @@ pub(crate) fn live(parent: &mut Parent, racer: &Racer) {
                         return store.sessions().open(open);
                     }
                     let password = if wrong { "wrong horse" } else { PASSWORD };
-                    store.log_in(LogIn::new(format!("user{user}"), password.into(), device(&on)))
+                    store.log_in(LoginRequest::new(
+                        format!("user{user}"),
+                        password.into(),
+                        device(&on),
+                    ))
                 });
                 match answer {
-                    LoginAnswer::Granted(reply) => {
+                    LoginOutcome::Granted(reply) => {
                         let token = reply.session.token.expose();
                         opened(player, &store, &on, token);
                     }
-                    LoginAnswer::Refused(Refusal::InvalidCredentials) => {
+                    LoginOutcome::Refused(LoginRefusal::InvalidCredentials) => {
                         player.tally.count("wrong")
                     }
-                    LoginAnswer::Refused(Refusal::TooManyAttempts { .. }) => {
-                        player.tally.count("told_to_wait");
+                    LoginOutcome::Refused(LoginRefusal::TooManyAttempts { .. }) => {
+                        player.tally.count("too_many_attempts");
                     }
                     other => panic!("{other:?}"),
                 }
@@ -159,14 +166,14 @@ fn opened(player: &mut Player, store: &gatepost::Store, on: &str, token: &str) {
     Parent.say(&format!("opened {on}:{token}"));
     if player.dice.below(2) == 0 {
         Parent.say(&format!("ending {on}:{token}"));
-        let _ = player.insist(|| store.log_out(token, &device(on)));
+        let _ = player.insist(|| store.log_out((token, &device(on))));
         Parent.say(&format!("ended {on}:{token}"));
     }
 }
 
-/// So long that a process which has said it hashes is killed in it: most of a second.
+/// Long enough that a process which said that it hashes is killed while it does: most of a second.
 fn slow(options: Options) -> Options {
-    options.cost(Cost::new(131_072, 8, 1).unwrap()).hashing(1, 0)
+    options.cost(Cost::new(131_072, 8, 1).unwrap()).max_concurrent_hashes(1).max_waiting_hashes(0)
 }
 
 /// Says so as soon as it hashes.
@@ -174,13 +181,13 @@ fn hash_slowly(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(slow);
     parent.hear();
     std::thread::scope(|scope| {
-        let login = LogIn::new("ada", PASSWORD.into(), device("till"));
+        let login = LoginRequest::new("ada", PASSWORD.into(), device("till"));
         let logging_in = scope.spawn(|| store.log_in(login));
         while store.status().hashes_running == 0 || store.status().hashes_done == 0 {
             std::thread::yield_now();
         }
         parent.say("hashing");
-        assert!(logging_in.join().unwrap().unwrap().is_granted());
+        assert!(logging_in.join().unwrap().unwrap().granted().is_ok());
         parent.say("granted");
     });
 }
@@ -191,7 +198,7 @@ pub(crate) fn leaves_its_attempt_charged(run: Run) {
     let ada = NewUser::person("ada").password(PASSWORD.into());
     let ada = world.store.users().create(ada).unwrap().id;
     let events = world.count("SELECT max(seq) FROM audit");
-    // One more, and whoever is right at last would have to wait.
+    // After one more, even the right password would have to wait.
     for killed in 1..=i64::try_from(run.rounds).unwrap().min(4) {
         let path = world.path.to_str().unwrap();
         let mut child = Child::start("race", &["killed", path, "0", "0", "slowly"]);
@@ -202,12 +209,12 @@ pub(crate) fn leaves_its_attempt_charged(run: Run) {
         println!("killed: {pid} in a hash, and it had said {rest:?}");
         assert!(rest.is_empty(), "it was killed too late");
         is_whole(&world);
-        assert_eq!(world.count("SELECT failures FROM throttle"), killed);
+        assert_eq!(world.count("SELECT sum(failures) FROM throttle"), killed);
         assert_eq!(world.count("SELECT max(seq) FROM audit"), events);
-        assert!(world.store.sessions().list_of(ada).unwrap().is_empty());
+        assert!(world.sessions_of(ada).is_empty());
         assert_eq!(world.store.users().find(ada).unwrap().unwrap().last_login_at, None);
     }
-    let login = LogIn::new("ada", PASSWORD.into(), device("till"));
-    assert!(world.store.log_in(login).unwrap().is_granted());
-    assert_eq!(world.count("SELECT count(*) FROM throttle"), 0);
+    let login = LoginRequest::new("ada", PASSWORD.into(), device("till"));
+    assert!(world.store.log_in(login).unwrap().granted().is_ok());
+    assert_eq!(world.count("SELECT sum(failures) FROM throttle"), 0);
 }

@@ -1,10 +1,13 @@
-//! A thousand logins at once, at the default cost: what they take, and who goes on meanwhile.
+//! A thousand logins at once, at the default cost: their memory, and the calls that go on
+//! meanwhile.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
-use gatepost::{Cost, LogIn, LoginAnswer, NewUser, OpenSession, Options, Refusal, Store};
+use gatepost::policy::Cost;
+use gatepost::sessions::OpenSession;
+use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Options, Store};
 
 use super::Run;
 use super::fleet::{Racer, Tally};
@@ -18,11 +21,11 @@ const SLOTS: usize = 2;
 const WAITING: usize = 64;
 /// Of the threads that log in: what they touch of it counts as memory of the process.
 const STACK_BYTES: usize = 256 * 1024;
-/// Beside the buffers of the gate: everything that the process holds, the test itself included.
+/// Beside the buffers of the gate: all memory of the process, the test itself included.
 const REST_KIB: u64 = 64 * 1024;
 
 fn options(options: Options) -> Options {
-    options.cost(Cost::recommended()).hashing(SLOTS, WAITING)
+    options.cost(Cost::recommended()).max_concurrent_hashes(SLOTS).max_waiting_hashes(WAITING)
 }
 
 /// In a process of its own, as its memory is what is measured.
@@ -62,7 +65,7 @@ pub(crate) fn log_in(parent: &mut Parent, racer: &Racer) {
     let mut tally = thread::scope(|scope| {
         scope.spawn(|| {
             while back.load(Ordering::Acquire) < LOGINS {
-                let verdict = store.verify(token.expose(), &device("till")).unwrap();
+                let verdict = store.verify((&token, &device("till"))).unwrap();
                 assert!(verdict.valid().is_ok());
                 verified.fetch_add(1, Ordering::Relaxed);
             }
@@ -92,11 +95,11 @@ pub(crate) fn log_in(parent: &mut Parent, racer: &Racer) {
 
 fn log_in_as(store: &Store, number: usize) -> &'static str {
     let name = format!("user{number}");
-    let login = LogIn::new(name, PASSWORD.into(), device(&format!("phone-{number}")));
+    let login = LoginRequest::new(name, PASSWORD.into(), device(&format!("phone-{number}")));
     match store.log_in(login).unwrap() {
-        LoginAnswer::Granted(_) => "granted",
-        LoginAnswer::Refused(Refusal::InvalidCredentials) => "invalid",
-        LoginAnswer::Refused(Refusal::Overloaded { retry_after, .. }) => {
+        LoginOutcome::Granted(_) => "granted",
+        LoginOutcome::Refused(LoginRefusal::InvalidCredentials) => "invalid",
+        LoginOutcome::Refused(LoginRefusal::Overloaded { retry_after, .. }) => {
             assert!(retry_after >= SECOND);
             "overloaded"
         }

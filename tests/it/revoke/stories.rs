@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gatepost::{Ended, LogIn, NewUser, OpenSession, Password, Refusal, UserStatus};
+use gatepost::directory::UserStatus;
+use gatepost::sessions::OpenSession;
+use gatepost::{Ended, LoginRefusal, LoginRequest, NewUser, Password, Subtree};
 
 use super::rows::Rows;
 use crate::operations::Scene;
@@ -36,14 +38,14 @@ fn end_all_changes_one_row_of_whatever_it_is() {
     let scene = Scene::new();
     let sessions = scene.store().sessions();
     let check = |rows: [&str; 2], call: &dyn Fn()| check(&scene.world, &rows, call);
-    check(["change +1", "user ~1"], &|| sessions.end_all_of(scene.ada).unwrap());
+    check(["change +1", "user ~1"], &|| sessions.revoke_all(scene.ada).unwrap());
     scene.are_dead(&["ada-1", "ada-2"], &[]);
-    check(["branch ~1", "change +1"], &|| sessions.end_all_of_branch(scene.york).unwrap());
+    check(["branch ~1", "change +1"], &|| sessions.revoke_all(scene.york).unwrap());
     scene.are_dead(&["ada-1", "ada-2", "bob-1"], &[]);
     check(["change +1", "organisation ~1"], &|| {
-        sessions.end_all_of_organisation(scene.north).unwrap();
+        sessions.revoke_all(scene.north).unwrap();
     });
-    check(["change +1", "store ~1"], &|| sessions.end_all().unwrap());
+    check(["change +1", "store ~1"], &|| sessions.revoke_all(Subtree::Store).unwrap());
     scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1", "eve-1"], &[]);
     // What is opened afterwards is younger than all of that.
     let session = scene.world.open(scene.ada, "ada-1");
@@ -51,19 +53,19 @@ fn end_all_changes_one_row_of_whatever_it_is() {
 }
 
 #[test]
-fn the_own_change_writes_user_and_session_once() {
+fn a_users_own_password_change_writes_user_and_session_once() {
     let scene = Scene::new();
     let token = scene.session("ada-1").token.expose();
     let (old, new) = (Password::from(PASSWORD), Password::from(NEW));
-    // The attempt is charged and forgiven: no row of the throttle or the device is left changed.
-    let rows = ["change +2", "credential ~1", "session ~1", "user ~1"];
+    // The attempt is charged and forgiven: the row of the throttle keeps the number of its writes.
+    let rows = ["change +2", "credential ~1", "session ~1", "throttle ~1", "user ~1"];
     let reply = check(&scene.world, &rows, || {
-        scene.store().change_password(token, &device("ada-1"), old, new).unwrap()
+        scene.store().change_password((token, &device("ada-1")), old, new).unwrap()
     });
-    let renewed = reply.changed().unwrap().session;
+    let renewed = reply.granted().unwrap().session;
     assert!(scene.world.passes(&renewed, "ada-1"));
     scene.are_dead(&["ada-1", "ada-2"], &[]);
-    // It is as young as the change: what ended the others does not end it later.
+    // It is as young as the change: the watermark of the others does not revoke it later.
     scene.store().users().move_to(scene.ada, scene.dover).unwrap();
     assert!(scene.world.passes(&renewed, "ada-1"));
 }
@@ -72,29 +74,33 @@ fn the_own_change_writes_user_and_session_once() {
 fn keeping_one_session_makes_it_younger_than_the_end_of_the_others() {
     let scene = Scene::new();
     let token = scene.session("ada-1").token.expose();
-    let facts = scene.store().verify(token, &device("ada-1")).unwrap().valid().unwrap();
+    let principal = scene.store().verify((token, &device("ada-1"))).unwrap().valid().unwrap();
     check(&scene.world, &["change +2", "session ~1", "user ~1"], || {
-        scene.store().sessions().end_others(&facts).unwrap();
+        scene.store().sessions().revoke_others(&principal).unwrap();
     });
     scene.are_dead(&["ada-2"], &[]);
-    let _ = scene.world.log_out(scene.session("ada-1"), "ada-1");
-    let late = scene.store().sessions().end_others(&facts).unwrap_err();
-    assert_eq!(late.reason(), gatepost::Reason::NotFound);
+    scene.world.log_out(scene.session("ada-1"), "ada-1");
+    let late = scene.store().sessions().revoke_others(&principal).unwrap_err();
+    assert_eq!(late.kind(), gatepost::ErrorKind::SessionEnded);
+    assert_eq!(late.class(), gatepost::ErrorClass::SignIn);
     scene.are_dead(&["ada-1", "ada-2"], &[]);
 }
 
 /// A login that verified the old password, and what is done before it opens its session.
 #[track_caller]
-fn check_late_login(refusal: Refusal, meanwhile: impl FnOnce(&gatepost::Store, &World) + Send) {
+fn check_late_login(
+    refusal: LoginRefusal,
+    meanwhile: impl FnOnce(&gatepost::Store, &World) + Send,
+) {
     let hook = Meanwhile::default();
     let world = World::with(|options| {
-        options.passwords(hook.policy()).change_at_login(gatepost::ChangeAtLogin::Always)
+        options.breach_check(hook.check()).change_at_login(gatepost::policy::ChangeAtLogin::Always)
     });
     let ada = world.person("ada");
     let store = world.store.clone();
     let early = world.open(ada.id, "early");
     // The new password is checked between the hash and the last write.
-    let request = LogIn::new("ada", Password::from(PASSWORD), device("late"))
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("late"))
         .new_password(Password::from("seven tin whistles"));
     let (begin, begun) = std::sync::mpsc::channel::<()>();
     let (end, ended) = std::sync::mpsc::channel::<()>();
@@ -124,45 +130,49 @@ fn a_login_that_verified_the_old_password_opens_nothing() {
     let set = |store: &gatepost::Store, user, new: &str| {
         store.users().set_password(user, Password::from(new)).unwrap();
     };
-    check_late_login(Refusal::InvalidCredentials, |store, world| set(store, id(world), NEW));
+    check_late_login(LoginRefusal::InvalidCredentials, |store, world| set(store, id(world), NEW));
     // The same words set again are another password.
-    check_late_login(Refusal::InvalidCredentials, |store, world| set(store, id(world), PASSWORD));
-    check_late_login(Refusal::InvalidCredentials, |store, world| {
+    check_late_login(LoginRefusal::InvalidCredentials, |store, world| {
+        set(store, id(world), PASSWORD)
+    });
+    check_late_login(LoginRefusal::InvalidCredentials, |store, world| {
         store.users().remove_password(id(world)).unwrap();
         set(store, id(world), PASSWORD);
     });
-    check_late_login(Refusal::InvalidCredentials, |store, world| {
+    check_late_login(LoginRefusal::InvalidCredentials, |store, world| {
         store.users().mark_compromised(id(world)).unwrap();
     });
-    check_late_login(Refusal::InvalidCredentials, |store, world| {
+    check_late_login(LoginRefusal::InvalidCredentials, |store, world| {
         store.users().delete(id(world)).unwrap();
     });
-    check_late_login(Refusal::AccountDisabled, |store, world| {
+    check_late_login(LoginRefusal::AccountDisabled, |store, world| {
         store.users().set_status(id(world), UserStatus::Disabled).unwrap();
     });
 }
 
 #[test]
-fn a_change_of_the_own_password_whose_session_ended_meanwhile_changes_nothing() {
-    let ends: [fn(&gatepost::Store, &gatepost::Facts); 4] = [
-        |store, facts| {
-            let _ = store.sessions().end(facts.session.unwrap()).unwrap();
+fn a_password_change_whose_session_ended_meanwhile_changes_nothing() {
+    let ends: [fn(&gatepost::Store, &gatepost::Principal); 4] = [
+        |store, principal| {
+            store.sessions().revoke(principal.credential.session().unwrap()).unwrap();
         },
-        |store, _| store.sessions().end_all().unwrap(),
-        |store, facts| store.users().delete(facts.user).unwrap(),
-        |store, facts| store.users().set_password(facts.user, Password::from(NEW)).unwrap(),
+        |store, _| store.sessions().revoke_all(Subtree::Store).unwrap(),
+        |store, principal| store.users().delete(principal.user).unwrap(),
+        |store, principal| {
+            store.users().set_password(principal.user, Password::from(NEW)).unwrap()
+        },
     ];
     for end in ends {
         let hook = Meanwhile::default();
-        let world = World::with(|options| options.passwords(hook.policy()));
+        let world = World::with(|options| options.breach_check(hook.check()));
         let session = world.open(world.person("ada").id, "till-1");
         let (token, till) = (session.token.expose(), device("till-1"));
-        let facts = world.store.verify(token, &till).unwrap().valid().unwrap();
+        let principal = world.store.verify((token, &till)).unwrap().valid().unwrap();
         let (old, late) = (Password::from(PASSWORD), Password::from("seven tin whistles"));
         let store = world.store.clone();
-        hook.happens(move || end(&store, &facts));
-        let change = world.store.change_password(token, &till, old, late).unwrap();
-        assert_eq!(change.changed().unwrap_err(), Refusal::SessionNotLive);
+        hook.happens(move || end(&store, &principal));
+        let change = world.store.change_password((token, &till), old, late).unwrap();
+        assert_eq!(change.granted().unwrap_err(), LoginRefusal::SessionNotLive);
         assert!(!world.passes(&session, "till-1"));
         assert!(world.log_in("ada", "seven tin whistles", "till-2").is_err());
     }
@@ -172,20 +182,20 @@ fn a_change_of_the_own_password_whose_session_ended_meanwhile_changes_nothing() 
 fn a_move_takes_the_ends_of_the_old_place_along() {
     let scene = Scene::new();
     let users = scene.store().users();
-    scene.store().sessions().end_all_of_branch(scene.york).unwrap();
+    scene.store().sessions().revoke_all(scene.york).unwrap();
     check(&scene.world, &["change +1", "user ~1"], || users.move_to(scene.ada, None).unwrap());
-    scene.store().sessions().end_all_of_organisation(scene.north).unwrap();
+    scene.store().sessions().revoke_all(scene.north).unwrap();
     users.move_to(scene.bob, None).unwrap();
     scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
 
     let scene = Scene::new();
     let branches = scene.store().branches();
-    scene.store().sessions().end_all_of_organisation(scene.north).unwrap();
+    scene.store().sessions().revoke_all(scene.north).unwrap();
     check(&scene.world, &["branch ~1", "change +1"], || {
         branches.move_to(scene.york, scene.south).unwrap()
     });
     scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
-    // And on: what the branch took along stays with whoever leaves it.
+    // And on: a user who leaves the branch keeps the watermark that it had.
     scene.store().users().move_to(scene.ada, None).unwrap();
     scene.are_dead(&["ada-1", "ada-2", "bob-1", "cyd-1"], &[]);
 }
@@ -193,7 +203,7 @@ fn a_move_takes_the_ends_of_the_old_place_along() {
 #[test]
 fn a_session_older_than_the_last_end_of_the_new_place_ends_there() {
     let scene = Scene::new();
-    scene.store().sessions().end_all_of_branch(scene.york).unwrap();
+    scene.store().sessions().revoke_all(scene.york).unwrap();
     scene.are_dead(&["ada-1", "ada-2", "bob-1"], &[]);
     scene.store().users().move_to(scene.eve, scene.york).unwrap();
     scene.are_dead(&["ada-1", "ada-2", "bob-1", "eve-1"], &[]);
@@ -205,8 +215,12 @@ fn a_session_older_than_the_last_end_of_the_new_place_ends_there() {
 fn delete_and_restore_bring_nothing_back() {
     let scene = Scene::new();
     let users = scene.store().users();
-    check(&scene.world, &["change +1", "user ~1"], || users.delete(scene.ada).unwrap());
-    check(&scene.world, &["change +1", "user ~1"], || users.restore(scene.ada).unwrap());
+    check(&scene.world, &["change +1", "hash_cost ~1", "user ~1"], || {
+        users.delete(scene.ada).unwrap()
+    });
+    check(&scene.world, &["change +1", "hash_cost ~1", "user ~1"], || {
+        users.restore(scene.ada).unwrap()
+    });
     scene.are_dead(&["ada-1", "ada-2"], &["ada"]);
     let session = scene.world.open(scene.ada, "ada-1");
     assert!(scene.world.passes(&session, "ada-1"));
@@ -224,15 +238,15 @@ fn a_branch_off_and_on_brings_nothing_back() {
 }
 
 #[test]
-fn a_reassigned_key_is_one_row_out_and_one_row_in() {
+fn a_rotated_key_is_one_row_out_and_one_row_in() {
     let scene = Scene::new();
     let keys = scene.store().api_keys();
     check(&scene.world, &["api_key ~1", "change +1"], || {
-        keys.reassign(scene.ada, Duration::ZERO).unwrap()
+        keys.rotate(scene.key("ada"), Duration::ZERO).unwrap()
     });
     scene.are_dead(&[], &["ada"]);
     check(&scene.world, &["api_key ~1", "api_key +1", "change +1"], || {
-        keys.reassign(scene.bob, MINUTE).unwrap()
+        keys.rotate(scene.key("bob"), MINUTE).unwrap()
     });
     scene.are_dead(&[], &["ada"]);
 }
@@ -242,7 +256,7 @@ fn a_new_session_writes_no_change_row_and_outlives_whatever_was() {
     let world = World::new();
     let new = NewUser::person("ada");
     let ada = world.store.users().create(new).unwrap().id;
-    world.store.sessions().end_all().unwrap();
+    world.store.sessions().revoke_all(Subtree::Store).unwrap();
     let open = OpenSession::new(ada, device("till-1"));
     let rows = ["device +1", "session +1", "user ~1"];
     let session = check(&world, &rows, || {

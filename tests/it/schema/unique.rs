@@ -35,8 +35,8 @@ const CLASHES: &[(&str, &[&str])] = &[
         "session id",
         &[
             "REPLACE INTO session (id, secret_hash, user_id, opened_seq, opened_at,
-                 authenticated_at, expires_at, aal, last_seen)
-             VALUES (#1, zeroblob(32), #2, HEAD, 0, 0, 9, 1, 0)",
+                 authenticated_at, expires_at, lifetime_ms, aal, last_seen)
+             VALUES (#1, zeroblob(32), #2, HEAD, 0, 0, 9, 9, 1, 0)",
             "UPDATE OR REPLACE session SET id = #1 WHERE id = #2",
         ],
     ),
@@ -44,8 +44,8 @@ const CLASHES: &[(&str, &[&str])] = &[
         "session device_hash",
         &[
             "REPLACE INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
-                 authenticated_at, expires_at, aal, last_seen)
-             VALUES (#9, zeroblob(32), #1, #2, HEAD, 0, 0, 9, 1, 0)",
+                 authenticated_at, expires_at, lifetime_ms, aal, last_seen)
+             VALUES (#9, zeroblob(32), #1, #2, HEAD, 0, 0, 9, 9, 1, 0)",
             "UPDATE OR REPLACE session SET device_hash = #1 WHERE id = #2",
         ],
     ),
@@ -53,7 +53,7 @@ const CLASHES: &[(&str, &[&str])] = &[
         "store id",
         &[
             "REPLACE INTO store (id, store_id, lineage, min_reader, created_at, for_tests,
-                 throttle_key) VALUES (1, #1, #1, 1, 0, 0, zeroblob(32))",
+                 stand_in_key) VALUES (1, #1, #1, 1, 0, 0, zeroblob(32))",
             "UPDATE OR REPLACE store SET id = 2",
         ],
     ),
@@ -70,7 +70,8 @@ const CLASHES: &[(&str, &[&str])] = &[
         &[
             "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
              VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '')",
-            "UPDATE OR REPLACE user SET username_key = 'dan' WHERE id = #2",
+            "UPDATE OR REPLACE user SET username_key = 'dan',
+                 names_version = names_version + 1 WHERE id = #2",
             // The deleted user 5 has the key of user 2.
             "UPDATE OR REPLACE user SET deleted_at = NULL WHERE id = #5",
         ],

@@ -1,9 +1,10 @@
-//! Whether a session is live is asked in two ways: by the statements that list and count, and by a
-//! verify, which looks at one row. They answer alike at every edge.
+//! Two implementations decide whether a session is live: the statements that list and count, and
+//! verify, which judges one row. They agree at every edge.
 
 use std::time::Duration;
 
-use gatepost::{SessionPolicy, UserStatus};
+use gatepost::directory::UserStatus;
+use gatepost::policy::SessionPolicy;
 
 use crate::world::{HOUR, World, device, morning};
 
@@ -11,11 +12,11 @@ const MS: Duration = Duration::from_millis(1);
 const SKEW: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(600);
 
-/// Looks at a session from a store that is opened at another time, so that no process remembers
-/// anything, and the clock may stand before the session was opened.
+/// Reads a session from a store that is opened at another time, so that no process has cached
+/// anything, and the clock may be before the session was opened.
 #[track_caller]
 fn check(idle: Option<Duration>, from_opening: (i64, Duration), expect: bool) {
-    let policy = SessionPolicy::server().lifetime(HOUR).idle(idle);
+    let policy = SessionPolicy::server().lifetime(HOUR).inactivity_timeout(idle);
     let mut world = World::with(|options| options.sessions(policy));
     let ada = world.person("ada").id;
     let session = world.open(ada, "till-1");
@@ -25,7 +26,7 @@ fn check(idle: Option<Duration>, from_opening: (i64, Duration), expect: bool) {
         (_, by) => opened + by,
     });
     world.reopen();
-    let listed = world.store.sessions().list_of(ada).unwrap();
+    let listed = world.sessions_of(ada);
     let is_listed = listed.iter().any(|one| one.id == session.id);
     let passes = world.passes(&session, "till-1");
     assert_eq!((is_listed, passes), (expect, expect), "{from_opening:?}, idle {idle:?}");
@@ -50,13 +51,13 @@ fn a_list_and_a_verify_agree_about_what_was_suspended_or_revoked() {
     let ada = world.person("ada").id;
     let revoke: [fn(&World, gatepost::UserId); 3] = [
         |world, ada| drop(world.store.users().set_status(ada, UserStatus::Locked).unwrap()),
-        |world, ada| world.store.sessions().end_all_of(ada).unwrap(),
+        |world, ada| world.store.sessions().revoke_all(ada).unwrap(),
         |world, ada| assert!(world.store.devices().forget(ada, &device("till-1")).unwrap()),
     ];
     for revoke in revoke {
         world.store.users().set_status(ada, UserStatus::Active).unwrap();
         let session = world.open(ada, "till-1");
-        let listed = || world.store.sessions().list_of(ada).unwrap().len();
+        let listed = || world.sessions_of(ada).len();
         assert_eq!((listed(), world.passes(&session, "till-1")), (1, true));
         revoke(&world, ada);
         assert_eq!((listed(), world.passes(&session, "till-1")), (0, false));

@@ -1,14 +1,15 @@
-//! What was removed is gone from the bytes, not from the index alone.
+//! Removed data is gone from the bytes of the file, not from the index alone.
 
 use std::process::Command;
 
-use gatepost::{OpenSession, Scope};
+use gatepost::Subtree;
+use gatepost::sessions::{OpenSession, Version};
 
 use crate::world::{DAY, World, device};
 
-/// Whether these bytes stand in any file of the store. Read by another process: a descriptor that
-/// this one closes would take SQLite's locks along.
-fn stands(world: &World, text: &str) -> bool {
+/// Whether these bytes are in any file of the store. Another process reads it: a descriptor closed
+/// by this one would drop SQLite's locks.
+fn has(world: &World, text: &str) -> bool {
     let files = std::fs::read_dir(world.directory()).unwrap();
     let paths = files.map(|file| file.unwrap().path());
     let read = Command::new("cat").args(paths).output().unwrap();
@@ -23,18 +24,19 @@ fn what_was_removed_leaves_no_byte_in_the_file() {
     let open = OpenSession::new(ada, device("till-1")).label("canary of a label");
     let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
     let document = r#"{"note":"canary of a document"}"#;
-    world.store.sessions().set_document(session.id, document, 0).unwrap();
-    world.store.configuration().set(Scope::User(ada), "theme", "canary of a value").unwrap();
+    world.store.sessions().set_data_json(session.id, document, Version::NONE).unwrap();
+    world.store.configuration().set(Subtree::User(ada), "theme", "canary of a value").unwrap();
     let removed = ["canary of a label", "canary of a document", "canary of a value"];
     for canary in removed {
-        assert!(stands(&world, canary), "{canary}");
+        assert!(has(&world, canary), "{canary}");
     }
 
-    world.store.configuration().remove(Scope::User(ada), "theme").unwrap();
+    world.store.configuration().remove(Subtree::User(ada), "theme").unwrap();
     world.clock.advance(DAY);
+    world.believe_clock();
     assert_eq!(world.store.maintain().unwrap().sessions, 1);
     world.store.close().unwrap();
     for canary in removed {
-        assert!(!stands(&world, canary), "{canary}");
+        assert!(!has(&world, canary), "{canary}");
     }
 }

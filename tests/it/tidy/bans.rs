@@ -1,8 +1,8 @@
-//! What stands nowhere, or in the listed files alone: what clippy.toml cannot say.
+//! Bans that clippy.toml cannot express: code that is in no file, or in the listed ones alone.
 
 use super::source::{Source, closing};
 
-/// Each lint that holds a ban, and where it may be lifted.
+/// Each lint that is a ban, and where it may be lifted.
 #[rustfmt::skip]
 const LIFTED: &[(&str, &[&str])] = &[
     ("unsafe_code", &["src/storage/fork.rs", "src/storage/wal_index.rs"]),
@@ -11,13 +11,15 @@ const LIFTED: &[(&str, &[&str])] = &[
         "src/value/time.rs", "src/value/random.rs",
         "src/hasher/mod.rs", "src/storage/connection.rs",
         "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
+        "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs",
+        "tests/it/underneath/rounds.rs",
     ]),
 ];
 /// Programs that measure wall time, or read files by plain SQL: only `unsafe` is banned there.
 const MAY_LIFT: [&str; 3] = ["benches/", "examples/", "schedules/"];
 
 /// Closing any descriptor of the store's file drops SQLite's locks for the whole process, so files
-/// are touched in these rooms of storage alone: a file that does not exist yet, and a finished
+/// are touched in these modules of storage alone: a file that does not exist yet, and a finished
 /// backup. The watch reads what the kernel says of this process, and a journal has no lock to lose.
 const FILES_MAY_BE_OPENED_IN: &[&str] =
     &["backup.rs", "fault.rs", "files.rs", "guard.rs", "reserve.rs", "watch.rs"];
@@ -36,7 +38,7 @@ const FILE_CALLS: &[&str] = &[
     "fs::write",
 ];
 
-/// A lint that is lifted elsewhere: clippy and rustc hold what it bans, and this holds where.
+/// A lint that is lifted elsewhere: clippy and rustc enforce the ban, and this enforces where.
 pub(crate) fn lifted_lints(file: &Source) -> Vec<String> {
     let mut findings = Vec::new();
     for (lint, files) in LIFTED {
@@ -58,7 +60,7 @@ pub(crate) fn file_calls(file: &Source) -> Vec<String> {
 
 /// A store of the suite that its second run, without the cache, would not reach.
 pub(crate) fn own_options(file: &Source) -> Vec<String> {
-    // What is fuzzed is compiled without the suite as well.
+    // The fuzz targets are compiled without the suite as well.
     let are_apart = ["tests/it/world.rs", "tests/it/fuzz/targets.rs"];
     if !file.name.starts_with("tests/it/") || are_apart.contains(&file.name.as_str()) {
         return Vec::new();
@@ -70,7 +72,7 @@ pub(crate) fn ignored(file: &Source) -> Vec<String> {
     named(file, &["#[ignore", "#![ignore", ", ignore)", ", ignore ="], "hides a test")
 }
 
-/// `matches!(…)` as a statement, whose answer nobody reads.
+/// `matches!(…)` as a statement, whose answer is not used.
 pub(crate) fn bare_matches(file: &Source) -> Vec<String> {
     let begins_statement = |at: usize| {
         let before = file.code[..at].trim_end().chars().next_back();

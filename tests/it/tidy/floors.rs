@@ -1,14 +1,16 @@
-//! The floors: who may use whom.
+//! The floors: which module may use which.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::source::{Project, Source, is_name};
 
-/// The house from the ground up. A room uses the floors below its own; on its own floor it uses
-/// only the rooms listed before it. A new room is added at the highest rung it needs, no higher.
+/// The modules from the lowest floor up. A module uses the floors below its own; on its own floor
+/// it uses only the modules listed before it. A new module goes to the lowest place that its uses
+/// allow.
 #[rustfmt::skip]
-const LADDER: &[(u8, &str)] = &[
+const ORDER: &[(u8, &str)] = &[
     (0, "value::limits"),
+    (0, "value::password_rule"),
     (0, "value::time"),
     (0, "value::random"),
     (0, "value::digest"),
@@ -17,13 +19,18 @@ const LADDER: &[(u8, &str)] = &[
     (0, "value::secret"),
     (0, "value::token"),
     (0, "value::header"),
-    (0, "value::facts"),
+    (0, "value::presented"),
+    (0, "value::subtree"),
+    (0, "value::principal"),
+    (0, "value::permission"),
     (0, "value::target"),
     (0, "value::event"),
     (0, "value::blocklist"),
     (0, "value::policy"),
     (0, "value::password_check"),
     (0, "value::refusal"),
+    (0, "value::version"),
+    (0, "value::wait"),
     (1, "sync"),
     (1, "storage::clock"),
     (1, "storage::fault"),
@@ -36,9 +43,9 @@ const LADDER: &[(u8, &str)] = &[
     (1, "storage::pool"),
     (1, "storage::reserve"),
     (1, "storage::transaction"),
-    (1, "storage::writer"),
     (1, "storage::backup"),
     (1, "storage::migrate"),
+    (1, "storage::writer"),
     (1, "storage::change_log"),
     (1, "storage::wal_index"),
     (1, "storage::open"),
@@ -47,6 +54,9 @@ const LADDER: &[(u8, &str)] = &[
     (1, "hasher"),
     (2, "options"),
     (2, "store"),
+    (3, "record::pieces"),
+    (3, "record::options"),
+    (3, "record::clock"),
     (3, "record::audit"),
     (3, "record::watermarks"),
     (3, "record::store"),
@@ -63,10 +73,14 @@ const LADDER: &[(u8, &str)] = &[
     (3, "record::credit"),
     (3, "record::api_key"),
     (4, "flow::opening"),
+    (4, "flow::change_options"),
     (4, "flow::verify"),
+    (4, "flow::may"),
+    (4, "flow::held"),
+    (4, "flow::renew"),
     (4, "flow::revoke"),
     (4, "flow::sweep"),
-    (4, "flow::standing"),
+    (4, "flow::lifecycle"),
     (4, "flow::identity"),
     (4, "flow::password_set"),
     (4, "flow::login"),
@@ -78,16 +92,16 @@ const LADDER: &[(u8, &str)] = &[
     (6, "manual"),
 ];
 
-/// What every floor may use, and what stands above all (`lib.rs` lists the rooms).
-const FOR_ALL: [&str; 3] = ["Error", "Reason", "error"];
+/// What every floor may use, and what is above all (`lib.rs` lists the modules).
+const FOR_ALL: [&str; 4] = ["Error", "ErrorClass", "ErrorKind", "error"];
 const ABOVE_ALL: &str = "lib";
 
-/// The rooms, and which room each name that a `mod.rs` or `lib.rs` passes on comes from.
-pub(crate) struct House {
+/// The modules, and which module each name that a `mod.rs` or `lib.rs` re-exports comes from.
+pub(crate) struct ModuleMap {
     passed_on: HashMap<String, Vec<String>>,
 }
 
-impl House {
+impl ModuleMap {
     pub(crate) fn of(project: &Project) -> Self {
         let mut passed_on = HashMap::new();
         for file in project.library() {
@@ -102,7 +116,7 @@ impl House {
         Self { passed_on }
     }
 
-    /// Each use of a room above, or of a later one on the same floor.
+    /// Each use of a module above, or of a later one on the same floor.
     pub(crate) fn climbs(&self, file: &Source) -> Vec<String> {
         let module = module_of(&file.name);
         let Some(own) = rung_of(&module).or_else(|| top_rung_of(&module)) else {
@@ -116,7 +130,7 @@ impl House {
                 continue;
             }
             let allowed = match rung_of(&target) {
-                Some(rung) => rung <= own,
+                Some(place) => place <= own,
                 None => is_front_of_lower_floor(&target, own) || target.starts_with(&module),
             };
             if !allowed {
@@ -143,7 +157,7 @@ impl House {
     }
 }
 
-/// Rooms of the library that the ladder does not name.
+/// Modules of the library that the list does not name.
 pub(crate) fn unlisted(project: &Project) -> Vec<String> {
     let mut findings = Vec::new();
     for file in project.library() {
@@ -151,19 +165,19 @@ pub(crate) fn unlisted(project: &Project) -> Vec<String> {
         let is_front = file.name.ends_with("/mod.rs") && module.len() == 1;
         let is_known = is_front || [&["lib"][..], &["error"]].iter().any(|m| module == *m);
         if !is_known && rung_of(&module).is_none() {
-            findings.push(format!("{}: list this room in tests/it/tidy/floors.rs", file.name));
+            findings.push(format!("{}: list this module in tests/it/tidy/floors.rs", file.name));
         }
     }
     findings
 }
 
-/// Files that import each other, directly or around a circle. A room and its own inner modules are
-/// one: the room names them, and they name what they share.
+/// Files that import each other, directly or in a cycle. A module and its own inner modules count
+/// as one: the module names them, and they name what they share.
 pub(crate) fn circles(project: &Project) -> Vec<String> {
-    let house = House::of(project);
+    let module_map = ModuleMap::of(project);
     let modules: Vec<_> = project.library().map(|file| module_of(&file.name)).collect();
     let uses = |file: &Source, module: &[String]| -> BTreeSet<usize> {
-        let targets = paths_in(file, module).into_iter().map(|(_, path)| house.resolve(path));
+        let targets = paths_in(file, module).into_iter().map(|(_, path)| module_map.resolve(path));
         let found = targets.filter_map(|path| {
             let longest =
                 (1..=path.len()).rev().find(|n| modules.contains(&path[..*n].to_vec()))?;
@@ -188,32 +202,36 @@ pub(crate) fn circles(project: &Project) -> Vec<String> {
     findings
 }
 
-/// Rungs that no file of the library stands on.
-pub(crate) fn without_a_room(project: &Project) -> Vec<String> {
+/// Listed modules that no file of the library is.
+pub(crate) fn missing(project: &Project) -> Vec<String> {
     let modules: Vec<_> = project.library().map(|file| module_of(&file.name)).collect();
-    let is_there = |room: &str| modules.iter().any(|module| module.join("::") == room);
-    let empty = LADDER.iter().filter(|(_, room)| !is_there(room));
-    empty.map(|(_, room)| format!("tests/it/tidy/floors.rs: no room stands on {room}")).collect()
+    let is_there = |listed: &str| modules.iter().any(|module| module.join("::") == listed);
+    let empty = ORDER.iter().filter(|(_, listed)| !is_there(listed));
+    empty
+        .map(|(_, listed)| {
+            format!("tests/it/tidy/floors.rs: {listed} is listed and does not exist")
+        })
+        .collect()
 }
 
-/// The first two names decide; a room's own inner modules are its own affair.
+/// The first two names decide; the inner modules of a module are not checked.
 fn rung_of(path: &[String]) -> Option<usize> {
-    LADDER.iter().position(|(_, room)| {
-        let names: Vec<&str> = room.split("::").collect();
+    ORDER.iter().position(|(_, listed)| {
+        let names: Vec<&str> = listed.split("::").collect();
         path.len() >= names.len() && names.iter().zip(path).all(|(a, b)| a == b)
     })
 }
 
-/// A `mod.rs` passes on all the rooms of its folder.
+/// A `mod.rs` re-exports all the modules of its folder.
 fn top_rung_of(path: &[String]) -> Option<usize> {
     let [folder] = path else { return None };
-    LADDER.iter().rposition(|(_, room)| room.starts_with(&format!("{folder}::")))
+    ORDER.iter().rposition(|(_, listed)| listed.starts_with(&format!("{folder}::")))
 }
 
-/// `storage` alone, or a name it passes on from somewhere unknown, used from a higher floor.
+/// `storage` alone, or a name that it re-exports from an unknown module, used from a higher floor.
 fn is_front_of_lower_floor(path: &[String], own: usize) -> bool {
-    let inside = |room: &str| room.split("::").next() == path.first().map(String::as_str);
-    LADDER.iter().find(|(_, room)| inside(room)).is_some_and(|(floor, _)| *floor < LADDER[own].0)
+    let inside = |listed: &str| listed.split("::").next() == path.first().map(String::as_str);
+    ORDER.iter().find(|(_, listed)| inside(listed)).is_some_and(|(floor, _)| *floor < ORDER[own].0)
 }
 
 fn module_of(name: &str) -> Vec<String> {
@@ -244,7 +262,7 @@ fn paths_in(file: &Source, module: &[String]) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// The names that a file passes on, each with where it comes from.
+/// The names that a file re-exports, each with its origin.
 fn passed_on_by(file: &Source, module: &[String]) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for at in file.find("use") {
@@ -305,7 +323,7 @@ mod can_fail {
             (name, text),
         ];
         let project = Project::of(&fronts);
-        let climbs = House::of(&project).climbs(&Source::new(name, text));
+        let climbs = ModuleMap::of(&project).climbs(&Source::new(name, text));
         assert_eq!(climbs, expect);
     }
 
@@ -342,15 +360,15 @@ mod can_fail {
     }
 
     #[test]
-    fn an_earlier_rung_the_error_and_the_rooms_own_modules_are_fine() {
+    fn an_earlier_module_the_error_and_its_own_inner_modules_are_fine() {
         check("src/value/token.rs", "use super::digest::Digest; use crate::error::Result;", &[]);
-        check("src/value/token.rs", "use crate::{Error, Reason, value::UserId};", &[]);
+        check("src/value/token.rs", "use crate::{Error, ErrorKind, value::UserId};", &[]);
         check("src/record/user.rs", "use crate::storage::{ReadTx, params};", &[]);
         check("src/record/user/filter.rs", "use super::User; use super::super::branch::X;", &[]);
     }
 
     #[test]
-    fn the_front_of_a_floor_climbs_no_further_than_its_rooms() {
+    fn the_front_of_a_floor_climbs_no_further_than_its_modules() {
         let finding = "src/storage/mod.rs:1: storage climbs to record::user";
         check("src/storage/mod.rs", "pub use crate::record::user; use self::open::X;", &[finding]);
     }
@@ -370,17 +388,17 @@ mod can_fail {
     }
 
     #[test]
-    fn a_rung_without_a_room_is_found() {
+    fn a_rung_missing_is_found() {
         let project = Project::of(&[("src/cache/mod.rs", ""), ("src/store.rs", "")]);
-        let found = without_a_room(&project);
-        assert_eq!(found.len(), LADDER.len() - 2);
+        let found = missing(&project);
+        assert_eq!(found.len(), ORDER.len() - 2);
         assert!(!found.iter().any(|line| line.ends_with(" cache") || line.ends_with(" store")));
     }
 
     #[test]
     fn a_room_without_a_rung_is_found() {
         let project = Project::of(&[("src/value/misc.rs", ""), ("src/value/mod.rs", "")]);
-        let finding = "src/value/misc.rs: list this room in tests/it/tidy/floors.rs";
+        let finding = "src/value/misc.rs: list this module in tests/it/tidy/floors.rs";
         assert_eq!(unlisted(&project), [finding]);
     }
 }

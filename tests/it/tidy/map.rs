@@ -1,7 +1,7 @@
 //! The requirements map: each promise has a test that proves it, and a mutant under which that test
 //! was seen to fail.
 //!
-//! The table stands in the manual (`requirements.md`). A test is named by its module path, as the
+//! The table is in the manual (`requirements.md`). A test is named by its module path, as the
 //! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
 //! if it is a scene of the schedule explorer, behind `loom::` if it is one of loom, behind
 //! `faults::` if it is a promise of the fault bench. A mutant is named by its id in
@@ -14,10 +14,10 @@ use super::source::{Project, Source, closing, is_name};
 
 const PAGE: &str = "manual/requirements.md";
 const HEAD: &str = "| id | requirement | what meets it | test | mutant |";
-/// Where the scenes of an explorer are named, behind what.
+/// The prefix of the scenes of an explorer, and the file that names them.
 const SCENES: [(&str, &str); 2] =
     [("schedules::", "schedules/src/scenes.rs"), ("loom::", "schedules/src/loom/scenes.rs")];
-/// Where the fault bench says what it promises.
+/// The promises of the fault bench.
 const FAULTS: &str = "faults/tests/promises.rs";
 
 /// The requirements whose subject the library has, whole or in part: each needs a row.
@@ -40,7 +40,7 @@ struct Row {
     mutant: String,
 }
 
-/// What is wrong with the map.
+/// The findings of the map.
 pub(crate) fn findings(project: &Project) -> Vec<String> {
     let Some((_, page)) = project.texts.iter().find(|(name, _)| name == PAGE) else {
         return vec![format!("{PAGE}: the map is missing")];

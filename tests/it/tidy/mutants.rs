@@ -39,7 +39,7 @@ pub(crate) fn read(project: &Project) -> Result<BTreeMap<String, Mutant>, String
 }
 
 impl Mutant {
-    /// What is wrong with it.
+    /// The findings of one mutant.
     pub(crate) fn findings(&self, project: &Project) -> Vec<String> {
         let mut findings = Vec::new();
         let lines: usize = self.edits().map(Self::lines).sum();

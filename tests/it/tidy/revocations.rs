@@ -3,7 +3,7 @@
 use super::bans::named;
 use super::source::Source;
 
-/// The statements that end a session or a key, and those that raise a watermark and nothing else.
+/// The statements that delete a session or a key, and those that only raise a watermark.
 const REVOKES: &[&str] = &[
     "session::delete",
     "api_key::delete",
@@ -17,7 +17,7 @@ const REVOKES: &[&str] = &[
 /// The one implementation of each target.
 const APPLY: &str = "src/flow/revoke/apply.rs";
 const DOOR: &str = "src/flow/revoke.rs";
-/// What else may call one of them, and why.
+/// Other callers that may call one of them, and why.
 #[rustfmt::skip]
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("src/flow/password_change.rs", "user::raise"), // the session in hand is renewed, not kept

@@ -1,4 +1,4 @@
-//! Sizes that a reader can hold.
+//! Sizes that a reader can keep in mind.
 
 use super::source::{Project, Source, is_name, item_end};
 

@@ -1,4 +1,4 @@
-//! The project as text: files, with comments and literals told apart from code.
+//! The project as text: files, with comments and literals parted from code.
 
 use std::fs;
 use std::path::Path;
@@ -21,13 +21,25 @@ pub(crate) struct Source {
 }
 
 pub(crate) struct Literal {
-    /// Where its opening quote stands in `code`.
+    /// Where its opening quote is in `code`.
     pub(crate) at: usize,
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 9] =
-    [".ci", "benches", "examples", "faults", "manual", "schedules", "scripts", "src", "tests"];
+const FOLDERS: [&str; 10] = [
+    ".ci",
+    "benches",
+    "examples",
+    "faults",
+    "fuzz",
+    "manual",
+    "schedules",
+    "scripts",
+    "src",
+    "tests",
+];
+/// Folders inside them that builds and runs leave behind.
+const LEFT_BEHIND: [&str; 4] = ["target", "artifacts", "coverage", "found"];
 
 impl Project {
     pub(crate) fn read() -> Self {
@@ -92,7 +104,7 @@ impl Source {
         self.literals.iter().map(|l| (self.place(l.at), l.text.clone())).collect()
     }
 
-    /// Where `word` stands in the code as a whole word (at ends that are part of a name).
+    /// Where `word` is in the code as a whole word (at ends that are part of a name).
     pub(crate) fn find(&self, word: &str) -> Vec<usize> {
         let starts_a_name = word.starts_with(is_name);
         let ends_a_name = word.ends_with(is_name);
@@ -158,7 +170,9 @@ fn collect(root: &Path, folder: &Path, texts: &mut Vec<(String, String)>) {
         let name = path.strip_prefix(root).expect("inside the project");
         let name = name.to_str().expect("a file name in UTF-8").replace('\\', "/");
         if path.is_dir() {
-            if FOLDERS.contains(&name.split('/').next().unwrap_or_default()) {
+            let (first, last) = (name.split('/').next(), name.rsplit('/').next());
+            let is_read = first.is_some_and(|first| FOLDERS.contains(&first));
+            if is_read && !last.is_some_and(|last| LEFT_BEHIND.contains(&last)) {
                 collect(root, &path, texts);
             }
         } else if name != "Cargo.lock"
@@ -269,7 +283,7 @@ fn char_len(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn comments_and_literals_are_told_apart_from_code() {
+fn comments_and_literals_are_no_code() {
     let text =
         "let a = \"x // \\\" y\"; // \"no\"\nlet r = r#\"a\"b\"#; /* /* */ \" */ let c = '\"';";
     let source = Source::new("x.rs", text);

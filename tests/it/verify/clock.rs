@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use gatepost::{Ended, OpenSession, SessionPolicy};
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::OpenSession;
+use gatepost::{Ended, Timestamp};
 
 use crate::world::{DAY, HOUR, MINUTE, SECOND, World, device, morning};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A store that computed the end anew when it loaded a session accepted expired ones
+/// A store that computed the expiry again when it loaded a session accepted expired ones
 /// (CVE-2024-35220).
 #[test]
 fn a_session_is_expired_at_its_end_exactly_before_and_after_the_sweep() {
@@ -18,10 +20,11 @@ fn a_session_is_expired_at_its_end_exactly_before_and_after_the_sweep() {
     let session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
     world.clock.set(session.expires_at - MILLISECOND);
     assert!(world.passes(&session, "till-1"));
-    assert_eq!(world.store.sessions().list_of(world.user_of("ada")).unwrap().len(), 1);
+    assert_eq!(world.sessions_of(world.user_of("ada")).len(), 1);
     world.clock.set(session.expires_at);
     assert!(!world.passes(&session, "till-1"));
-    assert_eq!(world.store.sessions().list_of(world.user_of("ada")).unwrap().len(), 0);
+    assert_eq!(world.sessions_of(world.user_of("ada")).len(), 0);
+    world.believe_clock();
     assert_eq!(world.store.maintain().unwrap().sessions, 1);
     assert!(!world.passes(&session, "till-1"));
     assert_eq!(world.log_out(&session, "till-1"), Ended::Before);
@@ -29,7 +32,7 @@ fn a_session_is_expired_at_its_end_exactly_before_and_after_the_sweep() {
 
 #[test]
 fn a_session_is_idle_at_its_limit_exactly_before_and_after_the_file_is_opened_again() {
-    let policy = SessionPolicy::server().idle(HOUR);
+    let policy = SessionPolicy::server().inactivity_timeout(HOUR);
     let mut world = World::with(|options| options.sessions(policy));
     let session = world.open(world.person("ada").id, "till-1");
     world.clock.advance(HOUR - MILLISECOND);
@@ -43,7 +46,7 @@ fn a_session_is_idle_at_its_limit_exactly_before_and_after_the_file_is_opened_ag
 
 #[test]
 fn use_prolongs_no_absolute_lifetime() {
-    let policy = SessionPolicy::server().idle(HOUR).lifetime(3 * HOUR);
+    let policy = SessionPolicy::server().inactivity_timeout(HOUR).lifetime(3 * HOUR);
     let world = World::with(|options| options.sessions(policy));
     let session = world.open(world.person("ada").id, "till-1");
     for _ in 0..5 {
@@ -60,15 +63,16 @@ fn reading_a_session_never_changes_its_end() {
     let session = world.open(world.person("ada").id, "till-1");
     for _ in 0..3 {
         world.clock.advance(HOUR);
-        let verdict = world.store.verify(session.token.expose(), &device("till-1")).unwrap();
+        let verdict = world.store.verify((&session.token, &device("till-1"))).unwrap();
         assert_eq!(verdict.valid().unwrap().expires_at, Some(session.expires_at));
     }
     assert_eq!(session.expires_at, morning() + DAY);
 }
 
 #[test]
-fn a_clock_that_goes_back_gives_no_time_in_the_same_process() {
-    let world = World::with(|options| options.sessions(SessionPolicy::server().idle(HOUR)));
+fn a_clock_that_goes_back_gives_no_time_for_a_minute_in_the_same_process() {
+    let world =
+        World::with(|options| options.sessions(SessionPolicy::server().inactivity_timeout(HOUR)));
     let session = world.open(world.person("ada").id, "till-1");
     world.clock.advance(HOUR);
     assert!(!world.passes(&session, "till-1"));
@@ -77,6 +81,31 @@ fn a_clock_that_goes_back_gives_no_time_in_the_same_process() {
     let open = OpenSession::new(world.user_of("ada"), device("till-2"));
     let late = world.store.sessions().open(open).unwrap().granted().unwrap().session;
     assert_eq!(late.expires_at, morning() + HOUR + DAY, "by the latest time that was seen");
+}
+
+/// A clock that was ahead for a while must neither stop the time of a store nor leave sessions that
+/// live longer than they may.
+#[test]
+fn after_a_minute_a_store_follows_the_clock_back() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let before = world.open(ada, "till-1");
+    world.clock.advance(2 * DAY);
+    assert!(!world.passes(&before, "till-1"), "it expired by the wrong clock");
+    let ahead = OpenSession::new(ada, device("till-2")).lifetime(10 * MINUTE);
+    let ahead = world.store.sessions().open(ahead).unwrap().granted().unwrap().session;
+    assert!(world.passes(&ahead, "till-2"));
+    world.clock.go_back(2 * DAY - HOUR);
+    assert!(!world.passes(&before, "till-1") && world.passes(&ahead, "till-2"));
+    world.clock.advance(MINUTE - MILLISECOND);
+    assert!(!world.passes(&before, "till-1") && world.passes(&ahead, "till-2"));
+    world.clock.advance(MILLISECOND);
+    assert!(world.passes(&before, "till-1"), "by the right clock it has an hour behind it");
+    assert!(!world.passes(&ahead, "till-2"), "it was opened in the future");
+    world.clock.set(morning() + DAY);
+    assert!(!world.passes(&before, "till-1"));
+    world.clock.set(morning() + 2 * DAY + 10 * MINUTE);
+    assert!(!world.passes(&ahead, "till-2"));
 }
 
 #[test]
@@ -100,12 +129,12 @@ fn a_session_from_the_future_is_refused_until_its_time_has_come() {
 /// A use that a clock noted which ran ahead would keep a session alive for as long.
 #[test]
 fn a_session_used_in_the_future_is_refused_until_that_time_has_come() {
-    let policy = SessionPolicy::server().idle(HOUR);
+    let policy = SessionPolicy::server().inactivity_timeout(HOUR);
     let mut world = World::with(|options| options.sessions(policy));
     let session = world.open(world.person("ada").id, "till-1");
     let used = morning() + MINUTE + MILLISECOND;
     let hand = "UPDATE session SET last_seen = ?1";
-    world.sql().execute(hand, [used.timestamp_millis()]).unwrap();
+    world.sql().execute(hand, [used.as_millis()]).unwrap();
     assert!(!world.passes(&session, "till-1"));
     world.clock.set(morning() + MILLISECOND);
     world.reopen();
@@ -129,7 +158,7 @@ fn one_glitch_of_the_clock_poisons_no_file() {
 fn the_last_moment_of_all_is_no_reason_to_fall_over() {
     let mut world = World::new();
     let session = world.open(world.person("ada").id, "till-1");
-    for end in [chrono::DateTime::<chrono::Utc>::MAX_UTC, chrono::DateTime::UNIX_EPOCH] {
+    for end in [Timestamp::MAX, Timestamp::UNIX_EPOCH] {
         world.clock.set(end);
         world.reopen();
         assert!(!world.passes(&session, "till-1"));

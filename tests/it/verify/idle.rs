@@ -1,8 +1,11 @@
-//! Idle limits: what is written of a use, when, and when not.
+//! Inactivity timeouts: which uses are written, and when.
 
 use std::time::Duration;
 
-use gatepost::{EventKind, OpenSession, OpenedSession, Password, SessionPolicy};
+use gatepost::audit::EventKind;
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::OpenSession;
+use gatepost::{OpenedSession, Password};
 use rusqlite::Connection;
 
 use crate::world::{HOUR, MINUTE, SECOND, World, device, morning};
@@ -35,7 +38,7 @@ impl Watch {
 }
 
 fn with(idle: Option<Duration>) -> (World, OpenedSession) {
-    let policy = SessionPolicy::server().idle(idle);
+    let policy = SessionPolicy::server().inactivity_timeout(idle);
     let world = World::with(|options| options.sessions(policy));
     let session = world.open(world.person("ada").id, "till-1");
     (world, session)
@@ -100,8 +103,8 @@ fn a_use_counts_before_it_is_written_and_is_written_at_the_latest_when_the_store
     assert!(world.passes(&session, "till-1"));
 }
 
-/// The file may be busy for longer than the idle limit: a use that was noted over another must not
-/// find the session dead when it is written at last.
+/// The file may be busy for longer than the inactivity timeout: a use that was noted over another
+/// must not find the session dead when it is written at last.
 #[test]
 fn a_busy_file_changes_no_answer_and_loses_no_use() {
     let (world, session) = with(Some(HOUR));
@@ -112,12 +115,12 @@ fn a_busy_file_changes_no_answer_and_loses_no_use() {
         assert!(world.passes(&session, "till-1"));
     }
     let seen = || world.count("SELECT last_seen FROM session");
-    assert_eq!(seen(), morning().timestamp_millis());
+    assert_eq!(seen(), morning().as_millis());
     other.execute_batch("COMMIT").unwrap();
     world.clock.advance(MINUTE);
     assert!(world.passes(&session, "till-1"));
-    assert_eq!(seen(), world.now().timestamp_millis());
-    assert_eq!(world.store.sessions().list_of(world.user_of("ada")).unwrap().len(), 1);
+    assert_eq!(seen(), world.now().as_millis());
+    assert_eq!(world.sessions_of(world.user_of("ada")).len(), 1);
 }
 
 #[test]
@@ -157,14 +160,14 @@ fn a_refused_verify_is_no_use() {
 
 /// Memory took it as one and the file did not: what made memory forget ended the session early.
 #[test]
-fn a_refused_change_of_the_password_is_a_use_whoever_remembers_it() {
+fn a_refused_change_of_the_password_is_a_use_with_and_without_the_cache() {
     let (world, session) = with(Some(HOUR));
     let ada = world.store.sessions().find(session.id).unwrap().unwrap().user;
     world.clock.advance(50 * MINUTE);
     let [wrong, new] = ["no password", "nine brass bells"].map(Password::from);
     let (token, till) = (session.token.expose(), device("till-1"));
-    let change = world.store.change_password(token, &till, wrong, new).unwrap();
-    assert!(change.changed().is_err());
+    let change = world.store.change_password((token, &till), wrong, new).unwrap();
+    assert!(change.granted().is_err());
     world.clock.advance(50 * MINUTE);
     world.store.users().set_privileges(ada, &["admin"]).unwrap();
     assert!(world.passes(&session, "till-1"));
@@ -182,7 +185,7 @@ fn a_late_write_of_a_use_brings_nothing_back() {
 }
 
 /// An end of many leaves their rows where they are: a use that is written later must not touch them
-/// either, nor one whose time is over.
+/// either, nor one that has expired.
 #[test]
 fn a_late_write_of_a_use_touches_nothing_that_has_ended() {
     let (world, session) = with(Some(HOUR));
@@ -190,9 +193,9 @@ fn a_late_write_of_a_use_touches_nothing_that_has_ended() {
     let seen = || world.count("SELECT last_seen FROM session");
     world.clock.advance(SECOND);
     assert!(world.passes(&session, "till-1"));
-    world.store.sessions().end_all_of(ada).unwrap();
+    world.store.sessions().revoke_all(ada).unwrap();
     world.store.maintain().unwrap();
-    assert_eq!(seen(), morning().timestamp_millis());
+    assert_eq!(seen(), morning().as_millis());
     assert!(!world.passes(&session, "till-1"));
 
     let end = world.now() + HOUR / 2;
@@ -214,8 +217,8 @@ fn a_use_that_was_written_before_brings_nothing_back_either() {
     let (world, session) = with(Some(HOUR));
     world.clock.advance(2 * MINUTE);
     assert!(world.passes(&session, "till-1"));
-    assert_eq!(world.count("SELECT last_seen FROM session"), world.now().timestamp_millis());
-    // The next use has to wait in memory, as somebody else writes.
+    assert_eq!(world.count("SELECT last_seen FROM session"), world.now().as_millis());
+    // The next use has to wait in memory, as another connection writes.
     let other = world.sql();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     world.clock.advance(2 * MINUTE);

@@ -1,11 +1,12 @@
-//! The facts are those of the file at this moment, and a dead user's sessions are dead at once.
+//! The principal is the file's at this moment, and a disabled user's sessions are refused at once.
 
-use gatepost::{Facts, NewUser, OpenedSession, UserId, UserStatus};
+use gatepost::directory::UserStatus;
+use gatepost::{ErrorKind, NewUser, OpenedSession, Principal, Subtree, UserId};
 
-use crate::world::{PASSWORD, World, device};
+use crate::world::{PASSWORD, World, device, is_cache_on};
 
-fn facts(world: &World, session: &OpenedSession) -> Facts {
-    let verdict = world.store.verify(session.token.expose(), &device("till-1")).unwrap();
+fn principal(world: &World, session: &OpenedSession) -> Principal {
+    let verdict = world.store.verify((&session.token, &device("till-1"))).unwrap();
     verdict.valid().unwrap()
 }
 
@@ -18,8 +19,8 @@ fn a_user_or_branch_that_was_moved_is_reported_in_its_new_place() {
     let ada = world.store.users().create(NewUser::person("ada").branch(york)).unwrap().id;
     let session = world.open(ada, "till-1");
     let place = || {
-        let facts = facts(&world, &session);
-        (facts.branch, facts.organisation)
+        let principal = principal(&world, &session);
+        (principal.branch, principal.organisation)
     };
     assert_eq!(place(), (Some(york), Some(northern)));
     world.store.users().move_to(ada, leeds).unwrap();
@@ -36,7 +37,7 @@ fn a_move_into_a_place_whose_sessions_ended_since_ends_the_session_there() {
     let york = world.store.branches().create("York", None).unwrap().id;
     let ada = world.person("ada").id;
     let session = world.open(ada, "till-1");
-    world.store.sessions().end_all_of_branch(york).unwrap();
+    world.store.sessions().revoke_all(york).unwrap();
     assert!(world.passes(&session, "till-1"));
     world.store.users().move_to(ada, york).unwrap();
     assert!(!world.passes(&session, "till-1"));
@@ -49,11 +50,11 @@ fn a_change_of_privileges_holds_at_the_next_verify_and_ends_nothing() {
     let world = World::new();
     let ada = world.person("ada").id;
     let session = world.open(ada, "till-1");
-    assert!(!facts(&world, &session).is_admin);
+    assert!(!principal(&world, &session).is_admin);
     world.store.users().set_privileges(ada, &["admin", "report.print"]).unwrap();
-    assert!(facts(&world, &session).is_admin);
+    assert!(principal(&world, &session).is_admin);
     world.store.users().set_privileges(ada, &["admin.not"]).unwrap();
-    assert!(!facts(&world, &session).is_admin);
+    assert!(!principal(&world, &session).is_admin);
 }
 
 /// Sessions that were cached outlived their user's deletion (rauthy, its change log).
@@ -71,7 +72,7 @@ fn a_user_who_is_turned_away_is_dead_at_once_and_nothing_comes_back() {
             |world, ada| drop(world.store.users().set_status(ada, UserStatus::Active).unwrap()),
         );
     }
-    check(|world, _| world.store.sessions().end_all().unwrap(), |_, _| {});
+    check(|world, _| world.store.sessions().revoke_all(Subtree::Store).unwrap(), |_, _| {});
     check(|world, ada| world.store.users().set_password(ada, PASSWORD.into()).unwrap(), |_, _| {});
     check(|world, ada| assert!(world.store.users().mark_compromised(ada).unwrap()), |_, _| {});
     let branch = |world: &World, active| {
@@ -98,7 +99,7 @@ fn check(end: impl FnOnce(&World, UserId), undo: impl FnOnce(&World, UserId)) {
     assert!(world.passes(&again, "till-1"));
 }
 
-/// The account was there before its owner, and whoever had opened it stayed in it
+/// The account was there before its owner, and the person who had opened it stayed signed in
 /// (CVE-2026-44166).
 #[test]
 fn the_first_confirmation_of_an_account_ends_what_was_opened_before() {
@@ -120,4 +121,19 @@ fn the_first_password_of_an_account_ends_what_was_opened_before() {
     let before = world.open(ada, "till-1");
     world.store.users().set_password(ada, PASSWORD.into()).unwrap();
     assert!(!world.passes(&before, "till-1"));
+}
+
+/// What a newer version may have changed about sessions is not known here.
+#[test]
+fn a_file_that_another_process_made_too_new_has_no_answer_in_the_cache() {
+    if !is_cache_on() {
+        return;
+    }
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    assert!(world.passes(&session, "till-1"));
+    let newer = "PRAGMA user_version = 2; UPDATE store SET min_reader = 2";
+    world.sql().execute_batch(newer).unwrap();
+    let refused = world.store.verify((&session.token, &device("till-1"))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooNew);
 }

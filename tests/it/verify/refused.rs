@@ -1,13 +1,16 @@
-//! What never passes, and what is left of it.
+//! Tokens that never pass, and what a refusal leaves in the file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use gatepost::{EventKind, NewApiKey, OpenSession, RandomSource, RandomUnavailable, Reason};
+use gatepost::ErrorKind;
+use gatepost::audit::EventKind;
+use gatepost::host::{RandomSource, RandomUnavailable};
+use gatepost::sessions::{NewApiKey, OpenSession};
 
 use crate::world::{HOUR, MINUTE, World, device};
 
-/// Well-formed tokens of every kind, with an id and a secret that nobody has.
+/// Well-formed tokens of every kind, with an unknown id and secret.
 const OF_EVERY_KIND: [&str; 5] = ["gps_", "gpk_", "gpo_", "gpt_", "gpm_"];
 
 /// A token of another kind with the same id and secret, checksum and all.
@@ -80,7 +83,10 @@ fn no_token_passes_as_another_kind() {
             let other_head = format!("{prefix}{}", &own[4..]);
             for token in [forged, other_head] {
                 for on in [None, Some(&device("till-1"))] {
-                    assert!(world.store.verify(&token, on).unwrap().valid().is_err(), "{prefix}");
+                    assert!(
+                        world.store.verify((&token, on)).unwrap().valid().is_err(),
+                        "{prefix}"
+                    );
                 }
             }
         }
@@ -95,11 +101,11 @@ fn no_single_changed_character_passes() {
     for at in 0..token.len() {
         let other = if &token[at..=at] == "A" { "B" } else { "A" };
         let changed = format!("{}{other}{}", &token[..at], &token[at + 1..]);
-        let verdict = world.store.verify(&changed, &device("till-1")).unwrap();
+        let verdict = world.store.verify((&changed, &device("till-1"))).unwrap();
         assert!(verdict.valid().is_err(), "{at}");
     }
     for other in [&token[1..], &token[..73], &format!("{token}="), &format!(" {token}"), ""] {
-        assert!(world.store.verify(other, &device("till-1")).unwrap().valid().is_err());
+        assert!(world.store.verify((other, &device("till-1"))).unwrap().valid().is_err());
     }
     assert!(world.passes(&session, "till-1"));
 }
@@ -112,10 +118,10 @@ fn every_refusal_is_the_same_value_and_its_reason_is_only_counted() {
     let elsewhere = World::new();
     let foreign = elsewhere.open(elsewhere.person("ada").id, "till-1");
     let refused = |token: &str, on: &str| {
-        world.store.verify(token, &device(on)).unwrap().valid().unwrap_err()
+        world.store.verify((token, &device(on))).unwrap().valid().unwrap_err()
     };
     let wrong_device = refused(ended.token.expose(), "till-2");
-    world.store.sessions().end_all_of(ada).unwrap();
+    world.store.sessions().revoke_all(ada).unwrap();
     let live = world.open(ada, "till-2");
     assert!(world.passes(&live, "till-2"));
     let all = [
@@ -126,7 +132,9 @@ fn every_refusal_is_the_same_value_and_its_reason_is_only_counted() {
         refused(expired.token.expose(), "till-2"),
     ];
     assert!(all.iter().all(|one| *one == all[0] && one.to_string() == all[0].to_string()));
-    assert_eq!(world.store.status().verify_refusals, 5);
+    let counted = world.store.status().verify_refusals;
+    assert_eq!(counted.values().sum::<u64>(), 5, "{counted:?}");
+    assert_eq!(counted["wrong_device"], 1);
 }
 
 #[test]
@@ -137,11 +145,13 @@ fn refusals_leave_at_most_one_row_a_reason_and_minute() {
     let rows = world.last_event().seq;
     for _ in 0..50 {
         assert!(!world.passes(&session, "till-2"));
-        assert!(world.store.verify("junk", None).unwrap().valid().is_err());
+        assert!(world.store.verify(("junk", None)).unwrap().valid().is_err());
     }
     assert_eq!(world.last_event().seq, rows, "nothing is written in the minute itself");
     world.clock.advance(MINUTE);
-    assert!(world.store.verify(token, None).unwrap().valid().is_err());
+    assert!(world.store.verify((token, None)).unwrap().valid().is_err());
+    assert!(world.log_of(EventKind::VerifyRefused).is_empty(), "a verify waits for no flush");
+    world.store.branches().create("York", None).unwrap();
     let log = world.log_of(EventKind::VerifyRefused);
     let kept: Vec<(Option<&str>, Option<i64>)> =
         log.iter().map(|entry| (entry.reason.as_deref(), entry.count)).collect();
@@ -153,10 +163,24 @@ fn refusals_leave_at_most_one_row_a_reason_and_minute() {
     assert_eq!(world.log_of(EventKind::VerifyRefused).len(), 3, "the last one, kept by upkeep");
 }
 
+/// The first refusal of a minute wrote the counts of the last one, on the thread of the caller.
+#[test]
+fn a_verify_of_a_refused_token_commits_nothing() {
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    let before = world.store.status().commits;
+    for _ in 0..5 {
+        world.clock.advance(MINUTE);
+        assert!(world.store.verify(("junk", None)).unwrap().valid().is_err());
+        assert!(!world.passes(&session, "till-2"));
+    }
+    assert_eq!(world.store.status().commits, before);
+}
+
 #[test]
 fn refusals_of_the_last_minute_are_kept_when_the_store_is_closed() {
     let mut world = World::new();
-    assert!(world.store.verify("junk", None).unwrap().valid().is_err());
+    assert!(world.store.verify(("junk", None)).unwrap().valid().is_err());
     world.reopen();
     assert_eq!(world.log_of(EventKind::VerifyRefused).len(), 1);
 }
@@ -176,12 +200,12 @@ fn a_verify_that_passes_leaves_nothing_in_the_file() {
 }
 
 #[test]
-fn the_store_that_cannot_tell_says_so_and_never_yes_or_no() {
+fn a_store_that_cannot_read_the_file_returns_an_error_and_never_yes_or_no() {
     let world = World::new();
     let session = world.open(world.person("ada").id, "till-1");
     world.store.close().unwrap();
-    let error = world.store.verify(session.token.expose(), &device("till-1")).unwrap_err();
-    assert_eq!(error.reason(), Reason::Closed);
+    let error = world.store.verify((&session.token, &device("till-1"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
 }
 
 /// Always draws the same bytes, until it has none.
@@ -215,6 +239,6 @@ fn a_session_never_takes_over_the_row_of_another() {
     assert_eq!(world.count("SELECT count(*) FROM session"), 1);
 
     stuck.is_empty.store(true, Ordering::SeqCst);
-    world.refuses(Reason::NoRandom, |store| store.sessions().open(open()));
+    world.refuses(ErrorKind::NoRandom, |store| store.sessions().open(open()));
     assert!(world.passes(&first, "till-1"));
 }

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, Utc};
+use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
+use gatepost::host::{Clock, ManualClock, RandomSource, RandomUnavailable, SystemRandom};
+use gatepost::policy::BreachCheck;
+use gatepost::sessions::{OpenSession, SessionFilter, SessionInfo};
 use gatepost::{
-    AuditEntry, AuditFilter, BreachCheck, Clock, Ended, EventKind, LogIn, LoginReply, NewUser,
-    OpenSession, OpenedSession, Page, Password, PasswordPolicy, Refusal, Store, User, UserId,
+    Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, OpenedSession, Page, Password, Store,
+    Timestamp, User, UserId,
 };
 
 use super::{PASSWORD, World, device};
@@ -28,7 +31,14 @@ impl World {
         self.store.users().find_by_username(name).unwrap().unwrap().id
     }
 
-    pub(crate) fn ask(&self, request: LogIn) -> Result<LoginReply, Refusal> {
+    /// The live sessions of a user.
+    #[track_caller]
+    pub(crate) fn sessions_of(&self, user: UserId) -> Vec<SessionInfo> {
+        let of_user = SessionFilter::new().under(user);
+        self.store.sessions().list(&of_user, Page::default()).unwrap()
+    }
+
+    pub(crate) fn ask(&self, request: LoginRequest) -> Result<LoginReply, LoginRefusal> {
         self.store.log_in(request).unwrap().granted()
     }
 
@@ -38,8 +48,8 @@ impl World {
         name: &str,
         password: &str,
         on: &str,
-    ) -> Result<LoginReply, Refusal> {
-        self.ask(LogIn::new(name, Password::from(password), device(on)))
+    ) -> Result<LoginReply, LoginRefusal> {
+        self.ask(LoginRequest::new(name, Password::from(password), device(on)))
     }
 
     /// A session of that user on a device of that name.
@@ -50,11 +60,11 @@ impl World {
 
     /// Whether the session verifies on a device of that name.
     pub(crate) fn passes(&self, session: &OpenedSession, on: &str) -> bool {
-        self.store.verify(session.token.expose(), &device(on)).unwrap().valid().is_ok()
+        self.store.verify((&session.token, &device(on))).unwrap().valid().is_ok()
     }
 
     pub(crate) fn log_out(&self, session: &OpenedSession, on: &str) -> Ended {
-        self.store.log_out(session.token.expose(), &device(on)).unwrap()
+        self.store.log_out((&session.token, &device(on))).unwrap()
     }
 
     /// Asserts how many passwords a call hashes.
@@ -66,8 +76,13 @@ impl World {
         answer
     }
 
+    /// Makes the file believe what the clock shows, so that the next sweep deletes what is over.
+    pub(crate) fn believe_clock(&self) {
+        gatepost::testing::believe_clock(&self.store).unwrap();
+    }
+
     /// What the clock shows.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
@@ -98,23 +113,62 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct Meanwhile(Arc<Mutex<Option<Job>>>);
 
 impl Meanwhile {
-    pub(crate) fn policy(&self) -> PasswordPolicy {
-        PasswordPolicy::default().breach_check(Arc::new(self.clone()))
+    pub(crate) fn check(&self) -> Arc<dyn BreachCheck> {
+        Arc::new(self.clone())
+    }
+
+    /// A clock of the same time whose readings are occasions as well.
+    pub(crate) fn clock(&self, clock: &ManualClock) -> Arc<dyn Clock> {
+        Arc::new(Read(self.clone(), clock.clone()))
+    }
+
+    /// A source that does it where a login draws the salt of the new password: the login has its
+    /// hashing place.
+    pub(crate) fn source(&self) -> Arc<dyn RandomSource> {
+        Arc::new(self.clone())
     }
 
     /// Once, at the next occasion.
     pub(crate) fn happens(&self, job: impl FnOnce() + Send + 'static) {
         *self.0.lock().unwrap() = Some(Box::new(job));
     }
-}
 
-impl BreachCheck for Meanwhile {
-    fn is_breached(&self, _: &str) -> bool {
+    /// Once, after so many occasions.
+    pub(crate) fn happens_after(&self, occasions: usize, job: impl FnOnce() + Send + 'static) {
+        let Some(left) = occasions.checked_sub(1) else { return self.happens(job) };
+        let own = self.clone();
+        self.happens(move || own.happens_after(left, job));
+    }
+
+    fn run(&self) {
         let job = self.0.lock().unwrap().take();
         if let Some(job) = job {
             job();
         }
+    }
+}
+
+#[derive(Debug)]
+struct Read(Meanwhile, ManualClock);
+
+impl Clock for Read {
+    fn now(&self) -> Timestamp {
+        self.0.run();
+        self.1.now()
+    }
+}
+
+impl BreachCheck for Meanwhile {
+    fn is_breached(&self, _: &str) -> bool {
+        self.run();
         false
+    }
+}
+
+impl RandomSource for Meanwhile {
+    fn fill(&self, buf: &mut [u8]) -> Result<(), RandomUnavailable> {
+        self.run();
+        SystemRandom::default().fill(buf)
     }
 }
 

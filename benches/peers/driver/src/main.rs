@@ -1,5 +1,5 @@
-//! Runs Gatepost and its peers in alternation, prints what a load costs and how long a session that
-//! was ended in another process still passes, and draws the chart that README shows.
+//! Runs Gatepost and its peers in alternation, prints the cost of a load and how long a session
+//! that was revoked in another process still passes, and draws the chart that README shows.
 //!
 //! ```sh
 //! cargo run --release --manifest-path benches/peers/driver/Cargo.toml [-- --quick]
@@ -20,7 +20,7 @@ use peer::{Peer, Staleness};
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What is measured, in the order of the table: a name, the project, its form.
+/// The rows of the table: a name, the project, its form.
 const PEERS: [(&str, &str, &str); 7] = [
     ("Gatepost", "gatepost", ""),
     ("raw rusqlite, one SELECT", "rusqlite", ""),
@@ -31,7 +31,7 @@ const PEERS: [(&str, &str, &str); 7] = [
     ("Redis over loopback", "redis", ""),
 ];
 
-/// How much is done.
+/// The number of rounds and loads.
 struct Size {
     sessions: usize,
     loads: usize,
@@ -44,7 +44,7 @@ const FULL: Size =
     Size { sessions: 100_000, loads: 20_000, rounds: 11, ends: 20, watch_ms: 5_000 };
 const QUICK: Size = Size { sessions: 10_000, loads: 2_000, rounds: 7, ends: 3, watch_ms: 1_000 };
 
-/// What was found out about one.
+/// The results of one peer.
 pub struct Row {
     name: &'static str,
     /// Nanoseconds a load, in the order of the rounds.

@@ -67,7 +67,7 @@ impl Peer {
 
     /// Asks, and gives what follows the word that the answer is to begin with.
     pub fn ask(&mut self, line: &str, word: &str) -> Outcome<String> {
-        self.tell(line)?;
+        self.send(line)?;
         self.expect(word)
     }
 
@@ -78,7 +78,7 @@ impl Peer {
         for _ in 0..ends {
             let token = self.ask("open", "token")?;
             self.ask(&format!("watch {token} {watch_ms}"), "watching")?;
-            // Well into the watch, as an end comes in earnest.
+            // Well into the watch, as a revocation comes in real use.
             thread::sleep(Duration::from_millis(20));
             let ended: i128 = other.ask(&format!("end {token}"), "ended")?.parse()?;
             let answer = self.answer()?;
@@ -91,7 +91,7 @@ impl Peer {
         Ok(if worst > 0.0 { Staleness::UpTo(worst) } else { Staleness::None })
     }
 
-    fn tell(&mut self, line: &str) -> Outcome<()> {
+    fn send(&mut self, line: &str) -> Outcome<()> {
         let asked = self.asked.as_mut().ok_or("hung up")?;
         writeln!(asked, "{line}")?;
         Ok(asked.flush()?)

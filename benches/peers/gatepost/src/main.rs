@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use gatepost::sessions::OpenSession;
 use gatepost::testing::open_many;
-use gatepost::{DeviceId, NewUser, OpenSession, Options, Store, UserId};
+use gatepost::{DeviceId, NewUser, Options, Store, UserId};
 use peer_protocol::{Outcome, Peer, serve};
 
 struct Gatepost {
@@ -38,7 +39,7 @@ impl Peer for Gatepost {
     fn load(&mut self, presented: &[Self::Presented]) -> Outcome<usize> {
         let mut live = 0;
         for (token, device) in presented {
-            live += usize::from(self.store.verify(token, device)?.valid().is_ok());
+            live += usize::from(self.store.verify((token, device))?.valid().is_ok());
         }
         Ok(live)
     }
@@ -55,12 +56,12 @@ impl Peer for Gatepost {
 
     fn is_live(&mut self, token: &str) -> Outcome<bool> {
         let (token, device) = split(token)?;
-        Ok(self.store.verify(token, &device)?.valid().is_ok())
+        Ok(self.store.verify((token, &device))?.valid().is_ok())
     }
 
     fn end(&mut self, token: &str) -> Outcome<()> {
         let (token, device) = split(token)?;
-        let _ = self.store.log_out(token, &device)?;
+        let _ = self.store.log_out((token, &device))?;
         Ok(())
     }
 }

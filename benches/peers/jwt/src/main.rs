@@ -74,7 +74,7 @@ impl Peer for Signed {
         Ok(decode::<Claims>(token, &self.to_check, &self.validation).is_ok())
     }
 
-    /// There is nobody to tell.
+    /// Does nothing: no store keeps the token, so that it cannot be revoked.
     fn end(&mut self, _: &str) -> Outcome<()> {
         Ok(())
     }

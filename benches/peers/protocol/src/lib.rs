@@ -1,4 +1,4 @@
-//! What every peer does, and the words in which the driver asks for it.
+//! The work of every peer, and the words in which the driver asks for it.
 //!
 //! A peer is a process that the driver talks to in lines. It is started with the directory in which
 //! it keeps its data and, where one project has two forms, the name of the form. The first of two
@@ -13,9 +13,9 @@
 //!   `watching` after the first yes, then `stopped LAST` or `still LAST`.
 //! - `end TOKEN`: ends it; `ended WHEN`.
 //!
-//! `LAST` is when the last call *began* that was answered yes, `WHEN` is when the end had been
-//! acknowledged: nanoseconds since 1970, on the clock that the processes of a host share. What
-//! began before the acknowledgement may say either.
+//! `LAST` is when the last call *began* that was answered yes, `WHEN` is when the revocation had
+//! been acknowledged: nanoseconds since 1970, on the clock that the processes of a host share. A
+//! call that began before the acknowledgement may answer either.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -31,7 +31,7 @@ const BATCH: usize = 500;
 
 /// One way to keep sessions.
 pub trait Peer: Sized {
-    /// What a client presents to have its session loaded.
+    /// The token that a client presents to load its session.
     type Presented;
 
     /// Opens the directory; `None` with the reason where what it needs is not installed.
@@ -40,11 +40,10 @@ pub trait Peer: Sized {
     /// Opens `count` sessions, to be loaded by their number.
     fn fill(&mut self, count: usize) -> Outcome<()>;
 
-    /// What the client of the session of this number presents: a copy, as a request brings one.
+    /// The token of the client of the session of this number: a copy, as a request brings one.
     fn presented(&self, number: usize) -> Self::Presented;
 
-    /// Loads the sessions for which this is presented, one after the other; answers how many are
-    /// live.
+    /// Loads the sessions of these tokens, one after the other; returns how many are live.
     fn load(&mut self, presented: &[Self::Presented]) -> Outcome<usize>;
 
     /// Opens one session; answers how a client names it.

@@ -1,27 +1,29 @@
-//! What one thread asked for and was told.
+//! What one thread asked for, and the answers that it had.
 
 use std::path::Path;
 
-use gatepost::{BranchId, Holder, OpenedSession, Scope, SessionId, Store, UserId, UserStatus};
+use gatepost::directory::{CreditHolder, UserStatus};
+use gatepost::sessions::SessionFilter;
+use gatepost::{BranchId, OpenedSession, Page, SessionId, Store, Subtree, UserId};
 
 use crate::dice::Dice;
 use crate::store::{PASSWORD, number, passes, sql};
 
-/// So many that ended are still presented.
+/// So many ended sessions are still presented.
 const ENDED_KEPT: usize = 24;
 
-/// All that the store has said to one thread, which alone changes what it speaks of here.
+/// All answers that one thread has had. No other thread changes the rows that they are about.
 #[derive(Debug, Clone)]
 pub(crate) struct Hand {
     pub(super) n: usize,
     pub(super) user: UserId,
     pub(super) branch: BranchId,
-    /// What has no answer yet.
+    /// The operation that has no answer yet.
     asked: Option<String>,
-    /// Raised by every deed, so that no two name the same thing.
+    /// Raised by every operation, so that no two name the same thing.
     serial: u64,
     sessions: Vec<Session>,
-    /// Sessions whose token was never told.
+    /// Sessions whose token was never returned.
     nameless: i64,
     pub(super) key: Option<String>,
     old_keys: Vec<String>,
@@ -43,7 +45,7 @@ pub(crate) struct Session {
 }
 
 impl Hand {
-    /// Of nobody yet, but for the user and the branch of these ids.
+    /// Without sessions and keys, for the user and the branch of these ids.
     pub(crate) fn new(n: usize, ids: &str) -> Self {
         let (user, branch) = ids.split_once(' ').unwrap();
         Self {
@@ -64,11 +66,11 @@ impl Hand {
         }
     }
 
-    /// A deed that can be done now, and the number of the session that it is about.
+    /// An operation that can be done now, and the number of the session that it is about.
     pub(crate) fn chooses(&self, dice: &mut Dice) -> String {
         let live = self.live().count();
         let made = matches!(self.made, Some((_, true)));
-        let deed = match dice.below(24) {
+        let operation = match dice.below(24) {
             _ if !self.active => "activate",
             0..4 => "log_in",
             4..6 => "open",
@@ -79,22 +81,22 @@ impl Hand {
             14 => "set_password",
             15..18 => "set",
             18..20 => "add",
-            20 => "reassign",
+            20 => "rotate",
             21 => "disable",
             22 if made => "delete",
             22 | 23 => "create",
             _ => "set",
         };
-        format!("{deed} {}", dice.below(live.max(1)))
+        format!("{operation} {}", dice.below(live.max(1)))
     }
 
-    pub(crate) fn asks(&mut self, deed: &str) {
+    pub(crate) fn asks(&mut self, operation: &str) {
         self.serial += 1;
-        self.asked = Some(deed.to_owned());
+        self.asked = Some(operation.to_owned());
     }
 
-    /// The deed that was asked for.
-    pub(crate) fn deed(&self) -> &str {
+    /// The operation that was asked for.
+    pub(crate) fn operation(&self) -> &str {
         self.asked.as_deref().and_then(|asked| asked.split(' ').next()).unwrap()
     }
 
@@ -103,10 +105,10 @@ impl Hand {
         self.live().nth(self.which()).unwrap()
     }
 
-    /// The answer, or none in it if only the file tells that it is done.
-    pub(crate) fn told(&mut self, answer: &str) {
+    /// Takes the answer; it is empty if only the file shows that the operation is done.
+    pub(crate) fn answered(&mut self, answer: &str) {
         let (on, which) = (self.fresh_device(), self.which());
-        match self.deed() {
+        match self.operation() {
             "log_in" | "open" => self.opened(answer, on),
             "log_out" | "end" => {
                 let live = self.sessions.iter_mut().filter(|session| session.live);
@@ -125,9 +127,9 @@ impl Hand {
             }
             "set" => self.setting += 1,
             "add" => self.credits += 7,
-            "reassign" => {
+            "rotate" => {
                 self.old_keys.extend(self.key.take());
-                // Empty if its text was never told.
+                // Empty if its text was never returned.
                 self.key = Some(answer.to_owned());
             }
             "disable" => {
@@ -143,7 +145,7 @@ impl Hand {
         self.forget();
     }
 
-    /// What would be if the last thing asked for was done; none if nothing waits for its answer.
+    /// The hand as it is if the last operation was done; `None` if no operation is unanswered.
     pub(crate) fn if_done(&self) -> Option<Self> {
         self.asked.as_ref()?;
         let mut done = self.clone();
@@ -151,9 +153,9 @@ impl Hand {
         Some(done)
     }
 
-    /// It was done, although nobody was told.
+    /// It was done, although it was never answered.
     pub(crate) fn was_done(&mut self) {
-        self.told("");
+        self.answered("");
     }
 
     pub(crate) fn was_undone(&mut self) {
@@ -166,7 +168,11 @@ impl Hand {
             let is = passes(store, &session.token, Some(&session.on));
             equal("a token passes", is.into(), session.live.into())?;
         }
-        let rows = store.sessions().list_of(self.user).unwrap().len();
+        let rows = store
+            .sessions()
+            .list(&SessionFilter::new().under(self.user), Page::default())
+            .unwrap()
+            .len();
         equal("sessions", rows as i64, self.live().count() as i64 + self.nameless)?;
         let user = store.users().find(self.user).unwrap().unwrap();
         equal("active", (user.status == UserStatus::Active).into(), self.active.into())?;
@@ -178,10 +184,10 @@ impl Hand {
         }
         let keys = store.api_keys().list(self.user).unwrap().len();
         equal("keys", keys as i64, self.key.is_some().into())?;
-        let setting = store.configuration().get(Scope::User(self.user), SETTING).unwrap();
+        let setting = store.configuration().get(Subtree::User(self.user), SETTING).unwrap();
         let setting = setting.map_or(0, |setting| setting.value.parse().unwrap());
         equal("setting", setting, self.setting as i64)?;
-        let credits = store.credits().remaining(Holder::Branch(self.branch)).unwrap();
+        let credits = store.credits().remaining(CreditHolder::Branch(self.branch)).unwrap();
         equal("credits", credits.unwrap() as i64, self.credits as i64)?;
         let versions = "SELECT c.version FROM credential AS c JOIN user AS u ON u.id = c.user_id
             WHERE u.username = 'hand' || ";
@@ -194,7 +200,7 @@ impl Hand {
         Ok(())
     }
 
-    /// A device that no other deed uses.
+    /// A device that no other operation uses.
     pub(crate) fn fresh_device(&self) -> String {
         format!("device {} of hand {}", self.serial, self.n)
     }
@@ -254,11 +260,15 @@ impl Hand {
 /// The key of the setting that a hand counts up.
 pub(crate) const SETTING: &str = "hand.setting";
 
-/// What was opened, as [`Hand::told`] wants to hear it.
+/// What was opened, as [`Hand::answered`] wants to hear it.
 pub(crate) fn spoken(session: &OpenedSession) -> String {
     format!("{} {}", session.id, session.token.expose())
 }
 
-fn equal(what: &str, is: i64, told: i64) -> Result<(), String> {
-    if is == told { Ok(()) } else { Err(format!("{what}: {is}, and it was told {told}")) }
+fn equal(what: &str, is: i64, answered: i64) -> Result<(), String> {
+    if is == answered {
+        Ok(())
+    } else {
+        Err(format!("{what}: {is}, and the answer was {answered}"))
+    }
 }

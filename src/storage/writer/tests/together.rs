@@ -1,24 +1,24 @@
-//! Several threads in one group.
+//! Several threads in one group commit.
 
 use super::*;
 
-/// Runs `jobs` behind a leader that waits until all of them are in line, in their order.
+/// Runs `jobs` behind a leader whose job returns once all of them are queued, in their order.
 fn behind_a_leader(
-    desk: &Desk,
+    fixture: &Fixture,
     jobs: Vec<Job>,
 ) -> (Result<usize>, Vec<thread::Result<Result<i64>>>) {
     let number = jobs.len();
     thread::scope(|scope| {
-        let leader = scope.spawn(move || desk.lead_until(number));
-        while !desk.writer.line.is_out() {
+        let leader = scope.spawn(move || fixture.lead_until(number));
+        while !fixture.writer.queue.is_out() {
             thread::yield_now();
         }
         let members: Vec<_> = jobs
             .into_iter()
             .enumerate()
             .map(|(at, job)| {
-                desk.until_waiting(at);
-                scope.spawn(move || catch_unwind(AssertUnwindSafe(|| desk.write(job))))
+                fixture.until_waiting(at);
+                scope.spawn(move || catch_unwind(AssertUnwindSafe(|| fixture.write(job))))
             })
             .collect();
         let answers = members.into_iter().map(|member| member.join().unwrap()).collect();
@@ -26,10 +26,10 @@ fn behind_a_leader(
     })
 }
 
-type Job = Box<dyn FnOnce(&WriteTx<'_>) -> Result<Settled<i64>> + Send>;
+type Job = Box<dyn FnOnce(&WriteTx<'_>) -> Result<Finished<i64>> + Send>;
 
-/// Inserts a line, and then ends like that.
-fn inserts(line: i64, ends: fn(i64) -> Result<Settled<i64>>) -> Job {
+/// Inserts a line, then returns the result of `ends`.
+fn inserts(line: i64, ends: fn(i64) -> Result<Finished<i64>>) -> Job {
     Box::new(move |tx| {
         insert_line(tx, line)?;
         ends(line)
@@ -37,7 +37,7 @@ fn inserts(line: i64, ends: fn(i64) -> Result<Settled<i64>>) -> Job {
 }
 
 fn writes(line: i64) -> Job {
-    inserts(line, |line| Ok(Settled::Commit(line)))
+    inserts(line, |line| Ok(Finished::Commit(line)))
 }
 
 fn fails(line: i64) -> Job {
@@ -45,24 +45,25 @@ fn fails(line: i64) -> Job {
 }
 
 fn comes_to_nothing(line: i64) -> Job {
-    inserts(line, |line| Ok(Settled::Nothing(line)))
+    inserts(line, |line| Ok(Finished::Nothing(line)))
 }
 
 fn panics(line: i64) -> Job {
     inserts(line, |_| panic!("in the middle of a group"))
 }
 
-/// What SQLite does by itself after some errors.
+/// Rolls the transaction back, as SQLite itself does after some errors.
 fn loses_the_transaction() -> Job {
     Box::new(|tx| {
         tx.execute("ROLLBACK", [])?;
-        Ok(Settled::Commit(0))
+        Ok(Finished::Commit(0))
     })
 }
 
-fn stored(desk: &Desk) -> Vec<i64> {
+fn stored(fixture: &Fixture) -> Vec<i64> {
     let sql = "SELECT line FROM note ORDER BY line";
-    desk.writer
+    fixture
+        .writer
         .borrow(|one| {
             let mut statement = one.prepare(sql).map_err(fault)?;
             let rows = statement.query_map([], |row| row.get(0)).map_err(fault)?;
@@ -72,136 +73,136 @@ fn stored(desk: &Desk) -> Vec<i64> {
 }
 
 #[test]
-fn those_in_line_share_a_commit_and_each_gets_its_own_value() {
-    let desk = Desk::new();
-    let (leader, answers) = behind_a_leader(&desk, (10..20).map(writes).collect());
+fn queued_writes_share_a_commit_and_each_gets_its_own_value() {
+    let fixture = Fixture::new();
+    let (leader, answers) = behind_a_leader(&fixture, (10..20).map(writes).collect());
     assert_eq!(leader.unwrap(), 1);
     let values: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
     assert_eq!(values, Vec::from_iter(10..20));
-    let (writes, commits) = desk.writer.counts();
+    let (writes, commits) = fixture.writer.counts();
     assert_eq!(writes, 11);
-    // The leader may have waited for the others for longer than a group is joined.
+    // The leader may have waited for longer than a group may be joined.
     assert!(commits < 6, "{commits}");
 }
 
 #[test]
-fn the_order_of_the_line_is_the_order_of_the_file() {
-    let desk = Desk::new();
-    drop(behind_a_leader(&desk, [5, 3, 9, 4].into_iter().map(writes).collect()));
+fn writes_are_applied_in_the_order_of_the_queue() {
+    let fixture = Fixture::new();
+    drop(behind_a_leader(&fixture, [5, 3, 9, 4].into_iter().map(writes).collect()));
     let sql = "SELECT group_concat(line) FROM (SELECT line FROM note ORDER BY rowid)";
-    let order: String =
-        desk.writer.borrow(|one| one.query_row(sql, [], |row| row.get(0)).map_err(fault)).unwrap();
+    let order: String = fixture
+        .writer
+        .borrow(|one| one.query_row(sql, [], |row| row.get(0)).map_err(fault))
+        .unwrap();
     assert_eq!(order, "1,5,3,9,4");
 }
 
 #[test]
-fn what_fails_of_one_member_is_nobody_elses() {
-    let desk = Desk::new();
+fn a_failure_of_one_member_does_not_affect_the_others() {
+    let fixture = Fixture::new();
     let jobs =
         vec![writes(10), fails(11), writes(12), comes_to_nothing(13), panics(14), writes(15)];
-    let (leader, answers) = behind_a_leader(&desk, jobs);
+    let (leader, answers) = behind_a_leader(&fixture, jobs);
     assert!(leader.is_ok());
-    let told: Vec<_> = answers
+    let results: Vec<_> = answers
         .into_iter()
-        .map(|answer| answer.map(|value| value.map_err(|error| error.reason())).map_err(drop))
+        .map(|answer| answer.map(|value| value.map_err(|error| error.kind())).map_err(drop))
         .collect();
     let expected =
-        [Ok(Ok(10)), Ok(Err(Reason::Taken)), Ok(Ok(12)), Ok(Ok(13)), Err(()), Ok(Ok(15))];
-    assert_eq!(told, expected);
-    assert_eq!(stored(&desk), [1, 10, 12, 15]);
-    assert!(!desk.writer.is_held_here());
+        [Ok(Ok(10)), Ok(Err(ErrorKind::Taken)), Ok(Ok(12)), Ok(Ok(13)), Err(()), Ok(Ok(15))];
+    assert_eq!(results, expected);
+    assert_eq!(stored(&fixture), [1, 10, 12, 15]);
+    assert!(!fixture.writer.is_held_here());
 }
 
 #[test]
 fn the_last_member_may_be_the_one_that_fails() {
     for last in [fails(11), comes_to_nothing(11), panics(11)] {
-        let desk = Desk::new();
-        let (leader, answers) = behind_a_leader(&desk, vec![writes(10), last]);
+        let fixture = Fixture::new();
+        let (leader, answers) = behind_a_leader(&fixture, vec![writes(10), last]);
         assert!(leader.is_ok());
         assert_eq!(answers.into_iter().next().unwrap().unwrap().unwrap(), 10);
-        assert_eq!(stored(&desk), [1, 10]);
-        desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+        assert_eq!(stored(&fixture), [1, 10]);
+        fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
     }
 }
 
 #[test]
 fn a_group_that_wrote_nothing_is_not_committed() {
-    let desk = Desk::new();
-    let data_version = |desk: &Desk| {
-        let other = connection::for_reading(desk.path()).unwrap();
+    let fixture = Fixture::new();
+    let data_version = |fixture: &Fixture| {
+        let other = connection::for_reading(fixture.path()).unwrap();
         connection::pragma_value(&other, "data_version").unwrap()
     };
-    let before = data_version(&desk);
-    desk.write(|tx| Ok(Settled::Nothing(insert(tx)?))).unwrap();
-    assert_eq!((desk.writer.counts(), data_version(&desk)), ((0, 0), before));
+    let before = data_version(&fixture);
+    fixture.write(|tx| Ok(Finished::Nothing(insert(tx)?))).unwrap();
+    assert_eq!((fixture.writer.counts(), data_version(&fixture)), ((0, 0), before));
 }
 
-/// SQLite itself ends a transaction on some errors. Who wrote in it so far is told that nothing
-/// holds; who comes later begins another.
+/// SQLite rolls a transaction back by itself after some errors. Every member so far fails, and the
+/// next one begins another transaction.
 #[test]
-fn a_transaction_that_was_lost_takes_along_who_was_in_it_and_nobody_behind() {
-    let desk = Desk::new();
+fn a_transaction_rolled_back_by_sqlite_fails_its_members_and_no_later_write() {
+    let fixture = Fixture::new();
     let jobs = vec![writes(10), loses_the_transaction(), writes(12), writes(13)];
-    let (leader, answers) = behind_a_leader(&desk, jobs);
-    let told: Vec<_> = answers
-        .into_iter()
-        .map(|answer| answer.unwrap().map_err(|error| error.reason()))
-        .collect();
+    let (leader, answers) = behind_a_leader(&fixture, jobs);
+    let results: Vec<_> =
+        answers.into_iter().map(|answer| answer.unwrap().map_err(|error| error.kind())).collect();
     // The leader may have been alone in its group.
-    match leader.map_err(|error| error.reason()) {
-        Err(Reason::Io) => assert_eq!(stored(&desk), [12, 13]),
-        Ok(_) => assert_eq!(stored(&desk), [1, 12, 13]),
+    match leader.map_err(|error| error.kind()) {
+        Err(ErrorKind::Io) => assert_eq!(stored(&fixture), [12, 13]),
+        Ok(_) => assert_eq!(stored(&fixture), [1, 12, 13]),
         Err(other) => panic!("{other:?}"),
     }
-    assert_eq!(told, [Err(Reason::Io), Err(Reason::Io), Ok(12), Ok(13)]);
+    assert_eq!(results, [Err(ErrorKind::Io), Err(ErrorKind::Io), Ok(12), Ok(13)]);
 }
 
-/// A time, a number and a watermark that were read before the own turn would be wrong.
+/// A time, a head or a watermark that was read before the turn of the member would be wrong.
 #[test]
 fn each_member_reads_the_time_and_the_head_in_its_own_turn() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let reads = || -> Job {
         Box::new(|tx| {
-            let ending = tx.ending_seq()?;
+            let ending = tx.revoking_seq()?;
             tx.execute("INSERT INTO change (kind) VALUES (0)", [])?;
             assert_eq!(tx.head()?, ending);
-            Ok(Settled::Commit(ending))
+            Ok(Finished::Commit(ending))
         })
     };
     let undone = || -> Job {
         Box::new(|tx| {
             tx.execute("INSERT INTO change (kind) VALUES (0)", [])?;
-            Ok(Settled::Nothing(tx.ending_seq()?))
+            Ok(Finished::Nothing(tx.revoking_seq()?))
         })
     };
     let jobs = vec![reads(), reads(), undone(), reads()];
-    let (_, answers) = behind_a_leader(&desk, jobs);
+    let (_, answers) = behind_a_leader(&fixture, jobs);
     let values: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().unwrap()).collect();
     assert_eq!(values, [2, 3, 5, 4]);
 }
 
 #[test]
-fn more_in_line_than_the_bound_are_busy_at_once() {
-    let desk = Desk::with(2);
+fn a_write_beyond_the_bound_of_the_queue_is_busy_at_once() {
+    let fixture = Fixture::with(2);
     thread::scope(|scope| {
         let (done, is_done) = mpsc::channel::<()>();
-        let writer = &desk;
+        let writer = &fixture;
         let leader = scope.spawn(move || {
             writer.write(|tx| {
                 is_done.recv().unwrap();
-                insert(tx).map(Settled::Commit)
+                insert(tx).map(Finished::Commit)
             })
         });
-        while !desk.writer.line.is_out() {
+        while !fixture.writer.queue.is_out() {
             thread::yield_now();
         }
         let others: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| desk.write(|tx| insert(tx).map(Settled::Commit))))
+            .map(|_| scope.spawn(|| fixture.write(|tx| insert(tx).map(Finished::Commit))))
             .collect();
-        desk.until_waiting(2);
+        fixture.until_waiting(2);
         let waiting = Stopwatch::start();
-        let error = desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap_err();
-        assert!(error.reason() == Reason::Busy && waiting.elapsed() < limits::WRITE_WAIT);
+        let error = fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap_err();
+        assert!(error.kind() == ErrorKind::Busy && waiting.elapsed() < limits::WRITE_WAIT);
         done.send(()).unwrap();
         assert!(leader.join().unwrap().is_ok());
         assert!(others.into_iter().all(|other| other.join().unwrap().is_ok()));
@@ -210,32 +211,33 @@ fn more_in_line_than_the_bound_are_busy_at_once() {
 
 #[test]
 fn a_group_is_joined_by_no_more_than_its_bound() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let number = limits::GROUP_MEMBERS_MAX as usize + 8;
-    let (_, answers) = behind_a_leader(&desk, (0..number as i64).map(writes).collect());
+    let (_, answers) = behind_a_leader(&fixture, (0..number as i64).map(writes).collect());
     assert!(answers.into_iter().all(|answer| answer.unwrap().is_ok()));
-    let (writes, commits) = desk.writer.counts();
+    let (writes, commits) = fixture.writer.counts();
     assert_eq!(writes, number as u64 + 1);
     assert!(commits >= 2, "{commits}");
 }
 
-/// Whoever gives up just when the baton is sent to it must take it, or nobody ever would.
+/// A thread that gives up at the moment the baton is sent to it must take it, or the baton is
+/// lost.
 #[test]
 fn giving_up_and_being_handed_the_baton_at_once_loses_neither() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let written = AtomicU64::new(0);
     let given_up = AtomicU64::new(0);
     thread::scope(|scope| {
         for thread in 0..8_u64 {
-            let (desk, written, given_up) = (&desk, &written, &given_up);
+            let (fixture, written, given_up) = (&fixture, &written, &given_up);
             scope.spawn(move || {
                 for turn in 0..300_u64 {
                     let wait = Duration::from_micros((turn * 37 + thread * 11) % 400);
-                    let job = |tx: &WriteTx<'_>| insert(tx).map(Settled::Commit);
-                    match desk.writer.write(desk.author(), wait, job) {
+                    let job = |tx: &WriteTx<'_>| insert(tx).map(Finished::Commit);
+                    match fixture.writer.write(fixture.author(), wait, job) {
                         Ok(_) => written.fetch_add(1, Ordering::Relaxed),
                         Err(error) => {
-                            assert_eq!(error.reason(), Reason::Busy);
+                            assert_eq!(error.kind(), ErrorKind::Busy);
                             given_up.fetch_add(1, Ordering::Relaxed)
                         }
                     };
@@ -246,66 +248,66 @@ fn giving_up_and_being_handed_the_baton_at_once_loses_neither() {
     let (written, given_up) = (written.into_inner(), given_up.into_inner());
     assert_eq!(written + given_up, 2_400);
     assert!(written > 0 && given_up > 0, "{written} written, {given_up} given up");
-    assert_eq!(desk.lines() as u64, written);
-    assert_eq!(desk.writer.line.waiting(), 0);
-    desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+    assert_eq!(fixture.lines() as u64, written);
+    assert_eq!(fixture.writer.queue.waiting(), 0);
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
 }
 
-/// The same, held at the one moment that matters: it is out of the queue, the baton is on its way,
-/// and its time is over.
+/// The same at the critical moment: the waiter is out of the queue, the baton is on its way, and
+/// the wait is over.
 #[test]
 fn a_baton_on_its_way_is_taken_though_the_time_is_over() {
-    let desk = Desk::new();
-    let baton = desk.writer.line.try_enter().unwrap();
+    let fixture = Fixture::new();
+    let baton = fixture.writer.queue.try_enter().unwrap();
     let short = Duration::from_millis(1);
-    let job = |tx: &WriteTx<'_>| insert(tx).map(Settled::Commit);
+    let job = |tx: &WriteTx<'_>| insert(tx).map(Finished::Commit);
     thread::scope(|scope| {
-        // The first waits long enough to be called, and is called when its time is over.
+        // The waiter is taken out of the queue in time, and gets the baton when its wait is over.
         let waits = Stopwatch::start();
-        let late = scope.spawn(|| desk.writer.write(desk.author(), short * 200, job));
-        desk.until_waiting(1);
-        let seat = desk.writer.line.call_next().unwrap();
+        let late = scope.spawn(|| fixture.writer.write(fixture.author(), short * 200, job));
+        fixture.until_waiting(1);
+        let waiter = fixture.writer.queue.call_next().unwrap();
         while waits.elapsed() < short * 300 {
             thread::yield_now();
         }
-        seat.hand(Handed::Lead(baton));
-        // It leads, and finds that the file is free.
+        waiter.hand(Handed::Lead(baton));
+        // It begins a transaction and finds the file free.
         assert!(late.join().unwrap().is_ok());
     });
-    desk.write(|tx| insert(tx).map(Settled::Commit)).unwrap();
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
 }
 
 #[test]
-fn one_that_would_not_wait_neither_joins_nor_is_joined() {
-    let desk = Desk::new();
+fn a_write_without_wait_neither_joins_nor_is_joined() {
+    let fixture = Fixture::new();
     thread::scope(|scope| {
-        let desk = &desk;
-        let other = desk.writer.try_write(desk.author(), |tx| {
-            let behind = scope.spawn(move || desk.write(|tx| insert(tx).map(Settled::Commit)));
-            desk.until_waiting(1);
+        let fixture = &fixture;
+        let other = fixture.writer.try_write(fixture.author(), |tx| {
+            let behind = scope.spawn(move || fixture.write(|tx| insert(tx).map(Finished::Commit)));
+            fixture.until_waiting(1);
             insert(tx)?;
-            Ok(Settled::Commit(behind))
+            Ok(Finished::Commit(behind))
         });
-        // It is answered though the one behind it has only begun.
+        // It has returned although the write behind it has only begun.
         other.unwrap().unwrap().join().unwrap().unwrap();
     });
-    assert_eq!(desk.writer.counts(), (2, 2));
+    assert_eq!(fixture.writer.counts(), (2, 2));
 }
 
 #[test]
-fn those_in_line_when_the_writer_closes_are_told_so() {
-    let desk = Desk::new();
+fn queued_writes_fail_with_closed_when_the_writer_closes() {
+    let fixture = Fixture::new();
     thread::scope(|scope| {
-        let desk = &desk;
-        let leader = scope.spawn(move || desk.lead_until(2));
-        while !desk.writer.line.is_out() {
+        let fixture = &fixture;
+        let leader = scope.spawn(move || fixture.lead_until(2));
+        while !fixture.writer.queue.is_out() {
             thread::yield_now();
         }
-        let closes = scope.spawn(|| desk.writer.close());
-        desk.until_waiting(1);
-        let late = scope.spawn(|| desk.write(|tx| insert(tx).map(Settled::Commit)));
+        let closes = scope.spawn(|| fixture.writer.close());
+        fixture.until_waiting(1);
+        let late = scope.spawn(|| fixture.write(|tx| insert(tx).map(Finished::Commit)));
         assert!(leader.join().unwrap().is_ok());
         assert!(closes.join().unwrap().is_ok());
-        assert_eq!(late.join().unwrap().unwrap_err().reason(), Reason::Closed);
+        assert_eq!(late.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
     });
 }

@@ -1,5 +1,5 @@
-//! Where every process says what it does to a session: two files beside the store, a byte and a
-//! record for each session, never written twice but for the byte.
+//! The board on which every process says what it does to a session: two files beside the store, a
+//! byte and a record for each session, of which only the byte is written more than once.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,12 +7,12 @@ use std::path::Path;
 
 use super::WRITERS;
 
-/// How a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Empty,
     Live,
-    /// Somebody is about to end it.
+    /// A process is about to revoke it.
     Ending,
     /// Its end was acknowledged.
     Ended,
@@ -36,7 +36,7 @@ impl State {
     ];
 }
 
-/// What stands on the board for a session or key: equal only if nothing was said meanwhile.
+/// What the board says of a session or key: equal only if nothing was said meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Standing(u8);
 
@@ -46,10 +46,10 @@ impl Standing {
     }
 }
 
-/// What a key has for a device.
+/// The device of a key.
 pub(super) const NO_DEVICE: &str = "-";
 
-/// A session or key as it stands on the board.
+/// A session or key as it is on the board.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) slot: u64,
@@ -102,7 +102,7 @@ impl Board {
         self.set_in_turn(slot, state, 0);
     }
 
-    /// For what ends and is good again: it stands otherwise each time.
+    /// For a session that is refused and valid in turn: each time the board says something else.
     pub(super) fn set_in_turn(&self, slot: u64, state: State, turn: u8) {
         self.states.write_all_at(&[state as u8 + 8 * turn], slot).unwrap();
     }
@@ -132,7 +132,7 @@ impl Board {
         Session { slot, token, device, id }
     }
 
-    /// The places of all sessions that stand so.
+    /// The places of all sessions in that state.
     pub(super) fn all(&self, wanted: State) -> Vec<u64> {
         let mut found = Vec::new();
         for writer in 0..WRITERS {
@@ -165,7 +165,7 @@ impl Board {
         self.over.read_at(&mut byte, round).unwrap() == 1 && byte == [1]
     }
 
-    /// Whether the one who will be killed is in the middle of a commit.
+    /// Whether the process that will be killed is in the middle of a commit.
     pub(super) fn commits(&self, is: bool) {
         self.committing.write_all_at(&[u8::from(is)], 0).unwrap();
     }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use gatepost::{
-    ApiKeyId, BranchId, NewApiKey, NewUser, OpenSession, OrganisationId, SessionId, Store, UserId,
-};
+use gatepost::sessions::{NewApiKey, OpenSession};
+use gatepost::{ApiKeyId, BranchId, NewUser, OrganisationId, SessionId, Store, UserId};
 
 use super::board::{Board, NO_DEVICE, Session, State};
 use super::{Racer, insist};
@@ -60,7 +59,7 @@ pub(super) struct Writer {
     pub(super) next: u64,
     pub(super) organisation: OrganisationId,
     pub(super) branch: BranchId,
-    /// A branch in which nothing is ever ended.
+    /// A branch in which nothing is ever revoked.
     pub(super) quiet: BranchId,
     /// A branch that is moved, and in which no user is: leaving an organisation takes along what
     /// was ended there, so it is not the one in which nothing is ever ended.

@@ -1,4 +1,4 @@
-//! Who else ends sessions: a hand that types SQL, a clock that runs ahead, and who is killed.
+//! Other processes of the race: one types SQL, one has a clock that runs ahead, one is killed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,7 +11,7 @@ use crate::coherence::plain_sql;
 use crate::races::fleet::Tally;
 use crate::world::HOUR;
 
-/// Where they stand in the first copy of the header of the wal-index.
+/// Their offset in the first copy of the header of the wal-index.
 const SALTS: u64 = 32;
 
 const CHECKPOINTS: [&str; 4] = [
@@ -25,7 +25,7 @@ const CHECKPOINTS: [&str; 4] = [
 pub(super) fn type_by_hand(parent: &mut Parent, racer: &Racer) {
     let board = racer.board();
     let mut dice = racer.dice(1);
-    // Open to the end: closing it would take the locks along.
+    // Open to the end: closing it would drop the locks.
     let shared = File::open(format!("{}-shm", racer.path)).unwrap();
     let salts = || {
         let mut salts = [0; 8];
@@ -50,12 +50,12 @@ pub(super) fn type_by_hand(parent: &mut Parent, racer: &Racer) {
                 board.set(slot, State::Ended);
                 tally.count("typed");
             }
-            // One that somebody is in the way of does less or nothing.
+            // A checkpoint that readers or writers block does less or nothing.
             let checkpoint = CHECKPOINTS[dice.below(CHECKPOINTS.len())];
             sql.busy_timeout(Duration::from_millis(20)).unwrap();
             let done = sql.query_row(checkpoint, [], |row| row.get::<_, i64>(0));
             tally.add("checkpoints", u64::from(done.is_ok_and(|blocked| blocked == 0)));
-            // They change whenever the log begins anew.
+            // They change whenever the log begins again.
             let salts_now = salts();
             tally.add("wal_resets", u64::from(salts_now != salts_before));
             salts_before = salts_now;
@@ -79,6 +79,7 @@ pub(super) fn sweep(parent: &mut Parent, racer: &Racer) {
                 std::thread::yield_now();
                 continue;
             }
+            insist(&mut tally, || gatepost::testing::believe_clock(&store));
             insist(&mut tally, || store.maintain());
             for slot in brief {
                 board.set(slot, State::Ended);
@@ -99,7 +100,7 @@ pub(super) fn end_until_killed(parent: &mut Parent, racer: &Racer) {
     loop {
         for slot in board.all(State::Doomed) {
             let id = board.session(slot).id.parse().unwrap();
-            let _ = insist(&mut tally, || store.sessions().end(id));
+            let _ = insist(&mut tally, || store.sessions().revoke(id));
             board.set(slot, State::Ended);
             parent.say("ended");
         }

@@ -1,9 +1,11 @@
 //! Each row of the list of operations that revokes, or must not, done by a writer to sessions and
-//! keys of its own. What is revoked, the list says: the writer puts it on the board.
+//! keys of its own. The list says what is revoked, and the writer puts it on the board.
 
 use std::time::Duration;
 
-use gatepost::{EndSessions, Error, IssuedApiKey, LogIn, Store, UserId, UserStatus};
+use gatepost::directory::UserStatus;
+use gatepost::sessions::{IssuedApiKey, RevokeSessions};
+use gatepost::{Error, LoginRequest, Store, UserId};
 
 use super::board::{Board, State};
 use super::ends::{Key, Mine, USERS, Writer};
@@ -18,28 +20,28 @@ type Row = fn(&mut Writer, &Mine, &str);
 pub(super) const ROWS: &[(&str, Row)] = &[
     ("Store::log_out", |w, one, name| {
         let (token, on) = (&one.token, device(&one.device));
-        w.revoke(name, one, |store, _| store.log_out(token, &on).map(drop));
+        w.revoke(name, one, |store, _| store.log_out((token, &on)).map(drop));
     }),
-    ("Sessions::end", |w, one, name| {
-        w.revoke(name, one, |store, _| store.sessions().end(one.id).map(drop));
+    ("Sessions::revoke", |w, one, name| {
+        w.revoke(name, one, |store, _| store.sessions().revoke(one.id).map(drop));
     }),
     ("Sessions::open(on the device of a session)", replace),
-    ("Sessions::end_others", |w, one, name| {
+    ("Sessions::revoke_others", |w, one, name| {
         w.revoke(name, one, |store, _| {
-            let facts = store.verify(&one.token, &device(&one.device))?.valid().unwrap();
-            store.sessions().end_others(&facts)
+            let principal = store.verify((&one.token, &device(&one.device)))?.valid().unwrap();
+            store.sessions().revoke_others(&principal)
         });
     }),
-    ("Sessions::end_all_of", |w, one, name| {
-        w.revoke(name, one, |store, id| store.sessions().end_all_of(id));
+    ("Sessions::revoke_all(user)", |w, one, name| {
+        w.revoke(name, one, |store, id| store.sessions().revoke_all(id));
     }),
-    ("Sessions::end_all_of_branch", |w, one, name| {
+    ("Sessions::revoke_all(branch)", |w, one, name| {
         let branch = w.branch;
-        w.revoke(name, one, |store, _| store.sessions().end_all_of_branch(branch));
+        w.revoke(name, one, |store, _| store.sessions().revoke_all(branch));
     }),
-    ("Sessions::end_all_of_organisation", |w, one, name| {
+    ("Sessions::revoke_all(organisation)", |w, one, name| {
         let organisation = w.organisation;
-        w.revoke(name, one, |store, _| store.sessions().end_all_of_organisation(organisation));
+        w.revoke(name, one, |store, _| store.sessions().revoke_all(organisation));
     }),
     ("Devices::forget", forget),
     ("Users::set_password", |w, one, _| set_password(w, one)),
@@ -52,13 +54,13 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         w.revoke(name, one, |store, id| store.users().mark_compromised(id).map(drop));
         set_password(w, one);
     }),
-    ("Users::require_password_change(EndSessions::All)", |w, one, name| {
-        let all = EndSessions::All;
+    ("Users::require_password_change(RevokeSessions::All)", |w, one, name| {
+        let all = RevokeSessions::All;
         w.revoke(name, one, |store, id| store.users().require_password_change(id, all).map(drop));
         set_password(w, one);
     }),
-    ("Users::require_password_change(EndSessions::Keep)", |w, one, name| {
-        let keep = EndSessions::Keep;
+    ("Users::require_password_change(RevokeSessions::Keep)", |w, one, name| {
+        let keep = RevokeSessions::Keep;
         w.revoke(name, one, |store, id| store.users().require_password_change(id, keep).map(drop));
     }),
     ("Users::confirm(first)", |w, one, _| confirm(w, one)),
@@ -87,7 +89,13 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         w.revoke(name, one, |store, _| store.api_keys().revoke(key.id));
         w.issue(one.user);
     }),
-    ("ApiKeys::reassign(no overlap)", reassign),
+    ("ApiKeys::rotate(no overlap)", rotate),
+    ("ApiKeys::revoke_all", |w, one, name| {
+        w.revoke(name, one, |store, id| store.api_keys().revoke_all(id));
+        if is_in_branch(one.user) {
+            w.issue(one.user);
+        }
+    }),
     ("Users::rename", |w, one, name| {
         let new = next_name(w, one);
         w.revoke(name, one, |store, id| store.users().rename(id, &new).map(drop));
@@ -127,11 +135,10 @@ pub(super) const ROWS: &[(&str, Row)] = &[
 /// Operations of the revocation table that have no row, nor one with the same effect, and why.
 #[rustfmt::skip]
 const NOT_RACED: &[(&str, &str)] = &[
-    ("Sessions::end_all", "done between two rounds"),
+    ("Sessions::revoke_all(store)", "done between two rounds"),
     ("Organisations::set_active(true)", "follows each set_active(false)"),
     ("Organisations::delete", "no session is under an empty organisation"),
-    ("ApiKeys::reassign(overlap)", "revokes nothing before the clock has moved"),
-    ("ApiKeys::reassign_as(overlap)", "revokes nothing before the clock has moved"),
+    ("ApiKeys::rotate(overlap)", "revokes nothing before the clock has moved"),
 ];
 
 #[test]
@@ -174,12 +181,12 @@ fn replace(w: &mut Writer, one: &Mine, _: &str) {
     w.tally.count("ended");
 }
 
-/// A device that a hundred others have pushed out is not known any more: its session ends by name.
+/// A device that a hundred others have pushed out is no longer known: its session is revoked by id.
 fn forget(w: &mut Writer, one: &Mine, name: &str) {
     let ends = operation(name).sessions != Reach::Nothing;
     w.revoke(name, one, |store, id| {
         if !store.devices().forget(id, &device(&one.device))? && ends {
-            let _ = store.sessions().end(one.id)?;
+            store.sessions().revoke(one.id)?;
         }
         Ok(())
     });
@@ -194,8 +201,8 @@ fn set_password(w: &mut Writer, one: &Mine) {
 fn change_password(w: &mut Writer, one: &Mine, name: &str) {
     w.revoke(name, one, |store, _| {
         let (on, new) = (device(&one.device), "nine brass bells");
-        let changed = store.change_password(&one.token, &on, PASSWORD.into(), new.into())?;
-        changed.changed().unwrap();
+        let changed = store.change_password((&one.token, &on), PASSWORD.into(), new.into())?;
+        changed.granted().unwrap();
         Ok(())
     });
     set_password(w, one);
@@ -227,13 +234,13 @@ fn delete(w: &mut Writer, one: &Mine) {
     }
 }
 
-fn reassign(w: &mut Writer, one: &Mine, name: &str) {
-    if w.keys.iter().all(|key| key.user != one.user) {
+fn rotate(w: &mut Writer, one: &Mine, name: &str) {
+    let Some(old) = w.keys.iter().find(|key| key.user == one.user).map(|key| key.id) else {
         return;
-    }
+    };
     let next = std::cell::RefCell::new(None::<IssuedApiKey>);
-    w.revoke(name, one, |store, id| {
-        *next.borrow_mut() = Some(store.api_keys().reassign(id, Duration::ZERO)?);
+    w.revoke(name, one, |store, _| {
+        *next.borrow_mut() = Some(store.api_keys().rotate(old, Duration::ZERO)?);
         Ok(())
     });
     let next = next.into_inner().unwrap();
@@ -245,12 +252,13 @@ fn next_name(w: &Writer, one: &Mine) -> String {
     if name.len() > 120 { name.trim_end_matches('x').to_owned() } else { name }
 }
 
-/// A stranger who fails logs the owner out nowhere.
+/// Failed attempts of a stranger log the owner out nowhere.
 fn guess(w: &mut Writer, one: &Mine, row: &str) {
     let name = w.names[one.user].clone();
     w.revoke(row, one, |store, id| {
         for _ in 0..6 {
-            let login = LogIn::new(name.as_str(), "a wrong one".into(), device("a stranger's"));
+            let login =
+                LoginRequest::new(name.as_str(), "a wrong one".into(), device("a stranger's"));
             assert!(store.log_in(login)?.granted().is_err());
         }
         store.users().unlock(id).map(drop)
@@ -317,7 +325,7 @@ impl Writer {
         self.keys.append(&mut suspended);
     }
 
-    /// Leaves it to another process to end.
+    /// Leaves it to another process to revoke.
     fn hand_over(&mut self, one: &Mine, state: State) {
         self.live.retain(|mine| mine.slot != one.slot);
         self.board.set(one.slot, state);

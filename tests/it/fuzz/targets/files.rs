@@ -7,24 +7,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use gatepost::audit::*;
 use gatepost::*;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::{Known, forged, options, settle};
 
-/// What a damaged file may be refused for.
-const MAY: &[Reason] = &[
-    Reason::Corrupt,
-    Reason::NotADatabase,
-    Reason::NotOurs,
-    Reason::TooNew,
-    Reason::Misuse,
-    Reason::Full,
-    Reason::Io,
+/// The reasons for which a damaged file may be refused.
+const MAY: &[ErrorKind] = &[
+    ErrorKind::Corrupt,
+    ErrorKind::NotADatabase,
+    ErrorKind::NotOurs,
+    ErrorKind::TooNew,
+    ErrorKind::Misuse,
+    ErrorKind::Full,
+    ErrorKind::Io,
 ];
 
-/// A closed store, and the same one with a log that nobody folded in.
+/// A closed store, and the same one with a log that was never checkpointed.
 struct Sound {
     file: Vec<u8>,
     log: Vec<u8>,
@@ -37,10 +38,10 @@ fn sound() -> &'static Sound {
         let (_kept, path) = place();
         let store = Store::open(&path, options()).unwrap();
         let known = settle(&store);
-        store.configuration().set(Scope::System, "theme", "dark").unwrap();
+        store.configuration().set(Subtree::Store, "theme", "dark").unwrap();
         store.close().unwrap();
         let file = fs::read(&path).unwrap();
-        // A connection that stays, and leaves the log where it is when it goes.
+        // A connection that stays open, and does not checkpoint when it is closed.
         let keeper = Connection::open(&path).unwrap();
         keeper.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
         let head = |keeper: &Connection| {
@@ -51,7 +52,7 @@ fn sound() -> &'static Sound {
         store.organisations().create("Northern").unwrap();
         store
             .sessions()
-            .end_all_of(store.users().find_by_username("ada").unwrap().unwrap().id)
+            .revoke_all(store.users().find_by_username("ada").unwrap().unwrap().id)
             .unwrap();
         store.close().unwrap();
         head(&keeper).unwrap();
@@ -89,7 +90,7 @@ fn changed(sound: &[u8], mut changes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A changed file: it is refused with its reason, or lets nobody in who was never let in.
+/// A changed file: it is refused with its reason, or makes no token valid that never was.
 pub(super) fn database(input: &[u8]) {
     let (_kept, path) = place();
     fs::write(&path, changed(&sound().file, input)).unwrap();
@@ -107,11 +108,11 @@ pub(super) fn wal(input: &[u8]) {
 fn live_through(path: &Path) {
     let store = match Store::open(path, options()) {
         Ok(store) => store,
-        Err(error) => return assert!(MAY.contains(&error.reason()), "{error:?}"),
+        Err(error) => return assert!(MAY.contains(&error.kind()), "{error:?}"),
     };
     let known = &sound().known;
     let passes = |token: &str, device: Option<&DeviceId>| {
-        store.verify(token, device).is_ok_and(|verdict| verdict.valid().is_ok())
+        store.verify((token, device)).is_ok_and(|verdict| verdict.valid().is_ok())
     };
     for token in [&known.token, &known.key] {
         let never_issued = forged(token);
@@ -122,15 +123,15 @@ fn live_through(path: &Path) {
     assert!(!passes(&known.token, Some(&other)), "another device");
     let _ = passes(&known.token, Some(&known.device));
     for _ in 0..2 {
-        let wrong = LogIn::new("ada", Password::from("wrong"), other.clone());
-        let granted = store.log_in(wrong).is_ok_and(|answer| answer.is_granted());
+        let wrong = LoginRequest::new("ada", Password::from("wrong"), other.clone());
+        let granted = store.log_in(wrong).is_ok_and(|answer| answer.granted().is_ok());
         assert!(!granted, "a wrong password");
     }
     let _ = store.configuration().effective_all(None);
     let _ = store.audit().list(&AuditFilter::new(), Page::default());
     let _ = store.audit().verify_chain(None);
     let _ = store.organisations().create("Southern");
-    if store.sessions().end_all().is_ok() {
+    if store.sessions().revoke_all(Subtree::Store).is_ok() {
         assert!(!passes(&known.token, Some(&known.device)), "a session that was ended");
     }
     let _ = store.maintain();

@@ -1,7 +1,10 @@
-//! Calls in any order: what has ended never verifies again, what has not does.
+//! Calls in any order: a revoked session never verifies again, a live one does.
 
 use std::time::Duration;
 
+use gatepost::directory::*;
+use gatepost::host::*;
+use gatepost::sessions::*;
 use gatepost::*;
 
 const DEVICES: u8 = 4;
@@ -12,7 +15,7 @@ const CALLS_MAX: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(24 * 3_600);
 const PER_USER: usize = 10;
 
-/// A session as somebody remembers it who has never heard of the file.
+/// A session as a plain model remembers it, which knows nothing of the file.
 struct Remembered {
     token: String,
     device: u8,
@@ -64,11 +67,11 @@ impl Play {
             0 | 1 => self.open(at, whom / USERS % DEVICES),
             2 => self.log_out(whom),
             3 => {
-                sessions.end_all_of(user).unwrap();
+                sessions.revoke_all(user).unwrap();
                 self.end(|session| session.user == at);
             }
             4 if whom == 31 => {
-                sessions.end_all().unwrap();
+                sessions.revoke_all(Subtree::Store).unwrap();
                 self.end(|_| true);
             }
             4 => self.set_status(at, UserStatus::Disabled),
@@ -108,7 +111,7 @@ impl Play {
         let Some(session) = self.sessions.get_mut(usize::from(whom) % count.max(1)) else {
             return;
         };
-        let _ = self.store.log_out(&session.token, &device(session.device)).unwrap();
+        self.store.log_out((&session.token, &device(session.device))).unwrap();
         session.has_ended = true;
     }
 
@@ -128,7 +131,7 @@ impl Play {
         for session in &self.sessions {
             let is_live = !session.has_ended && self.passed < session.opened_after + LIFETIME;
             for on in [session.device, (session.device + 1) % DEVICES] {
-                let verdict = self.store.verify(&session.token, &device(on)).unwrap();
+                let verdict = self.store.verify((&session.token, &device(on))).unwrap();
                 assert_eq!(verdict.valid().is_ok(), is_live && on == session.device);
             }
         }

@@ -1,6 +1,7 @@
-//! Configuration and credits, told and done.
+//! Configuration and credits, in words and in calls.
 
-use gatepost::{Error, Holder, Scope, UserId};
+use gatepost::directory::CreditHolder;
+use gatepost::{Error, Subtree, UserId};
 
 use super::{Hands, Words};
 
@@ -15,14 +16,14 @@ impl Hands {
         }
         let place = words.text();
         let scope = match place {
-            "system" => Scope::System,
-            "organisation" => Scope::Organisation(words.some()),
-            "branch" => Scope::Branch(words.some()),
-            _ => Scope::User(words.some()),
+            "system" => Subtree::Store,
+            "organisation" => Subtree::Organisation(words.some()),
+            "branch" => Subtree::Branch(words.some()),
+            _ => Subtree::User(words.some()),
         };
         let holder = || match scope {
-            Scope::Organisation(id) => Holder::Organisation(id),
-            Scope::Branch(id) => Holder::Branch(id),
+            Subtree::Organisation(id) => CreditHolder::Organisation(id),
+            Subtree::Branch(id) => CreditHolder::Branch(id),
             other => panic!("{other:?} has no credits"),
         };
         match verb {

@@ -1,0 +1,316 @@
+//! The operations.
+
+use std::time::Duration;
+
+use gatepost::audit::HostEvent;
+use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
+use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions, SessionFilter, Version};
+use gatepost::{
+    BranchId, Ended, Error, LoginOutcome, LoginRefusal, LoginRequest, NewUser, OrganisationId,
+    Page, SessionId, Store, Subtree, UserId,
+};
+
+use super::Operation;
+use crate::scene::{Start, dear};
+use crate::store::{PASSWORD, device, sql};
+
+const NEXT: &str = "lantern over wet slate";
+
+/// All of them.
+#[rustfmt::skip]
+pub(crate) const OPERATIONS: &[Operation] = &[
+    Operation::open("create a file", Start::Nothing),
+    Operation::open("open a closed file", Start::Closed),
+    Operation::open("open what was left by a kill", Start::Hot),
+    Operation::read("verify", |scene, store| {
+        let till = device("till");
+        let verdict = store.verify((scene.token("ada.till"), &till))?;
+        assert!(verdict.valid().is_ok(), "a live token was refused");
+        let verdict = store.verify((scene.token("ada.ended"), &device("ended")))?;
+        assert!(verdict.valid().is_err(), "a dead token passed");
+        Ok(())
+    }),
+    Operation::read("verify a key", |scene, store| {
+        let verdict = store.verify((scene.token("key"), None))?;
+        assert!(verdict.valid().is_ok(), "a live key was refused");
+        let verdict = store.verify((scene.token("ada.ended"), None))?;
+        assert!(verdict.valid().is_err(), "a dead token passed");
+        Ok(())
+    }),
+    Operation::read("verify again a cached session that was revoked elsewhere", |scene, store| {
+        let verdict = store.verify((scene.token("ada.till"), &device("till")))?;
+        assert!(verdict.valid().is_err(), "what was ended by another passed");
+        let verdict = store.verify((scene.token("bob.van"), &device("van")))?;
+        assert!(verdict.valid().is_ok(), "a live token was refused");
+        Ok(())
+    }).prepared(|scene, store| {
+        for (name, on) in [("ada.till", "till"), ("bob.van", "van")] {
+            let verdict = store.verify((scene.token(name), &device(on))).unwrap();
+            assert!(verdict.valid().is_ok(), "a live token was refused");
+        }
+        let id: SessionId = scene.id("ada.till.id");
+        let other = sql(&store.status().path.unwrap());
+        let ended = other.execute("DELETE FROM session WHERE id = ?1", [id.as_uuid().as_bytes()]);
+        assert_eq!(ended.unwrap(), 1);
+    }),
+    Operation::read("read a profile", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        assert_eq!(store.profile(&principal)?.user.username, "ada");
+        Ok(())
+    }),
+    Operation::read("list and find", |scene, store| {
+        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 5);
+        let of_ada = SessionFilter::new().under(scene.id::<UserId>("ada"));
+        assert_eq!(store.sessions().list(&of_ada, Page::default())?.len(), 2);
+        assert!(store.users().find_by_username("bob")?.is_some());
+        assert_eq!(store.configuration().public_for(None)?.len(), 0);
+        Ok(())
+    }),
+    Operation::read("read the whole log", |_, store| {
+        assert!(store.audit().verify_chain(None)?.is_intact());
+        Ok(())
+    }),
+    Operation::write("log in", "Store::log_in", |_, store| {
+        assert!(log_in(store, "ada", PASSWORD)?.is_none());
+        Ok(())
+    }).commits(2),
+    Operation::write("log in with a wrong password", "Store::log_in(refused)", |_, store| {
+        assert_eq!(log_in(store, "ada", NEXT)?, Some(LoginRefusal::InvalidCredentials));
+        Ok(())
+    }).commits(2),
+    Operation::write("log in with a name that unknown has", "Store::log_in(refused)", |_, store| {
+        assert_eq!(log_in(store, "unknown", NEXT)?, Some(LoginRefusal::InvalidCredentials));
+        Ok(())
+    }).commits(2),
+    Operation::write("log in where the cost is raised", "Store::log_in", |_, store| {
+        assert!(log_in(store, "carl", PASSWORD)?.is_none());
+        Ok(())
+    }).commits(3).dispensable(1).options(|options| options.cost(dear(3))),
+    Operation::write("open a session", "Sessions::open", |scene, store| {
+        let answer = store.sessions().open(OpenSession::new(scene.id("ada"), device("new")))?;
+        assert!(answer.granted().is_ok());
+        Ok(())
+    }),
+    Operation::write("log out", "Store::log_out", |scene, store| {
+        assert_eq!(store.log_out((scene.token("ada.till"), &device("till")))?, Ended::Now);
+        Ok(())
+    }),
+    Operation::write("renew a session", "Store::renew", |scene, store| {
+        let renewal = store.renew((scene.token("ada.till"), &device("till")))?;
+        assert!(renewal.valid().is_ok(), "a live session was not renewed");
+        Ok(())
+    }).prepared(|scene, store| {
+        // As if it had been opened twelve hours earlier: a twentieth of its lifetime moves it.
+        let id: SessionId = scene.id("ada.till.id");
+        let other = sql(&store.status().path.unwrap());
+        let sooner = "UPDATE session SET expires_at = expires_at - 43200000 WHERE id = ?1";
+        assert_eq!(other.execute(sooner, [id.as_uuid().as_bytes()]).unwrap(), 1);
+    }),
+    Operation::write("change a password", "Store::change_password", |scene, store| {
+        let (token, till) = (scene.token("ada.till"), device("till"));
+        let change = store.change_password((token, &till), PASSWORD.into(), NEXT.into())?;
+        assert!(matches!(change, LoginOutcome::Granted(_)));
+        Ok(())
+    }).commits(2).draws(),
+    Operation::write("set a password", "Users::set_password", |scene, store| {
+        store.users().set_password(scene.id("ada"), NEXT.into())
+    }),
+    Operation::write("remove a password", "Users::remove_password", |scene, store| {
+        store.users().remove_password(scene.id("ada")).map(drop)
+    }),
+    Operation::write("require a change", "Users::require_password_change(RevokeSessions::All)",
+        |scene, store| {
+            let ada = scene.id("ada");
+            store.users().require_password_change(ada, RevokeSessions::All).map(drop)
+        }),
+    Operation::write("mark as compromised", "Users::mark_compromised",
+        |scene, store| store.users().mark_compromised(scene.id("ada")).map(drop)),
+    Operation::write("rename a user", "Users::rename", |scene, store| {
+        store.users().rename(scene.id("ada"), "lovelace").map(drop)
+    }),
+    Operation::write("set an e-mail address", "Users::set_email", |scene, store| {
+        store.users().set_email(scene.id("ada"), Some("a@example.com")).map(drop)
+    }),
+    Operation::write("confirm", "Users::confirm(first)", |scene, store| {
+        store.users().confirm(scene.id("ada")).map(drop)
+    }),
+    Operation::write("end a session", "Sessions::revoke", |scene, store| {
+        assert_eq!(store.sessions().revoke(scene.id("ada.till.id"))?, Ended::Now);
+        Ok(())
+    }),
+    Operation::write("end one's own session", "Sessions::revoke_own", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        assert_eq!(store.sessions().revoke_own(&principal, scene.id("ada.desk.id"))?, Ended::Now);
+        Ok(())
+    }).upon("ada.desk"),
+    Operation::write("end the others", "Sessions::revoke_others", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        store.sessions().revoke_others(&principal)
+    }),
+    Operation::write("end all of a user", "Sessions::revoke_all(user)", |scene, store| {
+        store.sessions().revoke_all(scene.id::<UserId>("ada"))
+    }),
+    Operation::write("end all of a branch", "Sessions::revoke_all(branch)", |scene, store| {
+        store.sessions().revoke_all(scene.id::<BranchId>("quay"))
+    }),
+    Operation::write("end all of an organisation", "Sessions::revoke_all(organisation)",
+        |scene, store| store.sessions().revoke_all(scene.id::<OrganisationId>("north"))),
+    Operation::write("end all", "Sessions::revoke_all(store)",
+        |_, store| store.sessions().revoke_all(Subtree::Store)),
+    Operation::write("close an organisation", "Organisations::set_active(false)",
+        |scene, store| store.organisations().set_active(scene.id("north"), false).map(drop)
+    ),
+    Operation::write("close a branch", "Branches::set_active(false)", |scene, store| {
+        store.branches().set_active(scene.id("quay"), false).map(drop)
+    }),
+    Operation::write("move a branch", "Branches::move_to", |scene, store| {
+        store.branches().move_to(scene.id("quay"), None).map(drop)
+    }),
+    Operation::write("disable a user", "Users::set_status(Disabled)", |scene, store| {
+        store.users().set_status(scene.id("ada"), UserStatus::Disabled).map(drop)
+    }),
+    Operation::write("lock a user", "Users::set_status(Locked)", |scene, store| {
+        store.users().set_status(scene.id("ada"), UserStatus::Locked).map(drop)
+    }),
+    Operation::write("disable a system user", "Users::set_status(Disabled)",
+        |scene, store| {
+            store.users().set_status(scene.id("system"), UserStatus::Disabled).map(drop)
+        }
+    ).upon("key"),
+    Operation::write("move a user", "Users::move_to", |scene, store| {
+        store.users().move_to(scene.id::<UserId>("ada"), None).map(drop)
+    }),
+    Operation::write("delete a user", "Users::delete", |scene, store| {
+        store.users().delete(scene.id("ada"))
+    }),
+    Operation::write("delete a system user", "Users::delete", |scene, store| {
+        store.users().delete(scene.id("system"))
+    }).upon("key"),
+    Operation::write("restore a user", "Users::restore", |scene, store| {
+        store.users().restore(scene.id("gone")).map(drop)
+    }),
+    Operation::write("create a user", "Users::create", |_, store| {
+        let new = NewUser::person("eve").email("eve@example.com").privilege("admin");
+        store.users().create(new.password(PASSWORD.into())).map(drop)
+    }),
+    Operation::write("update a user", "Users::update", |scene, store| {
+        let update = UserUpdate::new().first_name("Augusta").attributes("{\"desk\": 4}");
+        store.users().update(scene.id("ada"), update).map(drop)
+    }),
+    Operation::write("set privileges", "Users::set_privileges", |scene, store| {
+        store.users().set_privileges(scene.id("ada"), &["print", "scan"]).map(drop)
+    }),
+    Operation::write("unlock", "Users::unlock", |scene, store| {
+        assert!(store.users().unlock(scene.id("bob"))?);
+        Ok(())
+    }).prepared(|_, store| {
+        log_in(store, "bob", NEXT).map(drop).unwrap();
+    }),
+    Operation::write("issue a key", "ApiKeys::issue", |scene, store| {
+        store.api_keys().issue(scene.id("bob"), NewApiKey::new()).map(drop)
+    }),
+    Operation::write("rotate a key", "ApiKeys::rotate(no overlap)", |scene, store| {
+        store.api_keys().rotate(scene.id("key.id"), Duration::ZERO).map(drop)
+    }).upon("key").draws(),
+    Operation::write("revoke a key", "ApiKeys::revoke", |scene, store| {
+        store.api_keys().revoke(scene.id("key.id"))
+    }).upon("key"),
+    Operation::write("revoke all keys", "ApiKeys::revoke_all", |scene, store| {
+        store.api_keys().revoke_all(scene.id("system"))
+    }).upon("key"),
+    Operation::write("set a value", "Settings::set", |_, store| {
+        store.configuration().set(Subtree::Store, "desk.colour", "green").map(drop)
+    }),
+    Operation::write("set a value if", "Settings::set_if", |_, store| {
+        let settings = store.configuration();
+        settings.set_if(Subtree::Store, "desk.colour", Some("blue"), "red").map(drop)
+    }),
+    Operation::write("remove a value", "Settings::remove", |_, store| {
+        store.configuration().remove(Subtree::Store, "desk.colour").map(drop)
+    }),
+    Operation::write("make a key public", "Settings::set_public(true)", |_, store| {
+        store.configuration().set_public("desk.colour", true)
+    }),
+    Operation::write("set credits", "CreditBook::set", |scene, store| {
+        store.credits().set(CreditHolder::Organisation(scene.id("north")), 9)
+    }),
+    Operation::write("add credits", "CreditBook::add", |scene, store| {
+        assert_eq!(store.credits().add(CreditHolder::Branch(scene.id("quay")), 9)?, 109);
+        Ok(())
+    }),
+    Operation::write("spend credits", "CreditBook::spend", |scene, store| {
+        assert_eq!(store.credits().spend(CreditHolder::Branch(scene.id("quay")), 9)?, 91);
+        Ok(())
+    }),
+    // A policy: with another option of the file, the bench's own options would be refused.
+    Operation::write("change the options of the file", "Store::change_options", |_, store| {
+        store.change_options(|options| options.api_keys_per_user(7))
+    }),
+    Operation::write("label a session", "Sessions::set_label", |scene, store| {
+        store.sessions().set_label(scene.id("ada.till.id"), Some("front desk"))
+    }),
+    Operation::write("write a document", "Sessions::set_data_json",
+        |scene, store| {
+            let till = scene.id("ada.till.id");
+            store.sessions().set_data_json(till, "{\"page\": 2}", Version::from_u64(1)).map(drop)
+        }),
+    Operation::write("forget a device", "Devices::forget", |scene, store| {
+        assert!(store.devices().forget(scene.id("ada"), &device("desk"))?);
+        Ok(())
+    }).upon("ada.desk"),
+    Operation::write("create an organisation", "Organisations::create", |_, store| {
+        store.organisations().create("South").map(drop)
+    }),
+    Operation::write("rename an organisation", "Organisations::rename", |scene, store| {
+        store.organisations().rename(scene.id("north"), "Far North").map(drop)
+    }),
+    Operation::write("delete an organisation", "Organisations::delete", |scene, store| {
+        store.organisations().delete(scene.id("bare"))
+    }),
+    Operation::write("create a branch", "Branches::create", |scene, store| {
+        let north: gatepost::OrganisationId = scene.id("north");
+        store.branches().create("Pier", north).map(drop)
+    }),
+    Operation::write("rename a branch", "Branches::rename", |scene, store| {
+        store.branches().rename(scene.id("quay"), "Old Quay").map(drop)
+    }),
+    Operation::write("delete a branch", "Branches::delete", |scene, store| {
+        store.branches().delete(scene.id("hollow"))
+    }),
+    Operation::write("record the host's events", "Audit::record", |_, store| {
+        let event = || HostEvent::new("report.printed");
+        store.audit().record(&[event()?, event()?])
+    }),
+    Operation::write("maintain", "Store::maintain", |_, store| {
+        assert_eq!(store.maintain()?.sessions, 1);
+        Ok(())
+    }).commits(2),
+    Operation::write("close with counts to keep", "Store::close", |_, store| {
+        store.close()
+    }).dispensable(1).prepared(|_, store| {
+        assert!(store.verify(("unknown", &device("till"))).unwrap().valid().is_err());
+    }),
+    Operation::write("verify and write the use", "Store::verify", |scene, store| {
+        let verdict = store.verify((scene.token("bob.idle"), &device("idle")))?;
+        assert!(verdict.valid().is_ok(), "a live token was refused");
+        Ok(())
+    }).dispensable(1),
+    Operation::write("move the log into the file", "Settings::set", |_, store| {
+        for value in ["1", "2", "3"] {
+            store.configuration().set(Subtree::Store, "desk.rows", value)?;
+        }
+        Ok(())
+    }).commits(3).from(Start::Full),
+    Operation::write("begin a log again that is too long", "Settings::set", |_, store| {
+        for value in ["1", "2", "3"] {
+            store.configuration().set(Subtree::Store, "desk.rows", value)?;
+        }
+        Ok(())
+    }).commits(3).from(Start::Long),
+];
+
+/// The refusal of a login; `None` if it is granted.
+fn log_in(store: &Store, name: &str, password: &str) -> Result<Option<LoginRefusal>, Error> {
+    let answer = store.log_in(LoginRequest::new(name, password.into(), device("new")))?;
+    Ok(answer.granted().err())
+}

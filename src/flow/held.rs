@@ -1,0 +1,53 @@
+//! The session that a call is made in: the token presented, and whether it is still live.
+
+use crate::error::Result;
+use crate::flow::verify::Decision;
+use crate::record::proof::Proof;
+use crate::storage::ReadTx;
+use crate::store::Store;
+use crate::value::digest::DeviceDigest;
+use crate::value::id::SessionId;
+use crate::value::presented::Presented;
+use crate::value::principal::{Credential, InvalidTokenReason, Principal};
+use crate::value::token::ParsedToken;
+
+/// A session that was live when it was presented.
+pub(crate) struct Held {
+    pub(crate) session: SessionId,
+    pub(crate) principal: Principal,
+    pub(crate) device: Option<DeviceDigest>,
+    parsed: ParsedToken,
+}
+
+impl Store {
+    /// The live session of a token that the caller has decoded, on its device. Counts as a use of
+    /// the session; a refusal counts as one of verify.
+    pub(crate) fn held(
+        &self,
+        presented: Presented<'_>,
+        parsed: ParsedToken,
+        session: SessionId,
+    ) -> Result<Option<Held>> {
+        match self.live_decoded(presented, parsed)? {
+            Ok(live) => {
+                self.note_use(&live);
+                let device = presented.device().map(DeviceDigest::of);
+                Ok(Some(Held { session, principal: live.principal, device, parsed }))
+            }
+            Err(reason) => {
+                self.count_refusal(reason);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks the session again in this transaction: it may have been revoked since it was
+    /// presented.
+    pub(crate) fn held_now(&self, tx: &ReadTx<'_>, held: &Held) -> Result<Decision> {
+        let credential = Credential::Session(held.session);
+        let Some(proof) = Proof::of(tx, credential)? else {
+            return Ok(Err(InvalidTokenReason::Unknown));
+        };
+        Ok(self.decide(credential, &proof, &held.parsed, held.device.as_ref(), tx.now()))
+    }
+}

@@ -1,4 +1,0 @@
-//! Where everyone stands: who and what is active, and who is under whom.
-
-mod places;
-mod users;

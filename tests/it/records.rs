@@ -1,0 +1,92 @@
+//! The records as JSON (feature `serde`): field by field what a golden file says.
+
+use gatepost::audit::{AuditFilter, HostEvent};
+use gatepost::directory::CreditHolder;
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::{Assurance, NewApiKey, SessionFilter, Version};
+use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::world::{HOUR, PASSWORD, World, device, morning};
+
+const GOLDEN: &str = include_str!("golden/records.json");
+
+fn records() -> Map<String, Value> {
+    let sessions = SessionPolicy::server().inactivity_timeout(HOUR);
+    // A cache also in the run without one: it draws its key, and ids follow from what is drawn.
+    let world = World::with(|options| options.sessions(sessions).cache(64));
+    let store = &world.store;
+    let northern = store.organisations().create("Northern").unwrap();
+    let york = store.branches().create("York", northern.id).unwrap();
+    store.credits().set(CreditHolder::Branch(york.id), 7).unwrap();
+    store.configuration().set(Subtree::Store, "pageSize", "50").unwrap();
+    store.configuration().set_public("pageSize", true).unwrap();
+    let ada = NewUser::person("ada").email("ada@example.com").branch(york.id).privilege("admin");
+    let ada = ada.attributes(r#"{"desk": 4}"#).password(Password::from(PASSWORD));
+    let ada = store.users().create(ada).unwrap().id;
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
+    let from = ClientInfo::new().ip([192, 0, 2, 7]).user_agent("Till/4");
+    let reply = world.ask(request.label("Till 1").client_info(from)).unwrap();
+    store.api_keys().issue(ada, NewApiKey::new().label("night run").lifetime(HOUR)).unwrap();
+    let printed = HostEvent::new("invoice.printed").unwrap().user(ada);
+    let acting = store.acting_as(reply.principal);
+    acting.audit().record(&[printed.detail("number 7").unwrap()]).unwrap();
+    let session = reply.session.id;
+    store.sessions().set_data(session, &[1, 2], Version::NONE).unwrap();
+
+    let mut status = store.status();
+    (status.path, status.cached, status.log_bytes) = (None, None, 0);
+    (status.writes, status.commits, status.hashes_done) = (1, 1, 1);
+    status.hash_buffers_kept = 0;
+    status.change_signal = gatepost::status::ChangeSignal::SharedWalIndex;
+    status.file_state = gatepost::status::FileState::FileAndLocks;
+    let of_ada = SessionFilter::new().under(ada);
+    let record = json!({
+        "organisation": northern,
+        "branch": york,
+        "user": world.user(ada),
+        "session_info": store.sessions().list(&of_ada, Page::default()).unwrap()[0],
+        "session_data": store.sessions().data::<Vec<u8>>(session).unwrap(),
+        "api_key_info": store.api_keys().list(ada).unwrap()[0],
+        "known_device": store.devices().list(ada).unwrap()[0],
+        "audit_entry": store.audit().latest(1, &AuditFilter::new().from_host()).unwrap()[0],
+        "setting": store.configuration().get(Subtree::Store, "pageSize").unwrap(),
+        "credit_holder": CreditHolder::Branch(york.id),
+        "principal": reply.principal,
+        "profile": reply.profile,
+        "subtrees": [Subtree::Store, Subtree::User(ada)],
+        "assurance": Assurance::Aal2,
+        "status": status,
+        "maintenance_report": store.maintain().unwrap(),
+    });
+    match record {
+        Value::Object(records) => records,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn each_record_is_written_as_the_golden_file_says() {
+    let golden: Map<String, Value> = serde_json::from_str(GOLDEN).unwrap();
+    let records = records();
+    for (name, record) in &records {
+        assert_eq!(
+            Some(record),
+            golden.get(name),
+            "put this into golden/records.json:\n{}",
+            serde_json::to_string_pretty(&records).unwrap()
+        );
+    }
+    assert_eq!(records.len(), golden.len());
+}
+
+#[test]
+fn a_time_and_a_version_are_read_as_they_are_written() {
+    for at in [Timestamp::MIN, Timestamp::MAX, morning()] {
+        let text = serde_json::to_string(&at).unwrap();
+        assert_eq!(text, at.as_millis().to_string());
+        assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), at);
+    }
+    let version = serde_json::from_str::<Version>("7").unwrap();
+    assert_eq!(version, Version::from_u64(7));
+}
