@@ -81,7 +81,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("log in with a name that unknown has", "Store::log_in(refused)", |_, store| {
         assert_eq!(log_in(store, "unknown", NEXT)?, Some(LoginRefusal::InvalidCredentials));
         Ok(())
-    }).commits(2),
+    }),
     Operation::write("log in where the cost is raised", "Store::log_in", |_, store| {
         assert!(log_in(store, "carl", PASSWORD)?.is_none());
         Ok(())
