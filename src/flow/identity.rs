@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
+use crate::record::credential;
 use crate::record::options;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
@@ -98,8 +99,10 @@ impl Users<'_> {
     ///
     /// The first confirmation revokes all sessions, API keys and one-time tokens
     /// ([what revokes what](crate::manual::revocation)): until then the account was not known to be
-    /// its owner's, so neither were the credentials made before. A later one revokes only one-time
-    /// tokens.
+    /// its owner's, so neither were the credentials made before. The password stays; where
+    /// another person may have chosen it, use
+    /// [`confirm_and_remove_password`](Self::confirm_and_remove_password). A later confirmation
+    /// revokes only one-time tokens.
     ///
     /// ```
     /// use gatepost::NewUser;
@@ -121,14 +124,45 @@ impl Users<'_> {
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn confirm(&self, id: UserId) -> Result<User> {
+        self.confirm_keeping(id, true)
+    }
+
+    /// As [`confirm`](Self::confirm), and the first confirmation also removes the user's password,
+    /// in the same write: for accounts that anyone can register under an address that is not
+    /// theirs. A later one keeps the password.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = || Password::from("chosen by a squatter");
+    /// let ada = store.users().create(NewUser::person("ada").password(password()))?.id;
+    /// store.users().confirm_and_remove_password(ada)?;
+    ///
+    /// let login = LoginRequest::new("ada", password(), DeviceId::new("till-1")?);
+    /// assert_eq!(store.log_in(login)?.granted().unwrap_err(), LoginRefusal::InvalidCredentials);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`confirm`](Self::confirm).
+    pub fn confirm_and_remove_password(&self, id: UserId) -> Result<User> {
+        self.confirm_keeping(id, false)
+    }
+
+    fn confirm_keeping(&self, id: UserId, keeps_password: bool) -> Result<User> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             let is_first = user::existing(tx, id)?.confirmed_at.is_none();
+            let removed = is_first && !keeps_password && credential::remove(tx, id)?;
             let marks = match revocation.filter(|_| is_first) {
                 Some(revocation) => revocation.watermarks(tx)?,
                 None => Cause::ContactChanged.watermarks(tx)?,
             };
             user::confirm(tx, id, marks)?;
             let event = Event::new(EventKind::UserConfirmed).user(id);
+            let event = if removed { event.detail("password removed") } else { event };
             Ok(Written::With(user::existing(tx, id)?, event))
         };
         // A confirmed account stays confirmed.

@@ -178,7 +178,10 @@ impl Store {
             }
         };
         let revokes = match step {
-            NextStep::OpenWith(user, _) => Some((Target::User(*user), Cause::OwnPasswordChange)),
+            NextStep::OpenWith(user, _) => {
+                let cause = Cause::OwnPasswordChange { and_keys: request.revoke_api_keys };
+                Some((Target::User(*user), cause))
+            }
             NextStep::Open | NextStep::Refuse(_) => None,
         };
         self.revoke_if(revokes, job)

@@ -76,16 +76,64 @@ impl Store {
         current: Password,
         new: Password,
     ) -> Result<LoginOutcome> {
-        let outcome = self.change_password_with(presented.into(), current, new)?;
-        self.count_login(&outcome);
-        Ok(outcome)
+        let cause = Cause::OwnPasswordChange { and_keys: false };
+        self.counted_change(presented.into(), current, new, cause)
     }
 
-    fn change_password_with(
+    /// As [`change_password`](Self::change_password), and revokes all API keys of the user in the
+    /// same write: for a user who believes that another person knows them.
+    ///
+    /// ```
+    /// use gatepost::sessions::NewApiKey;
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let current = || Password::from("till and tally");
+    /// let new = Password::from("nine brass bells");
+    /// let ada = store.users().create(NewUser::person("ada").password(current()))?.id;
+    /// let issued = store.api_keys().issue(ada, NewApiKey::new())?;
+    /// let device = DeviceId::new("till-1")?;
+    /// let login = LoginRequest::new("ada", current(), device.clone());
+    /// let old = store.log_in(login)?.granted()?.session.token;
+    ///
+    /// store.change_password_and_revoke_keys((&old, &device), current(), new)?.granted()?;
+    /// assert!(store.verify((&issued.key, None))?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`change_password`](Self::change_password). After
+    /// [`Full`](crate::ErrorKind::Full) the API keys are revoked as the other sessions are.
+    pub fn change_password_and_revoke_keys<'p>(
+        &self,
+        presented: impl Into<Presented<'p>>,
+        current: Password,
+        new: Password,
+    ) -> Result<LoginOutcome> {
+        let cause = Cause::OwnPasswordChange { and_keys: true };
+        self.counted_change(presented.into(), current, new, cause)
+    }
+
+    fn counted_change(
         &self,
         presented: Presented<'_>,
         current: Password,
         new: Password,
+        cause: Cause,
+    ) -> Result<LoginOutcome> {
+        let outcome = self.change_password_for(presented, current, new, cause)?;
+        self.count_login(&outcome);
+        Ok(outcome)
+    }
+
+    fn change_password_for(
+        &self,
+        presented: Presented<'_>,
+        current: Password,
+        new: Password,
+        cause: Cause,
     ) -> Result<LoginOutcome> {
         current.check_length()?;
         password_check::check_length(&self.options().passwords, &new)?;
@@ -112,7 +160,7 @@ impl Store {
             Ok(Reserved::Refused(refusal)) => return refused(refusal),
             Err(error) => {
                 if error.kind() == ErrorKind::Full {
-                    self.revoke_others_alone(&held);
+                    self.revoke_others_alone(&held, cause);
                 }
                 return Err(error);
             }
@@ -128,7 +176,7 @@ impl Store {
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
         match hash {
-            Ok(hash) => self.revoke(held.others(), Cause::OwnPasswordChange, |tx, revocation| {
+            Ok(hash) => self.revoke(held.others(), cause, |tx, revocation| {
                 self.exchange(tx, &held, &attempt, &hash, revocation)
             }),
             Err(refusal) => self.write(|tx| {
@@ -140,11 +188,10 @@ impl Store {
         }
     }
 
-    /// On a full disk the password cannot change, but the sessions that the change would have
-    /// revoked are revoked: the caller may do that with this session alone.
-    fn revoke_others_alone(&self, held: &Held) {
-        let (others, cause) = (held.others(), Cause::OwnPasswordChange);
-        let _ = self.revoke(others, cause, |tx, revocation| {
+    /// On a full disk the password cannot change, but what the change would have revoked is
+    /// revoked: the caller may do that with this session alone.
+    fn revoke_others_alone(&self, held: &Held, cause: Cause) {
+        let _ = self.revoke(held.others(), cause, |tx, revocation| {
             if !self.is_live(tx, held)? {
                 return Ok(Written::Nothing(()));
             }

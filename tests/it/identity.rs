@@ -1,11 +1,11 @@
 //! Names and addresses of users, and the first proof that they are theirs.
 
-use gatepost::audit::EventKind;
+use gatepost::audit::{AuditFilter, EventKind};
 use gatepost::directory::UserStatus;
-use gatepost::{ErrorKind, NewUser, UserId};
+use gatepost::{ErrorKind, LoginRefusal, LoginRequest, NewUser, Password, UserId};
 use proptest::prelude::*;
 
-use crate::world::{World, morning};
+use crate::world::{PASSWORD, World, device, morning};
 
 fn watermarks(world: &World) -> (i64, i64, i64) {
     let sql = "SELECT sessions_ended_seq, keys_ended_seq, tokens_ended_seq FROM user";
@@ -93,6 +93,27 @@ fn the_moment_of_the_first_confirmation_is_kept() {
     assert_eq!(confirm(), Some(morning()));
     world.clock.advance(crate::world::HOUR);
     assert_eq!(confirm(), Some(morning()));
+}
+
+#[test]
+fn the_first_confirmation_alone_removes_the_password_if_asked() {
+    let world = World::new();
+    let squatter = NewUser::person("ada").password(Password::from(PASSWORD));
+    let ada = world.store.users().create(squatter).unwrap().id;
+    let log_in = || {
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
+        world.store.log_in(login).unwrap().granted()
+    };
+    log_in().unwrap();
+    world.store.users().confirm_and_remove_password(ada).unwrap();
+    assert_eq!(log_in().unwrap_err(), LoginRefusal::InvalidCredentials);
+    let confirmed = AuditFilter::new().kind(EventKind::UserConfirmed);
+    let event = &world.store.audit().latest(1, &confirmed).unwrap()[0];
+    assert_eq!(event.detail.as_deref(), Some("password removed"));
+
+    world.store.users().set_password(ada, Password::from(PASSWORD)).unwrap();
+    world.store.users().confirm_and_remove_password(ada).unwrap();
+    log_in().unwrap();
 }
 
 #[test]

@@ -112,6 +112,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         assert!(matches!(change, LoginOutcome::Granted(_)));
         Ok(())
     }).commits(2).draws(),
+    Operation::write("change a password and revoke keys", "Store::change_password_and_revoke_keys",
+        |scene, store| {
+            let (token, till) = (scene.token("ada.till"), device("till"));
+            let (old, new) = (PASSWORD.into(), NEXT.into());
+            let change = store.change_password_and_revoke_keys((token, &till), old, new)?;
+            assert!(matches!(change, LoginOutcome::Granted(_)));
+            Ok(())
+        }).commits(2).draws(),
     Operation::write("set a password", "Users::set_password", |scene, store| {
         store.users().set_password(scene.id("ada"), NEXT.into())
     }),
@@ -134,6 +142,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("confirm", "Users::confirm(first)", |scene, store| {
         store.users().confirm(scene.id("ada")).map(drop)
     }),
+    Operation::write("confirm and remove the password",
+        "Users::confirm_and_remove_password(first)",
+        |scene, store| store.users().confirm_and_remove_password(scene.id("ada")).map(drop)),
     Operation::write("end a session", "Sessions::revoke", |scene, store| {
         assert_eq!(store.sessions().revoke(scene.id("ada.till.id"))?, Ended::Now);
         Ok(())

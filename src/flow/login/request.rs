@@ -51,6 +51,7 @@ pub struct LoginRequest {
     pub(crate) password: Password,
     pub(crate) device: Option<DeviceId>,
     pub(crate) new_password: Option<Password>,
+    pub(crate) revoke_api_keys: bool,
     pub(crate) end: Option<Deadline>,
     pub(crate) require_admin: bool,
     pub(crate) client: Option<ClientKind>,
@@ -72,6 +73,7 @@ impl LoginRequest {
             password,
             device: device.into(),
             new_password: None,
+            revoke_api_keys: false,
             end: None,
             require_admin: false,
             client: None,
@@ -104,6 +106,31 @@ impl LoginRequest {
     /// ```
     pub fn new_password(self, password: Password) -> Self {
         Self { new_password: Some(password), ..self }
+    }
+
+    /// Revokes all API keys of the user in the same step as the
+    /// [new password](Self::new_password) is set. Without a new password it does nothing.
+    ///
+    /// ```
+    /// use gatepost::sessions::NewApiKey;
+    /// use gatepost::{DeviceId, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let first = || Password::from("lantern over wet slate");
+    /// let ada = NewUser::person("ada").password(first()).must_change_password();
+    /// let ada = store.users().create(ada)?.id;
+    /// let issued = store.api_keys().issue(ada, NewApiKey::new())?;
+    ///
+    /// let login = LoginRequest::new("ada", first(), DeviceId::new("till-1")?);
+    /// let login = login.new_password(Password::from("nine brass bells")).revoke_api_keys();
+    /// store.log_in(login)?.granted()?;
+    /// assert!(store.verify((&issued.key, None))?.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn revoke_api_keys(self) -> Self {
+        Self { revoke_api_keys: true, ..self }
     }
 
     /// How long the session is valid from its opening, by the store's clock: more than zero. Above
@@ -220,6 +247,7 @@ impl fmt::Debug for LoginRequest {
         f.debug_struct("LoginRequest")
             .field("device", &self.device)
             .field("end", &self.end)
+            .field("revoke_api_keys", &self.revoke_api_keys)
             .field("require_admin", &self.require_admin)
             .field("client", &self.client)
             .field("api_version", &self.api_version)

@@ -47,7 +47,10 @@ pub(crate) enum Cause {
     /// A caller asked for the revocation, and for nothing else.
     Asked,
     /// The user changed their own password, in a session or at a login.
-    OwnPasswordChange,
+    OwnPasswordChange {
+        /// Whether the caller asked to revoke the API keys too.
+        and_keys: bool,
+    },
     /// An administrator set or removed the password, or marked it compromised.
     PasswordSetByAdministrator,
     /// A change is demanded at the next login, and the sessions are revoked until then.
@@ -73,7 +76,8 @@ impl Cause {
     pub(crate) const fn revokes(self) -> Revokes {
         let (sessions, keys, tokens) = match self {
             Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
-            Self::OwnPasswordChange | Self::PasswordSetByAdministrator => (true, false, true),
+            Self::OwnPasswordChange { and_keys } => (true, and_keys, true),
+            Self::PasswordSetByAdministrator => (true, false, true),
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
             Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
             Self::ContactChanged => (false, false, true),
@@ -85,7 +89,7 @@ impl Cause {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Asked => "asked",
-            Self::OwnPasswordChange => "own_password_change",
+            Self::OwnPasswordChange { .. } => "own_password_change",
             Self::PasswordSetByAdministrator => "password_set",
             Self::ChangeDemanded => "change_demanded",
             Self::UserSuspended => "user_suspended",

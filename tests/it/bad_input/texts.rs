@@ -208,6 +208,16 @@ const ATTACKS: &[Attack] = &[
         let (current, new) = pair();
         store.change_password((&bench.token, &device("till-1")), current, new).map(drop)
     }),
+    attack("Store::change_password_and_revoke_keys", |bench, text| {
+        let store = &bench.world.store;
+        let pair = || (Password::from(text), Password::from(text));
+        let (current, new) = pair();
+        let junk = store.change_password_and_revoke_keys((text, None), current, new)?;
+        assert!(junk.granted().is_err());
+        let (current, new) = pair();
+        let held = (&bench.token, &device("till-1"));
+        store.change_password_and_revoke_keys(held, current, new).map(drop)
+    }),
 ];
 
 /// Texts that have broken other programs.

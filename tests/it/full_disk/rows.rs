@@ -34,6 +34,13 @@ pub(super) struct Row {
     overlap: Duration,
 }
 
+impl Row {
+    /// Whether the session presented goes on, with a new token.
+    fn is_own_password(&self) -> bool {
+        self.name.starts_with("own_password")
+    }
+}
+
 const fn row(
     name: &'static str,
     act: fn(&Scene) -> Result<(), Error>,
@@ -62,8 +69,10 @@ pub(super) const ROWS: &[Row] = &[
     row("all_of_the_store", |s| s.sessions().revoke_all(Subtree::Store), &SESSIONS, &[]),
     row("device_forgotten",
         |s| s.store().devices().forget(s.ada, &device("office")).map(drop), &["office"], &[]),
-    row("own_password", |s| s.change_password(), &["home"], &[]),
-    row("password_at_login", |s| s.change_at_login(), ADAS, &[]),
+    row("own_password", |s| s.change_password(false), &["home"], &[]),
+    row("own_password_and_keys", |s| s.change_password(true), &["home"], &["ada"]),
+    row("password_at_login", |s| s.change_at_login(false), ADAS, &[]),
+    row("password_at_login_and_keys", |s| s.change_at_login(true), ADAS, &["ada"]),
     row("password_set", |s| s.users().set_password(s.ada, Password::from(NEW)), ADAS, &[]),
     row("hash_set", |s| s.users().set_password_hash(s.ada, PHC), ADAS, &[]),
     row("password_removed", |s| s.users().remove_password(s.ada).map(drop), ADAS, &[]),
@@ -74,6 +83,8 @@ pub(super) const ROWS: &[Row] = &[
     suspending(row("disabled", |s| s.status(UserStatus::Disabled), ADAS, &["ada"])),
     suspending(row("made_pending", |s| s.status(UserStatus::Pending), ADAS, &["ada"])),
     row("deleted", |s| s.users().delete(s.ada), ADAS, &["ada"]),
+    row("first_confirmed_without_password",
+        |s| s.users().confirm_and_remove_password(s.ada).map(drop), ADAS, &["ada"]),
     row("first_confirmed", |s| s.users().confirm(s.ada).map(drop), ADAS, &["ada"]),
     suspending(row("branch_disabled",
         |s| s.store().branches().set_active(s.york, false).map(drop), &SESSIONS, &KEYS)),
@@ -154,10 +165,14 @@ impl Scene {
     }
 
     /// A later login shows whether the password was changed.
-    fn change_password(&self) -> Result<(), Error> {
+    fn change_password(&self, and_keys: bool) -> Result<(), Error> {
         let (current, new) = (Password::from(PASSWORD), Password::from(NEW));
-        let (token, device) = (self.token("office"), device("office"));
-        let answer = self.store().change_password((token, &device), current, new)?;
+        let (token, device, store) = (self.token("office"), device("office"), self.store());
+        let answer = if and_keys {
+            store.change_password_and_revoke_keys((token, &device), current, new)?
+        } else {
+            store.change_password((token, &device), current, new)?
+        };
         let token = answer.granted().unwrap().session.token;
         *self.given.borrow_mut() = Some((token.expose().to_owned(), Some(device)));
         Ok(())
@@ -169,10 +184,12 @@ impl Scene {
         Ok(())
     }
 
-    fn change_at_login(&self) -> Result<(), Error> {
+    fn change_at_login(&self, and_keys: bool) -> Result<(), Error> {
         let on = device("elsewhere");
         let request = LoginRequest::new("ada", Password::from(PASSWORD), on.clone());
-        let answer = self.store().log_in(request.new_password(Password::from(NEW)))?;
+        let request = request.new_password(Password::from(NEW));
+        let request = if and_keys { request.revoke_api_keys() } else { request };
+        let answer = self.store().log_in(request)?;
         let token = answer.granted().unwrap().session.token;
         *self.given.borrow_mut() = Some((token.expose().to_owned(), Some(on)));
         Ok(())
@@ -204,7 +221,7 @@ impl Scene {
             all.iter().filter(|name| !revoked.contains(name)).copied().collect()
         };
         // A changed password gives the session in hand a new token.
-        let renewed: &[&str] = if changed && row.name == "own_password" { ADAS } else { &[] };
+        let renewed: &[&str] = if changed && row.is_own_password() { ADAS } else { &[] };
         let revoked = [row.sessions, renewed].concat();
         let expected = (rest(&SESSIONS, &revoked), rest(&KEYS, keys));
         assert_eq!(self.passing(store), expected, "{}", row.name);
@@ -231,8 +248,8 @@ pub(super) fn play(disk: Disk, name: &str, left: Left, then: Then) -> Result<(),
     // The reserve is not for the charge of a password that is yet to be proven, and a login that
     // is not charged may not even use the log.
     let is_written = match name {
-        "password_at_login" => false,
-        "own_password" => left == Left::Log,
+        "password_at_login" | "password_at_login_and_keys" => false,
+        _ if row.is_own_password() => left == Left::Log,
         _ => left != Left::Nothing,
     };
 
@@ -242,7 +259,7 @@ pub(super) fn play(disk: Disk, name: &str, left: Left, then: Then) -> Result<(),
         Err(error) => assert!(!is_written && error.kind() == ErrorKind::Full, "{name}: {error}"),
     }
     scene.disk.clock.advance(row.overlap);
-    if name == "password_at_login" {
+    if name.starts_with("password_at_login") {
         // An attempt that could not be charged was not checked, so it proved nothing.
         scene.check(scene.store(), &Row { sessions: &[], ..*row }, &[], false);
         return Ok(());
@@ -279,7 +296,7 @@ fn done_again(scene: &Scene, row: &Row, is_written: bool) {
     assert_eq!(scene.store().status().denied, 0, "{}", row.name);
     scene.disk.clock.advance(row.overlap);
     scene.check_given(scene.store(), row.name);
-    let renewed = row.name == "own_password";
+    let renewed = row.is_own_password();
     scene.check(scene.store(), row, row.keys, renewed);
     scene.store().close().unwrap();
 }
@@ -296,7 +313,7 @@ fn written_later(scene: &Scene, row: &Row, is_written: bool) {
     let store = Store::open(path, scene.disk.options.clone()).unwrap();
     scene.check(&store, row, keys, is_written);
     assert!(store.audit().verify_chain(None).unwrap().is_intact());
-    if row.name == "own_password" {
+    if row.is_own_password() {
         let log_in = |password| {
             store
                 .log_in(LoginRequest::new("ada", Password::from(password), device("new")))

@@ -288,6 +288,10 @@ impl Story {
         self.held(&refused);
         self.shown(&refused.granted().unwrap_err());
         let _ = change(SECOND_ONE, REFUSED).granted().unwrap_err();
+        let (current, new) = (Password::from(SECOND_ONE), Password::from(REFUSED));
+        let rejected =
+            store.change_password_and_revoke_keys((token, &device(TILL)), current, new).unwrap();
+        self.held(&rejected);
         let changed = change(SECOND_ONE, THIRD);
         self.held(&changed);
         let changed = changed.granted().unwrap();
@@ -385,6 +389,7 @@ impl Story {
         users.rename(ada.id, "lovelace").unwrap();
         users.set_email(ada.id, Some("lovelace@example.com")).unwrap();
         users.confirm(ada.id).unwrap();
+        self.held(&users.confirm_and_remove_password(ada.id).unwrap());
         users.move_to(ada.id, None).unwrap();
         users.set_status(ada.id, UserStatus::Locked).unwrap();
         self.held(&store.log_in(LoginRequest::new(

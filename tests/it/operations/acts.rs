@@ -59,6 +59,9 @@ const PREPARED: &[(&str, Act)] = &[
     ("Store::log_in(new password)", |s, store| {
         store.users().require_password_change(s.ada, RevokeSessions::Keep).map(drop).unwrap();
     }),
+    ("Store::log_in(new password, keys revoked)", |s, store| {
+        store.users().require_password_change(s.ada, RevokeSessions::Keep).map(drop).unwrap();
+    }),
     ("Store::log_in(throttled)", |s, _| (0..5).for_each(|_| guess(s, s.store()))),
     ("Store::maintain", |s, store| {
         let open = OpenSession::new(s.ada, device("brief")).expires_at(s.world.now() + MINUTE);
@@ -160,6 +163,14 @@ const PASSWORDS: &[(&str, Act)] = &[
         assert_eq!(renewed.id, session.id);
         assert!(s.world.passes(&renewed, "ada-1"), "the new token");
     }),
+    ("Store::change_password_and_revoke_keys", |s, store| {
+        let session = s.session("ada-1");
+        let (token, on) = (session.token.expose(), device("ada-1"));
+        let (old, new) = (PASSWORD.into(), NEW.into());
+        let change = store.change_password_and_revoke_keys((token, &on), old, new).unwrap();
+        let renewed = change.granted().unwrap().session;
+        assert!(s.world.passes(&renewed, "ada-1"), "the new token");
+    }),
     ("Store::change_password(refused)", |s, store| {
         let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
         let change = store.change_password((token, &on), NEW.into(), NEW.into()).unwrap();
@@ -168,6 +179,12 @@ const PASSWORDS: &[(&str, Act)] = &[
     ("Store::log_in(new password)", |s, store| {
         let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-3"));
         let login = login.new_password(Password::from(NEW));
+        let reply = store.log_in(login).unwrap().granted().unwrap();
+        assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
+    }),
+    ("Store::log_in(new password, keys revoked)", |s, store| {
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-3"));
+        let login = login.new_password(Password::from(NEW)).revoke_api_keys();
         let reply = store.log_in(login).unwrap().granted().unwrap();
         assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
     }),
@@ -203,6 +220,9 @@ const USERS: &[(&str, Act)] = &[
     }),
     ("Users::confirm(first)", |s, store| drop(store.users().confirm(s.ada).unwrap())),
     ("Users::confirm(again)", |s, store| drop(store.users().confirm(s.ada).unwrap())),
+    ("Users::confirm_and_remove_password(first)", |s, store| {
+        drop(store.users().confirm_and_remove_password(s.ada).unwrap());
+    }),
     ("Users::move_to", |s, store| {
         drop(store.users().move_to(s.ada, s.dover).unwrap());
         let principal = s.principal("ada-1");

@@ -173,8 +173,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
     op(OWN_PASSWORD, "Store::change_password", "password.changed")
         .reports(&["user", "session"]).sessions(Reach::Renewed).tokens(),
+    op(OWN_PASSWORD, "Store::change_password_and_revoke_keys", "password.changed")
+        .reports(&["user", "session"]).sessions(Reach::Renewed).keys(Reach::User).tokens(),
     op(OWN_PASSWORD, "Store::log_in(new password)", "login.granted")
         .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(OWN_PASSWORD, "Store::log_in(new password, keys revoked)", "login.granted")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
 
     op(PASSWORD, "Users::set_password", "password.set")
         .reports(&["user"]).sessions(Reach::User).tokens(),
@@ -214,6 +218,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(CONTACT, "Users::rename", "user.renamed").reports(&["user"]).tokens(),
     op(CONTACT, "Users::set_email", "user.email_changed").reports(&["user"]).tokens(),
     op(CONFIRMED, "Users::confirm(first)", "user.confirmed")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(CONFIRMED, "Users::confirm_and_remove_password(first)", "user.confirmed")
         .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
     op(CONFIRMED, "Users::confirm(again)", "user.confirmed").reports(&["user"]).tokens(),
 

@@ -46,6 +46,17 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     ("Devices::forget", forget),
     ("Users::set_password", |w, one, _| set_password(w, one)),
     ("Store::change_password", change_password),
+    ("Store::change_password_and_revoke_keys", |w, one, name| {
+        let revoked = w.revoke(name, one, |store, _| {
+            let (on, old) = (device(&one.device), PASSWORD.into());
+            let new = "nine brass bells".into();
+            let changed = store.change_password_and_revoke_keys((&one.token, &on), old, new)?;
+            changed.granted().unwrap();
+            Ok(())
+        });
+        revoked.iter().for_each(|key| w.issue(key.user));
+        set_password(w, one);
+    }),
     ("Users::remove_password", |w, one, name| {
         w.revoke(name, one, |store, id| store.users().remove_password(id).map(drop));
         set_password(w, one);
