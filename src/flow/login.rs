@@ -16,7 +16,7 @@ mod request;
 mod reserve;
 
 pub(crate) use new_password::hash_new_password;
-pub(crate) use open::{Opening, Room, flush_uses, open, room};
+pub(crate) use open::{Opening, Room, open, room, write_uses_of};
 pub use reply::{LoginOutcome, LoginReply, OpenedSession, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -162,7 +162,7 @@ impl Store {
         let login = Login { store: self, request, attempt };
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             if let Some(user) = attempt.subject.user.filter(|_| verification.matches) {
-                flush_uses(tx, self, user, request.device.as_ref())?;
+                write_uses_of(tx, self, user, request.device.as_ref())?;
             }
             let decided = match step {
                 NextStep::Refuse(refusal) => Err(*refusal),

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
-use crate::record::{options, user};
+use crate::record::{options, session, user};
 use crate::storage::{
     FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
 };
@@ -105,7 +105,7 @@ impl Store {
         let storage = Storage::open(request, &|tx, event| record(tx, event, &options))?;
         let (options, differing) = storage.read_at_opening(|tx| in_force(tx, options))?;
         let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options, differing)?;
+        let core = Core::new(storage, options, differing, session::write_use)?;
         if let Some(identity) = identity {
             open.insert(identity, Arc::downgrade(&core));
         }
@@ -138,7 +138,7 @@ impl Store {
             options.file.for_tests,
             &|tx, event| record(tx, event, &options),
         )?;
-        Core::new(storage, options, Vec::new()).map(Self::of)
+        Core::new(storage, options, Vec::new(), session::write_use).map(Self::of)
     }
 }
 

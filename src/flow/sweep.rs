@@ -10,7 +10,7 @@ use crate::record::audit::{self, Written};
 use crate::record::{api_key, change, clock, session, store};
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
-use crate::value::event::{Actor, Event, EventKind};
+use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::limits;
 
@@ -37,7 +37,7 @@ impl Store {
     ///
     /// Works in batches of 8 rows of each kind. While other threads write, it leaves the file to
     /// them between two batches for ten times as long as a batch takes, so that a million sessions
-    /// may take a quarter of an hour. Nothing depends on this call; a server calls it every few
+    /// may take a quarter of an hour. No call needs this one first; a server calls it every few
     /// minutes.
     ///
     /// The example moves the clock. Needs the feature `test-util`.
@@ -69,7 +69,7 @@ impl Store {
     /// before stay removed.
     #[doc(alias("gc", "cleanup"))]
     pub fn maintain(&self) -> Result<MaintenanceReport> {
-        self.flush_uses();
+        while self.core().write_uses() {}
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
         // Before the reserve takes the free space.
@@ -116,34 +116,11 @@ impl Store {
     pub fn close(&self) -> Result<()> {
         // A revocation that the disk refuses here is lost: the file never had it.
         let _ = self.core().write_denials();
-        while self.flush_uses() {}
+        while self.core().write_uses() {}
         let counts = self.core().pending.counts.take_all();
         self.keep_counts(counts);
         self.core().storage.close()?;
         self.core().coherence.as_ref().map_or(Ok(()), Coherence::close)
-    }
-
-    /// Tries to write a batch of uses, without waiting for the file; `true` if it wrote one. A
-    /// batch that fails waits for the next try, and no result of a call depends on it.
-    pub(crate) fn flush_uses(&self) -> bool {
-        let uses = &self.core().pending.uses;
-        let batch = uses.batch(limits::TOUCHES_PER_BATCH);
-        if batch.is_empty() {
-            return false;
-        }
-        let written = self.core().storage.try_write(&Actor::Host, |tx| {
-            for (session, at) in &batch {
-                session::touch(tx, *session, *at)?;
-            }
-            Ok(Finished::Commit(()))
-        });
-        let written = matches!(written, Ok(Some(())));
-        if written {
-            uses.written(&batch, self.now());
-        } else {
-            uses.failed(self.now());
-        }
-        written
     }
 }
 

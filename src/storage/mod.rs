@@ -304,6 +304,17 @@ impl Storage {
         written.map_err(|error| self.located(error))
     }
 
+    /// As [`Storage::try_write`], without a flush of the disk: a power loss may undo the write.
+    /// Returns `None` also if the write would need a flush.
+    pub(crate) fn try_write_unsynced<T>(
+        &self,
+        actor: &Actor,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
+    ) -> Result<Option<T>> {
+        self.check_open()?;
+        self.writer.try_write_unsynced(self.author(actor), job)
+    }
+
     /// The files of the store at `path`, and the identity of the main file if it exists.
     pub(crate) fn whereabouts(path: &Path) -> Result<(Files, Option<Identity>)> {
         let files = Files::resolve(path)?;

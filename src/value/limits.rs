@@ -188,20 +188,26 @@ macro_rules! clock_skew_max_ms {
 }
 pub(crate) use clock_skew_max_ms;
 
-// Late writes of the last use of a session.
+// The last use of a session, which is kept in steps.
 
-/// The last use of a session is written this many times in each inactivity timeout, so that the
-/// file is at most a tenth of the timeout behind.
-pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
-/// The last use waits at most a minute in memory, however long the timeout is.
-pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
-/// After a failed write of last uses, the next verify of any session tries again this much later.
-pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
-/// Last uses in one transaction, so that other writers do not wait long for it.
-pub(crate) const TOUCHES_PER_BATCH: usize = 256;
-/// Sessions whose last use may wait in memory. Beyond it, the last use in the file is a little
-/// behind.
-pub(crate) const TOUCHES_PENDING: usize = 65_536;
+/// With an inactivity timeout, a step is this part of it, so that the session expires at most a
+/// tenth of the timeout early.
+pub(crate) const USE_STEPS_PER_TIMEOUT: i64 = 10;
+/// With an inactivity timeout, a step is at most a minute.
+pub(crate) const USE_STEP_MAX_MS: i64 = 60_000;
+/// Without an inactivity timeout, a step is this part of the lifetime: the last use only says which
+/// session is the least recently used.
+pub(crate) const USE_STEPS_PER_LIFETIME: i64 = 24;
+/// Without an inactivity timeout, a step is at least an hour.
+pub(crate) const USE_STEP_MIN_MS: i64 = 3_600_000;
+/// A verify that finds a use late reads the file again after this part of a step.
+pub(crate) const USE_RETRIES_PER_STEP: i64 = 10;
+/// A verify that finds a use late reads the file again after a minute at the latest.
+pub(crate) const USE_RETRY_MAX_MS: i64 = 60_000;
+/// Last uses in one transaction, so that its caller and other writers do not wait long for them.
+pub(crate) const USES_PER_COMMIT: usize = 256;
+/// Sessions whose last use may wait in memory. Beyond it, a last use is a step more behind.
+pub(crate) const USES_WAITING: usize = 65_536;
 
 // API keys and privileges.
 

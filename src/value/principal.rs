@@ -365,7 +365,8 @@ pub enum InvalidTokenReason {
     Revoked,
     /// The user, its branch or its organisation is not active now.
     Suspended,
-    /// The session was opened, or last used, more than a minute in the future: a clock was wrong.
+    /// The session was opened more than a minute in the future, or has an inactivity timeout and
+    /// was last used then: a clock was wrong.
     NotYet,
 }
 

@@ -37,6 +37,7 @@ const ROLES: &[(&str, Play)] = &[
     ("scan", crate::always_starts::scan),
     ("underneath", crate::underneath::role),
     ("use at a time", crate::clock::role),
+    ("uses", crate::uses::role),
     ("verify while it changes", crate::underneath::rounds::role),
     ("without descriptors", crate::readers::without_descriptors),
     ("write", crate::opening::processes::write),

@@ -11,7 +11,7 @@ const LIFTED: &[(&str, &[&str])] = &[
         "src/value/time.rs", "src/value/random.rs",
         "src/hasher/mod.rs", "src/storage/connection.rs",
         "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
-        "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs",
+        "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs", "tests/it/uses/late.rs",
         "tests/it/underneath/rounds.rs",
     ]),
 ];
