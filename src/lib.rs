@@ -56,7 +56,7 @@
 //!   [`Store::log_out`].
 //! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
 //!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
-//!   [`Store::devices`], [`Store::audit`].
+//!   [`Store::one_time_tokens`], [`Store::devices`], [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
 //!   and [`host`] the clock and the random source that a program may replace.
@@ -155,13 +155,19 @@ pub mod policy {
     };
 }
 
-/// Sessions, devices and API keys.
+/// Sessions, devices, API keys and one-time tokens.
 pub mod sessions {
+    pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
     pub use crate::flow::session_open::OpenSession;
     pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
     pub use crate::record::device::{Devices, KnownDevice};
+    pub use crate::record::one_time_token::{
+        IssuedOneTimeToken, NewOneTimeToken, OneTimeTokenInfo, OneTimeTokens,
+    };
     pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
+    pub use crate::value::id::OneTimeTokenId;
+    pub use crate::value::one_time::OneTimePurpose;
     pub use crate::value::principal::Assurance;
     pub use crate::value::version::Version;
 }

@@ -9,7 +9,8 @@
 //! **Build**
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
-//! - [`revocation`]: what revokes which sessions and API keys.
+//! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
+//! - [`one_time_tokens`]: password reset, e-mail confirmation and invitation, whole.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -56,6 +57,10 @@ pub mod revocation {
     #![doc = include_str!("../manual/revocation.md")]
     #![doc = ""]
     #![doc = include_str!("../manual/pictures/session.svg")]
+}
+
+pub mod one_time_tokens {
+    #![doc = include_str!("../manual/one_time_tokens.md")]
 }
 
 pub mod staying_signed_in {

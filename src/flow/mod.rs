@@ -6,6 +6,7 @@ pub(crate) mod identity;
 pub(crate) mod lifecycle;
 pub(crate) mod login;
 pub(crate) mod may;
+pub(crate) mod one_time;
 pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;

@@ -7,7 +7,7 @@
 use crate::cache::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Written};
-use crate::record::{api_key, change, clock, session, store};
+use crate::record::{api_key, change, clock, one_time_token, session, store};
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Actor, Event, EventKind};
@@ -23,13 +23,15 @@ pub struct MaintenanceReport {
     pub sessions: usize,
     /// API keys that had expired.
     pub api_keys: usize,
+    /// One-time tokens that had expired.
+    pub one_time_tokens: usize,
     /// Audit rows older than [`Options::audit_max_age`](crate::Options::audit_max_age).
     pub audit_rows: usize,
 }
 
 impl Store {
-    /// Sweeps expired sessions and keys, trims the audit log, writes what waits in memory, and
-    /// frees the memory of hashing that was not used for a minute.
+    /// Sweeps expired sessions, keys and one-time tokens, trims the audit log, writes what waits in
+    /// memory, and frees the memory of hashing that was not used for a minute.
     ///
     /// One reading of the clock deletes nothing: a row is deleted once the clock was read after the
     /// row was over, and read again at least 20 h later. That is one to two days after it expired,
@@ -84,11 +86,12 @@ impl Store {
             })?;
             sum.sessions += batch.sessions;
             sum.api_keys += batch.api_keys;
+            sum.one_time_tokens += batch.one_time_tokens;
             sum.audit_rows += batch.audit_rows;
             Ok(batch != MaintenanceReport::default())
         })?;
         if sum != MaintenanceReport::default() {
-            let rows = sum.sessions + sum.api_keys + sum.audit_rows;
+            let rows = sum.sessions + sum.api_keys + sum.one_time_tokens + sum.audit_rows;
             let event = Event::new(EventKind::StoreMaintained).count(i64::try_from(rows).ok());
             self.write(|_| Ok(Written::With((), event)))?;
         }
@@ -168,6 +171,7 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
     Ok(MaintenanceReport {
         sessions: session::sweep(tx, at, most)?,
         api_keys: api_key::sweep(tx, at, most)?,
+        one_time_tokens: one_time_token::sweep(tx, at, most)?,
         audit_rows: 0,
     })
 }

@@ -334,6 +334,30 @@ CREATE INDEX api_key_by_user ON api_key (user_id);
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
 
 
+-- One row: a one-time token, which proves one thing once. Valid if it is not used and not expired,
+-- its `issued_seq` is at least the `tokens_ended_seq` of its user, branch, organisation and store,
+-- its user may do what the purpose is for, and the user still has the e-mail address that the
+-- token confirms. A user has at most one row of each purpose. With user_id NULL it is the stand-in
+-- that a request of a reset writes for a name that no user has; it is never valid. Deleted by the
+-- next token of the same user and purpose, and by the sweep after it expired.
+CREATE TABLE one_time_token (
+    id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
+    purpose     TEXT    NOT NULL
+                CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation')),
+    user_id     BLOB    REFERENCES user (id),
+    bound_email TEXT,                       -- the folded address that it confirms
+    uses_left   INTEGER NOT NULL CHECK (uses_left IN (0, 1)),
+    issued_seq  INTEGER NOT NULL CHECK (issued_seq >= 1),
+    issued_at   INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,           -- expired from this millisecond on
+    CHECK ((bound_email IS NOT NULL) = (purpose = 'email_confirmation')),
+    CHECK (user_id IS NOT NULL OR uses_left = 0)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_time_token_by_user ON one_time_token (user_id, purpose);
+CREATE INDEX one_time_token_by_expiry ON one_time_token (expires_at);
+
+
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
 -- the case. Whether clients may see it is a property of the key, not of a value. Never deleted.
 CREATE TABLE configuration_key (
@@ -657,6 +681,24 @@ CREATE TRIGGER api_key_keeps_its_id BEFORE UPDATE OF id ON api_key
 WHEN OLD.id IS NOT NEW.id
 BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
 
+CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
+WHEN EXISTS (SELECT 1 FROM one_time_token WHERE id = NEW.id)
+  OR EXISTS (SELECT 1 FROM one_time_token
+             WHERE user_id = NEW.user_id AND purpose = NEW.purpose)
+BEGIN SELECT RAISE(ABORT, 'the user has a one-time token of this purpose'); END;
+
+CREATE TRIGGER one_time_token_is_only_used BEFORE UPDATE ON one_time_token
+WHEN NEW.id IS NOT OLD.id
+  OR NEW.secret_hash IS NOT OLD.secret_hash
+  OR NEW.purpose IS NOT OLD.purpose
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.bound_email IS NOT OLD.bound_email
+  OR NEW.uses_left > OLD.uses_left
+  OR NEW.issued_seq IS NOT OLD.issued_seq
+  OR NEW.issued_at IS NOT OLD.issued_at
+  OR NEW.expires_at IS NOT OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'a one-time token is used, and does not change otherwise'); END;
+
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
 BEGIN SELECT RAISE(ABORT, 'a system user never has a password'); END;
@@ -783,3 +825,7 @@ BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
 CREATE TRIGGER api_key_issued_at_the_head BEFORE INSERT ON api_key
 WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'no key is issued in the future'); END;
+
+CREATE TRIGGER one_time_token_issued_at_the_head BEFORE INSERT ON one_time_token
+WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no one-time token is issued in the future'); END;

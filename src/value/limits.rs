@@ -213,6 +213,23 @@ pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
+// One-time tokens.
+
+/// A password reset, unless the host asks for another lifetime: 1 hour, time to find the mail.
+pub(crate) const RESET_LIFETIME_DEFAULT: Duration = Duration::from_secs(3_600);
+/// The longest lifetime of a password reset, 24 hours (NIST SP 800-63B-4, 4.2.1.2: a recovery code
+/// sent by e-mail).
+pub(crate) const RESET_LIFETIME_MAX: Duration = Duration::from_secs(86_400);
+/// The confirmation of an e-mail address: 24 hours.
+pub(crate) const CONFIRMATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
+/// The longest lifetime of a confirmation, 7 days: a mailbox is read within a week.
+pub(crate) const CONFIRMATION_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// An invitation: 7 days, as the invited person does not wait for it.
+pub(crate) const INVITATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+/// The longest lifetime of an invitation, 30 days (NIST SP 800-63B-4, 4.2.1.2: the longest of an
+/// issued code).
+pub(crate) const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+
 // Waits of a verify that reads the file.
 
 /// All waits of one verify together; then it fails with `Busy`.

@@ -8,6 +8,7 @@ pub(crate) mod header;
 pub(crate) mod id;
 pub(crate) mod limits;
 pub(crate) mod name;
+pub(crate) mod one_time;
 pub(crate) mod password_check;
 pub(crate) mod password_rule;
 pub(crate) mod permission;

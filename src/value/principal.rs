@@ -18,7 +18,7 @@ macro_rules! words {
 
         impl $name {
             #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$word),+];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$word),+];
 
             /// The text in the file. It never changes.
             #[must_use]
@@ -39,6 +39,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Whether a user is a person or a program.

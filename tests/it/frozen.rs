@@ -161,6 +161,9 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
     assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
     assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
 
+    let confirmed = copy.store.one_time_tokens().confirm_email(&copy.known.one_time).unwrap();
+    assert_eq!(confirmed.valid().unwrap().id, ada.id);
+
     // The user was locked after the login; the row of the session is still in the file.
     let ended = copy.store.verify((&copy.known.ended_session, &device("till-2"))).unwrap();
     assert!(ended.valid().is_err());

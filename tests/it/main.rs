@@ -43,6 +43,8 @@ mod manual;
 mod may;
 mod mistakes;
 mod model;
+mod one_time;
+mod one_time_token;
 mod opening;
 mod operations;
 mod options;

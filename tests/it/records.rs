@@ -3,7 +3,7 @@
 use gatepost::audit::{AuditFilter, HostEvent};
 use gatepost::directory::CreditHolder;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, NewApiKey, SessionFilter, Version};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, SessionFilter, Version};
 use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,7 @@ fn records() -> Map<String, Value> {
     let from = ClientInfo::new().ip([192, 0, 2, 7]).user_agent("Till/4");
     let reply = world.ask(request.label("Till 1").client_info(from)).unwrap();
     store.api_keys().issue(ada, NewApiKey::new().label("night run").lifetime(HOUR)).unwrap();
+    store.one_time_tokens().issue(ada, NewOneTimeToken::password_reset()).unwrap();
     let printed = HostEvent::new("invoice.printed").unwrap().user(ada);
     let acting = store.acting_as(reply.principal);
     acting.audit().record(&[printed.detail("number 7").unwrap()]).unwrap();
@@ -48,6 +49,7 @@ fn records() -> Map<String, Value> {
         "session_info": store.sessions().list(&of_ada, Page::default()).unwrap()[0],
         "session_data": store.sessions().data::<Vec<u8>>(session).unwrap(),
         "api_key_info": store.api_keys().list(ada).unwrap()[0],
+        "one_time_token_info": store.one_time_tokens().list(ada).unwrap()[0],
         "known_device": store.devices().list(ada).unwrap()[0],
         "audit_entry": store.audit().latest(1, &AuditFilter::new().from_host()).unwrap()[0],
         "setting": store.configuration().get(Subtree::Store, "pageSize").unwrap(),

@@ -36,10 +36,12 @@ const ATTACKS: &[Attack] = &[
     attack("$name::from_str", |_, text| {
         let _ = (text.parse::<UserId>()?, text.parse::<OrganisationId>()?);
         text.parse::<BranchId>()?;
+        text.parse::<OneTimeTokenId>()?;
         text.parse::<SessionId>().and_then(|_| text.parse::<ApiKeyId>()).map(drop)
     }),
     attack("$name::parse", |_, text| {
         let _ = (UserKind::parse(text), UserStatus::parse(text), Assurance::parse(text));
+        let _ = OneTimePurpose::parse(text);
         Ok(())
     }),
     attack("$enum::from_name", |_, text| { let _ = EventKind::from_name(text); Ok(()) }),
@@ -187,6 +189,25 @@ const ATTACKS: &[Attack] = &[
         let keys = bench.world.store.api_keys();
         let issued = keys.issue(bench.robin, NewApiKey::new().label(text))?;
         keys.revoke(issued.id)
+    }),
+    attack("OneTimeTokens::request_password_reset", |bench, text| {
+        bench.world.store.one_time_tokens().request_password_reset(text).map(drop)
+    }),
+    attack("OneTimeTokens::reset_password", |bench, text| {
+        assert!(!reset(bench, text, text)?);
+        let token = bench.reset.borrow().clone();
+        assert!(reset(bench, &token, text)?);
+        bench.reset_again();
+        Ok(())
+    }),
+    attack("OneTimeTokens::confirm_email", |bench, text| {
+        assert!(bench.world.store.one_time_tokens().confirm_email(text)?.valid().is_err());
+        Ok(())
+    }),
+    attack("OneTimeTokens::accept_invitation", |bench, text| {
+        let accepted = bench.world.store.one_time_tokens().accept_invitation(text, text.into())?;
+        assert!(accepted.valid().is_err());
+        Ok(())
     }),
     attack("Store::may", |bench, text| {
         let till = device("till-1");
@@ -386,6 +407,13 @@ fn update(bench: &Bench, update: UserUpdate) -> Result<(), Error> {
 
 fn set(bench: &Bench, password: Password) -> Result<(), Error> {
     bench.world.store.users().set_password(bench.robin, password)
+}
+
+/// Whether the token is valid.
+fn reset(bench: &Bench, token: &str, password: &str) -> Result<bool, Error> {
+    let tokens = bench.world.store.one_time_tokens();
+    let reset = tokens.reset_password(token, Password::from(password), RevokeApiKeys::Keep)?;
+    Ok(reset.valid().is_ok())
 }
 
 fn list(bench: &Bench, filter: UserFilter) -> Result<(), Error> {

@@ -25,13 +25,14 @@ pub(super) struct Known {
     pub(super) session: String,
     pub(super) ended_session: String,
     pub(super) api_key: String,
+    pub(super) one_time: String,
     pub(super) anchor: String,
 }
 
 impl Known {
     fn write(&self, path: &Path) {
-        let Self { session, ended_session, api_key, anchor } = self;
-        let lines = format!("{session}\n{ended_session}\n{api_key}\n{anchor}\n");
+        let Self { session, ended_session, api_key, one_time, anchor } = self;
+        let lines = format!("{session}\n{ended_session}\n{api_key}\n{one_time}\n{anchor}\n");
         fs::write(path, lines).unwrap();
     }
 
@@ -39,7 +40,13 @@ impl Known {
         let text = fs::read_to_string(path).unwrap();
         let mut lines = text.lines().map(str::to_owned);
         let mut next = || lines.next().unwrap();
-        Self { session: next(), ended_session: next(), api_key: next(), anchor: next() }
+        Self {
+            session: next(),
+            ended_session: next(),
+            api_key: next(),
+            one_time: next(),
+            anchor: next(),
+        }
     }
 }
 
@@ -82,6 +89,9 @@ fn fill(store: &Store) -> Known {
     let robot = store.users().create(NewUser::system("robot").branch(york)).unwrap().id;
     let key = store.api_keys().issue(robot, NewApiKey::new().label("night")).unwrap();
 
+    let confirmation = NewOneTimeToken::email_confirmation();
+    let one_time = store.one_time_tokens().issue(ada, confirmation).unwrap();
+
     for name in ["kim", "no user has this name"] {
         for _ in 0..FAILURES {
             let wrong =
@@ -98,6 +108,7 @@ fn fill(store: &Store) -> Known {
         session: session.token.expose().to_owned(),
         ended_session: ended.session.token.expose().to_owned(),
         api_key: key.key.expose().to_owned(),
+        one_time: one_time.token.expose().to_owned(),
         anchor: store.audit().anchor().unwrap().to_string(),
     }
 }

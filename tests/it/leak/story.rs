@@ -53,6 +53,7 @@ impl Story {
         story.changes_passwords(&world.store, &ada);
         story.opens_sessions(&world.store, &ada);
         story.issues_keys(&world.store, &places);
+        story.uses_one_time_tokens(&world.store);
         story.is_refused(world, &ada);
         story.is_administered(&world.store, &ada, &places);
         story.is_looked_after(world, &ada);
@@ -245,7 +246,7 @@ impl Story {
     }
 
     /// What clients send in headers.
-    fn presents(&mut self, token: &str) {
+    pub(super) fn presents(&mut self, token: &str) {
         let pair = BASE64.encode(format!("{token}:{TILL}").as_bytes());
         for header in [format!("Bearer {token}"), format!("Basic {pair}")] {
             let credentials = HeaderCredentials::from_header(&header).unwrap();

@@ -105,6 +105,12 @@ const NO_KIND: &[(&str, &str)] = &[
     ("Sessions::open(device takeover)", "Sessions::open, by policy"),
     ("Sessions::open(session limit)", "Sessions::open, by policy"),
     ("Users::set_password_hash", "revokes as Users::set_password does"),
+    ("OneTimeTokens::confirm_email(first)", "revokes as Users::confirm(first) does"),
+    ("OneTimeTokens::confirm_email(again)", "revokes as Users::confirm(again) does"),
+    ("OneTimeTokens::accept_invitation", "revokes as Users::confirm(first) does"),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", "as Users::set_password does"),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", "as set_password and revoke_all do"),
+    ("OneTimeTokens::revoke_all", "revokes no session and no key"),
     ("Users::move_to(place revoked since)", "Users::move_to, by what the place refuses"),
     ("Branches::move_to(place revoked since)", "Branches::move_to, by what the place refuses"),
 ];

@@ -5,7 +5,9 @@ use std::time::Duration;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions, Version};
+use gatepost::sessions::{
+    NewApiKey, NewOneTimeToken, OpenSession, RevokeApiKeys, RevokeSessions, Version,
+};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
@@ -22,7 +24,7 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
 /// How the operation of that name is called, by a store that acts as root.
 #[track_caller]
 pub(super) fn act(name: &str) -> Act {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST].into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST].into_iter().flatten();
     let found = all.into_iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
 }
@@ -44,14 +46,15 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
     if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
     }
-    if name == "Users::confirm(again)" {
+    if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
         scene.open_again();
     }
 }
 
 /// The names of all calls of this file.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST, PREPARED].into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST, PREPARED];
+    let all = all.into_iter().flatten();
     all.map(|(name, _)| *name)
 }
 
@@ -76,6 +79,25 @@ const PREPARED: &[(&str, Act)] = &[
         store.organisations().set_active(s.north, false).map(drop).unwrap();
     }),
     ("Users::confirm(again)", |s, store| store.users().confirm(s.ada).map(drop).unwrap()),
+    ("OneTimeTokens::confirm_email(first)", |s, store| issue_confirmation(s, store)),
+    ("OneTimeTokens::confirm_email(again)", |s, store| {
+        store.users().confirm(s.ada).map(drop).unwrap();
+        issue_confirmation(s, store);
+    }),
+    ("OneTimeTokens::accept_invitation", |s, store| {
+        set_status(s, store, UserStatus::Pending);
+        s.issue(NewOneTimeToken::invitation());
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", |s, _| {
+        s.issue(NewOneTimeToken::password_reset());
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", |s, _| {
+        s.issue(NewOneTimeToken::password_reset());
+    }),
+    ("OneTimeTokens::reset_password(refused)", |s, store| {
+        s.issue(NewOneTimeToken::password_reset());
+        store.one_time_tokens().revoke_all(s.ada).unwrap();
+    }),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::move_to(place revoked since)", |s, store| {
         store.sessions().revoke_all(s.south).unwrap();
@@ -268,6 +290,31 @@ const KEYS: &[(&str, Act)] = &[
     }),
 ];
 
+const ONE_TIME: &[(&str, Act)] = &[
+    ("OneTimeTokens::issue", |s, store| {
+        drop(store.one_time_tokens().issue(s.ada, NewOneTimeToken::password_reset()).unwrap());
+    }),
+    ("OneTimeTokens::request_password_reset", |_, store| {
+        assert!(store.one_time_tokens().request_password_reset("ada").unwrap().mail().is_none());
+    }),
+    ("OneTimeTokens::revoke_all", |s, store| store.one_time_tokens().revoke_all(s.ada).unwrap()),
+    ("OneTimeTokens::confirm_email(first)", confirm_email),
+    ("OneTimeTokens::confirm_email(again)", confirm_email),
+    ("OneTimeTokens::accept_invitation", |s, store| {
+        let redeemed = store.one_time_tokens().accept_invitation(&s.one_time(), NEW.into());
+        assert_eq!(redeemed.unwrap().valid().unwrap().status, UserStatus::Active);
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", |s, store| {
+        assert!(reset(s, store, RevokeApiKeys::Keep));
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", |s, store| {
+        assert!(reset(s, store, RevokeApiKeys::All));
+    }),
+    ("OneTimeTokens::reset_password(refused)", |s, store| {
+        assert!(!reset(s, store, RevokeApiKeys::All));
+    }),
+];
+
 const REST: &[(&str, Act)] = &[
     ("Store::open", |s, _| drop(another(s))),
     ("Store::close", |s, _| another(s).close().unwrap()),
@@ -338,6 +385,21 @@ fn guess(_: &Scene, store: &Store) {
 
 fn set_status(scene: &Scene, store: &Store, status: UserStatus) {
     drop(store.users().set_status(scene.ada, status).unwrap());
+}
+
+fn issue_confirmation(scene: &Scene, store: &Store) {
+    store.users().set_email(scene.ada, Some("ada@example.com")).map(drop).unwrap();
+    scene.issue(NewOneTimeToken::email_confirmation());
+}
+
+fn confirm_email(scene: &Scene, store: &Store) {
+    let redeemed = store.one_time_tokens().confirm_email(&scene.one_time()).unwrap();
+    assert!(redeemed.valid().unwrap().confirmed_at.is_some());
+}
+
+fn reset(scene: &Scene, store: &Store, keys: RevokeApiKeys) -> bool {
+    let redeemed = store.one_time_tokens().reset_password(&scene.one_time(), NEW.into(), keys);
+    redeemed.unwrap().valid().is_ok()
 }
 
 fn set_theme(_: &Scene, store: &Store) {
