@@ -10,7 +10,7 @@
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
-//! - [`one_time_tokens`]: password reset, e-mail confirmation and invitation, whole.
+//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.

@@ -14,6 +14,7 @@ mod open;
 mod reply;
 mod request;
 mod reserve;
+mod temporary;
 
 pub(crate) use new_password::hash_new_password;
 pub(crate) use open::{Opening, Room, flush_uses, open, room};
@@ -49,7 +50,9 @@ impl Store {
     ///
     /// Every refusal costs exactly one password hash, except overloaded, and too many attempts in
     /// the first 30 s of a wait. An unknown user and a wrong password get the same refusal (ASVS
-    /// 6.3.8); the other refusals need the right password. Each outcome after a hash leaves one row
+    /// 6.3.8); the other refusals need the right password. A
+    /// [temporary password](crate::sessions::NewOneTimeToken::temporary_password) is accepted once,
+    /// with a new password beside it. Each outcome after a hash leaves one row
     /// in the audit log (ASVS 16.3.1). The manual lists
     /// [which sessions a login replaces](crate::manual::revocation).
     ///
@@ -109,11 +112,14 @@ impl Store {
                 return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
             }
         };
-        let attempt = match self.reserve(request, &typed, word)? {
+        let mut attempt = match self.reserve(request, &typed, word)? {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return Ok(self.unheard(refusal)),
         };
         let verification = self.evaluate(&ticket, &attempt, &request.password)?;
+        attempt.temporary = self.temporary_password(&attempt, &request.password)?;
+        let matches = verification.matches || attempt.temporary.is_some();
+        let verification = Verification { matches, ..verification };
         let step = self
             .next_step(request, &attempt, &mut ticket, verification)
             .inspect_err(|_| self.uncharge(&attempt))?;
@@ -253,12 +259,11 @@ impl Login<'_> {
         let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         };
-        let (Some(user), Some(credential)) = (user::find(tx, id)?, credential::of(tx, id)?) else {
+        let Some(user) = user::find(tx, id)? else {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         };
-        // The password that was verified may have been replaced meanwhile.
-        let verified = self.attempt.credential.as_ref().map(|before| before.version);
-        if verified != Some(credential.version) || credential.compromised {
+        let credential = credential::of(tx, id)?;
+        if !self.attempt.is_proven(tx, id, credential.as_ref())? {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         }
         if let Some(refusal) = refusal_of_status(tx, &user)? {
@@ -267,7 +272,7 @@ impl Login<'_> {
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
             return Ok(Err(refusal));
         }
-        if let Some(refusal) = self.password_demand(&credential, tx.now()) {
+        if let Some(refusal) = self.password_demand(credential.as_ref(), tx.now()) {
             return Ok(Err(refusal));
         }
         let room = room(tx, self.store.options(), &self.opening(user.id))?;
@@ -276,13 +281,16 @@ impl Login<'_> {
 
     fn password_demand(
         &self,
-        credential: &StoredPassword,
+        credential: Option<&StoredPassword>,
         now: Timestamp,
     ) -> Option<LoginRefusal> {
         let options = self.store.options();
-        let expired =
-            options.password_expiry.is_some_and(|after| credential.set_at + after <= now);
-        let marked = credential.must_change || expired;
+        let is_due = |stored: &StoredPassword| {
+            let expired =
+                options.password_expiry.is_some_and(|after| stored.set_at + after <= now);
+            stored.must_change || expired
+        };
+        let marked = self.attempt.temporary.is_some() || credential.is_some_and(is_due);
         match self.request.new_password {
             None if marked => Some(LoginRefusal::NewPasswordRequired),
             Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
@@ -311,6 +319,9 @@ impl Login<'_> {
         room: Room,
         fresh: Option<(&Hashed, &Revocation)>,
     ) -> Result<Written<LoginOutcome>> {
+        if !temporary::use_up(tx, self.attempt, user.id)? {
+            return self.refuse(tx, LoginRefusal::InvalidCredentials);
+        }
         if let Some((hash, revocation)) = fresh {
             credential::set(tx, user.id, hash.as_str(), false)?;
             revocation.apply(tx)?;

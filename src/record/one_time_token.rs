@@ -47,6 +47,39 @@ impl NewOneTimeToken {
         Self::of(OneTimePurpose::Invitation)
     }
 
+    /// A temporary password: valid for 24 hours, or up to 7 days by [`lifetime`](Self::lifetime).
+    /// Its user must be an active person.
+    ///
+    /// The person types the token in the place of the password, in a login that carries a new
+    /// password. That change uses it up (ASVS 6.4.1); a login without a new password is refused as
+    /// [`NewPasswordRequired`](crate::LoginRefusal::NewPasswordRequired) and leaves it valid. Until
+    /// then the user's own password, if there is one, is valid as well.
+    ///
+    /// ```
+    /// use gatepost::sessions::NewOneTimeToken;
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// let issued = store.one_time_tokens().issue(ada, NewOneTimeToken::temporary_password())?;
+    ///
+    /// let login = || {
+    ///     let temporary = Password::from(issued.token.expose());
+    ///     LoginRequest::new("ada", temporary, DeviceId::new("till-1").expect("a device"))
+    /// };
+    /// let refusal = store.log_in(login())?.granted().unwrap_err();
+    /// assert_eq!(refusal, LoginRefusal::NewPasswordRequired);
+    /// let change = || login().new_password(Password::from("lantern over wet slate"));
+    /// assert!(store.log_in(change())?.granted().is_ok());
+    /// assert!(store.log_in(change())?.granted().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn temporary_password() -> Self {
+        Self::of(OneTimePurpose::TemporaryPassword)
+    }
+
     /// How long the token is valid from its issue, by the store's clock: more than zero, and at
     /// most the bound of its purpose.
     ///
@@ -128,7 +161,8 @@ impl Store {
     }
 }
 
-/// The one-time tokens of a store: password resets, confirmations and invitations.
+/// The one-time tokens of a store: password resets, confirmations, invitations and temporary
+/// passwords.
 ///
 /// A token is shown once, is valid for a bounded time, and is used at most once in any race of
 /// threads and processes. Its secret has 256 random bits, which no one can guess (NIST SP
@@ -208,6 +242,7 @@ macro_rules! standing {
                      THEN 'address_changed'
                  WHEN NOT CASE t.purpose
                          WHEN 'password_reset' THEN u.status = 'active'
+                         WHEN 'temporary_password' THEN u.status = 'active'
                          WHEN 'email_confirmation' THEN u.status IN ('active', 'pending')
                          WHEN 'invitation' THEN u.status = 'pending'
                          ELSE 0 END

@@ -344,7 +344,8 @@ CREATE TABLE one_time_token (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
     purpose     TEXT    NOT NULL
-                CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation')),
+                CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation',
+                                   'temporary_password')),
     user_id     BLOB    REFERENCES user (id),
     bound_email TEXT,                       -- the folded address that it confirms
     uses_left   INTEGER NOT NULL CHECK (uses_left IN (0, 1)),

@@ -229,6 +229,10 @@ pub(crate) const INVITATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(7 *
 /// The longest lifetime of an invitation, 30 days (NIST SP 800-63B-4, 4.2.1.2: the longest of an
 /// issued code).
 pub(crate) const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// A temporary password: 24 hours, until the next working day (ASVS 6.4.1: a short time).
+pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
+/// The longest lifetime of a temporary password, 7 days: it waits over a weekend or a short leave.
+pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 // Waits of a verify that reads the file.
 

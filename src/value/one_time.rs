@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::limits::{
     CONFIRMATION_LIFETIME_DEFAULT, CONFIRMATION_LIFETIME_MAX, INVITATION_LIFETIME_DEFAULT,
     INVITATION_LIFETIME_MAX, RESET_LIFETIME_DEFAULT, RESET_LIFETIME_MAX,
+    TEMPORARY_LIFETIME_DEFAULT, TEMPORARY_LIFETIME_MAX,
 };
 use super::principal::words;
 
@@ -24,6 +25,8 @@ words! {
         EmailConfirmation = "email_confirmation",
         /// A pending user sets the first password and becomes active.
         Invitation = "invitation",
+        /// An active user logs in once, with a new password beside it.
+        TemporaryPassword = "temporary_password",
     }
 }
 
@@ -34,6 +37,7 @@ impl OneTimePurpose {
             Self::PasswordReset => (RESET_LIFETIME_DEFAULT, RESET_LIFETIME_MAX),
             Self::EmailConfirmation => (CONFIRMATION_LIFETIME_DEFAULT, CONFIRMATION_LIFETIME_MAX),
             Self::Invitation => (INVITATION_LIFETIME_DEFAULT, INVITATION_LIFETIME_MAX),
+            Self::TemporaryPassword => (TEMPORARY_LIFETIME_DEFAULT, TEMPORARY_LIFETIME_MAX),
         }
     }
 
@@ -43,6 +47,9 @@ impl OneTimePurpose {
             Self::PasswordReset => "the lifetime of a password reset is longer than 24 hours",
             Self::EmailConfirmation => "the lifetime of a confirmation is longer than 7 days",
             Self::Invitation => "the lifetime of an invitation is longer than 30 days",
+            Self::TemporaryPassword => {
+                "the lifetime of a temporary password is longer than 7 days"
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The doors of one-time tokens: request, reset, confirm, accept.
 
+mod temporary;
+
 use gatepost::audit::{AuditFilter, EventKind};
 use gatepost::directory::UserStatus;
 use gatepost::sessions::{
@@ -325,7 +327,7 @@ fn a_write_with_a_token_is_of_the_actor_that_the_host_names() {
 /// A token of the same id and another secret.
 fn with_the_id_of(issued: &IssuedOneTimeToken) -> String {
     let text = issued.token.expose();
-    let bytes = data_encoding::BASE64URL_NOPAD.decode(text[4..].as_bytes()).unwrap();
+    let bytes = data_encoding::BASE64URL_NOPAD.decode(&text.as_bytes()[4..]).unwrap();
     let mut raw = bytes[..48].to_vec();
     raw[47] ^= 1;
     let mut hasher = crc32fast::Hasher::new();

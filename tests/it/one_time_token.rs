@@ -44,6 +44,7 @@ fn the_lifetime_of_each_purpose_has_a_default_and_a_bound() {
         (UserStatus::Active, NewOneTimeToken::password_reset(), HOUR, DAY),
         (UserStatus::Active, NewOneTimeToken::email_confirmation(), DAY, 7 * DAY),
         (UserStatus::Pending, NewOneTimeToken::invitation(), 7 * DAY, 30 * DAY),
+        (UserStatus::Active, NewOneTimeToken::temporary_password(), DAY, 7 * DAY),
     ] {
         let (world, ada) = with_status(status);
         let issue = |new| world.store.one_time_tokens().issue(ada, new).unwrap().expires_at;
@@ -108,6 +109,7 @@ fn only_a_user_to_whom_it_is_of_use_gets_one() {
     let reset: fn() -> NewOneTimeToken = NewOneTimeToken::password_reset;
     let confirmation: fn() -> NewOneTimeToken = NewOneTimeToken::email_confirmation;
     let invitation: fn() -> NewOneTimeToken = NewOneTimeToken::invitation;
+    let temporary: fn() -> NewOneTimeToken = NewOneTimeToken::temporary_password;
     let user = |new: NewUser| world.store.users().create(new).unwrap().id;
     for status in [Active, Pending, Locked, Disabled] {
         let name = status.as_str();
@@ -121,6 +123,8 @@ fn only_a_user_to_whom_it_is_of_use_gets_one() {
             assert_eq!(kind, expected, "{name} {:?}", new());
         };
         check(person, reset, status == Active);
+        check(person, temporary, status == Active);
+        check(system, temporary, false);
         check(person, confirmation, matches!(status, Active | Pending));
         check(person, invitation, status == Pending);
         check(system, reset, false);

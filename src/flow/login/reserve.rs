@@ -17,6 +17,7 @@ use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
+use crate::value::token::ParsedToken;
 
 /// What the first write of a login learned.
 pub(crate) struct Attempt {
@@ -28,8 +29,11 @@ pub(crate) struct Attempt {
     pub(crate) credential: Option<StoredPassword>,
     /// What is hashed where there is no credential.
     stand_in: String,
+    /// The temporary password of the user, if it was typed in the place of the password.
+    pub(super) temporary: Option<ParsedToken>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack of one login")]
 pub(crate) enum Reserved {
     Attempt(Attempt),
     Refused(LoginRefusal),
@@ -54,9 +58,14 @@ impl Attempt {
         self.charge.map_or(Ok(()), |charge| throttle::refund(tx, &self.subject, &charge))
     }
 
+    /// Whether the gate was open for it.
+    pub(super) const fn is_compared(&self) -> bool {
+        self.charge.is_some()
+    }
+
     /// A compromised password is worth nothing, and takes as long as any.
     fn may_match(&self) -> bool {
-        self.charge.is_some()
+        self.is_compared()
             && self.credential.as_ref().is_some_and(|credential| !credential.compromised)
     }
 
@@ -219,7 +228,7 @@ fn attempt(
     // What was read for the neighbour of an unknown name is left.
     let credential =
         credential::sought(tx, subject.near, &stand_in)?.filter(|_| subject.user.is_some());
-    Ok(Attempt { subject, charge, words, credential, stand_in })
+    Ok(Attempt { subject, charge, words, credential, stand_in, temporary: None })
 }
 
 fn wait(retry_after: Duration) -> Reserved {

@@ -98,6 +98,9 @@ fn check(user: &User, purpose: OneTimePurpose) -> Result<()> {
         OneTimePurpose::PasswordReset if !is_person || user.status != UserStatus::Active => {
             Err(Error::invalid("a password reset is for an active person"))
         }
+        OneTimePurpose::TemporaryPassword if !is_person || user.status != UserStatus::Active => {
+            Err(Error::invalid("a temporary password is for an active person"))
+        }
         OneTimePurpose::EmailConfirmation
             if !matches!(user.status, UserStatus::Active | UserStatus::Pending) =>
         {

@@ -4,7 +4,8 @@ use gatepost::directory::UserStatus;
 use gatepost::sessions::*;
 use gatepost::*;
 
-use super::story::{FIRST, Story, THIRD};
+use super::story::{FIRST, PHONE, Story, THIRD};
+use crate::world::device;
 
 impl Story {
     pub(super) fn uses_one_time_tokens(&mut self, store: &Store) {
@@ -37,6 +38,14 @@ impl Story {
         let all = RevokeApiKeys::All;
         self.held(&tokens.reset_password(mail.token.expose(), THIRD.into(), all).unwrap());
         self.held(&tokens.reset_password(mail.token.expose(), THIRD.into(), all).unwrap());
+
+        let issued = tokens.issue(pat, NewOneTimeToken::temporary_password()).unwrap();
+        self.gave(&issued.token);
+        let login = LoginRequest::new("pat", issued.token.expose().into(), device(PHONE));
+        self.held(&login);
+        let granted = store.log_in(login.new_password(FIRST.into())).unwrap();
+        self.held(&granted);
+        self.gave(&granted.granted().unwrap().session.token);
         tokens.revoke_all(pat).unwrap();
     }
 }

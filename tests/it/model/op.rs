@@ -98,6 +98,7 @@ const NO_KIND: &[(&str, &str)] = &[
     ("Store::log_in(on the device of a session)", "Store::log_in finds one there"),
     ("Store::log_in(device takeover)", "Store::log_in, by policy"),
     ("Store::log_in(session limit)", "Store::log_in, by policy"),
+    ("Store::log_in(temporary password)", "revokes as Store::log_in(new password) does"),
     ("Store::log_in(refused)", "Store::log_in, by its guess"),
     ("Store::log_in(throttled)", "no history fails so often"),
     ("Store::change_password(refused)", "Store::change_password, by its guess"),

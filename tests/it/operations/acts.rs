@@ -62,6 +62,9 @@ const PREPARED: &[(&str, Act)] = &[
     ("Store::log_in(new password)", |s, store| {
         store.users().require_password_change(s.ada, RevokeSessions::Keep).map(drop).unwrap();
     }),
+    ("Store::log_in(temporary password)", |s, _| {
+        s.issue(NewOneTimeToken::temporary_password());
+    }),
     ("Store::log_in(throttled)", |s, _| (0..5).for_each(|_| guess(s, s.store()))),
     ("Store::maintain", |s, store| {
         let open = OpenSession::new(s.ada, device("brief")).expires_at(s.world.now() + MINUTE);
@@ -189,6 +192,12 @@ const PASSWORDS: &[(&str, Act)] = &[
     }),
     ("Store::log_in(new password)", |s, store| {
         let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-3"));
+        let login = login.new_password(Password::from(NEW));
+        let reply = store.log_in(login).unwrap().granted().unwrap();
+        assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
+    }),
+    ("Store::log_in(temporary password)", |s, store| {
+        let login = LoginRequest::new("ada", s.one_time().into(), device("ada-3"));
         let login = login.new_password(Password::from(NEW));
         let reply = store.log_in(login).unwrap().granted().unwrap();
         assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");

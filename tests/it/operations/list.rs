@@ -178,6 +178,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user", "session"]).sessions(Reach::Renewed).tokens(),
     op(OWN_PASSWORD, "Store::log_in(new password)", "login.granted")
         .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(OWN_PASSWORD, "Store::log_in(temporary password)", "login.granted")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
 
     op(PASSWORD, "Users::set_password", "password.set")
         .reports(&["user"]).sessions(Reach::User).tokens(),
