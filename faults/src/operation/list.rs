@@ -13,7 +13,7 @@ use gatepost::{
     Page, SessionId, Store, Subtree, UserId,
 };
 
-use super::Operation;
+use super::{NO_TOKEN, Operation};
 use crate::scene::{Start, dear};
 use crate::store::{PASSWORD, device, sql};
 
@@ -248,7 +248,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         |scene, store| {
             let token = scene.token("guest.invitation");
             used(store.one_time_tokens().accept_invitation(token, NEXT.into())?)
-        }),
+        }).upon(NO_TOKEN),
     Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
         |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
     Operation::write("set a value", "Settings::set", |_, store| {
