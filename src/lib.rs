@@ -42,6 +42,7 @@
 //! - Write a desktop program: [`desktop`](manual::desktop).
 //! - Know which device id a client uses: [`devices`](manual::devices).
 //! - Choose options: [`options`](manual::options).
+//! - Seal the password hashes under a key: [`keys`](manual::keys).
 //! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).
@@ -59,7 +60,7 @@
 //!   [`Store::devices`], [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
-//!   and [`host`] the clock and the random source that a program may replace.
+//!   and [`host`] the clock, the random source and the keyring that a program may supply.
 //!
 //! # Features
 //!
@@ -135,8 +136,9 @@ pub mod directory {
     pub use crate::value::principal::{UserKind, UserStatus};
 }
 
-/// What a host may supply: the clock and the source of random bytes.
+/// What a host may supply: the clock, the source of random bytes, and the keys that seal hashes.
 pub mod host {
+    pub use crate::value::keyring::{KeyId, Keyring, Keys, SealingKey};
     #[cfg(feature = "test-util")]
     pub use crate::value::random::SeededRandom;
     pub use crate::value::random::{RandomSource, RandomUnavailable, SystemRandom};
@@ -168,6 +170,7 @@ pub mod sessions {
 
 /// The state of an open store, for those who operate it.
 pub mod status {
+    pub use crate::flow::rekey::{KeyUse, RekeyReport};
     pub use crate::flow::sweep::MaintenanceReport;
     pub use crate::storage::{CommitOutcome, FileState, OpenWarning};
     pub use crate::store::{ChangeSignal, Service, Status};

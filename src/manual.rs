@@ -18,6 +18,7 @@
 //!
 //! **Operate**
 //!
+//! - [`keys`]: a key outside the file that seals the password hashes.
 //! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
 //!
 //! **Understand**
@@ -78,6 +79,10 @@ pub mod errors {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+}
+
+pub mod keys {
+    #![doc = include_str!("../manual/keys.md")]
 }
 
 pub mod operating {

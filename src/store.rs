@@ -16,6 +16,7 @@ use crate::storage::{
     WriteTx, not_begun,
 };
 use crate::value::event::Actor;
+use crate::value::keyring::KeyId;
 use crate::value::policy::ApiVersion;
 
 use crate::value::time::Timestamp;
@@ -139,6 +140,8 @@ impl Store {
             hash_buffers_kept: hasher.idle_buffers,
             login_refusals: self.core.pending.counts.logins_refused(),
             verify_refusals: self.core.pending.counts.tokens_refused(),
+            current_key: self.options().keyring.as_ref().map(|keyring| keyring.current()),
+            key_missing_refusals: self.core.pending.counts.keys_missing(),
             change_signal: self.core.change_signal,
             file_state: self.core.storage.file_state(),
             writes,
@@ -349,6 +352,13 @@ pub struct Status {
     /// How many tokens [`Store::verify`](crate::Store::verify) and its like refused, by
     /// [`InvalidTokenReason::name`](crate::status::InvalidTokenReason::name).
     pub verify_refusals: BTreeMap<&'static str, u64>,
+    /// The id of the current key of this process's keyring; `None` without a keyring.
+    /// [`Store::key_use`](crate::Store::key_use) counts the hashes under each key of the file.
+    pub current_key: Option<KeyId>,
+    /// How many logins and changes of a password could not be compared, because the user's hash is
+    /// sealed under a key that the keyring lacks. They were refused as
+    /// [`InvalidCredentials`](crate::LoginRefusal::InvalidCredentials).
+    pub key_missing_refusals: u64,
     /// How a verify learns that a cached answer may be stale; chosen when the store was opened.
     pub change_signal: ChangeSignal,
     /// How the file is watched, or why the store has closed itself.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
@@ -14,7 +15,7 @@ use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId}
 
 use crate::place::{Place, beside, clear};
 use crate::process::Child;
-use crate::store::{PASSWORD, device, number, options, options_at, passes, sql};
+use crate::store::{OldKey, PASSWORD, device, number, options, options_at, passes, sql};
 
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Scene {
         let place = Place::new("scene");
         let path = place.file("auth.db");
         let said = Child::fork(|voice| {
-            let options = options_at(seed, BEGUN);
+            let options = options_at(seed, BEGUN).keyring(Arc::new(OldKey));
             let store = Store::open(&path, options).unwrap();
             for (name, value) in fill(&store) {
                 voice.say(format_args!("{name} {value}"));

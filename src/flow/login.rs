@@ -80,6 +80,8 @@ impl Store {
     /// - [`Invalid`](crate::ErrorKind::Invalid) for a request that no user could make: a password
     ///   over 4,096 bytes, a name over 254 bytes, a label over 128 bytes, an expiry that is not in
     ///   the future, or no device where one is required;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
+    ///   file seals: nothing is charged;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// If a new password comes with the right current one and the disk refuses the write, this
@@ -173,7 +175,10 @@ impl Store {
                 _ => None,
             };
             match decided {
-                Ok((user, room)) => login.grant(tx, &user, room, fresh),
+                // A weak hash is sealed when it is replaced.
+                Ok((user, room)) => {
+                    login.grant(tx, &user, room, fresh, verification.needs_upgrade)
+                }
                 Err(refusal) => login.refuse(tx, refusal),
             }
         };
@@ -199,7 +204,8 @@ impl Store {
         }
         if let Ok(hash) = ticket.hash(password, self.core().storage.random()) {
             let upgraded = self.transact(|tx| {
-                credential::upgrade(tx, user, &credential.phc, hash.as_str()).map(Finished::Commit)
+                let (options, old) = (self.options(), &credential.phc);
+                credential::upgrade(tx, options, user, old, hash.as_str()).map(Finished::Commit)
             });
             if matches!(upgraded, Ok(true)) {
                 self.core().hasher.count_upgrade();
@@ -214,12 +220,16 @@ pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
     Event::new(kind).user(subject.user).device(subject.device)
 }
 
-/// Records it if this failure stops further attempts on the user.
-pub(crate) fn stopped(
+/// Records it if this failure stops further attempts on the user. What could not be compared,
+/// because the key of the hash is missing, is no guess and takes its charge back.
+pub(crate) fn failed(
     tx: &WriteTx<'_>,
     attempt: &Attempt,
     client_info: Option<&ClientInfo>,
 ) -> Result<()> {
+    if attempt.lacks_key {
+        return attempt.refund(tx);
+    }
     if !attempt.stops() {
         return Ok(());
     }
@@ -310,10 +320,13 @@ impl Login<'_> {
         user: &User,
         room: Room,
         fresh: Option<(&Hashed, &Revocation)>,
+        is_weak: bool,
     ) -> Result<Written<LoginOutcome>> {
         if let Some((hash, revocation)) = fresh {
-            credential::set(tx, user.id, hash.as_str(), false)?;
+            credential::set(tx, self.store.options(), user.id, hash.as_str(), false)?;
             revocation.apply(tx)?;
+        } else if let Some(stored) = self.attempt.credential.as_ref().filter(|_| !is_weak) {
+            credential::reseal(tx, self.store.options(), user.id, &stored.phc)?;
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
         throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
@@ -334,7 +347,7 @@ impl Login<'_> {
     fn refuse(&self, tx: &WriteTx<'_>, refusal: LoginRefusal) -> Result<Written<LoginOutcome>> {
         let refusal = match refusal {
             LoginRefusal::InvalidCredentials => {
-                stopped(tx, self.attempt, self.request.client_info.as_ref())?;
+                failed(tx, self.attempt, self.request.client_info.as_ref())?;
                 self.attempt.failed()
             }
             refusal => {

@@ -39,6 +39,10 @@ CREATE TABLE store (
     audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
                        CHECK (audit_max_rows BETWEEN 1000 AND 1000000000000),
     stand_in_key       BLOB    NOT NULL CHECK (length(stand_in_key) = 32), -- see hash_cost
+    -- The id of the key under which every process seals password hashes; NULL: no process has
+    -- sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
+    -- first seal, changed by `Store::rekey`, and never removed.
+    sealing_key        TEXT    CHECK (length(sealing_key) BETWEEN 1 AND 32),
     sessions_ended_seq INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
     keys_ended_seq     INTEGER NOT NULL DEFAULT 0 CHECK (keys_ended_seq >= 0),
     tokens_ended_seq   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
@@ -181,7 +185,10 @@ CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
 -- session. Deleted on request.
 CREATE TABLE credential (
     user_id     BLOB    PRIMARY KEY REFERENCES user (id),
-    phc         TEXT    NOT NULL,           -- Argon2id, PHC string format
+    -- Argon2id, PHC string format. Sealed, the salt and the output are replaced by
+    -- `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305, bound to table,
+    -- column, user, algorithm, parameters and key id.
+    phc         TEXT    NOT NULL,
     norm        INTEGER NOT NULL,           -- version of the normalisation before hashing
     version     INTEGER NOT NULL CHECK (version >= 1),
     must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)),
@@ -189,8 +196,14 @@ CREATE TABLE credential (
     set_at      INTEGER NOT NULL,
     -- The hash up to its salt: its algorithm and parameters.
     cost        TEXT    GENERATED ALWAYS AS (substr(phc, 1, 14 + instr(substr(phc, 16), '$')))
-                VIRTUAL
+                VIRTUAL,
+    -- The id of the key that seals the hash; empty: it is not sealed.
+    key_id      TEXT    GENERATED ALWAYS AS (
+                    CASE instr(phc, '$sealed1$') WHEN 0 THEN ''
+                    ELSE substr(phc, 9 + instr(phc, '$sealed1$'),
+                         instr(substr(phc, 9 + instr(phc, '$sealed1$')), '$') - 1) END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX credential_by_key ON credential (key_id);
 
 
 -- One row: so many users who are not deleted have a password hash of this cost. Where there is
@@ -579,6 +592,10 @@ BEGIN SELECT RAISE(ABORT, 'the store row stays'); END;
 CREATE TRIGGER store_stays_for_tests_or_not BEFORE UPDATE OF for_tests ON store
 WHEN OLD.for_tests IS NOT NEW.for_tests
 BEGIN SELECT RAISE(ABORT, 'whether a file is for tests never changes'); END;
+
+CREATE TRIGGER store_keeps_a_sealing_key BEFORE UPDATE OF sealing_key ON store
+WHEN OLD.sealing_key IS NOT NULL AND NEW.sealing_key IS NULL
+BEGIN SELECT RAISE(ABORT, 'a file that was sealed stays sealed'); END;
 
 CREATE TRIGGER policy_stays BEFORE DELETE ON policy
 BEGIN SELECT RAISE(ABORT, 'a policy stays'); END;

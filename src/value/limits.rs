@@ -120,6 +120,19 @@ pub(crate) const CONCURRENT_HASHES_MAX: usize = 1_024;
 /// The most waiting logins that an option may allow: each of them blocks a thread of the host.
 pub(crate) const WAITING_HASHES_MAX: usize = 100_000;
 
+// Keys outside the file.
+
+/// The id of a key: a date or a word, shown in errors and in the audit log.
+pub(crate) const KEY_ID_MAX_BYTES: usize = 32;
+/// A key of XChaCha20-Poly1305: 256 bits.
+pub(crate) const SEALING_KEY_BYTES: usize = 32;
+/// Its nonce: 192 bits, so that random ones never repeat.
+pub(crate) const SEALING_NONCE_BYTES: usize = 24;
+/// The longest key file: its word, an id, 64 digits. Every file of SQLite's is longer.
+pub(crate) const KEY_FILE_MAX_BYTES: usize = 128;
+/// The most hashes that one call of `Store::rekey` seals: about 30 ms, in which other writers wait.
+pub(crate) const REKEY_PER_CALL_MAX_HASHES: usize = 1_000;
+
 // Failed login attempts (throttle and lockout).
 
 /// The failure in a row that starts the first wait.

@@ -6,6 +6,7 @@ pub(crate) mod digest;
 pub(crate) mod event;
 pub(crate) mod header;
 pub(crate) mod id;
+pub(crate) mod keyring;
 pub(crate) mod limits;
 pub(crate) mod name;
 pub(crate) mod password_check;

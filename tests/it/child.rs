@@ -34,6 +34,7 @@ const ROLES: &[(&str, Play)] = &[
     ("race", crate::races::role),
     ("race of privileges", crate::coherence::change_or_ask),
     ("race of verifies", crate::coherence::role),
+    ("rekey", crate::rekey::role),
     ("scan", crate::always_starts::scan),
     ("underneath", crate::underneath::role),
     ("use at a time", crate::clock::role),

@@ -7,6 +7,7 @@ use gatepost::sessions::{Assurance, NewApiKey, SessionFilter, Version};
 use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::keyring::keys;
 use crate::world::{HOUR, PASSWORD, World, device, morning};
 
 const GOLDEN: &str = include_str!("golden/records.json");
@@ -40,6 +41,8 @@ fn records() -> Map<String, Value> {
     status.hash_buffers_kept = 0;
     status.change_signal = gatepost::status::ChangeSignal::SharedWalIndex;
     status.file_state = gatepost::status::FileState::FileAndLocks;
+    let sealed = World::with(|options| options.keyring(keys(&[("2026-11", 1)])));
+    sealed.person("ada");
     let of_ada = SessionFilter::new().under(ada);
     let record = json!({
         "organisation": northern,
@@ -57,6 +60,8 @@ fn records() -> Map<String, Value> {
         "subtrees": [Subtree::Store, Subtree::User(ada)],
         "assurance": Assurance::Aal2,
         "status": status,
+        "key_use": sealed.store.key_use().unwrap()[0],
+        "rekey_report": sealed.store.rekey(9).unwrap(),
         "maintenance_report": store.maintain().unwrap(),
     });
     match record {

@@ -285,6 +285,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         assert_eq!(store.maintain()?.sessions, 1);
         Ok(())
     }).commits(2),
+    Operation::write("seal under another key", "Store::rekey", |_, store| {
+        assert!(store.rekey(1_000)?.is_complete);
+        Ok(())
+    }),
     Operation::write("close with counts to keep", "Store::close", |_, store| {
         store.close()
     }).dispensable(1).prepared(|_, store| {

@@ -180,6 +180,11 @@ event_kinds! {
     StoreMigrated = "store.migrated",
     /// Options that the file stores were changed; the detail names them.
     StoreOptionsChanged = "store.options_changed",
+    /// Password hashes are sealed under another key from now on, or for the first time; the detail
+    /// is the id of the key.
+    StoreKeyChanged = "store.key_changed",
+    /// Stored password hashes were sealed under the file's key; the detail is its id.
+    StoreRekeyed = "store.rekeyed",
     /// Expired rows were deleted.
     StoreMaintained = "store.maintained",
     /// The host program recorded an event of its own.

@@ -27,6 +27,8 @@ const fn attack(path: &'static str, call: fn(&Bench, &str) -> Result<(), Error>)
 /// Functions that take text and are attacked elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Store::open", "bad_input/paths.rs"),
+    ("Keys::from_file", "bad_input/paths.rs"),
+    ("Keys::create_file", "bad_input/paths.rs"),
     ("SessionId::from_str", "every id is read by `$name::from_str` below"),
 ];
 
@@ -49,6 +51,7 @@ const ATTACKS: &[Attack] = &[
     }),
     attack("Timestamp::from_str", |_, text| text.parse::<Timestamp>().map(drop)),
     attack("ApiVersion::from_str", |_, text| text.parse::<ApiVersion>().map(drop)),
+    attack("KeyId::new", |_, text| gatepost::host::KeyId::new(text).map(drop)),
     attack("DeviceId::new", |_, text| DeviceId::new(text).map(drop)),
     attack("HeaderCredentials::from_header", |_, text| {
         let _ = HeaderCredentials::from_header(&format!("Basic {text}"));

@@ -10,8 +10,11 @@ use gatepost::host::*;
 use gatepost::sessions::*;
 use gatepost::*;
 
+use crate::keyring::keys;
 use crate::world::{device, for_tests, morning};
 
+/// The key that seals the hashes: its id, and the byte that it is made of.
+pub(super) const KEY: &[(&str, u8)] = &[("2026-01", 7)];
 pub(super) const ADA_PASSWORD: &str = "lantern over wet slate";
 pub(super) const BOB_PASSWORD: &str = "heron beside the weir";
 pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
@@ -50,7 +53,8 @@ pub(super) fn make(folder: &Path) -> PathBuf {
     fs::create_dir_all(folder).unwrap();
     let options = for_tests()
         .clock(Arc::new(ManualClock::new(morning())))
-        .random_source(Arc::new(SeededRandom::new(7)));
+        .random_source(Arc::new(SeededRandom::new(7)))
+        .keyring(keys(KEY));
     let store = Store::open(&file, options).unwrap();
     fill(&store).write(&file.with_extension("secrets"));
     gatepost::testing::believe_clock(&store).unwrap();

@@ -11,6 +11,7 @@ use gatepost::{
 };
 
 use super::scene::Scene;
+use crate::keyring::keys;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
 
 type Act = fn(&Scene, &Store);
@@ -41,6 +42,10 @@ pub(super) fn policy(name: &str) -> SessionPolicy {
 
 /// Brings the scene to where the operation of that name can be called.
 pub(super) fn prepare(name: &str, scene: &mut Scene) {
+    if name.starts_with("Store::rekey") {
+        scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
+        scene.world.reopen();
+    }
     if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
     }
@@ -65,6 +70,13 @@ const PREPARED: &[(&str, Act)] = &[
         store.sessions().open(open).unwrap().granted().unwrap();
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
+    }),
+    // The first hash that is sealed names the key, and leaves the others.
+    ("Store::rekey", |s, store| store.users().set_password(s.root, NEW.into()).unwrap()),
+    ("Store::rekey(no hash to seal)", |s, store| {
+        for user in [s.ada, s.bob] {
+            assert!(store.users().remove_password(user).unwrap());
+        }
     }),
     ("Users::set_status(Active)", |s, store| {
         store.users().set_status(s.ada, UserStatus::Locked).map(drop).unwrap();
@@ -277,6 +289,8 @@ const REST: &[(&str, Act)] = &[
             .unwrap();
     }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
+    ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),
+    ("Store::rekey(no hash to seal)", |_, store| assert!(store.rekey(9).unwrap().is_complete)),
     ("Store::verify", |s, _| assert_eq!(s.principal("ada-1").user, s.ada)),
     ("Store::renew", |s, store| {
         s.world.clock.advance(2 * HOUR);

@@ -243,6 +243,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Store::close", ""),
     op(NONE, "Store::change_options", "store.options_changed"),
     op(NONE, "Store::maintain", "store.maintained"),
+    op(NONE, "Store::rekey", "store.rekeyed"),
+    op(NONE, "Store::rekey(no hash to seal)", "store.key_changed"),
     op(NONE, "Store::verify", ""),
     op(NONE, "Store::may", ""),
     op(NONE, "Store::log_in", "login.granted"),

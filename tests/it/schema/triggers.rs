@@ -93,6 +93,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("store_is_one",
      "REPLACE INTO store (id, store_id, lineage, min_reader, created_at, for_tests, stand_in_key)
           VALUES (1, #1, #1, 1, 0, 0, zeroblob(32))"),
+    ("store_keeps_a_sealing_key",
+     "UPDATE store SET sealing_key = 'a'; UPDATE store SET sealing_key = NULL"),
     ("store_stays", "DELETE FROM store"),
     ("store_stays_for_tests_or_not", "UPDATE store SET for_tests = 1 - for_tests"),
     ("store_watermarks_rise", "UPDATE store SET keys_ended_seq = HEAD + 2"),
