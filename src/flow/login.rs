@@ -121,7 +121,9 @@ impl Store {
             .inspect_err(|_| self.uncharge(&attempt))?;
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
-        let answer = self.finish(request, &attempt, verification, &step)?;
+        let answer = self
+            .finish(request, &attempt, verification, &step)
+            .inspect_err(|error| self.uncharge_without_key(&attempt, error))?;
         self.settle_words(&attempt, &answer);
         let is_opened = matches!((&step, &answer), (NextStep::Open, LoginOutcome::Granted(_)));
         if verification.needs_upgrade && is_opened {

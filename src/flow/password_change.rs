@@ -130,9 +130,11 @@ impl Store {
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
         match hash {
-            Ok(hash) => self.revoke(held.others(), Cause::OwnPasswordChange, |tx, revocation| {
-                self.exchange(tx, &held, &attempt, &hash, revocation)
-            }),
+            Ok(hash) => self
+                .revoke(held.others(), Cause::OwnPasswordChange, |tx, revocation| {
+                    self.exchange(tx, &held, &attempt, &hash, revocation)
+                })
+                .inspect_err(|error| self.uncharge_without_key(&attempt, error)),
             Err(refusal) => self.write(|tx| {
                 let shown =
                     if self.is_live(tx, &held)? { refusal } else { LoginRefusal::SessionNotLive };

@@ -88,7 +88,9 @@ impl Options {
     /// another kind is set, [`Store::open`](crate::Store::open) fails with `Invalid`; if there is
     /// no file, with `NotFound`. If the file says that a breach check is in use and
     /// [`breach_check`](Self::breach_check) is not set, a call that sets a new password fails with
-    /// `Misuse`: the check is never skipped.
+    /// `Misuse`: the check is never skipped. If the file seals its hashes and
+    /// [`keyring`](Self::keyring) lacks the key, a call that compares or sets a password fails with
+    /// `KeyMissing`.
     ///
     /// ```
     /// use gatepost::{ErrorKind, Options, Store};

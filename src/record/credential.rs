@@ -159,10 +159,18 @@ pub(crate) fn reseal(tx: &WriteTx<'_>, options: &Options, user: UserId, old: &st
     Ok(())
 }
 
-/// Whether the hash is sealed under a key that this process lacks.
+/// Whether the hash is sealed under a key that this process lacks. Asks the keyring for a key in
+/// any case, so that there is no timing oracle.
 pub(crate) fn lacks_key(options: &Options, stored: &str) -> bool {
-    let id = sealed::key_id(stored).map(KeyId::new);
-    id.is_some_and(|id| id.is_ok_and(|id| sealed::key_of(options, &id).is_err()))
+    match sealed::key_id(stored).map(KeyId::new) {
+        Some(Ok(id)) => sealed::key_of(options, &id).is_err(),
+        Some(Err(_)) => false,
+        None => {
+            let keyring = options.keyring.as_deref();
+            let _ = keyring.and_then(|keyring| keyring.key(&keyring.current()));
+            false
+        }
+    }
 }
 
 fn to_store(tx: &WriteTx<'_>, options: &Options, user: UserId, phc: &str) -> Result<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{LoginOutcome, LoginRequest};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::{Ticket, Verification};
 use crate::pending::words::{Passage, Word, WordCharge};
 use crate::record::credential::{self, StoredPassword};
@@ -157,9 +157,8 @@ impl Store {
         // What was read for the neighbour of an unknown name is left.
         let credential =
             credential::sought(tx, subject.near, &stand_in)?.filter(|_| subject.user.is_some());
-        let lacks_key = credential
-            .as_ref()
-            .is_some_and(|stored| credential::lacks_key(self.options(), &stored.phc));
+        let hash = credential.as_ref().map_or(&stand_in, |stored| &stored.phc);
+        let lacks_key = credential::lacks_key(self.options(), hash);
         Ok(Attempt { subject, charge, words, credential, stand_in, lacks_key })
     }
 
@@ -197,6 +196,13 @@ impl Store {
     pub(crate) fn uncharge(&self, attempt: &Attempt) {
         self.take_back_words(attempt);
         let _ = self.transact(|tx| attempt.refund(tx).map(Finished::Commit));
+    }
+
+    /// Takes back the charges of an attempt that ended because the key of the file has gone.
+    pub(crate) fn uncharge_without_key(&self, attempt: &Attempt, error: &Error) {
+        if error.kind() == ErrorKind::KeyMissing {
+            self.uncharge(attempt);
+        }
     }
 
     /// A right password that was compared leaves no trace under the typed text.

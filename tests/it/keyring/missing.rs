@@ -1,10 +1,13 @@
 //! A key that is missing: the one of the file, or that of one user's hash.
 
-use gatepost::host::SealingKey;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gatepost::host::{KeyId, Keyring, SealingKey};
 use gatepost::{ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store};
 
 use super::{IMPORTED, NEW, OLD, key_id, keys, uses, with_keys};
-use crate::world::{PASSWORD, World, device};
+use crate::world::{Meanwhile, PASSWORD, World, device};
 
 const CHARGED: &str = "SELECT sum(failures + known_failures) FROM throttle";
 
@@ -41,7 +44,7 @@ fn with_stored_options_each_call_that_needs_the_key_is_refused_and_the_others_go
     let ada = world.person("ada").id;
     let session = world.open(ada, "till");
     world.store.close().unwrap();
-    let clock = std::sync::Arc::new(world.clock.clone());
+    let clock = Arc::new(world.clock.clone());
     for options in [Options::stored(), Options::stored().keyring(keys(&[NEW]))] {
         world.store = Store::open(&world.path, options.clock(clock.clone())).unwrap();
         let on = device("till");
@@ -147,31 +150,69 @@ fn a_file_whose_key_is_lost_gets_another_by_rekey() {
 }
 
 /// The key store of the operating system may lock itself.
+#[derive(Debug)]
+struct Lockable(AtomicBool);
+
+impl Lockable {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(false)))
+    }
+
+    fn lock(&self, is_locked: bool) {
+        self.0.store(is_locked, Ordering::SeqCst);
+    }
+}
+
+impl Keyring for Lockable {
+    fn current(&self) -> KeyId {
+        key_id("old")
+    }
+
+    fn key(&self, id: &KeyId) -> Option<SealingKey> {
+        let is_here = !self.0.load(Ordering::SeqCst) && id.as_str() == "old";
+        is_here.then(|| SealingKey::new([1; 32]))
+    }
+}
+
 #[test]
 fn a_key_that_cannot_be_had_any_more_is_an_error_and_no_refusal() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use gatepost::host::{KeyId, Keyring};
-
-    #[derive(Debug)]
-    struct Lockable(AtomicBool);
-    impl Keyring for Lockable {
-        fn current(&self) -> KeyId {
-            key_id("old")
-        }
-        fn key(&self, id: &KeyId) -> Option<SealingKey> {
-            let is_here = !self.0.load(Ordering::SeqCst) && id.as_str() == "old";
-            is_here.then(|| SealingKey::new([1; 32]))
-        }
-    }
-    let keyring = Arc::new(Lockable(AtomicBool::new(false)));
-    let world = World::with(|options| options.keyring(keyring.clone()));
+    let lockable = Lockable::new();
+    let world = World::with(|options| options.keyring(lockable.clone()));
     world.person("ada");
-    keyring.0.store(true, Ordering::SeqCst);
+    lockable.lock(true);
     for _ in 0..12 {
         world.refuses(ErrorKind::KeyMissing, |store| store.log_in(request("ada")));
     }
-    keyring.0.store(false, Ordering::SeqCst);
+    lockable.lock(false);
     world.log_in("ada", PASSWORD, "till").unwrap();
+}
+
+/// The key went while the new password was being hashed.
+#[test]
+fn a_new_password_that_cannot_be_sealed_any_more_charges_no_attempt() {
+    use gatepost::sessions::RevokeSessions;
+
+    let lockable = Lockable::new();
+    let meanwhile = Meanwhile::default();
+    let world =
+        World::with(|options| options.keyring(lockable.clone()).breach_check(meanwhile.check()));
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till");
+    let new = || Password::from("nine brass bells");
+    let locks = || {
+        let lockable = lockable.clone();
+        meanwhile.happens(move || lockable.lock(true));
+    };
+    locks();
+    let (on, current) = (device("till"), Password::from(PASSWORD));
+    let changed = world.store.change_password((&session.token, &on), current, new());
+    assert_eq!(changed.unwrap_err().kind(), ErrorKind::KeyMissing);
+    lockable.lock(false);
+    world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
+    locks();
+    let logged_in = world.store.log_in(request("ada").new_password(new()));
+    assert_eq!(logged_in.unwrap_err().kind(), ErrorKind::KeyMissing);
+    assert_eq!(world.count(CHARGED), 0);
+    lockable.lock(false);
+    world.ask(request("ada").new_password(new())).unwrap();
 }
