@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 ///
 /// The store asks for a key at each login and each new password, also while it holds the file, so
 /// both calls must answer at once. A key that cannot be had is `None`: a login then fails, or is
-/// refused without being charged, and is never accepted.
+/// refused without being charged, and is never accepted. `Debug` must show no key: that of
+/// [`Options`](crate::Options) includes it.
 ///
 /// ```
 /// use gatepost::host::{KeyId, Keyring, SealingKey};

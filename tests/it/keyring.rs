@@ -267,3 +267,17 @@ fn of_two_keys_with_one_id_the_newer_keyring_counts() {
         LoginRefusal::InvalidCredentials
     );
 }
+
+#[test]
+fn an_id_in_the_file_that_is_no_key_id_is_damage() {
+    let world = with_keys(&[OLD]);
+    let ada = world.person("ada").id;
+    let sealed = world.stored_hash(ada);
+    world.store_hash(ada, &sealed.replace("$old$", "$Old key$"));
+    world.refuses(ErrorKind::Corrupt, |store| store.key_use());
+    world.store_hash(ada, &sealed);
+    world.sql().execute("UPDATE store SET sealing_key = 'Old key'", []).unwrap();
+    world.store.close().unwrap();
+    let refused = Store::open(&world.path, world.options.clone()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+}

@@ -48,9 +48,7 @@ pub(crate) fn key_of(options: &Options, id: &KeyId) -> Result<SealingKey> {
 fn key_missing(id: &KeyId) -> Error {
     Error::new(
         ErrorKind::KeyMissing,
-        format!(
-            "the keyring of this process (Options::keyring) lacks the key \"{id}\" of the file"
-        ),
+        format!("the keyring of this process (Options::keyring) lacks the key of the file, {id}"),
     )
 }
 

@@ -116,3 +116,14 @@ fn the_file_of_a_store_is_refused_as_a_key_file_without_being_opened() {
     world.person("ada");
     assert_eq!(world.store.status().file_state, gatepost::status::FileState::FileAndLocks);
 }
+
+#[test]
+fn a_key_file_of_another_user_is_refused() {
+    let (_directory, path) = place();
+    Keys::create_file(&path, &key_id("2026-11")).unwrap();
+    // Only root can give a file away.
+    if fs::metadata(&path).unwrap().uid() == 0 {
+        std::os::unix::fs::chown(&path, Some(12_345), None).unwrap();
+        refused(&path, ErrorKind::Unsafe);
+    }
+}

@@ -26,7 +26,7 @@ fn the_file_with_the_right_password_but_without_the_keyring_opens_no_session() {
         let error = without(options);
         assert_eq!(error.kind(), ErrorKind::KeyMissing);
         let expected =
-            "the keyring of this process (Options::keyring) lacks the key \"old\" of the file";
+            "the keyring of this process (Options::keyring) lacks the key of the file, old";
         assert_eq!(error.to_string(), expected);
         assert!(error.advice().contains("Options::keyring"), "{}", error.advice());
     }
