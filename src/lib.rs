@@ -46,6 +46,7 @@
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).
 //! - Answer errors: [`errors`](manual::errors).
+//! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
 //! - See all pages: [`manual`].
 //!

@@ -18,6 +18,7 @@
 //!
 //! **Operate**
 //!
+//! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
 //! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
 //!
 //! **Understand**
@@ -78,6 +79,10 @@ pub mod errors {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+}
+
+pub mod command {
+    #![doc = include_str!("../manual/command.md")]
 }
 
 pub mod operating {

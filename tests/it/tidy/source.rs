@@ -26,9 +26,10 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     ".ci",
     "benches",
+    "cli",
     "examples",
     "faults",
     "fuzz",

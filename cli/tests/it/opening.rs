@@ -1,0 +1,106 @@
+//! How the file is found, created and opened, and when it is not.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+use gatepost::status::OpenWarning;
+use gatepost::{Options, Store};
+
+use crate::world::World;
+
+#[test]
+fn init_creates_a_private_file_with_the_options_of_its_preset() {
+    for (preset, options) in
+        [("server", Options::server()), ("desktop", Options::desktop()), ("web", Options::web())]
+    {
+        let world = World::empty();
+        let row = world.row(&["init", "--preset", preset]);
+        assert!(row["path"].as_str().unwrap().ends_with("auth.db"));
+        let path = world.directory().join("auth.db");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Store::open(&path, options).unwrap().status().open_warnings, []);
+    }
+}
+
+#[test]
+fn init_sets_the_options_that_it_is_given() {
+    let world = World::empty();
+    let words = ["init", "--preset", "server", "--service-name", "Reports"];
+    world.ok(&[&words[..], &["--login-by-email", "--permanent-lockout"]].concat());
+    let options =
+        Options::server().login_by_email(true).lockout(gatepost::policy::Lockout::Permanent);
+    let store = Store::open(world.directory().join("auth.db"), options).unwrap();
+    let differing = [OpenWarning::OptionDiffers("service_name")];
+    assert_eq!(store.status().open_warnings, differing);
+}
+
+#[test]
+fn init_leaves_a_file_that_is_there_as_it_is() {
+    let world = World::new();
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    world.refused(&["init", "--preset", "web"], 4, "there is a file at auth.db");
+    assert_eq!(world.rows(&["user", "list"]).len(), 1);
+    fs::write(world.directory().join("notes.txt"), "notes").unwrap();
+    world.refused(&["init", "--preset", "web", "-f", "notes.txt"], 4, "there is a file");
+    assert_eq!(fs::read(world.directory().join("notes.txt")).unwrap(), b"notes");
+}
+
+#[test]
+fn every_other_command_creates_no_file() {
+    let world = World::empty();
+    world.refused(&["user", "list"], 3, "gatepost init");
+    world.refused(&["user", "list", "-f", "no/such/directory/auth.db"], 3, "there is no store at");
+    assert_eq!(fs::read_dir(world.directory()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_file_of_another_user_is_not_opened_without_a_flag() {
+    if rustix::process::geteuid().is_root() {
+        let world = World::new();
+        let path = world.directory().join("auth.db");
+        chown(&path, Some(4_711), None).unwrap();
+        let says = "belongs to the user with the id 4711, and this command runs as 0";
+        world.refused(&["user", "list"], 6, says);
+        world.refused(&["doctor"], 6, says);
+        world.ok(&["user", "list", "--allow", "foreign-owner"]);
+    } else {
+        let world = World::empty();
+        assert_eq!(fs::metadata("/etc/passwd").unwrap().uid(), 0);
+        let says = "belongs to the user with the id 0";
+        world.refused(&["user", "list", "--file", "/etc/passwd"], 6, says);
+    }
+}
+
+#[test]
+fn a_protection_is_given_up_by_the_flag_that_the_message_names() {
+    let world = World::new();
+    fs::hard_link(world.directory().join("auth.db"), world.directory().join("other.db")).unwrap();
+    world.refused(&["user", "list"], 8, "With this command: --allow hard-links");
+    world.ok(&["user", "list", "--allow", "hard-links"]);
+}
+
+#[test]
+fn output_that_no_program_reads_is_no_failure() {
+    let world = World::new();
+    for n in 0..20 {
+        world.ok(&["user", "add", &format!("user-{n}"), "--no-password"]);
+    }
+    let script = "gatepost user list --json | true; exit ${PIPESTATUS[0]}";
+    let status = std::process::Command::new("bash")
+        .args(["-c", script])
+        .env("PATH", World::search_path())
+        .current_dir(world.directory())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+#[test]
+fn a_calibration_suggests_a_cost_that_the_library_accepts() {
+    let world = World::empty();
+    let row = world.row(&["calibrate", "--target", "1ms"]);
+    let number = |name: &str| u32::try_from(row[name].as_u64().unwrap()).unwrap();
+    let cost =
+        gatepost::policy::Cost::new(number("memory_kib"), number("passes"), number("lanes"));
+    assert_eq!(cost.unwrap(), gatepost::policy::Cost::recommended());
+}
