@@ -46,11 +46,16 @@ impl Context {
     /// The store, for a write. Records which command is run and by which user of the operating
     /// system, who is no actor of the library: the row of the write itself follows this one.
     ///
-    /// On a full disk no row can be written, and a revocation must go on all the same.
+    /// On a full disk no row can be written, and a revocation must go on all the same. A file that
+    /// is busy would only be waited for twice.
     pub(crate) fn writing(&self, command: &str) -> Result<&Store> {
         let event = HostEvent::new(&format!("command.{command}"))?.client_info(this_process());
-        if let Err(error) = self.store.audit().record(&[event]) {
-            note(&format!("gatepost: the audit log does not name who ran this command: {error}"));
+        match self.store.audit().record(&[event]) {
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => {
+                note(&format!("gatepost: no row of the audit log names this command: {error}"));
+            }
+            Ok(()) => {}
         }
         Ok(&self.store)
     }

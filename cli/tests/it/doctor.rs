@@ -1,8 +1,12 @@
 //! `gatepost doctor`: each finding, and silence on a healthy and busy store.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::sync::Arc;
+use std::time::Duration;
 
+use gatepost::host::{Clock, SystemClock};
+use gatepost::{NewUser, Options, Store, Timestamp};
 use serde_json::Value;
 
 use crate::busy::Busy;
@@ -56,6 +60,76 @@ fn a_directory_that_the_group_can_write_is_a_warning() {
     let world = World::new();
     set_mode(&world, "", 0o770);
     check(&world, 10, &[("opening", "warning")]);
+}
+
+#[test]
+fn a_view_that_another_program_added_is_a_warning() {
+    let world = World::new();
+    world.sql().execute_batch("CREATE VIEW names AS SELECT username FROM user").unwrap();
+    check(&world, 10, &[("opening", "warning")]);
+}
+
+/// A connection that reads an old state of the file, and so keeps the log as it is.
+fn reader(world: &World) -> rusqlite::Connection {
+    let reader = world.sql();
+    let organisations = || -> i64 {
+        reader.query_row("SELECT count(*) FROM organisation", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(organisations(), 0);
+    world.ok(&["organisation", "add", "Northern"]);
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(organisations(), 1);
+    reader
+}
+
+#[test]
+fn a_log_that_others_can_read_is_a_warning() {
+    let world = World::new();
+    let _reader = reader(&world);
+    set_mode(&world, "auth.db-wal", 0o640);
+    set_mode(&world, "auth.db-shm", 0o604);
+    check(&world, 10, &[("permissions", "warning"), ("permissions", "warning")]);
+}
+
+#[test]
+fn a_log_of_another_user_is_an_error() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root gives a file away");
+        return;
+    }
+    let world = World::new();
+    let _reader = reader(&world);
+    chown(world.directory().join("auth.db-wal"), Some(4_711), None).unwrap();
+    check(&world, 11, &[("owner", "error")]);
+}
+
+#[test]
+fn a_log_that_a_reader_keeps_long_is_a_warning() {
+    let world = World::new();
+    let _reader = reader(&world);
+    // As long as after 16 MiB of writes: SQLite reads a log up to its last whole commit.
+    let log = fs::OpenOptions::new().write(true).open(world.directory().join("auth.db-wal"));
+    log.unwrap().set_len(17 * 1_048_576).unwrap();
+    check(&world, 10, &[("log", "warning")]);
+}
+
+#[derive(Debug)]
+struct Ahead;
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        SystemClock::default().now() + Duration::from_secs(3_600)
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_is_a_warning() {
+    let world = World::new();
+    let options = Options::server().clock(Arc::new(Ahead));
+    let store = Store::open(world.directory().join("auth.db"), options).unwrap();
+    store.users().create(NewUser::person("ada")).unwrap();
+    drop(store);
+    check(&world, 10, &[("clock", "warning")]);
 }
 
 #[test]

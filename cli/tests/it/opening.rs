@@ -80,6 +80,53 @@ fn a_protection_is_given_up_by_the_flag_that_the_message_names() {
 }
 
 #[test]
+fn a_file_that_another_program_keeps_locked_is_busy() {
+    let world = World::new();
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    let other = world.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    world.refused(&["user", "lock", "ada"], 7, "Try again in a moment");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(world.row(&["user", "lock", "ada"])["status"], "locked");
+}
+
+/// In a name space of its own, where a file system in memory is filled while another process has
+/// the store open: without one, the opening already fails, as it needs room for the log.
+#[test]
+fn on_a_full_disk_a_command_says_so_and_reading_goes_on() {
+    let world = World::empty();
+    let script = "mount -t tmpfs -o size=2m,mode=700 none . && cd \"$PWD\" || exit 99
+        umask 077
+        gatepost init --preset server >/dev/null
+        gatepost user add ada --no-password >/dev/null
+        mkfifo input && exec 3<>input
+        gatepost token verify <&3 & until [ -e auth.db-shm ]; do :; done
+        gatepost user show ada >/dev/null
+        dd if=/dev/zero of=filler bs=4k 2>/dev/null
+        gatepost user lock ada; echo \"$?\"
+        gatepost user show ada --json | grep -o '\"status\":\"[a-z]*\"'
+        gatepost doctor --json | grep -o '\"check\":\"disk\"'
+        rm filler; kill $!; wait $!
+        gatepost user lock ada --json | grep -o '\"status\":\"[a-z]*\"'";
+    let ways = [&["--mount"][..], &["--user", "--map-root-user", "--mount"]];
+    let mut runs = ways.iter().map(|flags| {
+        let mut apart = std::process::Command::new("unshare");
+        apart.args(*flags).args(["bash", "-c", script]).env("PATH", World::search_path());
+        crate::world::Ran::from(apart.current_dir(world.directory()).output().unwrap())
+    });
+    let Some(ran) = runs.find(|ran| ran.code == 0) else {
+        println!("skipped: nothing may be mounted here");
+        return;
+    };
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let expected = ["8", "\"status\":\"active\"", "\"check\":\"disk\"", "\"status\":\"locked\""];
+    assert_eq!(lines, expected, "{ran:?}");
+    // It tried the revocation, although no row could name the command.
+    assert!(ran.err.contains("no row of the audit log names this command"), "{ran:?}");
+    assert!(ran.err.contains("Make room on the disk"), "{ran:?}");
+}
+
+#[test]
 fn output_that_no_program_reads_is_no_failure() {
     let world = World::new();
     for n in 0..20 {

@@ -111,6 +111,8 @@ fn what_cannot_be_undone_is_not_done_without_a_confirmation() {
     ];
     for words in commands {
         world.refused(words, 9, "not confirmed; nothing was changed");
+        // A yes in a pipe is no person's.
+        assert_eq!(world.run_with(words, "yes\n").code, 9, "{words:?}");
     }
     assert_eq!(world.ok(&["audit", "head"]), before);
 }

@@ -45,6 +45,11 @@ impl World {
         Store::open(self.directory().join("auth.db"), Options::stored()).unwrap()
     }
 
+    /// Another program's connection to the file, by plain SQL.
+    pub(crate) fn sql(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.directory().join("auth.db")).unwrap()
+    }
+
     /// The command in that directory, which is also where the words that it is given lead.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(cargo_bin("gatepost"));

@@ -161,17 +161,21 @@ fn change_signal(status: &Status) -> Option<Finding> {
 fn free_space(path: &Path) -> Option<Finding> {
     let system = rustix::fs::statvfs(path).ok()?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
-    let severity = match free {
-        free if free < FREE_LEAST_BYTES => Severity::Error,
-        free if free < FREE_FEW_BYTES => Severity::Warning,
-        _ => return None,
-    };
+    let severity = severity_of_free(free)?;
     Some(Finding::new(
         severity,
         "disk",
         format!("the disk of the file has {} KiB free", free / 1_024),
         "Make room: on a full disk every write fails except a revocation.",
     ))
+}
+
+fn severity_of_free(bytes: u64) -> Option<Severity> {
+    match bytes {
+        bytes if bytes < FREE_LEAST_BYTES => Some(Severity::Error),
+        bytes if bytes < FREE_FEW_BYTES => Some(Severity::Warning),
+        _ => None,
+    }
 }
 
 /// The newest row of the log is later than the clock, if the clock went back.
@@ -200,4 +204,20 @@ fn chains(context: &Context) -> Result<Option<Finding>> {
         format!("row {seq} of the audit log was changed, moved or is missing"),
         "Find out which program wrote to the file; keep a copy as evidence.",
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_free_space_is_a_warning_and_next_to_none_an_error() {
+        const MIB: u64 = 1_048_576;
+        let check = |bytes, expect| assert_eq!(severity_of_free(bytes), expect, "{bytes}");
+        check(0, Some(Severity::Error));
+        check(MIB - 1, Some(Severity::Error));
+        check(MIB, Some(Severity::Warning));
+        check(256 * MIB - 1, Some(Severity::Warning));
+        check(256 * MIB, None);
+    }
 }
