@@ -1,5 +1,6 @@
 //! The command, run as a program on a file that another process keeps busy.
 #![allow(
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,

@@ -6,7 +6,7 @@ use super::source::{Source, closing};
 #[rustfmt::skip]
 const LIFTED: &[(&str, &[&str])] = &[
     ("unsafe_code", &["src/storage/fork.rs", "src/storage/wal_index.rs"]),
-    ("disallowed_types", &["src/storage/mod.rs", "tests/it/main.rs"]),
+    ("disallowed_types", &["src/storage/mod.rs", "tests/it/main.rs", "cli/tests/it/main.rs"]),
     ("disallowed_methods", &[
         "src/value/time.rs", "src/value/random.rs",
         "src/hasher/mod.rs", "src/storage/connection.rs",
