@@ -176,7 +176,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// The text without what could move the cursor of a terminal or turn the direction of a line.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let is_plain = |c: char| {
         !c.is_control()
             && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')

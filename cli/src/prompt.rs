@@ -8,6 +8,7 @@ use gatepost::Password;
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, Result};
+use crate::output::printable;
 
 /// The most bytes that are read from standard input as one secret.
 const SECRET_MAX_BYTES: u64 = 65_536;
@@ -54,7 +55,7 @@ pub(crate) fn confirm(question: &str) -> Result<()> {
         return Err(not_confirmed("There is no terminal to ask: give --yes."));
     }
     let mut terminal = io::stderr().lock();
-    let asked = write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush());
+    let asked = write!(terminal, "{} [y/N] ", printable(question)).and_then(|()| terminal.flush());
     asked.map_err(|error| Failure::io("standard error", &error))?;
     let mut answer = String::new();
     input.read_line(&mut answer).map_err(|error| Failure::io("standard input", &error))?;

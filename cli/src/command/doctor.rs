@@ -67,7 +67,8 @@ impl Doctor {
         let begun = SystemClock::default().now();
         // Before the opening, which changes the permissions.
         let mut findings = checks::files(&global.file);
-        match Context::open(global) {
+        // It writes nothing, so no user acts.
+        match Context::open(&Global { acting_as: None, ..global.clone() }) {
             Ok(context) => findings.extend(checks::store(&context, self.quick)),
             // It is no finding that this command may not look.
             Err(failure) if failure.exit() == Exit::Refused => return Err(failure),

@@ -52,6 +52,9 @@ impl Init {
                 "init creates a new file: choose another path.",
             ));
         }
+        if global.acting_as.is_some() {
+            return Err(Failure::invalid("a new store has no user who could act: leave out --as"));
+        }
         let mut options = match self.preset {
             Preset::Server => Options::server(),
             Preset::Desktop => Options::desktop(),

@@ -136,7 +136,9 @@ fn the_numbers_of_a_store_are_those_of_its_rows() {
 }
 
 #[test]
-fn a_sweep_reports_what_it_removed() {
+fn a_sweep_reports_what_it_removed_and_records_nothing_if_that_is_nothing() {
     let world = World::new();
+    let before = world.ok(&["audit", "head"]);
     assert_eq!(world.row(&["sweep"]), json!({ "sessions": 0, "api_keys": 0, "audit_rows": 0 }));
+    assert_eq!(world.ok(&["audit", "head"]), before);
 }

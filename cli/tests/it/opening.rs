@@ -35,6 +35,13 @@ fn init_sets_the_options_that_it_is_given() {
 }
 
 #[test]
+fn init_creates_nothing_for_a_user_who_cannot_be_there() {
+    let world = World::empty();
+    world.refused(&["init", "--preset", "server", "--as", "ada"], 5, "leave out --as");
+    assert_eq!(fs::read_dir(world.directory()).unwrap().count(), 0);
+}
+
+#[test]
 fn init_leaves_a_file_that_is_there_as_it_is() {
     let world = World::new();
     world.ok(&["user", "add", "ada", "--no-password"]);
