@@ -29,6 +29,7 @@ pub(crate) struct Arguments {
 
 /// What every subcommand takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every subcommand")]
 pub(crate) struct Global {
     /// The file of the store
     #[arg(short, long, global = true, value_name = "PATH", default_value = "auth.db")]
@@ -80,9 +81,9 @@ impl Protection {
     }
 }
 
+/// The subcommands. One without a line here has its help beside its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create the file of a store
     Init(init::Init),
     /// Users: add, find, change, lock, delete
     #[command(subcommand)]
@@ -114,17 +115,11 @@ pub(crate) enum Command {
     /// Tokens of sessions, and API keys
     #[command(subcommand)]
     Token(token::Token),
-    /// How much is in the store
     Stats(stats::Stats),
-    /// Delete expired sessions and keys, and trim the audit log
     Sweep(sweep::Sweep),
-    /// Check the health of the store
     Doctor(doctor::Doctor),
-    /// Suggest a cost of the password hash for this machine
     Calibrate(calibrate::Calibrate),
-    /// Print the completions of a shell
     Completions(pages::Completions),
-    /// Write the manual pages into a directory
     Man(pages::Man),
 }
 
@@ -156,6 +151,7 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let example = help.strip_prefix("Example: ").unwrap_or_default();
             assert!(example.starts_with(words), "{words}: {help:?}");
+            assert!(command.get_about().is_some(), "{words} has no summary");
             let command = example.split(['<', '|', '>']).next().unwrap_or_default();
             let typed = shlex::split(command).unwrap_or_default();
             let parsed = Arguments::try_parse_from(typed);

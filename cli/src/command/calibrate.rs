@@ -10,6 +10,8 @@ use crate::arguments::Global;
 use crate::failure::Result;
 use crate::output::Output;
 
+/// Suggest a cost of the password hash for this machine
+///
 /// Measures this machine and prints the values for `Cost::new`. Run it on an idle machine of the
 /// kind that will hash the passwords.
 #[derive(Debug, Args)]

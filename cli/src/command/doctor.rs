@@ -14,6 +14,8 @@ use crate::output::{Output, note};
 
 const COLUMNS: &[&str] = &["severity", "check", "what", "advice"];
 
+/// Check the health of the store
+///
 /// Opens the file and checks what the library reports of it: warnings of the opening, permissions,
 /// owners, the write-ahead log, free space, the clock, and the chains of the audit log.
 ///

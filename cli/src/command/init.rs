@@ -8,6 +8,8 @@ use crate::arguments::Global;
 use crate::context::{Context, allowed, is_missing};
 use crate::failure::{Exit, Failure, Result};
 
+/// Create the file of a store
+///
 /// The file keeps the options of the preset, and every other subcommand opens it with them. The
 /// programs that use the file pass options of their own, and follow the file in `login_by_email`,
 /// `lockout` and the caps of the audit log.

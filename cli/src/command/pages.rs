@@ -10,6 +10,7 @@ use crate::arguments::{Arguments, Global};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 
+/// Print the completions of a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Example: gatepost completions bash > gatepost.bash")]
 pub(crate) struct Completions {
@@ -26,6 +27,7 @@ impl Completions {
     }
 }
 
+/// Write the manual pages into a directory
 #[derive(Debug, Args)]
 #[command(after_help = "Example: gatepost man /usr/local/share/man/man1")]
 pub(crate) struct Man {

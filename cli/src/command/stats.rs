@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::failure::Result;
 
+/// How much is in the store
+///
 /// Counts the rows, which reads all of them: about a second for a million. The counts of a running
 /// program (hashes, refusals, cached sessions) are in its own `Store::status`.
 #[derive(Debug, Args)]

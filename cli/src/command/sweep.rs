@@ -5,6 +5,8 @@ use clap::Args;
 use crate::context::Context;
 use crate::failure::Result;
 
+/// Delete expired sessions and keys, and trim the audit log
+///
 /// Rows are deleted one to two days after they expire. A store needs no sweep: each login deletes
 /// a few expired rows. Run it from cron or a systemd timer where logins are rare.
 #[derive(Debug, Args)]

@@ -146,9 +146,13 @@ mod can_fail {
             ("src/storage/mod.rs", "pub(crate) mod open;"),
             ("src/storage/open.rs", ""),
             ("src/storage/tests.rs", ""),
+            ("cli/src/main.rs", "mod names;"),
+            ("cli/src/names.rs", ""),
+            ("cli/src/prompt.rs", ""),
         ]);
-        let finding = "src/storage/tests.rs: no module declares it with `mod tests;`";
-        assert_eq!(undeclared(&project), [finding]);
+        let tests = "src/storage/tests.rs: no module declares it with `mod tests;`";
+        let prompt = "cli/src/prompt.rs: no module declares it with `mod prompt;`";
+        assert_eq!(undeclared(&project), [tests, prompt]);
     }
 
     #[test]
