@@ -4,6 +4,7 @@
 //!
 //! - [`getting_started`]: from an empty project to a program that logs users in.
 //! - [`desktop`]: a desktop program that keeps its users signed in.
+//! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
@@ -42,6 +43,12 @@ pub mod getting_started {
 
 pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
+}
+
+// Its examples need `gatepost-axum`, whose tests run them.
+#[cfg(not(doctest))]
+pub mod web {
+    #![doc = include_str!("../manual/web.md")]
 }
 
 pub mod devices {

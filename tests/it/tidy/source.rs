@@ -26,8 +26,9 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     ".ci",
+    "axum",
     "benches",
     "examples",
     "faults",
