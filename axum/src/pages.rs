@@ -102,13 +102,20 @@ impl Next {
         // A browser takes `\` for `/`, and drops tabs and line ends.
         let is_local = path.starts_with('/') && !path.starts_with("//");
         let is_plain = path.chars().all(|letter| letter.is_ascii_graphic() && letter != '\\');
-        Self(if is_local && is_plain { path.to_owned() } else { "/".to_owned() })
+        if is_local && is_plain { Self(path.to_owned()) } else { Self::default() }
     }
 
     /// The path: it begins with one slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// `/`: for a form without the field, with `#[serde(default)]`.
+impl Default for Next {
+    fn default() -> Self {
+        Self("/".to_owned())
     }
 }
 
@@ -124,6 +131,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Next {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
-        Ok(Self::new(&pairs.find(|(name, _)| name == "next").map_or("/".into(), |(_, path)| path)))
+        let next = pairs.find(|(name, _)| name == "next");
+        Ok(next.map_or_else(Self::default, |(_, path)| Self::new(&path)))
     }
 }

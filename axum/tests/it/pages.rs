@@ -70,6 +70,7 @@ fn only_a_path_of_this_site_is_followed() {
 
 #[derive(Deserialize)]
 struct Fields {
+    #[serde(default)]
     next: Next,
 }
 
@@ -94,6 +95,12 @@ async fn next_is_read_from_a_query() {
 
 #[test]
 fn next_is_read_from_a_form() {
-    let fields: Fields = serde_json::from_str(r#"{"next": "//other.example"}"#).unwrap();
-    assert_eq!(fields.next, Next::new("/"));
+    for (form, path) in [
+        (r#"{"next": "/report"}"#, "/report"),
+        (r#"{"next": "//other.example"}"#, "/"),
+        ("{}", "/"),
+    ] {
+        let fields: Fields = serde_json::from_str(form).unwrap();
+        assert_eq!(fields.next.as_str(), path);
+    }
 }

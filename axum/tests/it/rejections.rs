@@ -99,6 +99,8 @@ async fn a_closed_store_is_503_in_each_route() {
     for path in ["/mine", "/anyone", "/admin", "/reports", "/auth/me", "/auth/sessions"] {
         let answer = browser.get(path).await;
         answer.is_refused(503, "unavailable");
+        // What the operator has to know is logged, and is not in the answer.
+        assert_eq!(answer.json()["detail"], "The service cannot answer now.");
         assert!(answer.set_cookies().is_empty(), "{path}: could not know, so the cookie stays");
     }
     browser.post("/auth/logout", None).await.is_refused(503, "unavailable");
