@@ -201,6 +201,11 @@ kinds! {
     /// The file is on a file system that does not support a database with a write-ahead log (WAL).
     Unsupported (Unavailable) =
         "Move the file to a local disk; where the message names an option, that option allows it.",
+    /// The keyring of this process lacks the key under which the file seals password hashes, or
+    /// there is no keyring. A call that needs the key does nothing without it.
+    KeyMissing (Unavailable) =
+        "Give this program the key that the message names with Options::keyring; if that key is \
+         lost, the page \"keys\" of the manual says what to do.",
     /// The random source failed; no other source replaces it.
     NoRandom (Unavailable) = "The system's random source failed; restart the machine.",
     /// The program makes a call that the library does not allow.
@@ -401,7 +406,7 @@ impl ErrorKind {
             Kind::Invalid | Kind::NotFound | Kind::SessionEnded | Kind::Taken => false,
             Kind::LimitReached | Kind::NotEmpty | Kind::Stale | Kind::Insufficient => false,
             Kind::Overloaded | Kind::OutOfMemory | Kind::SqliteTooOld => false,
-            Kind::NoRandom | Kind::Misuse => false,
+            Kind::NoRandom | Kind::KeyMissing | Kind::Misuse => false,
         }
     }
 }

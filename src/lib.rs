@@ -42,10 +42,12 @@
 //! - Write a desktop program: [`desktop`](manual::desktop).
 //! - Know which device id a client uses: [`devices`](manual::devices).
 //! - Choose options: [`options`](manual::options).
+//! - Seal the password hashes under a key: [`keys`](manual::keys).
 //! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).
 //! - Answer errors: [`errors`](manual::errors).
+//! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
 //! - See all pages: [`manual`].
 //!
@@ -56,10 +58,10 @@
 //!   [`Store::log_out`].
 //! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
 //!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
-//!   [`Store::devices`], [`Store::audit`].
+//!   [`Store::one_time_tokens`], [`Store::devices`], [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
-//!   and [`host`] the clock and the random source that a program may replace.
+//!   and [`host`] the clock, the random source and the keyring that a program may supply.
 //!
 //! # Features
 //!
@@ -135,8 +137,9 @@ pub mod directory {
     pub use crate::value::principal::{UserKind, UserStatus};
 }
 
-/// What a host may supply: the clock and the source of random bytes.
+/// What a host may supply: the clock, the source of random bytes, and the keys that seal hashes.
 pub mod host {
+    pub use crate::value::keyring::{KeyId, Keyring, Keys, SealingKey};
     #[cfg(feature = "test-util")]
     pub use crate::value::random::SeededRandom;
     pub use crate::value::random::{RandomSource, RandomUnavailable, SystemRandom};
@@ -155,19 +158,26 @@ pub mod policy {
     };
 }
 
-/// Sessions, devices and API keys.
+/// Sessions, devices, API keys and one-time tokens.
 pub mod sessions {
+    pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
     pub use crate::flow::session_open::OpenSession;
     pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
     pub use crate::record::device::{Devices, KnownDevice};
+    pub use crate::record::one_time_token::{
+        IssuedOneTimeToken, NewOneTimeToken, OneTimeTokenInfo, OneTimeTokens,
+    };
     pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
+    pub use crate::value::id::OneTimeTokenId;
+    pub use crate::value::one_time::OneTimePurpose;
     pub use crate::value::principal::Assurance;
     pub use crate::value::version::Version;
 }
 
 /// The state of an open store, for those who operate it.
 pub mod status {
+    pub use crate::flow::rekey::{KeyUse, RekeyReport};
     pub use crate::flow::sweep::MaintenanceReport;
     pub use crate::storage::{CommitOutcome, FileState, OpenWarning};
     pub use crate::store::{ChangeSignal, Service, Status};

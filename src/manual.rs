@@ -4,12 +4,14 @@
 //!
 //! - [`getting_started`]: from an empty project to a program that logs users in.
 //! - [`desktop`]: a desktop program that keeps its users signed in.
+//! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
-//! - [`revocation`]: what revokes which sessions and API keys.
+//! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
+//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -18,6 +20,8 @@
 //!
 //! **Operate**
 //!
+//! - [`keys`]: a key outside the file that seals the password hashes.
+//! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
 //! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
 //!
 //! **Understand**
@@ -44,6 +48,12 @@ pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
 }
 
+// Its examples need `gatepost-axum`, whose tests run them.
+#[cfg(not(doctest))]
+pub mod web {
+    #![doc = include_str!("../manual/web.md")]
+}
+
 pub mod devices {
     #![doc = include_str!("../manual/devices.md")]
 }
@@ -56,6 +66,10 @@ pub mod revocation {
     #![doc = include_str!("../manual/revocation.md")]
     #![doc = ""]
     #![doc = include_str!("../manual/pictures/session.svg")]
+}
+
+pub mod one_time_tokens {
+    #![doc = include_str!("../manual/one_time_tokens.md")]
 }
 
 pub mod staying_signed_in {
@@ -78,6 +92,14 @@ pub mod errors {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+}
+
+pub mod keys {
+    #![doc = include_str!("../manual/keys.md")]
+}
+
+pub mod command {
+    #![doc = include_str!("../manual/command.md")]
 }
 
 pub mod operating {

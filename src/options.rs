@@ -9,6 +9,7 @@ mod dangerous;
 mod file;
 mod setters;
 mod stored;
+mod supplied;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use file::Lockout;
 use crate::error::{Error, Result};
 use crate::hasher::Cost;
 use crate::storage::Tolerances;
+use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, BreachCheck, Breaches, PasswordPolicy, SessionPolicy};
 use crate::value::random::RandomSource;
 use crate::value::time::Clock;
@@ -29,8 +31,8 @@ use crate::value::time::Clock;
 ///
 /// Start from a preset ([`server`](Self::server), [`desktop`](Self::desktop), [`web`](Self::web))
 /// and chain the setters; each takes the options and returns them changed. Two options are equal
-/// if all their values are: durations are compared in whole milliseconds, and a breach check, or a
-/// clock or random source with fields, is equal only to itself.
+/// if all their values are: durations are compared in whole milliseconds, and a breach check, a
+/// keyring, or a clock or random source with fields, is equal only to itself.
 ///
 /// Each option is of one of three kinds, which [`manual::options`](crate::manual::options)
 /// lists:
@@ -90,6 +92,8 @@ pub struct Options {
     /// `None` for the clock of the system.
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) random: Arc<dyn RandomSource>,
+    /// The file stores the id of the key under which it seals.
+    pub(crate) keyring: Option<Arc<dyn Keyring>>,
 
     source: Source,
 }

@@ -11,13 +11,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
+use crate::pending::uses::{Batch, WriteUse};
 use crate::storage::{
     CommitOutcome, FileState, Finished, OpenWarning, Purpose, ReadTx, SCHEMA_VERSION, Storage,
     WriteTx, not_begun,
 };
 use crate::value::event::Actor;
+use crate::value::keyring::KeyId;
 use crate::value::policy::ApiVersion;
-
 use crate::value::time::Timestamp;
 
 /// A session store in one SQLite file.
@@ -139,6 +140,8 @@ impl Store {
             hash_buffers_kept: hasher.idle_buffers,
             login_refusals: self.core.pending.counts.logins_refused(),
             verify_refusals: self.core.pending.counts.tokens_refused(),
+            current_key: self.options().keyring.as_ref().map(|keyring| keyring.current()),
+            key_missing_refusals: self.core.pending.counts.keys_missing(),
             change_signal: self.core.change_signal,
             file_state: self.core.storage.file_state(),
             writes,
@@ -178,14 +181,27 @@ impl Store {
     }
 
     /// As [`transact`](Self::transact), for a purpose. Revocations that wait in memory are written
-    /// first: written later, they would revoke a credential that this write opens or issues.
+    /// first: written later, they would revoke a credential that this write opens or issues. An
+    /// ordinary write takes uses of sessions along.
     pub(crate) fn transact_as<T>(
         &self,
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
         self.core.write_denials().map_err(not_of_this_write)?;
-        self.core.storage.write(purpose, &self.actor, job)
+        let uses = &self.core.pending.uses;
+        let mut along = None;
+        let answer = self.core.storage.write(purpose, &self.actor, |tx| {
+            let finished = job(tx)?;
+            if purpose == Purpose::Ordinary && matches!(finished, Finished::Commit(_)) {
+                along = uses.write_batch(tx)?;
+            }
+            Ok(finished)
+        })?;
+        if let Some(batch) = along {
+            batch.committed();
+        }
+        Ok(answer)
     }
 
     pub(crate) fn actor(&self) -> Actor {
@@ -198,6 +214,7 @@ impl Core {
         storage: Storage,
         options: Options,
         differing: Vec<OpenWarning>,
+        write_use: WriteUse,
     ) -> Result<Arc<Self>> {
         let mut open_warnings =
             storage.place().map(|place| place.warnings.clone()).unwrap_or_default();
@@ -221,7 +238,7 @@ impl Core {
                 options.max_concurrent_hashes,
                 options.max_waiting_hashes,
             ),
-            pending: Pending::new(storage.random())?,
+            pending: Pending::new(storage.random(), write_use)?,
             coherence,
             change_signal,
             open_warnings,
@@ -240,6 +257,36 @@ impl Core {
                 Ok(if revoked { Finished::Commit(()) } else { Finished::Nothing(()) })
             })
         })
+    }
+
+    /// Tries to write a batch of uses, without waiting for another writer; `true` if it wrote any.
+    /// No result of a call depends on it.
+    pub(crate) fn write_uses(&self) -> bool {
+        committed(self.storage.try_write(&Actor::Host, |tx| self.batch_of_uses(tx)))
+    }
+
+    /// As [`write_uses`](Self::write_uses), for a verify: without a flush of the disk, or not at
+    /// all.
+    pub(crate) fn write_uses_unsynced(&self) -> bool {
+        let job = |tx: &WriteTx<'_>| self.batch_of_uses(tx);
+        committed(self.storage.try_write_unsynced(&Actor::Host, job))
+    }
+
+    fn batch_of_uses(&self, tx: &WriteTx<'_>) -> Result<Finished<Option<Batch<'_>>>> {
+        let batch = self.pending.uses.write_batch(tx)?;
+        Ok(if batch.is_some() { Finished::Commit(batch) } else { Finished::Nothing(None) })
+    }
+}
+
+/// Whether a batch of uses was committed.
+fn committed(written: Result<Option<Option<Batch<'_>>>>) -> bool {
+    written.ok().flatten().flatten().map(Batch::committed).is_some()
+}
+
+/// Writes the uses that wait. Revocations and counts that wait are lost.
+impl Drop for Core {
+    fn drop(&mut self) {
+        while self.write_uses() {}
     }
 }
 
@@ -349,6 +396,13 @@ pub struct Status {
     /// How many tokens [`Store::verify`](crate::Store::verify) and its like refused, by
     /// [`InvalidTokenReason::name`](crate::status::InvalidTokenReason::name).
     pub verify_refusals: BTreeMap<&'static str, u64>,
+    /// The id of the current key of this process's keyring; `None` without a keyring.
+    /// [`Store::key_use`](crate::Store::key_use) counts the hashes under each key of the file.
+    pub current_key: Option<KeyId>,
+    /// How many logins and changes of a password could not be compared, because the user's hash is
+    /// sealed under a key that the keyring lacks. They were refused as
+    /// [`InvalidCredentials`](crate::LoginRefusal::InvalidCredentials).
+    pub key_missing_refusals: u64,
     /// How a verify learns that a cached answer may be stale; chosen when the store was opened.
     pub change_signal: ChangeSignal,
     /// How the file is watched, or why the store has closed itself.

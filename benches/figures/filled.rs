@@ -93,7 +93,9 @@ pub fn raw_select(statement: &mut rusqlite::Statement<'_>, id: &[u8; 16]) -> i64
             let level: i64 = row.get(12)?;
             let idle: Option<i64> = row.get(13)?;
             let seen: i64 = row.get(14)?;
-            Ok(std::hint::black_box((opened, authenticated, expires, level, idle, seen)).0)
+            let lifetime: i64 = row.get(15)?;
+            std::hint::black_box((expires, level, idle, seen, lifetime));
+            Ok(std::hint::black_box((opened, authenticated)).0)
         })
         .unwrap()
 }

@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod corrupt;
 pub(crate) mod errors;
+pub(crate) mod flushes;
 pub(crate) mod fork;
 pub(crate) mod full;
 pub(crate) mod inputs;
@@ -79,6 +80,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         long: 400,
         short: 12,
         run: full::run,
+    },
+    Bench {
+        name: "flushes",
+        proves: "a verify that writes the last use of a session flushes nothing",
+        long: 100,
+        short: 10,
+        run: flushes::run,
     },
     Bench {
         name: "medium",

@@ -11,6 +11,9 @@ use crate::scene::{DEAD, PENDING, Scene, Start, TOKENS};
 
 pub(crate) use list::OPERATIONS;
 
+/// What an operation is applied to whose user has no live token.
+const NO_TOKEN: &str = "";
+
 /// One call.
 #[derive(Clone, Copy)]
 pub(crate) struct Operation {
@@ -106,7 +109,7 @@ impl Operation {
 
     /// The tokens that it revokes or suspends: all of them pass before it, and none of them after.
     pub(crate) fn ends(&self) -> Vec<&'static str> {
-        if !self.writes() {
+        if !self.writes() || self.upon == NO_TOKEN {
             return Vec::new();
         }
         let row = operations::operation(self.listed_as);
@@ -153,6 +156,9 @@ mod tests {
     #[test]
     fn what_an_operation_is_applied_to_is_a_live_token() {
         for operation in OPERATIONS {
+            if operation.upon == NO_TOKEN {
+                continue;
+            }
             let is_live = TOKENS.iter().any(|(name, _)| *name == operation.upon);
             assert!(
                 is_live && !DEAD.contains(&operation.upon),

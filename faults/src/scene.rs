@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
-use gatepost::directory::CreditHolder;
+use gatepost::directory::{CreditHolder, UserStatus};
 use gatepost::policy::{Cost, SessionPolicy};
-use gatepost::sessions::{NewApiKey, OpenSession, Version};
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version};
 use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId};
 
 use crate::place::{Place, beside, clear};
 use crate::process::Child;
-use crate::store::{PASSWORD, device, number, options, options_at, passes, sql};
+use crate::store::{OldKey, PASSWORD, device, options, options_at, passes, sql};
 
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ impl Scene {
         let place = Place::new("scene");
         let path = place.file("auth.db");
         let said = Child::fork(|voice| {
-            let options = options_at(seed, BEGUN);
+            let options = options_at(seed, BEGUN).keyring(Arc::new(OldKey));
             let store = Store::open(&path, options).unwrap();
             for (name, value) in fill(&store) {
                 voice.say(format_args!("{name} {value}"));
@@ -63,8 +64,6 @@ impl Scene {
             let store = Store::open(&path, crate::store::options(seed ^ 4)).unwrap();
             gatepost::testing::believe_clock(&store).unwrap();
             store.close().unwrap();
-            let head = "SELECT seq FROM sqlite_sequence WHERE name = 'change'";
-            voice.say(format_args!("head {}", number(&sql(&path), head)));
         });
         let split = |line: &String| line.split_once(' ').map(|(a, b)| (a.into(), b.into()));
         let names: BTreeMap<String, String> = said.end_well().iter().filter_map(split).collect();
@@ -112,24 +111,17 @@ impl Scene {
     }
 
     /// Which of the known tokens pass: those of people by their device, a key without; and last,
-    /// whether what was [`PENDING`] would be accepted.
-    pub(crate) fn passes(&self, store: &Store, path: &Path) -> String {
+    /// whether the one-time token [`PENDING`] is valid.
+    pub(crate) fn passes(&self, store: &Store) -> String {
         let tokens = TOKENS.iter().map(|(name, on)| passes(store, self.token(name), *on));
-        let pending = std::iter::once_with(|| self.pending_passes(path));
+        let pending = std::iter::once_with(|| self.pending_passes(store));
         tokens.chain(pending).map(|passes| if passes { '1' } else { '0' }).collect()
     }
 
-    /// By the rule that is written in the schema, as no call of the library issues any yet.
-    fn pending_passes(&self, path: &Path) -> bool {
-        let issued: i64 = self.names["head"].parse().unwrap();
-        let ada: UserId = self.id("ada");
-        let rule = "SELECT max(u.tokens_ended_seq, s.tokens_ended_seq,
-                        coalesce(b.tokens_ended_seq, 0), coalesce(o.tokens_ended_seq, 0))
-             FROM user u JOIN store s LEFT JOIN branch b ON b.id = u.branch_id
-                  LEFT JOIN organisation o ON o.id = b.organisation_id
-             WHERE u.id = ?1";
-        let ended = sql(path).query_row(rule, [ada.as_uuid().as_bytes()], |row| row.get(0));
-        ended.is_ok_and(|ended: i64| ended <= issued)
+    fn pending_passes(&self, store: &Store) -> bool {
+        let tokens = store.one_time_tokens().list(self.id("ada"));
+        let is_pending = |purpose| purpose == OneTimePurpose::EmailConfirmation;
+        tokens.is_ok_and(|tokens| tokens.iter().any(|one| is_pending(one.purpose)))
     }
 
     /// Which of the tokens that an operation revokes pass, by this list of all.
@@ -155,7 +147,7 @@ pub(crate) const TOKENS: &[(&str, Option<&str>)] = &[
 pub(crate) const DEAD: [&str; 2] = ["ada.ended", "bob.expired"];
 
 /// A one-time token of ada's, issued when the scene was set.
-pub(crate) const PENDING: &str = "ada.pending";
+pub(crate) const PENDING: &str = "ada.confirmation";
 
 /// When the scene was begun, an hour before the clock of the trials.
 const BEGUN: &str = "2026-01-05T08:00:00Z";
@@ -229,6 +221,17 @@ fn fill(store: &Store) -> Named {
     names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
     let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
     names.push(("ada.key", key.key.expose().to_owned()));
+    let guest = NewUser::person("guest").email("guest@example.com").status(UserStatus::Pending);
+    let guest = create(guest);
+    let day = NewOneTimeToken::password_reset().lifetime(Duration::from_secs(86_400));
+    for (name, user, new) in [
+        ("ada.reset", ada, day),
+        (PENDING, ada, NewOneTimeToken::email_confirmation()),
+        ("guest.invitation", guest, NewOneTimeToken::invitation()),
+    ] {
+        let issued = store.one_time_tokens().issue(user, new).unwrap();
+        names.push((name, issued.token.expose().to_owned()));
+    }
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names
 }

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use gatepost::host::{ManualClock, SeededRandom};
+use gatepost::host::{KeyId, Keyring, ManualClock, SealingKey, SeededRandom};
 use gatepost::policy::SessionPolicy;
 use gatepost::{DeviceId, Options, Store};
 use rusqlite::{Connection, OpenFlags};
@@ -21,9 +21,42 @@ pub(crate) fn options_at(seed: u64, at: &str) -> Options {
     Options::for_tests()
         .clock(Arc::new(ManualClock::new(at.parse().unwrap())))
         .random_source(Arc::new(SeededRandom::new(seed)))
+        .keyring(Arc::new(TwoKeys))
         .sessions(SessionPolicy::server().per_user(10_000))
         .max_concurrent_hashes(2)
         .max_waiting_hashes(64)
+}
+
+/// Two keys. Without fields, so that any two are the same to a store.
+#[derive(Debug)]
+struct TwoKeys;
+
+impl Keyring for TwoKeys {
+    fn current(&self) -> KeyId {
+        KeyId::new("new").unwrap()
+    }
+
+    fn key(&self, id: &KeyId) -> Option<SealingKey> {
+        match id.as_str() {
+            "new" => Some(SealingKey::new([2; 32])),
+            "old" => Some(SealingKey::new([1; 32])),
+            _ => None,
+        }
+    }
+}
+
+/// The older of the two: what the file of the scene is sealed under.
+#[derive(Debug)]
+pub(crate) struct OldKey;
+
+impl Keyring for OldKey {
+    fn current(&self) -> KeyId {
+        KeyId::new("old").unwrap()
+    }
+
+    fn key(&self, id: &KeyId) -> Option<SealingKey> {
+        TwoKeys.key(id).filter(|_| *id == self.current())
+    }
 }
 
 pub(crate) fn device(name: &str) -> DeviceId {

@@ -152,7 +152,7 @@ pub(crate) fn look(scene: &Scene, path: &Path) -> Seen {
     is_whole(&store, path);
     // First, as a token that passes may leave its use behind.
     let state = state(path);
-    let seen = Seen { state, passes: scene.passes(&store, path) };
+    let seen = Seen { state, passes: scene.passes(&store) };
     store.close().unwrap();
     seen
 }

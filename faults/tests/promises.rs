@@ -52,6 +52,11 @@ fn on_a_full_disk_a_logout_goes_through_or_is_denied_in_memory() {
 }
 
 #[test]
+fn a_verify_that_writes_a_use_flushes_nothing() {
+    holds("flushes", 2);
+}
+
+#[test]
 fn a_medium_that_turns_read_only_undoes_no_logout() {
     holds("medium", 2);
 }

@@ -11,7 +11,7 @@ use crate::cache::seqlock::SeqLock;
 use crate::cache::{Cache, Image};
 use crate::explore::Scene;
 use crate::sessions::{
-    STRANGER, USER, Zeros, expiry, image, principal, privileges, remembered, session,
+    STRANGER, USER, Zeros, expiry, image, principal, privileges, remembered, session, span,
 };
 use crate::storage::{Change, Fate, File, SESSIONS, State, WalIndex};
 use crate::sync::switch;
@@ -160,7 +160,7 @@ impl Process {
         }
         let (principal, privileges) =
             (principal(which, state.principal), privileges(state.principal));
-        fill.remember(&principal, &privileges, expiry(which), None);
+        fill.remember(&principal, &privileges, span(which));
         Some(state.principal)
     }
 
@@ -287,7 +287,7 @@ fn crowd() {
 fn remember(cache: &Cache, which: usize) {
     let epoch = cache.epoch();
     let image = image(cache, which);
-    cache.fill(epoch, image, &principal(which, 1), &privileges(1), expiry(which), None);
+    cache.fill(epoch, image, &principal(which, 1), &privileges(1), span(which));
 }
 
 fn is_itself_or_gone(cache: &Cache, which: usize) {
@@ -302,7 +302,7 @@ fn words() {
     let published = Arc::new(SeqLock::<3>::new());
     let writing = {
         let published = Arc::clone(&published);
-        thread::spawn(move || (1..=2).for_each(|word| published.write(&[word; 3], |_| {})))
+        thread::spawn(move || (1..=2).for_each(|word| published.write(&[word; 3])))
     };
     if let Some((turn, words)) = published.read(&[]) {
         assert!(words == [1; 3] || words == [2; 3], "half of one and half of another: {words:?}");

@@ -1,6 +1,6 @@
 //! The sessions of the scenes, all of one user.
 
-use crate::cache::{Cache, CachedEntry, Image};
+use crate::cache::{Cache, CachedEntry, Image, Span};
 use crate::value::id::{SessionId, UserId};
 use crate::value::principal::{Assurance, CacheHint, Credential, Principal, UserKind};
 use crate::value::random::{RandomSource, RandomUnavailable};
@@ -33,6 +33,10 @@ pub(crate) fn expiry(which: usize) -> Timestamp {
     Timestamp::from_millis(1_000 + which as i64)
 }
 
+pub(crate) fn span(which: usize) -> Span {
+    Span { from: Timestamp::UNIX_EPOCH, until: expiry(which) }
+}
+
 /// The number of the principal is in the place of the time of the login.
 pub(crate) fn principal(which: usize, number: u64) -> Principal {
     let at = Timestamp::from_millis(number as i64);
@@ -57,7 +61,7 @@ pub(crate) fn privileges(number: u64) -> String {
 }
 
 /// The number of the principal of an entry, whose privileges have to be those of that number.
-pub(crate) fn remembered(cache: &Cache, which: usize, entry: &CachedEntry<'_>) -> u64 {
+pub(crate) fn remembered(cache: &Cache, which: usize, entry: &CachedEntry) -> u64 {
     let number = number_of(which, &entry.principal(image(cache, which)));
     let has = |name: &str| cache.has_privilege(entry, name);
     let own = format!("p{number}");

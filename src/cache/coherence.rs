@@ -15,12 +15,11 @@
 //! 5. publish **H1**, never a header read after the snapshot: a commit between them was not read.
 
 use crate::cache::seqlock::SeqLock;
-use crate::cache::{Cache, CachedEntry, Epoch, Image, Use};
+use crate::cache::{Cache, CachedEntry, Epoch, Image, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::storage::{Bookmark, Change, Changes, Header, Reading, WalIndex};
 use crate::sync::Mutex;
 use crate::value::principal::Principal;
-use crate::value::time::Timestamp;
 
 /// The cache of a file, and the change signal that decides whether the cache is current.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl Coherence {
     /// Those of a read of the file; `TooNew` if another process has migrated it too far for this
     /// version.
     #[inline]
-    pub(crate) fn find(&self, image: Image) -> Result<Option<CachedEntry<'_>>> {
+    pub(crate) fn find(&self, image: Image) -> Result<Option<CachedEntry>> {
         let entry = self.cache.find(image);
         if !self.is_fresh()? {
             return Ok(None);
@@ -103,21 +102,14 @@ pub(crate) struct Fill<'c> {
 
 impl Fill<'_> {
     /// Inserts the result into the cache, if the SELECT saw the state that was followed and no
-    /// later one. `expires_at` is the first moment at which it is expired; the end of time for a
-    /// key that does not expire.
+    /// later one.
     ///
     /// A restore may undo the later state. The bookmark is of the followed state, and would not
     /// show that the entry is of none that the file still has.
-    pub(crate) fn remember(
-        &self,
-        principal: &Principal,
-        privileges: &str,
-        expires_at: Timestamp,
-        last: Option<Use>,
-    ) {
+    pub(crate) fn remember(&self, principal: &Principal, privileges: &str, span: Span) {
         let Coherence { cache, index, followed, .. } = self.coherence;
         if index.read().is_some_and(|view| followed.is(view.now())) {
-            cache.fill(self.epoch, self.image, principal, privileges, expires_at, last);
+            cache.fill(self.epoch, self.image, principal, privileges, span);
         }
     }
 }
@@ -165,7 +157,7 @@ impl Followed {
     }
 
     fn publish(&self, header: Header) {
-        self.0.write(header.words(), |_| {});
+        self.0.write(header.words());
     }
 }
 
@@ -176,9 +168,11 @@ mod tests {
     use crate::value::name::DeviceId;
     use crate::value::principal::Credential;
     use crate::value::random::SystemRandom;
+    use crate::value::time::Timestamp;
 
     const SESSION: SessionId = SessionId::from_bytes([7; 16]);
     const USER: UserId = UserId::from_bytes([8; 16]);
+    const SPAN: Span = Span { from: Timestamp::UNIX_EPOCH, until: Timestamp::MAX };
 
     /// Whether a verify that read this epoch, and the file before its change, leaves a valid
     /// entry.
@@ -187,7 +181,7 @@ mod tests {
         let image = cache.image(&"t".repeat(74), Some(&device)).unwrap();
         let principal =
             Principal { credential: Credential::Session(SESSION), ..Principal::for_tests(USER) };
-        cache.fill(epoch, image, &principal, "", Timestamp::from_millis(1), None);
+        cache.fill(epoch, image, &principal, "", SPAN);
         cache.find(image).is_some_and(|entry| cache.is_valid(&entry))
     }
 
@@ -245,14 +239,13 @@ mod tests {
         let image = coherence.cache.image(&"t".repeat(74), None).unwrap();
         let principal =
             Principal { credential: Credential::Session(SESSION), ..Principal::for_tests(USER) };
-        let end = Timestamp::from_millis(i64::MAX);
         for (commits, cached) in [(1, 0), (0, 1)] {
             assert!(coherence.find(image).unwrap().is_none());
             let fill = coherence.begin_fill(image);
             for number in 0..commits {
                 store.organisations().create(&format!("Northern {number}")).unwrap();
             }
-            fill.remember(&principal, "", end, None);
+            fill.remember(&principal, "", SPAN);
             assert_eq!(coherence.cache.len(), cached, "{commits} commits");
         }
     }

@@ -28,7 +28,7 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-pub(crate) use self::entry::{CachedEntry, Use};
+pub(crate) use self::entry::{CachedEntry, Span};
 use self::privileges::PrivilegeSets;
 use self::table::Table;
 use crate::error::Result;
@@ -99,21 +99,21 @@ impl Cache {
 
     /// Whether the user of an entry has this privilege; `None` if the file must be asked.
     #[inline]
-    pub(crate) fn has_privilege(&self, entry: &CachedEntry<'_>, name: &str) -> Option<bool> {
+    pub(crate) fn has_privilege(&self, entry: &CachedEntry, name: &str) -> Option<bool> {
         self.privileges.has(entry.privileges(), name)
     }
 
     /// The entry of an image. It may be used only after the change signal was compared and then
     /// [`Cache::is_valid`] returned `true`.
     #[inline]
-    pub(crate) fn find(&self, image: Image) -> Option<CachedEntry<'_>> {
+    pub(crate) fn find(&self, image: Image) -> Option<CachedEntry> {
         self.table.find(image.0).map(CachedEntry::new)
     }
 
     /// Whether nothing that the entry depends on has changed since its fill, in the changes that
     /// were followed so far.
     #[inline]
-    pub(crate) fn is_valid(&self, entry: &CachedEntry<'_>) -> bool {
+    pub(crate) fn is_valid(&self, entry: &CachedEntry) -> bool {
         let stamps = [
             Some(&self.everyone),
             self.sessions.get(slot(&entry.id(), CACHE_SESSION_STAMPS)),
@@ -123,7 +123,7 @@ impl Cache {
         stamps
             .into_iter()
             .all(|stamp| stamp.is_some_and(|stamp| stamp.load(Ordering::Relaxed) <= filled_in.0))
-            && entry.expires_at().as_millis() > self.swept_to.load(Ordering::Relaxed)
+            && entry.span().until.as_millis() > self.swept_to.load(Ordering::Relaxed)
     }
 
     /// The current epoch. A fill reads it before its SELECT begins. The load acquires what the
@@ -133,20 +133,19 @@ impl Cache {
     }
 
     /// Inserts the result of a SELECT that began after `epoch` was read. `privileges` has the
-    /// names of the user's privileges, separated by spaces. `expires_at` is the first moment at
-    /// which the session or key is expired; the end of time for a key that does not expire.
+    /// names of the user's privileges, separated by spaces. `span` ends at the latest when the
+    /// session or key expires.
     pub(crate) fn fill(
         &self,
         epoch: Epoch,
         image: Image,
         principal: &Principal,
         privileges: &str,
-        expires_at: Timestamp,
-        last: Option<Use>,
+        span: Span,
     ) {
         let set = self.privileges.number(privileges);
-        if let Some((record, marks)) = entry::pack(epoch, principal, set, expires_at, last) {
-            self.table.insert(image.0, &record, marks);
+        if let Some(record) = entry::pack(epoch, principal, set, span) {
+            self.table.insert(image.0, &record);
         }
     }
 

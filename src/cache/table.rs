@@ -25,8 +25,8 @@
 
 use std::sync::OnceLock;
 
-use crate::cache::seqlock::{SeqLock, Sequence};
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::cache::seqlock::SeqLock;
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::value::limits::CACHE_SHARDS;
 
 /// Number of words of a record.
@@ -60,25 +60,11 @@ struct Shard {
 
 struct Chunk {
     slots: [Slot; CHUNK_SLOTS],
-    /// Allocated for the first record that has marks.
-    marks: OnceLock<Box<[Marks; CHUNK_SLOTS]>>,
 }
 
 /// Two neighbouring cache lines, which processors fetch together.
 #[repr(align(128))]
 struct Slot(SeqLock<SLOT_WORDS>);
-
-/// Two 48-bit numbers that readers may change while the record stays. Each is tagged with the
-/// sequence number of its slot, so that no reader changes the marks of a later record.
-struct Marks([AtomicU64; 2]);
-
-/// A record, copied when it was found, and access to its marks.
-pub(super) struct Hit<'t> {
-    pub(super) record: [u64; WORDS],
-    sequence: Sequence,
-    marks: &'t OnceLock<Box<[Marks; CHUNK_SLOTS]>>,
-    at: usize,
-}
 
 /// An image as stored in a slot. All zeros is an emptied slot: a keyed hash of 0 has negligible
 /// probability.
@@ -120,16 +106,16 @@ impl Table {
 
     /// The record of an image.
     #[inline]
-    pub(super) fn find(&self, image: u128) -> Option<Hit<'_>> {
+    pub(super) fn find(&self, image: u128) -> Option<[u64; WORDS]> {
         let image = SlotKey::new(image);
         self.shards.get(image.shard(self.shards.len()))?.find(image)
     }
 
     /// Inserts the record of an image; replaces its older record, or evicts another one.
-    pub(super) fn insert(&self, image: u128, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
+    pub(super) fn insert(&self, image: u128, record: &[u64; WORDS]) {
         let image = SlotKey::new(image);
         if let Some(shard) = self.shards.get(image.shard(self.shards.len())) {
-            shard.insert(image, record, marks);
+            shard.insert(image, record);
         }
     }
 
@@ -152,16 +138,15 @@ impl Shard {
     }
 
     #[inline]
-    fn find(&self, image: SlotKey) -> Option<Hit<'_>> {
+    fn find(&self, image: SlotKey) -> Option<[u64; WORDS]> {
         for at in image.window(self.slots) {
             // A missing chunk or a blank slot: no record was ever displaced beyond it.
             let chunk = self.chunk(at)?;
-            let at = at % CHUNK_SLOTS;
-            let Slot(slot) = chunk.slots.get(at)?;
+            let Slot(slot) = chunk.slots.get(at % CHUNK_SLOTS)?;
             if let Some((sequence, words)) = slot.read(&image.0) {
                 slot.mark_used(sequence);
                 let [_, _, record @ ..] = words;
-                return Some(Hit { record, sequence, marks: &chunk.marks, at });
+                return Some(record);
             }
             if slot.is_blank() {
                 return None;
@@ -170,12 +155,12 @@ impl Shard {
         None
     }
 
-    fn insert(&self, image: SlotKey, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
+    fn insert(&self, image: SlotKey, record: &[u64; WORDS]) {
         let mut hand = self.hand.lock();
         let mut free = None;
         for at in image.window(self.slots) {
             match self.image_at(at) {
-                Some(own) if own == image => return self.write(at, image, record, marks),
+                Some(own) if own == image => return self.write(at, image, record),
                 Some(SlotKey::EMPTY) => free = free.or(Some(at)),
                 Some(_) => {}
                 None => {
@@ -187,14 +172,14 @@ impl Shard {
         let filled = self.filled.load(Ordering::Relaxed);
         if let Some(free) = free.filter(|_| filled < self.bound) {
             self.filled.store(filled + 1, Ordering::Relaxed);
-            return self.write(free, image, record, marks);
+            return self.write(free, image, record);
         }
         // If no slot can be emptied, the record is not cached.
         let Some(victim) = self.victim(image, &mut hand) else { return };
         if free.is_some() {
-            self.write(victim, SlotKey::EMPTY, &[0; WORDS], None);
+            self.write(victim, SlotKey::EMPTY, &[0; WORDS]);
         }
-        self.write(free.unwrap_or(victim), image, record, marks);
+        self.write(free.unwrap_or(victim), image, record);
     }
 
     /// The slot to evict: of those that the image may take, one that was not found since the hand
@@ -217,19 +202,11 @@ impl Shard {
         Some(SlotKey([low, high]))
     }
 
-    fn write(&self, at: usize, image: SlotKey, record: &[u64; WORDS], marks: Option<[u64; 2]>) {
+    fn write(&self, at: usize, image: SlotKey, record: &[u64; WORDS]) {
         let Some(chunk) = self.chunks.get(at / CHUNK_SLOTS) else { return };
-        let (chunk, at) = (chunk.get_or_init(Chunk::new), at % CHUNK_SLOTS);
-        let Some(Slot(slot)) = chunk.slots.get(at) else { return };
-        slot.write(&join(image, record), |sequence| {
-            let all = match marks {
-                Some(_) => Some(chunk.marks.get_or_init(Marks::chunk)),
-                None => chunk.marks.get(),
-            };
-            if let Some(own) = all.and_then(|all| all.get(at)) {
-                own.begin(sequence, marks.unwrap_or_default());
-            }
-        });
+        if let Some(Slot(slot)) = chunk.get_or_init(Chunk::new).slots.get(at % CHUNK_SLOTS) {
+            slot.write(&join(image, record));
+        }
     }
 
     fn slot(&self, at: usize) -> Option<&SeqLock<SLOT_WORDS>> {
@@ -245,49 +222,8 @@ impl Shard {
 impl Chunk {
     fn new() -> Box<Self> {
         let slots = std::array::from_fn(|_| Slot(SeqLock::new()));
-        Box::new(Self { slots, marks: OnceLock::new() })
+        Box::new(Self { slots })
     }
-}
-
-impl Marks {
-    /// Number of bits of a mark.
-    const BITS: u32 = 48;
-
-    fn chunk() -> Box<[Self; CHUNK_SLOTS]> {
-        Box::new(std::array::from_fn(|_| Self(std::array::from_fn(|_| AtomicU64::new(0)))))
-    }
-
-    fn begin(&self, sequence: Sequence, marks: [u64; 2]) {
-        for (to, mark) in self.0.iter().zip(marks) {
-            to.store(under(sequence, mark), Ordering::Relaxed);
-        }
-    }
-}
-
-impl Hit<'_> {
-    /// The value of a mark; `None` if the record was replaced meanwhile.
-    pub(super) fn mark(&self, which: usize) -> Option<u64> {
-        let mark = self.cell(which)?.load(Ordering::Relaxed);
-        (mark >> Marks::BITS == u64::from(self.sequence.low()))
-            .then_some(mark & !(!0 << Marks::BITS))
-    }
-
-    /// Compare-and-set of a mark; returns whether it was changed.
-    pub(super) fn change_mark(&self, which: usize, from: u64, to: u64) -> bool {
-        let (from, to) = (under(self.sequence, from), under(self.sequence, to));
-        self.cell(which).is_some_and(|cell| {
-            cell.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        })
-    }
-
-    fn cell(&self, which: usize) -> Option<&AtomicU64> {
-        self.marks.get()?.get(self.at)?.0.get(which)
-    }
-}
-
-/// A mark tagged with the sequence number of its record.
-fn under(sequence: Sequence, mark: u64) -> u64 {
-    (u64::from(sequence.low()) << Marks::BITS) | (mark & !(!0 << Marks::BITS))
 }
 
 fn join(SlotKey([low, high]): SlotKey, record: &[u64; WORDS]) -> [u64; SLOT_WORDS] {

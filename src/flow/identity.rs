@@ -7,7 +7,7 @@ use crate::record::audit::Written;
 use crate::record::credential;
 use crate::record::options;
 use crate::record::user::{self, User, Users};
-use crate::storage::WriteTx;
+use crate::storage::{ReadTx, WriteTx};
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::name::{EmailAddress, Username};
@@ -39,15 +39,17 @@ impl Users<'_> {
     /// - [`Taken`](crate::ErrorKind::Taken) if another user has it, or has it as an e-mail address
     ///   that logs in;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn rename(&self, id: UserId, username: &str) -> Result<User> {
         let username = Username::parse(username)?;
-        self.store.write(|tx| {
+        self.store.revoke(Target::User(id), Cause::ContactChanged, |tx, revocation| {
             let unique_email = options::of_file(tx)?.login_by_email;
             let before = user::existing(tx, id)?;
             if before.username == username.shown {
                 return Ok(Written::Nothing(before));
             }
-            let marks = Cause::ContactChanged.watermarks(tx)?;
+            let marks = revocation.watermarks(tx)?;
             user::rename(tx, &before, &username, unique_email, marks)?;
             let event = Event::new(EventKind::UserRenamed).user(id);
             Ok(Written::With(user::existing(tx, id)?, event))
@@ -79,15 +81,17 @@ impl Users<'_> {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the text is not an address of at most 254 bytes;
     /// - [`Taken`](crate::ErrorKind::Taken) if another user has it, where e-mail addresses log in;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_email(&self, id: UserId, email: Option<&str>) -> Result<User> {
         let email = email.map(EmailAddress::parse).transpose()?;
-        self.store.write(|tx| {
+        self.store.revoke(Target::User(id), Cause::ContactChanged, |tx, revocation| {
             let unique_email = options::of_file(tx)?.login_by_email;
             let before = user::existing(tx, id)?;
             if before.email.as_deref() == email.as_ref().map(|email| email.shown.as_str()) {
                 return Ok(Written::Nothing(before));
             }
-            let marks = Cause::ContactChanged.watermarks(tx)?;
+            let marks = revocation.watermarks(tx)?;
             user::set_email(tx, &before, email.as_ref(), unique_email, marks)?;
             let event = Event::new(EventKind::UserEmailChanged).user(id);
             Ok(Written::With(user::existing(tx, id)?, event))
@@ -153,21 +157,27 @@ impl Users<'_> {
     }
 
     fn confirm_keeping(&self, id: UserId, keeps_password: bool) -> Result<User> {
-        let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
+        let cause = self.store.read(|tx| confirmation(tx, id))?;
+        self.store.revoke(Target::User(id), cause, |tx, revocation| {
             let is_first = user::existing(tx, id)?.confirmed_at.is_none();
             let removed = is_first && !keeps_password && credential::remove(tx, id)?;
-            let marks = match revocation.filter(|_| is_first) {
-                Some(revocation) => revocation.watermarks(tx)?,
-                None => Cause::ContactChanged.watermarks(tx)?,
-            };
-            user::confirm(tx, id, marks)?;
+            confirm(tx, id, revocation)?;
             let event = Event::new(EventKind::UserConfirmed).user(id);
             let event = if removed { event.detail("password removed") } else { event };
             Ok(Written::With(user::existing(tx, id)?, event))
-        };
-        // A confirmed account stays confirmed.
-        let is_first = self.store.read(|tx| Ok(user::existing(tx, id)?.confirmed_at.is_none()))?;
-        let revokes = (Target::User(id), Cause::FirstConfirmed);
-        self.store.revoke_if(is_first.then_some(revokes), job)
+        })
     }
+}
+
+/// Why a confirmation of this account revokes. A confirmed account stays confirmed.
+pub(crate) fn confirmation(tx: &ReadTx<'_>, id: UserId) -> Result<Cause> {
+    let is_first = user::find(tx, id)?.is_none_or(|user| user.confirmed_at.is_none());
+    Ok(if is_first { Cause::FirstConfirmed } else { Cause::ContactChanged })
+}
+
+/// Confirms the account, in a write whose cause [`confirmation`] gave. Another call may have
+/// confirmed it since, so that less is revoked.
+pub(crate) fn confirm(tx: &WriteTx<'_>, id: UserId, revocation: &Revocation) -> Result<()> {
+    let marks = revocation.watermarks_of(tx, confirmation(tx, id)?)?;
+    user::confirm(tx, id, marks)
 }

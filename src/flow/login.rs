@@ -14,9 +14,10 @@ mod open;
 mod reply;
 mod request;
 mod reserve;
+mod temporary;
 
 pub(crate) use new_password::hash_new_password;
-pub(crate) use open::{Opening, Room, flush_uses, open, room};
+pub(crate) use open::{Opening, Room, open, room, write_uses_of};
 pub use reply::{LoginOutcome, LoginReply, OpenedSession, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -49,7 +50,9 @@ impl Store {
     ///
     /// Every refusal costs exactly one password hash, except overloaded, and too many attempts in
     /// the first 30 s of a wait. An unknown user and a wrong password get the same refusal (ASVS
-    /// 6.3.8); the other refusals need the right password. Each outcome after a hash leaves one row
+    /// 6.3.8); the other refusals need the right password. A
+    /// [temporary password](crate::sessions::NewOneTimeToken::temporary_password) is accepted once,
+    /// with a new password beside it. Each outcome after a hash leaves one row
     /// in the audit log (ASVS 16.3.1). The manual lists
     /// [which sessions a login replaces](crate::manual::revocation).
     ///
@@ -80,6 +83,8 @@ impl Store {
     /// - [`Invalid`](crate::ErrorKind::Invalid) for a request that no user could make: a password
     ///   over 4,096 bytes, a name over 254 bytes, a label over 128 bytes, an expiry that is not in
     ///   the future, or no device where one is required;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
+    ///   file seals: nothing is charged;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// If a new password comes with the right current one and the disk refuses the write, this
@@ -109,17 +114,22 @@ impl Store {
                 return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
             }
         };
-        let attempt = match self.reserve(request, &typed, word)? {
+        let mut attempt = match self.reserve(request, &typed, word)? {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return Ok(self.unheard(refusal)),
         };
         let verification = self.evaluate(&ticket, &attempt, &request.password)?;
+        attempt.temporary = self.temporary_password(&attempt, &request.password)?;
+        let matches = verification.matches || attempt.temporary.is_some();
+        let verification = Verification { matches, ..verification };
         let step = self
             .next_step(request, &attempt, &mut ticket, verification)
             .inspect_err(|_| self.uncharge(&attempt))?;
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
-        let answer = self.finish(request, &attempt, verification, &step)?;
+        let answer = self
+            .finish(request, &attempt, verification, &step)
+            .inspect_err(|error| self.uncharge_without_key(&attempt, error))?;
         self.settle_words(&attempt, &answer);
         let is_opened = matches!((&step, &answer), (NextStep::Open, LoginOutcome::Granted(_)));
         if verification.needs_upgrade && is_opened {
@@ -162,7 +172,7 @@ impl Store {
         let login = Login { store: self, request, attempt };
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
             if let Some(user) = attempt.subject.user.filter(|_| verification.matches) {
-                flush_uses(tx, self, user, request.device.as_ref())?;
+                write_uses_of(tx, self, user, request.device.as_ref())?;
             }
             let decided = match step {
                 NextStep::Refuse(refusal) => Err(*refusal),
@@ -173,7 +183,10 @@ impl Store {
                 _ => None,
             };
             match decided {
-                Ok((user, room)) => login.grant(tx, &user, room, fresh),
+                // A weak hash is sealed when it is replaced.
+                Ok((user, room)) => {
+                    login.grant(tx, &user, room, fresh, verification.needs_upgrade)
+                }
                 Err(refusal) => login.refuse(tx, refusal),
             }
         };
@@ -202,7 +215,8 @@ impl Store {
         }
         if let Ok(hash) = ticket.hash(password, self.core().storage.random()) {
             let upgraded = self.transact(|tx| {
-                credential::upgrade(tx, user, &credential.phc, hash.as_str()).map(Finished::Commit)
+                let (options, old) = (self.options(), &credential.phc);
+                credential::upgrade(tx, options, user, old, hash.as_str()).map(Finished::Commit)
             });
             if matches!(upgraded, Ok(true)) {
                 self.core().hasher.count_upgrade();
@@ -217,12 +231,16 @@ pub(crate) fn subject_event(kind: EventKind, subject: &Subject) -> Event {
     Event::new(kind).user(subject.user).device(subject.device)
 }
 
-/// Records it if this failure stops further attempts on the user.
-pub(crate) fn stopped(
+/// Records it if this failure stops further attempts on the user. What could not be compared,
+/// because the key of the hash is missing, is no guess and takes its charge back.
+pub(crate) fn failed(
     tx: &WriteTx<'_>,
     attempt: &Attempt,
     client_info: Option<&ClientInfo>,
 ) -> Result<()> {
+    if attempt.lacks_key {
+        return attempt.refund(tx);
+    }
     if !attempt.stops() {
         return Ok(());
     }
@@ -256,12 +274,11 @@ impl Login<'_> {
         let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         };
-        let (Some(user), Some(credential)) = (user::find(tx, id)?, credential::of(tx, id)?) else {
+        let Some(user) = user::find(tx, id)? else {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         };
-        // The password that was verified may have been replaced meanwhile.
-        let verified = self.attempt.credential.as_ref().map(|before| before.version);
-        if verified != Some(credential.version) || credential.compromised {
+        let credential = credential::of(tx, id)?;
+        if !self.attempt.is_proven(tx, id, credential.as_ref())? {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         }
         if let Some(refusal) = refusal_of_status(tx, &user)? {
@@ -270,7 +287,7 @@ impl Login<'_> {
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
             return Ok(Err(refusal));
         }
-        if let Some(refusal) = self.password_demand(&credential, tx.now()) {
+        if let Some(refusal) = self.password_demand(credential.as_ref(), tx.now()) {
             return Ok(Err(refusal));
         }
         let room = room(tx, self.store.options(), &self.opening(user.id))?;
@@ -279,13 +296,16 @@ impl Login<'_> {
 
     fn password_demand(
         &self,
-        credential: &StoredPassword,
+        credential: Option<&StoredPassword>,
         now: Timestamp,
     ) -> Option<LoginRefusal> {
         let options = self.store.options();
-        let expired =
-            options.password_expiry.is_some_and(|after| credential.set_at + after <= now);
-        let marked = credential.must_change || expired;
+        let is_due = |stored: &StoredPassword| {
+            let expired =
+                options.password_expiry.is_some_and(|after| stored.set_at + after <= now);
+            stored.must_change || expired
+        };
+        let marked = self.attempt.temporary.is_some() || credential.is_some_and(is_due);
         match self.request.new_password {
             None if marked => Some(LoginRefusal::NewPasswordRequired),
             Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
@@ -313,10 +333,16 @@ impl Login<'_> {
         user: &User,
         room: Room,
         fresh: Option<(&Hashed, &Revocation)>,
+        is_weak: bool,
     ) -> Result<Written<LoginOutcome>> {
+        if !temporary::use_up(tx, self.attempt, user.id)? {
+            return self.refuse(tx, LoginRefusal::InvalidCredentials);
+        }
         if let Some((hash, revocation)) = fresh {
-            credential::set(tx, user.id, hash.as_str(), false)?;
+            credential::set(tx, self.store.options(), user.id, hash.as_str(), false)?;
             revocation.apply(tx)?;
+        } else if let Some(stored) = self.attempt.credential.as_ref().filter(|_| !is_weak) {
+            credential::reseal(tx, self.store.options(), user.id, &stored.phc)?;
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
         throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
@@ -337,7 +363,7 @@ impl Login<'_> {
     fn refuse(&self, tx: &WriteTx<'_>, refusal: LoginRefusal) -> Result<Written<LoginOutcome>> {
         let refusal = match refusal {
             LoginRefusal::InvalidCredentials => {
-                stopped(tx, self.attempt, self.request.client_info.as_ref())?;
+                failed(tx, self.attempt, self.request.client_info.as_ref())?;
                 self.attempt.failed()
             }
             refusal => {

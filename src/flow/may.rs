@@ -21,9 +21,9 @@ impl Store {
     /// is.
     ///
     /// Costs about as much as a verify: it does not read the file while nothing has changed since
-    /// this store verified the token. After a change, and for the principal of a login reply, it
-    /// reads the file once until the token is verified again. Waits at most 50 ms in all, never for
-    /// a writer.
+    /// this store verified the token. After a change, after a step of the last use of the session,
+    /// and for the principal of a login reply, it reads the file until the token is verified again.
+    /// Waits at most 50 ms in all, never for a writer or a flush of the disk.
     ///
     /// ```
     /// use gatepost::{NewUser, Permission};

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
-use crate::record::{options, user};
+use crate::record::{credential, options, session, store, user};
 use crate::storage::{
     FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
 };
@@ -54,6 +54,8 @@ impl Store {
     ///   changes;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the directory does not exist, or the file with
     ///   [`Options::stored`];
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if the file seals under a key that
+    ///   [`Options::keyring`] lacks, except with [`Options::stored`];
     /// - [`Misuse`](crate::ErrorKind::Misuse) if the file is open in this process with other
     ///   options, where the message names the first one, or if a store was open when this
     ///   process was forked;
@@ -105,7 +107,7 @@ impl Store {
         let storage = Storage::open(request, &|tx, event| record(tx, event, &options))?;
         let (options, differing) = storage.read_at_opening(|tx| in_force(tx, options))?;
         let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options, differing)?;
+        let core = Core::new(storage, options, differing, session::write_use)?;
         if let Some(identity) = identity {
             open.insert(identity, Arc::downgrade(&core));
         }
@@ -138,7 +140,7 @@ impl Store {
             options.file.for_tests,
             &|tx, event| record(tx, event, &options),
         )?;
-        Core::new(storage, options, Vec::new()).map(Self::of)
+        Core::new(storage, options, Vec::new(), session::write_use).map(Self::of)
     }
 }
 
@@ -175,9 +177,13 @@ fn in_force(tx: &ReadTx<'_>, options: Options) -> Result<(Options, Vec<OpenWarni
     if stored.file.login_by_email && user::emails_are_ambiguous(tx)? {
         warnings.push(OpenWarning::AmbiguousEmails);
     }
+    if rekey_is_due(tx, &options)? {
+        warnings.push(OpenWarning::RekeyDue);
+    }
     if options.are_stored() {
         return Ok((stored, warnings));
     }
+    credential::check_key(tx, &options)?;
     if let Some(option) = stored.file.differences(&options.file).first() {
         return Err(Error::invalid(format!("{option} has another value in the file")).advising(
             "Open with the file's own value or with Options::stored(); Store::change_options \
@@ -187,6 +193,13 @@ fn in_force(tx: &ReadTx<'_>, options: Options) -> Result<(Options, Vec<OpenWarni
     let differing = stored.policy_differences(&options);
     warnings.extend(differing.into_iter().map(OpenWarning::OptionDiffers));
     Ok((options, warnings))
+}
+
+/// Whether the file seals under another key than the current one of the keyring.
+fn rekey_is_due(tx: &ReadTx<'_>, options: &Options) -> Result<bool> {
+    let stored = store::sealing_key(tx)?;
+    let current = options.keyring.as_ref().map(|keyring| keyring.current());
+    Ok(stored.is_some() && current.is_some() && stored != current)
 }
 
 /// Refuses a second open in one process whose options would not be in force.

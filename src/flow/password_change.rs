@@ -6,8 +6,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::held::Held;
 use crate::flow::login::{
-    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, granted, hash_new_password,
-    stopped, subject_event,
+    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, failed, granted,
+    hash_new_password, subject_event,
 };
 use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::verify::session_token;
@@ -66,6 +66,8 @@ impl Store {
     /// A refusal is a value, a [`LoginRefusal`]. Fails as
     /// [every write](crate::manual::errors#every-write) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if a password is longer than 4,096 bytes;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
+    ///   file seals: nothing is charged;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// After [`Full`](crate::ErrorKind::Full) the password is the old one; the other sessions are
@@ -176,9 +178,11 @@ impl Store {
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
         match hash {
-            Ok(hash) => self.revoke(held.others(), cause, |tx, revocation| {
-                self.exchange(tx, &held, &attempt, &hash, revocation)
-            }),
+            Ok(hash) => self
+                .revoke(held.others(), cause, |tx, revocation| {
+                    self.exchange(tx, &held, &attempt, &hash, revocation)
+                })
+                .inspect_err(|error| self.uncharge_without_key(&attempt, error)),
             Err(refusal) => self.write(|tx| {
                 let shown =
                     if self.is_live(tx, &held)? { refusal } else { LoginRefusal::SessionNotLive };
@@ -231,7 +235,7 @@ impl Store {
         if version.is_none() || version != attempt.credential.as_ref().map(|then| then.version) {
             return refuse(tx, held, attempt, LoginRefusal::InvalidCredentials, false);
         }
-        credential::set(tx, user, hash.as_str(), false)?;
+        credential::set(tx, self.options(), user, hash.as_str(), false)?;
         // Revokes all sessions: `renewed` then makes the presented one newer than the watermark.
         user::raise(tx, user, revocation.watermarks(tx)?)?;
         throttle::succeeded(tx, user, None)?;
@@ -275,7 +279,7 @@ fn refuse(
     if password_was_right {
         attempt.refund(tx)?;
     } else {
-        stopped(tx, attempt, None)?;
+        failed(tx, attempt, None)?;
     }
     let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
         .session(held.session)

@@ -60,6 +60,8 @@ impl Users<'_> {
     ///   of the policy, which [`Error::password_rule`] names;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
     /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
+    ///   file seals;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
@@ -97,7 +99,10 @@ impl Users<'_> {
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the hash is of another kind or too weak, or for
     ///   a system user;
-    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
+    ///   file seals;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom), where there is a keyring.
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password_hash(&self, id: UserId, phc: &str) -> Result<()> {
@@ -224,7 +229,7 @@ impl Users<'_> {
     fn store_hash(&self, id: UserId, phc: &str) -> Result<()> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_person(&user::existing(tx, id)?)?;
-            credential::set(tx, id, phc, false)?;
+            credential::set(tx, self.store.options(), id, phc, false)?;
             throttle::clear(tx, id)?;
             revocation.apply(tx)?;
             Ok(Written::With((), Event::new(EventKind::PasswordSet).user(id)))

@@ -54,18 +54,19 @@ impl Revocation {
 
     /// The audit event of the revocation, if the call does nothing else.
     pub(crate) fn event(&self) -> Event {
-        apply::event(self.target)
+        apply::event(self.target, self.cause.revokes())
     }
 
     /// The watermarks for the UPDATE that revokes together with its other changes. It must be the
     /// next statement of the transaction that writes a change row.
     pub(crate) fn watermarks(&self, tx: &WriteTx<'_>) -> Result<Watermarks> {
+        self.watermarks_of(tx, self.cause)
+    }
+
+    /// As [`Self::watermarks`], where the transaction finds that a lesser cause applies.
+    pub(crate) fn watermarks_of(&self, tx: &WriteTx<'_>, cause: Cause) -> Result<Watermarks> {
         self.made.set(true);
-        if self.target.has_watermarks() {
-            self.cause.watermarks(tx)
-        } else {
-            Ok(Watermarks::UNCHANGED)
-        }
+        if self.target.has_watermarks() { cause.watermarks(tx) } else { Ok(Watermarks::UNCHANGED) }
     }
 }
 
@@ -162,11 +163,8 @@ impl Store {
     }
 
     fn deny(&self, target: Target, cause: Cause) {
+        // A one-time token is used in a write, and every write makes the denials first.
         let refuses = cause.refuses_meanwhile();
-        let reaches_any = refuses.sessions || refuses.keys;
-        if !reaches_any {
-            return;
-        }
         let write = move |tx: &WriteTx<'_>, target: Target| {
             // A row that cannot be read can be deleted all the same.
             let user = match apply::owner(tx, target) {

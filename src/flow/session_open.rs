@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    ClientKind, LoginOutcome, Opening, check_opening, flush_uses, granted, open,
-    refusal_of_status, room,
+    ClientKind, LoginOutcome, Opening, check_opening, granted, open, refusal_of_status, room,
+    write_uses_of,
 };
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
@@ -151,7 +151,7 @@ impl Sessions<'_> {
             let room = match refusal {
                 Some(refusal) => Err(refusal),
                 None => {
-                    flush_uses(tx, store, user.id, request.device.as_ref())?;
+                    write_uses_of(tx, store, user.id, request.device.as_ref())?;
                     room(tx, options, &opening)?
                 }
             };

@@ -7,10 +7,10 @@
 use crate::cache::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Written};
-use crate::record::{api_key, change, clock, session, store};
+use crate::record::{api_key, change, clock, one_time_token, session, store};
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
-use crate::value::event::{Actor, Event, EventKind};
+use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::limits;
 
@@ -23,13 +23,15 @@ pub struct MaintenanceReport {
     pub sessions: usize,
     /// API keys that had expired.
     pub api_keys: usize,
+    /// One-time tokens that had expired.
+    pub one_time_tokens: usize,
     /// Audit rows older than [`Options::audit_max_age`](crate::Options::audit_max_age).
     pub audit_rows: usize,
 }
 
 impl Store {
-    /// Sweeps expired sessions and keys, trims the audit log, writes what waits in memory, and
-    /// frees the memory of hashing that was not used for a minute.
+    /// Sweeps expired sessions, keys and one-time tokens, trims the audit log, writes what waits in
+    /// memory, and frees the memory of hashing that was not used for a minute.
     ///
     /// One reading of the clock deletes nothing: a row is deleted once the clock was read after the
     /// row was over, and read again at least 20 h later. That is one to two days after it expired,
@@ -37,7 +39,7 @@ impl Store {
     ///
     /// Works in batches of 8 rows of each kind. While other threads write, it leaves the file to
     /// them between two batches for ten times as long as a batch takes, so that a million sessions
-    /// may take a quarter of an hour. Nothing depends on this call; a server calls it every few
+    /// may take a quarter of an hour. No call needs this one first; a server calls it every few
     /// minutes.
     ///
     /// The example moves the clock. Needs the feature `test-util`.
@@ -69,7 +71,7 @@ impl Store {
     /// before stay removed.
     #[doc(alias("gc", "cleanup"))]
     pub fn maintain(&self) -> Result<MaintenanceReport> {
-        self.flush_uses();
+        while self.core().write_uses() {}
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
         // Before the reserve takes the free space.
@@ -84,11 +86,12 @@ impl Store {
             })?;
             sum.sessions += batch.sessions;
             sum.api_keys += batch.api_keys;
+            sum.one_time_tokens += batch.one_time_tokens;
             sum.audit_rows += batch.audit_rows;
             Ok(batch != MaintenanceReport::default())
         })?;
         if sum != MaintenanceReport::default() {
-            let rows = sum.sessions + sum.api_keys + sum.audit_rows;
+            let rows = sum.sessions + sum.api_keys + sum.one_time_tokens + sum.audit_rows;
             let event = Event::new(EventKind::StoreMaintained).count(i64::try_from(rows).ok());
             self.write(|_| Ok(Written::With((), event)))?;
         }
@@ -116,34 +119,11 @@ impl Store {
     pub fn close(&self) -> Result<()> {
         // A revocation that the disk refuses here is lost: the file never had it.
         let _ = self.core().write_denials();
-        while self.flush_uses() {}
+        while self.core().write_uses() {}
         let counts = self.core().pending.counts.take_all();
         self.keep_counts(counts);
         self.core().storage.close()?;
         self.core().coherence.as_ref().map_or(Ok(()), Coherence::close)
-    }
-
-    /// Tries to write a batch of uses, without waiting for the file; `true` if it wrote one. A
-    /// batch that fails waits for the next try, and no result of a call depends on it.
-    pub(crate) fn flush_uses(&self) -> bool {
-        let uses = &self.core().pending.uses;
-        let batch = uses.batch(limits::TOUCHES_PER_BATCH);
-        if batch.is_empty() {
-            return false;
-        }
-        let written = self.core().storage.try_write(&Actor::Host, |tx| {
-            for (session, at) in &batch {
-                session::touch(tx, *session, *at)?;
-            }
-            Ok(Finished::Commit(()))
-        });
-        let written = matches!(written, Ok(Some(())));
-        if written {
-            uses.written(&batch, self.now());
-        } else {
-            uses.failed(self.now());
-        }
-        written
     }
 }
 
@@ -168,6 +148,7 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
     Ok(MaintenanceReport {
         sessions: session::sweep(tx, at, most)?,
         api_keys: api_key::sweep(tx, at, most)?,
+        one_time_tokens: one_time_token::sweep(tx, at, most)?,
         audit_rows: 0,
     })
 }

@@ -2,16 +2,20 @@
 //!
 //! One SELECT on one snapshot of the file decides; nothing is written and nothing waits for a
 //! writer or a login. The clock is read last, so that no deadline passes between reading it and the
-//! answer. Uses of sessions with an inactivity timeout are flushed after the answer is fixed, by a
-//! call that finds the file free; a failed flush changes no answer. Counts of refusals are left to
+//! answer. Uses of sessions are written late, after the answer is fixed and without a flush, and
+//! only if no other write has taken them along (`pending/uses.rs`). Counts of refusals are left to
 //! the next write.
+//!
+//! **Steps.** A cached entry of a session is used until a step of its last use is over. Then a
+//! verify reads the file, adds the use to those that wait, and caches the entry again. So a cached
+//! answer compares the clock and stores nothing.
 
 use std::time::Duration;
 
 use crate::cache::coherence::Coherence;
-use crate::cache::{CachedEntry, Image, Use};
+use crate::cache::{CachedEntry, Image, Span};
 use crate::error::Result;
-use crate::pending::uses::interval_ms;
+use crate::pending::uses::{latest, step_ms};
 use crate::record::proof::{self, Proof};
 use crate::storage::params;
 use crate::store::Store;
@@ -31,10 +35,10 @@ impl Store {
     /// it, and one without a device only without; an API key has no device and refuses one. Every
     /// refusal is the same value: unknown, wrong device, expired and revoked look alike. After a
     /// revocation was acknowledged in any process, no verify accepts the token (ASVS 7.4.1). A call
-    /// is a use of the session.
+    /// is a use of the session; a use is kept in steps (see [`calls`](crate::manual::calls)).
     ///
     /// Reads the file at most once, and the change log at most once after a write of any process.
-    /// Waits at most 50 ms in all, never for a writer.
+    /// Waits at most 50 ms in all, never for a writer or a flush of the disk.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -113,19 +117,24 @@ impl Store {
         self.core().pending.counts.count(EventKind::VerifyRefused, reason.name(), self.now());
     }
 
-    /// Call this after acting on a presented token: it queues the use, so that `last_seen` in the
-    /// file keeps up with the cache.
+    /// Call this after acting on a presented token: it adds the use to those that wait, and writes
+    /// them if the file is late.
     #[inline]
     pub(crate) fn note_use(&self, live: &Live) {
-        let uses = &self.core().pending.uses;
-        let is_due = match (live.principal.credential.session(), live.behind) {
-            (Some(session), Some(Behind { idle_ms, written })) => {
-                uses.note(session, self.now(), written, idle_ms)
-            }
-            _ => false,
-        };
-        if is_due || (uses.waits_to_retry() && uses.is_to_retry(self.now())) {
-            self.flush_uses();
+        if let (Some(last_use), Some(session)) =
+            (&live.last_use, live.principal.credential.session())
+        {
+            self.note_last_use(session, last_use);
+        }
+    }
+
+    #[cold]
+    fn note_last_use(&self, session: SessionId, last_use: &LastUse) {
+        if last_use.is_due() {
+            self.core().pending.uses.add(session, last_use.now);
+        }
+        if last_use.is_late() {
+            self.core().write_uses_unsynced();
         }
     }
 
@@ -171,13 +180,9 @@ impl Store {
         // Before the SELECT begins, so that a change which it does not see outdates the entry.
         let fill = coherence.begin_fill(image);
         let mut found = self.presented_to_file(presented, parsed)?;
-        if let Ok(LiveRow { live, proof, last_use }) = &mut found {
+        if let Ok(LiveRow { live, proof }) = &mut found {
             live.principal.place = image.place();
-            let written = proof.last_seen;
-            let last =
-                proof.idle_ms.map(|limit_ms| Use { limit_ms, last_use: *last_use, written });
-            let end = proof.expires_at.unwrap_or(Timestamp::from_millis(i64::MAX));
-            fill.remember(&live.principal, &proof.privileges, end, last);
+            fill.remember(&live.principal, &proof.privileges, live.span());
         }
         Ok(found.map(|found| found.live))
     }
@@ -233,9 +238,7 @@ impl Store {
         let Some(proof) = proof else {
             return Ok(Err(InvalidTokenReason::Unknown));
         };
-        let decision = decide(&proof, now);
-        // This verify is a use.
-        Ok(decision.map(|live| LiveRow { live, proof, last_use: now }))
+        Ok(decide(&proof, now).map(|live| LiveRow { live, proof }))
     }
 
     /// Compares the secret and the device that were presented with a row, then judges the row.
@@ -271,27 +274,36 @@ impl Store {
         if proof.expires_at.is_some_and(|end| end <= now) {
             return Err(InvalidTokenReason::Expired);
         }
-        // A use that this process has seen may not have reached the file yet.
-        let noted = match credential {
-            Credential::Session(id) => {
-                proof.idle_ms.and_then(|_| self.core().pending.uses.last_use(id))
-            }
-            Credential::ApiKey(_) => None,
-        };
-        let last_use = noted.map_or(proof.last_seen, |noted| noted.max(proof.last_seen));
-        let latest = now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS);
-        if proof.opened_at.as_millis() > latest || last_use.as_millis() > latest {
+        let latest = latest(now);
+        if proof.opened_at > latest {
             return Err(InvalidTokenReason::NotYet);
         }
-        let idle_end = proof.idle_ms.map(|idle| last_use.as_millis().saturating_add(idle));
-        if idle_end.is_some_and(|end| end <= now.as_millis()) {
-            return Err(InvalidTokenReason::Idle);
+        let last_use = credential.session().map(|session| self.last_use(session, proof, now));
+        if let (Some(LastUse { at, .. }), Some(idle_ms)) = (last_use, proof.idle_ms) {
+            if at > latest {
+                return Err(InvalidTokenReason::NotYet);
+            }
+            let idle_end = at.as_millis().saturating_add(idle_ms);
+            if idle_end <= now.as_millis() {
+                return Err(InvalidTokenReason::Idle);
+            }
         }
         if !proof.is_active {
             return Err(InvalidTokenReason::Suspended);
         }
-        let behind = proof.idle_ms.map(|idle_ms| Behind { idle_ms, written: proof.last_seen });
-        Ok(Live { principal: proof.principal(credential), behind })
+        Ok(Live { principal: proof.principal(credential), last_use })
+    }
+
+    /// The last use of a session, also if it has not reached the file yet.
+    fn last_use(&self, session: SessionId, proof: &Proof, now: Timestamp) -> LastUse {
+        let waiting = self.core().pending.uses.last_use(session, now);
+        LastUse {
+            at: waiting.map_or(proof.last_seen, |at| at.max(proof.last_seen)),
+            written: proof.last_seen,
+            now,
+            has_timeout: proof.idle_ms.is_some(),
+            step_ms: step_ms(proof.idle_ms, proof.lifetime_ms),
+        }
     }
 }
 
@@ -299,7 +311,6 @@ impl Store {
 pub(crate) struct LiveRow {
     pub(crate) live: Live,
     pub(crate) proof: Proof,
-    last_use: Timestamp,
 }
 
 /// The row of a live session or key, or why it is not live.
@@ -312,17 +323,67 @@ pub(crate) type Decision = std::result::Result<Live, InvalidTokenReason>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live {
     pub(crate) principal: Principal,
-    /// Set for a session with an inactivity timeout whose `last_seen` in the file is behind its
-    /// uses.
-    behind: Option<Behind>,
+    /// Set if a session was read from the file.
+    last_use: Option<LastUse>,
 }
 
-/// How far the file is behind the uses of a session.
+/// The last use of a session before a call at `now`.
 #[derive(Debug, Clone, Copy)]
-struct Behind {
-    idle_ms: i64,
+struct LastUse {
+    at: Timestamp,
     /// The last use that the file has.
     written: Timestamp,
+    now: Timestamp,
+    has_timeout: bool,
+    step_ms: i64,
+}
+
+impl LastUse {
+    /// Whether a step is over, so that the call is a use to add.
+    fn is_due(&self) -> bool {
+        self.steps_since(self.at) >= 1
+    }
+
+    /// Whether the file is so far behind that a verify must write.
+    fn is_late(&self) -> bool {
+        let most = if self.has_timeout { 1 } else { 2 };
+        self.steps_since(self.written) >= most
+    }
+
+    fn steps_since(&self, time: Timestamp) -> i64 {
+        self.now.as_millis().saturating_sub(time.as_millis()) / self.step_ms
+    }
+
+    /// The times at which the cache may answer: to the end of the step that has begun; while the
+    /// file is late, to the next attempt to write.
+    fn span(&self) -> Span {
+        let from = if self.is_due() { self.now } else { self.at.min(latest(self.now)) };
+        let until = if self.is_late() {
+            let retry_ms = self.step_ms / limits::USE_RETRIES_PER_STEP;
+            later(self.now, retry_ms.clamp(1, limits::USE_RETRY_MAX_MS))
+        } else {
+            later(from, self.step_ms)
+        };
+        Span { from, until }
+    }
+}
+
+impl Live {
+    /// The times at which the cache may answer for what the file has just shown to be live.
+    fn span(&self) -> Span {
+        let end = self.principal.expires_at.unwrap_or(Timestamp::MAX);
+        match &self.last_use {
+            Some(last_use) => {
+                let Span { from, until } = last_use.span();
+                Span { from, until: until.min(end) }
+            }
+            None => Span { from: self.principal.opened_at, until: end },
+        }
+    }
+}
+
+fn later(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(time.as_millis().saturating_add(millis))
 }
 
 /// The session or API key of a token; `None` for the other kinds, which verify refuses.
@@ -343,31 +404,11 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     }
 }
 
-/// Turns a valid entry into a live session, or `None` if it is expired, idle, or from a clock that
-/// was ahead: only the file refuses. At most one use per interval is queued, so hits rarely lock.
+/// Turns a valid entry into a live session or key. `None` if the file must be read: the session may
+/// be over, a step of its last use is, or the clock went back.
 #[inline]
-pub(crate) fn live_from_cache(
-    entry: &CachedEntry<'_>,
-    image: Image,
-    now: Timestamp,
-) -> Option<Live> {
-    if entry.expires_at() <= now {
-        return None;
-    }
-    let principal = entry.principal(image);
-    let latest = now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS);
-    if principal.opened_at.as_millis() > latest {
-        return None;
-    }
-    let Some(idle) = entry.idle() else {
-        return Some(Live { principal, behind: None });
-    };
-    let last_use = idle.last_use()?.as_millis();
-    if last_use > latest || last_use.saturating_add(idle.limit_ms) <= now.as_millis() {
-        return None;
-    }
-    idle.used(now);
-    let behind = idle.behind(now, interval_ms(idle.limit_ms));
-    let behind = behind.map(|written| Behind { idle_ms: idle.limit_ms, written });
-    Some(Live { principal, behind })
+pub(crate) fn live_from_cache(entry: &CachedEntry, image: Image, now: Timestamp) -> Option<Live> {
+    let Span { from, until } = entry.span();
+    let is_answered = now < until && from <= latest(now);
+    is_answered.then(|| Live { principal: entry.principal(image), last_use: None })
 }

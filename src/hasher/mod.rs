@@ -85,7 +85,7 @@ pub(crate) struct Ticket<'h> {
 }
 
 /// A new hash in the form in which it is stored, a PHC string.
-pub(crate) struct Hashed(String);
+pub(crate) struct Hashed(Zeroizing<String>);
 
 /// The result of verifying a password against a stored hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Hasher {
         let places = Gate::new(slots.slots() + ahead, max_waiting - ahead);
         let pool = MemoryPool::new(block_count(cost), slots.slots());
         let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
-        let stand_in = Stored { cost, salt: STAND_IN_SALT.to_vec(), output }.write();
+        let stand_in = Stored { cost, salt: STAND_IN_SALT.to_vec(), output }.write().to_string();
         Self {
             cost,
             places,
@@ -305,7 +305,7 @@ impl Hashed {
         &self.0
     }
 
-    pub(crate) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> Zeroizing<String> {
         self.0
     }
 }

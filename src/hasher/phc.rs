@@ -46,15 +46,17 @@ impl Stored {
         Some(Self { cost, salt, output: Zeroizing::new(output) })
     }
 
-    pub(super) fn write(&self) -> String {
-        format!(
-            "{HEAD}m={},t={},p={}${}${}",
-            self.cost.memory_kib(),
-            self.cost.passes(),
-            self.cost.lanes(),
-            BASE64_NOPAD.encode(&self.salt),
-            BASE64_NOPAD.encode(&self.output),
-        )
+    pub(super) fn write(&self) -> Zeroizing<String> {
+        let cost = self.cost;
+        let head = format!("{HEAD}m={},t={},p={}", cost.memory_kib(), cost.passes(), cost.lanes());
+        // With room for all of it: growing would leave copies in memory.
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_MAX_BYTES));
+        text.push_str(&head);
+        for bytes in [&self.salt, &*self.output] {
+            text.push('$');
+            BASE64_NOPAD.encode_append(bytes, &mut text);
+        }
+        text
     }
 
     /// Whether `output` equals the stored output, compared in constant time.
@@ -113,9 +115,9 @@ mod tests {
         let stored = Stored::read(GOOD).unwrap();
         assert_eq!(stored.salt, b"somesalt");
         assert_eq!(stored.output.len(), 32);
-        assert_eq!(stored.write(), GOOD);
+        assert_eq!(*stored.write(), GOOD);
         let lanes = GOOD.replace("p=1", "p=4");
-        assert_eq!(Stored::read(&lanes).unwrap().write(), lanes);
+        assert_eq!(*Stored::read(&lanes).unwrap().write(), lanes);
     }
 
     #[test]

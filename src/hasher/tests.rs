@@ -33,7 +33,7 @@ fn password(text: &str) -> Password {
 
 #[track_caller]
 fn hash(hasher: &Hasher, text: &str) -> String {
-    admitted(hasher).hash(&password(text), &SystemRandom).unwrap().into_string()
+    admitted(hasher).hash(&password(text), &SystemRandom).unwrap().as_str().to_owned()
 }
 
 #[track_caller]

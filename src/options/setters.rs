@@ -7,9 +7,8 @@ use super::{ChangeAtLogin, DangerousOptions, FileOptions, Lockout, Options, Sour
 use crate::hasher::Cost;
 use crate::storage::Tolerances;
 use crate::value::limits;
-use crate::value::policy::{ApiVersion, BreachCheck, Breaches, PasswordPolicy, SessionPolicy};
-use crate::value::random::{RandomSource, SystemRandom};
-use crate::value::time::Clock;
+use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionPolicy};
+use crate::value::random::SystemRandom;
 
 impl Options {
     /// The options of a small server, which are the default: [`SessionPolicy::server`],
@@ -44,6 +43,7 @@ impl Options {
             tolerances: Tolerances::default(),
             clock: None,
             random: Arc::new(SystemRandom),
+            keyring: None,
             source: Source::Host,
         }
     }
@@ -88,7 +88,9 @@ impl Options {
     /// another kind is set, [`Store::open`](crate::Store::open) fails with `Invalid`; if there is
     /// no file, with `NotFound`. If the file says that a breach check is in use and
     /// [`breach_check`](Self::breach_check) is not set, a call that sets a new password fails with
-    /// `Misuse`: the check is never skipped.
+    /// `Misuse`: the check is never skipped. If the file seals its hashes and
+    /// [`keyring`](Self::keyring) lacks the key, a call that compares or sets a password fails with
+    /// `KeyMissing`.
     ///
     /// ```
     /// use gatepost::{ErrorKind, Options, Store};
@@ -319,40 +321,6 @@ impl Options {
         options
     }
 
-    /// A list of breached passwords that each new password is compared with. The default is none.
-    /// Kind: of the process, except that the file stores whether a check is in use.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use gatepost::policy::BreachCheck;
-    /// use gatepost::Options;
-    /// #[derive(Debug)]
-    /// struct Breached;
-    /// impl BreachCheck for Breached {
-    ///     fn is_breached(&self, password: &str) -> bool { password == "wet slate" }
-    /// }
-    /// assert_ne!(Options::server().breach_check(Arc::new(Breached)), Options::server());
-    /// ```
-    #[doc(alias("pwned", "hibp"))]
-    pub fn breach_check(self, check: Arc<dyn BreachCheck>) -> Self {
-        Self { breaches: Breaches::Checked(check), ..self }
-    }
-
-    /// Removes the breach check. Within [`Store::change_options`](crate::Store::change_options),
-    /// the file stores that no check is in use. Kind: as [`breach_check`](Self::breach_check).
-    ///
-    /// ```
-    /// # use {gatepost::policy::BreachCheck, gatepost::Options, std::sync::Arc};
-    /// # #[derive(Debug)]
-    /// # struct Breached;
-    /// # impl BreachCheck for Breached { fn is_breached(&self, _: &str) -> bool { false } }
-    /// let options = Options::server().breach_check(Arc::new(Breached));
-    /// assert_eq!(options.no_breach_check(), Options::server());
-    /// ```
-    pub fn no_breach_check(self) -> Self {
-        Self { breaches: Breaches::Unchecked, ..self }
-    }
-
     /// How many passwords are hashed at once, 1 to 1,024; each takes the memory of the
     /// [`cost`](Self::cost). The default is the number of cores. Kind: of the process.
     ///
@@ -426,53 +394,6 @@ impl Options {
     /// ```
     pub fn dangerous(self) -> DangerousOptions {
         DangerousOptions::of(self)
-    }
-
-    /// The clock from which the store reads the time. The default is the system's. Kind: of the
-    /// process.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use gatepost::host::Clock;
-    /// use gatepost::{NewUser, Options, Store, Timestamp};
-    /// #[derive(Debug)]
-    /// struct Fixed(Timestamp);
-    /// impl Clock for Fixed {
-    ///     fn now(&self) -> Timestamp { self.0 }
-    /// }
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// let at = Timestamp::from_millis(1_700_000_000_000);
-    /// let store = Store::open(path, Options::server().clock(Arc::new(Fixed(at))))?;
-    /// assert_eq!(store.users().create(NewUser::person("ada"))?.created_at, at);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock: Some(clock), ..self }
-    }
-
-    /// The source from which the store draws the random bytes of ids and secrets. The default is
-    /// the system's. Kind: of the process.
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use gatepost::host::{RandomSource, RandomUnavailable};
-    /// use gatepost::{ErrorKind, Options, Store};
-    /// # #[derive(Debug)]
-    /// struct Empty;
-    /// impl RandomSource for Empty {
-    ///     fn fill(&self, _: &mut [u8]) -> Result<(), RandomUnavailable> {
-    ///         Err(RandomUnavailable::new())
-    ///     }
-    /// }
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// let options = Options::server().random_source(Arc::new(Empty));
-    /// assert_eq!(Store::open(path, options).unwrap_err().kind(), ErrorKind::NoRandom);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn random_source(self, random: Arc<dyn RandomSource>) -> Self {
-        Self { random, ..self }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{ChangeAtLogin, FileOptions, Options, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Cost;
+use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionLimit, SessionPolicy};
 use crate::value::time::Clock;
 
@@ -124,6 +125,7 @@ impl Options {
             ("dangerous", self.tolerances == other.tolerances),
             ("clock", same_clock(self.clock.as_ref(), other.clock.as_ref())),
             ("random_source", same(&self.random, &other.random)),
+            ("keyring", same_keyring(self.keyring.as_ref(), other.keyring.as_ref())),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
     }
@@ -207,6 +209,13 @@ fn same_clock(one: Option<&Arc<dyn Clock>>, other: Option<&Arc<dyn Clock>>) -> b
         (Some(one), Some(other)) => same(one, other),
         (Some(given), None) | (None, Some(given)) => size_of_val(&**given) == 0,
         (None, None) => true,
+    }
+}
+
+fn same_keyring(one: Option<&Arc<dyn Keyring>>, other: Option<&Arc<dyn Keyring>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => same(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! log. A crash loses the counts of the last minute.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -20,6 +21,8 @@ pub(crate) struct Counts {
     counts: Mutex<BTreeMap<Key, i64>>,
     logins: Mutex<Totals>,
     tokens: Mutex<Totals>,
+    /// Attempts on users whose hash is sealed under a key that this process lacks.
+    keys_missing: AtomicU64,
 }
 
 /// How often each reason refused since the store was opened.
@@ -38,6 +41,14 @@ pub(crate) struct Counted {
 }
 
 impl Counts {
+    pub(crate) fn key_missing(&self) {
+        self.keys_missing.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn keys_missing(&self) -> u64 {
+        self.keys_missing.load(Ordering::Relaxed)
+    }
+
     /// Counts one refusal.
     pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) {
         if kind == EventKind::VerifyRefused {

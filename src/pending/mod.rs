@@ -21,10 +21,10 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn new(random: &dyn RandomSource) -> Result<Self> {
+    pub(crate) fn new(random: &dyn RandomSource, write_use: uses::WriteUse) -> Result<Self> {
         Ok(Self {
             denials: denials::Denials::default(),
-            uses: uses::Uses::default(),
+            uses: uses::Uses::new(write_use),
             counts: counts::Counts::default(),
             words: words::Words::new(random_bytes(random)?),
         })

@@ -1,14 +1,21 @@
-//! Uses of sessions with an inactivity timeout, queued in memory until `last_seen` in the file is
-//! updated.
+//! The last uses of sessions that are not in the file yet.
 //!
-//! A verify does not write. It queues the use here; now and then a verify that has its result
-//! tries to write a batch. Sessions without an inactivity timeout queue nothing.
+//! The last use of a session is kept in steps: a verify adds a use here only if the use before it
+//! is a step old. Uses reach the file by the first of these:
+//!
+//! 1. the next ordinary commit of this process, which takes up to 256 along. A revocation takes
+//!    none: on a full disk it has to stay small;
+//! 2. `Store::maintain`, `Store::close`, and the drop of the last handle;
+//! 3. a verify of a session that the file has two steps behind, or one step with an inactivity
+//!    timeout. Its answer is fixed before; it waits for no writer and for no flush.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::error::Result;
+use crate::storage::WriteTx;
 use crate::value::id::SessionId;
 use crate::value::limits;
 use crate::value::time::Timestamp;
@@ -17,159 +24,196 @@ use crate::value::time::Timestamp;
 #[derive(Debug)]
 pub(crate) struct Uses {
     used: Mutex<HashMap<SessionId, Timestamp>>,
-    /// The time from which any verify tries again to write uses that could not be written;
-    /// `NEVER_MS` if there are none.
-    retry_at_ms: AtomicI64,
+    write: WriteUse,
+    /// Whether a batch is being written: the members of one group commit need not all write it.
+    is_writing: AtomicBool,
 }
 
-/// There is nothing to try again.
-const NEVER_MS: i64 = i64::MAX;
+/// Writes one use; from a higher floor.
+pub(crate) type WriteUse = fn(&WriteTx<'_>, SessionId, Timestamp) -> Result<()>;
 
-impl Default for Uses {
-    fn default() -> Self {
-        Self { used: Mutex::default(), retry_at_ms: AtomicI64::new(NEVER_MS) }
-    }
+/// A use, as it waits.
+type WaitingUse = (SessionId, Timestamp);
+
+/// Uses that were written and not committed yet; one batch at a time.
+#[derive(Debug)]
+pub(crate) struct Batch<'u> {
+    uses: &'u Uses,
+    written: Vec<WaitingUse>,
 }
 
 impl Uses {
-    /// The latest queued use of the session.
-    pub(crate) fn last_use(&self, session: SessionId) -> Option<Timestamp> {
-        self.used.lock().get(&session).copied()
+    pub(crate) fn new(write: WriteUse) -> Self {
+        Self { used: Mutex::default(), write, is_writing: AtomicBool::new(false) }
     }
 
-    /// Queues a use; returns whether a batch should be written now. `written` is the `last_seen`
-    /// of the file, which may stay behind for a tenth of `idle_ms`, at most a minute.
-    pub(crate) fn note(
-        &self,
-        session: SessionId,
-        now: Timestamp,
-        written: Timestamp,
-        idle_ms: i64,
-    ) -> bool {
-        let interval = interval_ms(idle_ms);
+    /// The use of the session that waits. One from the future, by more than the tolerated clock
+    /// skew, does not count: the clock was wrong then.
+    pub(crate) fn last_use(&self, session: SessionId, now: Timestamp) -> Option<Timestamp> {
+        self.used.lock().get(&session).copied().filter(|at| *at <= latest(now))
+    }
+
+    /// Adds a use. Never replaces a later one, except one from the future.
+    pub(crate) fn add(&self, session: SessionId, now: Timestamp) {
         let mut used = self.used.lock();
-        if used.len() < limits::TOUCHES_PENDING || used.contains_key(&session) {
+        if used.len() < limits::USES_WAITING || used.contains_key(&session) {
             let last = used.entry(session).or_insert(now);
-            *last = (*last).max(now);
+            if *last < now || *last > latest(now) {
+                *last = now;
+            }
         }
-        let due = now.as_millis().saturating_sub(written.as_millis()) >= interval
-            || used.len() >= limits::TOUCHES_PER_BATCH;
-        due && self.retry_at_ms.load(Ordering::Relaxed) == NEVER_MS
     }
 
-    /// Whether a batch that was due could not be written.
-    #[inline]
-    pub(crate) fn waits_to_retry(&self) -> bool {
-        self.retry_at_ms.load(Ordering::Relaxed) != NEVER_MS
+    /// Writes at most [`limits::USES_PER_COMMIT`] uses; `None` if it wrote none. They wait until
+    /// [`Batch::committed`], or a session in use would seem inactive to other threads before the
+    /// commit. A use that cannot be written is left out, so that it stops no other write.
+    ///
+    /// # Errors
+    /// Fails if SQLite has ended the transaction.
+    pub(crate) fn write_batch(&self, tx: &WriteTx<'_>) -> Result<Option<Batch<'_>>> {
+        if self.is_writing.swap(true, Ordering::Acquire) {
+            return Ok(None);
+        }
+        let mut batch = Batch { uses: self, written: Vec::new() };
+        for (session, at) in self.next(tx.now()) {
+            match (self.write)(tx, session, at) {
+                Ok(()) => batch.written.push((session, at)),
+                Err(error) => tx.check_still_open().map_err(|_| error)?,
+            }
+        }
+        Ok(Some(batch).filter(|batch| !batch.written.is_empty()))
     }
 
-    /// Whether it is time to try again; `true` for one caller at a time, which tries.
-    pub(crate) fn is_to_retry(&self, now: Timestamp) -> bool {
-        let at = self.retry_at_ms.load(Ordering::Relaxed);
-        let next = (now + limits::TOUCH_RETRY).as_millis();
-        at <= now.as_millis()
-            && self
-                .retry_at_ms
-                .compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    /// At most `most` uses, to be written. They stay queued until [`Uses::written`], or a session
-    /// in use would seem inactive to other threads while its use is being written.
-    pub(crate) fn batch(&self, most: usize) -> Vec<(SessionId, Timestamp)> {
-        self.used.lock().iter().take(most).map(|(id, at)| (*id, *at)).collect()
-    }
-
-    /// Removes the uses that were written, except those of sessions that were used again since. If
-    /// uses are left after a failure, the next batch is due at once.
-    pub(crate) fn written(&self, batch: &[(SessionId, Timestamp)], now: Timestamp) {
+    /// Removes the uses that were committed, except those of sessions that were used again since.
+    fn committed(&self, batch: &[WaitingUse]) {
         let mut used = self.used.lock();
         for (id, at) in batch {
             if used.get(id).is_some_and(|used| used <= at) {
                 used.remove(id);
             }
         }
-        let goes_on = self.waits_to_retry() && !used.is_empty();
-        let next = if goes_on { now.as_millis() } else { NEVER_MS };
-        self.retry_at_ms.store(next, Ordering::Relaxed);
     }
 
-    /// Records that nothing could be written at `now`: the next attempt is due after
-    /// [`limits::TOUCH_RETRY`], not only when the next use of a session is due.
-    pub(crate) fn failed(&self, now: Timestamp) {
-        let next = (now + limits::TOUCH_RETRY).as_millis();
-        self.retry_at_ms.store(next, Ordering::Relaxed);
+    /// The next uses to write. Forgets those from the future: in the file, they would refuse a
+    /// session until that time.
+    fn next(&self, now: Timestamp) -> Vec<WaitingUse> {
+        let mut used = self.used.lock();
+        used.retain(|_, at| *at <= latest(now));
+        used.iter().take(limits::USES_PER_COMMIT).map(|(id, at)| (*id, *at)).collect()
     }
 }
 
-/// How long `last_seen` in the file may be behind: a tenth of the inactivity timeout, at most a
-/// minute.
-pub(crate) fn interval_ms(idle_ms: i64) -> i64 {
-    (idle_ms / limits::TOUCHES_PER_IDLE_LIMIT).min(limits::TOUCH_WAITS_MAX_MS)
+impl Batch<'_> {
+    /// Call this once the batch is in the file.
+    pub(crate) fn committed(self) {
+        self.uses.committed(&self.written);
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.uses.is_writing.store(false, Ordering::Release);
+    }
+}
+
+/// The step of the last use of a session, in milliseconds.
+pub(crate) fn step_ms(idle_ms: Option<i64>, lifetime_ms: i64) -> i64 {
+    match idle_ms {
+        Some(idle_ms) => {
+            (idle_ms / limits::USE_STEPS_PER_TIMEOUT).clamp(1, limits::USE_STEP_MAX_MS)
+        }
+        None => (lifetime_ms / limits::USE_STEPS_PER_LIFETIME).max(limits::USE_STEP_MIN_MS),
+    }
+}
+
+/// The latest time that is not taken to be in the future at `now`.
+#[inline]
+pub(crate) fn latest(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis(now.as_millis().saturating_add(limits::CLOCK_SKEW_MAX_MS))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const SESSION: SessionId = SessionId::from_bytes([1; 16]);
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn uses() -> Uses {
+        Uses::new(|_, _, _| Ok(()))
+    }
+
+    #[track_caller]
+    fn check_step(idle_ms: Option<i64>, lifetime_ms: i64, expect: i64) {
+        assert_eq!(step_ms(idle_ms, lifetime_ms), expect);
+    }
+
     #[test]
-    fn a_use_waits_a_tenth_of_the_idle_limit_and_never_falls() {
-        let uses = Uses::default();
-        let session = SessionId::from_bytes([1; 16]);
-        let at = Timestamp::from_millis;
-        assert!(!uses.note(session, at(999), at(0), 10_000));
-        assert!(uses.note(session, at(1_000), at(0), 10_000));
-        assert!(!uses.note(session, at(500), at(0), 10_000));
-        assert_eq!(uses.last_use(session), Some(at(1_000)));
-        let batch = uses.batch(8);
-        assert_eq!(batch, [(session, at(1_000))]);
-        assert_eq!(uses.last_use(session), Some(at(1_000)));
-        uses.written(&batch, at(1_000));
-        assert_eq!(uses.last_use(session), None);
-        assert!(!uses.waits_to_retry());
+    fn a_step_is_a_tenth_of_the_timeout_or_a_24th_of_the_lifetime() {
+        let (hour, day) = (3_600_000, 86_400_000);
+        check_step(Some(100_000), day, 10_000);
+        check_step(Some(600_000), day, 60_000);
+        check_step(Some(7 * day), 30 * day, 60_000);
+        check_step(Some(1), day, 1);
+        check_step(None, 60_000, hour);
+        check_step(None, day, hour);
+        check_step(None, 30 * day, 30 * hour);
+    }
+
+    #[test]
+    fn a_waiting_use_never_falls() {
+        let uses = uses();
+        uses.add(SESSION, at(1_000));
+        uses.add(SESSION, at(500));
+        assert_eq!(uses.last_use(SESSION, at(1_000)), Some(at(1_000)));
     }
 
     #[test]
     fn a_use_while_another_is_written_is_kept() {
-        let uses = Uses::default();
-        let session = SessionId::from_bytes([1; 16]);
-        let at = Timestamp::from_millis;
-        uses.note(session, at(1_000), at(0), 10_000);
-        let batch = uses.batch(8);
-        uses.note(session, at(1_500), at(0), 10_000);
-        uses.written(&batch, at(1_500));
-        assert_eq!(uses.last_use(session), Some(at(1_500)));
-        assert!(!uses.waits_to_retry());
+        let uses = uses();
+        uses.add(SESSION, at(1_000));
+        let batch = uses.next(at(1_000));
+        assert_eq!(batch, [(SESSION, at(1_000))]);
+        assert_eq!(uses.last_use(SESSION, at(1_000)), Some(at(1_000)));
+        uses.add(SESSION, at(1_500));
+        uses.committed(&batch);
+        assert_eq!(uses.last_use(SESSION, at(1_500)), Some(at(1_500)));
+        uses.committed(&[(SESSION, at(1_500))]);
+        assert_eq!(uses.last_use(SESSION, at(1_500)), None);
     }
 
     #[test]
-    fn a_busy_file_is_not_tried_again_at_once() {
-        let uses = Uses::default();
-        let session = SessionId::from_bytes([1; 16]);
-        let at = Timestamp::from_millis;
-        assert!(uses.note(session, at(1_000), at(0), 10_000));
-        uses.failed(at(1_000));
-        assert!(!uses.note(session, at(1_999), at(0), 10_000));
-        assert!(uses.waits_to_retry() && !uses.is_to_retry(at(1_999)));
-        // One caller gets `true`, until it fails again or another second has passed.
-        assert!(uses.is_to_retry(at(2_000)) && !uses.is_to_retry(at(2_000)));
-        assert!(uses.is_to_retry(at(3_000)));
+    fn a_use_from_the_future_does_not_count_and_is_not_written() {
+        let (uses, ahead) = (uses(), at(60_001));
+        uses.add(SESSION, ahead);
+        assert_eq!(uses.last_use(SESSION, at(1)), Some(ahead));
+        assert_eq!(uses.last_use(SESSION, at(0)), None);
+        uses.add(SESSION, at(0));
+        assert_eq!(uses.last_use(SESSION, at(0)), Some(at(0)));
+        uses.add(SESSION, ahead);
+        assert_eq!(uses.next(at(0)), []);
+        assert_eq!(uses.last_use(SESSION, ahead), None);
     }
 
     #[test]
-    fn uses_queued_after_a_failure_are_written_batch_after_batch() {
-        let uses = Uses::default();
-        let at = Timestamp::from_millis;
-        for id in 0..3 {
-            uses.note(SessionId::from_bytes([id; 16]), at(1_000), at(0), 10_000);
+    fn one_batch_is_written_at_a_time() {
+        let uses = uses();
+        let begin = || uses.is_writing.swap(true, Ordering::Acquire);
+        assert!(!begin() && begin());
+        drop(Batch { uses: &uses, written: Vec::new() });
+        assert!(!begin());
+    }
+
+    #[test]
+    fn a_batch_and_what_waits_are_bounded() {
+        let uses = uses();
+        for number in 0..limits::USES_WAITING as u128 + 10 {
+            uses.add(SessionId::from_bytes(number.to_le_bytes()), at(0));
         }
-        uses.failed(at(1_000));
-        for left in [2, 1, 0] {
-            assert!(uses.is_to_retry(at(2_000)), "{left}");
-            let batch = uses.batch(1);
-            uses.written(&batch, at(2_000));
-            assert_eq!(uses.batch(8).len(), left);
-        }
-        assert!(!uses.waits_to_retry());
+        assert_eq!(uses.used.lock().len(), limits::USES_WAITING);
+        assert_eq!(uses.next(at(0)).len(), limits::USES_PER_COMMIT);
     }
 }

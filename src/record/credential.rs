@@ -1,19 +1,28 @@
 //! Stored passwords: the hash, its version and its state.
 
+mod rekey;
+mod sealed;
+
 use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::hasher::{Admission, Hashed, NORM_VERSION, normalised};
+use crate::options::Options;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::id::UserId;
+use crate::value::keyring::KeyId;
 use crate::value::password_check;
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
+pub(crate) use rekey::{reseal_some, uses};
+pub(crate) use sealed::{check_key, cost, key_changed, key_of, open};
+
 /// The stored hash of a user's password, with its version and state.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct StoredPassword {
+    /// As it is stored: sealed, where a keyring is in use.
     pub(crate) phc: String,
     pub(crate) version: i64,
     pub(crate) must_change: bool,
@@ -77,12 +86,23 @@ pub(crate) fn costs(tx: &ReadTx<'_>) -> Result<Vec<(String, u64)>> {
     })
 }
 
-/// Stores a new hash under a new version, and removes the mark as compromised.
+/// Stores a new hash under a new version, sealed where a keyring is in use, and removes the mark as
+/// compromised.
 ///
 /// The first version of a row is the head of the change log. Each later one raises a watermark in
 /// its own transaction, and so does a removal, so that a version never returns: a login that
 /// verified a removed password finds another version, whatever was set since.
-pub(crate) fn set(tx: &WriteTx<'_>, user: UserId, phc: &str, must_change: bool) -> Result<()> {
+///
+/// # Errors
+/// `KeyMissing` if this process lacks the key under which the file seals, `NoRandom`.
+pub(crate) fn set(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    user: UserId,
+    phc: &str,
+    must_change: bool,
+) -> Result<()> {
+    let phc = to_store(tx, options, user, phc)?;
     let changed = tx.execute(
         "UPDATE credential SET phc = ?2, norm = ?3, version = version + 1, must_change = ?4,
              compromised = 0, set_at = ?5
@@ -99,17 +119,71 @@ pub(crate) fn set(tx: &WriteTx<'_>, user: UserId, phc: &str, must_change: bool) 
     Ok(())
 }
 
-/// Replaces `old_phc` by a more costly hash of the same password, unless it has changed since
-/// (compare-and-set).
+/// Replaces the stored text `old` by a more costly hash of the same password, unless it has changed
+/// since (compare-and-set).
+///
+/// # Errors
+/// As [`set`].
 pub(crate) fn upgrade(
     tx: &WriteTx<'_>,
+    options: &Options,
     user: UserId,
-    old_phc: &str,
+    old: &str,
     new_phc: &str,
 ) -> Result<bool> {
+    let new = to_store(tx, options, user, new_phc)?;
     let changed = tx.execute(
         "UPDATE credential SET phc = ?3, norm = ?4 WHERE user_id = ?1 AND phc = ?2",
-        params![user, old_phc, new_phc, NORM_VERSION],
+        params![user, old, new, NORM_VERSION],
+    )?;
+    Ok(changed > 0)
+}
+
+/// Seals the same hash under the key of the file, unless it is or this process has no keyring.
+///
+/// # Errors
+/// As [`set`]; `Corrupt` if the stored text does not open.
+pub(crate) fn reseal(tx: &WriteTx<'_>, options: &Options, user: UserId, old: &str) -> Result<()> {
+    if options.keyring.is_none() {
+        return Ok(());
+    }
+    let Some((id, key)) = sealed::sealing_key(tx, options)? else {
+        return Ok(());
+    };
+    if sealed::key_id(old) == Some(id.as_str()) {
+        return Ok(());
+    }
+    if let Some(phc) = open(options.keyring.as_deref(), user, old)? {
+        replace(tx, user, old, &sealed::seal(tx, user, &phc, (&id, &key))?)?;
+    }
+    Ok(())
+}
+
+/// Whether the hash is sealed under a key that this process lacks. Asks the keyring for a key in
+/// any case, so that there is no timing oracle.
+pub(crate) fn lacks_key(options: &Options, stored: &str) -> bool {
+    match sealed::key_id(stored).map(KeyId::new) {
+        Some(Ok(id)) => sealed::key_of(options, &id).is_err(),
+        Some(Err(_)) => false,
+        None => {
+            let keyring = options.keyring.as_deref();
+            let _ = keyring.and_then(|keyring| keyring.key(&keyring.current()));
+            false
+        }
+    }
+}
+
+fn to_store(tx: &WriteTx<'_>, options: &Options, user: UserId, phc: &str) -> Result<String> {
+    match sealed::sealing_key(tx, options)? {
+        Some((id, key)) => sealed::seal(tx, user, phc, (&id, &key)),
+        None => Ok(phc.to_owned()),
+    }
+}
+
+fn replace(tx: &WriteTx<'_>, user: UserId, old: &str, new: &str) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE credential SET phc = ?3 WHERE user_id = ?1 AND phc = ?2",
+        params![user, old, new],
     )?;
     Ok(changed > 0)
 }

@@ -74,17 +74,17 @@ macro_rules! session_joined {
 }
 
 /// Whether session `s` is in use at the time `$now`, a parameter of the statement: neither idle nor
-/// from the future.
+/// from the future. Without an inactivity timeout nothing depends on the last use.
 macro_rules! in_use {
     ($now:literal) => {
         concat!(
-            "(s.idle_ms IS NULL OR s.last_seen + s.idle_ms > ",
+            "(s.idle_ms IS NULL OR (s.last_seen + s.idle_ms > ",
             $now,
-            ") AND s.opened_at <= ",
+            " AND s.last_seen <= ",
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now,
-            " AND s.last_seen <= ",
+            ")) AND s.opened_at <= ",
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now
@@ -125,7 +125,8 @@ pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
          ",
     active!(),
     ",
-         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen
+         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen,
+         s.lifetime_ms
      FROM ",
     session_joined!(),
     "
@@ -143,7 +144,7 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
          ",
     active!(),
     ",
-         k.issued_at, k.issued_at, k.expires_at, 1, NULL, k.issued_at
+         k.issued_at, k.issued_at, k.expires_at, 1, NULL, k.issued_at, 0
      FROM api_key AS k
      JOIN user AS u ON u.id = k.user_id
      JOIN store AS st ON st.id = 1
@@ -173,6 +174,8 @@ pub(crate) struct Proof {
     pub(crate) assurance: Assurance,
     pub(crate) idle_ms: Option<i64>,
     pub(crate) last_seen: Timestamp,
+    /// The lifetime of a session at its opening; zero for a key.
+    pub(crate) lifetime_ms: i64,
 }
 
 /// The statement that fills a [`Proof`] for this credential; `?1` is its id.
@@ -233,6 +236,7 @@ impl Proof {
             assurance: assurance(row.get(12)?),
             idle_ms: row.get(13)?,
             last_seen: row.get(14)?,
+            lifetime_ms: row.get(15)?,
         })
     }
 }

@@ -243,25 +243,25 @@ pub(crate) fn live_of(
     tx.all(LIVE_OF_SQL, params![user, tx.now(), except], |row| row.get(0))
 }
 
-const WITH_IDLE_LIMIT_SQL: &str = concat!(
+const NOT_OVER_SQL: &str = concat!(
     "SELECT s.id FROM ",
     session_joined!(),
     " WHERE s.id IN (
                  SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.opened_seq >= ",
     watermark_of!("?1"),
     " UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
-               AND s.idle_ms IS NOT NULL AND s.expires_at > ?2 AND ",
+               AND s.expires_at > ?2 AND ",
     current!()
 );
 
-/// The sessions of a user, and the one of a device, that have an inactivity timeout and are neither
-/// revoked nor expired.
-pub(crate) fn with_idle_limit(
+/// The sessions of a user, and the one of a device, that are neither revoked nor expired. They may
+/// be idle.
+pub(crate) fn not_over(
     tx: &ReadTx<'_>,
     user: UserId,
     device: Option<DeviceDigest>,
 ) -> Result<Vec<SessionId>> {
-    tx.all(WITH_IDLE_LIMIT_SQL, params![user, tx.now(), device], |row| row.get(0))
+    tx.all(NOT_OVER_SQL, params![user, tx.now(), device], |row| row.get(0))
 }
 
 const OUT_OF_USE_SQL: &str = concat!(
@@ -305,8 +305,8 @@ pub(crate) fn user_of_live(tx: &ReadTx<'_>, session: SessionId) -> Result<Option
 /// revoked or expired session.
 ///
 /// Does not check the inactivity timeout: the file may lack the uses in between, and the process
-/// that queued this one has checked it against them.
-pub(crate) fn touch(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<()> {
+/// that saw this one has checked it against them.
+pub(crate) fn write_use(tx: &WriteTx<'_>, session: SessionId, at: Timestamp) -> Result<()> {
     tx.execute(
         concat!(
             "UPDATE session SET last_seen = ?2
@@ -379,7 +379,7 @@ mod tests {
     fn a_login_searches_behind_the_sessions_that_a_watermark_has_revoked() {
         let store = Store::in_memory(Options::for_tests()).unwrap();
         let by_index = "INDEX session_by_user (user_id=? AND opened_seq>?)";
-        for sql in [LIVE_OF_SQL, WITH_IDLE_LIMIT_SQL, OUT_OF_USE_SQL] {
+        for sql in [LIVE_OF_SQL, NOT_OVER_SQL, OUT_OF_USE_SQL] {
             let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
             let parameters = params![UserId::NIL, 0, None::<SessionId>];
             let plan = store.read(|tx| tx.all(explain, parameters, |row| row.get::<_, String>(3)));

@@ -298,6 +298,11 @@ pub(crate) fn by_email_key(tx: &ReadTx<'_>, key: &str) -> Result<Option<UserId>>
     Ok(only.filter(|_| nearest.is_empty()).map(|(_, user)| user))
 }
 
+/// The folded e-mail address of a user.
+pub(crate) fn email_key(tx: &ReadTx<'_>, id: UserId) -> Result<Option<String>> {
+    tx.exactly_one("SELECT email_key FROM user WHERE id = ?1", params![id], |row| row.get(0))
+}
+
 /// Whether there is a user of that id that is not deleted.
 pub(crate) fn exists(tx: &ReadTx<'_>, id: UserId) -> Result<bool> {
     tx.exactly_one(

@@ -20,15 +20,12 @@ impl Watermarks {
     /// For the next UPDATE of this transaction, which must write its change row.
     ///
     /// # Errors
-    /// `Misuse` if it would revoke sessions or keys in a transaction that did not begin in
-    /// `Store::revoke`.
+    /// `Misuse` if it would revoke anything in a transaction that did not begin in `Store::revoke`.
     pub(crate) fn raise(tx: &WriteTx<'_>, ends: Revokes) -> Result<Self> {
         if ends == Revokes::default() {
             return Ok(Self::UNCHANGED);
         }
-        if ends.sessions || ends.keys {
-            tx.check_revokes()?;
-        }
+        tx.check_revokes()?;
         let seq = tx.revoking_seq()?;
         Ok(Self {
             sessions: ends.sessions.then_some(seq),
@@ -54,7 +51,12 @@ mod tests {
             raised.map_err(|error| error.kind())
         };
         let none = Revokes::default();
-        for ends in [Revokes { sessions: true, ..none }, Revokes { keys: true, ..none }] {
+        let kinds = [
+            Revokes { sessions: true, ..none },
+            Revokes { keys: true, ..none },
+            Revokes { tokens: true, ..none },
+        ];
+        for ends in kinds {
             assert_eq!(raise(ends), Err(ErrorKind::Misuse), "{ends:?}");
         }
         assert_eq!(raise(none), Ok(Watermarks::UNCHANGED));

@@ -32,6 +32,16 @@ pub(super) fn for_writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// As [`for_writer`], with commits that do not flush the WAL (`synchronous=NORMAL`). Opening it
+/// does not wait either.
+pub(super) fn for_unsynced_writes(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+    set_up(&connection)?;
+    configure_writer(&connection)?;
+    pragma(&connection, "synchronous", "NORMAL")?;
+    Ok(connection)
+}
+
 /// Configures a connection of [`for_writing`] as [`for_writer`] does. An automatic checkpoint, as
 /// part of a commit, would fail without an error.
 pub(super) fn configure_writer(connection: &Connection) -> Result<()> {
@@ -245,6 +255,19 @@ pub(super) fn checkpoint(connection: &Connection, how: Checkpoint, wait: Duratio
     Ok(())
 }
 
+/// Whether the next commit appends to the WAL. After a complete checkpoint it begins the WAL again
+/// and flushes the new header, with `synchronous=NORMAL` too.
+///
+/// Asks another connection than the one that commits, which has begun its transaction already: the
+/// answer then stays true, as the commit appends if its transaction began before the checkpoint was
+/// complete.
+pub(super) fn wal_goes_on(connection: &Connection) -> Result<bool> {
+    let counts = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    counts.map(|(frames, moved)| moved < frames).map_err(fault)
+}
+
 pub(super) fn pragma(
     connection: &Connection,
     name: &'static str,
@@ -352,6 +375,13 @@ mod tests {
         let mode: String =
             writer.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
+
+        let unsynced = for_unsynced_writes(&path).unwrap();
+        check(&unsynced, "synchronous", 1);
+        check(&unsynced, "busy_timeout", 0);
+        check(&unsynced, "wal_autocheckpoint", 0);
+        pragma(&unsynced, "synchronous", "FULL").unwrap();
+        check_set_up(&unsynced);
 
         let reader = for_reading(&path).unwrap();
         check_set_up(&reader);

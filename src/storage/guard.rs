@@ -77,6 +77,9 @@ pub enum OpenWarning {
     /// of one is the username of another: a login with it reaches the user of that username, or
     /// neither.
     AmbiguousEmails,
+    /// The keyring of this process has another current key than the file: call
+    /// [`Store::rekey`](crate::Store::rekey). Until then every process seals under the file's key.
+    RekeyDue,
     /// A policy option of this process, named by its setter, differs from the one stored in the
     /// file. The process uses its own.
     OptionDiffers(&'static str),

@@ -21,6 +21,7 @@ mod fault;
 mod files;
 mod fork;
 mod guard;
+mod key_file;
 mod migrate;
 mod open;
 mod pool;
@@ -302,6 +303,17 @@ impl Storage {
         self.check_reserve()?;
         let written = self.writer.try_write(self.author(actor), job);
         written.map_err(|error| self.located(error))
+    }
+
+    /// As [`Storage::try_write`], without a flush of the disk: a power loss may undo the write.
+    /// Returns `None` also if the write would need a flush.
+    pub(crate) fn try_write_unsynced<T>(
+        &self,
+        actor: &Actor,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
+    ) -> Result<Option<T>> {
+        self.check_open()?;
+        self.writer.try_write_unsynced(self.author(actor), job)
     }
 
     /// The files of the store at `path`, and the identity of the main file if it exists.

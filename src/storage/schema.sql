@@ -39,6 +39,10 @@ CREATE TABLE store (
     audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
                        CHECK (audit_max_rows BETWEEN 1000 AND 1000000000000),
     stand_in_key       BLOB    NOT NULL CHECK (length(stand_in_key) = 32), -- see hash_cost
+    -- The id of the key under which every process seals password hashes; NULL: no process has
+    -- sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
+    -- first seal, changed by `Store::rekey`, and never removed.
+    sealing_key        TEXT    CHECK (length(sealing_key) BETWEEN 1 AND 32),
     sessions_ended_seq INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
     keys_ended_seq     INTEGER NOT NULL DEFAULT 0 CHECK (keys_ended_seq >= 0),
     tokens_ended_seq   INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
@@ -181,7 +185,10 @@ CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
 -- session. Deleted on request.
 CREATE TABLE credential (
     user_id     BLOB    PRIMARY KEY REFERENCES user (id),
-    phc         TEXT    NOT NULL,           -- Argon2id, PHC string format
+    -- Argon2id, PHC string format. Sealed, the salt and the output are replaced by
+    -- `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305, bound to table,
+    -- column, user, algorithm, parameters and key id.
+    phc         TEXT    NOT NULL,
     norm        INTEGER NOT NULL,           -- version of the normalisation before hashing
     version     INTEGER NOT NULL CHECK (version >= 1),
     must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)),
@@ -189,8 +196,14 @@ CREATE TABLE credential (
     set_at      INTEGER NOT NULL,
     -- The hash up to its salt: its algorithm and parameters.
     cost        TEXT    GENERATED ALWAYS AS (substr(phc, 1, 14 + instr(substr(phc, 16), '$')))
-                VIRTUAL
+                VIRTUAL,
+    -- The id of the key that seals the hash; empty: it is not sealed.
+    key_id      TEXT    GENERATED ALWAYS AS (
+                    CASE instr(phc, '$sealed1$') WHEN 0 THEN ''
+                    ELSE substr(phc, 9 + instr(phc, '$sealed1$'),
+                         instr(substr(phc, 9 + instr(phc, '$sealed1$')), '$') - 1) END) VIRTUAL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX credential_by_key ON credential (key_id);
 
 
 -- One row: so many users who are not deleted have a password hash of this cost. Where there is
@@ -332,6 +345,31 @@ CREATE TABLE api_key (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX api_key_by_user ON api_key (user_id);
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+
+
+-- One row: a one-time token, which proves one thing once. Valid if it is not used and not expired,
+-- its `issued_seq` is at least the `tokens_ended_seq` of its user, branch, organisation and store,
+-- its user may do what the purpose is for, and the user still has the e-mail address that the
+-- token confirms. A user has at most one row of each purpose. With user_id NULL it is the stand-in
+-- that a request of a reset writes for a name that no user has; it is never valid. Deleted by the
+-- next token of the same user and purpose, and by the sweep after it expired.
+CREATE TABLE one_time_token (
+    id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
+    purpose     TEXT    NOT NULL
+                CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation',
+                                   'temporary_password')),
+    user_id     BLOB    REFERENCES user (id),
+    bound_email TEXT,                       -- the folded address that it confirms
+    uses_left   INTEGER NOT NULL CHECK (uses_left IN (0, 1)),
+    issued_seq  INTEGER NOT NULL CHECK (issued_seq >= 1),
+    issued_at   INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,           -- expired from this millisecond on
+    CHECK ((bound_email IS NOT NULL) = (purpose = 'email_confirmation')),
+    CHECK (user_id IS NOT NULL OR uses_left = 0)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_time_token_by_user ON one_time_token (user_id, purpose);
+CREATE INDEX one_time_token_by_expiry ON one_time_token (expires_at);
 
 
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
@@ -580,6 +618,10 @@ CREATE TRIGGER store_stays_for_tests_or_not BEFORE UPDATE OF for_tests ON store
 WHEN OLD.for_tests IS NOT NEW.for_tests
 BEGIN SELECT RAISE(ABORT, 'whether a file is for tests never changes'); END;
 
+CREATE TRIGGER store_keeps_a_sealing_key BEFORE UPDATE OF sealing_key ON store
+WHEN OLD.sealing_key IS NOT NULL AND NEW.sealing_key IS NULL
+BEGIN SELECT RAISE(ABORT, 'a file that was sealed stays sealed'); END;
+
 CREATE TRIGGER policy_stays BEFORE DELETE ON policy
 BEGIN SELECT RAISE(ABORT, 'a policy stays'); END;
 
@@ -656,6 +698,24 @@ BEGIN SELECT RAISE(ABORT, 'the key exists'); END;
 CREATE TRIGGER api_key_keeps_its_id BEFORE UPDATE OF id ON api_key
 WHEN OLD.id IS NOT NEW.id
 BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
+
+CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
+WHEN EXISTS (SELECT 1 FROM one_time_token WHERE id = NEW.id)
+  OR EXISTS (SELECT 1 FROM one_time_token
+             WHERE user_id = NEW.user_id AND purpose = NEW.purpose)
+BEGIN SELECT RAISE(ABORT, 'the user has a one-time token of this purpose'); END;
+
+CREATE TRIGGER one_time_token_is_only_used BEFORE UPDATE ON one_time_token
+WHEN NEW.id IS NOT OLD.id
+  OR NEW.secret_hash IS NOT OLD.secret_hash
+  OR NEW.purpose IS NOT OLD.purpose
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.bound_email IS NOT OLD.bound_email
+  OR NEW.uses_left > OLD.uses_left
+  OR NEW.issued_seq IS NOT OLD.issued_seq
+  OR NEW.issued_at IS NOT OLD.issued_at
+  OR NEW.expires_at IS NOT OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'a one-time token is used, and does not change otherwise'); END;
 
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
@@ -783,3 +843,7 @@ BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
 CREATE TRIGGER api_key_issued_at_the_head BEFORE INSERT ON api_key
 WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'no key is issued in the future'); END;
+
+CREATE TRIGGER one_time_token_issued_at_the_head BEFORE INSERT ON one_time_token
+WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no one-time token is issued in the future'); END;

@@ -4,7 +4,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::value::digest::{DeviceDigest, Digest};
-use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
+use crate::value::id::{ApiKeyId, BranchId, OneTimeTokenId, OrganisationId, SessionId, UserId};
 use crate::value::time::Timestamp;
 
 macro_rules! blob {
@@ -28,6 +28,7 @@ blob! {
     BranchId, 16;
     DeviceDigest, 16;
     Digest, 32;
+    OneTimeTokenId, 16;
     OrganisationId, 16;
     SessionId, 16;
     UserId, 16;
@@ -64,6 +65,7 @@ macro_rules! word {
 
 word! {
     crate::value::event::Outcome;
+    crate::value::one_time::OneTimePurpose;
     crate::value::principal::UserKind;
     crate::value::principal::UserStatus;
 }

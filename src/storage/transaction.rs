@@ -199,7 +199,7 @@ impl<'c> WriteTx<'c> {
 
     /// Fails if SQLite has rolled the transaction back by itself, as it does after some errors:
     /// the next statement would run outside any transaction.
-    pub(super) fn check_still_open(&self) -> Result<()> {
+    pub(crate) fn check_still_open(&self) -> Result<()> {
         if self.read.connection.is_autocommit() {
             return Err(Error::new(
                 ErrorKind::Io,

@@ -16,6 +16,7 @@ mod doubt;
 mod group;
 mod queue;
 mod resolve;
+mod unsynced;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -146,6 +147,7 @@ impl Writer {
             Err(error) => return Err(error),
         };
         self.queue.shut();
+        drop(baton.unsynced);
         baton.connection.close().map_err(|(_, error)| fault(error))
     }
 

@@ -167,6 +167,20 @@ id! {
     ApiKeyId, "this is not the id of an API key"
 }
 
+id! {
+    /// The id of a one-time token. It is safe in lists and logs: without the token's secret it
+    /// proves nothing.
+    ///
+    /// ```
+    /// use gatepost::sessions::OneTimeTokenId;
+    ///
+    /// let id: OneTimeTokenId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse()?;
+    /// assert_eq!(OneTimeTokenId::from_uuid(id.as_uuid()), id);
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
+    OneTimeTokenId, "this is not the id of a one-time token"
+}
+
 fn draw(now: Timestamp, random: &dyn RandomSource) -> Result<Uuid> {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     let bytes: [u8; 10] = random_bytes(random)?;

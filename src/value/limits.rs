@@ -120,6 +120,19 @@ pub(crate) const CONCURRENT_HASHES_MAX: usize = 1_024;
 /// The most waiting logins that an option may allow: each of them blocks a thread of the host.
 pub(crate) const WAITING_HASHES_MAX: usize = 100_000;
 
+// Keys outside the file.
+
+/// The id of a key: a date or a word, shown in errors and in the audit log.
+pub(crate) const KEY_ID_MAX_BYTES: usize = 32;
+/// A key of XChaCha20-Poly1305: 256 bits.
+pub(crate) const SEALING_KEY_BYTES: usize = 32;
+/// Its nonce: 192 bits, so that random ones never repeat.
+pub(crate) const SEALING_NONCE_BYTES: usize = 24;
+/// The longest key file: its word, an id, 64 digits. Every file of SQLite's is longer.
+pub(crate) const KEY_FILE_MAX_BYTES: usize = 128;
+/// The most hashes that one call of `Store::rekey` seals: about 30 ms, in which other writers wait.
+pub(crate) const REKEY_PER_CALL_MAX_HASHES: usize = 1_000;
+
 // Failed login attempts (throttle and lockout).
 
 /// The failure in a row that starts the first wait.
@@ -188,20 +201,26 @@ macro_rules! clock_skew_max_ms {
 }
 pub(crate) use clock_skew_max_ms;
 
-// Late writes of the last use of a session.
+// The last use of a session, which is kept in steps.
 
-/// The last use of a session is written this many times in each inactivity timeout, so that the
-/// file is at most a tenth of the timeout behind.
-pub(crate) const TOUCHES_PER_IDLE_LIMIT: i64 = 10;
-/// The last use waits at most a minute in memory, however long the timeout is.
-pub(crate) const TOUCH_WAITS_MAX_MS: i64 = 60_000;
-/// After a failed write of last uses, the next verify of any session tries again this much later.
-pub(crate) const TOUCH_RETRY: Duration = Duration::from_secs(1);
-/// Last uses in one transaction, so that other writers do not wait long for it.
-pub(crate) const TOUCHES_PER_BATCH: usize = 256;
-/// Sessions whose last use may wait in memory. Beyond it, the last use in the file is a little
-/// behind.
-pub(crate) const TOUCHES_PENDING: usize = 65_536;
+/// With an inactivity timeout, a step is this part of it, so that the session expires at most a
+/// tenth of the timeout early.
+pub(crate) const USE_STEPS_PER_TIMEOUT: i64 = 10;
+/// With an inactivity timeout, a step is at most a minute.
+pub(crate) const USE_STEP_MAX_MS: i64 = 60_000;
+/// Without an inactivity timeout, a step is this part of the lifetime: the last use only says which
+/// session is the least recently used.
+pub(crate) const USE_STEPS_PER_LIFETIME: i64 = 24;
+/// Without an inactivity timeout, a step is at least an hour.
+pub(crate) const USE_STEP_MIN_MS: i64 = 3_600_000;
+/// A verify that finds a use late reads the file again after this part of a step.
+pub(crate) const USE_RETRIES_PER_STEP: i64 = 10;
+/// A verify that finds a use late reads the file again after a minute at the latest.
+pub(crate) const USE_RETRY_MAX_MS: i64 = 60_000;
+/// Last uses in one transaction, so that its caller and other writers do not wait long for them.
+pub(crate) const USES_PER_COMMIT: usize = 256;
+/// Sessions whose last use may wait in memory. Beyond it, a last use is a step more behind.
+pub(crate) const USES_WAITING: usize = 65_536;
 
 // API keys and privileges.
 
@@ -212,6 +231,27 @@ pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
 pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
+
+// One-time tokens.
+
+/// A password reset, unless the host asks for another lifetime: 1 hour, time to find the mail.
+pub(crate) const RESET_LIFETIME_DEFAULT: Duration = Duration::from_secs(3_600);
+/// The longest lifetime of a password reset, 24 hours (NIST SP 800-63B-4, 4.2.1.2: a recovery code
+/// sent by e-mail).
+pub(crate) const RESET_LIFETIME_MAX: Duration = Duration::from_secs(86_400);
+/// The confirmation of an e-mail address: 24 hours.
+pub(crate) const CONFIRMATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
+/// The longest lifetime of a confirmation, 7 days: a mailbox is read within a week.
+pub(crate) const CONFIRMATION_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// An invitation: 7 days, as the invited person does not wait for it.
+pub(crate) const INVITATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+/// The longest lifetime of an invitation, 30 days (NIST SP 800-63B-4, 4.2.1.2: the longest of an
+/// issued code).
+pub(crate) const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// A temporary password: 24 hours, until the next working day (ASVS 6.4.1: a short time).
+pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
+/// The longest lifetime of a temporary password, 7 days: it waits over a weekend or a short leave.
+pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 // Waits of a verify that reads the file.
 

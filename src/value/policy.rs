@@ -26,7 +26,9 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionLimit {
-    /// The login revokes the least recently used session of the user, and opens its own.
+    /// The login revokes the least recently used session of the user, and opens its own. The last
+    /// use is kept in steps of a 24th of the lifetime, at least 1 h, and shorter ones with an
+    /// inactivity timeout; a use in another process counts once it has reached the file.
     #[default]
     EvictLeastRecentlyUsed,
     /// The login is refused as
@@ -210,7 +212,8 @@ impl SessionPolicy {
 
     /// The time after which a session that is not verified expires: 10 seconds to 400 days, or
     /// `None` for no inactivity timeout. The default is `None`, and 7 days in
-    /// [`SessionPolicy::web`].
+    /// [`SessionPolicy::web`]. The last verify is known up to a tenth of the timeout, at most 60 s:
+    /// the session may expire that much early, and never late.
     ///
     /// ```
     /// use std::time::Duration;

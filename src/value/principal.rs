@@ -18,7 +18,7 @@ macro_rules! words {
 
         impl $name {
             #[cfg(test)]
-            const ALL: &'static [Self] = &[$(Self::$word),+];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$word),+];
 
             /// The text in the file. It never changes.
             #[must_use]
@@ -39,6 +39,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Whether a user is a person or a program.
@@ -365,7 +367,8 @@ pub enum InvalidTokenReason {
     Revoked,
     /// The user, its branch or its organisation is not active now.
     Suspended,
-    /// The session was opened, or last used, more than a minute in the future: a clock was wrong.
+    /// The session was opened more than a minute in the future, or has an inactivity timeout and
+    /// was last used then: a clock was wrong.
     NotYet,
 }
 

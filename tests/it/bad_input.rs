@@ -11,12 +11,13 @@ mod paths;
 mod texts;
 mod tokens;
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 
-use gatepost::sessions::{NewApiKey, OpenSession};
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
-    UserId,
+    Store, UserId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -34,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) token: String,
     pub(crate) key_id: ApiKeyId,
     pub(crate) key: String,
+    /// A password reset of its own user.
+    pub(crate) reset: RefCell<String>,
     pub(crate) york: BranchId,
     pub(crate) north: OrganisationId,
 }
@@ -53,7 +56,9 @@ impl Bench {
         let opened = store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
         let session = opened.granted().unwrap().session;
         let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+        let uma = store.users().create(NewUser::person("uma").email("uma@x")).unwrap().id;
         Self {
+            reset: RefCell::new(reset(store, uma)),
             plain: world.sql(),
             ada,
             robin: store.users().create(NewUser::person("robin")).unwrap().id,
@@ -65,6 +70,12 @@ impl Bench {
             north,
             world,
         }
+    }
+
+    /// Issues the password reset again, after it was used.
+    pub(crate) fn reset_again(&self) {
+        let uma = self.world.user_of("uma");
+        *self.reset.borrow_mut() = reset(&self.world.store, uma);
     }
 
     /// Changes with every commit of the store, and with no other event.
@@ -87,6 +98,11 @@ impl Bench {
         assert_eq!(self.commits(), before, "{what} was refused and has written");
         false
     }
+}
+
+fn reset(store: &Store, user: UserId) -> String {
+    let issued = store.one_time_tokens().issue(user, NewOneTimeToken::password_reset()).unwrap();
+    issued.token.expose().to_owned()
 }
 
 /// Runs a property over a number of cases; a failure prints the smallest one.

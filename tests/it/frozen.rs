@@ -20,6 +20,7 @@ use gatepost::sessions::*;
 use gatepost::*;
 use tempfile::TempDir;
 
+use crate::keyring::keys;
 use crate::world::{SECOND, World, device, for_tests, morning};
 use maker::{ADA_PASSWORD, ATTRIBUTES, Known, MIA_PASSWORD};
 
@@ -46,7 +47,8 @@ impl Copy {
         fs::copy(kept(), &path).unwrap();
         let options = for_tests()
             .clock(Arc::new(ManualClock::new(morning() + SECOND)))
-            .random_source(Arc::new(SeededRandom::new(8)));
+            .random_source(Arc::new(SeededRandom::new(8)))
+            .keyring(keys(maker::KEY));
         let store = Store::open(&path, options).unwrap_or_else(|error| {
             panic!("{error}; {MAKE_AGAIN}");
         });
@@ -161,6 +163,9 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
     assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
     assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
 
+    let confirmed = copy.store.one_time_tokens().confirm_email(&copy.known.one_time).unwrap();
+    assert_eq!(confirmed.valid().unwrap().id, ada.id);
+
     // The user was locked after the login; the row of the session is still in the file.
     let ended = copy.store.verify((&copy.known.ended_session, &device("till-2"))).unwrap();
     assert!(ended.valid().is_err());
@@ -192,6 +197,19 @@ fn kept_passwords_log_in_and_what_bars_a_login_still_does() {
     let kim = log_in("kim", maker::KIM_PASSWORD).unwrap_err();
     assert_eq!(kim, LoginRefusal::InvalidCredentials, "her gate is closed");
     assert!(copy.user("kim").locked_out_until.is_some());
+}
+
+#[test]
+fn kept_hashes_are_sealed_and_are_sealed_again() {
+    let copy = Copy::open();
+    let uses = copy.store.key_use().unwrap();
+    assert_eq!((uses.len(), uses[0].hashes), (1, 4));
+    assert_eq!(uses[0].key.as_ref().map(KeyId::as_str), Some("2026-01"));
+    copy.store.close().unwrap();
+    let both = keys(&[("2027-01", 8), maker::KEY[0]]);
+    let store = Store::open(&copy.path, for_tests().keyring(both)).unwrap();
+    let report = store.rekey(9).unwrap();
+    assert_eq!((report.hashes, report.damaged, report.is_complete), (4, 0, true));
 }
 
 #[test]

@@ -54,8 +54,7 @@ const PLAIN: Policy = Policy {
     change_always: false,
 };
 const SHARED: Policy = Policy { per_user: 2, takeover: true, change_always: true, ..PLAIN };
-/// More sessions than a history opens: which one is unused the longest is promised up to a step of
-/// the last use alone, so the model could not say which one makes way.
+/// More sessions than a history opens, so that they idle and make way for none.
 const IDLING: Policy = Policy { per_user: 100, idle_ms: Some(600_000), ..PLAIN };
 const FULL: Policy = Policy { per_user: 2, refuse_when_full: true, ..IDLING };
 
@@ -110,7 +109,7 @@ struct Run {
 
 impl Run {
     fn new(kind: Kind, (name, first, policy): Seeds) -> Self {
-        let beginning = Model::new(kind.policy(policy), kind.hands());
+        let beginning = Model::new(policy, kind.hands());
         let strategy = Sequential::new(
             (STEPS_LEAST..=STEPS_MOST).into(),
             move || Just(beginning.clone()),

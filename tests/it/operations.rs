@@ -71,8 +71,10 @@ fn findings(operation: &Operation) -> Vec<String> {
     compare("one-time tokens", revoked.to_string(), operation.tokens.to_string());
 
     let dead = scene.dead();
-    compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, scene.sessions()));
-    compare("API keys", new(&before.1, &dead.1), covered(operation.keys, scene.keys()));
+    let sessions = scene.sessions().filter(|name| !before.0.contains(name));
+    compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, sessions));
+    let keys = scene.keys().filter(|name| !before.1.contains(name));
+    compare("API keys", new(&before.1, &dead.1), covered(operation.keys, keys));
     // Sessions never come back, and keys only when what suspended them is gone.
     let is_lifted = operation.event.ends_with(".activated");
     let lifted = if is_lifted { new(&[], &before.1) } else { "[]".into() };
@@ -97,7 +99,7 @@ fn new(before: &[&str], after: &[&str]) -> String {
     format!("{new:?}")
 }
 
-/// Those that a revocation upon ada covers.
+/// Those of these names that a revocation upon ada covers.
 fn covered<'n>(reach: Reach, names: impl Iterator<Item = &'n str>) -> String {
     let covered: Vec<_> = names.filter(|name| reach.covers(scene::relation(name))).collect();
     format!("{covered:?}")

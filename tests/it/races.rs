@@ -13,6 +13,7 @@ mod killed;
 mod limits;
 mod logout;
 mod memory;
+mod one_time;
 mod passwords;
 mod upgrade;
 
@@ -41,6 +42,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "limits" => limits::open,
         "logout" => logout::verify,
         "memory" => memory::log_in,
+        "one-time" => one_time::present,
         "passwords" => passwords::log_in,
         "upgrade" => upgrade::log_in,
         other => panic!("no such race: {other}"),
@@ -67,6 +69,7 @@ const SECTIONS: &[Section] = &[
     ("killed", 2, killed::leaves_nothing_half_done),
     ("killed-hashing", 1, killed::leaves_its_attempt_charged),
     ("memory", 1, memory::stays_within_the_gate),
+    ("one-time", 50, one_time::tokens_are_used_once),
 ];
 
 #[track_caller]
@@ -156,6 +159,11 @@ fn a_process_killed_in_its_logins_leaves_nothing_half_done() {
 #[test]
 fn a_process_killed_while_it_hashes_leaves_its_attempt_charged() {
     short("killed-hashing");
+}
+
+#[test]
+fn a_one_time_token_is_used_exactly_once_over_kills() {
+    short("one-time");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use gatepost::audit::{AuditFilter, HostEvent};
 use gatepost::directory::CreditHolder;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, NewApiKey, SessionFilter, Version};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, SessionFilter, Version};
 use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
 use serde_json::{Map, Value, json};
 
+use crate::keyring::keys;
 use crate::world::{HOUR, PASSWORD, World, device, morning};
 
 const GOLDEN: &str = include_str!("golden/records.json");
@@ -28,6 +29,7 @@ fn records() -> Map<String, Value> {
     let from = ClientInfo::new().ip([192, 0, 2, 7]).user_agent("Till/4");
     let reply = world.ask(request.label("Till 1").client_info(from)).unwrap();
     store.api_keys().issue(ada, NewApiKey::new().label("night run").lifetime(HOUR)).unwrap();
+    store.one_time_tokens().issue(ada, NewOneTimeToken::password_reset()).unwrap();
     let printed = HostEvent::new("invoice.printed").unwrap().user(ada);
     let acting = store.acting_as(reply.principal);
     acting.audit().record(&[printed.detail("number 7").unwrap()]).unwrap();
@@ -40,6 +42,8 @@ fn records() -> Map<String, Value> {
     status.hash_buffers_kept = 0;
     status.change_signal = gatepost::status::ChangeSignal::SharedWalIndex;
     status.file_state = gatepost::status::FileState::FileAndLocks;
+    let sealed = World::with(|options| options.keyring(keys(&[("2026-11", 1)])));
+    sealed.person("ada");
     let of_ada = SessionFilter::new().under(ada);
     let record = json!({
         "organisation": northern,
@@ -48,6 +52,7 @@ fn records() -> Map<String, Value> {
         "session_info": store.sessions().list(&of_ada, Page::default()).unwrap()[0],
         "session_data": store.sessions().data::<Vec<u8>>(session).unwrap(),
         "api_key_info": store.api_keys().list(ada).unwrap()[0],
+        "one_time_token_info": store.one_time_tokens().list(ada).unwrap()[0],
         "known_device": store.devices().list(ada).unwrap()[0],
         "audit_entry": store.audit().latest(1, &AuditFilter::new().from_host()).unwrap()[0],
         "setting": store.configuration().get(Subtree::Store, "pageSize").unwrap(),
@@ -57,6 +62,8 @@ fn records() -> Map<String, Value> {
         "subtrees": [Subtree::Store, Subtree::User(ada)],
         "assurance": Assurance::Aal2,
         "status": status,
+        "key_use": sealed.store.key_use().unwrap()[0],
+        "rekey_report": sealed.store.rekey(9).unwrap(),
         "maintenance_report": store.maintain().unwrap(),
     });
     match record {

@@ -43,8 +43,8 @@ pub(crate) fn functions() -> Vec<Function> {
 }
 
 /// The words in the body of a function that writes: the result of a job, with its event or without,
-/// or the door for maintenance.
-const WRITES: [&str; 2] = ["Written::", ".transact("];
+/// the door for maintenance, or that of one-time tokens.
+const WRITES: [&str; 3] = ["Written::", ".transact(", ".redeem("];
 
 /// Every function that a host can call and that writes, by itself or through a function of its own
 /// file.

@@ -1,19 +1,25 @@
-//! Uses of sessions that wait in memory until they are written.
+//! The last uses of sessions: which are kept, who writes them, and when.
+
+mod late;
+mod limit;
+mod order;
+
+pub(crate) use limit::role;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use gatepost::host::Clock;
+use gatepost::OpenedSession;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{NewApiKey, OpenSession};
-use gatepost::{DeviceId, NewUser, Secret, UserId};
+use rusqlite::Connection;
 
-use crate::world::{MINUTE, SECOND, World, device};
+use crate::world::{DAY, HOUR, MINUTE, SECOND, World};
 
 const IDLE: Duration = MINUTE;
-const MILLISECOND: Duration = Duration::from_millis(1);
+/// Of a session that lives for 24 h and has no inactivity timeout.
+const STEP: Duration = HOUR;
 
 /// Once it was: a flush took the uses out of memory before it knew whether it could write them, and
 /// for that moment a session in daily use looked idle to everyone else.
@@ -21,8 +27,8 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 fn a_session_in_use_is_never_idle_while_its_uses_are_being_written() {
     const STEPS: usize = 300;
     const USERS: usize = 3;
-    let (world, ada) = world();
-    let till = opened(&world, ada, "till-1");
+    let world = World::with(|o| o.sessions(SessionPolicy::server().inactivity_timeout(IDLE)));
+    let till = world.open(world.person("ada").id, "till-1");
     let other = world.sql();
     let (begin, end) = (Barrier::new(USERS + 1), Barrier::new(USERS + 1));
     let refused = AtomicUsize::new(0);
@@ -32,7 +38,10 @@ fn a_session_in_use_is_never_idle_while_its_uses_are_being_written() {
                 for _ in 0..STEPS {
                     begin.wait();
                     for _ in 0..3 {
-                        refused.fetch_add(usize::from(!is_valid(&world, &till)), Ordering::SeqCst);
+                        refused.fetch_add(
+                            usize::from(!world.passes(&till, "till-1")),
+                            Ordering::SeqCst,
+                        );
                     }
                     end.wait();
                 }
@@ -53,43 +62,50 @@ fn a_session_in_use_is_never_idle_while_its_uses_are_being_written() {
     assert_eq!(refused.into_inner(), 0, "times of {}", STEPS * USERS * 3);
 }
 
-/// Before: each session wrote its use once in an interval, and a use that found the file busy
-/// waited for the next interval, though the file was free again.
-#[test]
-fn a_use_that_found_the_file_busy_is_written_a_second_later_by_the_next_verify() {
-    let (world, ada) = world();
-    let till = opened(&world, ada, "till-1");
-    let ben = world.store.users().create(NewUser::system("clockwork")).unwrap().id;
-    let key = world.store.api_keys().issue(ben, NewApiKey::new()).unwrap().key;
-    let last_seen = "SELECT last_seen FROM session";
-    assert!(is_valid(&world, &till));
-    world.clock.advance(IDLE / 10);
-    let now = world.clock.now().as_millis();
-    let other = world.sql();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert!(is_valid(&world, &till));
-    other.execute_batch("ROLLBACK").unwrap();
-    world.clock.advance(SECOND - MILLISECOND);
-    assert!(is_valid(&world, &till));
-    assert!(world.count(last_seen) < now, "tried again at once");
-    world.clock.advance(MILLISECOND);
-    // It has no inactivity timeout itself.
-    assert!(world.store.verify((&key, None)).unwrap().valid().is_ok());
-    assert!(world.count(last_seen) >= now, "not tried again");
+/// A store without an inactivity timeout, and a session of 24 h.
+fn world() -> (World, OpenedSession) {
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    (world, session)
 }
 
-fn world() -> (World, UserId) {
-    let world =
-        World::with(|options| options.sessions(SessionPolicy::server().inactivity_timeout(IDLE)));
-    let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
-    (world, ada)
+/// A store whose sessions live for 30 days, so that a step is 30 hours.
+fn of_a_month(per_user: u32) -> World {
+    let policy = SessionPolicy::server().per_user(per_user).lifetime(30 * DAY);
+    World::with(|options| options.sessions(policy.max_lifetime(30 * DAY)))
 }
 
-fn opened(world: &World, user: UserId, on: &str) -> (Secret, DeviceId) {
-    let opened = world.store.sessions().open(OpenSession::new(user, device(on))).unwrap();
-    (opened.granted().unwrap().session.token, device(on))
+/// The last use of a session in the file, in milliseconds since it was opened.
+fn written(world: &World, session: &OpenedSession) -> i64 {
+    let sql = "SELECT last_seen - opened_at FROM session WHERE lower(hex(id)) = ?1";
+    let id = session.id.to_string().replace('-', "");
+    world.sql().query_row(sql, [id], |row| row.get(0)).unwrap()
 }
 
-fn is_valid(world: &World, (token, device): &(Secret, DeviceId)) -> bool {
-    world.store.verify((token, device)).unwrap().valid().is_ok()
+/// A connection that sees the commits of others.
+struct Commits(Connection);
+
+impl Commits {
+    fn of(world: &World) -> Self {
+        Self(world.sql())
+    }
+
+    fn version(&self) -> i64 {
+        self.0.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap()
+    }
+
+    /// How many of the calls committed something.
+    fn during(&self, times: usize, mut call: impl FnMut()) -> usize {
+        let mut before = self.version();
+        let commits = (0..times).filter(|_| {
+            call();
+            let now = self.version();
+            std::mem::replace(&mut before, now) != now
+        });
+        commits.count()
+    }
+}
+
+const fn millis(span: Duration) -> i64 {
+    span.as_millis() as i64
 }

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
-use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions, SessionFilter, Version};
+use gatepost::sessions::{
+    NewApiKey, NewOneTimeToken, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
+    SessionFilter, Version,
+};
 use gatepost::{
     BranchId, Ended, Error, LoginOutcome, LoginRefusal, LoginRequest, NewUser, OrganisationId,
     Page, SessionId, Store, Subtree, UserId,
 };
 
-use super::Operation;
+use super::{NO_TOKEN, Operation};
 use crate::scene::{Start, dear};
 use crate::store::{PASSWORD, device, sql};
 
@@ -59,7 +62,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Ok(())
     }),
     Operation::read("list and find", |scene, store| {
-        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 5);
+        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 6);
         let of_ada = SessionFilter::new().under(scene.id::<UserId>("ada"));
         assert_eq!(store.sessions().list(&of_ada, Page::default())?.len(), 2);
         assert!(store.users().find_by_username("bob")?.is_some());
@@ -229,6 +232,36 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("revoke all keys", "ApiKeys::revoke_all", |scene, store| {
         store.api_keys().revoke_all(scene.id("system"))
     }).upon("key"),
+    Operation::write("issue a one-time token", "OneTimeTokens::issue", |scene, store| {
+        let new = NewOneTimeToken::password_reset();
+        store.one_time_tokens().issue(scene.id("ada"), new).map(drop)
+    }),
+    Operation::write("request a reset", "OneTimeTokens::request_password_reset", |_, store| {
+        assert!(store.one_time_tokens().request_password_reset("ada")?.mail().is_some());
+        Ok(())
+    }),
+    Operation::write("reset a password", "OneTimeTokens::reset_password(RevokeApiKeys::Keep)",
+        |scene, store| {
+            let (tokens, token) = (store.one_time_tokens(), scene.token("ada.reset"));
+            used(tokens.reset_password(token, NEXT.into(), RevokeApiKeys::Keep)?)
+        }),
+    Operation::write("reset a password and keys",
+        "OneTimeTokens::reset_password(RevokeApiKeys::All)", |scene, store| {
+            let (tokens, token) = (store.one_time_tokens(), scene.token("ada.reset"));
+            used(tokens.reset_password(token, NEXT.into(), RevokeApiKeys::All)?)
+        }),
+    Operation::write("confirm an address", "OneTimeTokens::confirm_email(first)",
+        |scene, store| {
+            let token = scene.token("ada.confirmation");
+            used(store.one_time_tokens().confirm_email(token)?)
+        }),
+    Operation::write("accept an invitation", "OneTimeTokens::accept_invitation",
+        |scene, store| {
+            let token = scene.token("guest.invitation");
+            used(store.one_time_tokens().accept_invitation(token, NEXT.into())?)
+        }).upon(NO_TOKEN),
+    Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
+        |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
     Operation::write("set a value", "Settings::set", |_, store| {
         store.configuration().set(Subtree::Store, "desk.colour", "green").map(drop)
     }),
@@ -296,6 +329,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         assert_eq!(store.maintain()?.sessions, 1);
         Ok(())
     }).commits(2),
+    Operation::write("seal under another key", "Store::rekey", |_, store| {
+        assert!(store.rekey(1_000)?.is_complete);
+        Ok(())
+    }),
     Operation::write("close with counts to keep", "Store::close", |_, store| {
         store.close()
     }).dispensable(1).prepared(|_, store| {
@@ -319,6 +356,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Ok(())
     }).commits(3).from(Start::Long),
 ];
+
+fn used(redeemed: Redemption) -> Result<(), Error> {
+    assert!(redeemed.valid().is_ok(), "a valid one-time token was refused");
+    Ok(())
+}
 
 /// The refusal of a login; `None` if it is granted.
 fn log_in(store: &Store, name: &str, password: &str) -> Result<Option<LoginRefusal>, Error> {

@@ -10,8 +10,10 @@ use loom::thread::{Builder, JoinHandle};
 
 use crate::cache::coherence::Coherence;
 use crate::cache::seqlock::SeqLock;
-use crate::cache::{Cache, Use};
-use crate::sessions::{USER, Zeros, expiry, image, principal, privileges, remembered, session};
+use crate::cache::{Cache, Span};
+use crate::sessions::{
+    USER, Zeros, expiry, image, principal, privileges, remembered, session, span,
+};
 use crate::storage::{Change, Commit, File, WalIndex};
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::value::time::Timestamp;
@@ -81,7 +83,7 @@ type Pair = SeqLock<2>;
 
 fn pair() -> Arc<Pair> {
     let pair = Arc::new(Pair::new());
-    pair.write(&[1; 2], |_| {});
+    pair.write(&[1; 2]);
     pair
 }
 
@@ -97,7 +99,7 @@ fn words() {
     let pair = pair();
     let writing = {
         let pair = Arc::clone(&pair);
-        spawn(move || (2..=3).for_each(|word| pair.write(&[word; 2], |_| {})))
+        spawn(move || (2..=3).for_each(|word| pair.write(&[word; 2])))
     };
     let before = read(&pair);
     let after = read(&pair);
@@ -114,7 +116,7 @@ fn writers() {
         let (pair, lock) = (Arc::clone(&pair), Arc::clone(&lock));
         spawn(move || {
             let _alone = lock.lock();
-            pair.write(&[word; 2], |_| {});
+            pair.write(&[word; 2]);
         })
     });
     read(&pair);
@@ -131,7 +133,7 @@ fn uses() {
     assert_eq!(pair.read(&[0; 2]), None);
     let writing = {
         let pair = Arc::clone(&pair);
-        spawn(move || pair.write(&[1; 2], |_| {}))
+        spawn(move || pair.write(&[1; 2]))
     };
     let noting = {
         let pair = Arc::clone(&pair);
@@ -149,16 +151,10 @@ fn cache(entries: usize) -> Cache {
 
 /// An entry of which each word that can says this number.
 fn remember(cache: &Cache, which: usize, number: u64) {
-    let at = Timestamp::from_millis(number as i64);
-    let uses = Use { limit_ms: number as i64, last_use: at, written: at };
-    cache.fill(
-        cache.epoch(),
-        image(cache, which),
-        &principal(which, number),
-        &privileges(number),
-        expiry(0),
-        Some(uses),
-    );
+    let from = Timestamp::from_millis(number as i64);
+    let span = Span { from, until: expiry(0) };
+    let principal = principal(which, number);
+    cache.fill(cache.epoch(), image(cache, which), &principal, &privileges(number), span);
 }
 
 /// In a cache with room for one, an entry takes the place of another while it is looked up.
@@ -172,9 +168,8 @@ fn driven_out() {
     };
     if let Some(entry) = cache.find(image(&cache, 0)) {
         let number = remembered(&cache, 0, &entry);
-        let idle = entry.idle().expect("it has a limit");
-        let last = idle.last_use().expect("it is still there").as_millis();
-        assert_eq!([number as i64, idle.limit_ms, last], [3; 3], "half of one, half of another");
+        let from = entry.span().from.as_millis();
+        assert_eq!([number as i64, from], [3; 2], "half of one, half of another");
     }
     writing.join().expect("it fills");
 }
@@ -218,7 +213,7 @@ impl Process {
     fn fills(&self) {
         let fill = self.coherence.begin_fill(image(&self.coherence.cache, 0));
         if !self.file.snapshot().has(0) {
-            fill.remember(&principal(0, 1), &privileges(1), expiry(0), None);
+            fill.remember(&principal(0, 1), &privileges(1), span(0));
         }
     }
 }

@@ -12,13 +12,13 @@ fn image(number: u64) -> u128 {
 }
 
 fn insert(table: &Table, number: u64, value: u64) {
-    table.insert(image(number), &[value; WORDS], None);
+    table.insert(image(number), &[value; WORDS]);
 }
 
 fn find(table: &Table, number: u64) -> Option<u64> {
     let found = table.find(image(number))?;
-    assert_eq!(found.record, [found.record[0]; WORDS]);
-    Some(found.record[0])
+    assert_eq!(found, [found[0]; WORDS]);
+    Some(found[0])
 }
 
 #[test]
@@ -78,30 +78,12 @@ fn an_image_is_compared_in_full() {
     let (one, other) = (image(1), image(1) ^ (1 << 40));
     let same = image(1) ^ (1 << 64);
     for (value, image) in [one, other, same].into_iter().enumerate() {
-        table.insert(image, &[value as u64; WORDS], None);
+        table.insert(image, &[value as u64; WORDS]);
     }
     for (value, image) in [one, other, same].into_iter().enumerate() {
-        assert_eq!(table.find(image).unwrap().record, [value as u64; WORDS]);
+        assert_eq!(table.find(image).unwrap(), [value as u64; WORDS]);
     }
     assert!(table.find(image(1) ^ (1 << 100)).is_none());
-}
-
-#[test]
-fn a_mark_is_changed_only_while_its_record_stays() {
-    let table = Table::new(1);
-    table.insert(image(1), &[0; WORDS], Some([5, 6]));
-    let found = table.find(image(1)).unwrap();
-    assert_eq!((found.mark(0), found.mark(1), found.mark(2)), (Some(5), Some(6), None));
-    assert!(found.change_mark(0, 5, 8) && !found.change_mark(0, 5, 9));
-    assert_eq!(table.find(image(1)).unwrap().mark(0), Some(8));
-
-    table.insert(image(2), &[0; WORDS], Some([8, 6]));
-    assert_eq!((found.mark(0), found.change_mark(0, 8, 99)), (None, false));
-    assert_eq!(table.find(image(2)).unwrap().mark(0), Some(8));
-
-    // A record without marks does not inherit any.
-    table.insert(image(3), &[0; WORDS], None);
-    assert_eq!(table.find(image(3)).unwrap().mark(0), Some(0));
 }
 
 #[test]

@@ -130,17 +130,17 @@ impl Displaced {
     }
 }
 
-/// Flushes this process's queued uses of the user's sessions, so that one in use is not taken to be
-/// idle.
-pub(crate) fn flush_uses(
+/// Writes the waiting uses of the user's sessions, and of the one on the device, so that one in use
+/// neither counts as idle nor makes way.
+pub(crate) fn write_uses_of(
     tx: &WriteTx<'_>,
     store: &Store,
     user: UserId,
     device: Option<&DeviceId>,
 ) -> Result<()> {
-    for session in session::with_idle_limit(tx, user, device.map(DeviceDigest::of))? {
-        if let Some(at) = store.core().pending.uses.last_use(session) {
-            session::touch(tx, session, at)?;
+    for session in session::not_over(tx, user, device.map(DeviceDigest::of))? {
+        if let Some(at) = store.core().pending.uses.last_use(session, tx.now()) {
+            session::write_use(tx, session, at)?;
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::{LoginOutcome, LoginRequest};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::{Ticket, Verification};
 use crate::pending::words::{Passage, Word, WordCharge};
 use crate::record::credential::{self, StoredPassword};
@@ -17,6 +19,7 @@ use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
+use crate::value::token::ParsedToken;
 
 /// What the first write of a login learned.
 pub(crate) struct Attempt {
@@ -28,10 +31,14 @@ pub(crate) struct Attempt {
     pub(crate) credential: Option<StoredPassword>,
     /// What is hashed where there is no credential.
     stand_in: String,
+    /// The temporary password of the user, if it was typed in the place of the password.
+    pub(super) temporary: Option<ParsedToken>,
+    /// Whether the hash is sealed under a key that this process lacks: it is not compared.
+    pub(super) lacks_key: bool,
 }
 
 pub(crate) enum Reserved {
-    Attempt(Attempt),
+    Attempt(Box<Attempt>),
     Refused(LoginRefusal),
 }
 
@@ -54,9 +61,14 @@ impl Attempt {
         self.charge.map_or(Ok(()), |charge| throttle::refund(tx, &self.subject, &charge))
     }
 
+    /// Whether the gate was open for it.
+    pub(super) const fn is_compared(&self) -> bool {
+        self.charge.is_some()
+    }
+
     /// A compromised password is worth nothing, and takes as long as any.
     fn may_match(&self) -> bool {
-        self.charge.is_some()
+        self.is_compared()
             && self.credential.as_ref().is_some_and(|credential| !credential.compromised)
     }
 
@@ -95,6 +107,7 @@ impl Store {
         let device = request.device.as_ref().map(DeviceDigest::of);
         let mut charged = None;
         let reserved = self.transact(|tx| {
+            credential::check_key(tx, self.options())?;
             let (user, near) = find(tx, typed)?;
             let subject = Subject { user, near, device };
             let lockout = options::of_file(tx)?.lockout;
@@ -112,7 +125,7 @@ impl Store {
                 },
             };
             let stand_in = self.stand_in(tx, typed)?;
-            let attempt = attempt(tx, subject, reservation, charged, stand_in)?;
+            let attempt = self.attempt(tx, subject, reservation, charged, stand_in)?;
             Ok(Finished::Commit(Reserved::Attempt(attempt)))
         });
         if let (Err(_), Some(charge)) = (&reserved, &charged) {
@@ -127,13 +140,37 @@ impl Store {
         tx: &WriteTx<'_>,
         subject: Subject,
     ) -> Result<Finished<Reserved>> {
+        credential::check_key(tx, self.options())?;
         let reservation = throttle::reserve(tx, &subject, options::of_file(tx)?.lockout)?;
         if let Reservation::Closed(rest) = reservation {
             return Ok(Finished::Nothing(wait(rest)));
         }
         let nothing = self.core().hasher.stand_in(&[], 0);
-        let attempt = attempt(tx, subject, reservation, None, nothing)?;
+        let attempt = self.attempt(tx, subject, reservation, None, nothing)?;
         Ok(Finished::Commit(Reserved::Attempt(attempt)))
+    }
+
+    fn attempt(
+        &self,
+        tx: &ReadTx<'_>,
+        subject: Subject,
+        reservation: Reservation,
+        words: Option<WordCharge>,
+        stand_in: String,
+    ) -> Result<Box<Attempt>> {
+        let charge = match reservation {
+            Reservation::Charged(charge) => Some(charge),
+            Reservation::Closed(_) => None,
+        };
+        // What was read for the neighbour of an unknown name is left.
+        let credential =
+            credential::sought(tx, subject.near, &stand_in)?.filter(|_| subject.user.is_some());
+        let hash = credential.as_ref().map_or(&stand_in, |stored| &stored.phc);
+        let lacks_key = credential::lacks_key(self.options(), hash);
+        let temporary = None;
+        let attempt =
+            Attempt { subject, charge, words, credential, stand_in, temporary, lacks_key };
+        Ok(Box::new(attempt))
     }
 
     /// Verifies the password of an attempt. What could not be compared is not charged, as far as
@@ -144,15 +181,39 @@ impl Store {
         attempt: &Attempt,
         password: &Password,
     ) -> Result<Verification> {
-        ticket
-            .verify(password, attempt.hash(), attempt.may_match())
-            .inspect_err(|_| self.uncharge(attempt))
+        let verified = self.opened(attempt).and_then(|(hash, is_stored)| {
+            // No test fails without the last: the stand-in is the hash of no password.
+            ticket.verify(password, &hash, attempt.may_match() && is_stored)
+        });
+        verified.inspect_err(|_| self.uncharge(attempt))
+    }
+
+    /// The hash to compute, and whether it may match. Where the key is missing, it is one of the
+    /// same cost that matches nothing.
+    fn opened(&self, attempt: &Attempt) -> Result<(Zeroizing<String>, bool)> {
+        let keyring = self.options().keyring.as_deref();
+        let user = attempt.subject.user.unwrap_or(attempt.subject.near);
+        match credential::open(keyring, user, attempt.hash())? {
+            Some(phc) => Ok((phc, true)),
+            None => {
+                self.core().pending.counts.key_missing();
+                let cost = credential::cost(attempt.hash()).to_owned();
+                Ok((Zeroizing::new(self.core().hasher.stand_in(&[(cost, 1)], 0)), false))
+            }
+        }
     }
 
     /// Takes back the charges of an attempt in a write of its own.
     pub(crate) fn uncharge(&self, attempt: &Attempt) {
         self.take_back_words(attempt);
         let _ = self.transact(|tx| attempt.refund(tx).map(Finished::Commit));
+    }
+
+    /// Takes back the charges of an attempt that ended because the key of the file has gone.
+    pub(crate) fn uncharge_without_key(&self, attempt: &Attempt, error: &Error) {
+        if error.kind() == ErrorKind::KeyMissing {
+            self.uncharge(attempt);
+        }
     }
 
     /// A right password that was compared leaves no trace under the typed text.
@@ -203,23 +264,6 @@ fn find(tx: &ReadTx<'_>, typed: &TypedName) -> Result<(Option<UserId>, UserId)> 
     };
     let user = by_name.or(by_email);
     Ok((user, user.unwrap_or(near)))
-}
-
-fn attempt(
-    tx: &ReadTx<'_>,
-    subject: Subject,
-    reservation: Reservation,
-    words: Option<WordCharge>,
-    stand_in: String,
-) -> Result<Attempt> {
-    let charge = match reservation {
-        Reservation::Charged(charge) => Some(charge),
-        Reservation::Closed(_) => None,
-    };
-    // What was read for the neighbour of an unknown name is left.
-    let credential =
-        credential::sought(tx, subject.near, &stand_in)?.filter(|_| subject.user.is_some());
-    Ok(Attempt { subject, charge, words, credential, stand_in })
 }
 
 fn wait(retry_after: Duration) -> Reserved {

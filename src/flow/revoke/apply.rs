@@ -12,7 +12,7 @@ use crate::storage::{ReadTx, WriteTx};
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::principal::Credential;
-use crate::value::target::Target;
+use crate::value::target::{Revokes, Target};
 
 /// Revokes; `false` if there is no such target.
 pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Result<bool> {
@@ -49,8 +49,11 @@ pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
 }
 
 /// The audit event of a revocation that was asked for, or written late.
-pub(super) fn event(target: Target) -> Event {
+pub(super) fn event(target: Target, revokes: Revokes) -> Event {
     match target {
+        Target::User(id) if !revokes.sessions => {
+            Event::new(EventKind::OneTimeTokensRevoked).user(id)
+        }
         Target::Session(id) => Event::new(EventKind::SessionEnded).session(id),
         Target::OtherSessions { user, kept } => {
             Event::new(EventKind::SessionOthersEnded).user(user).session(kept)

@@ -44,8 +44,10 @@ impl Ended {
 /// Why credentials are revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
-    /// A caller asked for the revocation, and for nothing else.
+    /// A caller asked for the revocation of a session or of API keys, and for nothing else.
     Asked,
+    /// A caller revoked all sessions of a user, a place or the store.
+    AllAsked,
     /// The user changed their own password, in a session or at a login.
     OwnPasswordChange {
         /// Whether the caller asked to revoke the API keys too.
@@ -64,6 +66,15 @@ pub(crate) enum Cause {
     /// The account was confirmed for the first time: until then it was not known to be its owner's,
     /// so neither were the credentials made before.
     FirstConfirmed,
+    /// The user set a new password with a one-time token; API keys stay.
+    PasswordReset,
+    /// The same, and API keys are revoked as well.
+    PasswordResetWithKeys,
+    /// A pending user accepted an invitation: until then the account was not known to be its
+    /// owner's.
+    InvitationAccepted,
+    /// A caller revoked all one-time tokens of a user.
+    OneTimeTokensAsked,
     /// A branch or organisation was made inactive.
     PlaceSuspended,
     /// A device that the user had logged in on was forgotten.
@@ -77,10 +88,12 @@ impl Cause {
         let (sessions, keys, tokens) = match self {
             Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
             Self::OwnPasswordChange { and_keys } => (true, and_keys, true),
-            Self::PasswordSetByAdministrator => (true, false, true),
+            Self::AllAsked | Self::PasswordSetByAdministrator => (true, false, true),
+            Self::PasswordReset => (true, false, true),
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
+            Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true),
             Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
-            Self::ContactChanged => (false, false, true),
+            Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true),
         };
         Revokes { sessions, keys, tokens }
     }
@@ -89,6 +102,7 @@ impl Cause {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Asked => "asked",
+            Self::AllAsked => "all_asked",
             Self::OwnPasswordChange { .. } => "own_password_change",
             Self::PasswordSetByAdministrator => "password_set",
             Self::ChangeDemanded => "change_demanded",
@@ -96,6 +110,9 @@ impl Cause {
             Self::UserDeleted => "user_deleted",
             Self::ContactChanged => "contact_changed",
             Self::FirstConfirmed => "first_confirmed",
+            Self::PasswordReset | Self::PasswordResetWithKeys => "password_reset",
+            Self::InvitationAccepted => "invitation_accepted",
+            Self::OneTimeTokensAsked => "one_time_tokens_asked",
             Self::PlaceSuspended => "place_suspended",
             Self::DeviceForgotten => "device_forgotten",
         }
@@ -112,7 +129,7 @@ impl Cause {
     }
 
     /// The watermarks for the next UPDATE of this transaction.
-    pub(crate) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
+    pub(super) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
         Watermarks::raise(tx, self.revokes())
     }
 }

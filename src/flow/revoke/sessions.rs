@@ -161,8 +161,8 @@ impl Sessions<'_> {
     }
 
     /// Revokes all sessions under a subtree: of the store, an organisation, a branch or a user
-    /// ([what revokes what](crate::manual::revocation)). One row changes, however many sessions
-    /// there are. API keys stay.
+    /// ([what revokes what](crate::manual::revocation)), and all one-time tokens there. One row
+    /// changes, however many sessions there are. API keys stay.
     ///
     /// ```
     /// use gatepost::Subtree;
@@ -193,7 +193,7 @@ impl Sessions<'_> {
             Subtree::Branch(id) => (Target::Branch(id), "there is no branch of this id"),
             Subtree::User(id) => (Target::User(id), "there is no user of this id"),
         };
-        self.store.revoke(target, Cause::Asked, |tx, revocation| {
+        self.store.revoke(target, Cause::AllAsked, |tx, revocation| {
             if !revocation.apply(tx)? {
                 return Err(Error::not_found(missing));
             }

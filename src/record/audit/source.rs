@@ -20,8 +20,8 @@ pub enum AuditSource {
     Library,
     /// The host, by [`Audit::record`](super::Audit::record).
     Host,
-    /// Callers that have proven nothing: refused logins, and the counts of refused tokens
-    /// and overloaded logins. Their cap is a quarter of
+    /// Callers that have proven nothing: refused logins and one-time tokens, requests of a password
+    /// reset, and the counts of refused tokens and overloaded logins. Their cap is a quarter of
     /// [`Options::audit_max_rows`](crate::Options::audit_max_rows), and at least 1,000 rows.
     Unauthenticated,
 }
@@ -41,9 +41,13 @@ impl AuditSource {
 
     /// Who can cause an event of this kind.
     pub(super) const fn of(kind: EventKind) -> Self {
-        use EventKind::{HostRecorded, LoginRefused, VerifyRefused};
+        use EventKind::{
+            HostRecorded, LoginRefused, OneTimeTokenRefused, PasswordResetRequested, VerifyRefused,
+        };
         match kind {
-            LoginRefused | VerifyRefused => Self::Unauthenticated,
+            LoginRefused | VerifyRefused | OneTimeTokenRefused | PasswordResetRequested => {
+                Self::Unauthenticated
+            }
             HostRecorded => Self::Host,
             _ => Self::Library,
         }

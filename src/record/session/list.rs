@@ -45,8 +45,9 @@ pub struct SessionInfo {
         serde(rename = "inactivity_timeout_ms", serialize_with = "millis")
     )]
     pub inactivity_timeout: Option<Duration>,
-    /// The last use that was written to the file: with an inactivity timeout, at most a tenth of it
-    /// or a minute behind; without one, the last login.
+    /// The last use, in steps: with an inactivity timeout of a tenth of it and at most a minute,
+    /// without one of a 24th of the lifetime and at least an hour. Uses of another process count
+    /// once they have reached the file.
     pub last_seen_at: Timestamp,
 }
 
@@ -185,16 +186,17 @@ impl<'s> Sessions<'s> {
         if filter.under == Subtree::Store {
             let none = None::<UserId>;
             return page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-                tx.all(
+                let rows = tx.all(
                     listed!(store),
                     params![tx.now(), none, after, left, end.unwrap_or(LAST)],
                     info,
-                )
+                )?;
+                Ok(self.with_waiting_uses(rows, tx.now()))
             });
         }
         self.store.read(|tx| {
             let now = tx.now();
-            match filter.under {
+            let rows = match filter.under {
                 Subtree::Store => Ok(Vec::new()),
                 Subtree::Organisation(id) => {
                     tx.all(listed!(organisation), params![now, id, after, limit], info)
@@ -203,7 +205,8 @@ impl<'s> Sessions<'s> {
                     tx.all(listed!(branch), params![now, id, after, limit], info)
                 }
                 Subtree::User(id) => tx.all(listed!(user), params![now, id, after, limit], info),
-            }
+            }?;
+            Ok(self.with_waiting_uses(rows, now))
         })
     }
 
@@ -299,7 +302,7 @@ impl<'s> Sessions<'s> {
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn find(&self, session: SessionId) -> Result<Option<SessionInfo>> {
         self.store.read(|tx| {
-            tx.one(
+            let row = tx.one(
                 concat!(
                     columns!(),
                     "FROM ",
@@ -309,8 +312,22 @@ impl<'s> Sessions<'s> {
                 ),
                 params![session, tx.now()],
                 info,
-            )
+            )?;
+            Ok(self.with_waiting_uses(row, tx.now()))
         })
+    }
+
+    /// Rows of the file, with the uses of this process that are not in the file yet.
+    fn with_waiting_uses<R>(&self, mut rows: R, now: Timestamp) -> R
+    where
+        for<'r> &'r mut R: IntoIterator<Item = &'r mut SessionInfo>,
+    {
+        for row in &mut rows {
+            if let Some(at) = self.store.core().pending.uses.last_use(row.id, now) {
+                row.last_seen_at = row.last_seen_at.max(at);
+            }
+        }
+        rows
     }
 }
 

@@ -1,5 +1,7 @@
 //! Creating users.
 
+use zeroize::Zeroizing;
+
 use super::fields::{UserFields, grant, json_is_valid, privileges};
 use super::lifecycle::{check_email_free, check_username_free};
 use super::{User, Users, check_branch, existing, place_words, search_key};
@@ -198,6 +200,8 @@ impl Users<'_> {
     ///   where e-mail addresses log in;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such branch;
     /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) for a user with a password, if this process
+    ///   lacks the key under which the file seals;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn create(&self, new: NewUser) -> Result<User> {
         let username = Username::parse(&new.username)?;
@@ -223,7 +227,7 @@ impl Users<'_> {
                 grant(tx, id, name)?;
             }
             if let Some(phc) = &phc {
-                credential::set(tx, id, phc, new.must_change)?;
+                credential::set(tx, self.store.options(), id, phc, new.must_change)?;
             }
             let event = Event::new(EventKind::UserCreated).user(id).branch(new.branch);
             Ok(Written::With(existing(tx, id)?, event))
@@ -235,12 +239,12 @@ impl Users<'_> {
         new: &NewUser,
         username: &Username,
         email: Option<&EmailAddress>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Option<Zeroizing<String>>> {
         match &new.proof {
             InitialPassword::Nothing => Ok(None),
             InitialPassword::Hash(phc) => {
                 self.store.core().hasher.validate_phc(phc.expose())?;
-                Ok(Some(phc.expose().to_owned()))
+                Ok(Some(Zeroizing::new(phc.expose().to_owned())))
             }
             InitialPassword::Password(password) => {
                 let mut words = match new.branch {

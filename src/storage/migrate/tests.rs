@@ -39,6 +39,9 @@ const ROWS: &str = "
     INSERT INTO session_document (session_id, version, body) VALUES (zeroblob(16), 1, '{}');
     INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
         VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 1, 1);
+    INSERT INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq, issued_at,
+            expires_at)
+        VALUES (zeroblob(16), zeroblob(32), 'invitation', zeroblob(16), 1, 1, 1, 9);
     INSERT INTO configuration_key (key, shown) VALUES ('theme', 'Theme');
     INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
     INSERT INTO policy (name, value) VALUES ('service_name', 'Northern');

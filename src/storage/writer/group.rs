@@ -31,8 +31,10 @@ use crate::value::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Baton {
     pub(super) connection: Connection,
+    /// Commits without a flush; `None` until a verify needs it.
+    pub(super) unsynced: Option<Connection>,
     /// The schema that was checked last; `None` where none is checked.
-    schema: Option<SchemaCookie>,
+    pub(super) schema: Option<SchemaCookie>,
     /// A checkpoint failed on this connection: the next writer replaces it.
     pub(super) must_be_replaced: bool,
     /// When a checkpoint last waited for readers without success.
@@ -106,6 +108,7 @@ impl Baton {
     ) -> Self {
         Self {
             connection,
+            unsynced: None,
             schema,
             must_be_replaced: false,
             blocked: None,
@@ -360,7 +363,8 @@ impl GroupOutcome {
     }
 }
 
-fn member<T>(
+/// Runs the job of one member in the transaction that the connection has begun.
+pub(super) fn member<T>(
     connection: &Connection,
     author: Author<'_>,
     job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,

@@ -107,6 +107,11 @@ impl WalFile {
         self.is_longer(limits::WAL_KEPT_BYTES)
     }
 
+    /// The path of the main file.
+    pub(super) fn path(&self) -> &Path {
+        &self.files.main
+    }
+
     pub(super) fn length(&self) -> u64 {
         files::length(&self.files.wal)
     }

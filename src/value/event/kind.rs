@@ -139,6 +139,20 @@ event_kinds! {
     ApiKeyRevoked = "api_key.revoked",
     /// All API keys of a user were revoked.
     ApiKeysRevoked = "user.api_keys_revoked",
+    // One-time tokens.
+    /// A one-time token was issued; the detail is its purpose.
+    OneTimeTokenIssued = "one_time_token.issued",
+    /// A one-time token was refused; the detail is the purpose that was asked for. A token that is
+    /// not in the file is only counted, by minute.
+    OneTimeTokenRefused = "one_time_token.refused",
+    /// All one-time tokens of a user were revoked.
+    OneTimeTokensRevoked = "user.one_time_tokens_revoked",
+    /// A password reset was requested with a typed name, of a user or of none.
+    PasswordResetRequested = "password.reset_requested",
+    /// A user set a new password with a one-time token.
+    PasswordReset = "password.reset",
+    /// A pending user accepted an invitation, set the first password and became active.
+    InvitationAccepted = "user.invitation_accepted",
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",
@@ -180,6 +194,11 @@ event_kinds! {
     StoreMigrated = "store.migrated",
     /// Options that the file stores were changed; the detail names them.
     StoreOptionsChanged = "store.options_changed",
+    /// Password hashes are sealed under another key from now on, or for the first time; the detail
+    /// is the id of the key.
+    StoreKeyChanged = "store.key_changed",
+    /// Stored password hashes were sealed under the file's key; the detail is its id.
+    StoreRekeyed = "store.rekeyed",
     /// Expired rows were deleted.
     StoreMaintained = "store.maintained",
     /// The host program recorded an event of its own.

@@ -8,6 +8,11 @@ use super::{Meets, State};
 
 const TOO_NEW: Meets =
     Meets::Refused(ErrorKind::TooNew, "Upgrade this program to the version that wrote the file.");
+const KEY_MISSING: Meets = Meets::Refused(
+    ErrorKind::KeyMissing,
+    "Give this program the key that the message names with Options::keyring; if that key is lost, \
+     the page \"keys\" of the manual says what to do.",
+);
 const TAMPERED: Meets = Meets::Refused(
     ErrorKind::Corrupt,
     "Find out who changed the tables or triggers of this file, and restore a verified backup.",
@@ -31,6 +36,14 @@ pub(super) const STATES: &[State] = &[
         meets: TOO_NEW,
         set_up: |scene| {
             scene.script("PRAGMA user_version = 2; UPDATE store SET min_reader = 2");
+            Ok(())
+        },
+    },
+    State {
+        name: "a store that seals its hashes under a key, opened without it",
+        meets: KEY_MISSING,
+        set_up: |scene| {
+            scene.script("UPDATE store SET sealing_key = 'elsewhere'");
             Ok(())
         },
     },

@@ -210,6 +210,15 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
         let _ = store.sessions().set_data_json(reply.session.id, "[]", Version::NONE);
         let _ = store.log_out((&reply.session.token, &device("till-2")));
     }
+    let tokens = store.one_time_tokens();
+    let _ = tokens.list(ada);
+    if let Ok(issued) = tokens.issue(ada, NewOneTimeToken::email_confirmation()) {
+        let _ = tokens.confirm_email(issued.token.expose());
+    }
+    if let Some(mail) = tokens.request_password_reset("ada").ok().and_then(ResetRequest::mail) {
+        let new = Password::from("another one");
+        let _ = tokens.reset_password(mail.token.expose(), new, RevokeApiKeys::All);
+    }
     for key in store.api_keys().list(ada).unwrap_or_default() {
         let _ = store.api_keys().rotate(key.id, Duration::ZERO);
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use gatepost::host::{KeyId, Keys};
 use gatepost::{ErrorKind, NewUser, Store};
 use proptest::prelude::*;
 
@@ -21,6 +22,33 @@ fn any_bytes_name_a_file_or_are_refused_and_leave_nothing() {
         // No slash: it would lead out of the directory.
         let name: Vec<u8> = bytes.into_iter().map(|b| if b == b'/' { b'_' } else { b }).collect();
         check_name(&directory, name);
+    });
+}
+
+#[test]
+fn any_bytes_name_a_key_file_or_are_refused() {
+    let (_kept, directory) = folder();
+    let byte = prop_oneof![8 => any::<u8>(), 1 => Just(b'.'), 1 => Just(b'/'), 1 => Just(b'~')];
+    let id = KeyId::new("a").unwrap();
+    for_any(48, &prop::collection::vec(byte, 0..40), |bytes| {
+        let path = directory.join("below").join(OsString::from_vec(bytes));
+        // A name that begins with a slash, or with two dots, would lead out of the directory.
+        if !path.starts_with(directory.join("below")) || path.to_string_lossy().contains("..") {
+            return;
+        }
+        let _ = fs::create_dir(directory.join("below"));
+        match Keys::create_file(&path, &id) {
+            Ok(_) => {
+                assert!(Keys::from_file(&path).is_ok(), "{path:?}");
+                fs::remove_file(&path).unwrap();
+            }
+            Err(error) => {
+                let is_known = MAY.contains(&error.kind()) || error.kind() == ErrorKind::Taken;
+                assert!(is_known, "{path:?}: {error}");
+                let read = Keys::from_file(&path).unwrap_err().kind();
+                assert!(MAY.contains(&read) || read == ErrorKind::Unsafe, "{path:?}: {read:?}");
+            }
+        }
     });
 }
 

@@ -27,6 +27,8 @@ const fn attack(path: &'static str, call: fn(&Bench, &str) -> Result<(), Error>)
 /// Functions that take text and are attacked elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Store::open", "bad_input/paths.rs"),
+    ("Keys::from_file", "bad_input/paths.rs"),
+    ("Keys::create_file", "bad_input/paths.rs"),
     ("SessionId::from_str", "every id is read by `$name::from_str` below"),
 ];
 
@@ -36,10 +38,12 @@ const ATTACKS: &[Attack] = &[
     attack("$name::from_str", |_, text| {
         let _ = (text.parse::<UserId>()?, text.parse::<OrganisationId>()?);
         text.parse::<BranchId>()?;
+        text.parse::<OneTimeTokenId>()?;
         text.parse::<SessionId>().and_then(|_| text.parse::<ApiKeyId>()).map(drop)
     }),
     attack("$name::parse", |_, text| {
         let _ = (UserKind::parse(text), UserStatus::parse(text), Assurance::parse(text));
+        let _ = OneTimePurpose::parse(text);
         Ok(())
     }),
     attack("$enum::from_name", |_, text| { let _ = EventKind::from_name(text); Ok(()) }),
@@ -49,6 +53,7 @@ const ATTACKS: &[Attack] = &[
     }),
     attack("Timestamp::from_str", |_, text| text.parse::<Timestamp>().map(drop)),
     attack("ApiVersion::from_str", |_, text| text.parse::<ApiVersion>().map(drop)),
+    attack("KeyId::new", |_, text| gatepost::host::KeyId::new(text).map(drop)),
     attack("DeviceId::new", |_, text| DeviceId::new(text).map(drop)),
     attack("HeaderCredentials::from_header", |_, text| {
         let _ = HeaderCredentials::from_header(&format!("Basic {text}"));
@@ -187,6 +192,25 @@ const ATTACKS: &[Attack] = &[
         let keys = bench.world.store.api_keys();
         let issued = keys.issue(bench.robin, NewApiKey::new().label(text))?;
         keys.revoke(issued.id)
+    }),
+    attack("OneTimeTokens::request_password_reset", |bench, text| {
+        bench.world.store.one_time_tokens().request_password_reset(text).map(drop)
+    }),
+    attack("OneTimeTokens::reset_password", |bench, text| {
+        assert!(!reset(bench, text, text)?);
+        let token = bench.reset.borrow().clone();
+        assert!(reset(bench, &token, text)?);
+        bench.reset_again();
+        Ok(())
+    }),
+    attack("OneTimeTokens::confirm_email", |bench, text| {
+        assert!(bench.world.store.one_time_tokens().confirm_email(text)?.valid().is_err());
+        Ok(())
+    }),
+    attack("OneTimeTokens::accept_invitation", |bench, text| {
+        let accepted = bench.world.store.one_time_tokens().accept_invitation(text, text.into())?;
+        assert!(accepted.valid().is_err());
+        Ok(())
     }),
     attack("Store::may", |bench, text| {
         let till = device("till-1");
@@ -396,6 +420,13 @@ fn update(bench: &Bench, update: UserUpdate) -> Result<(), Error> {
 
 fn set(bench: &Bench, password: Password) -> Result<(), Error> {
     bench.world.store.users().set_password(bench.robin, password)
+}
+
+/// Whether the token is valid.
+fn reset(bench: &Bench, token: &str, password: &str) -> Result<bool, Error> {
+    let tokens = bench.world.store.one_time_tokens();
+    let reset = tokens.reset_password(token, Password::from(password), RevokeApiKeys::Keep)?;
+    Ok(reset.valid().is_ok())
 }
 
 fn list(bench: &Bench, filter: UserFilter) -> Result<(), Error> {

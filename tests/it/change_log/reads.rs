@@ -9,8 +9,9 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::world::World;
 
-/// It only rises, and only turns a refusal into a pass: read late, it at most refuses too early.
-const SILENT: [(&str, &str); 1] = [("session", "last_seen")];
+/// The last use only rises, and only turns a refusal into a pass: read late, it at most refuses too
+/// early. The lifetime at the opening never changes.
+const SILENT: [(&str, &str); 2] = [("session", "last_seen"), ("session", "lifetime_ms")];
 /// Read to find the row, and never changed: a trigger refuses it.
 const FIXED: &str = "id";
 /// An INSERT can change an answer here: its user has one more privilege.

@@ -10,8 +10,11 @@ use gatepost::host::*;
 use gatepost::sessions::*;
 use gatepost::*;
 
+use crate::keyring::keys;
 use crate::world::{device, for_tests, morning};
 
+/// The key that seals the hashes: its id, and the byte that it is made of.
+pub(super) const KEY: &[(&str, u8)] = &[("2026-01", 7)];
 pub(super) const ADA_PASSWORD: &str = "lantern over wet slate";
 pub(super) const BOB_PASSWORD: &str = "heron beside the weir";
 pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
@@ -25,13 +28,14 @@ pub(super) struct Known {
     pub(super) session: String,
     pub(super) ended_session: String,
     pub(super) api_key: String,
+    pub(super) one_time: String,
     pub(super) anchor: String,
 }
 
 impl Known {
     fn write(&self, path: &Path) {
-        let Self { session, ended_session, api_key, anchor } = self;
-        let lines = format!("{session}\n{ended_session}\n{api_key}\n{anchor}\n");
+        let Self { session, ended_session, api_key, one_time, anchor } = self;
+        let lines = format!("{session}\n{ended_session}\n{api_key}\n{one_time}\n{anchor}\n");
         fs::write(path, lines).unwrap();
     }
 
@@ -39,7 +43,13 @@ impl Known {
         let text = fs::read_to_string(path).unwrap();
         let mut lines = text.lines().map(str::to_owned);
         let mut next = || lines.next().unwrap();
-        Self { session: next(), ended_session: next(), api_key: next(), anchor: next() }
+        Self {
+            session: next(),
+            ended_session: next(),
+            api_key: next(),
+            one_time: next(),
+            anchor: next(),
+        }
     }
 }
 
@@ -50,7 +60,8 @@ pub(super) fn make(folder: &Path) -> PathBuf {
     fs::create_dir_all(folder).unwrap();
     let options = for_tests()
         .clock(Arc::new(ManualClock::new(morning())))
-        .random_source(Arc::new(SeededRandom::new(7)));
+        .random_source(Arc::new(SeededRandom::new(7)))
+        .keyring(keys(KEY));
     let store = Store::open(&file, options).unwrap();
     fill(&store).write(&file.with_extension("secrets"));
     gatepost::testing::believe_clock(&store).unwrap();
@@ -82,6 +93,9 @@ fn fill(store: &Store) -> Known {
     let robot = store.users().create(NewUser::system("robot").branch(york)).unwrap().id;
     let key = store.api_keys().issue(robot, NewApiKey::new().label("night")).unwrap();
 
+    let confirmation = NewOneTimeToken::email_confirmation();
+    let one_time = store.one_time_tokens().issue(ada, confirmation).unwrap();
+
     for name in ["kim", "no user has this name"] {
         for _ in 0..FAILURES {
             let wrong =
@@ -98,6 +112,7 @@ fn fill(store: &Store) -> Known {
         session: session.token.expose().to_owned(),
         ended_session: ended.session.token.expose().to_owned(),
         api_key: key.key.expose().to_owned(),
+        one_time: one_time.token.expose().to_owned(),
         anchor: store.audit().anchor().unwrap().to_string(),
     }
 }

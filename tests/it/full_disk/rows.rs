@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use gatepost::sessions::RevokeSessions;
+use gatepost::sessions::{NewOneTimeToken, RevokeApiKeys, RevokeSessions};
 use gatepost::{
     ApiKeyId, BranchId, DeviceId, LoginRequest, OrganisationId, Password, Principal, SessionId,
     Subtree,
@@ -85,6 +85,7 @@ pub(super) const ROWS: &[Row] = &[
     row("deleted", |s| s.users().delete(s.ada), ADAS, &["ada"]),
     row("first_confirmed_without_password",
         |s| s.users().confirm_and_remove_password(s.ada).map(drop), ADAS, &["ada"]),
+    row("reset", |s| s.reset(), ADAS, &["ada"]),
     row("first_confirmed", |s| s.users().confirm(s.ada).map(drop), ADAS, &["ada"]),
     suspending(row("branch_disabled",
         |s| s.store().branches().set_active(s.york, false).map(drop), &SESSIONS, &KEYS)),
@@ -105,6 +106,8 @@ pub(super) struct Scene {
     /// Name, handle and token.
     opened: Vec<(&'static str, SessionId, String)>,
     keys: Vec<(&'static str, String)>,
+    /// A one-time token of ada's.
+    reset: String,
     /// The token or key that the row has given out, and its device.
     given: RefCell<Option<(String, Option<DeviceId>)>>,
 }
@@ -128,8 +131,10 @@ impl Scene {
         let of_ada = store.api_keys().issue(ada, NewApiKey::new())?;
         let of_ben = store.api_keys().issue(ben, NewApiKey::new())?;
         let key = of_ada.id;
+        let reset = store.one_time_tokens().issue(ada, NewOneTimeToken::password_reset())?;
+        let reset = reset.token.expose().to_owned();
         let keys = vec![("ada", of_ada.key.expose().into()), ("ben", of_ben.key.expose().into())];
-        Ok(Self { disk, north, york, ada, key, opened, keys, given: RefCell::default() })
+        Ok(Self { disk, north, york, ada, key, opened, keys, reset, given: RefCell::default() })
     }
 
     fn store(&self) -> &Store {
@@ -176,6 +181,12 @@ impl Scene {
         let token = answer.granted().unwrap().session.token;
         *self.given.borrow_mut() = Some((token.expose().to_owned(), Some(device)));
         Ok(())
+    }
+
+    fn reset(&self) -> Result<(), Error> {
+        let (tokens, new) = (self.store().one_time_tokens(), Password::from(NEW));
+        // Once it is denied, the token is revoked like the rest.
+        tokens.reset_password(&self.reset, new, RevokeApiKeys::All).map(drop)
     }
 
     fn rotate(&self, overlap: Duration) -> Result<(), Error> {

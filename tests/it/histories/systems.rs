@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{POLICIES, options};
 use crate::child::{Child, Parent};
-use crate::model::{Hands, Policy};
+use crate::model::Hands;
 use crate::world::morning;
 
 /// Which of them.
@@ -36,18 +36,11 @@ impl Kind {
     pub(super) fn hands(self) -> usize {
         if self == Self::One { 1 } else { 3 }
     }
-
-    /// The policy that can be compared with the model's.
-    ///
-    /// A use that waits in the memory of one process may let a session idle an interval too early
-    /// for the others, which no plain model foresees: there the inactivity timeout is left out.
-    pub(super) fn policy(self, policy: Policy) -> Policy {
-        match self {
-            Self::Processes => Policy { idle_ms: None, ..policy },
-            Self::One | Self::Stores => policy,
-        }
-    }
 }
+
+/// The lines that use a session.
+const USES: [&str; 4] =
+    ["session verify ", "session change ", "session renew ", "session end-others "];
 
 /// One of them, at work.
 #[derive(Debug)]
@@ -75,7 +68,7 @@ impl System {
 
     fn one(policy: &str, seed: u64) -> Self {
         let clock = ManualClock::new(morning());
-        let options = options_of(Kind::One, policy, &clock, seed);
+        let options = options_of(policy, &clock, seed);
         let hands = Hands { store: Store::in_memory(options).unwrap(), clock };
         let pids = format!("pid {}", std::process::id());
         Self { at_work: AtWork::Stores(vec![hands]), pids, _directory: None }
@@ -87,7 +80,7 @@ impl System {
         std::fs::create_dir(&place).unwrap();
         std::os::unix::fs::symlink("place", directory.path().join("link")).unwrap();
         let clock = ManualClock::new(morning());
-        let options = options_of(Kind::Stores, policy, &clock, seed);
+        let options = options_of(policy, &clock, seed);
         let stores =
             ["place/auth.db", "link/auth.db", "place/../link/auth.db"].map(|path| Hands {
                 store: Store::open(directory.path().join(path), options.clone()).unwrap(),
@@ -131,20 +124,25 @@ impl System {
     }
 }
 
-fn options_of(kind: Kind, policy: &str, clock: &ManualClock, seed: u64) -> Options {
+fn options_of(policy: &str, clock: &ManualClock, seed: u64) -> Options {
     let (.., policy) = POLICIES.iter().find(|(name, ..)| *name == policy).unwrap();
     let random: Arc<dyn RandomSource> = Arc::new(SeededRandom::new(seed));
-    options(kind.policy(*policy), clock, random)
+    options(*policy, clock, random)
 }
 
 /// A process that does what each line says. Its words: the path, the policy, a seed of its own.
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let [path, policy, seed] = words else { panic!("{words:?}") };
     let clock = ManualClock::new(morning());
-    let options = options_of(Kind::Processes, policy, &clock, seed.parse().unwrap());
+    let options = options_of(policy, &clock, seed.parse().unwrap());
     let hands = Hands { store: Store::open(path, options).unwrap(), clock };
     parent.say(&std::process::id().to_string());
     while let Some(line) = parent.hear() {
-        parent.say(&hands.act(&line));
+        let answer = hands.act(&line);
+        // The model knows of no use that only one process has seen.
+        if USES.iter().any(|verb| line.contains(verb)) {
+            hands.store.maintain().unwrap();
+        }
+        parent.say(&answer);
     }
 }

@@ -1,4 +1,4 @@
-//! After a logout, the process's own memory holds neither token nor password (R54).
+//! After a logout, the process's own memory holds no token, no password and no sealed hash (R54).
 //!
 //! A process of its own logs in and out, drops what it was handed and then reads all of its memory
 //! through `/proc/self/mem`. What it looks for is kept masked, so that it does not find itself.
@@ -7,10 +7,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use gatepost::{DeviceId, LoginRequest, NewUser, Password, Store};
 
 use crate::child::{Child, Parent};
+use crate::keyring::keys;
 use crate::world::{World, for_tests};
 
 const MASK: u8 = 0x5a;
@@ -45,7 +46,8 @@ pub(crate) fn look_through(parent: &mut Parent, words: &[String]) {
 
 /// A whole life of a session, and a change of its password; what was secret in it, masked.
 fn live(path: &Path) -> Vec<(&'static str, Masked)> {
-    let store = Store::open(path, for_tests()).unwrap();
+    let store = Store::open(path, for_tests().keyring(keys(&[("2026-11", 7)]))).unwrap();
+    let hash = sealed_hash(&store);
     let (first, second) = (Masked::random(), Masked::random());
     let typed = |password: &Masked| Password::from(password.plain());
     store.users().create(NewUser::person("ada").password(typed(&first))).unwrap();
@@ -69,7 +71,28 @@ fn live(path: &Path) -> Vec<(&'static str, Masked)> {
         ("the text of the token before that", old_text),
         ("the text of the token after that", text),
         ("the secret of the token after that", raw),
+        ("a hash that is sealed", hash.0),
+        ("the text of a hash that is sealed", hash.1),
     ]
+}
+
+/// Imports a hash, which is sealed, and compares a password with it; its bytes and its text.
+fn sealed_hash(store: &Store) -> (Masked, Masked) {
+    let bytes = Masked::random();
+    let mut plain = bytes.plain().into_bytes();
+    // All of it at once, as a text that grows leaves copies: it is wiped with the request.
+    let mut phc = String::with_capacity(256);
+    phc.push_str("$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$");
+    let head = phc.len();
+    BASE64_NOPAD.encode_append(&plain, &mut phc);
+    plain.fill(0);
+    std::hint::black_box(&plain);
+    let text = Masked::of(&phc.as_bytes()[head..]);
+    store.users().create(NewUser::person("bob").password_hash(phc)).unwrap();
+    let wrong = LoginRequest::new("bob", "no such word".into(), DeviceId::new("till-2").unwrap());
+    assert!(store.log_in(wrong).unwrap().granted().is_err());
+    assert_eq!(store.rekey(9).unwrap().hashes, 0);
+    (bytes, text)
 }
 
 /// The 32 random bytes of a token, masked before they are stored anywhere.

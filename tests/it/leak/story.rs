@@ -27,6 +27,7 @@ const SECOND_ONE: &str = "quince behind the mill";
 pub(super) const THIRD: &str = "sloe between two walls";
 const FOURTH: &str = "medlar on the doorstep";
 const FIFTH: &str = "damson over the counter";
+pub(super) const SEALED: &str = "cherry inside the vault";
 const WRONG: &str = "gooseberry at midnight";
 const REFUSED: &str = "bullace";
 pub(super) const AS_NAME: &str = "greengage typed as a name";
@@ -38,9 +39,18 @@ pub(super) const PHONE: &str = "phone-of-bob-0003";
 impl Story {
     pub(super) fn run(world: &World) -> Self {
         let mut story = Self { secrets: Vec::new(), raw_secrets: Vec::new(), prints: Vec::new() };
-        for text in
-            [FIRST, SECOND_ONE, THIRD, FOURTH, FIFTH, WRONG, REFUSED, AS_NAME, AS_OVERLONG_NAME]
-        {
+        for text in [
+            FIRST,
+            SECOND_ONE,
+            THIRD,
+            FOURTH,
+            FIFTH,
+            SEALED,
+            WRONG,
+            REFUSED,
+            AS_NAME,
+            AS_OVERLONG_NAME,
+        ] {
             story.secrets.push(Needle::text(&format!("the password {text:?}"), text));
         }
         for text in [TILL, DESK, PHONE] {
@@ -53,11 +63,13 @@ impl Story {
         story.changes_passwords(&world.store, &ada);
         story.opens_sessions(&world.store, &ada);
         story.issues_keys(&world.store, &places);
+        story.uses_one_time_tokens(&world.store);
         story.is_refused(world, &ada);
         story.is_administered(&world.store, &ada, &places);
         story.is_looked_after(world, &ada);
         story.lists_what_is_left(&world.store, &ada);
         story.speaks_with_clients(world);
+        story.seals(world);
         story
     }
 
@@ -245,7 +257,7 @@ impl Story {
     }
 
     /// What clients send in headers.
-    fn presents(&mut self, token: &str) {
+    pub(super) fn presents(&mut self, token: &str) {
         let pair = BASE64.encode(format!("{token}:{TILL}").as_bytes());
         for header in [format!("Bearer {token}"), format!("Basic {pair}")] {
             let credentials = HeaderCredentials::from_header(&header).unwrap();
@@ -477,7 +489,7 @@ fn unknown_user() -> UserId {
 }
 
 /// As another program would have made it, at the cost of tests.
-fn phc_of(password: &str) -> String {
+pub(super) fn phc_of(password: &str) -> String {
     let (salt, mut output) = (*b"salt and vinegar", [0; 32]);
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)

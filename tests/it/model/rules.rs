@@ -154,13 +154,17 @@ impl Model {
         }
     }
 
-    /// A verify: a use, if it passes.
+    /// A verify: a use, if it passes. The last use is kept in steps.
     fn used(&mut self, token: usize, device: Option<usize>) -> Option<Found> {
         let found = self.found(token).filter(|_| self.tokens[&token].device == device)?;
-        if self.policy.idle_ms.is_some() {
-            let now = self.now;
-            let held = self.held(token);
-            held.last_use = held.last_use.max(now);
+        let (now, idle_ms) = (self.now, self.policy.idle_ms);
+        let held = self.held(token);
+        let step = match idle_ms {
+            Some(idle_ms) => (idle_ms / 10).min(MINUTE_MS),
+            None => (held.lifetime_ms.unwrap_or(0) / 24).max(60 * MINUTE_MS),
+        };
+        if now - held.last_use >= step {
+            held.last_use = now;
         }
         Some(found)
     }

@@ -14,7 +14,7 @@ use super::{
 type Weighted = Vec<(u32, BoxedStrategy<Op>)>;
 
 const MINUTES: [i64; 4] = [1, 5, 90, 100_000];
-/// Around the inactivity timeout and the minutes of a touch.
+/// Around the inactivity timeout and the steps of the last use.
 const ADVANCES_MS: [i64; 8] = [1, 999, 30_000, 59_999, 60_000, 300_000, 599_999, 600_000];
 /// How long a session lives that asks for nothing, and longer than any may live.
 const DAYS_MS: [i64; 2] = [86_400_000, 31 * 86_400_000];
@@ -50,10 +50,7 @@ fn of_time(model: &Model) -> Weighted {
         let verify = (tokens, shown()).prop_map(|(token, shown)| Op::Verify { token, shown });
         all.extend([(30, Just(Op::VerifyAll).boxed()), (20, verify.boxed())]);
     }
-    // Beside a cache a use may be written to the file an interval late: to the millisecond only
-    // verify knows when a session is idle, and lists and limits do not.
-    let is_exact = model.hands == 1 || model.policy.idle_ms.is_none();
-    let is_due_later = |token| is_exact && model.deadline(token) > Some(model.now + 2);
+    let is_due_later = |token| model.deadline(token) > Some(model.now + 2);
     if let Some(mortal) = tokens(model, is_due_later) {
         let to =
             (mortal, -1..=1_i64).prop_map(|(token, past_ms)| Op::AdvanceTo { token, past_ms });

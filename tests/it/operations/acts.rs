@@ -5,12 +5,15 @@ use std::time::Duration;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::sessions::{NewApiKey, OpenSession, RevokeSessions, Version};
+use gatepost::sessions::{
+    NewApiKey, NewOneTimeToken, OpenSession, RevokeApiKeys, RevokeSessions, Version,
+};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
 
 use super::scene::Scene;
+use crate::keyring::keys;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
 
 type Act = fn(&Scene, &Store);
@@ -22,7 +25,7 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
 /// How the operation of that name is called, by a store that acts as root.
 #[track_caller]
 pub(super) fn act(name: &str) -> Act {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST].into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST].into_iter().flatten();
     let found = all.into_iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
 }
@@ -41,17 +44,22 @@ pub(super) fn policy(name: &str) -> SessionPolicy {
 
 /// Brings the scene to where the operation of that name can be called.
 pub(super) fn prepare(name: &str, scene: &mut Scene) {
+    if name.starts_with("Store::rekey") {
+        scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
+        scene.world.reopen();
+    }
     if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
     }
-    if name == "Users::confirm(again)" {
+    if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
         scene.open_again();
     }
 }
 
 /// The names of all calls of this file.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, REST, PREPARED].into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST, PREPARED];
+    let all = all.into_iter().flatten();
     all.map(|(name, _)| *name)
 }
 
@@ -62,12 +70,22 @@ const PREPARED: &[(&str, Act)] = &[
     ("Store::log_in(new password, keys revoked)", |s, store| {
         store.users().require_password_change(s.ada, RevokeSessions::Keep).map(drop).unwrap();
     }),
+    ("Store::log_in(temporary password)", |s, _| {
+        s.issue(NewOneTimeToken::temporary_password());
+    }),
     ("Store::log_in(throttled)", |s, _| (0..5).for_each(|_| guess(s, s.store()))),
     ("Store::maintain", |s, store| {
         let open = OpenSession::new(s.ada, device("brief")).expires_at(s.world.now() + MINUTE);
         store.sessions().open(open).unwrap().granted().unwrap();
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
+    }),
+    // The first hash that is sealed names the key, and leaves the others.
+    ("Store::rekey", |s, store| store.users().set_password(s.root, NEW.into()).unwrap()),
+    ("Store::rekey(no hash to seal)", |s, store| {
+        for user in [s.ada, s.bob] {
+            assert!(store.users().remove_password(user).unwrap());
+        }
     }),
     ("Users::set_status(Active)", |s, store| {
         store.users().set_status(s.ada, UserStatus::Locked).map(drop).unwrap();
@@ -79,6 +97,25 @@ const PREPARED: &[(&str, Act)] = &[
         store.organisations().set_active(s.north, false).map(drop).unwrap();
     }),
     ("Users::confirm(again)", |s, store| store.users().confirm(s.ada).map(drop).unwrap()),
+    ("OneTimeTokens::confirm_email(first)", |s, store| issue_confirmation(s, store)),
+    ("OneTimeTokens::confirm_email(again)", |s, store| {
+        store.users().confirm(s.ada).map(drop).unwrap();
+        issue_confirmation(s, store);
+    }),
+    ("OneTimeTokens::accept_invitation", |s, store| {
+        set_status(s, store, UserStatus::Pending);
+        s.issue(NewOneTimeToken::invitation());
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", |s, _| {
+        s.issue(NewOneTimeToken::password_reset());
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", |s, _| {
+        s.issue(NewOneTimeToken::password_reset());
+    }),
+    ("OneTimeTokens::reset_password(refused)", |s, store| {
+        s.issue(NewOneTimeToken::password_reset());
+        store.one_time_tokens().revoke_all(s.ada).unwrap();
+    }),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::move_to(place revoked since)", |s, store| {
         store.sessions().revoke_all(s.south).unwrap();
@@ -188,6 +225,12 @@ const PASSWORDS: &[(&str, Act)] = &[
         let reply = store.log_in(login).unwrap().granted().unwrap();
         assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
     }),
+    ("Store::log_in(temporary password)", |s, store| {
+        let login = LoginRequest::new("ada", s.one_time().into(), device("ada-3"));
+        let login = login.new_password(Password::from(NEW));
+        let reply = store.log_in(login).unwrap().granted().unwrap();
+        assert!(s.world.passes(&reply.session, "ada-3"), "the session that it opens");
+    }),
     ("Users::set_password", |s, store| store.users().set_password(s.ada, NEW.into()).unwrap()),
     ("Users::set_password_hash", |s, store| {
         store.users().set_password_hash(s.ada, HASH).unwrap();
@@ -288,6 +331,31 @@ const KEYS: &[(&str, Act)] = &[
     }),
 ];
 
+const ONE_TIME: &[(&str, Act)] = &[
+    ("OneTimeTokens::issue", |s, store| {
+        drop(store.one_time_tokens().issue(s.ada, NewOneTimeToken::password_reset()).unwrap());
+    }),
+    ("OneTimeTokens::request_password_reset", |_, store| {
+        assert!(store.one_time_tokens().request_password_reset("ada").unwrap().mail().is_none());
+    }),
+    ("OneTimeTokens::revoke_all", |s, store| store.one_time_tokens().revoke_all(s.ada).unwrap()),
+    ("OneTimeTokens::confirm_email(first)", confirm_email),
+    ("OneTimeTokens::confirm_email(again)", confirm_email),
+    ("OneTimeTokens::accept_invitation", |s, store| {
+        let redeemed = store.one_time_tokens().accept_invitation(&s.one_time(), NEW.into());
+        assert_eq!(redeemed.unwrap().valid().unwrap().status, UserStatus::Active);
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", |s, store| {
+        assert!(reset(s, store, RevokeApiKeys::Keep));
+    }),
+    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", |s, store| {
+        assert!(reset(s, store, RevokeApiKeys::All));
+    }),
+    ("OneTimeTokens::reset_password(refused)", |s, store| {
+        assert!(!reset(s, store, RevokeApiKeys::All));
+    }),
+];
+
 const REST: &[(&str, Act)] = &[
     ("Store::open", |s, _| drop(another(s))),
     ("Store::close", |s, _| another(s).close().unwrap()),
@@ -297,6 +365,8 @@ const REST: &[(&str, Act)] = &[
             .unwrap();
     }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
+    ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),
+    ("Store::rekey(no hash to seal)", |_, store| assert!(store.rekey(9).unwrap().is_complete)),
     ("Store::verify", |s, _| assert_eq!(s.principal("ada-1").user, s.ada)),
     ("Store::renew", |s, store| {
         s.world.clock.advance(2 * HOUR);
@@ -358,6 +428,21 @@ fn guess(_: &Scene, store: &Store) {
 
 fn set_status(scene: &Scene, store: &Store, status: UserStatus) {
     drop(store.users().set_status(scene.ada, status).unwrap());
+}
+
+fn issue_confirmation(scene: &Scene, store: &Store) {
+    store.users().set_email(scene.ada, Some("ada@example.com")).map(drop).unwrap();
+    scene.issue(NewOneTimeToken::email_confirmation());
+}
+
+fn confirm_email(scene: &Scene, store: &Store) {
+    let redeemed = store.one_time_tokens().confirm_email(&scene.one_time()).unwrap();
+    assert!(redeemed.valid().unwrap().confirmed_at.is_some());
+}
+
+fn reset(scene: &Scene, store: &Store, keys: RevokeApiKeys) -> bool {
+    let redeemed = store.one_time_tokens().reset_password(&scene.one_time(), NEW.into(), keys);
+    redeemed.unwrap().valid().is_ok()
 }
 
 fn set_theme(_: &Scene, store: &Store) {

@@ -16,8 +16,8 @@ pub(crate) struct Operation {
     pub(crate) keys: Reach,
     /// Whether the API keys are only suspended, until the cause is gone.
     pub(crate) suspends: bool,
-    /// Whether one-time tokens of the same subject are revoked. No call issues any yet; the tests
-    /// look at the watermark that the file keeps for them.
+    /// Whether all one-time tokens of the same user, place or store are revoked. The one that is
+    /// used is used up in any case.
     pub(crate) tokens: bool,
     /// Its row in the manual's table; empty for a call that the table does not mention.
     pub(crate) row: &'static str,
@@ -132,6 +132,9 @@ const DELETED: &str = "user deleted";
 const EMPTY: &str = "empty branch or organisation deleted";
 const CONTACT: &str = "username or e-mail address changed";
 const CONFIRMED: &str = "account confirmed";
+const INVITED: &str = "invitation accepted";
+const RESET: &str = "password reset by one-time token";
+const TOKENS: &str = "all one-time tokens of a user revoked";
 const FAILED: &str = "failed attempts, and the wait that follows them";
 const MOVED: &str = "user or branch moved, user restored";
 const KEY: &str = "API key revoked or rotated";
@@ -147,13 +150,13 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user", "session"]).sessions(Reach::Others),
 
     op(ALL, "Sessions::revoke_all(user)", "user.sessions_ended")
-        .reports(&["user"]).sessions(Reach::User),
+        .reports(&["user"]).sessions(Reach::User).tokens(),
     op(ALL, "Sessions::revoke_all(branch)", "branch.sessions_ended")
-        .reports(&["branch"]).sessions(Reach::Branch),
+        .reports(&["branch"]).sessions(Reach::Branch).tokens(),
     op(ALL, "Sessions::revoke_all(organisation)", "organisation.sessions_ended")
-        .reports(&["organisation"]).sessions(Reach::Organisation),
+        .reports(&["organisation"]).sessions(Reach::Organisation).tokens(),
     op(ALL, "Sessions::revoke_all(store)", "store.sessions_ended")
-        .reports(&["store"]).sessions(Reach::Store),
+        .reports(&["store"]).sessions(Reach::Store).tokens(),
 
     op(REPLACED, "Store::log_in(on the device of a session)", "login.granted")
         .reports(&["session"]).sessions(Reach::One),
@@ -179,6 +182,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user"]).sessions(Reach::User).tokens(),
     op(OWN_PASSWORD, "Store::log_in(new password, keys revoked)", "login.granted")
         .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(OWN_PASSWORD, "Store::log_in(temporary password)", "login.granted")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
 
     op(PASSWORD, "Users::set_password", "password.set")
         .reports(&["user"]).sessions(Reach::User).tokens(),
@@ -221,7 +226,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
     op(CONFIRMED, "Users::confirm_and_remove_password(first)", "user.confirmed")
         .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(CONFIRMED, "OneTimeTokens::confirm_email(first)", "user.confirmed")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
     op(CONFIRMED, "Users::confirm(again)", "user.confirmed").reports(&["user"]).tokens(),
+    op(CONFIRMED, "OneTimeTokens::confirm_email(again)", "user.confirmed")
+        .reports(&["user"]).tokens(),
+    op(INVITED, "OneTimeTokens::accept_invitation", "user.invitation_accepted")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(RESET, "OneTimeTokens::reset_password(RevokeApiKeys::Keep)", "password.reset")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(RESET, "OneTimeTokens::reset_password(RevokeApiKeys::All)", "password.reset")
+        .reports(&["user"]).sessions(Reach::User).keys(Reach::User).tokens(),
+    op(TOKENS, "OneTimeTokens::revoke_all", "user.one_time_tokens_revoked")
+        .reports(&["user"]).tokens(),
 
     op(FAILED, "Store::log_in(refused)", "login.refused"),
     op(FAILED, "Store::log_in(throttled)", ""),
@@ -249,6 +266,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Store::close", ""),
     op(NONE, "Store::change_options", "store.options_changed"),
     op(NONE, "Store::maintain", "store.maintained"),
+    op(NONE, "Store::rekey", "store.rekeyed"),
+    op(NONE, "Store::rekey(no hash to seal)", "store.key_changed"),
     op(NONE, "Store::verify", ""),
     op(NONE, "Store::may", ""),
     op(NONE, "Store::log_in", "login.granted"),
@@ -261,6 +280,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Users::update", "user.updated"),
     op(NONE, "Users::unlock", "attempts.unlocked"),
     op(NONE, "ApiKeys::issue", "api_key.issued"),
+    op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
+    op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),
+    op(NONE, "OneTimeTokens::reset_password(refused)", "one_time_token.refused"),
     op(NONE, "Organisations::create", "organisation.created"),
     op(NONE, "Organisations::rename", "organisation.renamed"),
     op(NONE, "Branches::create", "branch.created"),

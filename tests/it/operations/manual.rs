@@ -9,7 +9,8 @@ fn line(operations: &[&Operation], is_first: bool) -> String {
     let [first, ..] = operations else { panic!("a line without an operation") };
     let calls: Vec<String> = operations.iter().map(|one| format!("`{}`", one.name)).collect();
     let event = if is_first { first.row } else { "" };
-    format!("| {event} | {} | {} | {} |", calls.join(", "), sessions(first), keys(first))
+    let (sessions, keys, tokens) = (sessions(first), keys(first), tokens(first));
+    format!("| {event} | {} | {sessions} | {keys} | {tokens} |", calls.join(", "))
 }
 
 fn sessions(operation: &Operation) -> &'static str {
@@ -38,15 +39,25 @@ fn keys(operation: &Operation) -> &'static str {
     }
 }
 
+fn tokens(operation: &Operation) -> &'static str {
+    match (operation.tokens, operation.sessions) {
+        (false, _) => "none",
+        (true, Reach::Store) => "all",
+        (true, Reach::Branch | Reach::Organisation) => "all under it",
+        (true, _) => "all of the user",
+    }
+}
+
 fn table() -> String {
     let mut lines = vec![
-        "| event | calls | sessions revoked | API keys revoked |".to_owned(),
-        "|---|---|---|---|".to_owned(),
+        "| event | calls | sessions revoked | API keys revoked | one-time tokens revoked |"
+            .to_owned(),
+        "|---|---|---|---|---|".to_owned(),
     ];
     let listed: Vec<&Operation> = OPERATIONS.iter().filter(|one| !one.row.is_empty()).collect();
     for row in listed.chunk_by(|one, next| one.row == next.row) {
         let alike = |one: &&Operation, next: &&Operation| {
-            (sessions(one), keys(one)) == (sessions(next), keys(next))
+            (sessions(one), keys(one), tokens(one)) == (sessions(next), keys(next), tokens(next))
         };
         for (number, operations) in row.chunk_by(alike).enumerate() {
             lines.push(line(operations, number == 0));

@@ -1,8 +1,10 @@
 //! Five users in every relation to one of them, with sessions and keys.
 
+use std::cell::RefCell;
+
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::NewApiKey;
+use gatepost::sessions::{NewApiKey, NewOneTimeToken};
 use gatepost::{
     ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
     Store, UserId,
@@ -32,6 +34,8 @@ pub(crate) struct Scene {
     pub(crate) root: UserId,
     sessions: Vec<(&'static str, OpenedSession)>,
     keys: Vec<(&'static str, ApiKeyId, Secret)>,
+    /// The one-time token that an operation presents.
+    one_time: RefCell<String>,
 }
 
 /// How each session and key of the scene, by its name, is related to the first one.
@@ -81,7 +85,32 @@ impl Scene {
             (name, issued.id, issued.key)
         });
         let keys = keys.into();
-        Self { world, north, south, bare, york, dover, ada, bob, eve, root, sessions, keys }
+        let one_time = RefCell::default();
+        Self {
+            world,
+            north,
+            south,
+            bare,
+            york,
+            dover,
+            ada,
+            bob,
+            eve,
+            root,
+            sessions,
+            keys,
+            one_time,
+        }
+    }
+
+    /// Issues a one-time token to ada, for an operation that presents it.
+    pub(crate) fn issue(&self, new: NewOneTimeToken) {
+        let issued = self.store().one_time_tokens().issue(self.ada, new).unwrap();
+        issued.token.expose().clone_into(&mut self.one_time.borrow_mut());
+    }
+
+    pub(crate) fn one_time(&self) -> String {
+        self.one_time.borrow().clone()
     }
 
     pub(crate) fn store(&self) -> &Store {

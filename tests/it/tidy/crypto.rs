@@ -11,6 +11,7 @@ const INVENTORY: &[(&str, &[&str])] = &[
     ("subtle",    &["ConstantTimeEq"]),
     ("getrandom", &[]),
     ("zeroize",   &["Zeroize", "Zeroizing"]),
+    ("chacha20poly1305", &["AeadInOut", "KeyInit", "XChaCha20Poly1305"]),
     ("siphasher", &["Hasher128", "SipHasher24"]),
 ];
 

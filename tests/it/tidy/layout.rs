@@ -15,6 +15,9 @@ const TESTED_BY: &[(&str, &str, &str)] = &[
     ("flow/session_open", "session",         "it opens sessions"),
 ];
 
+/// Folders whose files are all modules of a crate.
+const MODULES_IN: [&str; 4] = ["src/", "tests/it/", "cli/src/", "cli/tests/it/"];
+
 /// Folders of the machines that this project happened to be written or tested on.
 const PRIVATE: [&str; 6] = [
     concat!("/wo", "rk/"),
@@ -68,7 +71,7 @@ pub(crate) fn unlisted_tests(project: &Project) -> Vec<String> {
 pub(crate) fn undeclared(project: &Project) -> Vec<String> {
     let mut findings = Vec::new();
     for file in &project.sources {
-        let is_ours = file.name.starts_with("src/") || file.name.starts_with("tests/it/");
+        let is_ours = MODULES_IN.iter().any(|folder| file.name.starts_with(folder));
         let path = file.name.trim_end_matches(".rs").trim_end_matches("/mod");
         let Some((folder, name)) = path.rsplit_once('/').filter(|_| is_ours) else { continue };
         let line = format!("mod {name};");
@@ -143,9 +146,13 @@ mod can_fail {
             ("src/storage/mod.rs", "pub(crate) mod open;"),
             ("src/storage/open.rs", ""),
             ("src/storage/tests.rs", ""),
+            ("cli/src/main.rs", "mod names;"),
+            ("cli/src/names.rs", ""),
+            ("cli/src/prompt.rs", ""),
         ]);
-        let finding = "src/storage/tests.rs: no module declares it with `mod tests;`";
-        assert_eq!(undeclared(&project), [finding]);
+        let tests = "src/storage/tests.rs: no module declares it with `mod tests;`";
+        let prompt = "cli/src/prompt.rs: no module declares it with `mod prompt;`";
+        assert_eq!(undeclared(&project), [tests, prompt]);
     }
 
     #[test]

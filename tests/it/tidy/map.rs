@@ -4,7 +4,8 @@
 //! The table is in the manual (`requirements.md`). A test is named by its module path, as the
 //! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
 //! if it is a scene of the schedule explorer, behind `loom::` if it is one of loom, behind
-//! `faults::` if it is a promise of the fault bench. A mutant is named by its id in
+//! `faults::` if it is a promise of the fault bench, behind `axum::` if it is a test of
+//! gatepost-axum. A mutant is named by its id in
 //! `tests/mutants.toml`; `scripts/map` applies each and runs its test.
 
 use std::collections::BTreeSet;
@@ -19,6 +20,10 @@ const SCENES: [(&str, &str); 2] =
     [("schedules::", "schedules/src/scenes.rs"), ("loom::", "schedules/src/loom/scenes.rs")];
 /// The promises of the fault bench.
 const FAULTS: &str = "faults/tests/promises.rs";
+/// The folders of modules with tests, and what is before their path.
+const FOLDERS: [(&str, Option<&str>); 3] =
+    [("src/", Some("lib")), ("tests/it/", None), ("axum/tests/it/", Some("axum"))];
+const ATTRIBUTES: [&str; 2] = ["#[test]", "#[tokio::test]"];
 
 /// The requirements whose subject the library has, whole or in part: each needs a row.
 #[rustfmt::skip]
@@ -102,7 +107,8 @@ fn tests(project: &Project) -> BTreeSet<String> {
         // Under no name of the library, so that its unit tests are not left out.
         let whole = Source::new("", &file.text);
         let inline = inline_modules(&whole);
-        for (at, _) in whole.code.match_indices("#[test]") {
+        let attributes = ATTRIBUTES.iter().flat_map(|text| whole.code.match_indices(text));
+        for (at, _) in attributes {
             let Some(name) = function_after(&whole.code, at) else { continue };
             let inside = inline.iter().filter(|(from, to, _)| (*from..*to).contains(&at));
             let mut path = outer.clone();
@@ -114,18 +120,15 @@ fn tests(project: &Project) -> BTreeSet<String> {
     tests
 }
 
-/// `lib` and the module path of a file of the library, or the module path of one of `tests/it`.
+/// The module path of a file of tests, behind its prefix.
 fn modules_of(file: &str) -> Option<Vec<String>> {
     if file == FAULTS {
         return Some(vec!["faults".into()]);
     }
-    let (first, inner) = match file.strip_prefix("src/") {
-        Some(inner) => (Some("lib"), inner),
-        None => (None, file.strip_prefix("tests/it/")?),
-    };
-    let inner = inner.strip_suffix(".rs")?;
-    let parts = first.into_iter().chain(inner.split('/'));
-    let is_root = |part: &&str| *part == "mod" || (*part == "main" && first.is_none());
+    let inside = |(folder, first)| Some((file.strip_prefix(folder)?, first));
+    let (inner, first): (&str, Option<&str>) = FOLDERS.into_iter().find_map(inside)?;
+    let parts = first.into_iter().chain(inner.strip_suffix(".rs")?.split('/'));
+    let is_root = |part: &&str| *part == "mod" || (*part == "main" && first != Some("lib"));
     Some(parts.filter(|part| !is_root(part)).map(str::to_owned).collect())
 }
 
@@ -189,6 +192,7 @@ mod can_fail {
             (SCENES[0].1, "&[Scene { name: \"two_at_once\", play }]"),
             (SCENES[1].1, "&[Scene { name: \"in_any_order\", play }]"),
             (FAULTS, "#[test] fn survives() {}"),
+            ("axum/tests/it/pages.rs", "#[tokio::test]\nasync fn goes_back() {}"),
             (TABLE, mutants),
         ])
     }
@@ -220,6 +224,7 @@ mod can_fail {
         check("| R1 | a | b | `schedules::two_at_once` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `loom::in_any_order` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `faults::survives` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `axum::pages::goes_back` | `r1-a` |", MUTANT, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
             check(&format!("| R1 | a | b | `{gone}` | `r1-a` |"), MUTANT, &[&finding]);

@@ -26,9 +26,11 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 12] = [
     ".ci",
+    "axum",
     "benches",
+    "cli",
     "examples",
     "faults",
     "fuzz",

@@ -15,6 +15,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("credit",            &["record/credit"]),
     ("device",            &["record/device"]),
     ("hash_cost",         &["record/credential"]), // by triggers
+    ("one_time_token",    &["record/one_time_token"]),
     ("organisation",      &["record/organisation"]),
     ("policy",            &["record/options"]),
     ("session",           &["record/session"]),

@@ -1,0 +1,245 @@
+//! The browser or program behind a request, and its login and logout.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponseParts, ResponseParts};
+use gatepost::{
+    ClientInfo, DeviceId, ErrorKind, LoginRefusal, LoginReply, LoginRequest, Password, Principal,
+    Profile,
+};
+use ipnet::IpNet;
+
+use crate::auth::Auth;
+use crate::blocking::blocking;
+use crate::cookies;
+use crate::credentials::{self, Held};
+use crate::cross_site;
+use crate::rejection::Rejection;
+
+/// The browser or program behind a request, signed in or not: for a login and a logout of your own.
+/// [`routes`](crate::routes) has both ready.
+///
+/// An unsafe request of another site is refused with 403, also one without cookies: a login that
+/// another site makes would sign the person in as someone else.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Client {
+    /// The IP address and the user agent, for the session and the audit log.
+    ///
+    /// The address is that of the peer. If the peer is a trusted proxy
+    /// ([`Auth::trusted_proxies`]), the header `X-Forwarded-For` is read from right to left, up to
+    /// the first address that is not a trusted proxy. It is unknown unless the program serves with
+    /// [`serve`](crate::serve()) or with axum's `into_make_service_with_connect_info`.
+    pub info: ClientInfo,
+    auth: Auth,
+    device: DeviceId,
+    held: Option<Arc<Held>>,
+}
+
+impl Client {
+    /// Logs a user in, on the device of this browser. Answer with the [`LoggedIn`], which sets the
+    /// cookies.
+    ///
+    /// # Errors
+    /// 401, 403, 409, 422, 429 or 503, as the refusal or error says.
+    pub async fn log_in(
+        &self,
+        username: impl Into<String>,
+        password: Password,
+    ) -> Result<LoggedIn, Rejection> {
+        self.log_in_with(username, password, |request| request).await
+    }
+
+    /// As [`Client::log_in`]; `more` adds to the request, such as a new password or a lifetime.
+    ///
+    /// # Errors
+    /// As [`Client::log_in`].
+    pub async fn log_in_with(
+        &self,
+        username: impl Into<String>,
+        password: Password,
+        more: impl FnOnce(LoginRequest) -> LoginRequest,
+    ) -> Result<LoggedIn, Rejection> {
+        let request = LoginRequest::new(username, password, self.device.clone());
+        let request = more(request.client_info(self.info.clone()));
+        let store = self.auth.store().clone();
+        let outcome = blocking(move || store.log_in(request)).await?;
+        Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
+    }
+
+    /// Revokes the session of the request. Idempotent: without a session, or with one that has
+    /// ended, there is nothing to do. Answer with the [`LoggedOut`], which removes the cookie of
+    /// the session. That of the device stays, so that the user is known there at the next login.
+    ///
+    /// # Errors
+    /// 422 for an API key, which is revoked in another way; otherwise as `Store::log_out`. The
+    /// cookie is then kept, so that the user can try again.
+    pub async fn log_out(&self) -> Result<LoggedOut, Rejection> {
+        if let Some(held) = self.held.clone() {
+            let store = self.auth.store().clone();
+            blocking(move || match store.log_out(&held.credentials) {
+                // No token of a session, so no session is left.
+                Err(error) if error.kind() == ErrorKind::Invalid && held.is_cookie => Ok(()),
+                done => done.map(drop),
+            })
+            .await?;
+        }
+        Ok(LoggedOut { cookie: cookies::cleared(self.auth.site()) })
+    }
+}
+
+/// Shows neither the device nor the token.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl<S> FromRequestParts<S> for Client
+where
+    S: Send + Sync,
+    Auth: FromRef<S>,
+{
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let auth = Auth::from_ref(state);
+        cross_site::check(auth.site(), parts)?;
+        let device = match credentials::device(&auth, parts) {
+            Some(device) => device,
+            None => DeviceId::random()?,
+        };
+        // A credential that cannot be read is none that could be revoked.
+        let held = credentials::read(&auth, parts).unwrap_or_default().map(Arc::new);
+        Ok(Self { info: info(&auth, parts), auth, device, held })
+    }
+}
+
+/// A session that was just opened, or has a new token. As a part of a response it sets the cookies
+/// of the session and of the device.
+///
+/// ```
+/// use axum::response::Redirect;
+/// use gatepost::Password;
+/// use gatepost_axum::{Client, LoggedIn, Rejection};
+///
+/// async fn sign_in(client: Client) -> Result<(LoggedIn, Redirect), Rejection> {
+///     let password = Password::from("lantern over wet slate"); // Of a form.
+///     Ok((client.log_in("ada", password).await?, Redirect::to("/")))
+/// }
+/// # let router = axum::Router::<gatepost_axum::Auth>::new()
+/// #     .route("/sign-in", axum::routing::post(sign_in));
+/// # assert!(router.has_routes());
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "the cookies are set only if it is part of the response"]
+pub struct LoggedIn {
+    /// The user behind the session.
+    pub principal: Principal,
+    /// The user, its branch and organisation, and the public configuration.
+    pub profile: Profile,
+    cookies: Vec<HeaderValue>,
+}
+
+impl LoggedIn {
+    fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
+        let session = cookies::of_session(auth.site(), &reply);
+        let device = device.map(|device| cookies::of_device(auth.site(), device));
+        let cookies = [session].into_iter().chain(device).collect();
+        Self { principal: reply.principal, profile: reply.profile, cookies }
+    }
+}
+
+impl IntoResponseParts for LoggedIn {
+    type Error = Infallible;
+
+    fn into_response_parts(
+        self,
+        mut response: ResponseParts,
+    ) -> Result<ResponseParts, Infallible> {
+        set(response.headers_mut(), self.cookies);
+        Ok(response)
+    }
+}
+
+/// A session that was ended. As a part of a response it removes the cookie of the session.
+#[derive(Debug)]
+#[must_use = "the cookie is removed only if it is part of the response"]
+pub struct LoggedOut {
+    cookie: HeaderValue,
+}
+
+impl IntoResponseParts for LoggedOut {
+    type Error = Infallible;
+
+    fn into_response_parts(
+        self,
+        mut response: ResponseParts,
+    ) -> Result<ResponseParts, Infallible> {
+        set(response.headers_mut(), [self.cookie]);
+        Ok(response)
+    }
+}
+
+fn set(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        headers.append(SET_COOKIE, cookie);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+}
+
+pub(crate) async fn change_password(
+    auth: &Auth,
+    held: Arc<Held>,
+    current: Password,
+    new: Password,
+) -> Result<LoggedIn, Rejection> {
+    let store = auth.store().clone();
+    let outcome = blocking(move || store.change_password(&held.credentials, current, new)).await?;
+    match outcome.granted() {
+        Ok(reply) => Ok(LoggedIn::new(auth, reply, None)),
+        Err(LoginRefusal::InvalidCredentials) => Err(Rejection::wrong_current_password()),
+        Err(LoginRefusal::SessionNotLive) => Err(Rejection::refused_credential()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn info(auth: &Auth, parts: &Parts) -> ClientInfo {
+    let mut info = ClientInfo::new();
+    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        info = info.ip(address(peer.ip(), &parts.headers, &auth.site().trusted_proxies));
+    }
+    match parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+        Some(agent) => info.user_agent(agent),
+        None => info,
+    }
+}
+
+/// The address of the client: each trusted proxy has added that of its own peer at the right.
+fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    // A line that is not text is one entry that is no address.
+    let entries = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
+    let mut found = peer.to_canonical();
+    for entry in entries {
+        let Some(address) = parsed(entry.trim()).filter(|_| is_trusted(found)) else { break };
+        found = address.to_canonical();
+    }
+    found
+}
+
+/// An address, perhaps with a port.
+fn parsed(entry: &str) -> Option<IpAddr> {
+    let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']'));
+    let address = bare.unwrap_or(entry).parse().ok();
+    address.or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
+}

@@ -1,0 +1,69 @@
+//! Where a request carries its credential: the header `Authorization`, or the two cookies.
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use gatepost::{DeviceId, HeaderCredentials, Principal, Verdict};
+
+use crate::auth::Auth;
+use crate::cookies::{self, Kind};
+use crate::cross_site;
+use crate::rejection::Rejection;
+
+/// A credential as it came, not yet verified.
+pub(crate) struct Held {
+    pub(crate) credentials: HeaderCredentials,
+    pub(crate) is_cookie: bool,
+}
+
+/// The credential of a request; `None` if it carries none.
+///
+/// The header counts before the cookies: a program that sends it means it. A header or cookie that
+/// is there and cannot be read is a refused credential, never none.
+pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    if let Some(header) = headers.next() {
+        let text = header.to_str().ok().filter(|_| headers.next().is_none());
+        let credentials = text.and_then(|text| HeaderCredentials::from_header(text).ok());
+        let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
+        return Ok(Some(Held { credentials, is_cookie: false }));
+    }
+    let Some(token) = cookies::read(&parts.headers, auth.site(), Kind::Session) else {
+        return Ok(None);
+    };
+    cross_site::check(auth.site(), parts)?;
+    let Ok(mut credentials) = HeaderCredentials::from_header(&format!("Bearer {token}")) else {
+        return Err(Rejection::refused_credential().clearing(cookies::cleared(auth.site())));
+    };
+    credentials.device = device(auth, parts);
+    Ok(Some(Held { credentials, is_cookie: true }))
+}
+
+/// The device of the browser, if it has one.
+pub(crate) fn device(auth: &Auth, parts: &Parts) -> Option<DeviceId> {
+    let text = cookies::read(&parts.headers, auth.site(), Kind::Device)?;
+    DeviceId::new(text).ok()
+}
+
+impl Held {
+    /// Runs on the thread that serves the request.
+    pub(crate) fn verify(&self, auth: &Auth) -> Result<Principal, Rejection> {
+        match auth.store().verify(&self.credentials)? {
+            // An API key is for programs, and its end would not be the cookie's.
+            Verdict::Valid(principal)
+                if self.is_cookie && principal.credential.session().is_none() =>
+            {
+                Err(self.answer(auth, Rejection::refused_credential()))
+            }
+            Verdict::Valid(principal) => Ok(principal),
+            Verdict::Invalid(why) => Err(self.answer(auth, why.into())),
+        }
+    }
+
+    /// A rejection to the caller that presented this: if its session has ended, its cookie goes.
+    pub(crate) fn answer(&self, auth: &Auth, rejection: Rejection) -> Rejection {
+        match self.is_cookie && rejection.is_of_token() {
+            true => rejection.clearing(cookies::cleared(auth.site())),
+            false => rejection,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! [Gatepost](gatepost) for [axum]: who is signed in, cookies, and the answers to everything
+//! that can go wrong.
+//!
+//! The library knows no HTTP. This crate is what a web server needs between the two:
+//!
+//! - **Extractors.** [`SignedIn`] is a caller whose session or API key was just verified, with a
+//!   store that acts as that caller. `Option<SignedIn>`, [`Admin`], [`Privileged`] and [`ApiKey`]
+//!   accept more or fewer. Cookies, and `Basic` and `Bearer` headers, are read alike.
+//! - **Cookies.** `__Host-session` holds the token, until the session ends. `__Host-device` holds
+//!   the id of the browser, is made once, and is kept over logouts.
+//! - **Cross-site requests** (CSRF). Each extractor refuses an unsafe request with cookies that
+//!   another site made, so no route can forget the check.
+//! - **One answer to failures.** [`Rejection`] is every error and refusal, with its status, headers
+//!   and a body by RFC 9457.
+//! - **Ready routes.** [`routes`] has login, logout, the caller's own sessions and the change of a
+//!   password; [`healthz`] and [`metrics`] are for operators; [`login_guard`] is for pages.
+//! - **Blocking calls.** [`blocking()`] and [`SignedIn::blocking`] run calls that hash or write on
+//!   a thread that may wait.
+//! - **A server's end.** [`serve()`] closes the store after the last request.
+//!
+//! The page `web` of the library's manual begins with a whole server, and explains cookies,
+//! proxies, several processes and tests.
+//!
+//! ```
+//! use axum::Router;
+//! use axum::routing::post;
+//! use gatepost::directory::UserStatus;
+//! use gatepost::{Options, Store, UserId};
+//! use gatepost_axum::{Admin, Auth, Rejection, routes};
+//!
+//! async fn disable(admin: Admin, id: axum::extract::Path<UserId>) -> Result<(), Rejection> {
+//!     let disabled =
+//!         move |store: &Store| store.users().set_status(id.0, UserStatus::Disabled).map(drop);
+//!     admin.blocking(disabled).await
+//! }
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("auth.db");
+//! let auth = Auth::new(Store::open(path, Options::web())?);
+//! let app: Router = Router::new()
+//!     .nest("/auth", routes::all())
+//!     .route("/users/{id}/disable", post(disable))
+//!     .with_state(auth);
+//! assert!(app.has_routes());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod auth;
+mod blocking;
+mod client;
+mod cookies;
+mod credentials;
+mod cross_site;
+mod operating;
+mod pages;
+mod rejection;
+pub mod routes;
+mod serve;
+mod signed_in;
+
+pub use auth::{Auth, DangerousAuth, InvalidOrigin};
+pub use blocking::blocking;
+pub use client::{Client, LoggedIn, LoggedOut};
+pub use ipnet::IpNet;
+pub use operating::{healthz, metrics};
+pub use pages::{Next, login_guard};
+pub use rejection::Rejection;
+pub use serve::{ServeError, serve, serve_until};
+pub use signed_in::{Admin, ApiKey, Privilege, Privileged, SignedIn};
+
+/// The examples of the manual's page, which the library cannot run.
+#[cfg(doctest)]
+#[doc = include_str!("../../manual/web.md")]
+mod manual {}

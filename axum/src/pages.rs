@@ -1,0 +1,137 @@
+//! Pages in HTML: the way to the login page and back.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, OriginalUri, Request};
+use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::{Next as Inner, from_fn};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::rejection::SignInRequired;
+
+/// Makes a router answer with a redirect to the login page (303) where it would answer 401.
+///
+/// The address of a GET request goes along as `?next=…`; after the login, [`Next`] reads it. Use it
+/// for pages that a person opens, not for routes that a script calls. It changes the answers of the
+/// extractors and of [`Rejection`](crate::Rejection) alone; it protects no route by itself.
+///
+/// ```
+/// use axum::body::Body;
+/// use axum::http::Request;
+/// use axum::routing::get;
+/// use axum::Router;
+/// use gatepost::{Options, Store};
+/// use gatepost_axum::{Auth, SignedIn, login_guard};
+/// use tower::ServiceExt;
+///
+/// async fn page(_me: SignedIn) -> &'static str {
+///     "A page."
+/// }
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let store = Store::open(directory.path().join("auth.db"), Options::web())?;
+/// let pages = login_guard(Router::new().route("/report", get(page)), "/login");
+/// let app: Router = pages.with_state(Auth::new(store));
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let request = Request::get("/report?year=2026").body(Body::empty()).unwrap();
+/// let response = app.oneshot(request).await.unwrap();
+/// assert_eq!(response.headers()["location"], "/login?next=%2Freport%3Fyear%3D2026");
+/// # });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn login_guard<S>(pages: Router<S>, login_page: &'static str) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let guard = move |request: Request, inner: Inner| async move {
+        let next = next_of(&request);
+        let response = inner.run(request).await;
+        match response.extensions().get::<SignInRequired>() {
+            Some(_) => redirect(response, login_page, next),
+            None => response,
+        }
+    };
+    pages.layer(from_fn(guard))
+}
+
+fn next_of(request: &Request) -> Option<String> {
+    let original = request.extensions().get::<OriginalUri>().map(|original| &original.0);
+    let uri: &Uri = original.unwrap_or(request.uri());
+    let path = uri.path_and_query()?.as_str();
+    let is_page = matches!(*request.method(), Method::GET | Method::HEAD);
+    is_page.then(|| form_urlencoded::byte_serialize(path.as_bytes()).collect())
+}
+
+/// A redirect with the cookies of the refusal, so that the refused one is cleared.
+fn redirect(refused: Response, login_page: &str, next: Option<String>) -> Response {
+    let to =
+        next.map_or_else(|| login_page.to_owned(), |next| format!("{login_page}?next={next}"));
+    let Ok(location) = HeaderValue::try_from(to) else { return refused };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    for cookie in refused.headers().get_all(SET_COOKIE) {
+        response.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+/// Where to go after a login: the parameter `next` of the query, or of a form.
+///
+/// Only a path of this site is accepted, such as `/report?year=2026`. Everything else becomes `/`,
+/// so that a link cannot send a person to another site through the login page (open redirect).
+///
+/// ```
+/// use gatepost_axum::Next;
+///
+/// assert_eq!(Next::new("/report?year=2026").as_str(), "/report?year=2026");
+/// assert_eq!(Next::new("https://other.example/").as_str(), "/");
+/// assert_eq!(Next::new("//other.example/").as_str(), "/");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct Next(String);
+
+impl Next {
+    /// The path, if it is one of this site, else `/`.
+    #[must_use]
+    pub fn new(path: &str) -> Self {
+        // A browser takes `\` for `/`, and drops tabs and line ends.
+        let is_local = path.starts_with('/') && !path.starts_with("//");
+        let is_plain = path.chars().all(|letter| letter.is_ascii_graphic() && letter != '\\');
+        if is_local && is_plain { Self(path.to_owned()) } else { Self::default() }
+    }
+
+    /// The path: it begins with one slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// `/`: for a form without the field, with `#[serde(default)]`.
+impl Default for Next {
+    fn default() -> Self {
+        Self("/".to_owned())
+    }
+}
+
+impl From<String> for Next {
+    fn from(path: String) -> Self {
+        Self::new(&path)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Next {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let next = pairs.find(|(name, _)| name == "next");
+        Ok(next.map_or_else(Self::default, |(_, path)| Self::new(&path)))
+    }
+}

@@ -1,0 +1,197 @@
+//! Ready routes: JSON in, JSON out.
+//!
+//! - `POST /login` takes `username`, `password`, and perhaps `new_password`. It answers 200 with
+//!   `principal` and `profile`, and sets both cookies.
+//! - `POST /logout` answers 204 and removes the cookie of the session.
+//! - `GET /me` answers 200 with `principal` and `profile`.
+//! - `GET /sessions` answers 200 with the caller's own sessions, each with `current`.
+//! - `DELETE /sessions/{id}` answers 204: that session of the caller has ended. The answer is the
+//!   same for the session of another user, which goes on.
+//! - `POST /sessions/revoke-others` answers 204: the caller's other sessions have ended.
+//! - `POST /change-password` takes `current_password` and `new_password`, and answers as `/login`.
+//!
+//! Every failure is a [`Rejection`]. The token is in no body: a script of the page could read it
+//! there. Every answer has `Cache-Control: no-store`. A body may have 64 KiB.
+//!
+//! Nest [`all`] under a path, or merge some of them. Each is a router for a state that has an
+//! [`Auth`].
+//!
+//! ```
+//! use axum::Router;
+//! use gatepost_axum::{Auth, routes};
+//!
+//! let router: Router<Auth> = Router::new().nest("/auth", routes::login().merge(routes::logout()));
+//! assert!(router.has_routes());
+//! ```
+
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, FromRef, Path};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use axum::{Json, Router, middleware};
+use gatepost::sessions::{SessionFilter, SessionInfo};
+use gatepost::{Error, Password, Principal, Profile, SessionId};
+use serde::{Deserialize, Serialize};
+
+use crate::auth::Auth;
+use crate::client::{Client, LoggedIn};
+use crate::rejection::Rejection;
+use crate::signed_in::SignedIn;
+
+const BODY_MAX_BYTES: usize = 64 * 1_024;
+
+/// All of them.
+pub fn all<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    login().merge(logout()).merge(me()).merge(sessions()).merge(change_password())
+}
+
+/// `POST /login`.
+pub fn login<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    route("/login", post(do_log_in))
+}
+
+/// `POST /logout`.
+pub fn logout<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    route("/logout", post(do_log_out))
+}
+
+/// `GET /me`.
+pub fn me<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    route("/me", get(read_me))
+}
+
+/// `GET /sessions`, `DELETE /sessions/{id}` and `POST /sessions/revoke-others`.
+pub fn sessions<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    route("/sessions", get(list_sessions))
+        .merge(route("/sessions/{id}", delete(revoke_session)))
+        .merge(route("/sessions/revoke-others", post(revoke_others)))
+}
+
+/// `POST /change-password`.
+pub fn change_password<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    route("/change-password", post(do_change_password))
+}
+
+fn route<S: Clone + Send + Sync + 'static>(path: &str, of: MethodRouter<S>) -> Router<S> {
+    let limit = DefaultBodyLimit::max(BODY_MAX_BYTES);
+    Router::new().route(path, of).layer(middleware::map_response(no_store)).layer(limit)
+}
+
+async fn no_store(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer of `/login`, `/me` and `/change-password`.
+#[derive(Serialize)]
+struct Me {
+    principal: Principal,
+    profile: Profile,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    username: String,
+    password: Password,
+    new_password: Option<Password>,
+}
+
+async fn do_log_in(
+    client: Client,
+    body: Result<Json<Login>, JsonRejection>,
+) -> Result<Response, Rejection> {
+    let Json(Login { username, password, new_password }) = body?;
+    let logged_in = client.log_in_with(username, password, |request| match new_password {
+        Some(new) => request.new_password(new),
+        None => request,
+    });
+    Ok(answer(logged_in.await?))
+}
+
+async fn do_log_out(client: Client) -> Result<impl IntoResponse, Rejection> {
+    Ok((StatusCode::NO_CONTENT, client.log_out().await?, ()))
+}
+
+async fn read_me(me: SignedIn) -> Result<Json<Me>, Rejection> {
+    let principal = me.principal;
+    let profile = me.blocking(move |store| store.profile(&principal)).await?;
+    Ok(Json(Me { principal, profile }))
+}
+
+#[derive(Serialize)]
+struct OwnSession {
+    current: bool,
+    #[serde(flatten)]
+    session: SessionInfo,
+}
+
+async fn list_sessions(me: SignedIn) -> Result<Json<Vec<OwnSession>>, Rejection> {
+    let principal = me.principal;
+    let current = principal.credential.session();
+    let own = SessionFilter::new().under(principal.user);
+    let sessions = me
+        .blocking(move |store| -> Result<Vec<_>, Error> { store.sessions().iter(&own).collect() })
+        .await?;
+    let mark = |session: SessionInfo| OwnSession { current: current == Some(session.id), session };
+    Ok(Json(sessions.into_iter().map(mark).collect()))
+}
+
+async fn revoke_session(
+    me: SignedIn,
+    id: Result<Path<SessionId>, PathRejection>,
+) -> Result<StatusCode, Rejection> {
+    let (Path(id), principal) = (id?, me.principal);
+    me.blocking(move |store| store.sessions().revoke_own(&principal, id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn revoke_others(me: SignedIn) -> Result<StatusCode, Rejection> {
+    let principal = me.principal;
+    me.blocking(move |store| store.sessions().revoke_others(&principal)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+struct ChangePassword {
+    current_password: Password,
+    new_password: Password,
+}
+
+async fn do_change_password(
+    me: SignedIn,
+    body: Result<Json<ChangePassword>, JsonRejection>,
+) -> Result<Response, Rejection> {
+    let Json(ChangePassword { current_password, new_password }) = body?;
+    Ok(answer(me.change_password(current_password, new_password).await?))
+}
+
+fn answer(logged_in: LoggedIn) -> Response {
+    let me = Me { principal: logged_in.principal, profile: logged_in.profile.clone() };
+    (logged_in, Json(me)).into_response()
+}

@@ -1,0 +1,134 @@
+//! Logging in and out: the two cookies, and users in turn in one browser.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{PASSWORD, World};
+
+const SESSION: &str = "__Host-session";
+const DEVICE: &str = "__Host-device";
+
+#[tokio::test]
+async fn a_login_sets_the_cookie_of_the_session_until_its_end_and_that_of_the_device() {
+    let mut browser = World::new().browser();
+    let answer = browser.log_in("ada", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    let attributes = "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=";
+    let token = format!("{SESSION}={}; {attributes}2592000", browser.cookies[SESSION]);
+    let device = format!("{DEVICE}={}; {attributes}34560000", browser.cookies[DEVICE]);
+    assert_eq!(answer.set_cookies(), [token, device]);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.json()["profile"]["user"]["username"], "ada");
+    assert!(!answer.body.contains(&browser.cookies[SESSION]));
+}
+
+#[tokio::test]
+async fn plain_http_needs_its_dangerous_option() {
+    let mut browser = World::with(|auth| auth.dangerous().allow_plain_http()).browser();
+    let answer = browser.log_in("ada", PASSWORD).await;
+    let attributes = "HttpOnly; SameSite=Lax; Path=/; Max-Age=";
+    let token = format!("session={}; {attributes}2592000", browser.cookies["session"]);
+    let device = format!("device={}; {attributes}34560000", browser.cookies["device"]);
+    assert_eq!(answer.set_cookies(), [token, device]);
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_device_is_made_once_and_kept_over_logout() {
+    let world = World::new();
+    let mut browser = world.browser().signed_in("ada").await;
+    let device = browser.cookies[DEVICE].clone();
+    let answer = browser.post("/auth/logout", None).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.clears_the_cookie());
+    assert_eq!(browser.cookies.keys().collect::<Vec<_>>(), [DEVICE]);
+    browser.log_in("ada", PASSWORD).await;
+    assert_eq!(browser.cookies[DEVICE], device);
+    assert_eq!(world.store.devices().list(world.user("ada").id).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn two_browsers_have_two_devices() {
+    let world = World::new();
+    let (one, mut other) =
+        (world.browser().signed_in("ada").await, world.browser().signed_in("ada").await);
+    assert_ne!(one.cookies[DEVICE], other.cookies[DEVICE]);
+    // The token of one with the device of the other.
+    other.cookies.insert(SESSION.into(), one.cookies[SESSION].clone());
+    other.get("/mine").await.is_refused(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn the_second_user_of_a_browser_ends_the_session_of_the_first() {
+    let world = World::new();
+    let mut browser = world.browser().signed_in("root").await;
+    let mut first = browser.clone();
+    assert_eq!(first.get("/mine").await.status, 200);
+    let answer = browser.log_in("bob", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(browser.get("/mine").await.body, world.user("bob").id.to_string());
+    let answer = first.get("/mine").await;
+    answer.is_refused(401, "invalid_token");
+    assert!(answer.clears_the_cookie());
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_and_may_be_repeated() {
+    let mut browser = World::new().browser().signed_in("ada").await;
+    let mut kept = browser.clone();
+    browser.post("/auth/logout", None).await;
+    kept.get("/mine").await.is_refused(401, "invalid_token");
+    for answer in [browser.post("/auth/logout", None).await, kept.post("/auth/logout", None).await]
+    {
+        assert_eq!(answer.status, 204);
+        assert!(answer.clears_the_cookie());
+    }
+}
+
+#[tokio::test]
+async fn a_logout_with_a_cookie_that_is_no_token_is_one() {
+    let mut browser = World::new().browser();
+    for value in ["nonsense", "a b", "\"", ""] {
+        browser.cookies.insert(SESSION.into(), value.into());
+        let answer = browser.post("/auth/logout", None).await;
+        assert_eq!(answer.status, 204, "{value:?}");
+        assert!(answer.clears_the_cookie());
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_cannot_be_logged_out() {
+    let world = World::new();
+    let bearer = format!("Bearer {}", world.key("ada"));
+    let mut program = world.browser().header("authorization", bearer);
+    program.post("/auth/logout", None).await.is_refused(422, "invalid");
+    assert_eq!(program.get("/key").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_session_that_has_expired_is_refused_and_its_cookie_cleared() {
+    let world = World::new();
+    let mut browser = world.browser().signed_in("ada").await;
+    world.clock.advance(Duration::from_secs(7 * 86_400));
+    let answer = browser.get("/mine").await;
+    answer.is_refused(401, "invalid_token");
+    assert!(answer.clears_the_cookie());
+}
+
+#[tokio::test]
+async fn a_forced_change_is_a_login_with_a_new_password() {
+    let world = World::new();
+    let ada = world.user("ada").id;
+    let sessions = gatepost::sessions::RevokeSessions::Keep;
+    world.store.users().require_password_change(ada, sessions).unwrap();
+    let mut browser = world.browser();
+    browser.log_in("ada", PASSWORD).await.is_refused(401, "new_password_required");
+    let login = |new: &str| json!({"username": "ada", "password": PASSWORD, "new_password": new});
+    let answer = browser.post("/auth/login", Some(login("short"))).await;
+    answer.is_refused(422, "password_rejected");
+    assert_eq!(answer.json()["rule"], "too_short");
+    let answer = browser.post("/auth/login", Some(login("nine brass bells"))).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(browser.get("/mine").await.status, 200);
+}

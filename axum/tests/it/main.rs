@@ -1,0 +1,22 @@
+//! The promises of the adapter, through its public API: a router that is called, and servers on a
+//! socket.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod cross_site;
+mod example;
+mod extractors;
+mod hostile;
+mod leak;
+mod login;
+mod operating;
+mod pages;
+mod processes;
+mod proxies;
+mod rejections;
+mod routes;
+mod world;

@@ -1,0 +1,163 @@
+//! The command line: the options that every subcommand takes, and the subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatepost::Options;
+
+use crate::command::{
+    audit, branch, calibrate, config, credit, device, doctor, init, key, organisation, pages,
+    session, stats, sweep, token, user,
+};
+
+/// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatepost",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example: gatepost user list --file auth.db\n\n\
+                  The manual's page `command` has one command for each task, and the exit codes."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every subcommand")]
+pub(crate) struct Global {
+    /// The file of the store
+    #[arg(short, long, global = true, value_name = "PATH", default_value = "auth.db")]
+    pub(crate) file: PathBuf,
+
+    /// Print JSON, one object on a line, instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Answer every question of confirmation with yes
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+
+    /// The user who acts, by username or id; the audit log names it as the actor
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) acting_as: Option<String>,
+
+    /// Give up a protection of the file
+    #[arg(long, global = true, value_enum, value_name = "PROTECTION")]
+    pub(crate) allow: Vec<Protection>,
+}
+
+/// A protection that `--allow` gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protection {
+    /// A file that belongs to another user of the machine
+    ForeignOwner,
+    /// A file that has a second name
+    HardLinks,
+    /// A file on NFS, SMB or AFS
+    NetworkFileSystem,
+    /// A directory that any user of the machine can write to
+    SharedDirectory,
+    /// A file that others can read, where its permissions cannot be changed
+    WidePermissions,
+}
+
+impl Protection {
+    /// The options with this protection given up.
+    pub(crate) fn give_up(self, options: Options) -> Options {
+        let dangerous = options.dangerous();
+        match self {
+            Self::ForeignOwner => dangerous.allow_foreign_owner(),
+            Self::HardLinks => dangerous.allow_hard_links(),
+            Self::NetworkFileSystem => dangerous.allow_network_file_system(),
+            Self::SharedDirectory => dangerous.allow_shared_directory(),
+            Self::WidePermissions => dangerous.allow_wide_permissions(),
+        }
+    }
+}
+
+/// The subcommands. One without a line here has its help beside its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    /// Users: add, find, change, lock, delete
+    #[command(subcommand)]
+    User(user::User),
+    /// Organisations, which contain branches
+    #[command(subcommand)]
+    Organisation(organisation::Organisation),
+    /// Branches, which contain users
+    #[command(subcommand)]
+    Branch(branch::Branch),
+    /// Sessions: who is logged in, and revoking them
+    #[command(subcommand)]
+    Session(session::Session),
+    /// The devices on which a user has logged in
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Configuration: keys and values in four scopes
+    #[command(subcommand)]
+    Config(config::Config),
+    /// The remaining credits of branches and organisations
+    #[command(subcommand)]
+    Credit(credit::Credit),
+    /// API keys
+    #[command(subcommand)]
+    Key(key::Key),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Tokens of sessions, and API keys
+    #[command(subcommand)]
+    Token(token::Token),
+    Stats(stats::Stats),
+    Sweep(sweep::Sweep),
+    Doctor(doctor::Doctor),
+    Calibrate(calibrate::Calibrate),
+    Completions(pages::Completions),
+    Man(pages::Man),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Calls `each` with every subcommand that does something, and its words.
+    fn visit(command: &clap::Command, words: &str, each: &mut dyn FnMut(&str, &clap::Command)) {
+        if !command.has_subcommands() {
+            each(words, command);
+        }
+        for inner in command.get_subcommands() {
+            visit(inner, &format!("{words} {}", inner.get_name()), each);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn each_help_ends_in_an_example_of_that_very_subcommand() {
+        let mut seen = 0;
+        visit(&Arguments::command(), "gatepost", &mut |words, command| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = help.strip_prefix("Example: ").unwrap_or_default();
+            assert!(example.starts_with(words), "{words}: {help:?}");
+            assert!(command.get_about().is_some(), "{words} has no summary");
+            let command = example.split(['<', '|', '>']).next().unwrap_or_default();
+            let typed = shlex::split(command).unwrap_or_default();
+            let parsed = Arguments::try_parse_from(typed);
+            assert!(parsed.is_ok(), "{example}: {parsed:?}");
+            seen += 1;
+        });
+        assert!(seen >= 55, "only {seen} subcommands were seen");
+    }
+}

@@ -1,0 +1,52 @@
+//! Devices on which users have logged in.
+
+use clap::Subcommand;
+use gatepost::DeviceId;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::{names, prompt};
+
+const COLUMNS: &[&str] = &["handle", "first_login_at", "last_login_at"];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// List the devices of a user, at most 100
+    #[command(after_help = "Example: gatepost device list ada")]
+    List {
+        /// The user, by username or id
+        user: String,
+    },
+    /// Forget a device of a user, and revoke the session on it
+    ///
+    /// The id of the device is read from standard input: it is half of a credential. The handle of
+    /// the list is no id.
+    #[command(after_help = "Example: gatepost device forget ada < device.txt")]
+    Forget {
+        /// The user, by username or id
+        user: String,
+    },
+}
+
+impl Device {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::List { user } => {
+                let user = names::user(&context.store, &user)?;
+                let devices = context.store.devices().list(user.id)?;
+                context.output.list(COLUMNS, devices.into_iter().map(Ok))
+            }
+            Self::Forget { user } => {
+                let user = names::user(&context.store, &user)?;
+                let device = DeviceId::new(&prompt::secret_of_stdin("device id")?)?;
+                let store = context.writing("device.forget")?;
+                if !store.devices().forget(user.id, &device)? {
+                    return Err(Failure::not_found("the user has not logged in on this device"));
+                }
+                let record = json!({ "user": user.id, "forgotten": true });
+                context.output.done("forgotten", &record)
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Users.
+
+mod add;
+mod change;
+
+use clap::{Args, Subcommand};
+use gatepost::directory::{UserFilter, UserKind, UserStatus};
+
+use crate::context::Context;
+use crate::failure::Result;
+use crate::names;
+
+const COLUMNS: &[&str] =
+    &["id", "username", "email", "branch", "status", "kind", "privileges", "last_login_at"];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// Create a user; asks for the password of a person
+    #[command(after_help = "Example: gatepost user add ada --email ada@example.com")]
+    Add(add::Add),
+    /// List the users
+    #[command(after_help = "Example: gatepost user list --status locked")]
+    List(List),
+    /// Show one user
+    #[command(after_help = "Example: gatepost user show ada")]
+    Show(Named),
+    /// Change the names, the description or the attributes of a user
+    #[command(after_help = "Example: gatepost user update ada --last-name Lovelace")]
+    Update(add::Update),
+    /// Set a new password; revokes all sessions of the user
+    #[command(after_help = "Example: gatepost user set-password ada")]
+    SetPassword(change::SetPassword),
+    /// Remove the password; revokes all sessions of the user
+    #[command(after_help = "Example: gatepost user remove-password ada --yes")]
+    RemovePassword(Named),
+    /// Demand a new password at the next login
+    #[command(after_help = "Example: gatepost user require-change ada --revoke-sessions")]
+    RequireChange(change::RequireChange),
+    /// Mark the password as compromised: no login with it, and all sessions are revoked
+    #[command(after_help = "Example: gatepost user compromised ada --yes")]
+    Compromised(Named),
+    /// Lock the account: revokes all sessions and suspends the API keys
+    #[command(after_help = "Example: gatepost user lock ada")]
+    Lock(Named),
+    /// Unlock the account, and forgive the failed attempts
+    #[command(after_help = "Example: gatepost user unlock ada")]
+    Unlock(Named),
+    /// Disable the account: revokes all sessions and suspends the API keys
+    #[command(after_help = "Example: gatepost user disable ada")]
+    Disable(Named),
+    /// Activate an account that is disabled, pending or locked
+    #[command(after_help = "Example: gatepost user enable ada")]
+    Enable(Named),
+    /// Record that the account is its owner's; the first time revokes its sessions and API keys
+    #[command(after_help = "Example: gatepost user confirm ada --yes")]
+    Confirm(Named),
+    /// Delete a user: revokes all sessions and API keys, and frees the username
+    #[command(after_help = "Example: gatepost user delete ada --yes")]
+    Delete(Named),
+    /// Restore a deleted user, without sessions and API keys
+    #[command(after_help = "Example: gatepost user restore ada")]
+    Restore(Named),
+    /// Move a user to a branch, or out of every branch
+    #[command(after_help = "Example: gatepost user move ada --branch York")]
+    Move(change::Move),
+    /// Give a user another username
+    #[command(after_help = "Example: gatepost user rename ada augusta")]
+    Rename(change::Rename),
+    /// Set or remove the e-mail address
+    #[command(after_help = "Example: gatepost user email ada ada@example.com")]
+    Email(change::Email),
+    /// Show, grant and withdraw privileges, all in one write
+    #[command(
+        after_help = "Example: gatepost user privileges ada --grant reports.write --withdraw admin"
+    )]
+    Privileges(change::Privileges),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The user, by username or id
+    user: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// pending, active, locked or disabled
+    #[arg(long, value_parser = names::status)]
+    status: Option<UserStatus>,
+
+    /// Only users of this branch, by name or id
+    #[arg(long)]
+    branch: Option<String>,
+
+    /// Only users of this organisation, by name or id
+    #[arg(long)]
+    organisation: Option<String>,
+
+    /// person or system
+    #[arg(long, value_parser = names::kind)]
+    kind: Option<UserKind>,
+
+    /// Only users with this privilege
+    #[arg(long)]
+    privilege: Option<String>,
+
+    /// Only users whose username, e-mail address or name has this text
+    #[arg(long)]
+    text: Option<String>,
+
+    /// Deleted users instead
+    #[arg(long)]
+    deleted: bool,
+
+    /// At most so many users
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
+impl User {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        match self {
+            Self::Add(add) => add.run(context),
+            Self::List(list) => list.run(context),
+            Self::Show(named) => context.output.record(&named.find(context)?),
+            Self::Update(update) => update.run(context),
+            Self::SetPassword(set) => set.run(context),
+            Self::RemovePassword(named) => change::remove_password(context, &named),
+            Self::RequireChange(require) => require.run(context),
+            Self::Compromised(named) => change::mark_compromised(context, &named),
+            Self::Lock(named) => {
+                change::set_status(context, &named, "user.lock", UserStatus::Locked)
+            }
+            Self::Unlock(named) => change::unlock(context, &named),
+            Self::Disable(named) => {
+                change::set_status(context, &named, "user.disable", UserStatus::Disabled)
+            }
+            Self::Enable(named) => {
+                change::set_status(context, &named, "user.enable", UserStatus::Active)
+            }
+            Self::Confirm(named) => change::confirm(context, &named),
+            Self::Delete(named) => change::delete(context, &named),
+            Self::Restore(named) => change::restore(context, &named),
+            Self::Move(to) => to.run(context),
+            Self::Rename(rename) => rename.run(context),
+            Self::Email(email) => email.run(context),
+            Self::Privileges(privileges) => privileges.run(context),
+        }
+    }
+}
+
+impl Named {
+    fn find(&self, context: &Context) -> Result<gatepost::User> {
+        names::user(&context.store, &self.user)
+    }
+}
+
+impl List {
+    fn run(self, context: &Context) -> Result<()> {
+        let store = &context.store;
+        let mut filter = UserFilter::new();
+        if let Some(status) = self.status {
+            filter = filter.status(status);
+        }
+        if let Some(name) = &self.branch {
+            filter = filter.branch(names::branch(store, name)?.id);
+        }
+        if let Some(name) = &self.organisation {
+            filter = filter.organisation(names::organisation(store, name)?.id);
+        }
+        if let Some(kind) = self.kind {
+            filter = filter.kind(kind);
+        }
+        if let Some(privilege) = self.privilege {
+            filter = filter.privilege(privilege);
+        }
+        if let Some(text) = self.text {
+            filter = filter.text(text);
+        }
+        if self.deleted {
+            filter = filter.deleted();
+        }
+        let users = store.users().iter(&filter).take(self.limit.unwrap_or(usize::MAX));
+        context.output.list(COLUMNS, users)
+    }
+}

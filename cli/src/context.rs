@@ -1,0 +1,115 @@
+//! The open store of a command, its actor, and the user of the operating system.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use gatepost::audit::HostEvent;
+use gatepost::{Actor, ClientInfo, Options, Store};
+
+use crate::arguments::{Global, Protection};
+use crate::failure::{Exit, Failure, Result};
+use crate::names;
+use crate::output::{Output, note};
+use crate::prompt;
+
+/// What a command works with: the store, opened with the options that its file keeps.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) output: Output,
+    yes: bool,
+}
+
+impl Context {
+    /// Opens the file, which must exist.
+    pub(crate) fn open(global: &Global) -> Result<Self> {
+        let path = &global.file;
+        if is_missing(path) {
+            return Err(no_store(path));
+        }
+        check_owner(global)?;
+        let store = Store::open(path, allowed(global, Options::stored()))?;
+        Self::of(store, global)
+    }
+
+    /// The context of a store that is open.
+    pub(crate) fn of(store: Store, global: &Global) -> Result<Self> {
+        let actor = match &global.acting_as {
+            Some(name) => Actor::User(names::user(&store, name)?.id),
+            None => Actor::Host,
+        };
+        let output = Output { json: global.json };
+        Ok(Self { store: store.acting_as(actor), output, yes: global.yes })
+    }
+
+    /// The store, for a write. Records which command is run and by which user of the operating
+    /// system, who is no actor of the library: the row of the write itself follows this one.
+    ///
+    /// On a full disk no row can be written, and a revocation must go on all the same. A file that
+    /// is busy would only be waited for twice.
+    pub(crate) fn writing(&self, command: &str) -> Result<&Store> {
+        let event = HostEvent::new(&format!("command.{command}"))?.client_info(this_process());
+        match self.store.audit().record(&[event]) {
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => {
+                note(&format!("gatepost: no row of the audit log names this command: {error}"));
+            }
+            Ok(()) => {}
+        }
+        Ok(&self.store)
+    }
+
+    /// Asks before what cannot be undone, unless `--yes` was given.
+    pub(crate) fn confirm(&self, question: &str) -> Result<()> {
+        if self.yes { Ok(()) } else { prompt::confirm(question) }
+    }
+}
+
+/// The options with the protections given up that `--allow` names.
+pub(crate) fn allowed(global: &Global, options: Options) -> Options {
+    global.allow.iter().fold(options, |options, protection| protection.give_up(options))
+}
+
+/// Whether there is no file, or an empty one.
+pub(crate) fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).map_or_else(
+        |error| error.kind() == std::io::ErrorKind::NotFound,
+        |file| file.is_file() && file.len() == 0,
+    )
+}
+
+fn no_store(path: &Path) -> Failure {
+    Failure::new(
+        Exit::NotFound,
+        format!("there is no store at {}", path.display()),
+        "Name it with --file, or create it with: gatepost init --preset server",
+    )
+}
+
+/// Refuses to open the file of another user. What this process left beside the file, its owner
+/// could not open.
+fn check_owner(global: &Global) -> Result<()> {
+    let Ok(file) = fs::metadata(&global.file) else { return Ok(()) };
+    let own = rustix::process::geteuid().as_raw();
+    if file.uid() == own || global.allow.contains(&Protection::ForeignOwner) {
+        return Ok(());
+    }
+    let owner = file.uid();
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "the file belongs to the user with the id {owner}, and this command runs as {own}"
+        ),
+        format!(
+            "Run it as the owner: sudo -u '#{owner}' gatepost …; or give --allow foreign-owner: \
+             files that it makes beside the store may then be closed to the owner."
+        ),
+    ))
+}
+
+fn this_process() -> ClientInfo {
+    let uid = rustix::process::getuid().as_raw();
+    let version = env!("CARGO_PKG_VERSION");
+    ClientInfo::new().user_agent(format!("gatepost {version}, user id {uid}"))
+}

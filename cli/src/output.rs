@@ -1,0 +1,241 @@
+//! What a command prints: rows as a table for people, or JSON lines for programs.
+//!
+//! Both come from the same serialised records of the library. Times, which the library serialises
+//! as milliseconds, are printed as RFC 3339 in UTC in both.
+
+use std::io::{self, ErrorKind, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use gatepost::{Secret, Timestamp};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::failure::{Exit, Failure, Result};
+
+/// The rows of a table that are aligned with each other. A longer list is printed in such pieces,
+/// so that the memory it takes does not grow with it.
+const ROWS_PER_TABLE: usize = 500;
+
+/// The fields of a record that a person reads first; the others follow by their names.
+const FIRST: &[&str] = &["id", "name", "username", "key"];
+
+/// Standard output, in one of two forms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+}
+
+impl Output {
+    /// Prints a list: as JSON, every row whole; as a table, these columns of each.
+    pub(crate) fn list<T: Serialize>(
+        self,
+        columns: &[&str],
+        rows: impl IntoIterator<Item = Found<T>>,
+    ) -> Result<()> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let mut block = Vec::new();
+        for row in rows {
+            let row = value(&row?)?;
+            if self.json {
+                write_line(&mut out, &row.to_string())?;
+                continue;
+            }
+            block.push(row);
+            if block.len() == ROWS_PER_TABLE {
+                write_table(&mut out, columns, &block)?;
+                block.clear();
+            }
+        }
+        if !block.is_empty() {
+            write_table(&mut out, columns, &block)?;
+        }
+        read(out.flush())
+    }
+
+    /// Prints one record: as JSON on one line, or each of its fields on a line.
+    pub(crate) fn record(self, record: &impl Serialize) -> Result<()> {
+        let record = value(record)?;
+        let mut out = io::stdout().lock();
+        match (&record, self.json) {
+            (Value::Object(fields), false) => write_fields(&mut out, fields),
+            _ => write_line(&mut out, &record.to_string()),
+        }
+    }
+
+    /// Prints that something was done: a sentence, or a JSON object.
+    pub(crate) fn done(self, sentence: &str, record: &impl Serialize) -> Result<()> {
+        let line = if self.json { value(record)?.to_string() } else { printable(sentence) };
+        write_line(&mut io::stdout().lock(), &line)
+    }
+
+    /// Prints a text alone on its line, or in JSON as the value of `name`.
+    pub(crate) fn text(self, name: &str, text: &str) -> Result<()> {
+        let line = if self.json { json!({ name: text }).to_string() } else { text.to_owned() };
+        write_line(&mut io::stdout().lock(), &line)
+    }
+
+    /// Prints a text of several lines as it is.
+    pub(crate) fn page(self, text: &str) -> Result<()> {
+        read(io::stdout().lock().write_all(text.as_bytes()))
+    }
+
+    /// Prints a secret, which is not stored and so is shown this one time: alone on standard
+    /// output, with `about` on standard error; or as the member `name` of the record.
+    pub(crate) fn secret(
+        self,
+        about: &str,
+        name: &str,
+        secret: &Secret,
+        mut record: Value,
+    ) -> Result<()> {
+        let mut out = io::stdout().lock();
+        if !self.json {
+            note(about);
+            return write_line(&mut out, secret.expose());
+        }
+        if let Value::Object(fields) = &mut record {
+            fields.insert(name.to_owned(), secret.expose().into());
+        }
+        write_line(&mut out, &with_times(record).to_string())
+    }
+}
+
+/// One row of a list of the library, or its error.
+pub(crate) type Found<T> = std::result::Result<T, gatepost::Error>;
+
+/// Prints a sentence for a person to standard error.
+pub(crate) fn note(sentence: &str) {
+    // If standard error is closed, no person reads it.
+    let _ = writeln!(io::stderr(), "{}", printable(sentence));
+}
+
+/// The record as JSON, with its times in RFC 3339.
+fn value(record: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(record).map(with_times).map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("a record has no form in JSON: {error}"), "")
+    })
+}
+
+fn with_times(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| time(name, value)).collect()
+        }
+        Value::Array(items) => items.into_iter().map(with_times).collect(),
+        other => other,
+    }
+}
+
+fn time(name: String, value: Value) -> (String, Value) {
+    let is_time = name == "at" || name.ends_with("_at") || name.ends_with("_until");
+    let value = match value.as_i64().filter(|_| is_time) {
+        Some(millis) => Value::String(Timestamp::from_millis(millis).to_string()),
+        None => with_times(value),
+    };
+    (name, value)
+}
+
+fn write_table(out: &mut impl Write, columns: &[&str], rows: &[Value]) -> Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|name| name.replace('_', " ").to_uppercase()));
+    for row in rows {
+        table.add_row(columns.iter().map(|name| cell(row.get(name).unwrap_or(&Value::Null))));
+    }
+    for line in table.lines() {
+        write_line(out, line.trim())?;
+    }
+    Ok(())
+}
+
+fn write_fields(out: &mut impl Write, fields: &Map<String, Value>) -> Result<()> {
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    let is_name = |name: &String| FIRST.contains(&name.as_str());
+    let (first, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| is_name(name));
+    for (name, value) in first.into_iter().chain(rest) {
+        write_line(out, &format!("{:width$}  {}", name.replace('_', " "), cell(value)))?;
+    }
+    Ok(())
+}
+
+/// A value as a person reads it.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Value::String(text) => printable(text),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(","),
+        Value::Object(fields) => {
+            let known = fields.iter().filter(|(_, value)| !value.is_null());
+            let pairs = known.map(|(name, value)| format!("{name} {}", cell(value)));
+            pairs.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The text without what could move the cursor of a terminal or turn the direction of a line.
+pub(crate) fn printable(text: &str) -> String {
+    let is_plain = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+            && !matches!(c, '\u{2066}'..='\u{2069}')
+    };
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_plain(c) {
+            plain.push(c);
+        } else {
+            plain.extend(c.escape_unicode());
+        }
+    }
+    plain
+}
+
+fn write_line(out: &mut impl Write, line: &str) -> Result<()> {
+    read(writeln!(out, "{line}"))
+}
+
+fn read(written: io::Result<()>) -> Result<()> {
+    written.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::NotRead,
+        _ => Failure::io("standard output cannot be written", &error),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_of_a_record_is_rfc_3339() {
+        let record = json!({
+            "at": 0, "expires_at": null, "locked_out_until": 1, "rows": 5, "expiry_ms": 7,
+            "inner": [{ "last_seen_at": 1_767_603_600_000_i64 }],
+        });
+        let expected = json!({
+            "at": "1970-01-01T00:00:00.000Z", "expires_at": null,
+            "locked_out_until": "1970-01-01T00:00:00.001Z", "rows": 5, "expiry_ms": 7,
+            "inner": [{ "last_seen_at": "2026-01-05T09:00:00.000Z" }],
+        });
+        assert_eq!(with_times(record), expected);
+    }
+
+    #[test]
+    fn stored_text_cannot_steer_a_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\u{9b}b\nc\u{202e}d\u{2067}"), {
+            "a\\u{1b}[2J\\u{9b}b\\u{a}c\\u{202e}d\\u{2067}"
+        });
+        assert_eq!(printable("Ada Lovelace, Äöß 日本"), "Ada Lovelace, Äöß 日本");
+    }
+
+    #[test]
+    fn a_cell_is_one_short_text() {
+        assert_eq!(cell(&json!(null)), "-");
+        assert_eq!(cell(&json!([])), "-");
+        assert_eq!(cell(&json!(["a", "b"])), "a,b");
+        assert_eq!(cell(&json!({ "branch": "x", "ip": null })), "branch x");
+        assert_eq!(cell(&json!("")), "\"\"");
+    }
+}

@@ -1,0 +1,20 @@
+//! The command, run as a program on a file that another process keeps busy.
+#![allow(
+    clippy::disallowed_types,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod audit;
+mod busy;
+mod directory;
+mod doctor;
+mod opening;
+mod pages;
+mod sessions;
+mod terminal;
+mod users;
+mod world;

@@ -1,0 +1,139 @@
+//! Issue, request and use one-time tokens.
+//!
+//! A door first reads what the presented token is worth, so that no junk costs a hash or a write.
+//! Then one write through the door of revocations uses the token up and does what it is for: both
+//! or neither.
+
+mod confirmation;
+mod invitation;
+mod issue;
+mod request;
+mod reset;
+
+pub use request::{ResetMail, ResetRequest};
+pub use reset::RevokeApiKeys;
+
+use crate::error::{ErrorKind, Result};
+use crate::flow::revoke::{Cause, Revocation};
+use crate::hasher::Hashed;
+use crate::record::audit::Written;
+use crate::record::credential;
+use crate::record::one_time_token::{self, Standing};
+use crate::record::user::{self, User};
+use crate::storage::WriteTx;
+use crate::store::Store;
+use crate::value::event::{Event, EventKind};
+use crate::value::id::UserId;
+use crate::value::one_time::OneTimePurpose;
+use crate::value::principal::InvalidToken;
+use crate::value::secret::Password;
+use crate::value::target::Target;
+use crate::value::token::{self, ParsedToken, TokenKind};
+
+/// The result of presenting a one-time token. An error of the store is neither of the two.
+#[expect(clippy::exhaustive_enums, reason = "complete: the token is valid or not")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "it says whether the token was valid"]
+pub enum Redemption {
+    /// The token was valid and is used up: the user after the change.
+    Valid(Box<User>),
+    /// The token is not valid: nothing was changed.
+    Invalid(InvalidToken),
+}
+
+impl Redemption {
+    /// Returns the user after the change, or [`InvalidToken`] as an error for `?`.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let forged = store.one_time_tokens().confirm_email("gpo_forged")?;
+    /// assert!(forged.valid().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidToken`] if the token is not valid.
+    pub fn valid(self) -> std::result::Result<User, InvalidToken> {
+        match self {
+            Self::Valid(user) => Ok(*user),
+            Self::Invalid(invalid) => Err(invalid),
+        }
+    }
+}
+
+/// A token that was valid when it was presented.
+struct Checked {
+    token: ParsedToken,
+    purpose: OneTimePurpose,
+    user: UserId,
+}
+
+impl Store {
+    /// Reads the token; `None` if it is not valid for this purpose, which is recorded or counted.
+    fn checked(&self, text: &str, purpose: OneTimePurpose) -> Result<Option<Checked>> {
+        self.core().storage.check_open()?;
+        let parsed = token::parse(text).filter(|parsed| parsed.kind == TokenKind::OneTime);
+        let Some(token) = parsed else {
+            self.count_one_time("malformed");
+            return Ok(None);
+        };
+        match self.read(|tx| one_time_token::standing(tx, &token, purpose))? {
+            Standing::Valid(user) => Ok(Some(Checked { token, purpose, user })),
+            Standing::Invalid(user, reason) => {
+                let event = refused(user, purpose, reason);
+                self.write(|_| Ok(Written::With((), event)))?;
+                Ok(None)
+            }
+            Standing::Unknown => {
+                self.count_one_time("unknown");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Uses the token up and does what it is for, in one write that revokes for this cause.
+    fn redeem(
+        &self,
+        checked: &Checked,
+        cause: Cause,
+        effect: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Event>,
+    ) -> Result<Redemption> {
+        let Checked { token, purpose, user } = checked;
+        self.revoke(Target::User(*user), cause, |tx, revocation| {
+            if !one_time_token::use_up(tx, token, *purpose, *user)? {
+                // Another caller was faster, or it was revoked since it was read.
+                let reason = match one_time_token::standing(tx, token, *purpose)? {
+                    Standing::Invalid(_, reason) => reason,
+                    Standing::Valid(_) | Standing::Unknown => "unknown",
+                };
+                let event = refused(*user, *purpose, reason);
+                return Ok(Written::With(Redemption::Invalid(InvalidToken), event));
+            }
+            let event = effect(tx, revocation)?;
+            let user = user::existing(tx, *user)?;
+            Ok(Written::With(Redemption::Valid(Box::new(user)), event))
+        })
+    }
+
+    /// Checks the new password and hashes it, before the write begins.
+    fn hash_for(&self, checked: &Checked, password: &Password) -> Result<Hashed> {
+        let words = match self.read(|tx| user::context_words(tx, checked.user)) {
+            // Deleted since: the write finds that the token is revoked.
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            words => words?,
+        };
+        credential::hash_new(self, password, &words)
+    }
+
+    /// Counted, not written: junk must not keep the log busy.
+    fn count_one_time(&self, reason: &'static str) {
+        self.core().pending.counts.count(EventKind::OneTimeTokenRefused, reason, self.now());
+    }
+}
+
+fn refused(user: UserId, purpose: OneTimePurpose, reason: &'static str) -> Event {
+    let event = Event::new(EventKind::OneTimeTokenRefused).user(user);
+    event.refused(reason).detail(purpose.as_str())
+}

@@ -1,0 +1,154 @@
+//! Seal the stored password hashes under the keyring's current key.
+
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::audit::{self, Written};
+use crate::record::{credential, store};
+use crate::store::Store;
+use crate::value::event::{Event, EventKind};
+use crate::value::keyring::KeyId;
+use crate::value::limits::REKEY_PER_CALL_MAX_HASHES;
+
+/// What one call of [`Store::rekey`](crate::Store::rekey) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct RekeyReport {
+    /// How many hashes the call sealed.
+    pub hashes: usize,
+    /// How many hashes the call found that do not open although the keyring has their key: they
+    /// were changed or copied from another row. Their users need new passwords.
+    pub damaged: usize,
+    /// Whether no hash is left that this process can seal; otherwise call again.
+    pub is_complete: bool,
+}
+
+/// How many password hashes of the file are sealed under one key; from
+/// [`Store::key_use`](crate::Store::key_use).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct KeyUse {
+    /// The id of the key; `None` for hashes that are not sealed.
+    pub key: Option<KeyId>,
+    /// How many hashes, those of deleted users included.
+    pub hashes: u64,
+    /// Whether this process can compare a password with them.
+    pub is_available: bool,
+}
+
+impl Store {
+    /// Seals up to `most` password hashes (1 to 1,000) under the current key of the keyring, and
+    /// lets every process seal under it from now on. Needs no password.
+    ///
+    /// Seals what is not sealed yet, and what is sealed under another key of the keyring. Call it
+    /// until [`RekeyReport::is_complete`]; a process that is killed in between leaves each hash
+    /// under the one key or the other, and the next call goes on. Logins go on meanwhile, and no
+    /// session is revoked. Every process that has the file open must have the new key first, and
+    /// the old one until [`Store::key_use`] shows no hash under it. The page
+    /// [`keys`](crate::manual::keys) has the steps.
+    ///
+    /// One write; 1,000 hashes take about 30 ms, in which other writers wait.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use gatepost::host::{KeyId, Keys, SealingKey};
+    /// use gatepost::{NewUser, Options, Password, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(&path, Options::server())?;
+    /// store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
+    /// store.close()?;
+    ///
+    /// let keys = Keys::new(KeyId::new("2026-11")?, SealingKey::random()?);
+    /// let store = Store::open(&path, Options::server().keyring(Arc::new(keys)))?;
+    /// let report = store.rekey(1_000)?;
+    /// assert_eq!((report.hashes, report.is_complete), (1, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with one of these, after
+    /// which nothing has changed:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if `most` is not 1 to 1,000;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process has no keyring, or one that
+    ///   lacks its own current key;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    #[doc(alias("rotate", "pepper"))]
+    pub fn rekey(&self, most: usize) -> Result<RekeyReport> {
+        if !(1..=REKEY_PER_CALL_MAX_HASHES).contains(&most) {
+            return Err(Error::invalid(format!(
+                "rekey: most ({most}) is not 1 to {REKEY_PER_CALL_MAX_HASHES}"
+            )));
+        }
+        let keyring = self.options().keyring.as_ref().map(Arc::clone).ok_or_else(|| {
+            Error::new(ErrorKind::KeyMissing, "this process has no keyring (Options::keyring)")
+        })?;
+        let id = keyring.current();
+        let key = credential::key_of(self.options(), &id)?;
+        self.write(|tx| {
+            let is_new = store::sealing_key(tx)?.as_ref() != Some(&id);
+            if is_new {
+                store::set_sealing_key(tx, &id)?;
+            }
+            let done = credential::reseal_some(tx, self.options(), (&id, &key), most)?;
+            let report = RekeyReport {
+                hashes: done.hashes,
+                damaged: done.damaged,
+                is_complete: done.is_complete,
+            };
+            let changed = credential::key_changed(&id);
+            if done.hashes == 0 {
+                return Ok(if is_new {
+                    Written::With(report, changed)
+                } else {
+                    Written::Nothing(report)
+                });
+            }
+            if is_new {
+                audit::append(tx, &changed)?;
+            }
+            let event = Event::new(EventKind::StoreRekeyed)
+                .count(i64::try_from(done.hashes).ok())
+                .detail(id.as_str());
+            Ok(Written::With(report, event))
+        })
+    }
+
+    /// How many password hashes are sealed under each key, and how many are not sealed. A key that
+    /// is not in this list is no longer needed for this file; a backup may still need it.
+    ///
+    /// Reads the file: one index of all hashes.
+    ///
+    /// ```
+    /// use gatepost::{NewUser, Options, Password, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let store = Store::open(path, Options::server())?;
+    /// store.users().create(NewUser::person("ada").password(Password::from("till and tally")))?;
+    /// let uses = store.key_use()?;
+    /// assert_eq!((uses[0].key.as_ref(), uses[0].hashes), (None, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the file names a key by what is no key id;
+    /// - as [every read](crate::manual::errors#every-read).
+    pub fn key_use(&self) -> Result<Vec<KeyUse>> {
+        let uses = self.read(credential::uses)?;
+        let of = |(id, hashes): (String, u64)| {
+            if id.is_empty() {
+                return Ok(KeyUse { key: None, hashes, is_available: true });
+            }
+            let no_id = |_| Error::corrupt("a stored hash names its key by what is no key id");
+            let id = KeyId::new(id).map_err(no_id)?;
+            let is_available = credential::key_of(self.options(), &id).is_ok();
+            Ok(KeyUse { key: Some(id), hashes, is_available })
+        };
+        uses.into_iter().map(of).collect()
+    }
+}

@@ -1,0 +1,218 @@
+//! A key that is missing: the one of the file, or that of one user's hash.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gatepost::host::{KeyId, Keyring, SealingKey};
+use gatepost::{ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store};
+
+use super::{IMPORTED, NEW, OLD, key_id, keys, uses, with_keys};
+use crate::world::{Meanwhile, PASSWORD, World, device};
+
+const CHARGED: &str = "SELECT sum(failures + known_failures) FROM throttle";
+
+fn request(name: &str) -> LoginRequest {
+    LoginRequest::new(name, Password::from(PASSWORD), device("till"))
+}
+
+/// R10: the file alone and the right password.
+#[test]
+fn the_file_with_the_right_password_but_without_the_keyring_opens_no_session() {
+    let world = with_keys(&[OLD]);
+    world.person("ada");
+    world.store.close().unwrap();
+    let without = |options: Options| Store::open(&world.path, options).unwrap_err();
+    for options in [crate::world::for_tests(), crate::world::for_tests().keyring(keys(&[NEW]))] {
+        let error = without(options);
+        assert_eq!(error.kind(), ErrorKind::KeyMissing);
+        let expected =
+            "the keyring of this process (Options::keyring) lacks the key of the file, old";
+        assert_eq!(error.to_string(), expected);
+        assert!(error.advice().contains("Options::keyring"), "{}", error.advice());
+    }
+    // A keyring with another key under the same id opens the store, and no hash.
+    let other = crate::world::for_tests().keyring(keys(&[("old", 9)]));
+    let store = Store::open(&world.path, other).unwrap();
+    assert_eq!(store.log_in(request("ada")).unwrap_err().kind(), ErrorKind::Corrupt);
+    store.close().unwrap();
+    assert_eq!(world.count("SELECT count(*) FROM session"), 0);
+}
+
+#[test]
+fn with_stored_options_each_call_that_needs_the_key_is_refused_and_the_others_go_on() {
+    let mut world = with_keys(&[OLD]);
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till");
+    world.store.close().unwrap();
+    let clock = Arc::new(world.clock.clone());
+    for options in [Options::stored(), Options::stored().keyring(keys(&[NEW]))] {
+        world.store = Store::open(&world.path, options.clock(clock.clone())).unwrap();
+        let on = device("till");
+        let new = || Password::from("nine brass bells");
+        world.refuses(ErrorKind::KeyMissing, |store| store.log_in(request("ada")));
+        world.refuses(ErrorKind::KeyMissing, |store| store.log_in(request("unknown")));
+        world.refuses(ErrorKind::KeyMissing, |store| {
+            store.change_password((&session.token, &on), Password::from(PASSWORD), new())
+        });
+        world.refuses(ErrorKind::KeyMissing, |store| store.users().set_password(ada, new()));
+        world.refuses(ErrorKind::KeyMissing, |store| {
+            store.users().set_password_hash(ada, IMPORTED)
+        });
+        world.refuses(ErrorKind::KeyMissing, |store| {
+            store.users().create(NewUser::person("bob").password(new()))
+        });
+        assert_eq!(world.count(CHARGED), 0);
+        assert!(world.passes(&session, "till"));
+        assert!(!world.store.key_use().unwrap()[0].is_available);
+        world.store.close().unwrap();
+    }
+    world.store = Store::open(&world.path, Options::stored().clock(clock)).unwrap();
+    world.refuses(ErrorKind::KeyMissing, |store| store.rekey(1));
+    assert!(world.store.users().remove_password(ada).unwrap());
+}
+
+/// Another key than that of the file: other users log in.
+fn two_keys() -> World {
+    let mut world = with_keys(&[OLD]);
+    world.person("ada");
+    world.person("cyd");
+    world.reopen_with(&[NEW, OLD]);
+    let report = world.store.rekey(1).unwrap();
+    assert!(!report.is_complete);
+    // One of them is left under the old key, which is lost.
+    world.reopen_with(&[NEW]);
+    assert_eq!(world.uses(), uses(&[("new", 1), ("old", 1)]));
+    world
+}
+
+#[test]
+fn a_hash_whose_key_is_missing_fits_no_password_and_is_not_charged() {
+    let mut world = two_keys();
+    world.log_in("ada", PASSWORD, "till").unwrap();
+    let kept = world.stored_hash(world.user_of("cyd"));
+    let refused = world.hashes(1, |_| world.log_in("cyd", PASSWORD, "desk")).unwrap_err();
+    assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    assert_eq!(world.count(CHARGED), 0);
+    assert_eq!(world.store.status().key_missing_refusals, 1);
+    assert_eq!(world.stored_hash(world.user_of("cyd")), kept);
+    world.log_in("ada", PASSWORD, "till").unwrap();
+    world.reopen_with(&[NEW, OLD]);
+    assert_eq!(world.store.status().key_missing_refusals, 0);
+    world.log_in("cyd", PASSWORD, "desk").unwrap();
+    assert_eq!(world.uses(), uses(&[("new", 2)]));
+}
+
+#[test]
+fn a_user_whose_key_is_missing_is_answered_like_an_unknown_name() {
+    let world = two_keys();
+    let answers = |name: &str| -> Vec<(LoginRefusal, u64)> {
+        let ask = |_| {
+            let before = world.store.status().hashes_done;
+            let refused = world.log_in(name, PASSWORD, "till").unwrap_err();
+            (refused, world.store.status().hashes_done - before)
+        };
+        (0..12).map(ask).collect()
+    };
+    assert_eq!(answers("cyd"), answers("unknown"));
+    assert_eq!(world.count(CHARGED), 0);
+}
+
+#[test]
+fn a_change_in_a_session_is_refused_without_a_charge_if_the_key_is_missing() {
+    let world = two_keys();
+    let session = world.open(world.user_of("cyd"), "till");
+    let (current, new) = (Password::from(PASSWORD), Password::from("nine brass bells"));
+    let changed = world.store.change_password((&session.token, &device("till")), current, new);
+    assert_eq!(changed.unwrap().granted().unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(world.count(CHARGED), 0);
+    assert_eq!(world.store.status().key_missing_refusals, 1);
+    assert!(world.passes(&session, "till"));
+    // An administrator helps: the new hash is sealed under the key of the file.
+    let cyd = world.user_of("cyd");
+    world.store.users().set_password(cyd, Password::from("nine brass bells")).unwrap();
+    world.log_in("cyd", "nine brass bells", "till").unwrap();
+}
+
+/// The manual's steps for a lost key.
+#[test]
+fn a_file_whose_key_is_lost_gets_another_by_rekey() {
+    let mut world = with_keys(&[OLD]);
+    let ada = world.person("ada").id;
+    world.store.close().unwrap();
+    let options = Options::stored().keyring(keys(&[NEW]));
+    world.store = Store::open(&world.path, options).unwrap();
+    let report = world.store.rekey(1_000).unwrap();
+    assert_eq!((report.hashes, report.is_complete), (0, true));
+    assert_eq!(world.last_event().event, "store.key_changed");
+    world.store.users().set_password(ada, Password::from("nine brass bells")).unwrap();
+    world.reopen_with(&[NEW]);
+    world.log_in("ada", "nine brass bells", "till").unwrap();
+}
+
+/// The key store of the operating system may lock itself.
+#[derive(Debug)]
+struct Lockable(AtomicBool);
+
+impl Lockable {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(false)))
+    }
+
+    fn lock(&self, is_locked: bool) {
+        self.0.store(is_locked, Ordering::SeqCst);
+    }
+}
+
+impl Keyring for Lockable {
+    fn current(&self) -> KeyId {
+        key_id("old")
+    }
+
+    fn key(&self, id: &KeyId) -> Option<SealingKey> {
+        let is_here = !self.0.load(Ordering::SeqCst) && id.as_str() == "old";
+        is_here.then(|| SealingKey::new([1; 32]))
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_had_any_more_is_an_error_and_no_refusal() {
+    let lockable = Lockable::new();
+    let world = World::with(|options| options.keyring(lockable.clone()));
+    world.person("ada");
+    lockable.lock(true);
+    for _ in 0..12 {
+        world.refuses(ErrorKind::KeyMissing, |store| store.log_in(request("ada")));
+    }
+    lockable.lock(false);
+    world.log_in("ada", PASSWORD, "till").unwrap();
+}
+
+/// The key went while the new password was being hashed.
+#[test]
+fn a_new_password_that_cannot_be_sealed_any_more_charges_no_attempt() {
+    use gatepost::sessions::RevokeSessions;
+
+    let lockable = Lockable::new();
+    let meanwhile = Meanwhile::default();
+    let world =
+        World::with(|options| options.keyring(lockable.clone()).breach_check(meanwhile.check()));
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till");
+    let new = || Password::from("nine brass bells");
+    let locks = || {
+        let lockable = lockable.clone();
+        meanwhile.happens(move || lockable.lock(true));
+    };
+    locks();
+    let (on, current) = (device("till"), Password::from(PASSWORD));
+    let changed = world.store.change_password((&session.token, &on), current, new());
+    assert_eq!(changed.unwrap_err().kind(), ErrorKind::KeyMissing);
+    lockable.lock(false);
+    world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
+    locks();
+    let logged_in = world.store.log_in(request("ada").new_password(new()));
+    assert_eq!(logged_in.unwrap_err().kind(), ErrorKind::KeyMissing);
+    assert_eq!(world.count(CHARGED), 0);
+    lockable.lock(false);
+    world.ask(request("ada").new_password(new())).unwrap();
+}

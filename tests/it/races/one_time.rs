@@ -1,0 +1,185 @@
+//! One-time tokens of each purpose, presented by sixty-four threads of processes that are killed:
+//! each is used exactly once.
+
+use gatepost::directory::UserStatus;
+use gatepost::sessions::{NewOneTimeToken, Redemption, RevokeApiKeys};
+use gatepost::{Error, LoginRequest, NewUser, Options, Store, UserId};
+
+use super::Run;
+use super::fleet::{Dice, Fleet, PROCESSES, Player, Racer, each_round};
+use crate::child::Parent;
+use crate::world::{World, device};
+
+const NEW: &str = "nine brass bells";
+/// In one round of so many a process is killed.
+const KILLED_EVERY: u64 = 5;
+
+fn options(options: Options) -> Options {
+    options.max_waiting_hashes(64)
+}
+
+struct Purpose {
+    event: &'static str,
+    status: UserStatus,
+    new: fn() -> NewOneTimeToken,
+    door: fn(&Store, &str, usize) -> Result<bool, Error>,
+}
+
+const PURPOSES: [Purpose; 4] = [
+    Purpose {
+        event: "password.reset",
+        status: UserStatus::Active,
+        new: NewOneTimeToken::password_reset,
+        door: |store, token, _| {
+            let keep = RevokeApiKeys::Keep;
+            store.one_time_tokens().reset_password(token, NEW.into(), keep).map(is_used)
+        },
+    },
+    Purpose {
+        event: "user.confirmed",
+        status: UserStatus::Pending,
+        new: NewOneTimeToken::email_confirmation,
+        door: |store, token, _| store.one_time_tokens().confirm_email(token).map(is_used),
+    },
+    Purpose {
+        event: "user.invitation_accepted",
+        status: UserStatus::Pending,
+        new: NewOneTimeToken::invitation,
+        door: |store, token, _| {
+            store.one_time_tokens().accept_invitation(token, NEW.into()).map(is_used)
+        },
+    },
+    Purpose {
+        event: "login.granted",
+        status: UserStatus::Active,
+        new: NewOneTimeToken::temporary_password,
+        door: |store, word, number| {
+            let (name, token) = word.split_once('/').unwrap();
+            let on = device(&format!("till-{number}"));
+            let login = LoginRequest::new(name, token.into(), on).new_password(NEW.into());
+            store.log_in(login).map(|outcome| outcome.granted().is_ok())
+        },
+    },
+];
+
+/// The gate of its user may be closed by the threads of a process that was killed, so that no login
+/// of the round was granted: then it is granted afterwards.
+const LOGIN: usize = 3;
+
+fn is_used(redeemed: Redemption) -> bool {
+    redeemed.valid().is_ok()
+}
+
+pub(crate) fn tokens_are_used_once(run: Run) {
+    let world = World::with(options);
+    let mut fleet = Fleet::start("one-time", &world, run.seed, &[]);
+    let mut dice = Dice::new(run.seed, 0);
+    let (mut kills, mut unheard, mut refused) = (0, 0, 0);
+    for round in 0..run.rounds {
+        let issued = PURPOSES.each_ref().map(|purpose| issue(&world, purpose, round));
+        let tokens: Vec<&str> = issued.iter().map(|(_, token)| token.as_str()).collect();
+        let line = tokens.join(" ");
+        fleet.children.iter_mut().for_each(|child| child.say(&line));
+        let mut heard = Heard::default();
+        let victim = (round % KILLED_EVERY == 0).then(|| dice.below(PROCESSES));
+        if let Some(victim) = victim {
+            for _ in 0..dice.below(40) {
+                if heard.is_done(&fleet.children[victim].hear()) {
+                    break;
+                }
+            }
+            for line in fleet.kill(victim) {
+                heard.is_done(&line);
+            }
+            kills += 1;
+        }
+        for child in &mut fleet.children {
+            while !heard.is_done(&child.hear()) {}
+        }
+        if let Some(victim) = victim {
+            fleet.replace(victim);
+        }
+        let (user, word) = &issued[LOGIN];
+        if uses(&world, PURPOSES[LOGIN].event, *user) == 0 {
+            assert!(victim.is_some(), "seed {}, round {round}: refused to all", run.seed);
+            world.store.users().unlock(*user).unwrap();
+            assert!((PURPOSES[LOGIN].door)(&world.store, word, usize::MAX).unwrap());
+        }
+        for (number, (user, _)) in issued.iter().enumerate() {
+            let used = uses(&world, PURPOSES[number].event, *user);
+            let event = PURPOSES[number].event;
+            assert_eq!(used, 1, "seed {}, round {round}: {event}", run.seed);
+            // A process that was killed may not have said that it used one.
+            assert!(heard.used[number] <= 1, "seed {}, round {round}: {event}", run.seed);
+            unheard += 1 - heard.used[number];
+        }
+        refused += heard.refused;
+    }
+    fleet.end();
+    let tokens = run.rounds * 4;
+    println!(
+        "one-time: {tokens} tokens used once, {refused} refused, {kills} kills, {unheard} unheard"
+    );
+    assert!(kills > 0 && refused > tokens, "{kills} kills, {refused} refused");
+    assert!(unheard <= 4 * kills);
+    let left = "SELECT count(*) FROM one_time_token WHERE uses_left > 0";
+    assert_eq!(world.count(left), 0);
+}
+
+/// What the threads have said.
+#[derive(Default)]
+struct Heard {
+    used: [u64; 4],
+    refused: u64,
+}
+
+impl Heard {
+    /// Notes what a thread said; whether its process has finished the round.
+    fn is_done(&mut self, line: &str) -> bool {
+        match line.split_once(' ') {
+            Some(("used", number)) => self.used[number.parse::<usize>().unwrap()] += 1,
+            Some(("refused", _)) => self.refused += 1,
+            _ => return line == "done",
+        }
+        false
+    }
+}
+
+fn issue(world: &World, purpose: &Purpose, round: u64) -> (UserId, String) {
+    let name = format!("{}-{round}", purpose.event);
+    let new = NewUser::person(&name).email(format!("{name}@example.com")).status(purpose.status);
+    let user = world.store.users().create(new).unwrap().id;
+    let issued = world.store.one_time_tokens().issue(user, (purpose.new)()).unwrap();
+    let token = issued.token.expose();
+    let is_login = purpose.event == PURPOSES[LOGIN].event;
+    (user, if is_login { format!("{name}/{token}") } else { token.to_owned() })
+}
+
+/// How often the file says that the token of this user was used.
+fn uses(world: &World, event: &str, user: UserId) -> i64 {
+    let sql = "SELECT count(*) FROM audit WHERE event = ?1 AND user_id = ?2 AND outcome = 'done'";
+    let user = user.as_uuid().into_bytes();
+    world.sql().query_row(sql, (event, user), |row| row.get(0)).unwrap()
+}
+
+/// Presents each token once from each thread, in an order of its own, and says what came of it.
+pub(crate) fn present(parent: &mut Parent, racer: &Racer) {
+    let store = racer.store(options);
+    each_round(parent, |line| {
+        let tokens: Vec<&str> = line.split(' ').collect();
+        racer.threads(|player| present_all(player, &store, &tokens));
+        "done".to_owned()
+    });
+}
+
+fn present_all(player: &mut Player, store: &Store, tokens: &[&str]) {
+    let first = player.dice.below(tokens.len());
+    for turn in 0..tokens.len() {
+        let number = (first + turn) % tokens.len();
+        let door = PURPOSES[number].door;
+        let at = player.number;
+        let is_used = player.insist(|| door(store, tokens[number], at));
+        let said = if is_used { "used" } else { "refused" };
+        Parent.say(&format!("{said} {number}"));
+    }
+}
