@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, branch, calibrate, config, credit, device, doctor, init, key, organisation, pages,
-    session, stats, sweep, token, user,
+    audit, branch, calibrate, config, credit, device, doctor, init, key, key_file, organisation,
+    pages, rekey, session, stats, sweep, token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -34,6 +34,10 @@ pub(crate) struct Global {
     /// The file of the store
     #[arg(short, long, global = true, value_name = "PATH", default_value = "auth.db")]
     pub(crate) file: PathBuf,
+
+    /// A file with the key that seals the password hashes; first the current one, then older ones
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) key_file: Vec<PathBuf>,
 
     /// Print JSON, one object on a line, instead of tables
     #[arg(long, global = true)]
@@ -109,10 +113,14 @@ pub(crate) enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::Key),
+    /// Key files, which seal the password hashes of a store
+    #[command(subcommand)]
+    KeyFile(key_file::KeyFile),
+    Rekey(rekey::Rekey),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
-    /// Tokens of sessions, and API keys
+    /// Tokens that callers present, and the one-time tokens of users
     #[command(subcommand)]
     Token(token::Token),
     Stats(stats::Stats),
@@ -158,6 +166,6 @@ mod tests {
             assert!(parsed.is_ok(), "{example}: {parsed:?}");
             seen += 1;
         });
-        assert!(seen >= 55, "only {seen} subcommands were seen");
+        assert!(seen >= 63, "only {seen} subcommands were seen");
     }
 }

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use gatepost::audit::HostEvent;
+use gatepost::host::{KeyId, Keyring, Keys};
 use gatepost::{Actor, ClientInfo, Options, Store};
 
 use crate::arguments::{Global, Protection};
@@ -18,6 +20,8 @@ use crate::prompt;
 pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) output: Output,
+    /// The id of the current key, if there is a `--key-file`.
+    pub(crate) key: Option<KeyId>,
     yes: bool,
 }
 
@@ -29,18 +33,24 @@ impl Context {
             return Err(no_store(path));
         }
         check_owner(global)?;
-        let store = Store::open(path, allowed(global, Options::stored()))?;
-        Self::of(store, global)
+        Self::of(path, Options::stored(), global)
     }
 
-    /// The context of a store that is open.
-    pub(crate) fn of(store: Store, global: &Global) -> Result<Self> {
+    /// Opens or creates the file, with these options and what the command line adds to them.
+    pub(crate) fn of(path: &Path, options: Options, global: &Global) -> Result<Self> {
+        let mut options = allowed(global, options);
+        let keys = keys(global)?;
+        let key = keys.as_ref().map(Keyring::current);
+        if let Some(keys) = keys {
+            options = options.keyring(Arc::new(keys));
+        }
+        let store = Store::open(path, options)?;
         let actor = match &global.acting_as {
             Some(name) => Actor::User(names::user(&store, name)?.id),
             None => Actor::Host,
         };
         let output = Output { json: global.json };
-        Ok(Self { store: store.acting_as(actor), output, yes: global.yes })
+        Ok(Self { store: store.acting_as(actor), output, key, yes: global.yes })
     }
 
     /// The store, for a write. Records which command is run and by which user of the operating
@@ -67,8 +77,21 @@ impl Context {
 }
 
 /// The options with the protections given up that `--allow` names.
-pub(crate) fn allowed(global: &Global, options: Options) -> Options {
+fn allowed(global: &Global, options: Options) -> Options {
     global.allow.iter().fold(options, |options, protection| protection.give_up(options))
+}
+
+/// The keyring of the `--key-file`s: the first is the current key.
+fn keys(global: &Global) -> Result<Option<Keys>> {
+    let mut all: Option<Keys> = None;
+    for path in &global.key_file {
+        let next = Keys::from_file(path)?;
+        all = Some(match all {
+            Some(newer) => newer.with_older(next),
+            None => next,
+        });
+    }
+    Ok(all)
 }
 
 /// Whether there is no file, or an empty one.

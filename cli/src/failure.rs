@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use gatepost::{Error, ErrorClass};
+use gatepost::{Error, ErrorClass, ErrorKind};
 
 /// The result of the functions of this command.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -77,6 +77,7 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Store(error) if error.is_retryable() => Exit::Busy,
+            Self::Store(error) if error.kind() == ErrorKind::KeyMissing => Exit::Refused,
             Self::Store(error) => match error.class() {
                 ErrorClass::NotFound => Exit::NotFound,
                 ErrorClass::Conflict => Exit::Conflict,
@@ -131,6 +132,9 @@ impl Failure {
         }
         if !advice.is_empty() {
             let _ = writeln!(text, "  {advice}");
+        }
+        if matches!(self, Self::Store(error) if error.kind() == ErrorKind::KeyMissing) {
+            text.push_str("  With this command: --key-file PATH\n");
         }
         for flag in allowing(&format!("{what} {advice}")) {
             let _ = writeln!(text, "  With this command: --allow {flag}");

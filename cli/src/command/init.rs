@@ -1,18 +1,18 @@
 //! Create the file of a store.
 
 use clap::{Args, ValueEnum};
+use gatepost::Options;
 use gatepost::policy::Lockout;
-use gatepost::{Options, Store};
 
 use crate::arguments::Global;
-use crate::context::{Context, allowed, is_missing};
+use crate::context::{Context, is_missing};
 use crate::failure::{Exit, Failure, Result};
 
 /// Create the file of a store
 ///
 /// The file keeps the options of the preset, and every other subcommand opens it with them. The
 /// programs that use the file pass options of their own, and follow the file in `login_by_email`,
-/// `lockout` and the caps of the audit log.
+/// `lockout` and the caps of the audit log. With `--key-file` the file opens with that key alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: gatepost init --preset server --file auth.db")]
 pub(crate) struct Init {
@@ -71,9 +71,13 @@ impl Init {
         if self.permanent_lockout {
             options = options.lockout(Lockout::Permanent);
         }
-        let store = Store::open(path, allowed(global, options))?;
-        let context = Context::of(store, global)?;
-        let status = context.writing("init")?.status();
+        let context = Context::of(path, options, global)?;
+        let store = context.writing("init")?;
+        if context.key.is_some() {
+            // The file names its key from now on, not only from the first password on.
+            store.rekey(1)?;
+        }
+        let status = store.status();
         let path = status.path.unwrap_or_else(|| path.clone());
         let record = serde_json::json!({ "path": path, "schema_version": status.schema_version });
         context.output.done(&format!("created {}", path.display()), &record)

@@ -12,8 +12,10 @@ pub(crate) mod device;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod key_file;
 pub(crate) mod organisation;
 pub(crate) mod pages;
+pub(crate) mod rekey;
 pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod sweep;
@@ -38,6 +40,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Config(command) => command.run(&open()?)?,
         Command::Credit(command) => command.run(&open()?)?,
         Command::Key(command) => command.run(&open()?)?,
+        Command::KeyFile(command) => command.run(&global)?,
+        Command::Rekey(command) => command.run(&open()?)?,
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,

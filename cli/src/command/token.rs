@@ -1,12 +1,15 @@
-//! Tokens of sessions, and API keys.
+//! Tokens of sessions, API keys, and the one-time tokens of users.
 
 use clap::Subcommand;
 use gatepost::DeviceId;
+use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Exit, Result};
 use crate::output::note;
-use crate::prompt;
+use crate::{names, prompt};
+
+const COLUMNS: &[&str] = &["id", "purpose", "issued_at", "expires_at"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
@@ -17,22 +20,53 @@ pub(crate) enum Token {
     /// valid. A token that is valid counts as used.
     #[command(after_help = "Example: gatepost token verify < token.txt")]
     Verify,
+    /// List the valid one-time tokens of a user
+    #[command(after_help = "Example: gatepost token list ada")]
+    List {
+        /// The user, by username or id
+        user: String,
+    },
+    /// Revoke all one-time tokens of a user
+    #[command(after_help = "Example: gatepost token revoke ada --yes")]
+    Revoke {
+        /// The user, by username or id
+        user: String,
+    },
 }
 
 impl Token {
     pub(crate) fn run(self, context: &Context) -> Result<Exit> {
-        let Self::Verify = self;
-        let input = prompt::secret_of_stdin("token")?;
-        let mut lines = input.lines().map(str::trim);
-        let token = lines.next().unwrap_or_default();
-        let device =
-            lines.next().filter(|line| !line.is_empty()).map(DeviceId::new).transpose()?;
-        match context.store.verify((token, device.as_ref()))?.valid() {
-            Ok(principal) => context.output.record(&principal).map(|()| Exit::Done),
-            Err(invalid) => {
-                note(&format!("gatepost: {invalid}"));
-                Ok(Exit::No)
+        match self {
+            Self::Verify => return verify(context),
+            Self::List { user } => {
+                let user = names::user(&context.store, &user)?;
+                let tokens = context.store.one_time_tokens().list(user.id)?;
+                context.output.list(COLUMNS, tokens.into_iter().map(Ok))?;
             }
+            Self::Revoke { user } => {
+                let user = names::user(&context.store, &user)?;
+                let name = &user.username;
+                context.confirm(&format!("Revoke all one-time tokens of {name}?"))?;
+                context.writing("token.revoke")?.one_time_tokens().revoke_all(user.id)?;
+                let record = json!({ "revoked_of": user.id });
+                let sentence = format!("revoked all one-time tokens of {name}");
+                context.output.done(&sentence, &record)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn verify(context: &Context) -> Result<Exit> {
+    let input = prompt::secret_of_stdin("token")?;
+    let mut lines = input.lines().map(str::trim);
+    let token = lines.next().unwrap_or_default();
+    let device = lines.next().filter(|line| !line.is_empty()).map(DeviceId::new).transpose()?;
+    match context.store.verify((token, device.as_ref()))?.valid() {
+        Ok(principal) => context.output.record(&principal).map(|()| Exit::Done),
+        Err(invalid) => {
+            note(&format!("gatepost: {invalid}"));
+            Ok(Exit::No)
         }
     }
 }

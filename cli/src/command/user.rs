@@ -2,9 +2,11 @@
 
 mod add;
 mod change;
+mod issue;
 
 use clap::{Args, Subcommand};
 use gatepost::directory::{UserFilter, UserKind, UserStatus};
+use gatepost::sessions::NewOneTimeToken;
 
 use crate::context::Context;
 use crate::failure::Result;
@@ -30,6 +32,28 @@ pub(crate) enum User {
     /// Set a new password; revokes all sessions of the user
     #[command(after_help = "Example: gatepost user set-password ada")]
     SetPassword(change::SetPassword),
+    /// Issue a token with which the user sets a new password, and print it once
+    ///
+    /// Valid for 1 hour, at most 24. An earlier one of the user ends. The user is an active person.
+    #[command(after_help = "Example: gatepost user reset ada")]
+    Reset(issue::Issue),
+    /// Issue a token with which a pending user sets the first password, and print it once
+    ///
+    /// Valid for 7 days, at most 30. An earlier one of the user ends. The user becomes active.
+    #[command(after_help = "Example: gatepost user invite ben --lifetime 2d")]
+    Invite(issue::Issue),
+    /// Issue a token that replaces the password at one login, and print it once
+    ///
+    /// Valid for 24 hours, at most 7 days. An earlier one of the user ends. The login must carry a
+    /// new password. The user's own password is valid too until then.
+    #[command(after_help = "Example: gatepost user temporary-password ada")]
+    TemporaryPassword(issue::Issue),
+    /// Issue a token with which the user confirms the e-mail address, and print it once
+    ///
+    /// Valid for 24 hours, at most 7 days. An earlier one of the user ends, as it does when the
+    /// address changes.
+    #[command(after_help = "Example: gatepost user email-confirmation ada")]
+    EmailConfirmation(issue::Issue),
     /// Remove the password; revokes all sessions of the user
     #[command(after_help = "Example: gatepost user remove-password ada --yes")]
     RemovePassword(Named),
@@ -125,6 +149,20 @@ impl User {
             Self::Show(named) => context.output.record(&named.find(context)?),
             Self::Update(update) => update.run(context),
             Self::SetPassword(set) => set.run(context),
+            Self::Reset(issue) => {
+                issue.run(context, "user.reset", NewOneTimeToken::password_reset())
+            }
+            Self::Invite(issue) => {
+                issue.run(context, "user.invite", NewOneTimeToken::invitation())
+            }
+            Self::TemporaryPassword(issue) => {
+                let new = NewOneTimeToken::temporary_password();
+                issue.run(context, "user.temporary-password", new)
+            }
+            Self::EmailConfirmation(issue) => {
+                let new = NewOneTimeToken::email_confirmation();
+                issue.run(context, "user.email-confirmation", new)
+            }
             Self::RemovePassword(named) => change::remove_password(context, &named),
             Self::RequireChange(require) => require.run(context),
             Self::Compromised(named) => change::mark_compromised(context, &named),

@@ -12,6 +12,8 @@ mod audit;
 mod busy;
 mod directory;
 mod doctor;
+mod keys;
+mod one_time_tokens;
 mod opening;
 mod pages;
 mod sessions;

@@ -87,6 +87,20 @@ fn a_confirmation_is_asked_and_only_yes_is_one() {
 }
 
 #[test]
+fn a_rekey_shows_how_far_it_is_and_asks_first() {
+    let world = World::new();
+    world.person("ada");
+    world.ok(&["key-file", "create", "a.key", "2026-11"]);
+    let mut terminal = at_a_terminal(&world, &["rekey", "--key-file", "a.key"]);
+    terminal.exp_string("must have the key 2026-11").unwrap();
+    terminal.send_line("y").unwrap();
+    let (code, shown) = end(terminal);
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("1/1 hashes"), "{shown}");
+    assert!(shown.contains("sealed 1 hashes under 2026-11"), "{shown}");
+}
+
+#[test]
 fn without_a_terminal_a_password_comes_from_standard_input_or_not_at_all() {
     let world = World::new();
     // `setsid` takes the terminal of the test away, if it has one.

@@ -140,14 +140,15 @@ fn where_a_breach_check_is_in_use_no_password_is_set_without_it() {
     let options = Options::server().breach_check(Arc::new(NeverBreached));
     drop(Store::open(world.directory().join("auth.db"), options).unwrap());
     world.ok(&["user", "add", "ada", "--no-password"]);
-    for words in [
-        ["user", "set-password", "ada", "--password-stdin"],
-        ["user", "add", "bob", "--password-stdin"],
+    for (words, advice) in [
+        (["user", "set-password", "ada", "--password-stdin"], "gatepost user reset ada"),
+        (["user", "add", "bob", "--password-stdin"], "--no-password"),
     ] {
         let ran = world.run_with(&words, PASSWORD);
         assert_eq!(ran.code, 6, "{ran:?}");
-        assert!(ran.err.contains("breach check"), "{ran:?}");
+        assert!(ran.err.contains("breach check") && ran.err.contains(advice), "{ran:?}");
     }
+    world.ok(&["user", "reset", "ada"]);
     assert_eq!(world.rows(&["user", "list"]).len(), 1);
 }
 

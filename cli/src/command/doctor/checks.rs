@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gatepost::audit::{AuditFilter, ChainCheck};
-use gatepost::host::{Clock, SystemClock};
+use gatepost::host::{Clock, KeyId, SystemClock};
 use gatepost::status::{ChangeSignal, OpenWarning, Status};
 
 use super::{Finding, Severity};
@@ -75,6 +75,7 @@ pub(super) fn store(context: &Context, quick: bool) -> Vec<Finding> {
     findings.extend(status.path.as_deref().and_then(free_space));
     findings.extend(or_error("clock", clock(context)));
     if !quick {
+        findings.extend(or_error("sealing", sealing(context)));
         findings.extend(or_error("audit", chains(context)));
     }
     findings
@@ -128,6 +129,11 @@ fn warning(warning: &OpenWarning) -> Option<Finding> {
             Error,
             "users log in by e-mail address, and two of them share one",
             "Give each user an address of its own: gatepost user email USER ADDRESS.",
+        ),
+        OpenWarning::RekeyDue => (
+            Warning,
+            "the file seals password hashes under another key than that of the first --key-file",
+            "Give every process the new key and the old one, and then run gatepost rekey.",
         ),
         _ => {
             (Warning, "the opening reports a warning that this command does not know", "Upgrade.")
@@ -192,6 +198,29 @@ fn clock(context: &Context) -> Result<Option<Finding>> {
         format!("the newest row of the audit log is of {at}, and the clock says {now}"),
         "Correct the clock, and keep it synchronised: sessions expire by it.",
     )))
+}
+
+/// A file that has a key keeps no hash without it, and not for long under two.
+fn sealing(context: &Context) -> Result<Option<Finding>> {
+    let uses = context.store.key_use()?;
+    let keys: Vec<&str> =
+        uses.iter().filter_map(|one| one.key.as_ref()).map(KeyId::as_str).collect();
+    let bare: u64 = uses.iter().filter(|one| one.key.is_none()).map(|one| one.hashes).sum();
+    let (what, advice) = if keys.len() > 1 {
+        (
+            format!("password hashes are sealed under {} keys: {}", keys.len(), keys.join(", ")),
+            "Run gatepost rekey with a --key-file for each; if a key is lost, the users of its \
+             hashes need new passwords.",
+        )
+    } else if !keys.is_empty() && bare > 0 {
+        (
+            format!("{bare} password hashes are not sealed, although the file has a key"),
+            "Run gatepost rekey --key-file PATH.",
+        )
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Finding::new(Severity::Warning, "sealing", what, advice)))
 }
 
 fn chains(context: &Context) -> Result<Option<Finding>> {

@@ -104,7 +104,10 @@ impl Add {
             new = new.password(prompt::new_password(self.password_stdin)?);
         }
         let created = context.writing("user.add")?.users().create(new);
-        context.output.record(&created.map_err(explain_breach_check)?)
+        let advice = "Add the user with --no-password, and then issue a one-time token: \
+                      gatepost user reset USER";
+        let created = created.map_err(|error| explain_breach_check(error, advice))?;
+        context.output.record(&created)
     }
 }
 

@@ -26,21 +26,25 @@ impl SetPassword {
         let user = names::user(&context.store, &self.user)?;
         let password = prompt::new_password(self.password_stdin)?;
         let set = context.writing("user.set-password")?.users().set_password(user.id, password);
-        set.map_err(explain_breach_check)?;
+        let advice = format!(
+            "Issue a one-time token, which such a program accepts: gatepost user reset {}",
+            user.username
+        );
+        set.map_err(|error| explain_breach_check(error, &advice))?;
         let sentence = format!("set the password of {} and revoked all sessions", user.username);
         context.output.done(&sentence, &json!({ "user": user.id, "password": "set" }))
     }
 }
 
 /// A program that has no breach check may set no password where one is in use.
-pub(super) fn explain_breach_check(error: Error) -> Failure {
+pub(super) fn explain_breach_check(error: Error, advice: &str) -> Failure {
     if error.kind() != ErrorKind::Misuse {
         return error.into();
     }
     Failure::new(
         Exit::Refused,
         "the file says that a breach check is in use, and this command has none",
-        "Set the password with the program that has the check; nothing was changed.",
+        advice,
     )
 }
 
