@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gatepost::host::Keys;
 use gatepost::status::OpenWarning;
-use gatepost::{DeviceId, ErrorKind, LoginRequest, Options, Password, Store};
+use gatepost::{DeviceId, ErrorKind, LoginRequest, NewUser, Options, Password, Store};
 use serde_json::json;
 
 use crate::world::{PASSWORD, World};
@@ -147,6 +147,25 @@ fn a_rekey_seals_every_hash_under_the_first_key_and_needs_no_password() {
     assert!(logs_in(&world, "2026-11.key"));
 }
 
+/// A password hash of another program.
+const IMPORTED: &str = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$\
+    CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+#[test]
+fn a_rekey_takes_as_many_writes_as_it_needs() {
+    let world = with_key_files();
+    world.ok(&["init", "--preset", "server"]);
+    let store = world.store();
+    for n in 0..310 {
+        let user = NewUser::person(format!("user-{n}")).password_hash(IMPORTED);
+        store.users().create(user).unwrap();
+    }
+    drop(store);
+    let row = world.row(&[&["rekey", "--yes"], &NEW[..]].concat());
+    assert_eq!(row["hashes"], 310);
+    assert_eq!(key_use(&world, &NEW), [("2026-11".to_owned(), 310, true)]);
+}
+
 #[test]
 fn a_rekey_needs_a_key_file() {
     let world = with_store();
@@ -185,6 +204,7 @@ fn the_doctor_reports_a_rotation_that_is_not_finished() {
     assert!(findings(&world, &[]).is_empty());
     assert!(findings(&world, &OLD).is_empty());
     assert_eq!(findings(&world, &BOTH), ["opening warning"]);
+    assert!(world.run(&[&["doctor"], &BOTH[..]].concat()).out.contains("run gatepost rekey"));
 
     // As a process leaves it that is killed after the first hash.
     person(&world, "ben", &OLD);
