@@ -10,6 +10,7 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use gatepost::sessions::RevokeApiKeys;
 use gatepost::{
     ClientInfo, DeviceId, ErrorKind, LoginRefusal, LoginReply, LoginRequest, Password, Principal,
     Profile,
@@ -201,9 +202,16 @@ pub(crate) async fn change_password(
     held: Arc<Held>,
     current: Password,
     new: Password,
+    keys: RevokeApiKeys,
 ) -> Result<LoggedIn, Rejection> {
     let store = auth.store().clone();
-    let outcome = blocking(move || store.change_password(&held.credentials, current, new)).await?;
+    let change = move || match keys {
+        RevokeApiKeys::All => {
+            store.change_password_and_revoke_keys(&held.credentials, current, new)
+        }
+        _ => store.change_password(&held.credentials, current, new),
+    };
+    let outcome = blocking(change).await?;
     match outcome.granted() {
         Ok(reply) => Ok(LoggedIn::new(auth, reply, None)),
         Err(LoginRefusal::InvalidCredentials) => Err(Rejection::wrong_current_password()),

@@ -12,8 +12,9 @@
 //!   another site made, so no route can forget the check.
 //! - **One answer to failures.** [`Rejection`] is every error and refusal, with its status, headers
 //!   and a body by RFC 9457.
-//! - **Ready routes.** [`routes`] has login, logout, the caller's own sessions and the change of a
-//!   password; [`healthz`] and [`metrics`] are for operators; [`login_guard`] is for pages.
+//! - **Ready routes.** [`routes`] has login, logout, the caller's own sessions, the change of a
+//!   password and the reset of a forgotten one; [`healthz`] and [`metrics`] are for operators;
+//!   [`login_guard`] is for pages.
 //! - **Blocking calls.** [`blocking()`] and [`SignedIn::blocking`] run calls that hash or write on
 //!   a thread that may wait.
 //! - **A server's end.** [`serve()`] closes the store after the last request.

@@ -125,6 +125,13 @@ impl Rejection {
         rejection
     }
 
+    /// A one-time token, which is no credential of the request: not 401, so that a client that is
+    /// signed in keeps its session.
+    pub(crate) fn invalid_one_time_token() -> Self {
+        let detail = "The token is not valid: it was used, has expired or was never issued.";
+        Self::new(ErrorClass::Invalid, "invalid_one_time_token", detail)
+    }
+
     /// A wrong current password, which does not end the session: 403, so that the client keeps its
     /// token.
     pub(crate) fn wrong_current_password() -> Self {

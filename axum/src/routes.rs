@@ -8,7 +8,22 @@
 //! - `DELETE /sessions/{id}` answers 204: that session of the caller has ended. The answer is the
 //!   same for the session of another user, which goes on.
 //! - `POST /sessions/revoke-others` answers 204: the caller's other sessions have ended.
-//! - `POST /change-password` takes `current_password` and `new_password`, and answers as `/login`.
+//! - `POST /change-password` takes `current_password`, `new_password`, and perhaps
+//!   `revoke_api_keys`, which `true` ends the API keys of the user as well. It answers as `/login`.
+//!
+//! The routes of one-time tokens ([`one_time_tokens()`]), for callers who are not signed in, need a
+//! queue for mail and are not among [`all`]:
+//!
+//! - `POST /request-password-reset` takes `username`, which may be an e-mail address. It answers
+//!   202, whether or not there is such a user, and gives the mail to the program.
+//! - `POST /reset-password` takes `token`, `new_password`, and perhaps `revoke_api_keys`.
+//! - `POST /confirm-email` takes `token`.
+//! - `POST /accept-invitation` takes `token` and `new_password`.
+//!
+//! The last three answer 204 and open no session: the user logs in. A token that is not valid is
+//! 422 (`invalid_one_time_token`), and not 401, because it is no credential of the request: a
+//! client that signs out on a 401 stays signed in. A password that breaks a rule is 422
+//! (`password_rejected`), and leaves the token valid.
 //!
 //! Every failure is a [`Rejection`]. The token is in no body: a script of the page could read it
 //! there. Every answer has `Cache-Control: no-store`. A body may have 64 KiB.
@@ -40,9 +55,15 @@ use crate::client::{Client, LoggedIn};
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
+mod one_time;
+
+pub use one_time::{
+    accept_invitation, confirm_email, one_time_tokens, request_password_reset, reset_password,
+};
+
 const BODY_MAX_BYTES: usize = 64 * 1_024;
 
-/// All of them.
+/// All routes of a caller's own login, sessions and password.
 pub fn all<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -181,14 +202,20 @@ async fn revoke_others(me: SignedIn) -> Result<StatusCode, Rejection> {
 struct ChangePassword {
     current_password: Password,
     new_password: Password,
+    #[serde(default)]
+    revoke_api_keys: bool,
 }
 
 async fn do_change_password(
     me: SignedIn,
     body: Result<Json<ChangePassword>, JsonRejection>,
 ) -> Result<Response, Rejection> {
-    let Json(ChangePassword { current_password, new_password }) = body?;
-    Ok(answer(me.change_password(current_password, new_password).await?))
+    let Json(ChangePassword { current_password: current, new_password: new, revoke_api_keys }) =
+        body?;
+    Ok(answer(match revoke_api_keys {
+        true => me.change_password_and_revoke_keys(current, new).await?,
+        false => me.change_password(current, new).await?,
+    }))
 }
 
 fn answer(logged_in: LoggedIn) -> Response {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
+use gatepost::sessions::RevokeApiKeys;
 use gatepost::{Credential, NotPermitted, Password, Principal, Store};
 
 use crate::auth::Auth;
@@ -108,8 +109,29 @@ impl SignedIn {
         current: Password,
         new: Password,
     ) -> Result<LoggedIn, Rejection> {
-        let changed = change_password(&self.auth, Arc::clone(&self.held), current, new).await;
-        changed.map_err(|rejection| self.answer(rejection))
+        self.change(current, new, RevokeApiKeys::Keep).await
+    }
+
+    /// As [`SignedIn::change_password`], and revokes all API keys of the user in the same write.
+    ///
+    /// # Errors
+    /// As [`SignedIn::change_password`].
+    pub async fn change_password_and_revoke_keys(
+        &self,
+        current: Password,
+        new: Password,
+    ) -> Result<LoggedIn, Rejection> {
+        self.change(current, new, RevokeApiKeys::All).await
+    }
+
+    async fn change(
+        &self,
+        current: Password,
+        new: Password,
+        keys: RevokeApiKeys,
+    ) -> Result<LoggedIn, Rejection> {
+        let changed = change_password(&self.auth, Arc::clone(&self.held), current, new, keys);
+        changed.await.map_err(|rejection| self.answer(rejection))
     }
 
     fn answer(&self, rejection: Rejection) -> Rejection {

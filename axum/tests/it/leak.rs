@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
 use gatepost::Password;
-use gatepost_axum::{Auth, Client, Rejection, SignedIn};
+use gatepost_axum::{Auth, Client, Rejection, SignedIn, routes};
 use serde_json::json;
 
 use crate::world::{PASSWORD, World, app};
@@ -56,7 +56,14 @@ async fn no_secret_is_logged_or_shown() {
         .route("/login", post(debug_of_a_login))
         .with_state(auth.clone());
     let store = world.store.clone();
-    let world = World { app: shown.merge(app(auth)), ..world };
+    let (queue, mails) = std::sync::mpsc::channel();
+    let routes = routes::one_time_tokens(move |mail| {
+        tracing::info!("{mail:?}");
+        queue.send(mail).unwrap();
+    });
+    let routes = routes.with_state(auth.clone());
+    let world = World { app: shown.merge(app(auth)).merge(routes), ..world };
+    store.users().set_email(world.user("bob").id, Some("bob@example.com")).unwrap();
     let mut browser = world.browser().signed_in("ada").await;
     let first = browser.get("/all").await.body;
     assert!(first.contains("SignedIn") && first.contains("Client"), "{first}");
@@ -74,11 +81,20 @@ async fn no_secret_is_logged_or_shown() {
     assert_ne!(second, token);
     bodies.push(browser.get("/auth/me").await.body);
     bodies.push(browser.log_in("ada", PASSWORD).await.body);
+    let body = json!({"username": "bob"});
+    bodies.push(browser.post("/request-password-reset", Some(body)).await.body);
+    let reset = mails.recv_timeout(std::time::Duration::from_secs(60)).unwrap().token;
+    let reset = reset.expose().to_owned();
+    for new in ["hunter2", PASSWORD, PASSWORD] {
+        let body = json!({"token": reset, "new_password": new});
+        bodies.push(browser.post("/reset-password", Some(body)).await.body);
+    }
     store.close().unwrap();
     bodies.push(browser.get("/mine").await.body);
     let logged = log.text();
     assert!(logged.contains("the store is closed"), "{logged}");
-    for secret in [&token, &second, &device, PASSWORD, "hunter2"] {
+    assert!(logged.contains("ResetMail"), "{logged}");
+    for secret in [&token, &second, &device, &reset, PASSWORD, "hunter2"] {
         assert!(!logged.contains(secret), "logged");
         for body in &bodies {
             assert!(!body.contains(secret), "{body}");

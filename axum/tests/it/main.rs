@@ -13,6 +13,7 @@ mod extractors;
 mod hostile;
 mod leak;
 mod login;
+mod one_time_tokens;
 mod operating;
 mod pages;
 mod processes;

@@ -88,6 +88,23 @@ async fn a_changed_password_gives_this_session_a_new_token_and_ends_the_others()
 }
 
 #[tokio::test]
+async fn a_changed_password_revokes_the_api_keys_if_it_is_asked_to() {
+    let world = World::new();
+    let mut program =
+        world.browser().header("authorization", format!("Bearer {}", world.key("ada")));
+    let mut browser = world.browser().signed_in("ada").await;
+    let body = json!({"current_password": PASSWORD, "new_password": "nine brass bells"});
+    assert_eq!(browser.post("/auth/change-password", Some(body)).await.status, 200);
+    assert_eq!(program.get("/mine").await.status, 200);
+    let body = json!({
+        "current_password": "nine brass bells", "new_password": PASSWORD, "revoke_api_keys": true,
+    });
+    assert_eq!(browser.post("/auth/change-password", Some(body)).await.status, 200);
+    program.get("/mine").await.is_refused(401, "invalid_token");
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+#[tokio::test]
 async fn an_api_key_changes_no_password() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.key("ada"));

@@ -1,0 +1,207 @@
+//! The routes of one-time tokens: a forgotten password, a confirmation, an invitation.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use axum::Router;
+use gatepost::directory::UserStatus;
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, ResetMail};
+use gatepost::{NewUser, UserId};
+use gatepost_axum::{Auth, routes};
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Browser, PASSWORD, World, app};
+
+const OTHER: &str = "nine brass bells";
+const REQUEST: &str = "/auth/request-password-reset";
+const RESET: &str = "/auth/reset-password";
+const CONFIRM: &str = "/auth/confirm-email";
+const INVITATION: &str = "/auth/accept-invitation";
+const ALL: [&str; 4] = [REQUEST, RESET, CONFIRM, INVITATION];
+
+/// A site that has the routes, and the queue into which it puts its mail.
+fn site() -> (World, Receiver<ResetMail>) {
+    let world = World::new();
+    let (queue, mails) = channel();
+    world.store.users().set_email(world.user("ada").id, Some("ada@example.com")).unwrap();
+    let auth = Auth::new(world.store.clone());
+    let routes = routes::one_time_tokens(move |mail| {
+        let _ = queue.send(mail); // A test may not look at it.
+    });
+    let routes = Router::new().nest("/auth", routes).with_state(auth.clone());
+    (World { app: app(auth).merge(routes), ..world }, mails)
+}
+
+/// The next mail; it is handed over after the answer.
+fn mail(mails: &Receiver<ResetMail>) -> ResetMail {
+    mails.recv_timeout(Duration::from_secs(60)).unwrap()
+}
+
+fn issue(world: &World, user: UserId, new: NewOneTimeToken) -> String {
+    world.store.one_time_tokens().issue(user, new).unwrap().token.expose().to_owned()
+}
+
+async fn request(browser: &mut Browser, typed: &str) -> Answer {
+    browser.post(REQUEST, Some(json!({ "username": typed }))).await
+}
+
+fn redemption(token: &str, new: &str) -> Option<Value> {
+    Some(json!({ "token": token, "new_password": new }))
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_reset_once_and_ends_every_session() {
+    let (world, mails) = site();
+    let mut signed_in = world.browser().signed_in("ada").await;
+    let mut browser = world.browser();
+    assert_eq!(request(&mut browser, "ada@example.com").await.status, 202);
+    let mail = mail(&mails);
+    assert_eq!((mail.to.as_str(), mail.user), ("ada@example.com", world.user("ada").id));
+
+    let token = mail.token.expose();
+    let short = browser.post(RESET, redemption(token, "short")).await;
+    short.is_refused(422, "password_rejected");
+    assert_eq!(short.json()["rule"], "too_short");
+    let done = browser.post(RESET, redemption(token, OTHER)).await;
+    assert_eq!((done.status.as_u16(), done.body.as_str()), (204, ""));
+    assert!(done.set_cookies().is_empty(), "it opens no session");
+
+    signed_in.get("/mine").await.is_refused(401, "invalid_token");
+    assert_eq!(world.browser().log_in("ada", PASSWORD).await.status, 401);
+    assert_eq!(world.browser().log_in("ada", OTHER).await.status, 200);
+    let again = browser.post(RESET, redemption(token, PASSWORD)).await;
+    again.is_refused(422, "invalid_one_time_token");
+}
+
+#[tokio::test]
+async fn a_request_is_answered_alike_for_every_name() {
+    let (world, mails) = site();
+    let mut browser = world.browser();
+    let known = request(&mut browser, "ada").await;
+    for typed in ["ada@example.com", "bob", "unknown@example.com", "", "\u{0}"] {
+        let answer = request(&mut browser, typed).await;
+        assert_eq!((answer.status, &answer.body), (known.status, &known.body), "{typed}");
+        assert_eq!(answer.headers, known.headers, "{typed}");
+    }
+    for _ in 0..2 {
+        assert_eq!(mail(&mails).to, "ada@example.com");
+    }
+    assert!(mails.recv_timeout(Duration::from_millis(50)).is_err());
+}
+
+#[tokio::test]
+async fn an_answer_waits_for_no_mail() {
+    let world = World::new();
+    world.store.users().set_email(world.user("ada").id, Some("ada@example.com")).unwrap();
+    let (answered, wait) = channel::<()>();
+    let (report, sent) = channel();
+    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let send = move |_: ResetMail| {
+        let after_the_answer = wait.lock().unwrap().recv_timeout(Duration::from_secs(10));
+        report.send(after_the_answer.is_ok()).unwrap();
+    };
+    let routes = Router::new().nest("/auth", routes::request_password_reset(send));
+    let world = World { app: routes.with_state(Auth::new(world.store.clone())), ..world };
+    assert_eq!(request(&mut world.browser(), "ada").await.status, 202);
+    answered.send(()).unwrap();
+    assert!(sent.recv_timeout(Duration::from_secs(60)).unwrap());
+}
+
+#[tokio::test]
+async fn a_reset_revokes_api_keys_if_it_is_asked_to() {
+    let (world, _) = site();
+    let ada = world.user("ada").id;
+    let mut browser = world.browser();
+    for (is_asked, left) in [(json!(false), 1), (json!(true), 0)] {
+        world.store.api_keys().revoke_all(ada).unwrap();
+        world.store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+        let token = issue(&world, ada, NewOneTimeToken::password_reset());
+        let mut body = redemption(&token, OTHER).unwrap();
+        body["revoke_api_keys"] = is_asked;
+        assert_eq!(browser.post(RESET, Some(body)).await.status, 204);
+        assert_eq!(world.store.api_keys().list(ada).unwrap().len(), left);
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_confirmed_and_an_invitation_accepted() {
+    let (world, _) = site();
+    let mut browser = world.browser();
+    let ada = world.user("ada").id;
+    let token = issue(&world, ada, NewOneTimeToken::email_confirmation());
+    let body = || Some(json!({ "token": token }));
+    assert_eq!(browser.post(CONFIRM, body()).await.status, 204);
+    assert!(world.user("ada").confirmed_at.is_some());
+    browser.post(CONFIRM, body()).await.is_refused(422, "invalid_one_time_token");
+
+    let cleo = NewUser::person("cleo").status(UserStatus::Pending);
+    let cleo = world.store.users().create(cleo).unwrap().id;
+    let token = issue(&world, cleo, NewOneTimeToken::invitation());
+    let short = browser.post(INVITATION, redemption(&token, "short")).await;
+    short.is_refused(422, "password_rejected");
+    assert_eq!(browser.post(INVITATION, redemption(&token, OTHER)).await.status, 204);
+    assert_eq!(world.browser().log_in("cleo", OTHER).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_valid_is_one_answer_and_signs_no_one_out() {
+    let (world, _) = site();
+    let mut browser = world.browser().signed_in("ada").await;
+    let confirmation = issue(&world, world.user("ada").id, NewOneTimeToken::email_confirmation());
+    let mut bodies = Vec::new();
+    for path in &ALL[1..] {
+        for token in ["gpo_forged", "", &confirmation] {
+            if (*path, token) == (CONFIRM, confirmation.as_str()) {
+                continue;
+            }
+            let answer = browser.post(path, redemption(token, OTHER)).await;
+            answer.is_refused(422, "invalid_one_time_token");
+            assert!(answer.set_cookies().is_empty());
+            bodies.push(answer.body);
+        }
+    }
+    bodies.dedup();
+    assert_eq!(bodies.len(), 1);
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+#[tokio::test]
+async fn every_answer_is_neither_stored_nor_named_to_another_site() {
+    let (world, _) = site();
+    let token = issue(&world, world.user("ada").id, NewOneTimeToken::password_reset());
+    let mut browser = world.browser();
+    let mut answers = vec![request(&mut browser, "ada").await];
+    for path in ALL {
+        answers.push(browser.post(path, redemption(&token, "short")).await);
+        answers.push(browser.post(path, None).await);
+    }
+    for answer in answers {
+        assert_eq!(answer.headers["cache-control"], "no-store", "{}", answer.body);
+        assert_eq!(answer.headers["referrer-policy"], "no-referrer", "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn another_site_cannot_use_the_routes() {
+    let (world, mails) = site();
+    let mut forged = world.browser().header("sec-fetch-site", "cross-site");
+    let token = issue(&world, world.user("ada").id, NewOneTimeToken::password_reset());
+    request(&mut forged, "ada").await.is_refused(403, "cross_site_request");
+    for path in ALL {
+        let answer = forged.post(path, redemption(&token, OTHER)).await;
+        answer.is_refused(403, "cross_site_request");
+    }
+    assert_eq!(world.browser().log_in("ada", PASSWORD).await.status, 200);
+    assert!(mails.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_write_is_503_for_every_name() {
+    let (world, _) = site();
+    world.store.clone().close().unwrap();
+    let mut browser = world.browser();
+    let [known, unknown] = [request(&mut browser, "ada").await, request(&mut browser, "x").await];
+    known.is_refused(503, "unavailable");
+    assert_eq!(known.body, unknown.body);
+    browser.post(RESET, redemption("gpo_forged", OTHER)).await.is_refused(503, "unavailable");
+}
