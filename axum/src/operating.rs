@@ -77,6 +77,9 @@ fn text(status: &Status) -> String {
     family("login_refusals_total", "counter", "Refused logins.", &logins);
     let tokens = by_reason(&status.verify_refusals);
     family("verify_refusals_total", "counter", "Refused tokens.", &tokens);
+    let missing = one(status.key_missing_refusals);
+    let help = "Refused logins whose hash is sealed under a key that is missing.";
+    family("key_missing_refusals_total", "counter", help, &missing);
     let done = one(status.hashes_done);
     family("hashes_total", "counter", "Password hashes computed.", &done);
     let running = size(status.hashes_running);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatepost::audit::HostEvent;
-use gatepost::host::{KeyId, Keyring, Keys};
+use gatepost::host::Keys;
 use gatepost::{Actor, ClientInfo, Options, Store};
 
 use crate::arguments::{Global, Protection};
@@ -20,8 +20,6 @@ use crate::prompt;
 pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) output: Output,
-    /// The id of the current key, if there is a `--key-file`.
-    pub(crate) key: Option<KeyId>,
     yes: bool,
 }
 
@@ -39,9 +37,7 @@ impl Context {
     /// Opens or creates the file, with these options and what the command line adds to them.
     pub(crate) fn of(path: &Path, options: Options, global: &Global) -> Result<Self> {
         let mut options = allowed(global, options);
-        let keys = keys(global)?;
-        let key = keys.as_ref().map(Keyring::current);
-        if let Some(keys) = keys {
+        if let Some(keys) = keys(global)? {
             options = options.keyring(Arc::new(keys));
         }
         let store = Store::open(path, options)?;
@@ -50,7 +46,7 @@ impl Context {
             None => Actor::Host,
         };
         let output = Output { json: global.json };
-        Ok(Self { store: store.acting_as(actor), output, key, yes: global.yes })
+        Ok(Self { store: store.acting_as(actor), output, yes: global.yes })
     }
 
     /// The store, for a write. Records which command is run and by which user of the operating

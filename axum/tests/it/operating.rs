@@ -20,6 +20,7 @@ async fn metrics_count_what_the_store_counts() {
         "# TYPE gatepost_open gauge".to_owned(),
         "gatepost_open 1".to_owned(),
         "gatepost_login_refusals_total{reason=\"invalid_credentials\"} 1".to_owned(),
+        format!("gatepost_key_missing_refusals_total {}", status.key_missing_refusals),
         format!("gatepost_hashes_total {}", status.hashes_done),
         format!("gatepost_writes_total {}", status.writes),
         format!("gatepost_commits_total {}", status.commits),

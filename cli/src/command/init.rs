@@ -73,7 +73,7 @@ impl Init {
         }
         let context = Context::of(path, options, global)?;
         let store = context.writing("init")?;
-        if context.key.is_some() {
+        if store.status().current_key.is_some() {
             // The file names its key from now on, not only from the first password on.
             store.rekey(1)?;
         }

@@ -33,7 +33,7 @@ impl Rekey {
         if self.status {
             return context.output.list(COLUMNS, uses.into_iter().map(Ok));
         }
-        let Some(key) = context.key.clone() else {
+        let Some(key) = context.store.status().current_key else {
             return Err(Failure::new(
                 Exit::Refused,
                 "rekey needs the key under which it seals",

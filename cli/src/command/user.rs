@@ -77,7 +77,7 @@ pub(crate) enum User {
     Enable(Named),
     /// Record that the account is its owner's; the first time revokes its sessions and API keys
     #[command(after_help = "Example: gatepost user confirm ada --yes")]
-    Confirm(Named),
+    Confirm(change::Confirm),
     /// Delete a user: revokes all sessions and API keys, and frees the username
     #[command(after_help = "Example: gatepost user delete ada --yes")]
     Delete(Named),
@@ -176,7 +176,7 @@ impl User {
             Self::Enable(named) => {
                 change::set_status(context, &named, "user.enable", UserStatus::Active)
             }
-            Self::Confirm(named) => change::confirm(context, &named),
+            Self::Confirm(confirm) => confirm.run(context),
             Self::Delete(named) => change::delete(context, &named),
             Self::Restore(named) => change::restore(context, &named),
             Self::Move(to) => to.run(context),

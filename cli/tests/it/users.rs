@@ -229,3 +229,14 @@ fn a_confirmed_account_keeps_its_first_confirmation() {
     // A later one revokes nothing, so it asks nothing.
     assert_eq!(world.row(&["user", "confirm", "ada"])["confirmed_at"], ada["confirmed_at"]);
 }
+
+#[test]
+fn a_first_confirmation_removes_the_password_if_it_is_asked_to() {
+    let world = World::new();
+    world.person("ada");
+    world.person("bob");
+    world.ok(&["user", "confirm", "ada", "--yes", "--remove-password"]);
+    world.ok(&["user", "confirm", "bob", "--yes"]);
+    assert_eq!(refusal(&world, "ada", PASSWORD), Some(LoginRefusal::InvalidCredentials));
+    assert_eq!(refusal(&world, "bob", PASSWORD), None);
+}

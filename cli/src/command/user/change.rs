@@ -112,15 +112,34 @@ pub(crate) fn unlock(context: &Context, named: &Named) -> Result<()> {
     show(context, user.id)
 }
 
-pub(crate) fn confirm(context: &Context, named: &Named) -> Result<()> {
-    let user = named.find(context)?;
-    if user.confirmed_at.is_none() {
-        let name = &user.username;
-        context.confirm(&format!(
-            "Confirm {name} for the first time? It revokes all sessions and API keys of the user."
-        ))?;
+#[derive(Debug, Args)]
+pub(crate) struct Confirm {
+    /// The user, by username or id
+    user: String,
+
+    /// The first time, remove the password too: another person may have chosen it
+    #[arg(long)]
+    remove_password: bool,
+}
+
+impl Confirm {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let user = names::user(&context.store, &self.user)?;
+        if user.confirmed_at.is_none() {
+            let name = &user.username;
+            let password = if self.remove_password { ", and removes the password" } else { "" };
+            context.confirm(&format!(
+                "Confirm {name} for the first time? It revokes all sessions and API keys of the \
+                 user{password}."
+            ))?;
+        }
+        let store = context.writing("user.confirm")?;
+        let confirmed = match self.remove_password {
+            true => store.users().confirm_and_remove_password(user.id),
+            false => store.users().confirm(user.id),
+        };
+        context.output.record(&confirmed?)
     }
-    context.output.record(&context.writing("user.confirm")?.users().confirm(user.id)?)
 }
 
 pub(crate) fn delete(context: &Context, named: &Named) -> Result<()> {
