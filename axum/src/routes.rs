@@ -8,8 +8,8 @@
 //! - `DELETE /sessions/{id}` answers 204: that session of the caller has ended. The answer is the
 //!   same for the session of another user, which goes on.
 //! - `POST /sessions/revoke-others` answers 204: the caller's other sessions have ended.
-//! - `POST /change-password` takes `current_password`, `new_password`, and perhaps
-//!   `revoke_api_keys`, which `true` ends the API keys of the user as well. It answers as `/login`.
+//! - `POST /change-password` takes `current_password` and `new_password`, and answers as `/login`.
+//!   With `"revoke_api_keys": true` it also revokes the API keys of the user.
 //!
 //! The routes of one-time tokens ([`one_time_tokens()`]), for callers who are not signed in, need a
 //! queue for mail and are not among [`all`]:

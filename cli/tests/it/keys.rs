@@ -181,12 +181,14 @@ fn a_lost_key_is_replaced_and_its_hashes_are_reported() {
     assert!(ran.err.contains("1 hashes are sealed under a key that was not given"), "{ran:?}");
     let lost = ("2025-04".to_owned(), 1, false);
     assert_eq!(key_use(&world, &NEW), [lost]);
+    assert_eq!(findings(&world, &NEW), ["sealing warning"]);
     let ran = world.run_with(
         &[&["user", "set-password", "ada", "--password-stdin"], &NEW[..]].concat(),
         PASSWORD,
     );
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(logs_in(&world, "2026-11.key"));
+    assert!(findings(&world, &NEW).is_empty());
 }
 
 /// The doctor's checks and severities.

@@ -202,13 +202,20 @@ fn clock(context: &Context) -> Result<Option<Finding>> {
 
 /// A file that has a key keeps no hash without it, and not for long under two.
 fn sealing(context: &Context) -> Result<Option<Finding>> {
+    let Status { current_key, open_warnings, .. } = context.store.status();
+    // Without a `--key-file`, or before a rekey, this process does not know the key of the file.
+    let own = current_key.filter(|_| !open_warnings.contains(&OpenWarning::RekeyDue));
     let uses = context.store.key_use()?;
     let keys: Vec<&str> =
         uses.iter().filter_map(|one| one.key.as_ref()).map(KeyId::as_str).collect();
     let bare: u64 = uses.iter().filter(|one| one.key.is_none()).map(|one| one.hashes).sum();
-    let (what, advice) = if keys.len() > 1 {
+    let is_older = |key: &&str| own.as_ref().is_some_and(|own| own.as_str() != *key);
+    let (what, advice) = if keys.len() > 1 || keys.iter().any(is_older) {
         (
-            format!("password hashes are sealed under {} keys: {}", keys.len(), keys.join(", ")),
+            format!(
+                "password hashes are sealed under an older key; all keys: {}",
+                keys.join(", ")
+            ),
             "Run gatepost rekey with a --key-file for each; if a key is lost, the users of its \
              hashes need new passwords.",
         )
