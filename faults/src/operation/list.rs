@@ -125,7 +125,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         }).commits(2).draws(),
     Operation::write("set a password", "Users::set_password", |scene, store| {
         store.users().set_password(scene.id("ada"), NEXT.into())
-    }),
+    }).draws(),
     Operation::write("remove a password", "Users::remove_password", |scene, store| {
         store.users().remove_password(scene.id("ada")).map(drop)
     }),
@@ -244,12 +244,12 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         |scene, store| {
             let (tokens, token) = (store.one_time_tokens(), scene.token("ada.reset"));
             used(tokens.reset_password(token, NEXT.into(), RevokeApiKeys::Keep)?)
-        }),
+        }).draws(),
     Operation::write("reset a password and keys",
         "OneTimeTokens::reset_password(RevokeApiKeys::All)", |scene, store| {
             let (tokens, token) = (store.one_time_tokens(), scene.token("ada.reset"));
             used(tokens.reset_password(token, NEXT.into(), RevokeApiKeys::All)?)
-        }),
+        }).draws(),
     Operation::write("confirm an address", "OneTimeTokens::confirm_email(first)",
         |scene, store| {
             let token = scene.token("ada.confirmation");
@@ -259,7 +259,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         |scene, store| {
             let token = scene.token("guest.invitation");
             used(store.one_time_tokens().accept_invitation(token, NEXT.into())?)
-        }).upon(NO_TOKEN),
+        }).upon(NO_TOKEN).draws(),
     Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
         |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
     Operation::write("set a value", "Settings::set", |_, store| {
