@@ -95,6 +95,8 @@ pub(crate) struct Person {
     pub(crate) confirmed: bool,
     /// At least as many as the store has counted.
     pub(crate) failures: u32,
+    /// Failed logins, which each process also counts by the typed name: no call takes these back.
+    pub(crate) typed_failures: u32,
 }
 
 /// A session's or a key's: a renewed session is a token more, under the same handle.
@@ -170,6 +172,7 @@ impl Model {
             compromised: false,
             confirmed: false,
             failures: 0,
+            typed_failures: 0,
         };
         Self {
             policy,
@@ -225,6 +228,13 @@ impl Model {
     /// Why the user may not do anything now.
     pub(crate) fn kept_out(&self, token: usize) -> Option<&'static str> {
         self.standing(self.tokens[&token].user)
+    }
+
+    /// Whether a login of the user may fail once more. Before the store makes anyone wait, because
+    /// the model knows nothing of that.
+    pub(crate) fn may_fail(&self, user: usize) -> bool {
+        let person = &self.users[user];
+        person.failures < 3 && person.typed_failures < 4
     }
 
     pub(crate) fn standing(&self, user: usize) -> Option<&'static str> {

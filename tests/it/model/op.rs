@@ -236,11 +236,12 @@ impl Step {
     /// Whether it can be run at all: it may name a token that is no longer made, or fail so often
     /// that the user has to wait, which the model knows nothing of.
     pub(crate) fn is_possible(self, model: &Model) -> bool {
-        let may_fail = |user: usize| model.users[user].failures < 3;
         let token = |token: &usize| model.tokens.get(token);
         match &self.op {
-            Op::LogIn { user, .. } => may_fail(*user),
-            Op::ChangePassword { token: t, .. } => token(t).is_some_and(|t| may_fail(t.user)),
+            Op::LogIn { user, .. } => model.may_fail(*user),
+            Op::ChangePassword { token: t, .. } => {
+                token(t).is_some_and(|t| model.may_fail(t.user))
+            }
             Op::AdvanceTo { token: t, .. }
             | Op::Verify { token: t, .. }
             | Op::Renew { token: t, .. }

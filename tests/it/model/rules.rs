@@ -230,6 +230,7 @@ impl Model {
         let right = person.password == Some(password) && !person.compromised;
         if !right || person.deleted {
             person.failures += 1;
+            person.typed_failures += 1;
             return Expect::Refused("invalid_credentials");
         }
         let marked = person.must_change;

@@ -78,7 +78,7 @@ fn at_an_end(model: &Model) -> Weighted {
     } else {
         all.push((60, Just(Op::End { token }).boxed()));
     }
-    if may_fail(model, user) {
+    if model.may_fail(user) {
         let change = Op::ChangePassword { token, shown, guess: Guess::Right };
         all.push((60, Just(change).boxed()));
     }
@@ -89,7 +89,7 @@ fn of_sessions(model: &Model) -> Weighted {
     let open = (user(model), 0..DEVICES, perhaps(&MINUTES))
         .prop_map(|(user, device, minutes)| Op::Open { user, device, minutes });
     let mut all = vec![(80, open.boxed())];
-    let some: Vec<usize> = (0..USERS.len()).filter(|u| may_fail(model, *u)).collect();
+    let some: Vec<usize> = (0..USERS.len()).filter(|u| model.may_fail(*u)).collect();
     let able = |u: &usize| model.users[*u].password.is_some() && is_able(model, *u);
     let able: Vec<usize> = some.iter().copied().filter(able).collect();
     if !some.is_empty() {
@@ -100,7 +100,7 @@ fn of_sessions(model: &Model) -> Weighted {
     }
     let may_change = |token: usize| {
         let held = &model.tokens[&token];
-        !held.is_key && model.users[held.user].password.is_some() && may_fail(model, held.user)
+        !held.is_key && model.users[held.user].password.is_some() && model.may_fail(held.user)
     };
     if let Some(tokens) = tokens(model, may_change) {
         let change = (tokens, shown(), guess())
@@ -111,7 +111,7 @@ fn of_sessions(model: &Model) -> Weighted {
         let renew = (tokens, shown()).prop_map(|(token, shown)| Op::Renew { token, shown });
         all.push((25, renew.boxed()));
     }
-    if let Some(tokens) = tokens(model, |token| may_fail(model, model.tokens[&token].user)) {
+    if let Some(tokens) = tokens(model, |token| model.may_fail(model.tokens[&token].user)) {
         let change = tokens.prop_map(|token| Op::ChangePassword {
             token,
             shown: Shown::Own,
@@ -328,10 +328,6 @@ fn tokens(model: &Model, which: impl Fn(usize) -> bool) -> Option<BoxedStrategy<
 /// Whether a user is there, and may work.
 fn is_able(model: &Model, user: usize) -> bool {
     !model.users[user].deleted && model.standing(user).is_none()
-}
-
-fn may_fail(model: &Model, user: usize) -> bool {
-    model.users[user].failures < 3
 }
 
 fn shown() -> impl Strategy<Value = Shown> + Clone {
