@@ -3,12 +3,13 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
 use crate::record::organisation;
+use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId, Page, rows};
-use crate::value::limits::DISPLAY_NAME_MAX_BYTES;
+use crate::value::limits::{DISPLAY_NAME_MAX_BYTES, LIST_PIECE_ROWS};
 use crate::value::name::required_text;
 use crate::value::time::Timestamp;
 
@@ -84,6 +85,14 @@ impl BranchFilter {
     pub fn active(self, active: bool) -> Self {
         Self { active: Some(active), ..self }
     }
+}
+
+/// The branches of one piece that a filter selects.
+macro_rules! wanted {
+    () => {
+        "(?1 IS NULL OR organisation_id = ?1) AND (?2 IS NULL OR active = ?2)
+         AND id > ?3 AND id <= ?4"
+    };
 }
 
 impl<'s> Branches<'s> {
@@ -211,7 +220,8 @@ impl<'s> Branches<'s> {
         })
     }
 
-    /// Returns a page of the branches that the filter selects, oldest first.
+    /// Returns a page of the branches that the filter selects, oldest first. A call reads at most
+    /// 2,000 of them in one snapshot, so a page is not one snapshot.
     ///
     /// ```
     /// use gatepost::Page;
@@ -231,14 +241,15 @@ impl<'s> Branches<'s> {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &BranchFilter, page: Page<BranchId>) -> Result<Vec<Branch>> {
         let limit = page.limit()?;
-        let after = page.after_id().unwrap_or(BranchId::from_bytes([0; 16]));
-        self.store.read(|tx| {
+        let after = page.after_id().unwrap_or(FIRST);
+        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
             tx.all(
-                "SELECT id, name, organisation_id, active, created_at FROM branch
-                 WHERE id > ?1 AND (?2 IS NULL OR organisation_id = ?2)
-                   AND (?3 IS NULL OR active = ?3)
-                 ORDER BY id LIMIT ?4",
-                params![after, filter.organisation, filter.active, limit],
+                concat!(
+                    "SELECT id, name, organisation_id, active, created_at FROM branch WHERE ",
+                    wanted!(),
+                    " ORDER BY id LIMIT ?5"
+                ),
+                params![filter.organisation, filter.active, after, end.unwrap_or(LAST), left],
                 branch,
             )
         })
@@ -287,14 +298,25 @@ impl<'s> Branches<'s> {
     /// # Errors
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn count(&self, filter: &BranchFilter) -> Result<u64> {
-        self.store.read(|tx| {
+        count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
             tx.count(
-                "SELECT count(*) FROM branch
-                 WHERE (?1 IS NULL OR organisation_id = ?1) AND (?2 IS NULL OR active = ?2)",
-                params![filter.organisation, filter.active],
+                concat!("SELECT count(*) FROM branch WHERE ", wanted!()),
+                params![filter.organisation, filter.active, after, end.unwrap_or(LAST)],
             )
         })
     }
+}
+
+const FIRST: BranchId = BranchId::from_bytes([0; 16]);
+const LAST: BranchId = BranchId::from_bytes([u8::MAX; 16]);
+
+/// The last row of the piece after the row of `after`; `None` if the rest is shorter than a piece.
+fn piece_end(tx: &ReadTx<'_>, after: BranchId) -> Result<Option<BranchId>> {
+    tx.one(
+        "SELECT id FROM branch WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+        params![after, LIST_PIECE_ROWS - 1],
+        |row| row.get(0),
+    )
 }
 
 /// The branch with this id, if there is one.

@@ -2,12 +2,13 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
+use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{OrganisationId, Page, rows};
-use crate::value::limits::DISPLAY_NAME_MAX_BYTES;
+use crate::value::limits::{DISPLAY_NAME_MAX_BYTES, LIST_PIECE_ROWS};
 use crate::value::name::required_text;
 use crate::value::time::Timestamp;
 
@@ -72,6 +73,13 @@ impl OrganisationFilter {
     pub fn active(self, active: bool) -> Self {
         Self { active: Some(active) }
     }
+}
+
+/// The organisations of one piece that a filter selects.
+macro_rules! wanted {
+    () => {
+        "(?1 IS NULL OR active = ?1) AND id > ?2 AND id <= ?3"
+    };
 }
 
 impl<'s> Organisations<'s> {
@@ -191,7 +199,8 @@ impl<'s> Organisations<'s> {
         })
     }
 
-    /// Returns a page of the organisations that the filter selects, oldest first.
+    /// Returns a page of the organisations that the filter selects, oldest first. A call reads at most
+    /// 2,000 of them in one snapshot, so a page is not one snapshot.
     ///
     /// ```
     /// use gatepost::Page;
@@ -215,12 +224,15 @@ impl<'s> Organisations<'s> {
         page: Page<OrganisationId>,
     ) -> Result<Vec<Organisation>> {
         let limit = page.limit()?;
-        let after = page.after_id().unwrap_or(OrganisationId::from_bytes([0; 16]));
-        self.store.read(|tx| {
+        let after = page.after_id().unwrap_or(FIRST);
+        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
             tx.all(
-                "SELECT id, name, active, created_at FROM organisation
-                 WHERE id > ?1 AND (?2 IS NULL OR active = ?2) ORDER BY id LIMIT ?3",
-                params![after, filter.active, limit],
+                concat!(
+                    "SELECT id, name, active, created_at FROM organisation WHERE ",
+                    wanted!(),
+                    " ORDER BY id LIMIT ?4"
+                ),
+                params![filter.active, after, end.unwrap_or(LAST), left],
                 organisation,
             )
         })
@@ -272,13 +284,25 @@ impl<'s> Organisations<'s> {
     /// # Errors
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn count(&self, filter: &OrganisationFilter) -> Result<u64> {
-        self.store.read(|tx| {
+        count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
             tx.count(
-                "SELECT count(*) FROM organisation WHERE ?1 IS NULL OR active = ?1",
-                params![filter.active],
+                concat!("SELECT count(*) FROM organisation WHERE ", wanted!()),
+                params![filter.active, after, end.unwrap_or(LAST)],
             )
         })
     }
+}
+
+const FIRST: OrganisationId = OrganisationId::from_bytes([0; 16]);
+const LAST: OrganisationId = OrganisationId::from_bytes([u8::MAX; 16]);
+
+/// The last row of the piece after the row of `after`; `None` if the rest is shorter than a piece.
+fn piece_end(tx: &ReadTx<'_>, after: OrganisationId) -> Result<Option<OrganisationId>> {
+    tx.one(
+        "SELECT id FROM organisation WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+        params![after, LIST_PIECE_ROWS - 1],
+        |row| row.get(0),
+    )
 }
 
 /// The organisation with this id, if there is one.

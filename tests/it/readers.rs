@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use gatepost::audit::{AuditFilter, EventKind, HostEvent};
-use gatepost::sessions::OpenSession;
+use gatepost::directory::{BranchFilter, OrganisationFilter};
+use gatepost::sessions::{OpenSession, SessionFilter};
 use gatepost::{ErrorKind, NewUser, Options, Page, Store};
 
 use crate::child::{Child, Parent};
@@ -115,6 +116,77 @@ fn a_page_and_a_count_are_the_same_over_several_pieces() {
     assert_eq!(audit.iter(&host).count(), 10_000);
     assert_eq!(audit.count(&AuditFilter::new()).unwrap(), 10_003);
     assert_eq!(audit.iter(&AuditFilter::new()).count(), 10_003);
+}
+
+/// Sessions of a user, a branch or an organisation were listed and counted in one snapshot, however
+/// many they were. A place with more than a piece of them is read in the order of the ids instead,
+/// with the same answers.
+#[test]
+fn lists_of_sessions_and_places_are_the_same_with_few_rows_and_over_several_pieces() {
+    let world = World::new();
+    let store = &world.store;
+    let northern = store.organisations().create("Northern").unwrap().id;
+    let york = store.branches().create("York", Some(northern)).unwrap().id;
+    let ada = store.users().create(NewUser::person("ada").branch(york)).unwrap().id;
+    let ben = world.person("ben").id;
+    let own = world.open(ada, "ada").id;
+    let strange = world.open(ben, "ben").id;
+    world.open(ada, "old");
+    let (one, two) = (store.sessions(), store.branches());
+    let places: [gatepost::Subtree; 3] = [ada.into(), york.into(), northern.into()];
+    let filters = places.map(|place| SessionFilter::new().under(place));
+    let closed = BranchFilter::new().active(false);
+    let listed = |filter: &SessionFilter| -> Vec<_> {
+        one.iter(filter).map(|session| session.unwrap().id).collect()
+    };
+    let before = filters.each_ref().map(listed);
+    assert!(before.iter().all(|list| list.len() == 2 && list.contains(&own)));
+    assert_eq!(two.list(&closed, Page::default()).unwrap(), []);
+
+    // As many more as two pieces and a half, before and behind those: by SQL, as a login flushes.
+    let file = rusqlite::Connection::open(&world.path).unwrap();
+    let more = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)";
+    for sql in [
+        &format!(
+            "{more} INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq,
+                 opened_at, authenticated_at, expires_at, lifetime_ms, aal, last_seen)
+             SELECT randomblob(16), secret_hash, randomblob(16), user_id, opened_seq,
+                 opened_at, authenticated_at, expires_at, lifetime_ms, aal, last_seen
+             FROM n, (SELECT s.* FROM session AS s JOIN user AS u ON u.id = s.user_id
+                 WHERE u.username = 'ada' LIMIT 1)"
+        ),
+        &format!(
+            "{more} INSERT INTO branch (id, name, created_at)
+             SELECT randomblob(16), 'York ' || i, 0 FROM n"
+        ),
+        &format!(
+            "{more} INSERT INTO organisation (id, name, created_at)
+             SELECT randomblob(16), 'North ' || i, 0 FROM n"
+        ),
+    ] {
+        file.execute_batch(sql).unwrap();
+    }
+    for filter in &filters {
+        let all = listed(filter);
+        assert_eq!(all.len(), 5_002);
+        assert!(all.is_sorted());
+        assert!(all.contains(&own) && !all.contains(&strange));
+        assert_eq!(one.count(filter).unwrap(), 5_002);
+        let page = one.list(filter, Page::first(3)).unwrap();
+        assert_eq!(page.iter().map(|session| session.id).collect::<Vec<_>>(), all[..3]);
+    }
+    let of_ben = SessionFilter::new().under(ben);
+    assert_eq!((listed(&of_ben), one.count(&of_ben).unwrap()), (vec![strange], 1));
+    assert_eq!(one.count(&SessionFilter::new()).unwrap(), 5_003);
+    store.branches().set_active(york, false).unwrap();
+    assert_eq!(two.list(&closed, Page::default()).unwrap()[0].id, york);
+    assert_eq!(two.count(&closed).unwrap(), 1);
+    assert_eq!(two.iter(&BranchFilter::new()).count(), 5_001);
+    let organisations = store.organisations();
+    assert_eq!(organisations.count(&OrganisationFilter::new()).unwrap(), 5_001);
+    assert_eq!(organisations.iter(&OrganisationFilter::new()).count(), 5_001);
+    let closed = OrganisationFilter::new().active(false);
+    assert_eq!(organisations.list(&closed, Page::default()).unwrap(), []);
 }
 
 /// Opens a store, uses up all descriptors, and verifies, reads and writes on eight threads.

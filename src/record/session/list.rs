@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Sessions;
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
-use crate::record::proof::{assurance, highest_watermark, live, session_joined, watermark_of};
+use crate::record::proof::{assurance, highest_watermark, live, session_joined};
 use crate::storage::{ReadTx, Row, params};
 use crate::value::event::ClientInfo;
 use crate::value::id::{Page, SessionId, UserId, rows};
@@ -83,82 +83,151 @@ macro_rules! columns {
     };
 }
 
-/// The live sessions of one kind of subtree: `?1` is the time and `?2` the subtree's id. The search
-/// for the sessions of a user begins behind those that a watermark has revoked.
-macro_rules! live_under {
-    (store) => {
-        concat!("FROM ", session_joined!(), " WHERE ?2 IS NULL AND ", live!("?1"))
-    };
+/// The users of one kind of place, whose id is `?1`: at most a piece of a list and one more, each
+/// with its highest watermark.
+macro_rules! users_of {
     (organisation) => {
-        live_under!(
+        users_of!(
             "FROM branch AS wb JOIN user AS wu ON wu.branch_id = wb.id
              JOIN store AS ws ON ws.id = 1
              LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
-             WHERE wb.organisation_id = ?2"
+             WHERE wb.organisation_id = ?1"
         )
     };
     (branch) => {
-        live_under!(
+        users_of!(
             "FROM user AS wu JOIN store AS ws ON ws.id = 1
              LEFT JOIN branch AS wb ON wb.id = wu.branch_id
              LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
-             WHERE wu.branch_id = ?2"
+             WHERE wu.branch_id = ?1"
         )
     };
     (user) => {
-        concat!(
-            "FROM ",
-            session_joined!(),
-            " WHERE s.user_id = ?2 AND s.opened_seq >= ",
-            watermark_of!("?2"),
-            " AND ",
-            live!("?1")
+        users_of!(
+            "FROM user AS wu JOIN store AS ws ON ws.id = 1
+             LEFT JOIN branch AS wb ON wb.id = wu.branch_id
+             LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
+             WHERE wu.id = ?1"
         )
     };
     ($users:literal) => {
         concat!(
-            "FROM (SELECT wu.id AS id, ",
+            "(SELECT wu.id AS id, ",
             highest_watermark!(),
             " AS watermark ",
             $users,
-            ") AS w CROSS JOIN session AS s ON s.user_id = w.id AND s.opened_seq >= w.watermark
+            " LIMIT ?2 + 1) AS w"
+        )
+    };
+}
+
+/// Whether a place has at most `?2` users and sessions to examine: each user counts as one row or
+/// as many as it has sessions that no watermark has revoked.
+macro_rules! few {
+    ($place:ident) => {
+        concat!(
+            "SELECT count(*) <= ?2 FROM (SELECT 1 FROM ",
+            users_of!($place),
+            " LEFT JOIN session AS s ON s.user_id = w.id AND s.opened_seq >= w.watermark
+              LIMIT ?2 + 1)"
+        )
+    };
+}
+
+/// The live sessions of a place with few, found by its users; `?3` is the time.
+macro_rules! of_users {
+    ($place:ident) => {
+        concat!(
+            "FROM ",
+            users_of!($place),
+            " CROSS JOIN session AS s ON s.user_id = w.id AND s.opened_seq >= w.watermark
              JOIN user AS u ON u.id = s.user_id
              JOIN store AS st ON st.id = 1
              LEFT JOIN branch AS b ON b.id = u.branch_id
              LEFT JOIN organisation AS o ON o.id = b.organisation_id
              WHERE ",
-            live!("?1")
+            live!("?3")
         )
     };
 }
 
-/// A page of them, after the id `?3`. The unary plus keeps SQLite from scanning all sessions in the
-/// order of their ids where an index finds those of the users.
-macro_rules! listed {
-    (store) => {
+/// The live sessions of a place in one piece of the table: those after `?3` up to `?4`; `?2` is the
+/// time. The unary
+/// plus keeps SQLite from beginning with the users of the place.
+macro_rules! of_piece {
+    ($place:literal) => {
         concat!(
-            columns!(),
-            live_under!(store),
-            " AND s.id > ?3 AND s.id <= ?5 ORDER BY s.id LIMIT ?4"
+            "FROM ",
+            session_joined!(),
+            " WHERE ",
+            $place,
+            " AND ",
+            live!("?2"),
+            " AND s.id > ?3 AND s.id <= ?4"
         )
-    };
-    ($scope:ident) => {
-        concat!(columns!(), live_under!($scope), " AND +s.id > ?3 ORDER BY s.id LIMIT ?4")
     };
 }
 
-macro_rules! counted {
-    (store) => {
-        concat!("SELECT count(*) ", live_under!(store), " AND s.id > ?3 AND s.id <= ?4")
+/// The statements of one kind of subtree. `?1` is the id of the place.
+struct Statements {
+    /// How the sessions of a place with few are found; `None` for the whole store.
+    of_few: Option<OfFew>,
+    /// At most `?5` sessions of a piece.
+    of_piece: &'static str,
+    count_of_piece: &'static str,
+}
+
+struct OfFew {
+    is_few: &'static str,
+    /// At most `?5` sessions after `?4`.
+    listed: &'static str,
+    counted: &'static str,
+}
+
+macro_rules! statements {
+    (of $place:ident, $is_there:literal) => {
+        statements!(
+            Some(OfFew {
+                is_few: few!($place),
+                listed: concat!(
+                    columns!(),
+                    of_users!($place),
+                    " AND s.id > ?4 ORDER BY s.id LIMIT ?5"
+                ),
+                counted: concat!("SELECT count(*) ", of_users!($place)),
+            }),
+            $is_there
+        )
     };
-    ($scope:ident) => {
-        concat!("SELECT count(*) ", live_under!($scope))
+    ($of_few:expr, $place:literal) => {
+        Statements {
+            of_few: $of_few,
+            of_piece: concat!(columns!(), of_piece!($place), " ORDER BY s.id LIMIT ?5"),
+            count_of_piece: concat!("SELECT count(*) ", of_piece!($place)),
+        }
     };
+}
+
+const OF_STORE: Statements = statements!(None, "?1 IS NULL");
+const OF_ORGANISATION: Statements = statements!(of organisation, "+b.organisation_id = ?1");
+const OF_BRANCH: Statements = statements!(of branch, "+u.branch_id = ?1");
+const OF_USER: Statements = statements!(of user, "+s.user_id = ?1");
+
+impl SessionFilter {
+    fn statements(&self) -> (&'static Statements, Option<[u8; 16]>) {
+        match self.under {
+            Subtree::Store => (&OF_STORE, None),
+            Subtree::Organisation(id) => (&OF_ORGANISATION, Some(*id.as_bytes())),
+            Subtree::Branch(id) => (&OF_BRANCH, Some(*id.as_bytes())),
+            Subtree::User(id) => (&OF_USER, Some(*id.as_bytes())),
+        }
+    }
 }
 
 impl<'s> Sessions<'s> {
     /// Returns a page of the live sessions that the filter selects, oldest first. Empty if the
-    /// user, branch or organisation of the filter does not exist.
+    /// user, branch or organisation of the filter does not exist. A call reads at most 2,000 sessions
+    /// in one snapshot, so a page is not one snapshot.
     ///
     /// ```
     /// use gatepost::Page;
@@ -183,30 +252,17 @@ impl<'s> Sessions<'s> {
     pub fn list(&self, filter: &SessionFilter, page: Page<SessionId>) -> Result<Vec<SessionInfo>> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or(FIRST);
-        if filter.under == Subtree::Store {
-            let none = None::<UserId>;
-            return page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-                let rows = tx.all(
-                    listed!(store),
-                    params![tx.now(), none, after, left, end.unwrap_or(LAST)],
-                    info,
-                )?;
-                Ok(self.with_waiting_uses(rows, tx.now()))
-            });
+        let (statements, place) = filter.statements();
+        let few = self.of_few(statements, place, |tx, of_few, most| {
+            let params = params![place, most, tx.now(), after, limit];
+            Ok(self.with_waiting_uses(tx.all(of_few.listed, params, info)?, tx.now()))
+        })?;
+        if let Some(page) = few {
+            return Ok(page);
         }
-        self.store.read(|tx| {
-            let now = tx.now();
-            let rows = match filter.under {
-                Subtree::Store => Ok(Vec::new()),
-                Subtree::Organisation(id) => {
-                    tx.all(listed!(organisation), params![now, id, after, limit], info)
-                }
-                Subtree::Branch(id) => {
-                    tx.all(listed!(branch), params![now, id, after, limit], info)
-                }
-                Subtree::User(id) => tx.all(listed!(user), params![now, id, after, limit], info),
-            }?;
-            Ok(self.with_waiting_uses(rows, now))
+        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
+            let params = params![place, tx.now(), after, end.unwrap_or(LAST), left];
+            Ok(self.with_waiting_uses(tx.all(statements.of_piece, params, info)?, tx.now()))
         })
     }
 
@@ -241,8 +297,8 @@ impl<'s> Sessions<'s> {
         rows(list, |session| session.id)
     }
 
-    /// Returns how many live sessions the filter selects. Reads each session of its users; without
-    /// a filter, every session of the store.
+    /// Returns how many live sessions the filter selects. Reads each session of its users if these
+    /// are few, otherwise every session of the store, at most 2,000 of them in one snapshot.
     ///
     /// ```
     /// use gatepost::sessions::SessionFilter;
@@ -264,20 +320,18 @@ impl<'s> Sessions<'s> {
     /// # Errors
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn count(&self, filter: &SessionFilter) -> Result<u64> {
-        if filter.under == Subtree::Store {
-            let none = None::<UserId>;
-            return count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
-                tx.count(counted!(store), params![tx.now(), none, after, end.unwrap_or(LAST)])
-            });
+        let (statements, place) = filter.statements();
+        let few = self.of_few(statements, place, |tx, of_few, most| {
+            tx.count(of_few.counted, params![place, most, tx.now()])
+        })?;
+        if let Some(count) = few {
+            return Ok(count);
         }
-        self.store.read(|tx| {
-            let now = tx.now();
-            match filter.under {
-                Subtree::Store => Ok(0),
-                Subtree::Organisation(id) => tx.count(counted!(organisation), params![now, id]),
-                Subtree::Branch(id) => tx.count(counted!(branch), params![now, id]),
-                Subtree::User(id) => tx.count(counted!(user), params![now, id]),
-            }
+        count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
+            tx.count(
+                statements.count_of_piece,
+                params![place, tx.now(), after, end.unwrap_or(LAST)],
+            )
         })
     }
 
@@ -314,6 +368,22 @@ impl<'s> Sessions<'s> {
                 info,
             )?;
             Ok(self.with_waiting_uses(row, tx.now()))
+        })
+    }
+
+    /// What `read` returns, which finds the sessions by the users of the place; `None` if the place
+    /// has more users or sessions than a piece of a list has rows.
+    fn of_few<T>(
+        &self,
+        statements: &Statements,
+        place: Option<[u8; 16]>,
+        read: impl FnOnce(&ReadTx<'_>, &OfFew, i64) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Some(of_few) = &statements.of_few else { return Ok(None) };
+        let most = limits::LIST_PIECE_ROWS;
+        self.store.read(|tx| {
+            let is_few = tx.exactly_one(of_few.is_few, params![place, most], |row| row.get(0))?;
+            if is_few { read(tx, of_few, most).map(Some) } else { Ok(None) }
         })
     }
 
@@ -378,11 +448,10 @@ mod tests {
     /// How SQLite finds the rows: the lines of the query plan that are about sessions.
     macro_rules! plan {
         ($sql:expr, $($param:expr),+) => {{
+            let explain: &'static str = format!("EXPLAIN QUERY PLAN {}", $sql).leak();
             let store = Store::in_memory(Options::for_tests()).unwrap();
             let lines = store.read(|tx| {
-                tx.all(concat!("EXPLAIN QUERY PLAN ", $sql), params![$($param),+], |row| {
-                    row.get::<_, String>(3)
-                })
+                tx.all(explain, params![$($param),+], |row| row.get::<_, String>(3))
             });
             let lines = lines.unwrap().into_iter();
             lines.filter(|line| line.split(' ').nth(1) == Some("s")).collect::<Vec<_>>()
@@ -390,18 +459,22 @@ mod tests {
     }
 
     #[test]
-    fn sessions_of_a_user_or_place_are_found_by_an_index() {
-        let (now, id, none) = (Timestamp::UNIX_EPOCH, [0_u8; 16], None::<UserId>);
-        let by_index = ["SEARCH s USING INDEX session_by_user (user_id=? AND opened_seq>?)"];
-        assert_eq!(plan!(listed!(user), now, id, id, 1), by_index);
-        assert_eq!(plan!(listed!(branch), now, id, id, 1), by_index);
-        assert_eq!(plan!(listed!(organisation), now, id, id, 1), by_index);
-        assert_eq!(plan!(counted!(user), now, id), by_index);
-        assert_eq!(plan!(counted!(branch), now, id), by_index);
-        assert_eq!(plan!(counted!(organisation), now, id), by_index);
-        assert_eq!(
-            plan!(listed!(store), now, none, id, 1, id),
-            ["SEARCH s USING PRIMARY KEY (id>? AND id<?)"]
-        );
+    fn few_sessions_are_found_by_their_users_and_many_in_the_order_of_their_ids() {
+        let (now, id) = (Timestamp::UNIX_EPOCH, [0_u8; 16]);
+        let by_user = "SEARCH s USING INDEX session_by_user (user_id=? AND opened_seq>?)";
+        let of_places = [&OF_ORGANISATION, &OF_BRANCH, &OF_USER];
+        for statements in of_places {
+            let few = statements.of_few.as_ref().unwrap();
+            let is_few = plan!(few.is_few, id, 1);
+            let covered = by_user.replace("INDEX", "COVERING INDEX");
+            assert_eq!(is_few, [format!("{covered} LEFT-JOIN")]);
+            assert_eq!(plan!(few.listed, id, 1, now, id, 1), [by_user]);
+            assert_eq!(plan!(few.counted, id, 1, now), [by_user]);
+        }
+        let by_id = ["SEARCH s USING PRIMARY KEY (id>? AND id<?)"];
+        for statements in of_places.into_iter().chain([&OF_STORE]) {
+            assert_eq!(plan!(statements.of_piece, id, now, id, id, 1), by_id);
+            assert_eq!(plan!(statements.count_of_piece, id, now, id, id), by_id);
+        }
     }
 }
