@@ -199,8 +199,8 @@ impl<'s> Organisations<'s> {
         })
     }
 
-    /// Returns a page of the organisations that the filter selects, oldest first. A call reads at most
-    /// 2,000 of them in one snapshot, so a page is not one snapshot.
+    /// Returns a page of the organisations that the filter selects, oldest first. A call
+    /// reads at most 2,000 of them in one snapshot, so a page is not one snapshot.
     ///
     /// ```
     /// use gatepost::Page;

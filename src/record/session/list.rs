@@ -226,8 +226,8 @@ impl SessionFilter {
 
 impl<'s> Sessions<'s> {
     /// Returns a page of the live sessions that the filter selects, oldest first. Empty if the
-    /// user, branch or organisation of the filter does not exist. A call reads at most 2,000 sessions
-    /// in one snapshot, so a page is not one snapshot.
+    /// user, branch or organisation of the filter does not exist. A call reads at most 2,000
+    /// sessions in one snapshot, so a page is not one snapshot.
     ///
     /// ```
     /// use gatepost::Page;
