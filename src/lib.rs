@@ -58,7 +58,7 @@
 //!   [`Store::log_out`].
 //! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
 //!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
-//!   [`Store::one_time_tokens`], [`Store::devices`], [`Store::audit`].
+//!   [`Store::one_time_tokens`], [`Store::second_factors`], [`Store::devices`], [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
 //!   and [`host`] the clock, the random source and the keyring that a program may supply.
@@ -156,6 +156,15 @@ pub mod policy {
     pub use crate::value::policy::{
         ApiVersion, BreachCheck, PasswordPolicy, SessionLimit, SessionPolicy,
     };
+}
+
+/// Second factors: authenticators with time-based codes, and recovery codes.
+pub mod second_factors {
+    pub use crate::record::second_factor::{
+        NewTotp, RecoveryCodes, SecondFactor, SecondFactors, TotpEnrolment,
+    };
+    pub use crate::value::factor_code::FactorCode;
+    pub use crate::value::totp::{FactorOrigin, TotpAlgorithm, TotpSecret};
 }
 
 /// Sessions, devices, API keys and one-time tokens.

@@ -35,12 +35,14 @@ impl Options {
             change_at_login: ChangeAtLogin::WhenMarked,
             cost: Cost::recommended(),
             api_keys_per_user: 1,
+            strict_totp: false,
             breaches: Breaches::Unchecked,
             max_concurrent_hashes: std::thread::available_parallelism().map_or(1, usize::from),
             max_waiting_hashes: limits::MAX_WAITING_HASHES_SERVER,
             cache_entries: Some(limits::CACHE_ENTRIES),
             disk_reserve_bytes: 0,
             tolerances: Tolerances::default(),
+            unsealed_totp: false,
             clock: None,
             random: Arc::new(SystemRandom),
             keyring: None,
@@ -252,6 +254,19 @@ impl Options {
     /// ```
     pub fn api_keys_per_user(self, keys: u32) -> Self {
         Self { api_keys_per_user: keys, ..self.setting("api_keys_per_user") }
+    }
+
+    /// Whether a code of an authenticator is accepted in its own step of 30 s alone (ASVS 6.5.5).
+    /// With `false`, the default, the code of the step before is accepted too (RFC 6238, section
+    /// 5.2): a person who types slowly, or whose clock is some seconds behind, is not refused.
+    /// Kind: policy.
+    ///
+    /// ```
+    /// use gatepost::Options;
+    /// assert_ne!(Options::server().strict_totp(true), Options::server());
+    /// ```
+    pub fn strict_totp(self, strict: bool) -> Self {
+        Self { strict_totp: strict, ..self.setting("strict_totp") }
     }
 
     /// Whether a user may log in with the e-mail address as well as the username, which makes

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{ChangeAtLogin, FileOptions, Options, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Cost;
+use crate::storage::Tolerances;
 use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionLimit, SessionPolicy};
 use crate::value::time::Clock;
@@ -19,7 +20,7 @@ const NONE: &str = "none";
 
 impl Options {
     /// The policy, as the file stores it.
-    pub(crate) fn policy(&self) -> [(&'static str, String); 18] {
+    pub(crate) fn policy(&self) -> [(&'static str, String); 19] {
         let SessionPolicy {
             lifetime,
             max_lifetime,
@@ -49,6 +50,7 @@ impl Options {
             ("change_at_login", change(self.change_at_login).into()),
             ("cost", format!("{} {} {}", cost.memory_kib(), cost.passes(), cost.lanes())),
             ("api_keys_per_user", self.api_keys_per_user.to_string()),
+            ("strict_totp", flag(self.strict_totp)),
             ("breach_check", flag(self.breaches.are_checked())),
         ]
     }
@@ -96,6 +98,7 @@ impl Options {
                 .read("change_at_login", |text| one_of(&CHANGES, change, text))?,
             cost: kept.read("cost", cost)?,
             api_keys_per_user: kept.read("api_keys_per_user", number)?,
+            strict_totp: kept.read("strict_totp", yes_or_no)?,
             breaches,
             source: Source::Host,
             ..self.clone()
@@ -122,12 +125,19 @@ impl Options {
             ("max_waiting_hashes", self.max_waiting_hashes == other.max_waiting_hashes),
             ("cache", self.cache_entries == other.cache_entries),
             ("disk_reserve", self.disk_reserve_bytes == other.disk_reserve_bytes),
-            ("dangerous", self.tolerances == other.tolerances),
+            ("dangerous", self.dangers() == other.dangers()),
             ("clock", same_clock(self.clock.as_ref(), other.clock.as_ref())),
             ("random_source", same(&self.random, &other.random)),
             ("keyring", same_keyring(self.keyring.as_ref(), other.keyring.as_ref())),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
+    }
+}
+
+impl Options {
+    /// The protections that the host gives up.
+    fn dangers(&self) -> (Tolerances, bool) {
+        (self.tolerances, self.unsealed_totp)
     }
 }
 

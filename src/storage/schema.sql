@@ -39,8 +39,8 @@ CREATE TABLE store (
     audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
                        CHECK (audit_max_rows BETWEEN 1000 AND 1000000000000),
     stand_in_key       BLOB    NOT NULL CHECK (length(stand_in_key) = 32), -- see hash_cost
-    -- The id of the key under which every process seals password hashes; NULL: no process has
-    -- sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
+    -- The id of the key under which every process seals password hashes and the secrets of second
+    -- factors; NULL: no process has sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
     -- first seal, changed by `Store::rekey`, and never removed.
     sealing_key        TEXT    CHECK (length(sealing_key) BETWEEN 1 AND 32),
     sessions_ended_seq INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
@@ -370,6 +370,54 @@ CREATE TABLE one_time_token (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX one_time_token_by_user ON one_time_token (user_id, purpose);
 CREATE INDEX one_time_token_by_expiry ON one_time_token (expires_at);
+
+
+-- One row: the second factor of a user: the secret from which an authenticator computes codes
+-- (TOTP, RFC 6238, steps of 30 s), and which of them are used up. No row: the user has none. A code
+-- is accepted only if its step is above `last_step`, and raises it. Deleted by removal, by a reset
+-- and by the next factor of the user.
+CREATE TABLE totp (
+    user_id   BLOB    PRIMARY KEY REFERENCES user (id),
+    -- Nonce, ciphertext and tag of XChaCha20-Poly1305, bound to table, column, user, algorithm,
+    -- digits and key id; with an empty key_id the secret itself.
+    secret    BLOB    NOT NULL CHECK (length(secret) BETWEEN 16 AND 104),
+    key_id    TEXT    NOT NULL CHECK (length(key_id) <= 32),
+    algorithm TEXT    NOT NULL CHECK (algorithm IN ('sha1', 'sha256')),
+    digits    INTEGER NOT NULL CHECK (digits IN (6, 8)),
+    origin    TEXT    NOT NULL CHECK (origin IN ('enrolled', 'imported')),
+    since     INTEGER NOT NULL,
+    shift     INTEGER NOT NULL CHECK (shift BETWEEN -1 AND 1), -- steps that its clock is ahead
+    last_step INTEGER NOT NULL             -- codes of this step and before it are used up
+) STRICT, WITHOUT ROWID;
+CREATE INDEX totp_by_key ON totp (key_id);
+
+
+-- One row: an enrolment that is not confirmed yet. It is no factor: no code of it is accepted
+-- except the two that confirm it, in the session in which it was begun. It cannot be confirmed once
+-- it has expired, or if `begun_seq` is below the `tokens_ended_seq` of its user. A user has at most
+-- one. Deleted by the next one, by every change of the user's factor, and by the sweep.
+CREATE TABLE totp_enrolment (
+    user_id    BLOB    PRIMARY KEY REFERENCES user (id),
+    secret     BLOB    NOT NULL CHECK (length(secret) BETWEEN 16 AND 104), -- as in totp
+    key_id     TEXT    NOT NULL CHECK (length(key_id) <= 32),
+    algorithm  TEXT    NOT NULL CHECK (algorithm IN ('sha1', 'sha256')),
+    digits     INTEGER NOT NULL CHECK (digits IN (6, 8)),
+    session_id BLOB    NOT NULL CHECK (length(session_id) = 16), -- which may be deleted since
+    begun_seq  INTEGER NOT NULL CHECK (begun_seq >= 1),
+    begun_at   INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL            -- expired from this millisecond on
+) STRICT, WITHOUT ROWID;
+CREATE INDEX totp_enrolment_by_expiry ON totp_enrolment (expires_at);
+
+
+-- One row: a recovery code that was not used. It has 128 random bits, so a SHA-256 is stored.
+-- Deleted by its use, by the next set of its user, and with the user's factor. Never updated.
+CREATE TABLE recovery_code (
+    user_id   BLOB    NOT NULL REFERENCES user (id),
+    code_hash BLOB    NOT NULL CHECK (length(code_hash) = 32),
+    issued_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, code_hash)
+) STRICT, WITHOUT ROWID;
 
 
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
@@ -716,6 +764,23 @@ WHEN NEW.id IS NOT OLD.id
   OR NEW.issued_at IS NOT OLD.issued_at
   OR NEW.expires_at IS NOT OLD.expires_at
 BEGIN SELECT RAISE(ABORT, 'a one-time token is used, and does not change otherwise'); END;
+
+CREATE TRIGGER totp_is_new BEFORE INSERT ON totp
+WHEN EXISTS (SELECT 1 FROM totp WHERE user_id = NEW.user_id)
+BEGIN SELECT RAISE(ABORT, 'the user has a second factor'); END;
+
+-- Sealing under another key leaves last_step as it is.
+CREATE TRIGGER totp_codes_are_used_once BEFORE UPDATE ON totp
+WHEN NEW.user_id IS NOT OLD.user_id
+  OR NEW.algorithm IS NOT OLD.algorithm
+  OR NEW.digits IS NOT OLD.digits
+  OR NEW.shift IS NOT OLD.shift
+  OR NEW.last_step < OLD.last_step
+BEGIN SELECT RAISE(ABORT, 'a used code stays used'); END;
+
+CREATE TRIGGER system_user_has_no_factor BEFORE INSERT ON totp
+WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
+BEGIN SELECT RAISE(ABORT, 'a system user never has a second factor'); END;
 
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'

@@ -253,6 +253,27 @@ pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_4
 /// The longest lifetime of a temporary password, 7 days: it waits over a weekend or a short leave.
 pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 
+// Second factors.
+
+/// A step of TOTP (RFC 6238, section 5.2 recommends 30 s; ASVS 6.5.5 asks for at most that).
+pub(crate) const TOTP_STEP_MS: i64 = 30_000;
+/// A new secret of an authenticator: 160 bits (RFC 4226, section 4 recommends that length).
+pub(crate) const TOTP_SECRET_BYTES: usize = 20;
+/// The shortest secret that is imported: 128 bits (RFC 4226, section 4).
+pub(crate) const TOTP_SECRET_MIN_BYTES: usize = 16;
+/// The longest secret that is imported: a block of SHA-256, beyond which HMAC gains nothing.
+pub(crate) const TOTP_SECRET_MAX_BYTES: usize = 64;
+/// An enrolment must be confirmed within 10 minutes: time to install an authenticator.
+pub(crate) const ENROLMENT_LIFETIME: Duration = Duration::from_secs(600);
+/// A recovery code: 128 random bits, which no one can guess from a fast digest.
+pub(crate) const RECOVERY_CODE_BYTES: usize = 16;
+/// The characters of a group of a recovery code: as many as a person reads at once.
+pub(crate) const RECOVERY_CODE_GROUP_CHARS: usize = 4;
+/// Recovery codes of one set: they outlast the phones of some years, and fit on a card.
+pub(crate) const RECOVERY_CODES: usize = 10;
+/// A typed code: twice the longest one with its separators.
+pub(crate) const FACTOR_CODE_MAX_BYTES: usize = 64;
+
 // Waits of a verify that reads the file.
 
 /// All waits of one verify together; then it fails with `Busy`.

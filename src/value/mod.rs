@@ -4,6 +4,7 @@
 pub(crate) mod blocklist;
 pub(crate) mod digest;
 pub(crate) mod event;
+pub(crate) mod factor_code;
 pub(crate) mod header;
 pub(crate) mod id;
 pub(crate) mod keyring;
@@ -23,5 +24,6 @@ pub(crate) mod subtree;
 pub(crate) mod target;
 pub(crate) mod time;
 pub(crate) mod token;
+pub(crate) mod totp;
 pub(crate) mod version;
 pub(crate) mod wait;

@@ -77,6 +77,9 @@ pub(crate) enum Cause {
     OneTimeTokensAsked,
     /// A branch or organisation was made inactive.
     PlaceSuspended,
+    /// The user or an administrator changed the user's second factor or its recovery codes, or a
+    /// recovery code was used.
+    SecondFactorChanged,
     /// A device that the user had logged in on was forgotten.
     DeviceForgotten,
 }
@@ -89,7 +92,7 @@ impl Cause {
             Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
             Self::OwnPasswordChange { and_keys } => (true, and_keys, true),
             Self::AllAsked | Self::PasswordSetByAdministrator => (true, false, true),
-            Self::PasswordReset => (true, false, true),
+            Self::PasswordReset | Self::SecondFactorChanged => (true, false, true),
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
             Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true),
             Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
@@ -114,6 +117,7 @@ impl Cause {
             Self::InvitationAccepted => "invitation_accepted",
             Self::OneTimeTokensAsked => "one_time_tokens_asked",
             Self::PlaceSuspended => "place_suspended",
+            Self::SecondFactorChanged => "second_factor_changed",
             Self::DeviceForgotten => "device_forgotten",
         }
     }

@@ -153,6 +153,24 @@ event_kinds! {
     PasswordReset = "password.reset",
     /// A pending user accepted an invitation, set the first password and became active.
     InvitationAccepted = "user.invitation_accepted",
+    // Second factors.
+    /// A user began to enrol a second factor; it is in force once it is confirmed.
+    SecondFactorEnrolmentBegun = "second_factor.enrolment_begun",
+    /// A user confirmed an enrolment; the detail is the algorithm and the number of digits.
+    SecondFactorAdded = "second_factor.added",
+    /// A user confirmed an enrolment that replaced the earlier second factor; the detail is as
+    /// above.
+    SecondFactorReplaced = "second_factor.replaced",
+    /// The host imported a second factor from another system; the detail is as above.
+    SecondFactorImported = "second_factor.imported",
+    /// A user removed the second factor with password and code.
+    SecondFactorRemoved = "second_factor.removed",
+    /// An administrator removed the second factor of a user.
+    SecondFactorReset = "second_factor.reset",
+    /// A user's change of the second factor was refused; the detail is the change.
+    SecondFactorRefused = "second_factor.refused",
+    /// A user got a new set of recovery codes.
+    RecoveryCodesReissued = "second_factor.codes_reissued",
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",
@@ -194,10 +212,11 @@ event_kinds! {
     StoreMigrated = "store.migrated",
     /// Options that the file stores were changed; the detail names them.
     StoreOptionsChanged = "store.options_changed",
-    /// Password hashes are sealed under another key from now on, or for the first time; the detail
-    /// is the id of the key.
+    /// Password hashes and secrets of second factors are sealed under another key from now on, or
+    /// for the first time; the detail is the id of the key.
     StoreKeyChanged = "store.key_changed",
-    /// Stored password hashes were sealed under the file's key; the detail is its id.
+    /// Stored password hashes and secrets of second factors were sealed under the file's key; the
+    /// detail is its id.
     StoreRekeyed = "store.rekeyed",
     /// Expired rows were deleted.
     StoreMaintained = "store.maintained",

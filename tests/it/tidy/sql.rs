@@ -18,12 +18,15 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("one_time_token",    &["record/one_time_token"]),
     ("organisation",      &["record/organisation"]),
     ("policy",            &["record/options"]),
+    ("recovery_code",     &["record/second_factor"]),
     ("session",           &["record/session"]),
     ("session_document",  &["record/session"]),
     ("setting",           &["record/configuration"]),
     // Creation: storage. What the clock said: record/clock.
     ("store",             &["record/store", "record/options", "record/clock", "storage"]),
     ("throttle",          &["record/throttle"]),
+    ("totp",              &["record/second_factor"]),
+    ("totp_enrolment",    &["record/second_factor"]),
     ("user",              &["record/user"]),
     ("user_privilege",    &["record/user"]),
 ];
