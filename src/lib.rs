@@ -160,6 +160,7 @@ pub mod policy {
 
 /// Second factors: authenticators with time-based codes, and recovery codes.
 pub mod second_factors {
+    pub use crate::flow::second_factor::FactorOutcome;
     pub use crate::record::second_factor::{
         NewTotp, RecoveryCodes, SecondFactor, SecondFactors, TotpEnrolment,
     };

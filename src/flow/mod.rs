@@ -14,6 +14,7 @@ pub(crate) mod profile;
 pub(crate) mod rekey;
 pub(crate) mod renew;
 pub(crate) mod revoke;
+pub(crate) mod second_factor;
 pub(crate) mod session_open;
 pub(crate) mod sweep;
 pub(crate) mod verify;

@@ -25,7 +25,6 @@ use crate::value::presented::Presented;
 use crate::value::principal::{Assurance, InvalidTokenReason, Principal};
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
-use crate::value::target::Target;
 use crate::value::token::{self, TokenKind};
 
 impl Store {
@@ -194,7 +193,7 @@ impl Store {
 
     /// On a full disk the password cannot change, but what the change would have revoked is
     /// revoked: the caller may do that with this session alone.
-    fn revoke_others_alone(&self, held: &Held, cause: Cause) {
+    pub(crate) fn revoke_others_alone(&self, held: &Held, cause: Cause) {
         let _ = self.revoke(held.others(), cause, |tx, revocation| {
             if !self.is_live(tx, held)? {
                 return Ok(Written::Nothing(()));
@@ -204,7 +203,8 @@ impl Store {
         });
     }
 
-    fn reserve_for(&self, held: &Held) -> Result<Reserved> {
+    /// Charges the attempt of a user who presents a session to the gate.
+    pub(crate) fn reserve_for(&self, held: &Held) -> Result<Reserved> {
         self.transact_before_revoking(|tx| {
             let user = held.principal.user;
             if !user::exists(tx, user)? {
@@ -285,11 +285,4 @@ fn refuse(
         .session(held.session)
         .refused(refusal.name());
     Ok(Written::With(LoginOutcome::Refused(refusal), event))
-}
-
-impl Held {
-    /// The sessions that a change of the password revokes.
-    fn others(&self) -> Target {
-        Target::OtherSessions { user: self.principal.user, kept: self.session }
-    }
 }

@@ -95,6 +95,7 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::login"),
     (4, "flow::session_open"),
     (4, "flow::password_change"),
+    (4, "flow::second_factor"),
     (4, "flow::profile"),
     (4, "wire"),
     (6, "testing"),
