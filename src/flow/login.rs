@@ -355,7 +355,11 @@ impl Login<'_> {
             .session(opened.id)
             .client_info(self.request.client_info.clone());
         let event = if fresh.is_some() { event.reason("password_changed") } else { event };
-        let reply = granted(tx, self.store, user.id, opened)?;
+        let mut reply = granted(tx, self.store, user.id, opened)?;
+        if fresh.is_none() {
+            let password = &self.request.password;
+            reply.password_advice = new_password::advice(tx, self.store, user.id, password)?;
+        }
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 

@@ -19,6 +19,7 @@ use crate::hasher::Hashed;
 use crate::record::audit::Written;
 use crate::record::credential;
 use crate::record::one_time_token::{self, Standing};
+use crate::record::second_factor;
 use crate::record::user::{self, User};
 use crate::storage::WriteTx;
 use crate::store::Store;
@@ -119,12 +120,16 @@ impl Store {
 
     /// Checks the new password and hashes it, before the write begins.
     fn hash_for(&self, checked: &Checked, password: &Password) -> Result<Hashed> {
-        let words = match self.read(|tx| user::context_words(tx, checked.user)) {
+        let user = checked.user;
+        let read = self.read(|tx| {
+            Ok((user::context_words(tx, user)?, second_factor::is_in_force(tx, user)?))
+        });
+        let (words, has_factor) = match read {
             // Deleted since: the write finds that the token is revoked.
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            words => words?,
+            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), false),
+            read => read?,
         };
-        credential::hash_new(self, password, &words)
+        credential::hash_new(self, password, &words, has_factor)
     }
 
     /// Counted, not written: junk must not keep the log busy.

@@ -20,7 +20,7 @@ const NONE: &str = "none";
 
 impl Options {
     /// The policy, as the file stores it.
-    pub(crate) fn policy(&self) -> [(&'static str, String); 19] {
+    pub(crate) fn policy(&self) -> [(&'static str, String); 20] {
         let SessionPolicy {
             lifetime,
             max_lifetime,
@@ -30,7 +30,8 @@ impl Options {
             require_device,
             device_takeover,
         } = self.sessions;
-        let PasswordPolicy { min_chars, max_bytes, blocklist, context } = self.passwords;
+        let PasswordPolicy { min_chars, min_chars_beside_factor, max_bytes, blocklist, context } =
+            self.passwords;
         let cost = self.cost;
         [
             ("service_name", self.service_name.clone()),
@@ -43,6 +44,7 @@ impl Options {
             ("require_device", flag(require_device)),
             ("device_takeover", flag(device_takeover)),
             ("min_chars", min_chars.to_string()),
+            ("min_chars_beside_factor", min_chars_beside_factor.to_string()),
             ("max_bytes", max_bytes.to_string()),
             ("blocklist", flag(blocklist)),
             ("context", flag(context)),
@@ -77,6 +79,7 @@ impl Options {
         };
         let passwords = PasswordPolicy {
             min_chars: kept.read("min_chars", number)?,
+            min_chars_beside_factor: kept.read("min_chars_beside_factor", number)?,
             max_bytes: kept.read("max_bytes", number)?,
             blocklist: kept.read("blocklist", yes_or_no)?,
             context: kept.read("context", yes_or_no)?,

@@ -16,11 +16,13 @@ use std::sync::Arc;
 use gatepost::audit::*;
 use gatepost::directory::*;
 use gatepost::host::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 use tempfile::TempDir;
 
 use crate::keyring::keys;
+use crate::second_factor::authenticator::Authenticator;
 use crate::world::{SECOND, World, device, for_tests, morning};
 use maker::{ADA_PASSWORD, ATTRIBUTES, Known, MIA_PASSWORD};
 
@@ -245,6 +247,31 @@ fn kept_users_stand_as_they_stood() {
     assert_eq!(written, [0, 1]);
     let back = copy.store.users().restore(deleted[0].id).unwrap();
     assert_eq!((back.branch, back.deleted_at), (Some(york.id), None));
+}
+
+#[test]
+fn a_kept_second_factor_has_its_codes_and_none_that_was_used() {
+    let copy = Copy::open();
+    let lea = copy.user("lea").id;
+    let factor = copy.store.second_factors().info(lea).unwrap().unwrap();
+    assert_eq!((factor.algorithm, factor.digits), (TotpAlgorithm::Sha1, 6));
+    assert_eq!((factor.origin, factor.since), (FactorOrigin::Enrolled, morning()));
+    assert_eq!(factor.recovery_codes_left, 10);
+    let secret = data_encoding::BASE32_NOPAD.decode(copy.known.totp_secret.as_bytes()).unwrap();
+    let authenticator = Authenticator::of(&secret);
+    let on = device("desk-of-lea");
+    let open = OpenSession::new(lea, on.clone());
+    let token = copy.store.sessions().open(open).unwrap().granted().unwrap().session.token;
+    let replace = |code: FactorCode| {
+        let (factors, password) = (copy.store.second_factors(), maker::LEA_PASSWORD.into());
+        let begun = factors.replace((&token, &on), password, code, NewTotp::new()).unwrap();
+        begun.done().is_ok()
+    };
+    assert!(!replace(authenticator.code(morning(), 0)), "used before");
+    assert!(replace(copy.known.recovery_code.as_str().into()));
+    assert_eq!(copy.store.second_factors().info(copy.user("lev").id).unwrap(), None);
+    let uses = copy.store.key_use().unwrap();
+    assert_eq!((uses.len(), uses[0].totp_secrets), (1, 1));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! in which they would hide.
 
 mod clients;
+mod factors;
 pub(crate) mod memory;
 mod needle;
 mod prints;
@@ -42,6 +43,7 @@ const DOORS: &[&str] = &[
     "Store::in_memory",
     "Store::one_time_tokens",
     "Store::organisations",
+    "Store::second_factors",
     "Store::sessions",
     "Store::users",
 ];
@@ -54,6 +56,7 @@ const HANDLES: &[&str] = &[
     "Devices",
     "OneTimeTokens",
     "Organisations",
+    "SecondFactors",
     "Sessions",
     "Settings",
     "Store",
@@ -122,6 +125,7 @@ fn every_operation_is_part_of_the_story() {
         include_str!("leak/story.rs"),
         include_str!("leak/tokens.rs"),
         include_str!("leak/sealed.rs"),
+        include_str!("leak/factors.rs"),
     ]
     .concat();
     let missing: Vec<String> = surface::functions()

@@ -62,6 +62,7 @@ mod rekey;
 mod renew;
 mod revoke;
 mod schema;
+mod second_factor;
 mod session;
 mod surface;
 mod sweep;

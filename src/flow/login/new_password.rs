@@ -2,7 +2,8 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::hasher::{Hashed, Ticket, normalised};
-use crate::record::user;
+use crate::record::{second_factor, user};
+use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::id::UserId;
 use crate::value::password_check;
@@ -24,17 +25,35 @@ pub(crate) fn hash_new_password(
     if *text == *normalised(current)? {
         return Ok(Err(PasswordRule::Unchanged));
     }
-    let words = match store.read(|tx| user::context_words(tx, user)) {
+    let read = store
+        .read(|tx| Ok((user::context_words(tx, user)?, second_factor::is_in_force(tx, user)?)));
+    let (words, has_factor) = match read {
         // Deleted since the lookup: the second write of the login finds that as well.
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        words => words?,
+        Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), false),
+        read => read?,
     };
+    let policy = store.options().passwords.beside(has_factor);
     let service = store.options().service_name.as_str();
     let words: Vec<&str> = words.iter().map(String::as_str).chain([service]).collect();
-    let check = || password_check::check(&store.options().passwords, breaches, &text, &words);
+    let check = || password_check::check(&policy, breaches, &text, &words);
     let checked = if breaches.is_some() { ticket.outside(check) } else { check() };
     match checked {
         Err(rule) => Ok(Err(rule)),
         Ok(()) => ticket.hash(new, store.core().storage.random()).map(Ok),
     }
+}
+
+/// The rule that a current password breaks, to be said in the reply to its login: its length. A user
+/// without a second factor may have a password that was long enough beside one, or before the policy
+/// was raised; it still logs in.
+pub(super) fn advice(
+    tx: &ReadTx<'_>,
+    store: &Store,
+    user: UserId,
+    password: &Password,
+) -> Result<Option<PasswordRule>> {
+    let policy = store.options().passwords.beside(second_factor::is_in_force(tx, user)?);
+    let min_chars = policy.min_chars;
+    let is_short = normalised(password)?.chars().count() < min_chars;
+    Ok(is_short.then_some(PasswordRule::TooShort { min_chars }))
 }

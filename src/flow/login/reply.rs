@@ -10,6 +10,7 @@ use crate::record::user::{self, User};
 use crate::storage::ReadTx;
 use crate::store::{Service, Store};
 use crate::value::id::{SessionId, UserId};
+use crate::value::password_rule::PasswordRule;
 use crate::value::principal::{Credential, Principal};
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Secret;
@@ -78,6 +79,11 @@ pub struct LoginReply {
     pub principal: Principal,
     /// The user, its branch and organisation, and the configuration.
     pub profile: Profile,
+    /// The rule that the password of this login breaks: it is shorter than the policy asks for,
+    /// because the user has no second factor any more or the policy was raised since. The login is
+    /// granted; the host advises the user to change the password or to enrol a second factor.
+    /// `None` after a change of the password and where no password was presented.
+    pub password_advice: Option<PasswordRule>,
 }
 
 /// The user behind a session or API key, with its branch, organisation, configuration and credits.
@@ -114,6 +120,7 @@ pub(crate) fn granted(
         session,
         principal: proof.principal(credential),
         profile: profile(tx, store, user)?,
+        password_advice: None,
     })
 }
 

@@ -255,7 +255,7 @@ impl Users<'_> {
                 words.extend(email.map(|email| email.shown.clone()));
                 words.extend(new.fields.first_name.clone());
                 words.extend(new.fields.last_name.clone());
-                let hashed = credential::hash_new(self.store, password, &words)?;
+                let hashed = credential::hash_new(self.store, password, &words, false)?;
                 Ok(Some(hashed.into_string()))
             }
         }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use gatepost::audit::*;
 use gatepost::directory::*;
 use gatepost::host::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 
 use crate::keyring::keys;
+use crate::second_factor::authenticator::Authenticator;
 use crate::world::{device, for_tests, morning};
 
 /// The key that seals the hashes: its id, and the byte that it is made of.
@@ -18,6 +20,7 @@ pub(super) const KEY: &[(&str, u8)] = &[("2026-01", 7)];
 pub(super) const ADA_PASSWORD: &str = "lantern over wet slate";
 pub(super) const BOB_PASSWORD: &str = "heron beside the weir";
 pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
+pub(super) const LEA_PASSWORD: &str = "a lark above the lock";
 pub(super) const MIA_PASSWORD: &str = "kettle under the stair";
 pub(super) const ATTRIBUTES: &str = "{\"badge\":42}";
 /// As many as are evaluated before the next login has to wait.
@@ -29,13 +32,18 @@ pub(super) struct Known {
     pub(super) ended_session: String,
     pub(super) api_key: String,
     pub(super) one_time: String,
+    pub(super) totp_secret: String,
+    pub(super) recovery_code: String,
     pub(super) anchor: String,
 }
 
 impl Known {
     fn write(&self, path: &Path) {
-        let Self { session, ended_session, api_key, one_time, anchor } = self;
-        let lines = format!("{session}\n{ended_session}\n{api_key}\n{one_time}\n{anchor}\n");
+        let Self { session, ended_session, api_key, one_time, totp_secret, recovery_code, anchor } =
+            self;
+        let lines =
+            [session, ended_session, api_key, one_time, totp_secret, recovery_code, anchor];
+        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
         fs::write(path, lines).unwrap();
     }
 
@@ -48,6 +56,8 @@ impl Known {
             ended_session: next(),
             api_key: next(),
             one_time: next(),
+            totp_secret: next(),
+            recovery_code: next(),
             anchor: next(),
         }
     }
@@ -78,6 +88,8 @@ fn fill(store: &Store) -> Known {
     let leeds = store.branches().create("Leeds", None).unwrap().id;
     let ada = fill_users(store, york, leeds);
     fill_configuration(store, north, york, ada);
+
+    let (totp_secret, recovery_code) = fill_factors(store);
 
     let login = LoginRequest::new("ada", Password::from(ADA_PASSWORD), device("till-1"))
         .label("Till 1")
@@ -113,6 +125,8 @@ fn fill(store: &Store) -> Known {
         ended_session: ended.session.token.expose().to_owned(),
         api_key: key.key.expose().to_owned(),
         one_time: one_time.token.expose().to_owned(),
+        totp_secret,
+        recovery_code,
         anchor: store.audit().anchor().unwrap().to_string(),
     }
 }
@@ -137,6 +151,26 @@ fn fill_users(store: &Store, york: BranchId, leeds: BranchId) -> UserId {
     users.rename(eve, "eve").unwrap();
     users.delete(eve).unwrap();
     ada
+}
+
+/// The factor of lea, confirmed, and an enrolment of lev that is not.
+fn fill_factors(store: &Store) -> (String, String) {
+    let begin = |name: &str| {
+        let new = NewUser::person(name).password(Password::from(LEA_PASSWORD));
+        let user = store.users().create(new).unwrap().id;
+        let on = device(&format!("desk-of-{name}"));
+        let open = OpenSession::new(user, on.clone());
+        let token = store.sessions().open(open).unwrap().granted().unwrap().session.token;
+        let begun = store.second_factors().enrol((&token, &on), NewTotp::new()).unwrap();
+        (token, on, begun.done().unwrap())
+    };
+    begin("lev");
+    let (token, on, enrolment) = begin("lea");
+    let authenticator = Authenticator::scan(&enrolment);
+    let [first, second] = [-1, 0].map(|later| authenticator.code(morning(), later));
+    let codes = store.second_factors().confirm((&token, &on), first, second).unwrap();
+    let codes = codes.done().unwrap().codes;
+    (enrolment.secret.expose().to_owned(), codes[0].expose().to_owned())
 }
 
 fn fill_configuration(store: &Store, north: OrganisationId, york: BranchId, ada: UserId) {

@@ -134,6 +134,9 @@ const CONTACT: &str = "username or e-mail address changed";
 const CONFIRMED: &str = "account confirmed";
 const INVITED: &str = "invitation accepted";
 const RESET: &str = "password reset by one-time token";
+const FACTOR: &str =
+    "second factor added, replaced or removed, recovery code used, or codes reissued";
+const FACTOR_BY_OTHER: &str = "administrator resets or imports a second factor";
 const TOKENS: &str = "all one-time tokens of a user revoked";
 const FAILED: &str = "failed attempts, and the wait that follows them";
 const MOVED: &str = "user or branch moved, user restored";
@@ -240,9 +243,25 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(TOKENS, "OneTimeTokens::revoke_all", "user.one_time_tokens_revoked")
         .reports(&["user"]).tokens(),
 
+    op(FACTOR, "SecondFactors::confirm", "second_factor.added")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens(),
+    op(FACTOR, "SecondFactors::confirm(replacement)", "second_factor.replaced")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens(),
+    op(FACTOR, "SecondFactors::remove", "second_factor.removed")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens(),
+    op(FACTOR, "SecondFactors::replace(recovery code)", "second_factor.enrolment_begun")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens(),
+    op(FACTOR, "SecondFactors::reissue_recovery_codes", "second_factor.codes_reissued")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens(),
+    op(FACTOR_BY_OTHER, "SecondFactors::reset", "second_factor.reset")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+    op(FACTOR_BY_OTHER, "SecondFactors::import", "second_factor.imported")
+        .reports(&["user"]).sessions(Reach::User).tokens(),
+
     op(FAILED, "Store::log_in(refused)", "login.refused"),
     op(FAILED, "Store::log_in(throttled)", ""),
     op(FAILED, "Store::change_password(refused)", "password.change_refused"),
+    op(FAILED, "SecondFactors::remove(refused)", "second_factor.refused"),
 
     op(MOVED, "Users::move_to", "user.moved").reports(&["user"]),
     op(MOVED, "Branches::move_to", "branch.moved").reports(&["branch"]),
@@ -283,6 +302,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
     op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),
     op(NONE, "OneTimeTokens::reset_password(refused)", "one_time_token.refused"),
+    op(NONE, "SecondFactors::enrol", "second_factor.enrolment_begun"),
+    op(NONE, "SecondFactors::replace", "second_factor.enrolment_begun"),
     op(NONE, "Organisations::create", "organisation.created"),
     op(NONE, "Organisations::rename", "organisation.renamed"),
     op(NONE, "Branches::create", "branch.created"),

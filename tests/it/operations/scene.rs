@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
+use gatepost::second_factors::{FactorCode, NewTotp, TotpEnrolment, TotpSecret};
 use gatepost::sessions::{NewApiKey, NewOneTimeToken};
 use gatepost::{
     ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
@@ -11,6 +12,8 @@ use gatepost::{
 };
 
 use super::list::Relation;
+use crate::second_factor::authenticator::Authenticator;
+use crate::second_factor::{SECRET, STEP};
 use crate::world::{PASSWORD, SECOND, World, device};
 
 pub(crate) struct Scene {
@@ -34,7 +37,7 @@ pub(crate) struct Scene {
     pub(crate) root: UserId,
     sessions: Vec<(&'static str, OpenedSession)>,
     keys: Vec<(&'static str, ApiKeyId, Secret)>,
-    /// The one-time token that an operation presents.
+    /// The one-time token or the codes that an operation presents.
     one_time: RefCell<String>,
 }
 
@@ -106,7 +109,38 @@ impl Scene {
     /// Issues a one-time token to ada, for an operation that presents it.
     pub(crate) fn issue(&self, new: NewOneTimeToken) {
         let issued = self.store().one_time_tokens().issue(self.ada, new).unwrap();
-        issued.token.expose().clone_into(&mut self.one_time.borrow_mut());
+        self.remember(issued.token.expose());
+    }
+
+    /// Gives ada a second factor, and opens her sessions again. No code of the current step is used.
+    pub(crate) fn import_factor(&mut self) {
+        let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
+        self.store().second_factors().import(self.ada, secret, NewTotp::new()).unwrap();
+        self.open_again();
+        self.world.clock.advance(STEP);
+    }
+
+    /// The code that the authenticator of that factor shows.
+    pub(crate) fn code(&self) -> FactorCode {
+        Authenticator::of(SECRET).code(self.world.now(), 0)
+    }
+
+    /// Scans the secret of an enrolment, for the two codes that confirm it.
+    pub(crate) fn begun(&self, enrolment: &TotpEnrolment) {
+        let new = Authenticator::scan(enrolment);
+        let pair = [-1, 0].map(|later| new.text(self.world.now(), later));
+        self.remember(&pair.join(" "));
+    }
+
+    pub(crate) fn pair(&self) -> [FactorCode; 2] {
+        let pair = self.one_time();
+        let (first, second) = pair.split_once(' ').unwrap();
+        [first, second].map(FactorCode::from)
+    }
+
+    /// For an operation that presents it.
+    pub(crate) fn remember(&self, text: &str) {
+        text.clone_into(&mut self.one_time.borrow_mut());
     }
 
     pub(crate) fn one_time(&self) -> String {

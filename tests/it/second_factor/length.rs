@@ -1,0 +1,101 @@
+//! The length of a password, which is shorter beside a second factor.
+
+use gatepost::policy::{PasswordPolicy, PasswordRule};
+use gatepost::sessions::{NewOneTimeToken, RevokeApiKeys};
+use gatepost::{Error, LoginRequest, Store, UserId};
+
+use super::Enrolled;
+use crate::keyring::{OLD, keys};
+use crate::world::{PASSWORD, World, device};
+
+const EIGHT: &str = "xkq wvuz";
+const FOURTEEN: &str = "xkq wvuz xkq w";
+const FIFTEEN: &str = "xkq wvuz xkq wv";
+const ALONE: PasswordRule = PasswordRule::TooShort { min_chars: 15 };
+const BESIDE: PasswordRule = PasswordRule::TooShort { min_chars: 8 };
+
+fn world() -> World {
+    World::with(|options| options.keyring(keys(&[OLD])).passwords(PasswordPolicy::nist()))
+}
+
+/// Every call by which a user of that id gets a new password.
+fn setters() -> [fn(&Store, UserId, &str) -> Result<(), Error>; 3] {
+    [
+        |store, user, new| store.users().set_password(user, new.into()),
+        |store, user, new| {
+            let issued = store.one_time_tokens().issue(user, NewOneTimeToken::password_reset())?;
+            let (token, keep) = (issued.token.expose(), RevokeApiKeys::Keep);
+            let reset = store.one_time_tokens().reset_password(token, new.into(), keep)?;
+            assert!(reset.valid().is_ok());
+            Ok(())
+        },
+        |store, user, new| {
+            let keep = gatepost::sessions::RevokeSessions::Keep;
+            store.users().require_password_change(user, keep)?;
+            let issued =
+                store.one_time_tokens().issue(user, NewOneTimeToken::temporary_password())?;
+            let name = store.users().find(user)?.unwrap().username;
+            let on = device(&format!("desk-of-{name}"));
+            let login = LoginRequest::new(name, issued.token.expose().into(), on);
+            match store.log_in(login.new_password(new.into()))?.granted() {
+                Ok(reply) => assert_eq!(reply.password_advice, None),
+                Err(gatepost::LoginRefusal::PasswordRejected(rule)) => {
+                    return Err(store
+                        .users()
+                        .set_password(user, new.into())
+                        .inspect_err(|error| assert_eq!(error.password_rule(), Some(rule)))
+                        .unwrap_err());
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+            Ok(())
+        },
+    ]
+}
+
+#[test]
+fn a_password_alone_has_fifteen_characters_and_one_beside_a_factor_eight() {
+    let world = world();
+    let ben = world.person("ben").id;
+    let ada = Enrolled::new(&world, "ada");
+    for set in setters() {
+        let rule = |user, new: &str| set(&world.store, user, new).unwrap_err().password_rule();
+        assert_eq!(rule(ben, FOURTEEN), Some(ALONE));
+        set(&world.store, ben, FIFTEEN).unwrap();
+        assert_eq!(rule(ada.user, &EIGHT[1..]), Some(BESIDE));
+        set(&world.store, ada.user, EIGHT).unwrap();
+    }
+}
+
+#[test]
+fn a_user_changes_to_eight_characters_beside_a_factor() {
+    let world = world();
+    let ada = Enrolled::new(&world, "ada");
+    let change = |new: &str| {
+        let on = device(&ada.on);
+        let change =
+            world.store.change_password((&ada.session.token, &on), PASSWORD.into(), new.into());
+        change.unwrap().granted()
+    };
+    let refused = change(&EIGHT[1..]).unwrap_err();
+    assert_eq!(refused, gatepost::LoginRefusal::PasswordRejected(BESIDE));
+    assert!(change(EIGHT).is_ok());
+}
+
+#[test]
+fn a_login_says_that_the_password_is_too_short_once_the_factor_is_gone_and_locks_no_one_out() {
+    let world = world();
+    let ada = Enrolled::new(&world, "ada");
+    world.store.users().set_password(ada.user, EIGHT.into()).unwrap();
+    assert_eq!(world.log_in("ada", EIGHT, "desk").unwrap().password_advice, None);
+    world.store.second_factors().reset(ada.user).unwrap();
+    for _ in 0..2 {
+        let reply = world.log_in("ada", EIGHT, "desk").unwrap();
+        assert_eq!(reply.password_advice, Some(ALONE));
+        assert!(world.passes(&reply.session, "desk"));
+    }
+    let set = world.store.users().set_password(ada.user, FOURTEEN.into()).unwrap_err();
+    assert_eq!(set.password_rule(), Some(ALONE));
+    world.store.users().set_password(ada.user, FIFTEEN.into()).unwrap();
+    assert_eq!(world.log_in("ada", FIFTEEN, "desk").unwrap().password_advice, None);
+}
