@@ -43,6 +43,7 @@
 //! - Know which device id a client uses: [`devices`](manual::devices).
 //! - Choose options: [`options`](manual::options).
 //! - Seal the password hashes under a key: [`keys`](manual::keys).
+//! - Enrol a second factor: [`second_factors`](manual::second_factors).
 //! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).

@@ -12,6 +12,7 @@
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
 //! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
+//! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -70,6 +71,10 @@ pub mod revocation {
 
 pub mod one_time_tokens {
     #![doc = include_str!("../manual/one_time_tokens.md")]
+}
+
+pub mod second_factors {
+    #![doc = include_str!("../manual/second_factors.md")]
 }
 
 pub mod staying_signed_in {

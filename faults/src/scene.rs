@@ -10,12 +10,13 @@ use std::time::Duration;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus};
 use gatepost::policy::{Cost, SessionPolicy};
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::sessions::{NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version};
 use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId};
 
 use crate::place::{Place, beside, clear};
 use crate::process::Child;
-use crate::store::{OldKey, PASSWORD, device, options, options_at, passes, sql};
+use crate::store::{FACTOR, OldKey, PASSWORD, device, options, options_at, passes, sql};
 
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
@@ -204,8 +205,13 @@ fn fill(store: &Store) -> Named {
     let system = create(NewUser::system("clockwork").branch(quay));
     let spare = create(NewUser::person("spare"));
     let gone = create(NewUser::person("gone"));
+    let fay = create(NewUser::person("fay").password(PASSWORD.into()));
+    let secret = TotpSecret::from_base32(FACTOR).unwrap();
+    store.second_factors().import(fay, secret, NewTotp::new()).unwrap();
     store.users().delete(gone).unwrap();
-    for (name, id) in [("ada", ada), ("bob", bob), ("system", system), ("spare", spare)] {
+    for (name, id) in
+        [("ada", ada), ("bob", bob), ("system", system), ("spare", spare), ("fay", fay)]
+    {
         names.push((name, id.to_string()));
     }
     names.push(("gone", gone.to_string()));
@@ -217,6 +223,11 @@ fn fill(store: &Store) -> Named {
     store.configuration().set(Subtree::Store, "desk.colour", "blue").map(drop).unwrap();
     store.configuration().set(Subtree::Branch(quay), "desk.rows", "8").map(drop).unwrap();
     names.extend(sessions(store, ada, bob));
+    let van = &names.iter().find(|(name, _)| *name == "bob.van").unwrap().1;
+    let enrolled = store.second_factors().enrol((van, &device("van")), NewTotp::new()).unwrap();
+    let secret = enrolled.done().unwrap().base32.expose().to_owned();
+    names.push(("bob.secret", secret));
+    names.push(("fay.pad", session(store, fay, "pad", 6_000).token.expose().to_owned()));
     let key = store.api_keys().issue(system, NewApiKey::new()).unwrap();
     names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
     let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();

@@ -76,7 +76,7 @@ impl Default for NewTotp {
 #[non_exhaustive]
 pub struct TotpEnrolment {
     /// The secret in Base32, for a person who types it into an authenticator.
-    pub secret: Secret,
+    pub base32: Secret,
     /// The same secret with all that an authenticator needs, as an `otpauth` URI: the text of the
     /// QR code to show.
     pub uri: Secret,

@@ -14,6 +14,7 @@ mod tokens;
 use std::cell::RefCell;
 use std::fmt::Debug;
 
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::sessions::{NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
@@ -22,6 +23,7 @@ use gatepost::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::second_factor::SECRET;
 use crate::world::{PASSWORD, World, device};
 
 /// A store with one of each, and a second connection that notices every commit.
@@ -47,12 +49,15 @@ impl Bench {
     }
 
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
-        let world = World::with(change);
+        let world =
+            World::with(|options| change(options).dangerous().allow_unsealed_totp_secrets());
         let store = &world.store;
         let north = store.organisations().create("Northern").unwrap().id;
         let york = store.branches().create("York", north).unwrap().id;
         let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
         let ada = store.users().create(ada).unwrap().id;
+        let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
+        store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
         let opened = store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
         let session = opened.granted().unwrap().session;
         let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();

@@ -205,13 +205,14 @@ fn kept_passwords_log_in_and_what_bars_a_login_still_does() {
 fn kept_hashes_are_sealed_and_are_sealed_again() {
     let copy = Copy::open();
     let uses = copy.store.key_use().unwrap();
-    assert_eq!((uses.len(), uses[0].hashes), (1, 4));
+    assert_eq!((uses.len(), uses[0].hashes), (1, 6));
     assert_eq!(uses[0].key.as_ref().map(KeyId::as_str), Some("2026-01"));
     copy.store.close().unwrap();
     let both = keys(&[("2027-01", 8), maker::KEY[0]]);
     let store = Store::open(&copy.path, for_tests().keyring(both)).unwrap();
     let report = store.rekey(9).unwrap();
-    assert_eq!((report.hashes, report.damaged, report.is_complete), (4, 0, true));
+    assert_eq!((report.hashes, report.totp_secrets), (6, 1));
+    assert_eq!((report.damaged, report.is_complete), (0, true));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::output::note;
 /// The hashes that one write seals: it takes about 10 ms, in which other writers wait.
 const HASHES_PER_WRITE: usize = 300;
 
-const COLUMNS: &[&str] = &["key", "hashes", "is_available"];
+const COLUMNS: &[&str] = &["key", "hashes", "totp_secrets", "is_available"];
 
 /// Seal the password hashes under the key of the first `--key-file`
 ///

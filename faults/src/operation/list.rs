@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::sessions::{
     NewApiKey, NewOneTimeToken, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
     SessionFilter, Version,
@@ -15,7 +16,7 @@ use gatepost::{
 
 use super::{NO_TOKEN, Operation};
 use crate::scene::{Start, dear};
-use crate::store::{PASSWORD, device, sql};
+use crate::store::{FACTOR, PASSWORD, code, device, sql};
 
 const NEXT: &str = "lantern over wet slate";
 
@@ -62,7 +63,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Ok(())
     }),
     Operation::read("list and find", |scene, store| {
-        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 6);
+        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 7);
         let of_ada = SessionFilter::new().under(scene.id::<UserId>("ada"));
         assert_eq!(store.sessions().list(&of_ada, Page::default())?.len(), 2);
         assert!(store.users().find_by_username("bob")?.is_some());
@@ -262,6 +263,58 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         }).upon(NO_TOKEN).draws(),
     Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
         |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
+    Operation::write("enrol a second factor", "SecondFactors::enrol", |scene, store| {
+        let held = (scene.token("bob.van"), &device("van"));
+        assert!(store.second_factors().enrol(held, NewTotp::new())?.done().is_ok());
+        Ok(())
+    }).upon("bob.van"),
+    Operation::write("confirm a second factor", "SecondFactors::confirm", |scene, store| {
+        let held = (scene.token("bob.van"), &device("van"));
+        let [first, second] = [-1, 0].map(|later| code(scene.token("bob.secret"), later));
+        let confirmed = store.second_factors().confirm(held, first, second)?;
+        assert!(confirmed.done().is_ok(), "right codes were refused");
+        Ok(())
+    }).upon("bob.van").draws().prepared(|_, store| {
+        // As if it had been begun an hour later.
+        let other = sql(&store.status().path.unwrap());
+        let later = "UPDATE totp_enrolment SET expires_at = expires_at + 3600000";
+        assert_eq!(other.execute(later, []).unwrap(), 1);
+    }),
+    Operation::write("replace a second factor", "SecondFactors::replace", |scene, store| {
+        let held = (scene.token("fay.pad"), &device("pad"));
+        let (password, code) = (PASSWORD.into(), code(FACTOR, 0));
+        let begun = store.second_factors().replace(held, password, code, NewTotp::new())?;
+        assert!(begun.done().is_ok(), "a right code was refused");
+        Ok(())
+    }).upon(NO_TOKEN).commits(2).draws(),
+    Operation::write("remove a second factor", "SecondFactors::remove", |scene, store| {
+        let held = (scene.token("fay.pad"), &device("pad"));
+        let removed = store.second_factors().remove(held, PASSWORD.into(), code(FACTOR, 0))?;
+        assert!(removed.done().is_ok(), "a right code was refused");
+        Ok(())
+    }).upon(NO_TOKEN).commits(2),
+    Operation::write("guess a code", "SecondFactors::remove(refused)", |scene, store| {
+        let held = (scene.token("fay.pad"), &device("pad"));
+        let removed = store.second_factors().remove(held, PASSWORD.into(), "000000".into())?;
+        assert!(removed.done().is_err(), "a wrong code was accepted");
+        Ok(())
+    }).upon(NO_TOKEN).commits(2),
+    Operation::write("reissue recovery codes", "SecondFactors::reissue_recovery_codes",
+        |scene, store| {
+            let held = (scene.token("fay.pad"), &device("pad"));
+            let (factors, password) = (store.second_factors(), PASSWORD.into());
+            let reissued = factors.reissue_recovery_codes(held, password, code(FACTOR, 0))?;
+            assert!(reissued.done().is_ok(), "a right code was refused");
+            Ok(())
+        }).upon(NO_TOKEN).commits(2).draws(),
+    Operation::write("reset a second factor", "SecondFactors::reset", |scene, store| {
+        assert!(store.second_factors().reset(scene.id("fay"))?);
+        Ok(())
+    }).upon(NO_TOKEN),
+    Operation::write("import a second factor", "SecondFactors::import", |scene, store| {
+        let secret = TotpSecret::from_base32(FACTOR).expect("a secret");
+        store.second_factors().import(scene.id("spare"), secret, NewTotp::new())
+    }).upon(NO_TOKEN).draws(),
     Operation::write("set a value", "Settings::set", |_, store| {
         store.configuration().set(Subtree::Store, "desk.colour", "green").map(drop)
     }),

@@ -212,7 +212,7 @@ fn begin(
     let of = (user.id, held.session);
     let expires_at = second_factor::begin_enrolment(tx, store.options(), of, shape, &secret)?;
     let uri = shape.uri(&secret, &store.options().service_name, &user.username);
-    let enrolment = TotpEnrolment { secret: secret.base32(), uri, expires_at };
+    let enrolment = TotpEnrolment { base32: secret.base32(), uri, expires_at };
     Ok((enrolment, Event::new(EventKind::SecondFactorEnrolmentBegun)))
 }
 

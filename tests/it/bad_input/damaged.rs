@@ -9,11 +9,14 @@ use gatepost::audit::*;
 use gatepost::directory::*;
 use gatepost::host::*;
 use gatepost::policy::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 use rusqlite::Connection;
 
 use super::{Bench, for_any};
+use crate::second_factor::SECRET;
+use crate::second_factor::authenticator::Authenticator;
 use crate::world::{DAY, HOUR, PASSWORD, device, for_tests};
 
 /// The values that a column of each kind is given, as SQL.
@@ -210,6 +213,19 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
         let _ = store.sessions().set_data_json(reply.session.id, "[]", Version::NONE);
         let _ = store.log_out((&reply.session.token, &device("till-2")));
     }
+    let factors = store.second_factors();
+    let _ = factors.info(ada);
+    let (till, new) = (device("till-1"), NewTotp::new());
+    let code = Authenticator::of(SECRET).text(clock().now(), 0);
+    for code in [code.as_str(), "000000", "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aa"] {
+        let _ = factors.reissue_recovery_codes((token, &till), PASSWORD.into(), code.into());
+        let _ = factors.replace((token, &till), PASSWORD.into(), code.into(), new);
+        let _ = factors.confirm((token, &till), code.into(), code.into());
+    }
+    let _ = store.rekey(10);
+    let _ = store.key_use();
+    let _ = factors.reset(ada);
+    let _ = factors.enrol((token, &till), new);
     let tokens = store.one_time_tokens();
     let _ = tokens.list(ada);
     if let Ok(issued) = tokens.issue(ada, NewOneTimeToken::email_confirmation()) {

@@ -4,6 +4,7 @@ use gatepost::audit::*;
 use gatepost::configuration::*;
 use gatepost::directory::*;
 use gatepost::policy::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 use proptest::prelude::*;
@@ -44,6 +45,36 @@ const ATTACKS: &[Attack] = &[
     attack("$name::parse", |_, text| {
         let _ = (UserKind::parse(text), UserStatus::parse(text), Assurance::parse(text));
         let _ = OneTimePurpose::parse(text);
+        let _ = (TotpAlgorithm::parse(text), FactorOrigin::parse(text));
+        Ok(())
+    }),
+    attack("TotpSecret::from_base32", |_, text| TotpSecret::from_base32(text).map(drop)),
+    attack("FactorCode::new", |bench, text| confirm(bench, FactorCode::new(text.to_owned()))),
+    attack("FactorCode::from", |bench, text| {
+        drop(FactorCode::from(text.to_owned()));
+        confirm(bench, FactorCode::from(text))
+    }),
+    attack("SecondFactors::remove", |bench, text| {
+        let factors = bench.world.store.second_factors();
+        let pair = || (Password::from(text), FactorCode::from(text));
+        let (password, code) = pair();
+        assert!(factors.remove((text, None), password, code)?.done().is_err());
+        let (password, code) = pair();
+        let held = (&bench.token, &device("till-1"));
+        assert!(factors.remove(held, password, code)?.done().is_err());
+        Ok(())
+    }),
+    attack("SecondFactors::replace", |bench, text| {
+        let factors = bench.world.store.second_factors();
+        let held = (&bench.token, &device("till-1"));
+        let new = NewTotp::new();
+        assert!(factors.replace(held, text.into(), text.into(), new)?.done().is_err());
+        Ok(())
+    }),
+    attack("SecondFactors::reissue_recovery_codes", |bench, text| {
+        let factors = bench.world.store.second_factors();
+        let held = (&bench.token, &device("till-1"));
+        assert!(factors.reissue_recovery_codes(held, text.into(), text.into())?.done().is_err());
         Ok(())
     }),
     attack("$enum::from_name", |_, text| { let _ = EventKind::from_name(text); Ok(()) }),
@@ -423,6 +454,16 @@ fn set(bench: &Bench, password: Password) -> Result<(), Error> {
 }
 
 /// Whether the token is valid.
+/// Without an enrolment, which is not found.
+fn confirm(bench: &Bench, code: FactorCode) -> Result<(), Error> {
+    let held = (&bench.token, &device("till-1"));
+    let second = FactorCode::from("123456");
+    match bench.world.store.second_factors().confirm(held, code, second) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        confirmed => confirmed.map(|confirmed| assert!(confirmed.done().is_err())),
+    }
+}
+
 fn reset(bench: &Bench, token: &str, password: &str) -> Result<bool, Error> {
     let tokens = bench.world.store.one_time_tokens();
     let reset = tokens.reset_password(token, Password::from(password), RevokeApiKeys::Keep)?;

@@ -170,7 +170,7 @@ fn fill_factors(store: &Store) -> (String, String) {
     let [first, second] = [-1, 0].map(|later| authenticator.code(morning(), later));
     let codes = store.second_factors().confirm((&token, &on), first, second).unwrap();
     let codes = codes.done().unwrap().codes;
-    (enrolment.secret.expose().to_owned(), codes[0].expose().to_owned())
+    (enrolment.base32.expose().to_owned(), codes[0].expose().to_owned())
 }
 
 fn fill_configuration(store: &Store, north: OrganisationId, york: BranchId, ada: UserId) {

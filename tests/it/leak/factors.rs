@@ -33,7 +33,7 @@ impl Story {
         self.held(&begun);
         let enrolment = begun.done().unwrap();
         self.held(&enrolment);
-        self.secret_of_factor(enrolment.secret.expose());
+        self.secret_of_factor(enrolment.base32.expose());
         let authenticator = Authenticator::scan(&enrolment);
         let code = |later: i64| authenticator.code(world.now(), later);
         self.held(&code(0));
@@ -53,7 +53,7 @@ impl Story {
         let recovery = FactorCode::from(codes.codes[0].expose());
         self.held(&recovery);
         let begun = factors.replace((of, &on), FIRST.into(), recovery, new).unwrap();
-        self.secret_of_factor(begun.done().unwrap().secret.expose());
+        self.secret_of_factor(begun.done().unwrap().base32.expose());
         self.held(&factors.remove((of, &on), FIRST.into(), "000000".into()).unwrap());
         factors.reset(lea).unwrap();
         let secret = TotpSecret::new(SECRET.to_vec()).unwrap();

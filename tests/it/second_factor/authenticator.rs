@@ -21,7 +21,7 @@ impl Authenticator {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(own, _)| *own == name).unwrap().1
         };
-        assert_eq!(value("secret"), enrolment.secret.expose());
+        assert_eq!(value("secret"), enrolment.base32.expose());
         assert_eq!(value("period"), "30");
         Self {
             secret: BASE32_NOPAD.decode(value("secret").as_bytes()).unwrap(),
