@@ -52,9 +52,9 @@ impl Store {
     ///
     /// Seals what is not sealed yet, and what is sealed under another key of the keyring. Call it
     /// until [`RekeyReport::is_complete`]; a process that is killed in between leaves each hash
-    /// and secret under the one key or the other, and the next call goes on. Logins go on meanwhile, and no
-    /// session is revoked. Every process that has the file open must have the new key first, and
-    /// the old one until [`Store::key_use`] shows nothing under it. The page
+    /// and secret under the one key or the other, and the next call goes on. Logins go on
+    /// meanwhile, and no session is revoked. Every process that has the file open must have the new
+    /// key first, and the old one until [`Store::key_use`] shows nothing under it. The page
     /// [`keys`](crate::manual::keys) has the steps.
     ///
     /// One write; 1,000 hashes take about 30 ms, in which other writers wait.

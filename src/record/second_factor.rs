@@ -127,7 +127,7 @@ impl Store {
 /// A user has at most one. A code is accepted once, ever, in any race of threads and processes
 /// (RFC 6238, section 5.2), in its own step of 30 s and the next one
 /// ([`strict_totp`](crate::Options::strict_totp): in its own alone). Each call that takes a
-/// password or a code counts as an attempt before it is evaluated, as a login does. The manual shows
+/// password or a code counts as an attempt before it is evaluated, as a login does. The manual has
 /// [whole programs](crate::manual::second_factors).
 #[doc(alias("MFA", "2FA", "authenticator"))]
 #[derive(Debug)]

@@ -43,9 +43,9 @@ pub(crate) fn hash_new_password(
     }
 }
 
-/// The rule that a current password breaks, to be said in the reply to its login: its length. A user
-/// without a second factor may have a password that was long enough beside one, or before the policy
-/// was raised; it still logs in.
+/// The rule that a current password breaks, to be said in the reply to its login: its length. The
+/// password of a user without a second factor may have been long enough beside one, or before the
+/// policy was raised; it still logs in.
 pub(super) fn advice(
     tx: &ReadTx<'_>,
     store: &Store,

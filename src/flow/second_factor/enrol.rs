@@ -141,11 +141,9 @@ impl SecondFactors<'_> {
     /// of 30 s away from the store's, the window in which codes are accepted is shifted by that
     /// step. Codes of a clock further away are refused.
     ///
-    /// Wrong codes are refused as [`InvalidCredentials`](LoginRefusal::InvalidCredentials), count as
-    /// a failed attempt and leave the enrolment as it is. Codes that confirm it are taken back from
+    /// Wrong codes are refused as [`InvalidCredentials`](LoginRefusal::InvalidCredentials), count
+    /// as a failed attempt and leave the enrolment as it is. Codes that confirm it are taken back from
     /// the count, and forgive no other failure.
-    ///
-    /// Needs the feature `test-util` for the clock of the example.
     ///
     /// ```
     /// use gatepost::ErrorKind;

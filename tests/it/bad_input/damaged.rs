@@ -15,8 +15,8 @@ use gatepost::*;
 use rusqlite::Connection;
 
 use super::{Bench, for_any};
-use crate::second_factor::SECRET;
 use crate::second_factor::authenticator::Authenticator;
+use crate::second_factor::{SECRET, STEP};
 use crate::world::{DAY, HOUR, PASSWORD, device, for_tests};
 
 /// The values that a column of each kind is given, as SQL.
@@ -96,6 +96,13 @@ fn full() -> Bench {
     store.configuration().set_public("theme", true).unwrap();
     store.credits().set(CreditHolder::Branch(bench.york), 3).unwrap();
     store.audit().record(&[HostEvent::new("x").unwrap().detail("y").unwrap()]).unwrap();
+    bench.world.clock.advance(STEP);
+    let (code, till) = (Authenticator::of(SECRET).code(bench.world.now(), 0), device("till-1"));
+    let (factors, held) = (store.second_factors(), (&bench.token, &till));
+    let codes = factors.reissue_recovery_codes(held, PASSWORD.into(), code).unwrap();
+    let code = codes.done().unwrap().codes[0].expose().into();
+    let begun = factors.replace(held, PASSWORD.into(), code, NewTotp::new()).unwrap();
+    assert!(begun.done().is_ok());
     for name in ["ada", "unknown"] {
         let wrong = LoginRequest::new(name, Password::from("wrong"), device("till-1"));
         assert!(store.log_in(wrong).unwrap().granted().is_err());

@@ -64,7 +64,6 @@ impl Story {
         story.opens_sessions(&world.store, &ada);
         story.issues_keys(&world.store, &places);
         story.uses_one_time_tokens(&world.store);
-        story.has_second_factors(world);
         story.is_refused(world, &ada);
         story.is_administered(&world.store, &ada, &places);
         story.is_looked_after(world, &ada);

@@ -1,11 +1,12 @@
 //! How each operation of the list is called: upon ada, her session `ada-1`, her key or her places.
 
+mod factors;
+
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::second_factors::{FactorCode, NewTotp, TotpEnrolment, TotpSecret};
 use gatepost::sessions::{
     NewApiKey, NewOneTimeToken, OpenSession, RevokeApiKeys, RevokeSessions, Version,
 };
@@ -15,8 +16,8 @@ use gatepost::{
 
 use super::scene::Scene;
 use crate::keyring::keys;
-use crate::second_factor::SECRET;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
+use factors::{FACTORS, FACTORS_PREPARED};
 
 type Act = fn(&Scene, &Store);
 
@@ -61,7 +62,8 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
             scene.import_factor();
         }
     }
-    if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
+    let prepared = [PREPARED, FACTORS_PREPARED].into_iter().flatten();
+    if let Some((_, act)) = prepared.into_iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
     }
     if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
@@ -71,8 +73,8 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
 
 /// The names of all calls of this file.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, REST, PREPARED];
-    let all = all.into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, REST];
+    let all = all.into_iter().chain([PREPARED, FACTORS_PREPARED]).flatten();
     all.map(|(name, _)| *name)
 }
 
@@ -128,19 +130,6 @@ const PREPARED: &[(&str, Act)] = &[
     ("OneTimeTokens::reset_password(refused)", |s, store| {
         s.issue(NewOneTimeToken::password_reset());
         store.one_time_tokens().revoke_all(s.ada).unwrap();
-    }),
-    ("SecondFactors::confirm", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let begun = store.second_factors().enrol((token, &on), NewTotp::new()).unwrap();
-        s.begun(&begun.done().unwrap());
-    }),
-    ("SecondFactors::confirm(replacement)", |s, store| s.begun(&replace(s, store, s.code()))),
-    ("SecondFactors::replace(recovery code)", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let factors = store.second_factors();
-        let codes = factors.reissue_recovery_codes((token, &on), PASSWORD.into(), s.code());
-        let codes = codes.unwrap().done().unwrap().codes;
-        s.remember(codes[0].expose());
     }),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::move_to(place revoked since)", |s, store| {
@@ -382,41 +371,6 @@ const ONE_TIME: &[(&str, Act)] = &[
     }),
 ];
 
-const FACTORS: &[(&str, Act)] = &[
-    ("SecondFactors::enrol", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let begun = store.second_factors().enrol((token, &on), NewTotp::new()).unwrap();
-        assert!(begun.done().is_ok());
-    }),
-    ("SecondFactors::confirm", confirm_factor),
-    ("SecondFactors::confirm(replacement)", confirm_factor),
-    ("SecondFactors::replace", |s, store| drop(replace(s, store, s.code()))),
-    ("SecondFactors::replace(recovery code)", |s, store| {
-        drop(replace(s, store, FactorCode::new(s.one_time())));
-    }),
-    ("SecondFactors::remove", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let removed = store.second_factors().remove((token, &on), PASSWORD.into(), s.code());
-        removed.unwrap().done().unwrap();
-    }),
-    ("SecondFactors::remove(refused)", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let removed = store.second_factors().remove((token, &on), NEW.into(), s.code());
-        assert_eq!(removed.unwrap().done().unwrap_err(), LoginRefusal::InvalidCredentials);
-    }),
-    ("SecondFactors::reissue_recovery_codes", |s, store| {
-        let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-        let factors = store.second_factors();
-        let codes = factors.reissue_recovery_codes((token, &on), PASSWORD.into(), s.code());
-        assert_eq!(codes.unwrap().done().unwrap().codes.len(), 10);
-    }),
-    ("SecondFactors::reset", |s, store| assert!(store.second_factors().reset(s.ada).unwrap())),
-    ("SecondFactors::import", |s, store| {
-        let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
-        store.second_factors().import(s.ada, secret, NewTotp::new()).unwrap();
-    }),
-];
-
 const REST: &[(&str, Act)] = &[
     ("Store::open", |s, _| drop(another(s))),
     ("Store::close", |s, _| another(s).close().unwrap()),
@@ -512,18 +466,4 @@ fn set_theme(_: &Scene, store: &Store) {
 
 fn set_credits(scene: &Scene, store: &Store) {
     store.credits().set(CreditHolder::Branch(scene.york), 5).unwrap();
-}
-
-fn replace(s: &Scene, store: &Store, code: FactorCode) -> TotpEnrolment {
-    let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-    let factors = store.second_factors();
-    let begun = factors.replace((token, &on), PASSWORD.into(), code, NewTotp::new());
-    begun.unwrap().done().unwrap()
-}
-
-fn confirm_factor(s: &Scene, store: &Store) {
-    let (token, on) = (s.session("ada-1").token.expose(), device("ada-1"));
-    let [first, second] = s.pair();
-    let codes = store.second_factors().confirm((token, &on), first, second).unwrap();
-    assert_eq!(codes.done().unwrap().codes.len(), 10);
 }
