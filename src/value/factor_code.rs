@@ -155,7 +155,7 @@ mod tests {
         }
         let ben = UserId::from_bytes([2; 16]);
         assert_ne!(code(text).recovery_digest(ben), Some(digest), "of another user");
-        assert_eq!(code(&bare[1..]).recovery_digest(ADA), None);
+        assert_eq!(code(bare.split_at(1).1).recovery_digest(ADA), None);
         assert_eq!(code(&format!("{bare}a")).recovery_digest(ADA), None);
         assert_ne!(draw_recovery_code(ADA, &SystemRandom).unwrap().1, digest);
     }

@@ -253,8 +253,8 @@ impl TotpShape {
     }
 }
 
-/// The steps whose codes are accepted: the current one and, unless `strict`, the one before it, both
-/// shifted as the user's clock needs.
+/// The steps whose codes are accepted: the current one and, unless `strict`, the one before it,
+/// both shifted as the user's clock needs.
 pub(crate) fn window(now: Timestamp, shift: i64, strict: bool) -> RangeInclusive<i64> {
     let newest = step_at(now) + shift.clamp(-1, 1);
     (if strict { newest } else { newest - 1 })..=newest
@@ -332,6 +332,16 @@ mod tests {
             assert_eq!(six.code(&secret("12345678901234567890"), step), Some(code));
         }
         assert_eq!(six.code(&secret("12345678901234567890"), -1), None);
+    }
+
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for algorithm in TotpAlgorithm::ALL {
+            assert_eq!(TotpAlgorithm::parse(algorithm.as_str()), Some(*algorithm));
+        }
+        for origin in FactorOrigin::ALL {
+            assert_eq!(FactorOrigin::parse(origin.as_str()), Some(*origin));
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod config;
 pub(crate) mod credit;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod factor;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod key_file;
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Branch(command) => command.run(&open()?)?,
         Command::Session(command) => command.run(&open()?)?,
         Command::Device(command) => command.run(&open()?)?,
+        Command::Factor(command) => command.run(&open()?)?,
         Command::Config(command) => command.run(&open()?)?,
         Command::Credit(command) => command.run(&open()?)?,
         Command::Key(command) => command.run(&open()?)?,

@@ -142,8 +142,8 @@ impl SecondFactors<'_> {
     /// step. Codes of a clock further away are refused.
     ///
     /// Wrong codes are refused as [`InvalidCredentials`](LoginRefusal::InvalidCredentials), count
-    /// as a failed attempt and leave the enrolment as it is. Codes that confirm it are taken back from
-    /// the count, and forgive no other failure.
+    /// as a failed attempt and leave the enrolment as it is. Codes that confirm it are not counted,
+    /// and forgive no other failure.
     ///
     /// ```
     /// use gatepost::ErrorKind;

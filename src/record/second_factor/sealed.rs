@@ -52,18 +52,18 @@ impl SealedSecret {
         shape: TotpShape,
         secret: &TotpSecret,
     ) -> Result<Self> {
-        match credential::sealing_key(tx, options)? {
-            Some((id, key)) => Self::seal_under(tx, place, user, shape, secret, (&id, &key)),
-            None if options.unsealed_totp => {
-                let bytes = Zeroizing::new(secret.expose().to_vec());
-                Ok(Self { bytes, key_id: String::new(), shape })
-            }
-            None => Err(Error::new(
+        if let Some((id, key)) = credential::sealing_key(tx, options)? {
+            return Self::seal_under(tx, place, user, shape, secret, (&id, &key));
+        }
+        if !options.unsealed_totp {
+            return Err(Error::new(
                 ErrorKind::KeyMissing,
                 "the secret of a second factor is stored only under a key, and this process has \
                  no keyring (Options::keyring)",
-            )),
+            ));
         }
+        let bytes = Zeroizing::new(secret.expose().to_vec());
+        Ok(Self { bytes, key_id: String::new(), shape })
     }
 
     /// Seals a secret under that key.

@@ -69,8 +69,8 @@ impl PasswordPolicy {
     /// [second factor](crate::second_factors): 8 to [`min_chars`](Self::min_chars). The default is
     /// `min_chars`.
     ///
-    /// A user whose factor is removed keeps a password that is too short without it. Each login then
-    /// says so in [`LoginReply::password_advice`](crate::LoginReply::password_advice).
+    /// A user whose factor is removed keeps a password that is too short without it. Each login
+    /// says so then, in [`LoginReply::password_advice`](crate::LoginReply::password_advice).
     ///
     /// ```
     /// use gatepost::policy::PasswordPolicy;

@@ -112,7 +112,7 @@ impl Scene {
         self.remember(issued.token.expose());
     }
 
-    /// Gives ada a second factor, and opens her sessions again. No code of the current step is used.
+    /// Gives ada a second factor, and opens her sessions again. No code of this step is used.
     pub(crate) fn import_factor(&mut self) {
         let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
         self.store().second_factors().import(self.ada, secret, NewTotp::new()).unwrap();

@@ -1,5 +1,7 @@
 //! Codes: in which steps one is accepted, that it is accepted once, and that guesses are counted.
 
+use std::time::Duration;
+
 use gatepost::second_factors::{FactorCode, NewTotp, TotpAlgorithm, TotpSecret};
 use gatepost::{LoginRefusal, Options, Store};
 
@@ -16,7 +18,7 @@ const WRONG: LoginRefusal = LoginRefusal::InvalidCredentials;
 #[track_caller]
 fn check_window(strict: bool, ahead: i64, accepted: &[i64]) {
     let world = World::with(|options| options.keyring(keys(&[OLD])).strict_totp(strict));
-    for (name, within) in [("first", SECOND * 0), ("last", STEP - SECOND / 1_000)] {
+    for (name, within) in [("first", Duration::ZERO), ("last", STEP - SECOND / 1_000)] {
         for later in -3..=3 {
             let ada = Enrolled::with(&world, &format!("{name}{later}"), NewTotp::new(), ahead);
             world.clock.advance(5 * STEP + within);
@@ -70,8 +72,8 @@ fn a_code_of_each_kind_of_authenticator_is_accepted() {
     }
 }
 
-/// What `oathtool --totp=ALGORITHM --base32 --digits DIGITS --now "2026-01-05 09:00:30 UTC"` of OATH
-/// Toolkit 2.6.7 prints for that secret.
+/// What oathtool 2.6.7 (OATH Toolkit) prints for that secret:
+/// `oathtool --totp=ALGORITHM --base32 --digits DIGITS --now "2026-01-05 09:00:30 UTC" SECRET`.
 #[test]
 fn the_codes_of_oathtool_are_accepted() {
     for (algorithm, digits, code) in [

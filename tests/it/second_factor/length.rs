@@ -18,8 +18,10 @@ fn world() -> World {
     World::with(|options| options.keyring(keys(&[OLD])).passwords(PasswordPolicy::nist()))
 }
 
-/// Every call by which a user of that id gets a new password.
-fn setters() -> [fn(&Store, UserId, &str) -> Result<(), Error>; 3] {
+/// A call by which a user of that id gets a new password.
+type Setter = fn(&Store, UserId, &str) -> Result<(), Error>;
+
+fn setters() -> [Setter; 3] {
     [
         |store, user, new| store.users().set_password(user, new.into()),
         |store, user, new| {
