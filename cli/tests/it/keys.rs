@@ -137,7 +137,7 @@ fn a_rekey_seals_every_hash_under_the_first_key_and_needs_no_password() {
     world.refused(&[&["rekey"], &OLD[..]].concat(), 9, "not confirmed");
     assert_eq!(key_use(&world, &[]), [(String::new(), 4, true)]);
     let row = world.row(&[&["rekey", "--yes"], &OLD[..]].concat());
-    assert_eq!(row, json!({ "key": "2025-04", "hashes": 4, "damaged": 0 }));
+    assert_eq!(row, json!({ "key": "2025-04", "hashes": 4, "totp_secrets": 0, "damaged": 0 }));
     assert_eq!(key_use(&world, &OLD), [("2025-04".to_owned(), 4, true)]);
 
     let ran = world.run(&[&["rekey", "--yes"], &BOTH[..]].concat());
