@@ -56,7 +56,8 @@
 //!
 //! - **Open a file:** [`Store::open`] with [`Options`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
-//!   [`Store::log_out`].
+//!   [`Store::log_out`]; with second factors [`Store::complete_login`], [`Store::prove`],
+//!   [`Store::require_fresh`].
 //! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
 //!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
 //!   [`Store::one_time_tokens`], [`Store::second_factors`], [`Store::devices`], [`Store::audit`].
@@ -97,7 +98,8 @@ pub use uuid;
 
 pub use error::{Error, ErrorClass, ErrorKind};
 pub use flow::login::{
-    ClientKind, LoginOutcome, LoginReply, LoginRequest, OpenedSession, Profile,
+    ClientKind, CompleteLogin, LoginOutcome, LoginReply, LoginRequest, OpenedSession, PendingStep,
+    Profile,
 };
 pub use flow::renew::Renewal;
 pub use flow::revoke::Ended;
@@ -157,6 +159,7 @@ pub mod policy {
     pub use crate::value::policy::{
         ApiVersion, BreachCheck, PasswordPolicy, SessionLimit, SessionPolicy,
     };
+    pub use crate::value::second_factor::SecondFactorPolicy;
 }
 
 /// Second factors: authenticators with time-based codes, and recovery codes.
@@ -173,6 +176,7 @@ pub mod second_factors {
 pub mod sessions {
     pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
+    pub use crate::flow::prove::Reauthentication;
     pub use crate::flow::session_open::OpenSession;
     pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
     pub use crate::record::device::{Devices, KnownDevice};
@@ -180,9 +184,11 @@ pub mod sessions {
         IssuedOneTimeToken, NewOneTimeToken, OneTimeTokenInfo, OneTimeTokens,
     };
     pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
+    pub use crate::value::freshness::{FreshSession, Freshness, NotFresh};
     pub use crate::value::id::OneTimeTokenId;
     pub use crate::value::one_time::OneTimePurpose;
     pub use crate::value::principal::Assurance;
+    pub use crate::value::second_factor::StepDemand;
     pub use crate::value::version::Version;
 }
 

@@ -139,6 +139,11 @@ mod tests {
         ("Users::set_password_hash", "writes through the function that Users::set_password does"),
         ("Sessions::set_data", "writes through Sessions::set_data_json"),
         ("Store::may", "notes a use through the function that Store::verify does"),
+        ("Store::require_fresh", "notes a use through the function that Store::verify does"),
+        ("Store::complete_login", "charges and writes through the functions of Store::log_in"),
+        ("Store::prove", "charges as Store::change_password does, and updates the same row"),
+        ("Devices::revoke_trust", "raises a watermark of the user as OneTimeTokens::revoke_all"),
+        ("SecondFactors::enrol_at_login", "writes through SecondFactors::enrol"),
     ];
 
     #[test]

@@ -11,7 +11,9 @@ use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus};
 use gatepost::policy::{Cost, SessionPolicy};
 use gatepost::second_factors::{NewTotp, TotpSecret};
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version};
+use gatepost::sessions::{
+    Assurance, NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version,
+};
 use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId};
 
 use crate::place::{Place, beside, clear};
@@ -272,7 +274,10 @@ fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
 fn session(store: &Store, user: UserId, on: &str, minutes: u64) -> OpenedSession {
     let begun: Timestamp = BEGUN.parse().unwrap();
     let ends = begun + Duration::from_secs(60 * minutes);
-    let open = OpenSession::new(user, device(on)).expires_at(ends);
+    // A user with a second factor has proved it.
+    let has_factor = store.second_factors().info(user).unwrap().is_some();
+    let assurance = if has_factor { Assurance::Aal2 } else { Assurance::Aal1 };
+    let open = OpenSession::new(user, device(on)).expires_at(ends).assurance(assurance);
     store.sessions().open(open).unwrap().granted().unwrap().session
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
 pub(crate) mod profile;
+pub(crate) mod prove;
 pub(crate) mod rekey;
 pub(crate) mod renew;
 pub(crate) mod revoke;

@@ -5,6 +5,7 @@
 //! the code, which uses it up, and makes the change with its revocation.
 
 mod administer;
+mod at_login;
 mod change;
 mod enrol;
 

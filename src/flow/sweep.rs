@@ -7,7 +7,9 @@
 use crate::cache::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Written};
-use crate::record::{api_key, change, clock, one_time_token, second_factor, session, store};
+use crate::record::{
+    api_key, change, clock, one_time_token, pending_step, second_factor, session, store,
+};
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
@@ -27,6 +29,8 @@ pub struct MaintenanceReport {
     pub one_time_tokens: usize,
     /// Enrolments of second factors that were not confirmed in time.
     pub enrolments: usize,
+    /// Pending steps of logins that had expired.
+    pub pending_steps: usize,
     /// Audit rows older than [`Options::audit_max_age`](crate::Options::audit_max_age).
     pub audit_rows: usize,
 }
@@ -90,6 +94,7 @@ impl Store {
             sum.api_keys += batch.api_keys;
             sum.one_time_tokens += batch.one_time_tokens;
             sum.enrolments += batch.enrolments;
+            sum.pending_steps += batch.pending_steps;
             sum.audit_rows += batch.audit_rows;
             Ok(batch != MaintenanceReport::default())
         })?;
@@ -98,6 +103,7 @@ impl Store {
                 + sum.api_keys
                 + sum.one_time_tokens
                 + sum.enrolments
+                + sum.pending_steps
                 + sum.audit_rows;
             let event = Event::new(EventKind::StoreMaintained).count(i64::try_from(rows).ok());
             self.write(|_| Ok(Written::With((), event)))?;
@@ -157,6 +163,7 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
         api_keys: api_key::sweep(tx, at, most)?,
         one_time_tokens: one_time_token::sweep(tx, at, most)?,
         enrolments: second_factor::sweep(tx, at, most)?,
+        pending_steps: pending_step::sweep(tx, at, most)?,
         audit_rows: 0,
     })
 }

@@ -9,6 +9,7 @@ use crate::storage::Tolerances;
 use crate::value::limits;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionPolicy};
 use crate::value::random::SystemRandom;
+use crate::value::second_factor::SecondFactorPolicy;
 
 impl Options {
     /// The options of a small server, which are the default: [`SessionPolicy::server`],
@@ -301,6 +302,25 @@ impl Options {
     pub fn lockout(self, lockout: Lockout) -> Self {
         let mut options = self.setting("lockout");
         options.file.lockout = lockout;
+        options
+    }
+
+    /// Which users must have a second factor. The default is
+    /// [`SecondFactorPolicy::Optional`]. Kind: of the file.
+    ///
+    /// A user who must have one and has none is led to enrol one at the next login
+    /// ([`LoginOutcome::Pending`](crate::LoginOutcome::Pending)); sessions and API keys that exist
+    /// stay valid. A user who has one is asked for it whatever this says.
+    ///
+    /// ```
+    /// use gatepost::policy::SecondFactorPolicy;
+    /// use gatepost::Options;
+    /// assert_ne!(Options::server().second_factor(SecondFactorPolicy::All), Options::server());
+    /// ```
+    #[doc(alias("2FA", "MFA", "TOTP"))]
+    pub fn second_factor(self, policy: SecondFactorPolicy) -> Self {
+        let mut options = self.setting("second_factor");
+        options.file.second_factor = policy;
         options
     }
 

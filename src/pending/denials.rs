@@ -145,8 +145,8 @@ mod tests {
     use crate::value::principal::Credential;
 
     const ADA: UserId = UserId::from_bytes([1; 16]);
-    const NONE: Revokes = Revokes { sessions: false, keys: false, tokens: false };
-    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
+    const NONE: Revokes = Revokes { sessions: false, keys: false, tokens: false, trust: false };
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true, trust: true };
 
     fn denial(target: Target, ends: Revokes) -> Denial {
         let write = Box::new(|_: &WriteTx<'_>, _| Ok(true));

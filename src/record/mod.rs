@@ -12,6 +12,7 @@ pub(crate) mod device;
 pub(crate) mod one_time_token;
 pub(crate) mod options;
 pub(crate) mod organisation;
+pub(crate) mod pending_step;
 pub(crate) mod pieces;
 pub(crate) mod proof;
 pub(crate) mod second_factor;

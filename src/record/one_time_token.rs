@@ -300,6 +300,14 @@ pub(crate) fn standing(
     Ok(Standing::Invalid(user, reason))
 }
 
+/// A token as it was presented, of which only the id was kept; `None` if it is gone.
+pub(crate) fn presented(tx: &ReadTx<'_>, id: OneTimeTokenId) -> Result<Option<ParsedToken>> {
+    tx.one("SELECT secret_hash FROM one_time_token WHERE id = ?1", params![id], |row| {
+        let (kind, secret_hash) = (TokenKind::OneTime, row.get(0)?);
+        Ok(ParsedToken { kind, id: *id.as_bytes(), secret_hash })
+    })
+}
+
 /// Uses a token up, in the one statement that also checks it: of all callers in all processes, one
 /// gets `true`, once.
 pub(crate) fn use_up(

@@ -225,17 +225,64 @@ pub(crate) fn use_totp(
     user: UserId,
     code: &FactorCode,
 ) -> Result<CodeUse> {
-    let Some((sealed, shift)) = of(tx, user)? else { return Ok(CodeUse::Wrong) };
+    match step_of(tx, options, user, code)? {
+        Ok(step) if use_step(tx, user, step)? => Ok(CodeUse::Totp),
+        Ok(_) => Ok(CodeUse::Wrong),
+        Err(not_right) => Ok(not_right),
+    }
+}
+
+/// What [`use_totp`] would return now. Uses nothing up, so a later use may still fail.
+///
+/// # Errors
+/// As [`use_code`].
+pub(crate) fn check_totp(
+    tx: &ReadTx<'_>,
+    options: &Options,
+    user: UserId,
+    code: &FactorCode,
+) -> Result<CodeUse> {
+    let step = match step_of(tx, options, user, code)? {
+        Ok(step) => step,
+        Err(not_right) => return Ok(not_right),
+    };
+    let is_fresh = tx.exactly_one(
+        "SELECT EXISTS (SELECT 1 FROM totp WHERE user_id = ?1 AND last_step < ?2)",
+        params![user, step],
+        |row| row.get(0),
+    )?;
+    Ok(if is_fresh { CodeUse::Totp } else { CodeUse::Wrong })
+}
+
+/// Whether [`use_recovery_code`] would use this code up now.
+pub(crate) fn check_recovery_code(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    code: &FactorCode,
+) -> Result<bool> {
+    let Some(digest) = code.recovery_digest(user) else { return Ok(false) };
+    tx.exactly_one(
+        "SELECT EXISTS (SELECT 1 FROM recovery_code WHERE user_id = ?1 AND code_hash = ?2)",
+        params![user, digest],
+        |row| row.get(0),
+    )
+}
+
+/// The step of a code of the authenticator, used or not; else why there is none.
+fn step_of(
+    tx: &ReadTx<'_>,
+    options: &Options,
+    user: UserId,
+    code: &FactorCode,
+) -> Result<std::result::Result<i64, CodeUse>> {
+    let Some((sealed, shift)) = of(tx, user)? else { return Ok(Err(CodeUse::Wrong)) };
     let shape = sealed.shape;
-    let Some(typed) = code.number(shape.digits) else { return Ok(CodeUse::Wrong) };
+    let Some(typed) = code.number(shape.digits) else { return Ok(Err(CodeUse::Wrong)) };
     let Some(secret) = sealed.open(options, Place::Factor, user)? else {
-        return Ok(CodeUse::LacksKey);
+        return Ok(Err(CodeUse::LacksKey));
     };
     let steps = window(tx.now(), shift, options.strict_totp);
-    match shape.step_of(&secret, typed, steps) {
-        Some(step) if use_step(tx, user, step)? => Ok(CodeUse::Totp),
-        Some(_) | None => Ok(CodeUse::Wrong),
-    }
+    Ok(shape.step_of(&secret, typed, steps).ok_or(CodeUse::Wrong))
 }
 
 /// Uses up the code of a step and those of all steps before it, in the one statement that also

@@ -19,7 +19,8 @@
 -- row. A session is current if and only if its `opened_seq` is at least the watermarks of its
 -- user, branch, organisation and store. So revoking any number of sessions is one UPDATE: it sets
 -- the watermark to head + 1, the number of the change row that this UPDATE writes.
--- `keys_ended_seq` and `tokens_ended_seq` work in the same way for API keys and one-time tokens.
+-- `keys_ended_seq` works in the same way for API keys, `tokens_ended_seq` for one-time tokens and
+-- pending steps, and `trust_ended_seq` of a user for the trust of its devices.
 
 
 -- One row: the identity, the options and the watermarks of the store. Never deleted.
@@ -34,6 +35,8 @@ CREATE TABLE store (
     for_tests          INTEGER NOT NULL CHECK (for_tests IN (0, 1)), -- accepts the test cost
     login_by_email     INTEGER NOT NULL DEFAULT 0 CHECK (login_by_email IN (0, 1)),
     lockout            TEXT    NOT NULL DEFAULT 'timed' CHECK (lockout IN ('timed', 'permanent')),
+    second_factor      TEXT    NOT NULL DEFAULT 'optional' -- who must have one
+                       CHECK (second_factor IN ('optional', 'administrators', 'all')),
     audit_max_age_ms   INTEGER NOT NULL DEFAULT 34560000000
                        CHECK (audit_max_age_ms BETWEEN 86400000 AND 3153600000000),
     audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
@@ -140,6 +143,7 @@ CREATE TABLE user (
     sessions_ended_seq    INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
     keys_ended_seq        INTEGER NOT NULL DEFAULT 0 CHECK (keys_ended_seq >= 0),
     tokens_ended_seq      INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
+    trust_ended_seq       INTEGER NOT NULL DEFAULT 0 CHECK (trust_ended_seq >= 0),
     former_branch_id      BLOB,
     username              TEXT    NOT NULL, -- as shown
     username_key          TEXT    NOT NULL CHECK (length(username_key) >= 1), -- as looked up
@@ -261,10 +265,11 @@ END;
 
 
 -- One row: the failed attempts on a user since its last success. `failures` and `charged_at` are
--- those of the gate: attempts from devices that are not known, and changes of the password in a
--- session. An unknown name counts nothing: it writes the row of its neighbour, or the row of the id
--- 0 if there is no user, so there is no foreign key. Each write of a row changes `writes`: SQLite
--- writes no page that stays as it is, which an unknown name would be quicker by. Never deleted.
+-- those of the gate: attempts from devices that are not known, and changes of the password and
+-- proofs in a session. An unknown name counts nothing: it writes the row of its neighbour, or the
+-- row of the id 0 if there is no user, so there is no foreign key. Each write of a row changes
+-- `writes`: SQLite writes no page that stays as it is, which an unknown name would be quicker by.
+-- Never deleted.
 CREATE TABLE throttle (
     user_id          BLOB    PRIMARY KEY CHECK (length(user_id) = 16),
     failures         INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
@@ -281,7 +286,9 @@ BEGIN INSERT INTO throttle (user_id) VALUES (NEW.id); END;
 
 
 -- One row: a user has logged in on this device before. Attempts from the device are counted
--- separately. Deleted when the device is forgotten.
+-- separately. The device is trusted, so that a login on it needs no second factor, before
+-- `trusted_until` and if its `trusted_seq` is at least the `trust_ended_seq` of its user. Deleted
+-- when the device is forgotten.
 CREATE TABLE device (
     user_id        BLOB    NOT NULL REFERENCES user (id),
     device_hash    BLOB    NOT NULL CHECK (length(device_hash) = 16),
@@ -289,6 +296,8 @@ CREATE TABLE device (
     last_login_at  INTEGER NOT NULL,
     failures       INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     charged_at     INTEGER NOT NULL DEFAULT 0, -- when the last of them was charged
+    trusted_until  INTEGER,                    -- NULL: never trusted
+    trusted_seq    INTEGER NOT NULL DEFAULT 0 CHECK (trusted_seq >= 0), -- the head at that time
     PRIMARY KEY (user_id, device_hash)
 ) STRICT, WITHOUT ROWID;
 
@@ -306,7 +315,10 @@ CREATE TABLE session (
     user_id          BLOB    NOT NULL REFERENCES user (id),
     opened_seq       INTEGER NOT NULL CHECK (opened_seq >= 1),
     opened_at        INTEGER NOT NULL,
-    authenticated_at INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,      -- when its user last proved to be the user
+    -- When the absolute lifetime began: the login, or a later change of the password. A proof in
+    -- the session moves authenticated_at alone, so that it prolongs nothing.
+    lifetime_from    INTEGER NOT NULL DEFAULT 0,
     expires_at       INTEGER NOT NULL,      -- expired from this millisecond on
     lifetime_ms      INTEGER NOT NULL CHECK (lifetime_ms > 0), -- absolute lifetime at its opening
     idle_ms          INTEGER CHECK (idle_ms IS NULL OR idle_ms > 0),
@@ -418,6 +430,38 @@ CREATE TABLE recovery_code (
     issued_at INTEGER NOT NULL,
     PRIMARY KEY (user_id, code_hash)
 ) STRICT, WITHOUT ROWID;
+
+
+-- One row: a pending step, which is a login whose password was right and that waits for a second
+-- factor: for a code, or for the enrolment of a factor. It is never a session. Valid if it has not
+-- expired, has guesses left, and its `issued_seq` is at least the `tokens_ended_seq` of its user,
+-- branch, organisation and store; a session is opened only if the password is still the one that
+-- was proved. Deleted when it is completed, by the next login of the same user on the same device,
+-- by a further step of a user who has 16, and by the sweep after it expired.
+CREATE TABLE pending_step (
+    id                 BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    secret_hash        BLOB    NOT NULL CHECK (length(secret_hash) = 32),
+    user_id            BLOB    NOT NULL REFERENCES user (id),
+    device_hash        BLOB    CHECK (device_hash IS NULL OR length(device_hash) = 16),
+    demand             TEXT    NOT NULL CHECK (demand IN ('code', 'enrolment')),
+    guesses_left       INTEGER NOT NULL CHECK (guesses_left >= 0), -- charged before a check
+    issued_seq         INTEGER NOT NULL CHECK (issued_seq >= 1),
+    issued_at          INTEGER NOT NULL,
+    expires_at         INTEGER NOT NULL,    -- expired from this millisecond on
+    -- What was proved: the version of the password, or the temporary password that was typed.
+    -- Both NULL: the host has authenticated the user.
+    credential_version INTEGER,
+    temporary_id       BLOB    CHECK (temporary_id IS NULL OR length(temporary_id) = 16),
+    -- What the login asked for.
+    require_admin      INTEGER NOT NULL CHECK (require_admin IN (0, 1)),
+    is_desktop         INTEGER NOT NULL CHECK (is_desktop IN (0, 1)),
+    ends_at            INTEGER,             -- the end of the session, if it was a moment
+    lifetime_ms        INTEGER CHECK (lifetime_ms > 0), -- or how long the session is valid
+    label              TEXT,
+    CHECK (credential_version IS NULL OR temporary_id IS NULL)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_step_by_user ON pending_step (user_id, issued_at);
+CREATE INDEX pending_step_by_expiry ON pending_step (expires_at);
 
 
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
@@ -595,7 +639,7 @@ BEGIN INSERT INTO change (kind, id) VALUES (2, OLD.id); END;
 
 CREATE TRIGGER user_changed
 AFTER UPDATE OF branch_id, status, kind, deleted_at,
-    sessions_ended_seq, keys_ended_seq, tokens_ended_seq ON user
+    sessions_ended_seq, keys_ended_seq, tokens_ended_seq, trust_ended_seq ON user
 WHEN OLD.branch_id IS NOT NEW.branch_id
   OR OLD.status IS NOT NEW.status
   OR OLD.kind IS NOT NEW.kind
@@ -603,6 +647,7 @@ WHEN OLD.branch_id IS NOT NEW.branch_id
   OR OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq
   OR OLD.keys_ended_seq IS NOT NEW.keys_ended_seq
   OR OLD.tokens_ended_seq IS NOT NEW.tokens_ended_seq
+  OR OLD.trust_ended_seq IS NOT NEW.trust_ended_seq
 BEGIN INSERT INTO change (kind, id) VALUES (3, NEW.id); END;
 
 CREATE TRIGGER user_deleted AFTER DELETE ON user
@@ -782,6 +827,24 @@ CREATE TRIGGER system_user_has_no_factor BEFORE INSERT ON totp
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
 BEGIN SELECT RAISE(ABORT, 'a system user never has a second factor'); END;
 
+
+CREATE TRIGGER pending_step_is_new BEFORE INSERT ON pending_step
+WHEN EXISTS (SELECT 1 FROM pending_step WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the pending step exists'); END;
+
+CREATE TRIGGER pending_step_is_only_guessed BEFORE UPDATE ON pending_step
+WHEN NEW.id IS NOT OLD.id
+  OR NEW.secret_hash IS NOT OLD.secret_hash
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.device_hash IS NOT OLD.device_hash
+  OR NEW.demand IS NOT OLD.demand
+  OR NEW.issued_seq IS NOT OLD.issued_seq
+  OR NEW.issued_at IS NOT OLD.issued_at
+  OR NEW.expires_at IS NOT OLD.expires_at
+  OR NEW.credential_version IS NOT OLD.credential_version
+  OR NEW.temporary_id IS NOT OLD.temporary_id
+BEGIN SELECT RAISE(ABORT, 'only the guesses of a pending step change'); END;
+
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
 BEGIN SELECT RAISE(ABORT, 'a system user never has a password'); END;
@@ -830,11 +893,12 @@ WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
 
 CREATE TRIGGER user_watermarks_rise
-BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq ON user
+BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq, trust_ended_seq ON user
 WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
   OR NEW.keys_ended_seq < OLD.keys_ended_seq
   OR NEW.tokens_ended_seq < OLD.tokens_ended_seq
-  OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
+  OR NEW.trust_ended_seq < OLD.trust_ended_seq
+  OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq, NEW.trust_ended_seq)
      > 1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
 
@@ -849,7 +913,7 @@ WHEN max(NEW.sessions_ended_seq, NEW.tokens_ended_seq)
 BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
 
 CREATE TRIGGER user_begins_at_the_head BEFORE INSERT ON user
-WHEN max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
+WHEN max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq, NEW.trust_ended_seq)
      > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
 
@@ -912,3 +976,15 @@ BEGIN SELECT RAISE(ABORT, 'no key is issued in the future'); END;
 CREATE TRIGGER one_time_token_issued_at_the_head BEFORE INSERT ON one_time_token
 WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'no one-time token is issued in the future'); END;
+
+CREATE TRIGGER pending_step_issued_at_the_head BEFORE INSERT ON pending_step
+WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no pending step is issued in the future'); END;
+
+CREATE TRIGGER device_is_trusted_at_the_head BEFORE UPDATE OF trusted_seq ON device
+WHEN NEW.trusted_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no device is trusted in the future'); END;
+
+CREATE TRIGGER device_begins_at_the_head BEFORE INSERT ON device
+WHEN NEW.trusted_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no device is trusted in the future'); END;

@@ -69,5 +69,6 @@ word! {
     crate::value::totp::FactorOrigin;
     crate::value::totp::TotpAlgorithm;
     crate::value::principal::UserKind;
+    crate::value::second_factor::StepDemand;
     crate::value::principal::UserStatus;
 }

@@ -148,6 +148,28 @@ pub(crate) const THROTTLE_GATE_FAILURES: i64 = 90;
 pub(crate) const THROTTLE_KNOWN_FAILURES: i64 = 10;
 /// After a stop there is one attempt in 24 hours, with `Lockout::Timed`.
 pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
+
+// The second factor at a login.
+
+/// A pending step is valid for 10 minutes: time to find the telephone (ASVS 6.6.3, NIST SP
+/// 800-63B-4, 3.2.2).
+pub(crate) const PENDING_STEP_LIFETIME: Duration = Duration::from_secs(600);
+/// Wrong codes after which a pending step is spent: as many as before the first wait of the gate.
+pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
+/// Pending steps of one user: each costs the right password; one more deletes the oldest.
+pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;
+/// The longest trust of a device, 90 days: as long as the longest session of a desktop.
+pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_secs(90 * 86_400);
+/// The shortest, the step of all times in the file.
+pub(crate) const DEVICE_TRUST_LEAST: Duration = Duration::from_millis(1);
+/// Trusted devices of one user: one more takes the trust of the one that was trusted first.
+pub(crate) const TRUSTED_DEVICES_PER_USER: i64 = 10;
+/// A change of the password by a user who has a second factor needs a proof that is at most 15
+/// minutes old (ASVS 7.5.1).
+pub(crate) const STEP_UP_MAX_AGE: Duration = Duration::from_secs(15 * 60);
+
+// Texts that were typed as names.
+
 /// Typed texts whose failures one process counts at once: up to about 6 MB of memory.
 pub(crate) const WORDS_ENTRIES: usize = 65_536;
 /// The count of a typed text begins again after 24 hours without an attempt.

@@ -35,7 +35,10 @@ pub(crate) enum Target {
 pub(crate) struct Revokes {
     pub(crate) sessions: bool,
     pub(crate) keys: bool,
+    /// One-time tokens and pending steps.
     pub(crate) tokens: bool,
+    /// The trust of devices.
+    pub(crate) trust: bool,
 }
 
 impl Target {
@@ -97,9 +100,9 @@ mod tests {
     const HOME: SessionId = SessionId::from_bytes([4; 16]);
     const KEY: ApiKeyId = ApiKeyId::from_bytes([5; 16]);
     const OTHER_KEY: ApiKeyId = ApiKeyId::from_bytes([6; 16]);
-    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
-    const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false };
-    const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false };
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true, trust: true };
+    const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false, trust: false };
+    const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false, trust: false };
 
     fn session(user: UserId, id: SessionId) -> Principal {
         Principal { credential: Credential::Session(id), ..Principal::for_tests(user) }

@@ -5,6 +5,7 @@
 //! text there is; a function that is new in the sources fails the test until it is listed there.
 //! SQLite's own counter of commits by others shows whether something was written.
 
+mod corpus;
 mod damaged;
 mod numbers;
 mod paths;
@@ -15,7 +16,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 
 use gatepost::second_factors::{NewTotp, TotpSecret};
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, OpenSession};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
     Store, UserId,
@@ -58,7 +59,8 @@ impl Bench {
         let ada = store.users().create(ada).unwrap().id;
         let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
         store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
-        let opened = store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
+        let open = OpenSession::new(ada, device("till-1")).assurance(Assurance::Aal2);
+        let opened = store.sessions().open(open).unwrap();
         let session = opened.granted().unwrap().session;
         let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
         let uma = store.users().create(NewUser::person("uma").email("uma@x")).unwrap().id;

@@ -257,11 +257,11 @@ fn a_kept_second_factor_has_its_codes_and_none_that_was_used() {
     let factor = copy.store.second_factors().info(lea).unwrap().unwrap();
     assert_eq!((factor.algorithm, factor.digits), (TotpAlgorithm::Sha1, 6));
     assert_eq!((factor.origin, factor.since), (FactorOrigin::Enrolled, morning()));
-    assert_eq!(factor.recovery_codes_left, 10);
+    assert_eq!(factor.recovery_codes_left, 9);
     let secret = data_encoding::BASE32_NOPAD.decode(copy.known.totp_secret.as_bytes()).unwrap();
     let authenticator = Authenticator::of(&secret);
     let on = device("desk-of-lea");
-    let open = OpenSession::new(lea, on.clone());
+    let open = OpenSession::new(lea, on.clone()).assurance(Assurance::Aal2);
     let token = copy.store.sessions().open(open).unwrap().granted().unwrap().session.token;
     let replace = |code: FactorCode| {
         let (factors, password) = (copy.store.second_factors(), maker::LEA_PASSWORD.into());
@@ -273,6 +273,28 @@ fn a_kept_second_factor_has_its_codes_and_none_that_was_used() {
     assert_eq!(copy.store.second_factors().info(copy.user("lev").id).unwrap(), None);
     let uses = copy.store.key_use().unwrap();
     assert_eq!((uses.len(), uses[0].totp_secrets), (1, 1));
+}
+
+#[test]
+fn a_kept_login_that_waits_is_completed_and_a_kept_device_is_trusted() {
+    let copy = Copy::open();
+    let secret = data_encoding::BASE32_NOPAD.decode(copy.known.totp_secret.as_bytes()).unwrap();
+    let lea = copy.user("lea").id;
+    let devices = copy.store.devices().list(lea).unwrap();
+    let trusted: Vec<_> = devices.iter().filter_map(|device| device.trusted_until).collect();
+    assert_eq!(trusted, [morning() + maker::TRUST]);
+    let login = |on| LoginRequest::new("lea", maker::LEA_PASSWORD.into(), device(on));
+    assert!(copy.store.log_in(login("trusted")).unwrap().granted().is_ok());
+    let refused = copy.store.log_in(login("new")).unwrap().granted().unwrap_err();
+    assert_eq!(refused, LoginRefusal::MfaCodeRequired);
+    let step = copy.known.pending_step.as_str();
+    let with = |code| CompleteLogin::with_code(step, device("waiting"), code);
+    let used = Authenticator::of(&secret).code(morning(), 0);
+    let refused = copy.store.complete_login(with(used)).unwrap().granted().unwrap_err();
+    assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    let code = copy.known.recovery_code.as_str();
+    let with = CompleteLogin::with_recovery_code(step, device("waiting"), code);
+    assert!(copy.store.complete_login(with).unwrap().granted().is_ok());
 }
 
 #[test]

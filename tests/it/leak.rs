@@ -11,6 +11,7 @@ pub(crate) mod memory;
 mod needle;
 mod prints;
 mod sealed;
+mod steps;
 mod story;
 mod tokens;
 
@@ -126,6 +127,7 @@ fn every_operation_is_part_of_the_story() {
         include_str!("leak/tokens.rs"),
         include_str!("leak/sealed.rs"),
         include_str!("leak/factors.rs"),
+        include_str!("leak/steps.rs"),
     ]
     .concat();
     let missing: Vec<String> = surface::functions()

@@ -52,7 +52,9 @@ mod options;
 mod organisation;
 mod password_change;
 mod password_set;
+mod pending_step;
 mod pictures;
+mod prove;
 mod public_face;
 mod races;
 mod randomness;
@@ -64,6 +66,7 @@ mod revoke;
 mod schema;
 mod second_factor;
 mod session;
+
 mod surface;
 mod sweep;
 mod throttle;

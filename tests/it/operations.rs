@@ -30,11 +30,12 @@ const ELSEWHERE: [EventKind; 5] = [
 ];
 
 /// Calls that write without an event of their own, so that the sources do not show it.
-const SILENT: [&str; 4] = [
-    "Store::open",   // creates the file
-    "Store::close",  // writes what waits in memory
-    "Store::verify", // writes the last uses of sessions, and counts of refusals
-    "Store::may",    // writes the last uses of sessions
+const SILENT: [&str; 5] = [
+    "Store::open",          // creates the file
+    "Store::close",         // writes what waits in memory
+    "Store::verify",        // writes the last uses of sessions, and counts of refusals
+    "Store::may",           // writes the last uses of sessions
+    "Store::require_fresh", // as Store::verify
 ];
 
 #[test]
@@ -55,6 +56,7 @@ fn findings(operation: &Operation) -> Vec<String> {
     let before = scene.dead();
     let (head, last) = (scene.world.head(), last_event(&scene));
     let tokens = scene.tokens_revoked();
+    let trust = scene.trust_revoked();
     acts::act(operation.name)(&scene, &scene.store().acting_as(scene.root));
 
     let mut findings = Vec::new();
@@ -69,6 +71,8 @@ fn findings(operation: &Operation) -> Vec<String> {
     compare("change log", format!("{reported:?}"), format!("{:?}", operation.changes));
     let revoked = scene.tokens_revoked() > tokens;
     compare("one-time tokens", revoked.to_string(), operation.tokens.to_string());
+    let revoked = scene.trust_revoked() > trust;
+    compare("trust", revoked.to_string(), operation.trust.to_string());
 
     let dead = scene.dead();
     let sessions = scene.sessions().filter(|name| !before.0.contains(name));

@@ -281,6 +281,7 @@ fn an_option_of_the_file_out_of_its_bounds_is_corrupt_at_the_opening_and_in_a_wr
         "audit_max_age_ms = 1",
         "audit_max_age_ms = -1",
         "lockout = 'never'",
+        "second_factor = 'some'",
     ] {
         sql.execute(&format!("UPDATE store SET {set}"), []).unwrap();
         let write = world.store.organisations().create("Northern").unwrap_err();
@@ -291,7 +292,7 @@ fn an_option_of_the_file_out_of_its_bounds_is_corrupt_at_the_opening_and_in_a_wr
         let opening = Store::open(&path, for_tests()).unwrap_err();
         assert_eq!(opening.kind(), ErrorKind::Corrupt, "{set}");
         let whole = "UPDATE store SET audit_max_rows = 1000000, audit_max_age_ms = 34560000000,
-                     lockout = 'timed'";
+                     lockout = 'timed', second_factor = 'optional'";
         sql.execute(whole, []).unwrap();
     }
     world.store.organisations().create("Northern").unwrap();

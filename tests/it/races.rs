@@ -16,6 +16,7 @@ mod logout;
 mod memory;
 mod one_time;
 mod passwords;
+mod steps;
 mod upgrade;
 
 use gatepost::policy::SessionLimit;
@@ -46,6 +47,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "memory" => memory::log_in,
         "one-time" => one_time::present,
         "passwords" => passwords::log_in,
+        "steps" => steps::guess,
         "upgrade" => upgrade::log_in,
         other => panic!("no such race: {other}"),
     };
@@ -73,6 +75,7 @@ const SECTIONS: &[Section] = &[
     ("memory", 1, memory::stays_within_the_gate),
     ("one-time", 50, one_time::tokens_are_used_once),
     ("factors", 25, factors::codes_are_accepted_once),
+    ("steps", 12, steps::stay_within_their_share),
 ];
 
 #[track_caller]
@@ -162,6 +165,11 @@ fn a_process_killed_in_its_logins_leaves_nothing_half_done() {
 #[test]
 fn a_process_killed_while_it_hashes_leaves_its_attempt_charged() {
     short("killed-hashing");
+}
+
+#[test]
+fn a_pending_step_is_guessed_at_no_more_than_its_share_over_kills() {
+    short("steps");
 }
 
 #[test]

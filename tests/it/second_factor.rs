@@ -298,7 +298,7 @@ fn a_change_needs_a_session_that_is_live_until_its_last_write() {
     let world = World::with(|options| options.keyring(Arc::clone(&revoking) as Arc<dyn Keyring>));
     let ada = Enrolled::new(&world, "ada");
     for (password, failures) in [(PASSWORD, 0), ("a guess", 1)] {
-        let session = world.log_in("ada", PASSWORD, &ada.on).unwrap().session;
+        let session = world.open(ada.user, &ada.on);
         let ada = Enrolled {
             session,
             user: ada.user,
@@ -394,7 +394,7 @@ fn a_factor_that_comes_into_force_ends_the_enrolment_of_another_session() {
     let session = world.log_in("ada", PASSWORD, "till-1").unwrap().session;
     world.store.second_factors().import(begun.ada, secret, NewTotp::new()).unwrap();
     drop(session);
-    let session = world.log_in("ada", PASSWORD, "till-1").unwrap().session;
+    let session = world.open(begun.ada, "till-1");
     let pair = begun.pair(&world);
     world.refuses(ErrorKind::NotFound, |store| confirm(store, &session, "till-1", pair));
     assert_eq!(info(&world, begun.ada).unwrap().origin, FactorOrigin::Imported);
@@ -432,7 +432,7 @@ fn a_secret_of_another_system_is_imported_and_its_codes_up_to_now_count_as_used(
     let factor = info(&world, ada).unwrap();
     assert_eq!((factor.origin, factor.recovery_codes_left), (FactorOrigin::Imported, 0));
 
-    let session = world.log_in("ada", PASSWORD, "till-of-ada").unwrap().session;
+    let session = world.open(ada, "till-of-ada");
     let (on, codes) = ("till-of-ada".to_owned(), Vec::new());
     let authenticator = Authenticator::of(SECRET);
     let ada = Enrolled { user: ada, session, on, authenticator, codes };

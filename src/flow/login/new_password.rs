@@ -1,5 +1,6 @@
 //! The new password of a user who has just proved the current one.
 
+use super::reserve::Attempt;
 use crate::error::{ErrorKind, Result};
 use crate::hasher::{Hashed, Ticket, normalised};
 use crate::record::{second_factor, user};
@@ -10,6 +11,15 @@ use crate::value::password_check;
 use crate::value::password_rule::PasswordRule;
 use crate::value::secret::Password;
 
+/// The current password, from which a new one must differ.
+#[derive(Clone, Copy)]
+pub(crate) enum Current<'c> {
+    /// As it was typed.
+    Typed(&'c Password),
+    /// Known by its hash alone: comparing costs a hash.
+    Stored(&'c Attempt),
+}
+
 /// Checks a new password and hashes it in the caller's hashing place, outside any write. A password
 /// that breaks a rule costs no hash, and the rule is returned. The caller gives up its place while
 /// the host's breach check runs.
@@ -17,12 +27,16 @@ pub(crate) fn hash_new_password(
     store: &Store,
     ticket: &mut Ticket<'_>,
     user: UserId,
-    current: &Password,
+    current: Current<'_>,
     new: &Password,
 ) -> Result<std::result::Result<Hashed, PasswordRule>> {
     let breaches = store.options().breaches()?;
     let text = normalised(new)?;
-    if *text == *normalised(current)? {
+    let is_unchanged = match current {
+        Current::Typed(current) => *text == *normalised(current)?,
+        Current::Stored(attempt) => store.evaluate(ticket, attempt, new)?.matches,
+    };
+    if is_unchanged {
         return Ok(Err(PasswordRule::Unchanged));
     }
     let read = store

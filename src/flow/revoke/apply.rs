@@ -51,6 +51,9 @@ pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
 /// The audit event of a revocation that was asked for, or written late.
 pub(super) fn event(target: Target, revokes: Revokes) -> Event {
     match target {
+        Target::User(id) if !revokes.sessions && !revokes.tokens => {
+            Event::new(EventKind::DeviceTrustRevoked).user(id)
+        }
         Target::User(id) if !revokes.sessions => {
             Event::new(EventKind::OneTimeTokensRevoked).user(id)
         }

@@ -82,23 +82,29 @@ pub(crate) enum Cause {
     SecondFactorChanged,
     /// A device that the user had logged in on was forgotten.
     DeviceForgotten,
+    /// A caller revoked the trust of all devices of a user.
+    DeviceTrustAsked,
 }
 
 impl Cause {
     /// The table of the manual ("What revokes what"), row by row. A status suspends API keys by
     /// itself: verify reads it.
     pub(crate) const fn revokes(self) -> Revokes {
-        let (sessions, keys, tokens) = match self {
-            Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
-            Self::OwnPasswordChange { and_keys } => (true, and_keys, true),
-            Self::AllAsked | Self::PasswordSetByAdministrator => (true, false, true),
-            Self::PasswordReset | Self::SecondFactorChanged => (true, false, true),
-            Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
-            Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true),
-            Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
-            Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true),
+        let (sessions, keys, tokens, trust) = match self {
+            Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => {
+                (true, false, false, false)
+            }
+            Self::OwnPasswordChange { and_keys } => (true, and_keys, true, true),
+            Self::AllAsked | Self::PlaceSuspended => (true, false, true, false),
+            Self::PasswordSetByAdministrator => (true, false, true, true),
+            Self::PasswordReset | Self::SecondFactorChanged => (true, false, true, true),
+            Self::UserSuspended => (true, false, true, true),
+            Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true, true),
+            Self::FirstConfirmed | Self::UserDeleted => (true, true, true, true),
+            Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true, false),
+            Self::DeviceTrustAsked => (false, false, false, true),
         };
-        Revokes { sessions, keys, tokens }
+        Revokes { sessions, keys, tokens, trust }
     }
 
     /// The reason in the audit log of a revocation that was written late.
@@ -119,6 +125,7 @@ impl Cause {
             Self::PlaceSuspended => "place_suspended",
             Self::SecondFactorChanged => "second_factor_changed",
             Self::DeviceForgotten => "device_forgotten",
+            Self::DeviceTrustAsked => "device_trust_asked",
         }
     }
 

@@ -15,6 +15,7 @@ use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::factor_code::FactorCode;
+use crate::value::id::{SessionId, UserId};
 use crate::value::presented::Presented;
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
@@ -81,7 +82,7 @@ impl SecondFactors<'_> {
                     "the user has a second factor: second_factors().replace takes its place",
                 ));
             }
-            let (enrolment, event) = begin(store, tx, &held, shape)?;
+            let (enrolment, event) = begin(store, tx, of_session(&held), shape)?;
             let event = event.user(held.principal.user).device(held.device).session(held.session);
             Ok(Written::With(FactorOutcome::Done(enrolment), event))
         })
@@ -127,7 +128,7 @@ impl SecondFactors<'_> {
         let shape = new.checked()?;
         let proof = Proof { presented: presented.into(), password, code };
         self.store.change_with_proof(proof, Change::Replace, |tx, held| {
-            begin(self.store, tx, held, shape)
+            begin(self.store, tx, of_session(held), shape)
         })
     }
 
@@ -197,17 +198,22 @@ impl SecondFactors<'_> {
     }
 }
 
-/// Draws a secret and begins the enrolment.
-fn begin(
+/// The user, and the session in which the enrolment is begun.
+fn of_session(held: &Held) -> (UserId, SessionId) {
+    (held.principal.user, held.session)
+}
+
+/// Draws a secret and begins the enrolment of a user in a session, or at a pending step.
+pub(super) fn begin(
     store: &Store,
     tx: &WriteTx<'_>,
-    held: &Held,
+    (user, begun_in): (UserId, SessionId),
     shape: TotpShape,
 ) -> Result<(TotpEnrolment, Event)> {
-    let user = user::existing(tx, held.principal.user)?;
+    let user = user::existing(tx, user)?;
     check_person(&user)?;
     let secret = TotpSecret::draw(tx.random())?;
-    let of = (user.id, held.session);
+    let of = (user.id, begun_in);
     let expires_at = second_factor::begin_enrolment(tx, store.options(), of, shape, &secret)?;
     let uri = shape.uri(&secret, &store.options().service_name, &user.username);
     let enrolment = TotpEnrolment { base32: secret.base32(), uri, expires_at };

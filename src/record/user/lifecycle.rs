@@ -89,9 +89,10 @@ pub(crate) fn raise(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result<b
     let raised = tx.execute(
         "UPDATE user SET sessions_ended_seq = coalesce(?2, sessions_ended_seq),
              keys_ended_seq = coalesce(?3, keys_ended_seq),
-             tokens_ended_seq = coalesce(?4, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?4, tokens_ended_seq),
+             trust_ended_seq = coalesce(?5, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, marks.sessions, marks.keys, marks.tokens],
+        params![id, marks.sessions, marks.keys, marks.tokens, marks.trust],
     )?;
     Ok(raised > 0)
 }
@@ -105,9 +106,10 @@ pub(crate) fn set_status(
     tx.execute(
         "UPDATE user SET status = ?2, sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, status, marks.sessions, marks.keys, marks.tokens],
+        params![id, status, marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
 }
@@ -142,9 +144,10 @@ pub(crate) fn delete(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result<
         "UPDATE user SET deleted_at = ?2, former_branch_id = branch_id, branch_id = NULL,
              sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens],
+        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
 }
@@ -243,9 +246,10 @@ pub(crate) fn confirm(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result
              status = CASE status WHEN 'pending' THEN 'active' ELSE status END,
              sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens],
+        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
 }

@@ -174,6 +174,9 @@ event_kinds! {
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",
+    /// The password of a login was right, and the login waits for a second factor; the detail is
+    /// what it waits for.
+    LoginPending = "login.pending",
     /// A login was refused.
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
@@ -189,6 +192,11 @@ event_kinds! {
     SessionReplaced = "session.replaced",
     /// The expiry of a session was moved; its token is the same.
     SessionRenewed = "session.renewed",
+    /// A user proved in a session, with a password or a code, to be the user; the session got a new
+    /// token.
+    SessionProved = "session.proved",
+    /// A proof in a session was refused.
+    SessionProofRefused = "session.proof_refused",
     /// A session got another label.
     SessionLabelled = "session.labelled",
     /// The host's own data of a session was set.
@@ -203,6 +211,8 @@ event_kinds! {
     StoreSessionsEnded = "store.sessions_ended",
     /// A device on which a user had logged in was forgotten.
     DeviceForgotten = "device.forgotten",
+    /// The trust of all devices of a user was revoked.
+    DeviceTrustRevoked = "user.device_trust_revoked",
     /// Tokens were refused; one row counts the refusals of one reason in one minute.
     VerifyRefused = "verify.refused",
     // The store and its host.

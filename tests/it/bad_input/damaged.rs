@@ -103,6 +103,8 @@ fn full() -> Bench {
     let code = codes.done().unwrap().codes[0].expose().into();
     let begun = factors.replace(held, PASSWORD.into(), code, NewTotp::new()).unwrap();
     assert!(begun.done().is_ok());
+    let waits = LoginRequest::new("ada", Password::from(PASSWORD), device("till-4"));
+    assert!(matches!(store.log_in(waits).unwrap(), LoginOutcome::Pending(_)));
     for name in ["ada", "unknown"] {
         let wrong = LoginRequest::new(name, Password::from("wrong"), device("till-1"));
         assert!(store.log_in(wrong).unwrap().granted().is_err());
@@ -229,6 +231,15 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
         let _ = factors.replace((token, &till), PASSWORD.into(), code.into(), new);
         let _ = factors.confirm((token, &till), code.into(), code.into());
     }
+    for on in ["till-4", "till-5"] {
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device(on));
+        if let Ok(LoginOutcome::Pending(step)) = store.log_in(login) {
+            let with = CompleteLogin::with_code(step.token.expose(), device(on), code.as_str());
+            let _ = store.complete_login(with.trust_device(HOUR));
+        }
+    }
+    let _ = store.devices().list(ada);
+    let _ = store.devices().revoke_trust(ada);
     let _ = store.rekey(10);
     let _ = store.key_use();
     let _ = factors.reset(ada);

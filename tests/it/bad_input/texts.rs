@@ -9,6 +9,7 @@ use gatepost::sessions::*;
 use gatepost::*;
 use proptest::prelude::*;
 
+use super::corpus::CORPUS;
 use super::{Bench, for_any};
 use crate::surface;
 use crate::world::{PASSWORD, device, for_tests};
@@ -45,6 +46,7 @@ const ATTACKS: &[Attack] = &[
     attack("$name::parse", |_, text| {
         let _ = (UserKind::parse(text), UserStatus::parse(text), Assurance::parse(text));
         let _ = OneTimePurpose::parse(text);
+        let _ = (SecondFactorPolicy::parse(text), StepDemand::parse(text));
         let _ = (TotpAlgorithm::parse(text), FactorOrigin::parse(text));
         Ok(())
     }),
@@ -75,6 +77,30 @@ const ATTACKS: &[Attack] = &[
         let factors = bench.world.store.second_factors();
         let held = (&bench.token, &device("till-1"));
         assert!(factors.reissue_recovery_codes(held, text.into(), text.into())?.done().is_err());
+        Ok(())
+    }),
+    attack("CompleteLogin::with_code", |bench, text| {
+        complete(bench, CompleteLogin::with_code(text, device("till-1"), text))
+    }),
+    attack("CompleteLogin::with_recovery_code", |bench, text| {
+        complete(bench, CompleteLogin::with_recovery_code(text, device("till-1"), text))
+    }),
+    attack("CompleteLogin::with_enrolment", |bench, text| {
+        complete(bench, CompleteLogin::with_enrolment(text, device("till-1"), text, text))
+    }),
+    attack("CompleteLogin::new_password", |bench, text| {
+        let request = CompleteLogin::with_code(text, device("till-1"), "123456");
+        complete(bench, request.new_password(text.into()))
+    }),
+    attack("Reauthentication::password", |bench, text| {
+        let held = (&bench.token, &device("till-1"));
+        let proof = bench.world.store.prove(held, Reauthentication::password(text))?;
+        assert!(proof.granted().is_err());
+        Ok(())
+    }),
+    attack("SecondFactors::enrol_at_login", |bench, text| {
+        let factors = bench.world.store.second_factors();
+        assert!(factors.enrol_at_login(text, &device("till-1"), NewTotp::new())?.done().is_err());
         Ok(())
     }),
     attack("$enum::from_name", |_, text| { let _ = EventKind::from_name(text); Ok(()) }),
@@ -275,68 +301,6 @@ const ATTACKS: &[Attack] = &[
     }),
 ];
 
-/// Texts that have broken other programs.
-const CORPUS: &[&str] = &[
-    "",
-    " ",
-    "\0",
-    "a\0b",
-    "{}\0",
-    "[]\0garbage",
-    "\u{feff}{}",
-    "{\"a\":1,}",
-    "'; DROP TABLE user; --",
-    "\" OR 1=1",
-    "%s%n",
-    "%",
-    "_",
-    "../../etc/passwd",
-    "file:x?mode=memory",
-    "NaN",
-    "1e999999",
-    "\u{202e}admin",
-    "admin\u{200b}",
-    "ＡＤＡ",
-    "ﷺﷺﷺﷺﷺﷺﷺﷺﷺﷺ",
-    "\u{1d15e}",
-    "İ",
-    "ẞ",
-    "\u{fffd}",
-    "\u{10ffff}",
-    "ada",
-    "Ada",
-    "a  da",
-    "a@b",
-    "@",
-    "a@b@c",
-    "admin",
-    "True",
-    "0",
-    "-0",
-    "+1",
-    "9223372036854775808",
-    "$argon2id$v=19$m=8,t=1,p=1$$",
-    "$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$AAAA",
-    "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$é",
-    "Basic ",
-    "Basic Og==",
-    "Bearer =",
-    "gps_",
-    "gps_AAECAwQFBgcICQoLDA0OD__-_fz7-vn49_b19PPy8fDv7u3s6-rp6Ofm5eTj4uHglDHtqw",
-    "gpk_AAECAwQFBgcICQoLDA0OD__-_fz7-vn49_b19PPy8fDv7u3s6-rp6Ofm5eTj4uHgQLOF-A",
-    "1:00:1:00",
-    "18446744073709551616.0",
-    "65535.65535",
-    "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77",
-    "{0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77}",
-    "null",
-    "\"\\ud800\"",
-    "\t",
-    "\r\n",
-    "\u{85}",
-    "\u{2028}",
-];
-
 #[test]
 fn every_function_that_takes_text_is_attacked() {
     let takes_text = |params: &str| {
@@ -405,7 +369,7 @@ fn logins_with_any_device_and_header_are_taken_or_refused_whole() {
         bench.check("a header", &[ErrorKind::Invalid], || HeaderCredentials::from_header(&header));
         let Ok(device) = DeviceId::new(&text) else { return };
         assert_eq!(device.as_str(), text);
-        let open = OpenSession::new(bench.ada, device.clone());
+        let open = OpenSession::new(bench.ada, device.clone()).assurance(Assurance::Aal2);
         let opened = bench.world.store.sessions().open(open).unwrap().granted().unwrap().session;
         let store = &bench.world.store;
         assert!(store.verify((&opened.token, &device)).unwrap().valid().is_ok());
@@ -451,6 +415,12 @@ fn update(bench: &Bench, update: UserUpdate) -> Result<(), Error> {
 
 fn set(bench: &Bench, password: Password) -> Result<(), Error> {
     bench.world.store.users().set_password(bench.robin, password)
+}
+
+fn complete(bench: &Bench, request: CompleteLogin) -> Result<(), Error> {
+    let outcome = bench.world.store.complete_login(request)?;
+    assert!(outcome.granted().is_err());
+    Ok(())
 }
 
 /// Whether the token is valid.

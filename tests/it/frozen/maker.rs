@@ -23,6 +23,8 @@ pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
 pub(super) const LEA_PASSWORD: &str = "a lark above the lock";
 pub(super) const MIA_PASSWORD: &str = "kettle under the stair";
 pub(super) const ATTRIBUTES: &str = "{\"badge\":42}";
+/// How long the device of lea is trusted.
+pub(super) const TRUST: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
 /// As many as are evaluated before the next login has to wait.
 pub(super) const FAILURES: u64 = 5;
 
@@ -34,16 +36,17 @@ pub(super) struct Known {
     pub(super) one_time: String,
     pub(super) totp_secret: String,
     pub(super) recovery_code: String,
+    pub(super) pending_step: String,
     pub(super) anchor: String,
 }
 
 impl Known {
     fn write(&self, path: &Path) {
-        let Self { session, ended_session, api_key, one_time, totp_secret, recovery_code, anchor } =
-            self;
-        let lines =
-            [session, ended_session, api_key, one_time, totp_secret, recovery_code, anchor];
-        let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let Self { session, ended_session, api_key, one_time, .. } = self;
+        let Self { totp_secret, recovery_code, pending_step, anchor, .. } = self;
+        let lines = [session, ended_session, api_key, one_time];
+        let lines = lines.into_iter().chain([totp_secret, recovery_code, pending_step, anchor]);
+        let lines: String = lines.map(|line| format!("{line}\n")).collect();
         fs::write(path, lines).unwrap();
     }
 
@@ -58,6 +61,7 @@ impl Known {
             one_time: next(),
             totp_secret: next(),
             recovery_code: next(),
+            pending_step: next(),
             anchor: next(),
         }
     }
@@ -89,7 +93,7 @@ fn fill(store: &Store) -> Known {
     let ada = fill_users(store, york, leeds);
     fill_configuration(store, north, york, ada);
 
-    let (totp_secret, recovery_code) = fill_factors(store);
+    let (totp_secret, recovery_code, pending_step) = fill_factors(store);
 
     let login = LoginRequest::new("ada", Password::from(ADA_PASSWORD), device("till-1"))
         .label("Till 1")
@@ -127,6 +131,7 @@ fn fill(store: &Store) -> Known {
         one_time: one_time.token.expose().to_owned(),
         totp_secret,
         recovery_code,
+        pending_step,
         anchor: store.audit().anchor().unwrap().to_string(),
     }
 }
@@ -153,8 +158,9 @@ fn fill_users(store: &Store, york: BranchId, leeds: BranchId) -> UserId {
     ada
 }
 
-/// The factor of lea, confirmed, and an enrolment of lev that is not.
-fn fill_factors(store: &Store) -> (String, String) {
+/// The factor of lea, confirmed, with a trusted device and a login that waits for a code; and an
+/// enrolment of lev that is not confirmed.
+fn fill_factors(store: &Store) -> (String, String, String) {
     let begin = |name: &str| {
         let new = NewUser::person(name).password(Password::from(LEA_PASSWORD));
         let user = store.users().create(new).unwrap().id;
@@ -170,7 +176,15 @@ fn fill_factors(store: &Store) -> (String, String) {
     let [first, second] = [-1, 0].map(|later| authenticator.code(morning(), later));
     let codes = store.second_factors().confirm((&token, &on), first, second).unwrap();
     let codes = codes.done().unwrap().codes;
-    (enrolment.base32.expose().to_owned(), codes[0].expose().to_owned())
+    let login = |on| LoginRequest::new("lea", Password::from(LEA_PASSWORD), device(on));
+    let trusting = login("trusted").recovery_code(codes[1].expose()).trust_device(TRUST);
+    assert!(store.log_in(trusting).unwrap().granted().is_ok());
+    let LoginOutcome::Pending(step) = store.log_in(login("waiting")).unwrap() else {
+        panic!("lea has a second factor")
+    };
+    let texts = [&enrolment.base32, &codes[0], &step.token];
+    let [secret, code, step] = texts.map(|text| text.expose().to_owned());
+    (secret, code, step)
 }
 
 fn fill_configuration(store: &Store, north: OrganisationId, york: BranchId, ada: UserId) {

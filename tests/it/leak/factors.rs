@@ -63,13 +63,13 @@ impl Story {
         store.close().unwrap();
     }
 
-    fn secret_of_factor(&mut self, base32: &str) {
+    pub(super) fn secret_of_factor(&mut self, base32: &str) {
         self.secrets.push(Needle::text("the secret of an authenticator in Base32", base32));
         let raw = BASE32_NOPAD.decode(base32.as_bytes()).unwrap();
         self.secrets.push(Needle::bytes("the secret of an authenticator", &raw));
     }
 
-    fn recovery(&mut self, codes: &RecoveryCodes) {
+    pub(super) fn recovery(&mut self, codes: &RecoveryCodes) {
         for code in &codes.codes {
             let plain = code.expose().replace('-', "").to_uppercase();
             self.secrets.push(Needle::text("a recovery code", code.expose()));

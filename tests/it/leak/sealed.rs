@@ -53,5 +53,6 @@ impl Story {
         store.close().unwrap();
         self.failed(Store::open(&path, for_tests()).map(drop));
         self.has_second_factors(world);
+        self.has_steps(world);
     }
 }

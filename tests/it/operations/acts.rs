@@ -1,6 +1,7 @@
 //! How each operation of the list is called: upon ada, her session `ada-1`, her key or her places.
 
 mod factors;
+mod steps;
 
 use std::time::Duration;
 
@@ -16,8 +17,10 @@ use gatepost::{
 
 use super::scene::Scene;
 use crate::keyring::keys;
+use crate::pending_step::unsealed;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
 use factors::{FACTORS, FACTORS_PREPARED};
+use steps::{STEPS, STEPS_PREPARED, WITH_FACTOR};
 
 type Act = fn(&Scene, &Store);
 
@@ -28,7 +31,7 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
 /// How the operation of that name is called, by a store that acts as root.
 #[track_caller]
 pub(super) fn act(name: &str) -> Act {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, REST];
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, STEPS, FACTORS, REST];
     let all = all.into_iter().flatten();
     let found = all.into_iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
@@ -52,7 +55,10 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
         scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
         scene.world.reopen();
     }
-    if name.starts_with("SecondFactors::") {
+    if name.ends_with("(enrolment)") || name.ends_with("::enrol_at_login") {
+        scene.world.options = unsealed(scene.world.options.clone());
+        scene.world.reopen();
+    } else if name.starts_with("SecondFactors::") {
         scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
         scene.world.reopen();
         // So that the first secret does not name the key.
@@ -62,9 +68,18 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
             scene.import_factor();
         }
     }
-    let prepared = [PREPARED, FACTORS_PREPARED].into_iter().flatten();
+    let has_factor = WITH_FACTOR.contains(&name);
+    if has_factor {
+        scene.world.options = unsealed(scene.world.options.clone());
+        scene.world.reopen();
+        scene.import_factor();
+    }
+    let prepared = [PREPARED, FACTORS_PREPARED, STEPS_PREPARED].into_iter().flatten();
     if let Some((_, act)) = prepared.into_iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
+    }
+    if has_factor {
+        scene.open_again();
     }
     if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
         scene.open_again();
@@ -73,8 +88,8 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
 
 /// The names of all calls of this file.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, REST];
-    let all = all.into_iter().chain([PREPARED, FACTORS_PREPARED]).flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, STEPS, REST];
+    let all = all.into_iter().chain([PREPARED, FACTORS_PREPARED, STEPS_PREPARED]).flatten();
     all.map(|(name, _)| *name)
 }
 

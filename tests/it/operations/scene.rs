@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
 use gatepost::second_factors::{FactorCode, NewTotp, TotpEnrolment, TotpSecret};
-use gatepost::sessions::{NewApiKey, NewOneTimeToken};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
     Store, UserId,
@@ -179,7 +179,9 @@ impl Scene {
     pub(crate) fn open_again(&mut self) {
         let ada = self.ada;
         for name in ["ada-1", "ada-2"] {
-            let session = self.world.open(ada, name);
+            let open = OpenSession::new(ada, device(name)).assurance(Assurance::Aal2);
+            let session =
+                self.world.store.sessions().open(open).unwrap().granted().unwrap().session;
             self.sessions.iter_mut().find(|(other, _)| *other == name).unwrap().1 = session;
         }
         if self.dead().1.contains(&"ada") {
@@ -222,6 +224,11 @@ impl Scene {
                   + (SELECT sum(tokens_ended_seq) FROM organisation)
                   + (SELECT sum(tokens_ended_seq) FROM store)",
         )
+    }
+
+    /// The sum of the watermarks that the trust of devices is compared with.
+    pub(crate) fn trust_revoked(&self) -> i64 {
+        self.world.count("SELECT sum(trust_ended_seq) FROM user")
     }
 
     /// The tables whose rows the change log has reported since, in their order. A row of another

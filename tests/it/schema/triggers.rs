@@ -56,6 +56,10 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO configuration_key (key, shown) VALUES ('a', 'A');
       UPDATE configuration_key SET shown = 'B'"),
     ("credential_keeps_its_user", "UPDATE credential SET user_id = #3"),
+    ("device_begins_at_the_head",
+     "INSERT INTO device (user_id, device_hash, first_login_at, last_login_at, trusted_seq)
+          VALUES (#2, #2, 0, 0, HEAD + 1)"),
+    ("device_is_trusted_at_the_head", "UPDATE device SET trusted_seq = HEAD + 1"),
     ("one_time_token_is_new",
      "REPLACE INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
               issued_at, expires_at)
@@ -100,6 +104,25 @@ const REFUSED: &[(&str, &str)] = &[
     ("organisation_watermarks_rise",
      "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1;
       UPDATE organisation SET sessions_ended_seq = 0 WHERE id = #1"),
+    ("pending_step_is_new",
+     "REPLACE INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq,
+              issued_at, expires_at, require_admin, is_desktop)
+          VALUES (#1, zeroblob(32), #2, 'code', 5, HEAD, 0, 9, 0, 0)"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET id = #9"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET secret_hash = randomblob(32)"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET user_id = #2"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET device_hash = NULL"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET demand = 'enrolment'"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET issued_seq = issued_seq - 1"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET issued_at = 7"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET expires_at = 99"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET credential_version = 2"),
+    ("pending_step_is_only_guessed",
+     "UPDATE pending_step SET temporary_id = #3, credential_version = NULL"),
+    ("pending_step_issued_at_the_head",
+     "INSERT INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq,
+              issued_at, expires_at, require_admin, is_desktop)
+          VALUES (#9, zeroblob(32), #2, 'code', 5, HEAD + 1, 0, 9, 0, 0)"),
     ("policy_stays", "DELETE FROM policy WHERE name = 'cost'"),
     ("session_device_is_free",
      "UPDATE OR REPLACE session SET device_hash = #1 WHERE id = #2"),
@@ -184,6 +207,10 @@ const REFUSED: &[(&str, &str)] = &[
     ("user_privilege_is_new", "REPLACE INTO user_privilege (user_id, name) VALUES (#1, 'admin')"),
     ("user_watermarks_rise", "UPDATE user SET keys_ended_seq = HEAD + 2 WHERE id = #1"),
     ("user_watermarks_rise", "UPDATE user SET sessions_ended_seq = 0 WHERE id = #5"),
+    ("user_watermarks_rise", "UPDATE user SET trust_ended_seq = HEAD + 2 WHERE id = #1"),
+    ("user_watermarks_rise",
+     "UPDATE user SET trust_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE user SET trust_ended_seq = 0 WHERE id = #1"),
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
@@ -242,6 +269,7 @@ const RECORDED: &[(&str, i64, &str)] = &[
     ("user_changed", 3, "UPDATE user SET sessions_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_changed", 3, "UPDATE user SET keys_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_changed", 3, "UPDATE user SET tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_changed", 3, "UPDATE user SET trust_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_deleted", 3, "DELETE FROM user WHERE id = #4"),
     ("user_gained_privilege", 3, "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'admin')"),
     ("user_gained_privilege", 3, "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'other')"),
@@ -264,6 +292,9 @@ const SILENT: &[&str] = &[
     "DELETE FROM totp",
     "DELETE FROM recovery_code",
     "DELETE FROM one_time_token",
+    "UPDATE pending_step SET guesses_left = 0",
+    "DELETE FROM pending_step",
+    "UPDATE device SET trusted_until = 7, trusted_seq = HEAD",
     "UPDATE session SET last_seen = 6, label = 'a', ip = 'b', user_agent = 'c'",
     "UPDATE session SET expires_at = expires_at, aal = aal, secret_hash = secret_hash",
     "UPDATE user SET last_login_at = 7, username = 'a', email = 'a', email_key = 'a',

@@ -88,7 +88,7 @@ fn the_codes_of_oathtool_are_accepted() {
         let new = NewTotp::new().algorithm(algorithm).digits(digits);
         world.store.second_factors().import(user, secret, new).unwrap();
         world.clock.advance(STEP);
-        let session = world.log_in("ada", PASSWORD, "till").unwrap().session;
+        let session = world.open(user, "till");
         let (on, authenticator) = ("till".to_owned(), Authenticator::of(SECRET));
         let ada = Enrolled { user, session, on, authenticator, codes: Vec::new() };
         ada.reissue(&world.store, PASSWORD, code.into()).unwrap().unwrap();

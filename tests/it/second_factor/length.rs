@@ -1,7 +1,8 @@
 //! The length of a password, which is shorter beside a second factor.
 
 use gatepost::policy::{PasswordPolicy, PasswordRule};
-use gatepost::sessions::{NewOneTimeToken, RevokeApiKeys};
+use gatepost::second_factors::FactorCode;
+use gatepost::sessions::{NewOneTimeToken, Reauthentication, RevokeApiKeys};
 use gatepost::{Error, LoginRequest, Store, UserId};
 
 use super::Enrolled;
@@ -19,19 +20,19 @@ fn world() -> World {
 }
 
 /// A call by which a user of that id gets a new password.
-type Setter = fn(&Store, UserId, &str) -> Result<(), Error>;
+type Setter = fn(&Store, UserId, &str, Option<FactorCode>) -> Result<(), Error>;
 
 fn setters() -> [Setter; 3] {
     [
-        |store, user, new| store.users().set_password(user, new.into()),
-        |store, user, new| {
+        |store, user, new, _| store.users().set_password(user, new.into()),
+        |store, user, new, _| {
             let issued = store.one_time_tokens().issue(user, NewOneTimeToken::password_reset())?;
             let (token, keep) = (issued.token.expose(), RevokeApiKeys::Keep);
             let reset = store.one_time_tokens().reset_password(token, new.into(), keep)?;
             assert!(reset.valid().is_ok());
             Ok(())
         },
-        |store, user, new| {
+        |store, user, new, code| {
             let keep = gatepost::sessions::RevokeSessions::Keep;
             store.users().require_password_change(user, keep)?;
             let issued =
@@ -39,7 +40,9 @@ fn setters() -> [Setter; 3] {
             let name = store.users().find(user)?.unwrap().username;
             let on = device(&format!("desk-of-{name}"));
             let login = LoginRequest::new(name, issued.token.expose().into(), on);
-            match store.log_in(login.new_password(new.into()))?.granted() {
+            let login = login.new_password(new.into());
+            let login = code.into_iter().fold(login, LoginRequest::code);
+            match store.log_in(login)?.granted() {
                 Ok(reply) => assert_eq!(reply.password_advice, None),
                 Err(gatepost::LoginRefusal::PasswordRejected(rule)) => {
                     return Err(store
@@ -61,11 +64,13 @@ fn a_password_alone_has_fifteen_characters_and_one_beside_a_factor_eight() {
     let ben = world.person("ben").id;
     let ada = Enrolled::new(&world, "ada");
     for set in setters() {
-        let rule = |user, new: &str| set(&world.store, user, new).unwrap_err().password_rule();
-        assert_eq!(rule(ben, FOURTEEN), Some(ALONE));
-        set(&world.store, ben, FIFTEEN).unwrap();
-        assert_eq!(rule(ada.user, &EIGHT[1..]), Some(BESIDE));
-        set(&world.store, ada.user, EIGHT).unwrap();
+        let code = || Some(ada.code(&world));
+        let short = set(&world.store, ben, FOURTEEN, None).unwrap_err();
+        assert_eq!(short.password_rule(), Some(ALONE));
+        set(&world.store, ben, FIFTEEN, None).unwrap();
+        let short = set(&world.store, ada.user, &EIGHT[1..], code()).unwrap_err();
+        assert_eq!(short.password_rule(), Some(BESIDE));
+        set(&world.store, ada.user, EIGHT, code()).unwrap();
     }
 }
 
@@ -73,10 +78,11 @@ fn a_password_alone_has_fifteen_characters_and_one_beside_a_factor_eight() {
 fn a_user_changes_to_eight_characters_beside_a_factor() {
     let world = world();
     let ada = Enrolled::new(&world, "ada");
+    let (on, with) = (device(&ada.on), Reauthentication::code(ada.code(&world)));
+    let proved = world.store.prove((&ada.session.token, &on), with).unwrap();
+    let token = proved.granted().unwrap().session.token;
     let change = |new: &str| {
-        let on = device(&ada.on);
-        let change =
-            world.store.change_password((&ada.session.token, &on), PASSWORD.into(), new.into());
+        let change = world.store.change_password((&token, &on), PASSWORD.into(), new.into());
         change.unwrap().granted()
     };
     let refused = change(&EIGHT[1..]).unwrap_err();
@@ -89,7 +95,8 @@ fn a_login_says_that_the_password_is_too_short_once_the_factor_is_gone_and_locks
     let world = world();
     let ada = Enrolled::new(&world, "ada");
     world.store.users().set_password(ada.user, EIGHT.into()).unwrap();
-    assert_eq!(world.log_in("ada", EIGHT, "desk").unwrap().password_advice, None);
+    let login = LoginRequest::new("ada", EIGHT.into(), device("desk")).code(ada.code(&world));
+    assert_eq!(world.ask(login).unwrap().password_advice, None);
     world.store.second_factors().reset(ada.user).unwrap();
     for _ in 0..2 {
         let reply = world.log_in("ada", EIGHT, "desk").unwrap();

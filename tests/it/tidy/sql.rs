@@ -17,6 +17,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("hash_cost",         &["record/credential"]), // by triggers
     ("one_time_token",    &["record/one_time_token"]),
     ("organisation",      &["record/organisation"]),
+    ("pending_step",      &["record/pending_step"]),
     ("policy",            &["record/options"]),
     ("recovery_code",     &["record/second_factor"]),
     ("session",           &["record/session"]),
