@@ -61,7 +61,7 @@ mod signed_in;
 
 pub use auth::{Auth, DangerousAuth, InvalidOrigin};
 pub use blocking::blocking;
-pub use client::{Client, LoggedIn, LoggedOut};
+pub use client::{BegunLogin, Client, LoggedIn, LoggedOut, WaitingLogin};
 pub use ipnet::IpNet;
 pub use operating::{healthz, metrics};
 pub use pages::{Next, login_guard};

@@ -20,4 +20,5 @@ mod processes;
 mod proxies;
 mod rejections;
 mod routes;
+mod second_factor;
 mod world;
