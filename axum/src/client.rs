@@ -131,7 +131,8 @@ impl Client {
             }
             outcome => {
                 let reply = outcome.granted()?;
-                Ok(BegunLogin::LoggedIn(LoggedIn::new(&self.auth, reply, Some(&self.device))))
+                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
+                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
             }
         }
     }
@@ -190,7 +191,7 @@ where
 #[must_use]
 pub enum BegunLogin {
     /// The session is open.
-    LoggedIn(LoggedIn),
+    LoggedIn(Box<LoggedIn>),
     /// The login waits for a second factor.
     Waits(WaitingLogin),
 }

@@ -266,7 +266,7 @@ async fn do_log_in(
         }
     };
     match client.begin_login(username, password, more).await? {
-        BegunLogin::LoggedIn(logged_in) => Ok(answer(logged_in)),
+        BegunLogin::LoggedIn(logged_in) => Ok(answer(*logged_in)),
         BegunLogin::Waits(waiting) => {
             let step = &waiting.step;
             let pending = Step {
