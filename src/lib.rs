@@ -56,9 +56,10 @@
 //! - **Open a file:** [`Store::open`] with [`Options`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
 //!   [`Store::log_out`].
-//! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
-//!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
-//!   [`Store::one_time_tokens`], [`Store::devices`], [`Store::audit`].
+//! - **Work with records:** [`Store::users`], [`Store::external_identities`], [`Store::branches`],
+//!   [`Store::organisations`], [`Store::configuration`], [`Store::credits`], [`Store::api_keys`],
+//!   [`Store::sessions`], [`Store::one_time_tokens`], [`Store::tickets`], [`Store::devices`],
+//!   [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
 //!   and [`host`] the clock, the random source and the keyring that a program may supply.
@@ -128,10 +129,12 @@ pub mod configuration {
     pub use crate::record::configuration::{Configuration, Setting, Settings};
 }
 
-/// The directory: users, branches and organisations, and the credits of the latter two.
+/// The directory: users and their external identities, branches and organisations, and the credits
+/// of the latter two.
 pub mod directory {
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
+    pub use crate::record::external_identity::{ExternalIdentities, ExternalIdentity};
     pub use crate::record::organisation::{Organisation, OrganisationFilter, Organisations};
     pub use crate::record::user::{UserFilter, UserUpdate, Users};
     pub use crate::value::principal::{UserKind, UserStatus};
@@ -158,11 +161,14 @@ pub mod policy {
     };
 }
 
-/// Sessions, devices, API keys and one-time tokens.
+/// Sessions, devices, API keys, one-time tokens and resource tickets.
 pub mod sessions {
     pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
     pub use crate::flow::session_open::OpenSession;
+    pub use crate::flow::ticket::{
+        IssuedTicket, NewTicket, TicketBearer, TicketMinting, TicketVerdict, Tickets,
+    };
     pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
     pub use crate::record::device::{Devices, KnownDevice};
     pub use crate::record::one_time_token::{

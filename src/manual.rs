@@ -11,7 +11,9 @@
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
-//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
+//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password, and
+//!   the first administrator.
+//! - [`tickets`]: images and downloads by a URL that is valid for some seconds.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -70,6 +72,10 @@ pub mod revocation {
 
 pub mod one_time_tokens {
     #![doc = include_str!("../manual/one_time_tokens.md")]
+}
+
+pub mod tickets {
+    #![doc = include_str!("../manual/tickets.md")]
 }
 
 pub mod staying_signed_in {

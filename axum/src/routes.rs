@@ -19,8 +19,9 @@
 //! - `POST /reset-password` takes `token`, `new_password`, and perhaps `revoke_api_keys`.
 //! - `POST /confirm-email` takes `token`.
 //! - `POST /accept-invitation` takes `token` and `new_password`.
+//! - `POST /first-administrator` takes `token`, `username` and `password`.
 //!
-//! The last three answer 204 and open no session: the user logs in. A token that is not valid is
+//! The last four answer 204 and open no session: the user logs in. A token that is not valid is
 //! 422 (`invalid_one_time_token`), and not 401, because it is no credential of the request: a
 //! client that signs out on a 401 stays signed in. A password that breaks a rule is 422
 //! (`password_rejected`), and leaves the token valid.
@@ -58,7 +59,8 @@ use crate::signed_in::SignedIn;
 mod one_time;
 
 pub use one_time::{
-    accept_invitation, confirm_email, one_time_tokens, request_password_reset, reset_password,
+    accept_invitation, confirm_email, first_administrator, one_time_tokens,
+    request_password_reset, reset_password,
 };
 
 const BODY_MAX_BYTES: usize = 64 * 1_024;

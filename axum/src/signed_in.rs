@@ -134,7 +134,7 @@ impl SignedIn {
         changed.await.map_err(|rejection| self.answer(rejection))
     }
 
-    fn answer(&self, rejection: Rejection) -> Rejection {
+    pub(crate) fn answer(&self, rejection: Rejection) -> Rejection {
         self.held.answer(&self.auth, rejection)
     }
 

@@ -17,6 +17,9 @@ use crate::place::{Place, beside, clear};
 use crate::process::Child;
 use crate::store::{OldKey, PASSWORD, device, options, options_at, passes, sql};
 
+/// The identity provider of an external identity.
+pub(crate) const ISSUER: &str = "https://login.example.com";
+
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
 pub(crate) struct Scene {
@@ -199,7 +202,7 @@ fn fill(store: &Store) -> Named {
     let bare = store.organisations().create("Bare").unwrap().id;
     let person = |name: &str| NewUser::person(name).password(PASSWORD.into()).branch(quay);
     let create = |new: NewUser| store.users().create(new).unwrap().id;
-    let ada = create(person("ada").email("ada@example.com").privilege("admin"));
+    let ada = create(person("ada").email("ada@example.com").privilege("clerk"));
     let bob = create(person("bob"));
     let system = create(NewUser::system("clockwork").branch(quay));
     let spare = create(NewUser::person("spare"));
@@ -232,6 +235,9 @@ fn fill(store: &Store) -> Named {
         let issued = store.one_time_tokens().issue(user, new).unwrap();
         names.push((name, issued.token.expose().to_owned()));
     }
+    let first = store.one_time_tokens().issue_first_administrator().unwrap();
+    names.push(("first_administrator", first.token.expose().to_owned()));
+    store.external_identities().link(ada, ISSUER, "7").map(drop).unwrap();
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names
 }

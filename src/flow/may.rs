@@ -66,7 +66,7 @@ impl Store {
     /// The live session or key of a principal; sets `is_granted` to whether its user has the
     /// privilege.
     #[inline]
-    fn privileged(
+    pub(crate) fn privileged(
         &self,
         principal: &Principal,
         privilege: &str,

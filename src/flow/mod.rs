@@ -16,4 +16,5 @@ pub(crate) mod renew;
 pub(crate) mod revoke;
 pub(crate) mod session_open;
 pub(crate) mod sweep;
+pub(crate) mod ticket;
 pub(crate) mod verify;

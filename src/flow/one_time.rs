@@ -5,6 +5,7 @@
 //! or neither.
 
 mod confirmation;
+mod first_administrator;
 mod invitation;
 mod issue;
 mod request;
@@ -71,8 +72,21 @@ struct Checked {
 }
 
 impl Store {
-    /// Reads the token; `None` if it is not valid for this purpose, which is recorded or counted.
+    /// Reads the token of a user; `None` if it is not valid for this purpose, which is recorded or
+    /// counted.
     fn checked(&self, text: &str, purpose: OneTimePurpose) -> Result<Option<Checked>> {
+        let valid = self.checked_of(text, purpose)?;
+        let of_user =
+            |(token, user): (_, Option<_>)| user.map(|user| Checked { token, purpose, user });
+        Ok(valid.and_then(of_user))
+    }
+
+    /// Reads the token, which may be of no user.
+    fn checked_of(
+        &self,
+        text: &str,
+        purpose: OneTimePurpose,
+    ) -> Result<Option<(ParsedToken, Option<UserId>)>> {
         self.core().storage.check_open()?;
         let parsed = token::parse(text).filter(|parsed| parsed.kind == TokenKind::OneTime);
         let Some(token) = parsed else {
@@ -80,7 +94,7 @@ impl Store {
             return Ok(None);
         };
         match self.read(|tx| one_time_token::standing(tx, &token, purpose))? {
-            Standing::Valid(user) => Ok(Some(Checked { token, purpose, user })),
+            Standing::Valid(user) => Ok(Some((token, user))),
             Standing::Invalid(user, reason) => {
                 let event = refused(user, purpose, reason);
                 self.write(|_| Ok(Written::With((), event)))?;
@@ -102,13 +116,8 @@ impl Store {
     ) -> Result<Redemption> {
         let Checked { token, purpose, user } = checked;
         self.revoke(Target::User(*user), cause, |tx, revocation| {
-            if !one_time_token::use_up(tx, token, *purpose, *user)? {
-                // Another caller was faster, or it was revoked since it was read.
-                let reason = match one_time_token::standing(tx, token, *purpose)? {
-                    Standing::Invalid(_, reason) => reason,
-                    Standing::Valid(_) | Standing::Unknown => "unknown",
-                };
-                let event = refused(*user, *purpose, reason);
+            if !one_time_token::use_up(tx, token, *purpose, Some(*user))? {
+                let event = not_used(tx, token, *purpose, Some(*user))?;
                 return Ok(Written::With(Redemption::Invalid(InvalidToken), event));
             }
             let event = effect(tx, revocation)?;
@@ -133,7 +142,22 @@ impl Store {
     }
 }
 
-fn refused(user: UserId, purpose: OneTimePurpose, reason: &'static str) -> Event {
+/// The event of a token that was valid when it was read: another caller was faster, or it was
+/// revoked since.
+fn not_used(
+    tx: &WriteTx<'_>,
+    token: &ParsedToken,
+    purpose: OneTimePurpose,
+    user: Option<UserId>,
+) -> Result<Event> {
+    let reason = match one_time_token::standing(tx, token, purpose)? {
+        Standing::Invalid(_, reason) => reason,
+        Standing::Valid(_) | Standing::Unknown => "unknown",
+    };
+    Ok(refused(user, purpose, reason))
+}
+
+fn refused(user: Option<UserId>, purpose: OneTimePurpose, reason: &'static str) -> Event {
     let event = Event::new(EventKind::OneTimeTokenRefused).user(user);
     event.refused(reason).detail(purpose.as_str())
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::cache::coherence::Coherence;
 use crate::cache::{CachedEntry, Image, Span};
 use crate::error::Result;
+use crate::pending::denials::Known;
 use crate::pending::uses::{latest, step_ms};
 use crate::record::proof::{self, Proof};
 use crate::storage::params;
@@ -100,15 +101,24 @@ impl Store {
         &self,
         ask: impl FnOnce() -> Result<Decision>,
     ) -> Result<Decision> {
+        self.unless_known(ask, |known, live| known.cover(&live.principal, || self.now()))
+    }
+
+    /// Runs `ask`, and refuses what one of the denials of this process covers.
+    #[inline]
+    pub(crate) fn unless_known<T>(
+        &self,
+        ask: impl FnOnce() -> Result<std::result::Result<T, InvalidTokenReason>>,
+        covers: impl Fn(&Known, &T) -> bool,
+    ) -> Result<std::result::Result<T, InvalidTokenReason>> {
         let denials = &self.core().pending.denials;
         // Checked before the read and after it: a denial that is written meanwhile is in neither
         // the snapshot that was read nor the list after it.
         let known = denials.known();
         let found = ask()?;
-        let is_denied = found.as_ref().is_ok_and(|live| {
-            let now = || self.now();
-            known.cover(&live.principal, now) || denials.known().cover(&live.principal, now)
-        });
+        let is_denied = found
+            .as_ref()
+            .is_ok_and(|live| covers(&known, live) || covers(&denials.known(), live));
         if is_denied { Ok(Err(InvalidTokenReason::Revoked)) } else { Ok(found) }
     }
 

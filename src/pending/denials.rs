@@ -124,6 +124,13 @@ impl Known {
     pub(crate) fn cover(&self, principal: &Principal, now: impl FnOnce() -> Timestamp) -> bool {
         self.0.as_ref().is_some_and(|known| covers(known, principal, now()))
     }
+
+    /// Whether the tickets of this principal's session are refused at `now`.
+    pub(crate) fn cover_tickets(&self, principal: &Principal, now: Timestamp) -> bool {
+        let known = self.0.iter().flat_map(|known| known.iter());
+        let mut targets = known.map(|denial| (denial.target, denial.refuses));
+        targets.any(|(target, refuses)| target.reaches_tickets(refuses, principal, now))
+    }
 }
 
 #[cold]

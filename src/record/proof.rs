@@ -73,6 +73,25 @@ macro_rules! session_joined {
     };
 }
 
+/// The columns of a [`Proof`] of session `s`.
+macro_rules! session_columns {
+    () => {
+        concat!(
+            "s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
+         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
+          WHERE p.user_id = s.user_id),
+         ",
+            $crate::record::proof::current!(),
+            ",
+         ",
+            $crate::record::proof::active!(),
+            ",
+         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen,
+         s.lifetime_ms"
+        )
+    };
+}
+
 /// Whether session `s` is in use at the time `$now`, a parameter of the statement: neither idle nor
 /// from the future. Without an inactivity timeout nothing depends on the last use.
 macro_rules! in_use {
@@ -116,17 +135,24 @@ pub(crate) use {
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
 pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
-    "SELECT s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
-         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
-          WHERE p.user_id = s.user_id),
-         ",
-    current!(),
+    "SELECT ",
+    session_columns!(),
+    "
+     FROM ",
+    session_joined!(),
+    "
+     WHERE s.id = ?1"
+);
+
+/// The statement of a ticket: the session with what its tickets depend on besides; `?1` is the
+/// session's id.
+pub(crate) const TICKET_SQL: &str = concat!(
+    "SELECT ",
+    session_columns!(),
     ",
-         ",
-    active!(),
-    ",
-         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen,
-         s.lifetime_ms
+         max(u.tokens_ended_seq, st.tokens_ended_seq, coalesce(b.tokens_ended_seq, 0),
+             coalesce(o.tokens_ended_seq, 0)),
+         st.sealing_key, (SELECT seq FROM sqlite_sequence WHERE name = 'change')
      FROM ",
     session_joined!(),
     "
@@ -237,6 +263,30 @@ impl Proof {
             idle_ms: row.get(13)?,
             last_seen: row.get(14)?,
             lifetime_ms: row.get(15)?,
+        })
+    }
+}
+
+/// What a ticket depends on, read at one point in time.
+#[derive(Debug)]
+pub(crate) struct TicketProof {
+    /// Of its session.
+    pub(crate) session: Proof,
+    /// The highest of the watermarks of one-time tokens and tickets that apply to the user.
+    pub(crate) tokens_ended_seq: i64,
+    /// The id of the key under which the file seals.
+    pub(crate) sealing_key: Option<String>,
+    /// The number of the newest change row.
+    pub(crate) head: i64,
+}
+
+impl TicketProof {
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            session: Proof::from_row(row)?,
+            tokens_ended_seq: row.get(16)?,
+            sealing_key: row.get(17)?,
+            head: row.get(18)?,
         })
     }
 }

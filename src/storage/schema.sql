@@ -350,15 +350,16 @@ CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT N
 -- One row: a one-time token, which proves one thing once. Valid if it is not used and not expired,
 -- its `issued_seq` is at least the `tokens_ended_seq` of its user, branch, organisation and store,
 -- its user may do what the purpose is for, and the user still has the e-mail address that the
--- token confirms. A user has at most one row of each purpose. With user_id NULL it is the stand-in
--- that a request of a reset writes for a name that no user has; it is never valid. Deleted by the
--- next token of the same user and purpose, and by the sweep after it expired.
+-- token confirms. A user has at most one row of each purpose. The token of the first administrator
+-- has no user, and is used up once a user has the privilege admin. Any other row without a user
+-- is the stand-in that a request of a reset writes for a name that no user has; it is never valid.
+-- Deleted by the next token of the same user and purpose, and by the sweep after it expired.
 CREATE TABLE one_time_token (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
     purpose     TEXT    NOT NULL
                 CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation',
-                                   'temporary_password')),
+                                   'temporary_password', 'first_administrator')),
     user_id     BLOB    REFERENCES user (id),
     bound_email TEXT,                       -- the folded address that it confirms
     uses_left   INTEGER NOT NULL CHECK (uses_left IN (0, 1)),
@@ -366,10 +367,32 @@ CREATE TABLE one_time_token (
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,           -- expired from this millisecond on
     CHECK ((bound_email IS NOT NULL) = (purpose = 'email_confirmation')),
-    CHECK (user_id IS NOT NULL OR uses_left = 0)
+    CHECK (user_id IS NULL OR purpose <> 'first_administrator'),
+    CHECK (user_id IS NOT NULL OR uses_left = 0 OR purpose = 'first_administrator')
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX one_time_token_by_user ON one_time_token (user_id, purpose);
 CREATE INDEX one_time_token_by_expiry ON one_time_token (expires_at);
+
+-- The token of the first administrator ends with the first administrator, however it was created.
+CREATE TRIGGER first_administrator_is_there AFTER INSERT ON user_privilege
+WHEN NEW.name = 'admin'
+BEGIN
+    UPDATE one_time_token SET uses_left = 0
+    WHERE purpose = 'first_administrator' AND user_id IS NULL AND uses_left > 0;
+END;
+
+
+-- One row: a user is known to an identity provider under this subject. A pair of provider and
+-- subject belongs to at most one user who is not deleted. That of a deleted user may be linked to
+-- another user, and the deleted one is then not restored before it is unlinked. Deleted on request.
+CREATE TABLE external_identity (
+    provider  TEXT    NOT NULL CHECK (length(CAST(provider AS BLOB)) BETWEEN 1 AND 255),
+    subject   TEXT    NOT NULL CHECK (length(CAST(subject AS BLOB)) BETWEEN 1 AND 255),
+    user_id   BLOB    NOT NULL REFERENCES user (id),
+    linked_at INTEGER NOT NULL,
+    PRIMARY KEY (provider, subject, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX external_identity_by_user ON external_identity (user_id);
 
 
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
@@ -702,7 +725,7 @@ BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
 CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
 WHEN EXISTS (SELECT 1 FROM one_time_token WHERE id = NEW.id)
   OR EXISTS (SELECT 1 FROM one_time_token
-             WHERE user_id = NEW.user_id AND purpose = NEW.purpose)
+             WHERE user_id IS NEW.user_id AND purpose = NEW.purpose)
 BEGIN SELECT RAISE(ABORT, 'the user has a one-time token of this purpose'); END;
 
 CREATE TRIGGER one_time_token_is_only_used BEFORE UPDATE ON one_time_token
@@ -716,6 +739,26 @@ WHEN NEW.id IS NOT OLD.id
   OR NEW.issued_at IS NOT OLD.issued_at
   OR NEW.expires_at IS NOT OLD.expires_at
 BEGIN SELECT RAISE(ABORT, 'a one-time token is used, and does not change otherwise'); END;
+
+CREATE TRIGGER external_identity_is_free BEFORE INSERT ON external_identity
+WHEN EXISTS (SELECT 1 FROM external_identity
+             WHERE provider = NEW.provider AND subject = NEW.subject AND user_id = NEW.user_id)
+  OR EXISTS (SELECT 1 FROM external_identity AS e JOIN user AS u ON u.id = e.user_id
+             WHERE e.provider = NEW.provider AND e.subject = NEW.subject
+                 AND u.deleted_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'the external identity belongs to a user'); END;
+
+CREATE TRIGGER external_identity_is_fixed BEFORE UPDATE ON external_identity
+BEGIN SELECT RAISE(ABORT, 'external identities are deleted and inserted'); END;
+
+CREATE TRIGGER user_identities_are_free BEFORE UPDATE OF deleted_at ON user
+WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL AND EXISTS (
+    SELECT 1 FROM external_identity AS own
+    JOIN external_identity AS e ON e.provider = own.provider AND e.subject = own.subject
+        AND e.user_id <> own.user_id
+    JOIN user AS u ON u.id = e.user_id
+    WHERE own.user_id = NEW.id AND u.deleted_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'an external identity belongs to another user'); END;
 
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'

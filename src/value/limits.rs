@@ -229,6 +229,13 @@ pub(crate) const USES_WAITING: usize = 65_536;
 pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
 /// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
 pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// The name of an identity provider, such as the URL of its issuer.
+pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
+/// The subject at an identity provider. OpenID Connect Core 1.0, section 2 (`sub`): at most 255
+/// ASCII characters.
+pub(crate) const SUBJECT_MAX_BYTES: usize = 255;
+/// External identities of one user: a list returns all of them.
+pub(crate) const IDENTITIES_PER_USER_MAX: usize = 32;
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
@@ -252,6 +259,19 @@ pub(crate) const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 86
 pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
 /// The longest lifetime of a temporary password, 7 days: it waits over a weekend or a short leave.
 pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// The token of the first administrator: 24 hours, the day on which the store is set up.
+pub(crate) const FIRST_ADMINISTRATOR_LIFETIME: Duration = Duration::from_secs(86_400);
+
+// Resource tickets.
+
+/// A resource ticket: 30 seconds, time for a page to load what it shows.
+pub(crate) const TICKET_LIFETIME_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest lifetime of a ticket, 5 minutes: a ticket is in URLs, and so in histories and logs.
+pub(crate) const TICKET_LIFETIME_MAX: Duration = Duration::from_secs(300);
+/// The method that a ticket is bound to: the longest registered one has 17 characters.
+pub(crate) const TICKET_METHOD_MAX_BYTES: usize = 32;
+/// The resource that a ticket is bound to: a path with a query.
+pub(crate) const TICKET_RESOURCE_MAX_BYTES: usize = 2_048;
 
 // Waits of a verify that reads the file.
 

@@ -21,6 +21,7 @@ pub(crate) mod refusal;
 pub(crate) mod secret;
 pub(crate) mod subtree;
 pub(crate) mod target;
+pub(crate) mod ticket;
 pub(crate) mod time;
 pub(crate) mod token;
 pub(crate) mod version;

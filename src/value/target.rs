@@ -85,6 +85,24 @@ impl Target {
             Self::ApiKeysOf(user) => credential.api_key().is_some() && principal.user == user,
         }
     }
+
+    /// Whether it revokes the tickets of this principal's session: those of a session that it
+    /// revokes, and, where one-time tokens end, also those of a session that goes on.
+    pub(crate) fn reaches_tickets(
+        self,
+        ends: Revokes,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> bool {
+        let is_above = match self {
+            Self::OtherSessions { user, .. } | Self::User(user) => principal.user == user,
+            Self::Branch(branch) => principal.branch == Some(branch),
+            Self::Organisation(organisation) => principal.organisation == Some(organisation),
+            Self::Store => true,
+            Self::Session(_) | Self::ApiKey { .. } | Self::ApiKeysOf(_) => false,
+        };
+        (ends.tokens && is_above) || self.reaches(ends, principal, now)
+    }
 }
 
 #[cfg(test)]
@@ -128,6 +146,34 @@ mod tests {
         check(Target::Store, SESSIONS, [true, true, false, true]);
         check(Target::ApiKeysOf(ADA), SESSIONS, [false, false, true, false]);
         check(Target::ApiKeysOf(BEN), ALL, [false; 4]);
+    }
+
+    #[test]
+    fn tickets_end_with_their_session_and_with_the_one_time_tokens_of_its_user() {
+        let tokens = Revokes { tokens: true, ..Revokes::default() };
+        let others = Target::OtherSessions { user: ADA, kept: OFFICE };
+        let reached = |target: Target, ends, principal: &Principal| {
+            target.reaches_tickets(ends, principal, Timestamp::from_millis(9))
+        };
+        let (office, home, ben) = (session(ADA, OFFICE), session(ADA, HOME), session(BEN, HOME));
+        for (target, ends, expect) in [
+            (Target::Session(OFFICE), SESSIONS, [true, false, false]),
+            (others, SESSIONS, [false, true, false]),
+            (others, tokens, [true, true, false]),
+            (Target::User(ADA), SESSIONS, [true, true, false]),
+            (Target::User(ADA), tokens, [true, true, false]),
+            (Target::User(ADA), KEYS, [false; 3]),
+            (Target::Store, tokens, [true; 3]),
+            (Target::Branch(BranchId::from_bytes([7; 16])), tokens, [false; 3]),
+            (Target::ApiKeysOf(ADA), tokens, [false; 3]),
+        ] {
+            let found = [&office, &home, &ben].map(|principal| reached(target, ends, principal));
+            assert_eq!(found, expect, "{target:?} {ends:?}");
+        }
+        let (york, north) = (BranchId::from_bytes([7; 16]), OrganisationId::from_bytes([8; 16]));
+        let under = Principal { branch: Some(york), organisation: Some(north), ..office };
+        assert!(reached(Target::Branch(york), tokens, &under));
+        assert!(reached(Target::Organisation(north), tokens, &under));
     }
 
     #[test]

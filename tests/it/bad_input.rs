@@ -37,6 +37,8 @@ pub(crate) struct Bench {
     pub(crate) key: String,
     /// A password reset of its own user.
     pub(crate) reset: RefCell<String>,
+    /// The token of the first administrator.
+    pub(crate) first: RefCell<String>,
     pub(crate) york: BranchId,
     pub(crate) north: OrganisationId,
 }
@@ -59,6 +61,7 @@ impl Bench {
         let uma = store.users().create(NewUser::person("uma").email("uma@x")).unwrap().id;
         Self {
             reset: RefCell::new(reset(store, uma)),
+            first: RefCell::new(first(store)),
             plain: world.sql(),
             ada,
             robin: store.users().create(NewUser::person("robin")).unwrap().id,
@@ -76,6 +79,14 @@ impl Bench {
     pub(crate) fn reset_again(&self) {
         let uma = self.world.user_of("uma");
         *self.reset.borrow_mut() = reset(&self.world.store, uma);
+    }
+
+    /// Deletes the first administrator, and issues the token again.
+    pub(crate) fn first_again(&self, chief: UserId) -> Result<(), Error> {
+        self.world.store.users().set_privileges(chief, &[])?;
+        self.world.store.users().delete(chief)?;
+        *self.first.borrow_mut() = first(&self.world.store);
+        Ok(())
     }
 
     /// Changes with every commit of the store, and with no other event.
@@ -98,6 +109,10 @@ impl Bench {
         assert_eq!(self.commits(), before, "{what} was refused and has written");
         false
     }
+}
+
+fn first(store: &Store) -> String {
+    store.one_time_tokens().issue_first_administrator().unwrap().token.expose().to_owned()
 }
 
 fn reset(store: &Store, user: UserId) -> String {

@@ -163,6 +163,12 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
     assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
     assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
 
+    let identity = &copy.store.external_identities().list(ada.id).unwrap()[0];
+    assert_eq!(
+        (identity.provider.as_str(), identity.subject.as_str(), identity.linked_at),
+        ("https://login.example.com", "7", morning())
+    );
+
     let confirmed = copy.store.one_time_tokens().confirm_email(&copy.known.one_time).unwrap();
     assert_eq!(confirmed.valid().unwrap().id, ada.id);
 

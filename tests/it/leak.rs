@@ -39,10 +39,12 @@ const DOORS: &[&str] = &[
     "Store::configuration",
     "Store::credits",
     "Store::devices",
+    "Store::external_identities",
     "Store::in_memory",
     "Store::one_time_tokens",
     "Store::organisations",
     "Store::sessions",
+    "Store::tickets",
     "Store::users",
 ];
 
@@ -52,11 +54,13 @@ const HANDLES: &[&str] = &[
     "Branches",
     "CreditBook",
     "Devices",
+    "ExternalIdentities",
     "OneTimeTokens",
     "Organisations",
     "Sessions",
     "Settings",
     "Store",
+    "Tickets",
     "Users",
 ];
 

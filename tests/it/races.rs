@@ -7,6 +7,7 @@
 mod bulk;
 mod credits;
 mod devices;
+mod first_administrator;
 pub(crate) mod fleet;
 mod guesses;
 mod killed;
@@ -37,6 +38,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "bulk" => bulk::revoke,
         "credits" => credits::spend,
         "devices" => devices::log_in,
+        "first-administrator" => first_administrator::present,
         "guesses" => guesses::guess,
         "killed" => killed::live,
         "limits" => limits::open,
@@ -70,6 +72,7 @@ const SECTIONS: &[Section] = &[
     ("killed-hashing", 1, killed::leaves_its_attempt_charged),
     ("memory", 1, memory::stays_within_the_gate),
     ("one-time", 50, one_time::tokens_are_used_once),
+    ("first-administrator", 12, first_administrator::is_one),
 ];
 
 #[track_caller]
@@ -164,6 +167,11 @@ fn a_process_killed_while_it_hashes_leaves_its_attempt_charged() {
 #[test]
 fn a_one_time_token_is_used_exactly_once_over_kills() {
     short("one-time");
+}
+
+#[test]
+fn a_store_gets_one_first_administrator_over_kills() {
+    short("first-administrator");
 }
 
 #[test]

@@ -20,4 +20,5 @@ mod processes;
 mod proxies;
 mod rejections;
 mod routes;
+mod tickets;
 mod world;

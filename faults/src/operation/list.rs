@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
 use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
+    NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
     SessionFilter, Version,
 };
 use gatepost::{
@@ -14,7 +14,7 @@ use gatepost::{
 };
 
 use super::{NO_TOKEN, Operation};
-use crate::scene::{Start, dear};
+use crate::scene::{ISSUER, Start, dear};
 use crate::store::{PASSWORD, device, sql};
 
 const NEXT: &str = "lantern over wet slate";
@@ -260,6 +260,31 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             let token = scene.token("guest.invitation");
             used(store.one_time_tokens().accept_invitation(token, NEXT.into())?)
         }).upon(NO_TOKEN).draws(),
+    Operation::write("issue the token of the first administrator",
+        "OneTimeTokens::issue_first_administrator", |_, store| {
+            store.one_time_tokens().issue_first_administrator().map(drop)
+        }),
+    Operation::write("create the first administrator",
+        "OneTimeTokens::create_first_administrator", |scene, store| {
+            let (tokens, token) = (store.one_time_tokens(), scene.token("first_administrator"));
+            used(tokens.create_first_administrator(token, "chief", NEXT.into())?)
+        }).draws(),
+    Operation::write("link an external identity", "ExternalIdentities::link", |scene, store| {
+        store.external_identities().link(scene.id("bob"), ISSUER, "8").map(drop)
+    }),
+    Operation::write("unlink an external identity", "ExternalIdentities::unlink",
+        |scene, store| {
+            assert!(store.external_identities().unlink(scene.id("ada"), ISSUER, "7")?);
+            Ok(())
+        }),
+    Operation::read("mint and verify a ticket", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        let minted = store.tickets().mint(&principal, NewTicket::new("GET", "/"))?;
+        let ticket = minted.valid().expect("a live session").ticket;
+        let verdict = store.tickets().verify(ticket.expose(), "GET", "/")?;
+        assert!(verdict.valid().is_ok(), "a live ticket was refused");
+        Ok(())
+    }),
     Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
         |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
     Operation::write("set a value", "Settings::set", |_, store| {

@@ -153,6 +153,13 @@ event_kinds! {
     PasswordReset = "password.reset",
     /// A pending user accepted an invitation, set the first password and became active.
     InvitationAccepted = "user.invitation_accepted",
+    /// The first administrator of the store was created with a one-time token.
+    FirstAdministratorCreated = "user.first_administrator_created",
+    // External identities.
+    /// An external identity was linked to a user; the detail is its provider.
+    ExternalIdentityLinked = "external_identity.linked",
+    /// An external identity was unlinked from its user; the detail is its provider.
+    ExternalIdentityUnlinked = "external_identity.unlinked",
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",

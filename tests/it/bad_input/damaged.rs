@@ -88,6 +88,7 @@ fn full() -> Bench {
     let store = &bench.world.store;
     store.users().set_privileges(bench.ada, &["admin"]).unwrap();
     store.users().set_email(bench.ada, Some("ada@example.com")).unwrap();
+    store.external_identities().link(bench.ada, "a", "b").unwrap();
     store.sessions().set_data_json(bench.session, "{}", Version::NONE).unwrap();
     store.configuration().set(Subtree::User(bench.ada), "theme", "dark").unwrap();
     store.configuration().set_public("theme", true).unwrap();
@@ -210,8 +211,15 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
         let _ = store.sessions().set_data_json(reply.session.id, "[]", Version::NONE);
         let _ = store.log_out((&reply.session.token, &device("till-2")));
     }
+    let identities = store.external_identities();
+    let _ = (identities.list(ada), identities.find("a", "b"), identities.link(ada, "c", "d"));
+    let _ = identities.unlink(ada, "a", "b");
     let tokens = store.one_time_tokens();
     let _ = tokens.list(ada);
+    if let Ok(issued) = tokens.issue_first_administrator() {
+        let new = Password::from("another one");
+        let _ = tokens.create_first_administrator(issued.token.expose(), "chief", new);
+    }
     if let Ok(issued) = tokens.issue(ada, NewOneTimeToken::email_confirmation()) {
         let _ = tokens.confirm_email(issued.token.expose());
     }

@@ -93,6 +93,7 @@ fn fill(store: &Store) -> Known {
     let robot = store.users().create(NewUser::system("robot").branch(york)).unwrap().id;
     let key = store.api_keys().issue(robot, NewApiKey::new().label("night")).unwrap();
 
+    store.external_identities().link(ada, "https://login.example.com", "7").unwrap();
     let confirmation = NewOneTimeToken::email_confirmation();
     let one_time = store.one_time_tokens().issue(ada, confirmation).unwrap();
 

@@ -63,7 +63,7 @@ impl Story {
         story.changes_passwords(&world.store, &ada);
         story.opens_sessions(&world.store, &ada);
         story.issues_keys(&world.store, &places);
-        story.uses_one_time_tokens(&world.store);
+        story.uses_one_time_tokens(world);
         story.is_refused(world, &ada);
         story.is_administered(&world.store, &ada, &places);
         story.is_looked_after(world, &ada);

@@ -6,7 +6,7 @@ use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
 use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, OpenSession, RevokeApiKeys, RevokeSessions, Version,
+    NewApiKey, NewOneTimeToken, NewTicket, OpenSession, RevokeApiKeys, RevokeSessions, Version,
 };
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
@@ -19,6 +19,7 @@ use crate::world::{HOUR, MINUTE, PASSWORD, device};
 type Act = fn(&Scene, &Store);
 
 const NEW: &str = "nine brass bells";
+const ISSUER: &str = "https://login.example.com";
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
                     Wm1Zb3VyaGFzaHlvdXJoYXNoeW91cmhhc2h5b3VyaGE";
 
@@ -116,6 +117,8 @@ const PREPARED: &[(&str, Act)] = &[
         s.issue(NewOneTimeToken::password_reset());
         store.one_time_tokens().revoke_all(s.ada).unwrap();
     }),
+    ("OneTimeTokens::create_first_administrator", |s, _| s.issue_first_administrator()),
+    ("ExternalIdentities::unlink", link),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::move_to(place revoked since)", |s, store| {
         store.sessions().revoke_all(s.south).unwrap();
@@ -335,6 +338,14 @@ const ONE_TIME: &[(&str, Act)] = &[
     ("OneTimeTokens::issue", |s, store| {
         drop(store.one_time_tokens().issue(s.ada, NewOneTimeToken::password_reset()).unwrap());
     }),
+    ("OneTimeTokens::issue_first_administrator", |_, store| {
+        drop(store.one_time_tokens().issue_first_administrator().unwrap());
+    }),
+    ("OneTimeTokens::create_first_administrator", |s, store| {
+        let tokens = store.one_time_tokens();
+        let created = tokens.create_first_administrator(&s.one_time(), "chief", NEW.into());
+        assert_eq!(created.unwrap().valid().unwrap().privileges, ["admin"]);
+    }),
     ("OneTimeTokens::request_password_reset", |_, store| {
         assert!(store.one_time_tokens().request_password_reset("ada").unwrap().mail().is_none());
     }),
@@ -375,6 +386,14 @@ const REST: &[(&str, Act)] = &[
     }),
     ("Store::may", |s, store| {
         assert_eq!(store.may(&s.principal("ada-1"), "x").unwrap(), Permission::Denied);
+    }),
+    ("Tickets::mint", |s, store| {
+        let minted = store.tickets().mint(&s.principal("ada-1"), NewTicket::new("GET", "/"));
+        assert!(minted.unwrap().valid().is_ok());
+    }),
+    ("ExternalIdentities::link", link),
+    ("ExternalIdentities::unlink", |s, store| {
+        assert!(store.external_identities().unlink(s.ada, ISSUER, "7").unwrap());
     }),
     ("Settings::set", set_theme),
     ("Settings::set_if", |_, store| {
@@ -443,6 +462,10 @@ fn confirm_email(scene: &Scene, store: &Store) {
 fn reset(scene: &Scene, store: &Store, keys: RevokeApiKeys) -> bool {
     let redeemed = store.one_time_tokens().reset_password(&scene.one_time(), NEW.into(), keys);
     redeemed.unwrap().valid().is_ok()
+}
+
+fn link(scene: &Scene, store: &Store) {
+    drop(store.external_identities().link(scene.ada, ISSUER, "7").unwrap());
 }
 
 fn set_theme(_: &Scene, store: &Store) {

@@ -78,6 +78,15 @@ impl Operation {
         replaced.into_iter().chain(Some(self.event).filter(|event| !event.is_empty())).collect()
     }
 
+    /// How far it reaches among tickets: they end with their session, and with the one-time tokens
+    /// of its user.
+    pub(crate) fn tickets(&self) -> Reach {
+        match (self.tokens, self.sessions) {
+            (true, Reach::Nothing) => Reach::User,
+            (_, reach) => reach,
+        }
+    }
+
     /// What it reports and how far it reaches. A verify cannot distinguish operations that are
     /// alike in this.
     pub(crate) fn effect(&self) -> (&'static [&'static str], Reach, Reach, bool) {
@@ -281,8 +290,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Users::unlock", "attempts.unlocked"),
     op(NONE, "ApiKeys::issue", "api_key.issued"),
     op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
+    op(NONE, "OneTimeTokens::issue_first_administrator", "one_time_token.issued"),
+    op(NONE, "OneTimeTokens::create_first_administrator", "user.first_administrator_created")
+        .reports(&["user of another"]),
     op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),
     op(NONE, "OneTimeTokens::reset_password(refused)", "one_time_token.refused"),
+    op(NONE, "Tickets::mint", ""),
+    op(NONE, "ExternalIdentities::link", "external_identity.linked"),
+    op(NONE, "ExternalIdentities::unlink", "external_identity.unlinked"),
     op(NONE, "Organisations::create", "organisation.created"),
     op(NONE, "Organisations::rename", "organisation.renamed"),
     op(NONE, "Branches::create", "branch.created"),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{NewApiKey, NewOneTimeToken};
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, NewTicket};
 use gatepost::{
     ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
     Store, UserId,
@@ -109,6 +109,12 @@ impl Scene {
         issued.token.expose().clone_into(&mut self.one_time.borrow_mut());
     }
 
+    /// Issues that of the first administrator.
+    pub(crate) fn issue_first_administrator(&self) {
+        let issued = self.store().one_time_tokens().issue_first_administrator().unwrap();
+        issued.token.expose().clone_into(&mut self.one_time.borrow_mut());
+    }
+
     pub(crate) fn one_time(&self) -> String {
         self.one_time.borrow().clone()
     }
@@ -178,6 +184,25 @@ impl Scene {
         let (dead_sessions, dead_keys) = self.dead();
         assert_eq!(dead_sessions, sessions, "sessions");
         assert_eq!(dead_keys, keys, "keys");
+    }
+
+    /// A ticket of each live session, by the name of the session.
+    pub(crate) fn tickets(&self) -> Vec<(&'static str, Secret)> {
+        let mint = |name| {
+            let token = &self.session(name).token;
+            let principal = self.store().verify((token, &device(name))).unwrap().valid().ok()?;
+            let minted = self.store().tickets().mint(&principal, NewTicket::new("GET", name));
+            Some((name, minted.unwrap().valid().unwrap().ticket))
+        };
+        self.sessions().filter_map(mint).collect()
+    }
+
+    /// Those that are refused.
+    pub(crate) fn refused(&self, tickets: &[(&'static str, Secret)]) -> Vec<&'static str> {
+        let verify = |(name, ticket): &&(&str, Secret)| {
+            self.store().tickets().verify(ticket.expose(), "GET", name).unwrap().valid().is_err()
+        };
+        tickets.iter().filter(verify).map(|(name, _)| *name).collect()
     }
 
     /// The sum of all watermarks that one-time tokens are compared with.

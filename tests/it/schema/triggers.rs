@@ -56,6 +56,15 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO configuration_key (key, shown) VALUES ('a', 'A');
       UPDATE configuration_key SET shown = 'B'"),
     ("credential_keeps_its_user", "UPDATE credential SET user_id = #3"),
+    ("external_identity_is_fixed",
+     "INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      UPDATE external_identity SET subject = 'c'"),
+    ("external_identity_is_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      INSERT INTO external_identity VALUES ('a', 'b', #2, 0)"),
+    ("external_identity_is_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #5, 0);
+      REPLACE INTO external_identity VALUES ('a', 'b', #5, 1)"),
     ("one_time_token_is_new",
      "REPLACE INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
               issued_at, expires_at)
@@ -64,6 +73,11 @@ const REFUSED: &[(&str, &str)] = &[
      "REPLACE INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
               issued_at, expires_at)
           VALUES (#9, zeroblob(32), 'password_reset', #1, 1, HEAD, 0, 9)"),
+    ("one_time_token_is_new",
+     "INSERT INTO one_time_token (id, secret_hash, purpose, uses_left, issued_seq, issued_at,
+              expires_at) VALUES (#8, zeroblob(32), 'first_administrator', 1, HEAD, 0, 9);
+      INSERT INTO one_time_token (id, secret_hash, purpose, uses_left, issued_seq, issued_at,
+              expires_at) VALUES (#9, zeroblob(32), 'first_administrator', 1, HEAD, 0, 9)"),
     ("one_time_token_is_only_used",
      "UPDATE one_time_token SET uses_left = 1 WHERE id = #2"),
     ("one_time_token_is_only_used",
@@ -142,6 +156,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'disabled' WHERE id = #1"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'locked' WHERE id = #1"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'pending' WHERE id = #1"),
+    ("user_identities_are_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #4, 0);
+      UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, keys_ended_seq = HEAD + 1,
+          tokens_ended_seq = HEAD + 1 WHERE id = #4;
+      INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      UPDATE user SET deleted_at = NULL WHERE id = #4"),
     ("user_is_new",
      "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
           VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '')"),
@@ -175,11 +195,12 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
-const KEEPING: [&str; 6] = [
+const KEEPING: [&str; 7] = [
     "credential_adds_its_cost", // login::cost::the_users_of_each_cost_are_counted
     "credential_changes_its_cost",
     "credential_takes_its_cost",
-    "user_has_attempts", // throttle::the_file_keeps_nothing_that_was_typed
+    "first_administrator_is_there", // one_time::first_administrator
+    "user_has_attempts",            // throttle::the_file_keeps_nothing_that_was_typed
     "user_returns_its_cost",
     "user_takes_its_cost",
 ];

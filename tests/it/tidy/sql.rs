@@ -14,6 +14,7 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("credential",        &["record/credential"]),
     ("credit",            &["record/credit"]),
     ("device",            &["record/device"]),
+    ("external_identity", &["record/external_identity"]),
     ("hash_cost",         &["record/credential"]), // by triggers
     ("one_time_token",    &["record/one_time_token"]),
     ("organisation",      &["record/organisation"]),
