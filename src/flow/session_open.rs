@@ -104,6 +104,9 @@ impl Sessions<'_> {
     /// Opens a session without a password. Lifetime, device, number of sessions and refusals follow
     /// the rules of a login, also for [the sessions that it replaces](crate::manual::revocation).
     ///
+    /// For a user whom an identity provider has authenticated, see
+    /// [`ExternalIdentities`](crate::directory::ExternalIdentities).
+    ///
     /// Writes the file; waits up to 5 s for another writer.
     ///
     /// ```
