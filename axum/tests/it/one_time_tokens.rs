@@ -46,8 +46,12 @@ async fn request(browser: &mut Browser, typed: &str) -> Answer {
     browser.post(REQUEST, Some(json!({ "username": typed }))).await
 }
 
+/// A body with the fields of every route that takes a token.
 fn redemption(token: &str, new: &str) -> Option<Value> {
-    Some(json!({ "token": token, "new_password": new }))
+    let (username, password) = ("chief", new);
+    Some(
+        json!({ "token": token, "new_password": new, "username": username, "password": password }),
+    )
 }
 
 #[tokio::test]

@@ -42,6 +42,8 @@ const ROWS: &str = "
     INSERT INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq, issued_at,
             expires_at)
         VALUES (zeroblob(16), zeroblob(32), 'invitation', zeroblob(16), 1, 1, 1, 9);
+    INSERT INTO external_identity (provider, subject, user_id, linked_at)
+        VALUES ('a', 'b', zeroblob(16), 1);
     INSERT INTO configuration_key (key, shown) VALUES ('theme', 'Theme');
     INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
     INSERT INTO policy (name, value) VALUES ('service_name', 'Northern');
