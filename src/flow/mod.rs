@@ -1,5 +1,6 @@
 //! Operations that use several record types, each one screen of plain steps.
 
+pub(crate) mod attenuate;
 pub(crate) mod change_options;
 pub(crate) mod held;
 pub(crate) mod identity;

@@ -298,7 +298,7 @@ CREATE TABLE device (
 -- timeout is over, and its user, branch and organisation are active. Token and device are stored
 -- only as digests. Deleted by logout, by a login that replaces it, by a revocation of this
 -- session, by a login of its user after a watermark has revoked it, and by the sweep after it
--- expired.
+-- expired; with it go the API keys that were made from it.
 CREATE TABLE session (
     id               BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash      BLOB    NOT NULL CHECK (length(secret_hash) = 32),
@@ -331,20 +331,53 @@ CREATE TABLE session_document (
 
 
 -- One row: an API key, the credential of a background job. Valid if its `issued_seq` is at least
--- the `keys_ended_seq` of its user and store, it has not expired, and its user, branch and
--- organisation are active. Deleted by revocation and, once expired, by the sweep.
+-- the `keys_ended_seq` of its user and store, it has not expired, its user, branch and organisation
+-- are active, and the session that its chain began with, if any, is live.
+--
+-- An attenuated key is made from a session or from another key of the same user and can do no more.
+-- It never expires after the key that it was made from, and the triggers below delete it with that
+-- key or session. So a verify reads no ancestor except the session. Deleted by revocation, once
+-- expired by the sweep, and by the next key of its user after a watermark has revoked it.
 CREATE TABLE api_key (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
     user_id     BLOB    NOT NULL REFERENCES user (id),
+    -- The session that the key, or the first key of its chain, was made from; NULL: none.
+    session_id  BLOB    REFERENCES session (id),
+    -- The ids of the keys that it was made from, the first of the chain first; at most eight.
+    ancestors   BLOB    NOT NULL DEFAULT x''
+                CHECK (length(ancestors) <= 128 AND length(ancestors) % 16 = 0),
     issued_seq  INTEGER NOT NULL CHECK (issued_seq >= 1),
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER,                    -- NULL: does not expire
     lifetime_ms INTEGER CHECK (lifetime_ms >= 0), -- as issued; a rotation does not change it
+    -- The privileges that it may use if its user has them, separated by spaces; NULL: all. Names
+    -- are those of user_privilege.
+    scopes      TEXT    CHECK (length(CAST(scopes AS BLOB)) = length(scopes)
+                               AND length(scopes) <= 4159
+                               AND scopes NOT GLOB '*[^a-z0-9._: -]*'),
+    last_seen   INTEGER,                    -- the last use; NULL: never used; never falls
     label       TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX api_key_by_user ON api_key (user_id);
+-- The keys that a watermark has revoked come first, so that a search begins behind them.
+CREATE INDEX api_key_by_user ON api_key (user_id, issued_seq);
+CREATE INDEX api_key_by_session ON api_key (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+
+-- By triggers, because a shell without foreign keys must not leave a key without its parent.
+CREATE TRIGGER session_takes_its_keys AFTER DELETE ON session
+BEGIN DELETE FROM api_key WHERE session_id = OLD.id; END;
+
+CREATE TRIGGER api_key_takes_its_descendants AFTER DELETE ON api_key
+BEGIN DELETE FROM api_key WHERE user_id = OLD.user_id AND instr(ancestors, OLD.id) > 0; END;
+
+CREATE TRIGGER api_key_ends_its_descendants AFTER UPDATE OF expires_at ON api_key
+WHEN NEW.expires_at IS NOT NULL
+BEGIN
+    UPDATE api_key SET expires_at = NEW.expires_at
+    WHERE user_id = NEW.user_id AND instr(ancestors, NEW.id) > 0
+      AND (expires_at IS NULL OR expires_at > NEW.expires_at);
+END;
 
 
 -- One row: a one-time token, which proves one thing once. Valid if it is not used and not expired,
@@ -512,8 +545,8 @@ BEGIN SELECT RAISE(ABORT, 'a row is trimmed that the options of the file do not 
 
 -- Changes that a verify must see
 -- ------------------------------
--- Every column that the statements of verify read is in one of these lists, except
--- `session.last_seen`, which only rises. The INSERT of a session or key writes no change row: no
+-- Every column that the statements of verify read is in one of these lists, except last uses, which
+-- only rise, and what never changes. The INSERT of a session or key writes no change row: no
 -- verify can have accepted it before.
 
 CREATE TRIGGER store_changed
@@ -578,7 +611,10 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.expires_at IS NOT NEW.expires_at
   OR OLD.idle_ms IS NOT NEW.idle_ms
   OR OLD.aal IS NOT NEW.aal
-BEGIN INSERT INTO change (kind, id) VALUES (4, NEW.id); END;
+BEGIN
+    INSERT INTO change (kind, id) VALUES (4, NEW.id);
+    INSERT INTO change (kind, id) SELECT 5, id FROM api_key WHERE session_id = NEW.id;
+END;
 
 -- Not for a session that a watermark of its user has revoked: that watermark has its change row.
 CREATE TRIGGER session_deleted AFTER DELETE ON session
@@ -596,8 +632,10 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.expires_at IS NOT NEW.expires_at
 BEGIN INSERT INTO change (kind, id) VALUES (5, NEW.id); END;
 
+-- Not for a key that a watermark of its user has revoked: that watermark has its change row.
 CREATE TRIGGER api_key_deleted AFTER DELETE ON api_key
-WHEN OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1)
+WHEN (OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1))
+ AND OLD.issued_seq >= coalesce((SELECT keys_ended_seq FROM user WHERE id = OLD.user_id), 0)
 BEGIN INSERT INTO change (kind, id) VALUES (5, OLD.id); END;
 
 
@@ -698,6 +736,29 @@ BEGIN SELECT RAISE(ABORT, 'the key exists'); END;
 CREATE TRIGGER api_key_keeps_its_id BEFORE UPDATE OF id ON api_key
 WHEN OLD.id IS NOT NEW.id
 BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
+
+CREATE TRIGGER api_key_never_grows
+BEFORE UPDATE OF session_id, ancestors, scopes, expires_at ON api_key
+WHEN OLD.session_id IS NOT NEW.session_id
+  OR OLD.ancestors IS NOT NEW.ancestors
+  OR OLD.scopes IS NOT NEW.scopes
+  OR (OLD.expires_at IS NOT NULL AND NEW.expires_at IS NULL)
+  OR NEW.expires_at > OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'a key keeps its scopes and parents, and never ends later'); END;
+
+CREATE TRIGGER api_key_is_less_than_its_parent BEFORE INSERT ON api_key
+WHEN (length(NEW.ancestors) > 0 AND NOT EXISTS (
+        SELECT 1 FROM api_key AS parent
+        WHERE parent.id = substr(NEW.ancestors, -16)
+          AND parent.user_id = NEW.user_id
+          AND parent.session_id IS NEW.session_id
+          AND parent.ancestors = substr(NEW.ancestors, 1, length(NEW.ancestors) - 16)
+          AND (parent.expires_at IS NULL OR NEW.expires_at <= parent.expires_at)
+          AND (parent.scopes IS NULL OR NEW.scopes IS NOT NULL)))
+  OR (NEW.session_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM session AS s
+        WHERE s.id = NEW.session_id AND s.user_id = NEW.user_id AND NEW.expires_at <= s.expires_at))
+BEGIN SELECT RAISE(ABORT, 'an attenuated key ends with its parent'); END;
 
 CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
 WHEN EXISTS (SELECT 1 FROM one_time_token WHERE id = NEW.id)
@@ -838,6 +899,10 @@ BEGIN SELECT RAISE(ABORT, 'a renewed session is as young as its last login'); EN
 
 CREATE TRIGGER session_last_seen_rises BEFORE UPDATE OF last_seen ON session
 WHEN NEW.last_seen < OLD.last_seen
+BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
+
+CREATE TRIGGER api_key_last_seen_rises BEFORE UPDATE OF last_seen ON api_key
+WHEN OLD.last_seen IS NOT NULL AND (NEW.last_seen IS NULL OR NEW.last_seen < OLD.last_seen)
 BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
 
 CREATE TRIGGER api_key_issued_at_the_head BEFORE INSERT ON api_key

@@ -209,7 +209,7 @@ pub(crate) const USE_STEPS_PER_TIMEOUT: i64 = 10;
 /// With an inactivity timeout, a step is at most a minute.
 pub(crate) const USE_STEP_MAX_MS: i64 = 60_000;
 /// Without an inactivity timeout, a step is this part of the lifetime: the last use only says which
-/// session is the least recently used.
+/// session is the least recently used, or that a key is still in use.
 pub(crate) const USE_STEPS_PER_LIFETIME: i64 = 24;
 /// Without an inactivity timeout, a step is at least an hour.
 pub(crate) const USE_STEP_MIN_MS: i64 = 3_600_000;
@@ -219,14 +219,17 @@ pub(crate) const USE_RETRIES_PER_STEP: i64 = 10;
 pub(crate) const USE_RETRY_MAX_MS: i64 = 60_000;
 /// Last uses in one transaction, so that its caller and other writers do not wait long for them.
 pub(crate) const USES_PER_COMMIT: usize = 256;
-/// Sessions whose last use may wait in memory. Beyond it, a last use is a step more behind.
+/// Sessions and API keys whose last use may wait in memory. Beyond it, a last use is a step more behind.
 pub(crate) const USES_WAITING: usize = 65_536;
 
 // API keys and privileges.
 
-/// The most API keys of one user that an option may allow: issuing a key counts them, verifying
-/// one does not.
+/// The most API keys of one user that an option may allow, and the most live ones for which it may
+/// have an attenuated key made or an overlap: issuing a key counts them, verifying one does not.
 pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
+/// The keys that one attenuated key may descend from: a chain is as deep as the programs that hand
+/// a key on, and the revocation of its first key deletes them all.
+pub(crate) const API_KEY_ANCESTORS_MAX: usize = 8;
 /// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
 pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.

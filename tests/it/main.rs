@@ -12,6 +12,7 @@
 mod absence;
 mod always_starts;
 mod api_key;
+mod attenuate;
 mod audit;
 mod bad_input;
 mod branch;

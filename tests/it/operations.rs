@@ -52,7 +52,7 @@ fn findings(operation: &Operation) -> Vec<String> {
     let mut scene = Scene::with(acts::policy(operation.name));
     scene.are_dead(&[], &[]);
     acts::prepare(operation.name, &mut scene);
-    let before = scene.dead();
+    let (before, made_before) = (scene.dead(), scene.dead_made());
     let (head, last) = (scene.world.head(), last_event(&scene));
     let tokens = scene.tokens_revoked();
     acts::act(operation.name)(&scene, &scene.store().acting_as(scene.root));
@@ -75,6 +75,19 @@ fn findings(operation: &Operation) -> Vec<String> {
     compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, sessions));
     let keys = scene.keys().filter(|name| !before.1.contains(name));
     compare("API keys", new(&before.1, &dead.1), covered(operation.keys, keys));
+    let made_from = scene.sessions().filter(|name| !before.0.contains(name));
+    let made_from: Vec<_> = made_from
+        .filter(|name| {
+            // A session that goes on with a new token keeps its keys.
+            let is_renewed = operation.sessions == Reach::Renewed && *name == "ada-1";
+            let relation = scene::relation(name);
+            let ends = operation.sessions.covers(relation) && !is_renewed;
+            ends || operation.keys.covers(relation.max(Relation::SameUser))
+        })
+        .chain(dead.1.iter().copied().filter(|name| !before.1.contains(name)))
+        .collect();
+    let made_dead = scene.dead_made();
+    compare("keys made from them", new(&made_before, &made_dead), format!("{made_from:?}"));
     // Sessions never come back, and keys only when what suspended them is gone.
     let is_lifted = operation.event.ends_with(".activated");
     let lifted = if is_lifted { new(&[], &before.1) } else { "[]".into() };
@@ -89,6 +102,7 @@ fn findings(operation: &Operation) -> Vec<String> {
         compare("overlap", format!("{:?}", scene.dead().1), "[]".into());
         scene.world.clock.advance(std::time::Duration::from_millis(1));
         compare("overlap over", format!("{:?}", scene.dead().1), "[\"ada\"]".into());
+        compare("keys made from it", format!("{:?}", scene.dead_made()), "[\"ada\"]".into());
     }
     findings
 }

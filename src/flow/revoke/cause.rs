@@ -44,7 +44,7 @@ impl Ended {
 /// Why credentials are revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
-    /// A caller asked for the revocation of a session or of API keys, and for nothing else.
+    /// A caller asked for the revocation of a session or of an API key, and for nothing else.
     Asked,
     /// A caller revoked all sessions of a user, a place or the store.
     AllAsked,
@@ -73,6 +73,8 @@ pub(crate) enum Cause {
     /// A pending user accepted an invitation: until then the account was not known to be its
     /// owner's.
     InvitationAccepted,
+    /// A caller revoked all API keys of a user.
+    ApiKeysAsked,
     /// A caller revoked all one-time tokens of a user.
     OneTimeTokensAsked,
     /// A branch or organisation was made inactive.
@@ -83,7 +85,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// The table of the manual ("What revokes what"), row by row. A status suspends API keys by
-    /// itself: verify reads it.
+    /// itself: verify reads it. Keys that were made from a session end with it, in every row.
     pub(crate) const fn revokes(self) -> Revokes {
         let (sessions, keys, tokens) = match self {
             Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
@@ -93,6 +95,7 @@ impl Cause {
             Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
             Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true),
             Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
+            Self::ApiKeysAsked => (false, true, false),
             Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true),
         };
         Revokes { sessions, keys, tokens }
@@ -112,6 +115,7 @@ impl Cause {
             Self::FirstConfirmed => "first_confirmed",
             Self::PasswordReset | Self::PasswordResetWithKeys => "password_reset",
             Self::InvitationAccepted => "invitation_accepted",
+            Self::ApiKeysAsked => "api_keys_asked",
             Self::OneTimeTokensAsked => "one_time_tokens_asked",
             Self::PlaceSuspended => "place_suspended",
             Self::DeviceForgotten => "device_forgotten",

@@ -10,7 +10,7 @@ use crate::storage::{ReadTx, Row, params};
 use crate::value::event::ClientInfo;
 use crate::value::id::{Page, SessionId, UserId, rows};
 use crate::value::limits;
-use crate::value::principal::Assurance;
+use crate::value::principal::{Assurance, Credential};
 use crate::value::subtree::Subtree;
 use crate::value::time::Timestamp;
 #[cfg(feature = "serde")]
@@ -323,7 +323,9 @@ impl<'s> Sessions<'s> {
         for<'r> &'r mut R: IntoIterator<Item = &'r mut SessionInfo>,
     {
         for row in &mut rows {
-            if let Some(at) = self.store.core().pending.uses.last_use(row.id, now) {
+            if let Some(at) =
+                self.store.core().pending.uses.last_use(Credential::Session(row.id), now)
+            {
                 row.last_seen_at = row.last_seen_at.max(at);
             }
         }

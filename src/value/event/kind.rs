@@ -133,6 +133,8 @@ event_kinds! {
     // API keys.
     /// An API key was issued.
     ApiKeyIssued = "api_key.issued",
+    /// An API key was made from a session, or from the key whose id is the detail.
+    ApiKeyAttenuated = "api_key.attenuated",
     /// A new API key replaced an old one.
     ApiKeyRotated = "api_key.rotated",
     /// An API key was revoked.

@@ -326,6 +326,13 @@ const KEYS: &[(&str, Act)] = &[
     ("ApiKeys::rotate(overlap)", |s, store| {
         drop(store.api_keys().rotate(s.key("ada"), MINUTE).unwrap());
     }),
+    ("ApiKeys::attenuate(session)", |s, store| {
+        drop(store.api_keys().attenuate(&s.principal("ada-1"), NewApiKey::new()).unwrap());
+    }),
+    ("ApiKeys::attenuate(API key)", |s, store| {
+        let key = s.principal_of_key("ada");
+        drop(store.api_keys().attenuate(&key, NewApiKey::new()).unwrap());
+    }),
     ("ApiKeys::issue", |s, store| {
         drop(store.api_keys().issue(s.root, NewApiKey::new()).unwrap());
     }),

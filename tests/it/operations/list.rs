@@ -10,9 +10,12 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// The row that it leaves in the audit log, by its name there; empty if it leaves none.
     pub(crate) event: &'static str,
-    /// The tables whose rows it reports in the change log, one word for each row.
+    /// The tables whose rows it reports in the change log, one word for each row. Rows of keys that
+    /// were made from a session or key that it revokes are not listed.
     pub(crate) changes: &'static [&'static str],
+    /// The keys that were made from them are revoked too, for good.
     pub(crate) sessions: Reach,
+    /// The same is true of these: suspended with a suspended one.
     pub(crate) keys: Reach,
     /// Whether the API keys are only suspended, until the cause is gone.
     pub(crate) suspends: bool,
@@ -258,7 +261,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(KEY, "ApiKeys::rotate(overlap)", "api_key.rotated")
         .reports(&["api_key"]).keys(Reach::OneLater),
     op(KEY, "ApiKeys::revoke_all", "user.api_keys_revoked")
-        .reports(&["api_key"]).keys(Reach::User),
+        .reports(&["user"]).keys(Reach::User),
 
     op(RIGHTS, "Users::set_privileges", "user.privileges_changed").reports(&["user"]),
 
@@ -280,6 +283,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Users::update", "user.updated"),
     op(NONE, "Users::unlock", "attempts.unlocked"),
     op(NONE, "ApiKeys::issue", "api_key.issued"),
+    op(NONE, "ApiKeys::attenuate(session)", "api_key.attenuated"),
+    op(NONE, "ApiKeys::attenuate(API key)", "api_key.attenuated"),
     op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
     op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),
     op(NONE, "OneTimeTokens::reset_password(refused)", "one_time_token.refused"),

@@ -34,6 +34,8 @@ pub(crate) struct Scene {
     pub(crate) root: UserId,
     sessions: Vec<(&'static str, OpenedSession)>,
     keys: Vec<(&'static str, ApiKeyId, Secret)>,
+    /// For each session and key, by its name, a key that was made from it.
+    made: Vec<(&'static str, ApiKeyId, Secret)>,
     /// The one-time token that an operation presents.
     one_time: RefCell<String>,
 }
@@ -86,7 +88,7 @@ impl Scene {
         });
         let keys = keys.into();
         let one_time = RefCell::default();
-        Self {
+        let mut scene = Self {
             world,
             north,
             south,
@@ -99,8 +101,32 @@ impl Scene {
             root,
             sessions,
             keys,
+            made: Vec::new(),
             one_time,
-        }
+        };
+        scene.attenuate_all();
+        scene
+    }
+
+    fn attenuate_all(&mut self) {
+        let make = |name, parent: &Principal| {
+            let made = self.store().api_keys().attenuate(parent, NewApiKey::new()).unwrap();
+            (name, made.id, made.key)
+        };
+        let of_sessions = self.sessions().map(|name| make(name, &self.principal(name)));
+        let of_keys = self.keys().map(|name| make(name, &self.principal_of_key(name)));
+        self.made = of_sessions.chain(of_keys).collect();
+    }
+
+    /// The names of the sessions and keys from which a key was made that does not verify.
+    pub(crate) fn dead_made(&self) -> Vec<&'static str> {
+        let refused = |key: &Secret| self.store().verify((key, None)).unwrap().valid().is_err();
+        self.made.iter().filter(|(_, _, key)| refused(key)).map(|(name, ..)| *name).collect()
+    }
+
+    pub(crate) fn principal_of_key(&self, name: &str) -> Principal {
+        let key = &self.keys.iter().find(|(other, ..)| *other == name).unwrap().2;
+        self.store().verify((key, None)).unwrap().valid().unwrap()
     }
 
     /// Issues a one-time token to ada, for an operation that presents it.
@@ -153,6 +179,7 @@ impl Scene {
             let key = self.keys.iter_mut().find(|(other, ..)| *other == "ada").unwrap();
             *key = ("ada", issued.id, issued.key);
         }
+        self.attenuate_all();
     }
 
     /// Makes ada, her branch and her organisation active.
@@ -197,7 +224,15 @@ impl Scene {
         let newer = "SELECT kind, id FROM change WHERE seq > ?1 ORDER BY seq";
         let mut statement = sql.prepare(newer).unwrap();
         let rows = statement.query_map([head], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(|row| self.table_of(row.unwrap())).collect()
+        let is_made = |id: &Option<Vec<u8>>| {
+            let made = self.made.iter().map(|(_, id, _)| id.as_uuid());
+            id.as_ref()
+                .is_some_and(|id| made.into_iter().any(|own| own.as_bytes() == id.as_slice()))
+        };
+        rows.map(|row| row.unwrap())
+            .filter(|(_, id)| !is_made(id))
+            .map(|row| self.table_of(row))
+            .collect()
     }
 
     fn table_of(&self, (kind, id): (u16, Option<Vec<u8>>)) -> String {

@@ -81,6 +81,7 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::verify"),
     (4, "flow::may"),
     (4, "flow::held"),
+    (4, "flow::attenuate"),
     (4, "flow::renew"),
     (4, "flow::revoke"),
     (4, "flow::sweep"),

@@ -6,8 +6,7 @@ use super::source::Source;
 /// The statements that delete a session or a key, and those that only raise a watermark.
 const REVOKES: &[&str] = &[
     "session::delete",
-    "api_key::delete",
-    "api_key::end_all_of",
+    "api_key::set_end",
     "user::raise",
     "branch::raise",
     "organisation::raise",
@@ -47,9 +46,13 @@ mod can_fail {
     #[test]
     fn a_revocation_beside_the_door_is_found() {
         check("src/flow/sweep.rs", "fn f() { session::delete(tx, id)?; }", 1);
-        check("src/flow/login/open.rs", "user::raise(tx, id, marks); api_key::delete(tx, id)", 2);
+        check(
+            "src/flow/login/open.rs",
+            "user::raise(tx, id, marks); api_key::set_end(tx, id, at)",
+            2,
+        );
         check("src/flow/password_change.rs", "user::raise(tx, id, marks); store::raise(tx)", 1);
-        check("src/flow/revoke/keys.rs", "api_key::end_all_of(tx, user, from)", 1);
+        check("src/flow/revoke/keys.rs", "api_key::set_end(tx, id, from)", 1);
         check("src/flow/session_open.rs", "make_way(tx, id)?", 1);
         check("src/flow/login/open.rs", "make_way(tx, id)?", 0);
         check(APPLY, "session::delete(tx, id); user::raise(tx, id, marks)", 0);
