@@ -11,6 +11,7 @@
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
+//! - [`api_keys`]: keys for programs: scopes, keys made from keys and sessions, rotation.
 //! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
@@ -66,6 +67,10 @@ pub mod revocation {
     #![doc = include_str!("../manual/revocation.md")]
     #![doc = ""]
     #![doc = include_str!("../manual/pictures/session.svg")]
+}
+
+pub mod api_keys {
+    #![doc = include_str!("../manual/api_keys.md")]
 }
 
 pub mod one_time_tokens {

@@ -207,7 +207,8 @@ pub trait Privilege {
     const NAME: &'static str;
 }
 
-/// A program that is signed in by an API key; a session is answered 403.
+/// A program that is signed in by an API key; a session is answered 403. [`Privileged`] and
+/// [`Admin`] accept it if its scopes and the privileges of its user both allow it.
 #[derive(Debug, Clone)]
 pub struct ApiKey(SignedIn);
 

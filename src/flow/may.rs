@@ -13,7 +13,8 @@ impl Store {
     /// now.
     ///
     /// - [`Granted`](Permission::Granted) or [`Denied`](Permission::Denied): the session or key of
-    ///   `principal` is live, and its user has the privilege or not. After a change of privileges
+    ///   `principal` is live, and its user has the privilege or not. A key needs it in its
+    ///   [scopes](crate::sessions::NewApiKey::scopes) as well, if it has any. After a change of privileges
     ///   was acknowledged in any process, every call sees it (ASVS 8.3.2).
     /// - [`Ended`](Permission::Ended): a verify of its token would be refused.
     ///

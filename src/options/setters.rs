@@ -237,7 +237,7 @@ impl Options {
     }
 
     /// How many API keys a user may have at once, 1 to 1,000; issuing one more fails with
-    /// `LimitReached`. The default is 1. Kind: policy.
+    /// `LimitReached`. Attenuated keys do not count. The default is 1. Kind: policy.
     ///
     /// ```
     /// use gatepost::sessions::NewApiKey;

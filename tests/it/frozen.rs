@@ -161,7 +161,17 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
 
     let key = copy.store.verify((&copy.known.api_key, None)).unwrap().valid().unwrap();
     assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
-    assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
+    let made = copy.store.verify((&copy.known.made_key, None)).unwrap().valid().unwrap();
+    let keys = copy.store.api_keys().list(key.user).unwrap();
+    let listed = |id| keys.iter().find(|one| Credential::ApiKey(one.id) == id).unwrap();
+    let (first, second) = (listed(key.credential), listed(made.credential));
+    assert_eq!((first.label.as_deref(), first.parent), (Some("night"), None));
+    assert_eq!(second.parent, Some(key.credential));
+    assert_eq!(first.scopes, Some(vec!["export".to_owned(), "print".to_owned()]));
+    assert_eq!(second.scopes, Some(vec!["print".to_owned()]));
+    assert!(first.last_used_at.is_some());
+    let of_session = copy.store.api_keys().list(ada.id).unwrap();
+    assert_eq!(of_session[0].parent, Some(principal.credential));
 
     let confirmed = copy.store.one_time_tokens().confirm_email(&copy.known.one_time).unwrap();
     assert_eq!(confirmed.valid().unwrap().id, ada.id);

@@ -223,6 +223,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("issue a key", "ApiKeys::issue", |scene, store| {
         store.api_keys().issue(scene.id("bob"), NewApiKey::new()).map(drop)
     }),
+    Operation::write("make a key from a session", "ApiKeys::attenuate(session)", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        store.api_keys().attenuate(&principal, NewApiKey::new()).map(drop)
+    }),
+    Operation::write("make a key from a key", "ApiKeys::attenuate(API key)", |scene, store| {
+        let principal = store.verify((scene.token("key"), None))?.valid().unwrap();
+        store.api_keys().attenuate(&principal, NewApiKey::new()).map(drop)
+    }).upon("key"),
     Operation::write("rotate a key", "ApiKeys::rotate(no overlap)", |scene, store| {
         store.api_keys().rotate(scene.id("key.id"), Duration::ZERO).map(drop)
     }).upon("key").draws(),

@@ -193,6 +193,11 @@ const ATTACKS: &[Attack] = &[
         let issued = keys.issue(bench.robin, NewApiKey::new().label(text))?;
         keys.revoke(issued.id)
     }),
+    attack("NewApiKey::scopes", |bench, text| {
+        let keys = bench.world.store.api_keys();
+        let issued = keys.issue(bench.robin, NewApiKey::new().scopes([text]))?;
+        keys.revoke(issued.id)
+    }),
     attack("OneTimeTokens::request_password_reset", |bench, text| {
         bench.world.store.one_time_tokens().request_password_reset(text).map(drop)
     }),

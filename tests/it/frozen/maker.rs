@@ -28,14 +28,17 @@ pub(super) struct Known {
     pub(super) session: String,
     pub(super) ended_session: String,
     pub(super) api_key: String,
+    /// Made from the other key.
+    pub(super) made_key: String,
     pub(super) one_time: String,
     pub(super) anchor: String,
 }
 
 impl Known {
     fn write(&self, path: &Path) {
-        let Self { session, ended_session, api_key, one_time, anchor } = self;
-        let lines = format!("{session}\n{ended_session}\n{api_key}\n{one_time}\n{anchor}\n");
+        let Self { session, ended_session, api_key, made_key, one_time, anchor } = self;
+        let keys = format!("{api_key}\n{made_key}");
+        let lines = format!("{session}\n{ended_session}\n{keys}\n{one_time}\n{anchor}\n");
         fs::write(path, lines).unwrap();
     }
 
@@ -47,6 +50,7 @@ impl Known {
             session: next(),
             ended_session: next(),
             api_key: next(),
+            made_key: next(),
             one_time: next(),
             anchor: next(),
         }
@@ -91,7 +95,13 @@ fn fill(store: &Store) -> Known {
     store.branches().set_active(leeds, false).unwrap();
 
     let robot = store.users().create(NewUser::system("robot").branch(york)).unwrap().id;
-    let key = store.api_keys().issue(robot, NewApiKey::new().label("night")).unwrap();
+    let new = NewApiKey::new().label("night").scopes(["export", "print"]);
+    let key = store.api_keys().issue(robot, new).unwrap();
+    let principal = store.verify((&key.key, None)).unwrap().valid().unwrap();
+    let new = NewApiKey::new().scopes(["print"]);
+    let made = store.api_keys().attenuate(&principal, new).unwrap();
+    let principal = store.verify((&session.token, &device("till-1"))).unwrap().valid().unwrap();
+    store.api_keys().attenuate(&principal, NewApiKey::new()).unwrap();
 
     let confirmation = NewOneTimeToken::email_confirmation();
     let one_time = store.one_time_tokens().issue(ada, confirmation).unwrap();
@@ -112,6 +122,7 @@ fn fill(store: &Store) -> Known {
         session: session.token.expose().to_owned(),
         ended_session: ended.session.token.expose().to_owned(),
         api_key: key.key.expose().to_owned(),
+        made_key: made.key.expose().to_owned(),
         one_time: one_time.token.expose().to_owned(),
         anchor: store.audit().anchor().unwrap().to_string(),
     }

@@ -355,6 +355,13 @@ impl Story {
         self.held(&principal.credential);
         self.held(&principal.opened_at);
         self.presents(issued.key.expose());
+        let made = store.api_keys().attenuate(&principal, NewApiKey::new().scopes(["print"]));
+        let made = made.unwrap();
+        self.gave(&made.key);
+        self.held(&made);
+        self.presents(made.key.expose());
+        let made = store.verify((&made.key, None)).unwrap().valid().unwrap();
+        self.failed(store.api_keys().attenuate(&made, NewApiKey::new().scopes(["scan"])));
         let second = store.api_keys().rotate(issued.id, HOUR).unwrap();
         self.gave(&second.key);
         let third = store.api_keys().rotate(issued.id, HOUR).unwrap();
