@@ -8,8 +8,8 @@ use crate::value::limits::API_KEYS_PER_USER_MAX;
 use crate::value::principal::{Credential, Principal};
 
 impl ApiKeys<'_> {
-    /// Makes an API key from the session or key of a principal, for a program that shall do a part
-    /// of what the principal may: least privilege (ASVS 13.2.2).
+    /// Makes an API key from the session or key of a principal, for a program that needs a part of
+    /// what the principal may: least privilege (ASVS 13.2.2).
     ///
     /// - Its user is the principal's. Its scopes are those of `new`, each of which the parent must
     ///   have, or else those of the parent; a session has all.

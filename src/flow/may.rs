@@ -14,8 +14,8 @@ impl Store {
     ///
     /// - [`Granted`](Permission::Granted) or [`Denied`](Permission::Denied): the session or key of
     ///   `principal` is live, and its user has the privilege or not. A key needs it in its
-    ///   [scopes](crate::sessions::NewApiKey::scopes) as well, if it has any. After a change of privileges
-    ///   was acknowledged in any process, every call sees it (ASVS 8.3.2).
+    ///   [scopes](crate::sessions::NewApiKey::scopes) as well, if it has any. After a change of
+    ///   privileges was acknowledged in any process, every call sees it (ASVS 8.3.2).
     /// - [`Ended`](Permission::Ended): a verify of its token would be refused.
     ///
     /// No privilege implies another, not even `admin`. A call is a use of the session, as a verify

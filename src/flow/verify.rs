@@ -443,7 +443,8 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     }
 }
 
-/// Turns a valid entry into a live session or key. `None` if the file must be read: it may be over, a step of its last use is, or the clock went back.
+/// Turns a valid entry into a live session or key. `None` if the file must be read: it may be over,
+/// a step of its last use is, or the clock went back.
 #[inline]
 pub(crate) fn live_from_cache(entry: &CachedEntry, image: Image, now: Timestamp) -> Option<Live> {
     let Span { from, until } = entry.span();

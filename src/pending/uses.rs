@@ -47,8 +47,8 @@ impl Uses {
         Self { used: Mutex::default(), write, is_writing: AtomicBool::new(false) }
     }
 
-    /// The use of the session or key that waits. One from the future, by more than the tolerated clock
-    /// skew, does not count: the clock was wrong then.
+    /// The use of the session or key that waits. One from the future, by more than the tolerated
+    /// clock skew, does not count: the clock was wrong then.
     pub(crate) fn last_use(&self, used_by: Credential, now: Timestamp) -> Option<Timestamp> {
         self.used.lock().get(&used_by).copied().filter(|at| *at <= latest(now))
     }
@@ -84,7 +84,8 @@ impl Uses {
         Ok(Some(batch).filter(|batch| !batch.written.is_empty()))
     }
 
-    /// Removes the uses that were committed, except those of credentials that were used again since.
+    /// Removes the uses that were committed, except those of credentials that were used again
+    /// since.
     fn committed(&self, batch: &[WaitingUse]) {
         let mut used = self.used.lock();
         for (id, at) in batch {

@@ -62,9 +62,9 @@ pub struct ApiKeyInfo {
     pub issued_at: Timestamp,
     /// When it expires; `None` if it does not.
     pub expires_at: Option<Timestamp>,
-    /// The last use; `None` if it was never used. In steps of a 24th of the lifetime and at least an
-    /// hour, so that use costs few writes. Uses of another process count once they have reached the
-    /// file.
+    /// The last use; `None` if it was never used. In steps of a 24th of the lifetime and at least
+    /// an hour, so that use costs few writes. Uses of another process count once they have reached
+    /// the file.
     pub last_used_at: Option<Timestamp>,
 }
 

@@ -219,7 +219,8 @@ pub(crate) const USE_RETRIES_PER_STEP: i64 = 10;
 pub(crate) const USE_RETRY_MAX_MS: i64 = 60_000;
 /// Last uses in one transaction, so that its caller and other writers do not wait long for them.
 pub(crate) const USES_PER_COMMIT: usize = 256;
-/// Sessions and API keys whose last use may wait in memory. Beyond it, a last use is a step more behind.
+/// Sessions and API keys whose last use may wait in memory. Beyond it, a last use is a step more
+/// behind.
 pub(crate) const USES_WAITING: usize = 65_536;
 
 // API keys and privileges.

@@ -51,6 +51,7 @@ fn each_operation_records_and_revokes_what_the_list_says() {
 fn findings(operation: &Operation) -> Vec<String> {
     let mut scene = Scene::with(acts::policy(operation.name));
     scene.are_dead(&[], &[]);
+    scene.attenuate_all();
     acts::prepare(operation.name, &mut scene);
     let (before, made_before) = (scene.dead(), scene.dead_made());
     let (head, last) = (scene.world.head(), last_event(&scene));

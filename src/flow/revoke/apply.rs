@@ -1,9 +1,9 @@
 //! How each target is revoked: the one implementation, used at once and for a revocation that could
 //! not be written when it was asked for.
 //!
-//! Revoking all sessions or keys of a user or a place is one UPDATE that raises a watermark, whatever
-//! their number. A single session or key is deleted by its id, and triggers delete the keys that were
-//! made from it.
+//! Revoking all sessions or keys of a user or a place is one UPDATE that raises a watermark,
+//! whatever their number. A single session or key is deleted by its id, and triggers delete the
+//! keys that were made from it.
 
 use crate::error::Result;
 use crate::record::proof::Proof;

@@ -14,8 +14,8 @@ use crate::value::time::Timestamp;
 
 impl ApiKeys<'_> {
     /// Revokes an API key and its descendants for good
-    /// ([what revokes what](crate::manual::revocation)): when this returns, no verify in any process
-    /// accepts one of them.
+    /// ([what revokes what](crate::manual::revocation)): when this returns, no verify in any
+    /// process accepts one of them.
     ///
     /// ```
     /// use gatepost::NewUser;
@@ -47,9 +47,9 @@ impl ApiKeys<'_> {
         })
     }
 
-    /// Revokes all API keys of a user for good ([what revokes what](crate::manual::revocation)), also
-    /// those that were made from its sessions. One row changes, however many keys there are; nothing
-    /// is written if the user has none.
+    /// Revokes all API keys of a user for good, also those that were made from its sessions
+    /// ([what revokes what](crate::manual::revocation)). One row changes, however many keys there
+    /// are; nothing is written if the user has none.
     ///
     /// ```
     /// use gatepost::NewUser;

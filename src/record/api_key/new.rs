@@ -31,11 +31,12 @@ impl NewApiKey {
     }
 
     /// The scopes: the only privileges that the key may use, and only while its user has them. At
-    /// most 64 names of 1 to 64 of `a-z 0-9 . _ : -`; an empty set makes a key that verifies and may
-    /// do nothing. The last call counts. Scopes never change: also a rotated key keeps them.
+    /// most 64 names of 1 to 64 of `a-z 0-9 . _ : -`; an empty set makes a key that verifies and
+    /// may do nothing. The last call counts. Scopes never change: also a rotated key keeps them.
     ///
     /// A privilege that the user gets later is used if the scopes have its name. The key of an
-    /// administrator is one ([`Principal::is_admin`](crate::Principal::is_admin)) only if its scopes have `admin`.
+    /// administrator is one ([`Principal::is_admin`](crate::Principal::is_admin)) only if its
+    /// scopes have `admin`.
     ///
     /// ```
     /// use gatepost::sessions::NewApiKey;

@@ -264,7 +264,7 @@ impl Scene {
         let revoked = [row.sessions, renewed].concat();
         let expected = (rest(&SESSIONS, &revoked), rest(&KEYS, keys));
         assert_eq!(self.passing(store), expected, "{}", row.name);
-        // A key goes with what it was made from. The session that goes on with a new token keeps it.
+        // A key ends with what it was made from. A session that goes on with a new token keeps it.
         let ends = |name: &str| match name {
             "ada" => keys.contains(&"ada"),
             "ben" => row.sessions.contains(&"ben") || keys.contains(&"ben"),

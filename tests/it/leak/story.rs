@@ -355,13 +355,7 @@ impl Story {
         self.held(&principal.credential);
         self.held(&principal.opened_at);
         self.presents(issued.key.expose());
-        let made = store.api_keys().attenuate(&principal, NewApiKey::new().scopes(["print"]));
-        let made = made.unwrap();
-        self.gave(&made.key);
-        self.held(&made);
-        self.presents(made.key.expose());
-        let made = store.verify((&made.key, None)).unwrap().valid().unwrap();
-        self.failed(store.api_keys().attenuate(&made, NewApiKey::new().scopes(["scan"])));
+        self.makes_a_key(store, &principal);
         let second = store.api_keys().rotate(issued.id, HOUR).unwrap();
         self.gave(&second.key);
         let third = store.api_keys().rotate(issued.id, HOUR).unwrap();

@@ -1,4 +1,5 @@
-//! The part of the story in which one-time tokens are requested, issued and used.
+//! The parts of the story in which one-time tokens are requested, issued and used, and a key is made
+//! from another.
 
 use gatepost::directory::UserStatus;
 use gatepost::sessions::*;
@@ -8,6 +9,15 @@ use super::story::{FIRST, PHONE, Story, THIRD};
 use crate::world::device;
 
 impl Story {
+    pub(super) fn makes_a_key(&mut self, store: &Store, parent: &Principal) {
+        let made = store.api_keys().attenuate(parent, NewApiKey::new().scopes(["print"])).unwrap();
+        self.gave(&made.key);
+        self.held(&made);
+        self.presents(made.key.expose());
+        let made = store.verify((&made.key, None)).unwrap().valid().unwrap();
+        self.failed(store.api_keys().attenuate(&made, NewApiKey::new().scopes(["scan"])));
+    }
+
     pub(super) fn uses_one_time_tokens(&mut self, store: &Store) {
         let tokens = store.one_time_tokens();
         self.held(&tokens);

@@ -34,7 +34,7 @@ pub(crate) struct Scene {
     pub(crate) root: UserId,
     sessions: Vec<(&'static str, OpenedSession)>,
     keys: Vec<(&'static str, ApiKeyId, Secret)>,
-    /// For each session and key, by its name, a key that was made from it.
+    /// For each session and key, by its name, a key that was made from it, if any were.
     made: Vec<(&'static str, ApiKeyId, Secret)>,
     /// The one-time token that an operation presents.
     one_time: RefCell<String>,
@@ -88,7 +88,7 @@ impl Scene {
         });
         let keys = keys.into();
         let one_time = RefCell::default();
-        let mut scene = Self {
+        Self {
             world,
             north,
             south,
@@ -103,12 +103,11 @@ impl Scene {
             keys,
             made: Vec::new(),
             one_time,
-        };
-        scene.attenuate_all();
-        scene
+        }
     }
 
-    fn attenuate_all(&mut self) {
+    /// Makes a key from each session and key.
+    pub(crate) fn attenuate_all(&mut self) {
         let make = |name, parent: &Principal| {
             let made = self.store().api_keys().attenuate(parent, NewApiKey::new()).unwrap();
             (name, made.id, made.key)
@@ -179,7 +178,9 @@ impl Scene {
             let key = self.keys.iter_mut().find(|(other, ..)| *other == "ada").unwrap();
             *key = ("ada", issued.id, issued.key);
         }
-        self.attenuate_all();
+        if !self.made.is_empty() {
+            self.attenuate_all();
+        }
     }
 
     /// Makes ada, her branch and her organisation active.

@@ -14,6 +14,13 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
           VALUES (#9, zeroblob(32), #2, HEAD + 1, 0)"),
     ("api_key_keeps_its_id", "UPDATE api_key SET id = #9 WHERE id = #1"),
+    ("api_key_is_less_than_its_parent",
+     "INSERT INTO api_key (id, secret_hash, user_id, ancestors, issued_seq, issued_at)
+          VALUES (#9, zeroblob(32), #2, #8, HEAD, 0)"),
+    ("api_key_last_seen_rises",
+     "UPDATE api_key SET last_seen = 7 WHERE id = #1;
+      UPDATE api_key SET last_seen = 6 WHERE id = #1"),
+    ("api_key_never_grows", "UPDATE api_key SET scopes = 'a' WHERE id = #1"),
     ("audit_chain_is_not_replaced",
      "REPLACE INTO audit_chain (source, trimmed_chain, head_chain)
           VALUES (0, zeroblob(32), zeroblob(32))"),
@@ -175,8 +182,11 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
-const KEEPING: [&str; 6] = [
-    "credential_adds_its_cost", // login::cost::the_users_of_each_cost_are_counted
+const KEEPING: [&str; 9] = [
+    "api_key_ends_its_descendants",  // attenuate.rs
+    "api_key_takes_its_descendants", // attenuate.rs
+    "session_takes_its_keys",        // attenuate.rs
+    "credential_adds_its_cost",      // login::cost::the_users_of_each_cost_are_counted
     "credential_changes_its_cost",
     "credential_takes_its_cost",
     "user_has_attempts", // throttle::the_file_keeps_nothing_that_was_typed
@@ -256,7 +266,7 @@ const SILENT: &[&str] = &[
     "UPDATE user SET status = status, branch_id = branch_id",
     "UPDATE branch SET name = 'a', active = active",
     "UPDATE organisation SET name = 'a'",
-    "UPDATE api_key SET label = 'a'",
+    "UPDATE api_key SET label = 'a', last_seen = 7",
     "UPDATE credential SET phc = 'a'",
     "DELETE FROM credential",
     // The sweep: how far it goes first, then the rows.
