@@ -266,13 +266,11 @@ pub(crate) fn has_unrevoked(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
 /// never expire.
 pub(crate) fn delete_revoked_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
     tx.execute(
-        concat!(
-            "DELETE FROM api_key WHERE id IN (
+        "DELETE FROM api_key WHERE id IN (
                  SELECT k.id FROM api_key AS k
                  JOIN user AS u ON u.id = k.user_id JOIN store AS st ON st.id = 1
                  WHERE k.user_id = ?1 AND k.issued_seq < max(u.keys_ended_seq, st.keys_ended_seq)
-                 ORDER BY k.issued_seq LIMIT ?2)"
-        ),
+                 ORDER BY k.issued_seq LIMIT ?2)",
         params![user, SWEEP_PER_LOGIN_ROWS],
     )?;
     Ok(())

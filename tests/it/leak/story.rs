@@ -356,10 +356,9 @@ impl Story {
         self.held(&principal.opened_at);
         self.presents(issued.key.expose());
         self.makes_a_key(store, &principal);
-        let second = store.api_keys().rotate(issued.id, HOUR).unwrap();
-        self.gave(&second.key);
-        let third = store.api_keys().rotate(issued.id, HOUR).unwrap();
-        self.gave(&third.key);
+        let rotate = || store.api_keys().rotate(issued.id, HOUR).unwrap();
+        let (second, third) = (rotate(), rotate());
+        [&second, &third].iter().for_each(|next| self.gave(&next.key));
         store.api_keys().revoke(second.id).unwrap();
         self.held(&store.api_keys());
         self.held(&store.api_keys().list(robot).unwrap());

@@ -1,5 +1,5 @@
-//! The parts of the story in which one-time tokens are requested, issued and used, and a key is made
-//! from another.
+//! The parts of the story in which one-time tokens are requested, issued and used, and a key is
+//! made from another.
 
 use gatepost::directory::UserStatus;
 use gatepost::sessions::*;
