@@ -747,17 +747,14 @@ WHEN OLD.session_id IS NOT NEW.session_id
 BEGIN SELECT RAISE(ABORT, 'a key keeps its scopes and parents, and never ends later'); END;
 
 CREATE TRIGGER api_key_is_less_than_its_parent BEFORE INSERT ON api_key
-WHEN (length(NEW.ancestors) > 0 AND NOT EXISTS (
-        SELECT 1 FROM api_key AS parent
-        WHERE parent.id = substr(NEW.ancestors, -16)
-          AND parent.user_id = NEW.user_id
-          AND parent.session_id IS NEW.session_id
-          AND parent.ancestors = substr(NEW.ancestors, 1, length(NEW.ancestors) - 16)
-          AND (parent.expires_at IS NULL OR NEW.expires_at <= parent.expires_at)
-          AND (parent.scopes IS NULL OR NEW.scopes IS NOT NULL)))
-  OR (NEW.session_id IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM session AS s
-        WHERE s.id = NEW.session_id AND s.user_id = NEW.user_id AND NEW.expires_at <= s.expires_at))
+WHEN length(NEW.ancestors) > 0 AND NOT EXISTS (
+    SELECT 1 FROM api_key AS parent
+    WHERE parent.id = substr(NEW.ancestors, -16)
+      AND parent.user_id = NEW.user_id
+      AND parent.session_id IS NEW.session_id
+      AND parent.ancestors = substr(NEW.ancestors, 1, length(NEW.ancestors) - 16)
+      AND (parent.expires_at IS NULL OR NEW.expires_at <= parent.expires_at)
+      AND (parent.scopes IS NULL OR NEW.scopes IS NOT NULL))
 BEGIN SELECT RAISE(ABORT, 'an attenuated key ends with its parent'); END;
 
 CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
