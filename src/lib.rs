@@ -118,7 +118,8 @@ pub use value::time::Timestamp;
 /// The audit log: its entries, filters and chain, and the events that a host adds.
 pub mod audit {
     pub use crate::record::audit::{
-        Audit, AuditAnchor, AuditEntry, AuditFilter, AuditSource, ChainCheck, CheckedChain,
+        Audit, AuditAnchor, AuditConsumer, AuditEntry, AuditFilter, AuditSource, ChainCheck,
+        CheckedChain, MissedRows, Notice, UnseenRows,
     };
     pub use crate::value::event::{EventKind, HostEvent, Outcome};
 }
@@ -130,6 +131,8 @@ pub mod configuration {
 
 /// The directory: users, branches and organisations, and the credits of the latter two.
 pub mod directory {
+    pub use crate::flow::erase::ErasureReport;
+    pub use crate::flow::personal_data::PersonalData;
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
     pub use crate::record::organisation::{Organisation, OrganisationFilter, Organisations};

@@ -205,6 +205,7 @@ fn fill(store: &Store) -> Named {
     let spare = create(NewUser::person("spare"));
     let gone = create(NewUser::person("gone"));
     store.users().delete(gone).unwrap();
+    assert!(store.audit().add_consumer("shipper").unwrap());
     for (name, id) in [("ada", ada), ("bob", bob), ("system", system), ("spare", spare)] {
         names.push((name, id.to_string()));
     }

@@ -36,7 +36,7 @@ use crate::record::user::{self, User};
 use crate::record::{branch, device, organisation};
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::event::{ClientInfo, Event, EventKind};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, PASSWORD_CHANGED};
 use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::principal::{Assurance, UserStatus};
@@ -346,15 +346,17 @@ impl Login<'_> {
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
         throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
-        if let Some(device) = self.attempt.subject.device {
-            device::seen(tx, user.id, device)?;
-        }
+        let is_new_device = match self.attempt.subject.device {
+            Some(device) => device::seen(tx, user.id, device)?,
+            None => false,
+        };
         user::logged_in(tx, user.id)?;
         sweep_a_little(self.store, tx, user.id)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let event = if fresh.is_some() { event.reason("password_changed") } else { event };
+        let event = if fresh.is_some() { event.reason(PASSWORD_CHANGED) } else { event };
+        let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
         let reply = granted(tx, self.store, user.id, opened)?;
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }

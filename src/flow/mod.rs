@@ -1,6 +1,7 @@
 //! Operations that use several record types, each one screen of plain steps.
 
 pub(crate) mod change_options;
+pub(crate) mod erase;
 pub(crate) mod held;
 pub(crate) mod identity;
 pub(crate) mod lifecycle;
@@ -10,6 +11,7 @@ pub(crate) mod one_time;
 pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
+pub(crate) mod personal_data;
 pub(crate) mod profile;
 pub(crate) mod rekey;
 pub(crate) mod renew;

@@ -12,7 +12,7 @@ use crate::record::audit::Written;
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{ClientInfo, Event, EventKind};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE};
 use crate::value::id::UserId;
 use crate::value::name::DeviceId;
 use crate::value::principal::Assurance;
@@ -158,12 +158,14 @@ impl Sessions<'_> {
             match room {
                 Ok(room) => {
                     let opened = open(tx, options, &opening, room)?;
-                    if let Some(digest) = digest {
-                        device::seen(tx, user.id, digest)?;
-                    }
+                    let is_new_device = match digest {
+                        Some(digest) => device::seen(tx, user.id, digest)?,
+                        None => false,
+                    };
                     user::logged_in(tx, user.id)?;
                     sweep_a_little(store, tx, user.id)?;
                     let event = event(EventKind::SessionOpened).session(opened.id);
+                    let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
                     let reply = granted(tx, store, user.id, opened)?;
                     Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
                 }

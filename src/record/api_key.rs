@@ -265,6 +265,16 @@ pub(crate) fn delete_all_of(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM api_key WHERE user_id = ?1", params![user])? > 0)
 }
 
+/// Every key of a user that the file has, live or not, oldest first.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>> {
+    tx.all(
+        "SELECT id, user_id, label, issued_at, expires_at FROM api_key
+         WHERE user_id = ?1 ORDER BY issued_at, id",
+        params![user],
+        info,
+    )
+}
+
 /// The keys `k` that are live at the time `?1`.
 macro_rules! living_joined {
     () => {

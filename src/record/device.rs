@@ -76,21 +76,29 @@ impl Devices<'_> {
     /// # Errors
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn list(&self, user: UserId) -> Result<Vec<KnownDevice>> {
-        self.store.read(|tx| {
-            tx.all(
-                "SELECT device_hash, first_login_at, last_login_at FROM device
-                 WHERE user_id = ?1 ORDER BY last_login_at DESC, device_hash",
-                params![user],
-                |row| {
-                    Ok(KnownDevice {
-                        handle: handle(&row.get(0)?),
-                        first_login_at: row.get(1)?,
-                        last_login_at: row.get(2)?,
-                    })
-                },
-            )
-        })
+        self.store.read(|tx| all_of(tx, user))
     }
+}
+
+/// The devices of a user, the most recently used first.
+pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> {
+    tx.all(
+        "SELECT device_hash, first_login_at, last_login_at FROM device
+         WHERE user_id = ?1 ORDER BY last_login_at DESC, device_hash",
+        params![user],
+        |row| {
+            Ok(KnownDevice {
+                handle: handle(&row.get(0)?),
+                first_login_at: row.get(1)?,
+                last_login_at: row.get(2)?,
+            })
+        },
+    )
+}
+
+/// Deletes every device of a user who is erased.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM device WHERE user_id = ?1", params![user]).map(drop)
 }
 
 /// Deletes the row of a device on which the user has logged in; `false` if there is none.
@@ -113,16 +121,16 @@ impl Budget {
     pub(crate) const NONE: Self = Self { failures: 0, charged_at: Timestamp::UNIX_EPOCH };
 }
 
-/// Stores that the user has just logged in on the device. Above 100 devices, the least recently
-/// used one is deleted.
-pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<()> {
+/// Stores that the user has just logged in on the device, and returns whether it is new. Above 100
+/// devices, the least recently used one is deleted.
+pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
     let known = tx.execute(
         "UPDATE device SET last_login_at = max(last_login_at, ?3)
          WHERE user_id = ?1 AND device_hash = ?2",
         params![user, device, tx.now()],
     )?;
     if known > 0 {
-        return Ok(());
+        return Ok(false);
     }
     tx.execute(
         "DELETE FROM device WHERE user_id = ?1 AND device_hash IN (
@@ -134,8 +142,8 @@ pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Resu
         "INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
          VALUES (?1, ?2, ?3, ?3)",
         params![user, device, tx.now()],
-    )
-    .map(drop)
+    )?;
+    Ok(true)
 }
 
 /// The budget of a device; `None` if the user has never logged in on it.

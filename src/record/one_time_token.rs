@@ -362,6 +362,21 @@ fn valid_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
     )
 }
 
+/// Every token of a user that the file has, valid or not, oldest first.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
+    tx.all(
+        "SELECT id, user_id, purpose, issued_at, expires_at FROM one_time_token
+         WHERE user_id = ?1 ORDER BY issued_at, id",
+        params![user],
+        info,
+    )
+}
+
+/// Deletes every token of a user who is erased.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM one_time_token WHERE user_id = ?1", params![user]).map(drop)
+}
+
 fn info(row: &Row<'_>) -> rusqlite::Result<OneTimeTokenInfo> {
     Ok(OneTimeTokenInfo {
         id: row.get(0)?,

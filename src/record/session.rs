@@ -7,6 +7,8 @@ mod data;
 mod list;
 
 pub use data::SessionData;
+pub(crate) use data::data_of;
+pub(crate) use list::stored_of;
 pub use list::{SessionFilter, SessionInfo};
 
 use std::time::Duration;
@@ -207,6 +209,13 @@ pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
 /// Deletes one session; `false` if there is no such row.
 pub(crate) fn delete(tx: &WriteTx<'_>, session: SessionId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM session WHERE id = ?1", params![session])? == 1)
+}
+
+/// Deletes every session of a user who is erased, with the host's data of it. The deletion of the
+/// user has revoked them.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.check_revokes()?;
+    tx.execute("DELETE FROM session WHERE user_id = ?1", params![user]).map(drop)
 }
 
 /// The session of this device, live or not.

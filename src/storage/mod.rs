@@ -369,6 +369,12 @@ impl Storage {
         self.writer.fold_log()
     }
 
+    /// Moves the WAL into the main file and cuts it to zero bytes, so that nothing that was deleted
+    /// is left in it. Returns whether it did; waits up to a second for readers.
+    pub(crate) fn empty_log(&self) -> bool {
+        self.writer.empty_log()
+    }
+
     /// Deletes the disk reserve; returns whether it existed.
     pub(crate) fn give_up_reserve(&self) -> bool {
         self.reserve.as_ref().is_some_and(|reserve| reserve.give_up(self.now()))

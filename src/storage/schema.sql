@@ -129,7 +129,8 @@ CREATE INDEX branch_by_organisation ON branch (organisation_id)
 -- One row: a person or a system user. The row is never removed: deletion sets `deleted_at`, frees
 -- the username and copies the branch to `former_branch_id` (without a foreign key, as that branch
 -- may be deleted), so that a restore can check whether it still exists. A deleted user is in no
--- branch.
+-- branch. Erasure of a deleted user leaves the id, the kind, the times of creation and deletion, and
+-- the watermarks: other rows refer to the id.
 CREATE TABLE user (
     id                    BLOB    PRIMARY KEY CHECK (length(id) = 16),
     branch_id             BLOB    REFERENCES branch (id),
@@ -142,7 +143,7 @@ CREATE TABLE user (
     tokens_ended_seq      INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
     former_branch_id      BLOB,
     username              TEXT    NOT NULL, -- as shown
-    username_key          TEXT    NOT NULL CHECK (length(username_key) >= 1), -- as looked up
+    username_key          TEXT    NOT NULL,
     email                 TEXT,
     email_key             TEXT    CHECK ((email IS NULL) = (email_key IS NULL)),
     confirmed_at          INTEGER,          -- when the account was first confirmed; NULL: never
@@ -157,8 +158,18 @@ CREATE TABLE user (
     -- by hand of one alone is refused: the shown name would not be the one that is looked up.
     names_version         INTEGER NOT NULL DEFAULT 0,
     attributes            TEXT    CHECK (attributes IS NULL OR json_valid(attributes)),
+    -- Under the digests of what audit rows keep about the user (`audit.person_hash`). Random; NULL
+    -- once the user is erased, so that no digest can be compared with a guess any more.
+    audit_salt            BLOB    CHECK (audit_salt IS NULL OR length(audit_salt) = 16),
+    erased_seq            INTEGER, -- the number of the audit row of the erasure
     CHECK (deleted_at IS NULL OR branch_id IS NULL),
-    CHECK (deleted_at IS NOT NULL OR former_branch_id IS NULL)
+    CHECK (deleted_at IS NOT NULL OR former_branch_id IS NULL),
+    CHECK ((audit_salt IS NULL) = (erased_seq IS NOT NULL)),
+    CHECK (CASE WHEN erased_seq IS NULL THEN length(username_key) >= 1
+           ELSE deleted_at IS NOT NULL AND former_branch_id IS NULL AND username = ''
+                AND username_key = '' AND email IS NULL AND search_key = ''
+                AND coalesce(first_name, last_name, description, attributes) IS NULL
+                AND coalesce(last_login_at, confirmed_at) IS NULL END)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX user_by_username ON user (username_key) WHERE deleted_at IS NULL;
 CREATE INDEX user_by_email ON user (email_key)
@@ -421,6 +432,12 @@ CREATE UNIQUE INDEX credit_of_branch ON credit (branch_id) WHERE branch_id IS NO
 -- 2 what unauthenticated callers can cause. Each source has a chain and a cap of its own, so that
 -- no source can push out the rows of another. A write that adds a row, and the sweep, delete rows,
 -- oldest first.
+--
+-- What a row keeps about a person beside ids is `ip`, `user_agent`, `device_hash` and, of source 1,
+-- `detail`. `chain` covers these through `person_hash` alone: a SHA-256 over them and the
+-- `audit_salt` of the users in `user_id` and `actor_user_id`. The erasure of such a user sets them
+-- to NULL and deletes the salt, which leaves every hash as it is. They stay NULL in each row about
+-- an erased user, and in no other row do they change.
 CREATE TABLE audit (
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
     source          INTEGER NOT NULL CHECK (source IN (0, 1, 2)),
@@ -443,6 +460,7 @@ CREATE TABLE audit (
     reason          TEXT,
     count           INTEGER,
     detail          TEXT,
+    person_hash     BLOB    NOT NULL CHECK (length(person_hash) = 32),
     chain           BLOB    NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
 CREATE INDEX audit_by_source ON audit (source, seq);
@@ -450,6 +468,7 @@ CREATE INDEX audit_by_source ON audit (source, seq);
 -- as much as one on a known name.
 CREATE INDEX audit_by_user ON audit (user_id);
 CREATE INDEX audit_by_event ON audit (event);
+CREATE INDEX audit_by_actor ON audit (actor_user_id) WHERE actor_user_id IS NOT NULL;
 
 
 -- One row for each source: the two ends of its chain. Never deleted.
@@ -462,8 +481,42 @@ CREATE TABLE audit_chain (
     kept_rows     INTEGER NOT NULL DEFAULT 0 CHECK (kept_rows >= 0)
 ) STRICT;
 
+-- One row: a program that reads the log by `Audit::unseen`, and how far it has acknowledged rows.
+-- Written and deleted on request. A move of `seen_seq` writes no audit row.
+CREATE TABLE audit_consumer (
+    name     TEXT    PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    seen_seq INTEGER NOT NULL CHECK (seen_seq >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER audit_consumer_only_advances BEFORE UPDATE ON audit_consumer
+WHEN NEW.name IS NOT OLD.name OR NEW.seen_seq < OLD.seen_seq
+  OR NEW.seen_seq > (SELECT max(head_seq) FROM audit_chain)
+BEGIN SELECT RAISE(ABORT, 'a consumer goes forward, up to the newest row'); END;
+
 CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'audit rows are never rewritten'); END;
+WHEN NEW.seq IS NOT OLD.seq
+  OR NEW.source IS NOT OLD.source
+  OR NEW.salt IS NOT OLD.salt
+  OR NEW.at IS NOT OLD.at
+  OR NEW.event IS NOT OLD.event
+  OR NEW.outcome IS NOT OLD.outcome
+  OR NEW.actor IS NOT OLD.actor
+  OR NEW.actor_user_id IS NOT OLD.actor_user_id
+  OR NEW.actor_via_id IS NOT OLD.actor_via_id
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.branch_id IS NOT OLD.branch_id
+  OR NEW.organisation_id IS NOT OLD.organisation_id
+  OR NEW.session_id IS NOT OLD.session_id
+  OR NEW.api_key_id IS NOT OLD.api_key_id
+  OR NEW.reason IS NOT OLD.reason
+  OR NEW.count IS NOT OLD.count
+  OR NEW.person_hash IS NOT OLD.person_hash
+  OR NEW.chain IS NOT OLD.chain
+  OR coalesce(NEW.device_hash, NEW.ip, NEW.user_agent) IS NOT NULL
+  OR NEW.detail IS NOT CASE OLD.source WHEN 1 THEN NULL ELSE OLD.detail END
+  OR NOT EXISTS (SELECT 1 FROM user
+     WHERE id IN (OLD.user_id, OLD.actor_user_id) AND erased_seq IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'audit rows are never rewritten, except by an erasure'); END;
 
 CREATE TRIGGER audit_is_only_trimmed BEFORE DELETE ON audit
 WHEN OLD.seq > (SELECT trimmed_seq FROM audit_chain WHERE source = OLD.source)
@@ -654,6 +707,12 @@ BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
 CREATE TRIGGER user_keeps_its_kind BEFORE UPDATE OF kind ON user
 WHEN OLD.kind IS NOT NEW.kind
 BEGIN SELECT RAISE(ABORT, 'a person stays a person'); END;
+
+CREATE TRIGGER user_stays_erased BEFORE UPDATE OF audit_salt, erased_seq, deleted_at ON user
+WHEN (NEW.audit_salt IS NOT NULL AND NEW.audit_salt IS NOT OLD.audit_salt)
+  OR (OLD.erased_seq IS NOT NULL AND NEW.erased_seq IS NOT OLD.erased_seq)
+  OR (OLD.erased_seq IS NOT NULL AND NEW.deleted_at IS NOT OLD.deleted_at)
+BEGIN SELECT RAISE(ABORT, 'an erased user stays erased'); END;
 
 CREATE TRIGGER user_name_is_free BEFORE UPDATE OF username_key, deleted_at ON user
 WHEN NEW.deleted_at IS NULL AND EXISTS (

@@ -164,6 +164,15 @@ impl Writer {
         true
     }
 
+    /// Cuts the WAL to zero bytes; whether nothing is left in it.
+    pub(super) fn empty_log(&self) -> bool {
+        let Some(log) = &self.log else { return true };
+        let Ok(mut baton) = self.enter_alone() else { return false };
+        let emptied = log.renew(&mut baton).is_ok() && log.empty(&mut baton);
+        self.queue.hand_on(baton);
+        emptied
+    }
+
     /// Length of the WAL on disk in bytes; 0 in memory.
     pub(super) fn log_bytes(&self) -> u64 {
         self.log.as_ref().map_or(0, WalFile::length)

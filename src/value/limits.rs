@@ -302,8 +302,16 @@ pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
 
 // The audit log.
 
+/// How long an erasure waits for readers of the write-ahead log, so that it can be emptied; other
+/// writers of the process wait meanwhile.
+pub(crate) const LOG_EMPTYING_WAIT: Duration = Duration::from_secs(1);
 /// The name of a host's own event.
 pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
+/// The salt of a user, under the digests of what audit rows keep about the user: as long as an
+/// Argon2 salt (RFC 9106, 3.1).
+pub(crate) const AUDIT_SALT_BYTES: usize = 16;
+/// The name of a consumer of the audit log.
+pub(crate) const CONSUMER_NAME_MAX_BYTES: usize = 64;
 /// The detail of an event: one line.
 pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
 /// Events of a host in one call, which is one commit: other writers wait for all of them.

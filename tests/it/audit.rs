@@ -1,6 +1,8 @@
 //! The audit log: its rows, their order, how long they are kept, and how a loss is noticed.
 
 mod chain;
+mod consumers;
+mod seal;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

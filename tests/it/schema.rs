@@ -15,12 +15,13 @@ const ROWS: &str = "
     INSERT INTO organisation (id, name, created_at) VALUES (#3, 'empty', 0);
     INSERT INTO branch (id, organisation_id, name, created_at)
         VALUES (#1, #1, 'A', 0), (#2, #2, 'B', 0), (#3, NULL, 'empty', 0);
-    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key)
-        VALUES (#1, #1, 'active', 'person', 'ada', 'ada', 0, ''),
-               (#2, #2, 'active', 'person', 'bob', 'bob', 0, ''),
-               (#3, NULL, 'active', 'system', 'cron', 'cron', 0, ''),
-               (#4, NULL, 'active', 'person', 'dan', 'dan', 0, ''),
-               (#5, NULL, 'active', 'person', 'eve', 'eve', 0, '');
+    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key,
+            audit_salt)
+        VALUES (#1, #1, 'active', 'person', 'ada', 'ada', 0, '', #1),
+               (#2, #2, 'active', 'person', 'bob', 'bob', 0, '', #2),
+               (#3, NULL, 'active', 'system', 'cron', 'cron', 0, '', #3),
+               (#4, NULL, 'active', 'person', 'dan', 'dan', 0, '', #4),
+               (#5, NULL, 'active', 'person', 'eve', 'eve', 0, '', #5);
     UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, keys_ended_seq = HEAD + 1,
         tokens_ended_seq = HEAD + 1, username = 'dan', username_key = 'bob',
         names_version = 1 WHERE id = #5;
@@ -78,7 +79,7 @@ fn every_table_is_strict() {
     let loose = "SELECT name FROM pragma_table_list
          WHERE type = 'table' AND strict = 0 AND name NOT LIKE 'sqlite%'";
     assert_eq!(list(&sql, loose), Vec::<String>::new());
-    assert_eq!(list(&sql, TABLES).len(), 20);
+    assert_eq!(list(&sql, TABLES).len(), 21);
     let refused = sql.execute("UPDATE store SET created_at = 'yesterday'", []);
     assert!(refused.unwrap_err().to_string().contains("cannot store TEXT value"));
 }

@@ -203,6 +203,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("restore a user", "Users::restore", |scene, store| {
         store.users().restore(scene.id("gone")).map(drop)
     }),
+    Operation::write("erase a user", "Users::erase", |scene, store| {
+        store.users().erase(scene.id("gone")).map(drop)
+    }),
     Operation::write("create a user", "Users::create", |_, store| {
         let new = NewUser::person("eve").email("eve@example.com").privilege("admin");
         store.users().create(new.password(PASSWORD.into())).map(drop)
@@ -324,6 +327,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("record the host's events", "Audit::record", |_, store| {
         let event = || HostEvent::new("report.printed");
         store.audit().record(&[event()?, event()?])
+    }),
+    Operation::write("add a consumer of the audit log", "Audit::add_consumer", |_, store| {
+        store.audit().add_consumer("mailer").map(drop)
+    }),
+    Operation::write("acknowledge audit rows", "Audit::acknowledge", |_, store| {
+        let newest = store.audit().unseen("shipper", 500)?.up_to;
+        store.audit().acknowledge("shipper", newest)
+    }),
+    Operation::write("remove a consumer of the audit log", "Audit::remove_consumer", |_, store| {
+        assert!(store.audit().remove_consumer("shipper")?);
+        Ok(())
     }),
     Operation::write("maintain", "Store::maintain", |_, store| {
         assert_eq!(store.maintain()?.sessions, 1);

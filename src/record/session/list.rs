@@ -336,6 +336,15 @@ fn millis<S: serde::Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok,
     serde::Serialize::serialize(&span.map(millis_of), to)
 }
 
+/// Every session of a user that the file has, live or not, in the order of their ids.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<SessionInfo>> {
+    tx.all(
+        concat!(columns!(), "FROM session AS s WHERE s.user_id = ?1 ORDER BY s.id"),
+        params![user],
+        info,
+    )
+}
+
 const FIRST: SessionId = SessionId::from_bytes([0; 16]);
 const LAST: SessionId = SessionId::from_bytes([u8::MAX; 16]);
 

@@ -11,8 +11,10 @@ use crate::record::{credential, options};
 use crate::storage::{WriteTx, params};
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, UserId};
+use crate::value::limits::AUDIT_SALT_BYTES;
 use crate::value::name::{EmailAddress, Username};
 use crate::value::principal::{UserKind, UserStatus};
+use crate::value::random::random_bytes;
 use crate::value::secret::Password;
 
 /// A user to be created. [`Users::create`] checks all values.
@@ -279,8 +281,8 @@ fn insert(
     tx.execute(
         "INSERT INTO user (id, branch_id, status, kind, username, username_key, email, email_key,
              desktop_client_denied, created_at, first_name, last_name, description, search_key,
-             attributes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             attributes, audit_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             id,
             new.branch,
@@ -296,7 +298,8 @@ fn insert(
             stored(&fields.last_name),
             stored(&fields.description),
             search_key,
-            stored(&fields.attributes)
+            stored(&fields.attributes),
+            random_bytes::<AUDIT_SALT_BYTES>(tx.random())?.as_slice()
         ],
     )
     .map(drop)

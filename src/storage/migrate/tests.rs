@@ -26,8 +26,10 @@ const ROWS: &str = "
     INSERT INTO organisation (id, name, created_at) VALUES (zeroblob(16), 'Northern', 1);
     INSERT INTO branch (id, organisation_id, name, created_at)
         VALUES (zeroblob(16), zeroblob(16), 'York', 1);
-    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key)
-        VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada');
+    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key,
+            audit_salt)
+        VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada',
+            zeroblob(16));
     INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
@@ -46,8 +48,9 @@ const ROWS: &str = "
     INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
     INSERT INTO policy (name, value) VALUES ('service_name', 'Northern');
     INSERT INTO credit (branch_id, remaining) VALUES (zeroblob(16), 7);
-    INSERT INTO audit (source, salt, at, event, outcome, actor, chain)
-        VALUES (0, zeroblob(8), 1, 'a', 'done', 'host', zeroblob(32));
+    INSERT INTO audit (source, salt, at, event, outcome, actor, person_hash, chain)
+        VALUES (0, zeroblob(8), 1, 'a', 'done', 'host', zeroblob(32), zeroblob(32));
+    INSERT INTO audit_consumer (name, seen_seq) VALUES ('mailer', 0);
 ";
 
 struct Old {

@@ -95,6 +95,8 @@ event_kinds! {
     UserDeleted = "user.deleted",
     /// A deleted user was restored.
     UserRestored = "user.restored",
+    /// What the file kept about a deleted user was erased.
+    UserErased = "user.erased",
     // Passwords and attempts.
     /// The host set a password of a user.
     PasswordSet = "password.set",
@@ -199,6 +201,10 @@ event_kinds! {
     StoreKeyChanged = "store.key_changed",
     /// Stored password hashes were sealed under the file's key; the detail is its id.
     StoreRekeyed = "store.rekeyed",
+    /// A consumer of the audit log was added; the detail is its name.
+    ConsumerAdded = "audit.consumer_added",
+    /// A consumer of the audit log was removed; the detail is its name.
+    ConsumerRemoved = "audit.consumer_removed",
     /// Expired rows were deleted.
     StoreMaintained = "store.maintained",
     /// The host program recorded an event of its own.

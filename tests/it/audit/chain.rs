@@ -16,11 +16,17 @@ struct Log {
 const TABLES: [&str; 2] = ["audit", "audit_chain"];
 
 impl Log {
+    /// Ten rows.
     fn new() -> Self {
+        Self::with_rounds(4)
+    }
+
+    /// Two rows for each round, and two before them.
+    fn with_rounds(rounds: usize) -> Self {
         let world = World::new();
         let store = &world.store;
         let ada = store.users().create(NewUser::person("ada")).unwrap().id;
-        for round in 0..4 {
+        for round in 0..rounds {
             let acting = store.acting_as(ada);
             acting.organisations().create(&format!("No. {round}")).unwrap();
             let event = HostEvent::new("invoice.printed").unwrap().user(ada);
@@ -111,12 +117,12 @@ impl Dice {
 
 #[rustfmt::skip]
 const BLOBS: &[&str] = &["actor_user_id", "actor_via_id", "user_id", "branch_id",
-    "organisation_id", "session_id", "api_key_id", "device_hash", "salt"];
+    "organisation_id", "session_id", "api_key_id", "device_hash", "salt", "person_hash"];
 const TEXTS: &[&str] = &["event", "ip", "user_agent", "reason", "detail"];
 
-/// An edit that a hand could make to one row.
-fn edit(dice: &mut Dice) -> String {
-    let seq = dice.roll(10) + 1;
+/// An edit that a hand could make to one of so many rows.
+fn edit(dice: &mut Dice, rows: usize) -> String {
+    let seq = dice.roll(rows) + 1;
     let noise = dice.roll(1 << 20);
     match dice.roll(12) {
         0 | 1 => {
@@ -157,14 +163,15 @@ fn edit(dice: &mut Dice) -> String {
         7 => format!("DELETE FROM audit WHERE seq = {seq}"),
         8 => format!("DELETE FROM audit WHERE seq >= {seq}"),
         9 => {
-            let other = dice.roll(10) + 1;
+            let other = dice.roll(rows) + 1;
             format!(
                 "UPDATE audit SET seq = -1 WHERE seq = {seq}; UPDATE audit SET seq = {seq}
                      WHERE seq = {other}; UPDATE audit SET seq = {other} WHERE seq = -1"
             )
         }
         10 => {
-            let number = [-7, 0, 11, 12, 99][dice.roll(5)];
+            let last = i64::try_from(rows).unwrap();
+            let number = [-7, 0, last + 1, last + 2, last + 89][dice.roll(5)];
             format!(
                 "CREATE TEMP TABLE one AS SELECT * FROM audit WHERE seq = {seq};
                  UPDATE one SET seq = {number}; INSERT INTO audit SELECT * FROM one;
@@ -189,11 +196,90 @@ fn each_of_ten_thousand_edits_is_found() {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let mut found = 0;
     while found < 10_000 {
-        found += i32::from(log.finds(&edit(&mut dice)));
+        found += i32::from(log.finds(&edit(&mut dice, 10)));
     }
     log.restore();
     let whole = log.store().audit().verify_chain(None).unwrap();
     assert!(matches!(whole, ChainCheck::Intact { rows: 10, .. }));
+}
+
+/// The log is longer than what is checked in one snapshot.
+#[test]
+fn each_of_five_thousand_edits_of_a_large_log_is_found() {
+    let dice = |seed: u64| Dice(0x9E37_79B9_7F4A_7C15 ^ seed);
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            scope.spawn(move || {
+                let log = Log::with_rounds(520);
+                let mut dice = dice(seed);
+                let mut found = 0;
+                while found < 2_500 {
+                    found += i32::from(log.finds(&edit(&mut dice, 1_042)));
+                }
+            });
+        }
+    });
+}
+
+/// Each bit of each value that the rows of the log have, one at a time; a NULL has none.
+#[test]
+fn each_single_bit_of_a_log_of_fifty_rows_is_found() {
+    let log = Log::with_rounds(24);
+    log.hand.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+    let mut columns = log.hand.prepare("SELECT name FROM pragma_table_info('audit')").unwrap();
+    let columns = columns.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let columns: Vec<String> = columns.map(|name| name.unwrap()).collect();
+    assert_eq!(columns.len(), 22);
+    let mut bits = 0;
+    for seq in 1..=50 {
+        for column in &columns {
+            bits += flip_each_bit(&log, column, seq);
+        }
+    }
+    assert!(bits > 75_000, "{bits} bits");
+    assert!(log.store().audit().verify_chain(None).unwrap().is_intact());
+}
+
+fn flip_each_bit(log: &Log, column: &str, seq: i64) -> usize {
+    use rusqlite::types::Value;
+    let read = format!("SELECT {column} FROM audit WHERE seq = ?1");
+    let value: Value = log.hand.query_row(&read, [seq], |row| row.get(0)).unwrap();
+    let bytes = match &value {
+        Value::Null => return 0,
+        Value::Integer(number) => number.to_be_bytes().to_vec(),
+        Value::Text(text) => text.as_bytes().to_vec(),
+        Value::Blob(bytes) => bytes.clone(),
+        Value::Real(_) => panic!("a strict table has no such value"),
+    };
+    let write = match &value {
+        Value::Text(_) => format!("UPDATE audit SET {column} = CAST(?2 AS TEXT) WHERE seq = ?1"),
+        _ => format!("UPDATE audit SET {column} = ?2 WHERE seq = ?1"),
+    };
+    let write = |key: i64, value: Value| {
+        let mut statement = log.hand.prepare_cached(&write).unwrap();
+        assert_eq!(statement.execute(rusqlite::params![key, value]).unwrap(), 1);
+    };
+    let changed = |bytes: &[u8]| match &value {
+        Value::Integer(_) => Value::Integer(i64::from_be_bytes(bytes.try_into().unwrap())),
+        _ => Value::Blob(bytes.to_vec()),
+    };
+    let mut flipped = 0;
+    for bit in 0..bytes.len() * 8 {
+        let mut other = bytes.clone();
+        other[bit / 8] ^= 1 << (bit % 8);
+        let key = match changed(&other) {
+            // Another row may have that number: then the file refuses the edit.
+            Value::Integer(number) if column == "seq" && (1..=50).contains(&number) => continue,
+            Value::Integer(number) if column == "seq" => number,
+            _ => seq,
+        };
+        write(seq, changed(&other));
+        let found = log.store().audit().verify_chain(None).unwrap();
+        assert!(!found.is_intact(), "row {seq}, {column}, bit {bit}");
+        write(key, if column == "seq" { Value::Integer(seq) } else { changed(&bytes) });
+        flipped += 1;
+    }
+    flipped
 }
 
 #[test]

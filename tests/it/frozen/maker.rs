@@ -108,6 +108,12 @@ fn fill(store: &Store) -> Known {
     assert!(store.log_in(wrong).unwrap().granted().is_err());
     let printed = HostEvent::new("invoice.printed").unwrap().user(ada);
     store.audit().record(&[printed.detail("number 7").unwrap()]).unwrap();
+    let zoe = store.users().create(NewUser::person("zoe")).unwrap().id;
+    let seen = HostEvent::new("invoice.seen").unwrap().user(zoe);
+    store.audit().record(&[seen.detail("by zoe").unwrap()]).unwrap();
+    store.users().delete(zoe).unwrap();
+    store.users().erase(zoe).unwrap();
+    store.audit().add_consumer("mailer").unwrap();
     Known {
         session: session.token.expose().to_owned(),
         ended_session: ended.session.token.expose().to_owned(),

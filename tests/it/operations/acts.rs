@@ -117,6 +117,13 @@ const PREPARED: &[(&str, Act)] = &[
         store.one_time_tokens().revoke_all(s.ada).unwrap();
     }),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Users::erase", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Audit::acknowledge", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
+    ("Audit::remove_consumer", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
     ("Users::move_to(place revoked since)", |s, store| {
         store.sessions().revoke_all(s.south).unwrap();
     }),
@@ -248,6 +255,7 @@ const PASSWORDS: &[(&str, Act)] = &[
         assert!(store.users().require_password_change(s.ada, RevokeSessions::All).unwrap());
     }),
     ("Users::unlock", |s, store| assert!(store.users().unlock(s.ada).unwrap())),
+    ("Users::erase", |s, store| assert!(store.users().erase(s.ada).unwrap().is_log_emptied)),
 ];
 
 const USERS: &[(&str, Act)] = &[
@@ -402,6 +410,16 @@ const REST: &[(&str, Act)] = &[
     }),
     ("Audit::record", |_, store| {
         store.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
+    }),
+    ("Audit::add_consumer", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
+    ("Audit::acknowledge", |_, store| {
+        let newest = store.audit().unseen("mailer", 500).unwrap().up_to;
+        store.audit().acknowledge("mailer", newest).unwrap();
+    }),
+    ("Audit::remove_consumer", |_, store| {
+        assert!(store.audit().remove_consumer("mailer").unwrap());
     }),
 ];
 

@@ -279,6 +279,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Users::create", "user.created"),
     op(NONE, "Users::update", "user.updated"),
     op(NONE, "Users::unlock", "attempts.unlocked"),
+    op(NONE, "Users::erase", "user.erased").reports(&["user", "api_key"]),
     op(NONE, "ApiKeys::issue", "api_key.issued"),
     op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
     op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),
@@ -297,6 +298,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "CreditBook::add", "credits.added"),
     op(NONE, "CreditBook::spend", "credits.spent"),
     op(NONE, "Audit::record", "report.printed"),
+    op(NONE, "Audit::add_consumer", "audit.consumer_added"),
+    op(NONE, "Audit::acknowledge", ""),
+    op(NONE, "Audit::remove_consumer", "audit.consumer_removed"),
 ];
 
 /// The operation of that name.

@@ -29,9 +29,16 @@ const REFUSED: &[(&str, &str)] = &[
     ("audit_chain_only_grows", "UPDATE audit_chain SET kept_rows = kept_rows + 1"),
     ("audit_chain_stays", "DELETE FROM audit_chain WHERE source = 1"),
     ("audit_is_not_replaced",
-     "REPLACE INTO audit (seq, source, salt, at, event, outcome, actor, chain)
-          VALUES (1, 1, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32))"),
+     "REPLACE INTO audit (seq, source, salt, at, event, outcome, actor, person_hash, chain)
+          VALUES (1, 1, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32), zeroblob(32))"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET seen_seq = 0"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET seen_seq = 99"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET name = 'b'"),
     ("audit_is_not_rewritten", "UPDATE audit SET at = 0"),
+    ("audit_is_not_rewritten", "UPDATE audit SET ip = NULL WHERE seq = 2"),
     ("audit_is_only_trimmed", "DELETE FROM audit WHERE seq = 1"),
     ("branch_begins_at_the_head",
      "INSERT INTO branch (id, name, created_at, sessions_ended_seq) VALUES (#9, 'C', 0, HEAD + 1)"),
@@ -135,7 +142,8 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO credential (user_id, phc, norm, version, set_at) VALUES (#3, '$', 1, 1, 0)"),
     ("user_begins_at_the_head",
      "INSERT INTO user (id, status, kind, username, username_key, created_at, search_key,
-              keys_ended_seq) VALUES (#9, 'active', 'person', 'new', 'new', 0, '', HEAD + 1)"),
+              audit_salt, keys_ended_seq)
+          VALUES (#9, 'active', 'person', 'new', 'new', 0, '', #9, HEAD + 1)"),
     ("user_deletion_ends_everything",
      "UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, tokens_ended_seq = HEAD + 1
           WHERE id = #4"),
@@ -170,6 +178,15 @@ const REFUSED: &[(&str, &str)] = &[
     ("user_privilege_is_fixed", "UPDATE user_privilege SET name = 'admin' WHERE name = 'other' AND 0
           OR user_id = #2"),
     ("user_privilege_is_new", "REPLACE INTO user_privilege (user_id, name) VALUES (#1, 'admin')"),
+    ("user_stays_erased", "UPDATE user SET audit_salt = #9 WHERE id = #1"),
+    ("user_stays_erased",
+     "UPDATE user SET username = '', username_key = '', search_key = '', audit_salt = NULL,
+          erased_seq = 1, names_version = 2 WHERE id = #5;
+      UPDATE user SET deleted_at = NULL WHERE id = #5"),
+    ("user_stays_erased",
+     "UPDATE user SET username = '', username_key = '', search_key = '', audit_salt = NULL,
+          erased_seq = 1, names_version = 2 WHERE id = #5;
+      UPDATE user SET erased_seq = 2 WHERE id = #5"),
     ("user_watermarks_rise", "UPDATE user SET keys_ended_seq = HEAD + 2 WHERE id = #1"),
     ("user_watermarks_rise", "UPDATE user SET sessions_ended_seq = 0 WHERE id = #5"),
 ];

@@ -85,6 +85,8 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::revoke"),
     (4, "flow::sweep"),
     (4, "flow::lifecycle"),
+    (4, "flow::erase"),
+    (4, "flow::personal_data"),
     (4, "flow::identity"),
     (4, "flow::password_set"),
     (4, "flow::rekey"),

@@ -6,7 +6,9 @@ use super::source::Source;
 /// The statements that delete a session or a key, and those that only raise a watermark.
 const REVOKES: &[&str] = &[
     "session::delete",
+    "session::erase_of",
     "api_key::delete",
+    "api_key::delete_all_of",
     "api_key::end_all_of",
     "user::raise",
     "branch::raise",
@@ -22,6 +24,8 @@ const DOOR: &str = "src/flow/revoke.rs";
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("src/flow/password_change.rs", "user::raise"), // the session in hand is renewed, not kept
     ("src/flow/login/open.rs", "make_way"),         // replaced by the session that is opened
+    ("src/flow/erase.rs", "session::erase_of"),     // in a write of the door, of a deleted user
+    ("src/flow/erase.rs", "api_key::delete_all_of"),
     ("src/flow/revoke/devices.rs", "make_way"),     // a login replaced the one that was looked at
 ];
 

@@ -7,6 +7,7 @@ use super::source::{Source, is_name};
 pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("api_key",           &["record/api_key"]),
     ("audit",             &["record/audit"]),
+    ("audit_consumer",    &["record/audit"]),
     ("audit_chain",       &["record/audit", "storage"]), // a new file begins both chains
     ("branch",            &["record/branch"]),
     ("change",            &["record/change", "storage"]), // row 1 and trimming; the rest: triggers
