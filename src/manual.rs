@@ -22,6 +22,7 @@
 //!
 //! - [`keys`]: a key outside the file that seals the password hashes.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
+//! - [`audit`]: reading the audit log, proving it whole, and erasing a person.
 //! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
 //!
 //! **Understand**
@@ -100,6 +101,10 @@ pub mod keys {
 
 pub mod command {
     #![doc = include_str!("../manual/command.md")]
+}
+
+pub mod audit {
+    #![doc = include_str!("../manual/audit.md")]
 }
 
 pub mod operating {

@@ -55,20 +55,19 @@ impl Users<'_> {
     #[doc(alias("GDPR", "right to be forgotten", "anonymise"))]
     pub fn erase(&self, id: UserId) -> Result<ErasureReport> {
         let store = self.store;
-        let audit_rows =
-            store.revoke(Target::User(id), Cause::UserDeleted, |tx, revocation| {
-                let seq = audit::next_seq(tx)?;
-                user::erase(tx, id, seq, revocation.watermarks(tx)?)?;
-                session::erase_of(tx, id)?;
-                api_key::delete_all_of(tx, id)?;
-                one_time_token::erase_of(tx, id)?;
-                device::erase_of(tx, id)?;
-                credential::remove(tx, id)?;
-                configuration::erase_of(tx, id)?;
-                throttle::clear(tx, id)?;
-                let rows = audit::forget(tx, id)?;
-                Ok(Written::With(rows, Event::new(EventKind::UserErased).user(id)))
-            })?;
+        let audit_rows = store.revoke(Target::User(id), Cause::UserDeleted, |tx, _| {
+            // The deletion has revoked everything: only its rows are left.
+            user::erase(tx, id, audit::next_seq(tx)?)?;
+            session::erase_of(tx, id)?;
+            api_key::delete_all_of(tx, id)?;
+            one_time_token::erase_of(tx, id)?;
+            device::erase_of(tx, id)?;
+            credential::remove(tx, id)?;
+            configuration::erase_of(tx, id)?;
+            throttle::clear(tx, id)?;
+            let rows = audit::forget(tx, id)?;
+            Ok(Written::With(rows, Event::new(EventKind::UserErased).user(id)))
+        })?;
         Ok(ErasureReport { audit_rows, is_log_emptied: store.core().storage.empty_log() })
     }
 }

@@ -708,10 +708,9 @@ CREATE TRIGGER user_keeps_its_kind BEFORE UPDATE OF kind ON user
 WHEN OLD.kind IS NOT NEW.kind
 BEGIN SELECT RAISE(ABORT, 'a person stays a person'); END;
 
-CREATE TRIGGER user_stays_erased BEFORE UPDATE OF audit_salt, erased_seq, deleted_at ON user
+CREATE TRIGGER user_stays_erased BEFORE UPDATE OF audit_salt, erased_seq ON user
 WHEN (NEW.audit_salt IS NOT NULL AND NEW.audit_salt IS NOT OLD.audit_salt)
   OR (OLD.erased_seq IS NOT NULL AND NEW.erased_seq IS NOT OLD.erased_seq)
-  OR (OLD.erased_seq IS NOT NULL AND NEW.deleted_at IS NOT OLD.deleted_at)
 BEGIN SELECT RAISE(ABORT, 'an erased user stays erased'); END;
 
 CREATE TRIGGER user_name_is_free BEFORE UPDATE OF username_key, deleted_at ON user

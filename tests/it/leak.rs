@@ -8,6 +8,7 @@
 mod clients;
 pub(crate) mod memory;
 mod needle;
+mod people;
 mod prints;
 mod sealed;
 mod story;
@@ -120,6 +121,7 @@ fn every_exported_type_is_among_those_printed() {
 fn every_operation_is_part_of_the_story() {
     let story = [
         include_str!("leak/story.rs"),
+        include_str!("leak/people.rs"),
         include_str!("leak/tokens.rs"),
         include_str!("leak/sealed.rs"),
     ]

@@ -182,7 +182,16 @@ impl Audit<'_> {
     /// missed included. A number that it acknowledged before changes nothing, so the call may be
     /// repeated. Leaves no row in the log.
     ///
-    /// An example is at [`Audit::add_consumer`].
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// store.audit().add_consumer("mailer")?;
+    /// let up_to = store.audit().unseen("mailer", 100)?.up_to;
+    /// store.audit().acknowledge("mailer", up_to)?;
+    /// assert_eq!(store.audit().consumers()?[0].behind, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:

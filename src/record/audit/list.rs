@@ -50,7 +50,7 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
-/// What a row says that its user should be told (ASVS 6.3.5 and 6.3.7).
+/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -66,7 +66,7 @@ pub enum Notice {
 }
 
 impl AuditEntry {
-    /// Returns what the user of the row should be told; `None` for every other row, and for a
+    /// Returns what the user of the row should learn of; `None` for every other row, and for a
     /// refusal.
     ///
     /// ```

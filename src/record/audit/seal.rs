@@ -15,7 +15,7 @@ const SEALED: &str = "sealed1$";
 impl Audit<'_> {
     /// Returns the present ends of the chains, sealed with the current key of
     /// [`Options::keyring`](crate::Options::keyring) for this store: XChaCha20-Poly1305, one line
-    /// of text. Without the key nobody can make another anchor that opens.
+    /// of text. Without the key no program can make another anchor that opens.
     ///
     /// ```
     /// use gatepost::host::{KeyId, Keys, SealingKey};

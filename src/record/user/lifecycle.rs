@@ -149,23 +149,21 @@ pub(crate) fn delete(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result<
     .map(drop)
 }
 
-/// Reduces the row of a deleted user to its id, its kind, the times of its creation and deletion,
-/// and its watermarks. `seq` is the number of the audit row of the erasure.
+/// Reduces the row of a deleted user to its id, its kind, its status, the times of its creation and
+/// deletion, and its watermarks, which the deletion raised. `seq` is the number of the audit row of
+/// the erasure.
 ///
 /// # Errors
 /// `NotFound` if there is no deleted user of that id, or it was erased before.
-pub(crate) fn erase(tx: &WriteTx<'_>, id: UserId, seq: i64, marks: Watermarks) -> Result<()> {
+pub(crate) fn erase(tx: &WriteTx<'_>, id: UserId, seq: i64) -> Result<()> {
     let erased = tx.execute(
         "UPDATE user SET username = '', username_key = '', email = NULL, email_key = NULL,
              first_name = NULL, last_name = NULL, description = NULL, attributes = NULL,
              search_key = '', names_version = names_version + 1, former_branch_id = NULL,
              desktop_client_denied = 0, last_login_at = NULL, confirmed_at = NULL,
-             audit_salt = NULL, erased_seq = ?2,
-             sessions_ended_seq = coalesce(?3, sessions_ended_seq),
-             keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             audit_salt = NULL, erased_seq = ?2
          WHERE id = ?1 AND deleted_at IS NOT NULL AND erased_seq IS NULL",
-        params![id, seq, marks.sessions, marks.keys, marks.tokens],
+        params![id, seq],
     )?;
     if erased == 0 {
         return Err(Error::not_found(

@@ -85,7 +85,7 @@ fn rows_that_were_trimmed_before_a_consumer_saw_them_are_reported_until_acknowle
     store.audit().acknowledge("mailer", 11).unwrap();
     let rows = unseen(&store, 9);
     assert_eq!((rows.missed, rows.entries[0].seq), (None, 12));
-    // What an acknowledged call has been told of is not counted again.
+    // What was acknowledged is not counted again.
     store.audit().record(&many[..5]).unwrap();
     assert_eq!(unseen(&store, 9).missed.unwrap().rows, 3);
 }
@@ -111,7 +111,7 @@ fn no_two_rows_have_one_id_and_a_row_keeps_its_own() {
 }
 
 #[test]
-fn what_a_user_should_be_told_is_a_notice() {
+fn what_a_user_should_learn_of_is_a_notice() {
     let world = World::new();
     let ada = world.person("ada").id;
     let notices = |expected: &[Notice]| {

@@ -93,6 +93,7 @@ fn full() -> Bench {
     store.configuration().set_public("theme", true).unwrap();
     store.credits().set(CreditHolder::Branch(bench.york), 3).unwrap();
     store.audit().record(&[HostEvent::new("x").unwrap().detail("y").unwrap()]).unwrap();
+    store.audit().add_consumer("mailer").map(drop).unwrap();
     for name in ["ada", "unknown"] {
         let wrong = LoginRequest::new(name, Password::from("wrong"), device("till-1"));
         assert!(store.log_in(wrong).unwrap().granted().is_err());

@@ -51,6 +51,27 @@ const ATTACKS: &[Attack] = &[
         let anchor = text.parse::<AuditAnchor>()?;
         bench.world.store.audit().verify_chain(Some(&anchor)).map(drop)
     }),
+    attack("Audit::add_consumer", |bench, text| {
+        bench.world.store.audit().add_consumer(text).map(drop)
+    }),
+    attack("Audit::remove_consumer", |bench, text| {
+        bench.world.store.audit().remove_consumer(text).map(drop)
+    }),
+    Attack {
+        path: "Audit::unseen",
+        may: &[ErrorKind::NotFound],
+        call: |bench, text| bench.world.store.audit().unseen(text, 9).map(drop),
+    },
+    Attack {
+        path: "Audit::acknowledge",
+        may: &[ErrorKind::NotFound],
+        call: |bench, text| bench.world.store.audit().acknowledge(text, 1),
+    },
+    Attack {
+        path: "Audit::open_anchor",
+        may: &[ErrorKind::KeyMissing],
+        call: |bench, text| bench.world.store.audit().open_anchor(text).map(drop),
+    },
     attack("Timestamp::from_str", |_, text| text.parse::<Timestamp>().map(drop)),
     attack("ApiVersion::from_str", |_, text| text.parse::<ApiVersion>().map(drop)),
     attack("KeyId::new", |_, text| gatepost::host::KeyId::new(text).map(drop)),

@@ -279,7 +279,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Users::create", "user.created"),
     op(NONE, "Users::update", "user.updated"),
     op(NONE, "Users::unlock", "attempts.unlocked"),
-    op(NONE, "Users::erase", "user.erased").reports(&["user", "api_key"]),
+    op(NONE, "Users::erase", "user.erased").reports(&["api_key"]),
     op(NONE, "ApiKeys::issue", "api_key.issued"),
     op(NONE, "OneTimeTokens::issue", "one_time_token.issued"),
     op(NONE, "OneTimeTokens::request_password_reset", "password.reset_requested"),

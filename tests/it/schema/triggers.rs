@@ -151,11 +151,11 @@ const REFUSED: &[(&str, &str)] = &[
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'locked' WHERE id = #1"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'pending' WHERE id = #1"),
     ("user_is_new",
-     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
-          VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '')"),
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key,
+              audit_salt) VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '', #9)"),
     ("user_is_new",
-     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
-          VALUES (#4, 'active', 'person', 'new', 'new', 0, '')"),
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key,
+              audit_salt) VALUES (#4, 'active', 'person', 'new', 'new', 0, '', #9)"),
     ("user_keeps_its_id", "UPDATE user SET id = #9 WHERE id = #4"),
     ("user_keeps_its_kind", "UPDATE user SET kind = 'person' WHERE id = #3"),
     ("user_move_takes_watermarks_along",
@@ -179,10 +179,6 @@ const REFUSED: &[(&str, &str)] = &[
           OR user_id = #2"),
     ("user_privilege_is_new", "REPLACE INTO user_privilege (user_id, name) VALUES (#1, 'admin')"),
     ("user_stays_erased", "UPDATE user SET audit_salt = #9 WHERE id = #1"),
-    ("user_stays_erased",
-     "UPDATE user SET username = '', username_key = '', search_key = '', audit_salt = NULL,
-          erased_seq = 1, names_version = 2 WHERE id = #5;
-      UPDATE user SET deleted_at = NULL WHERE id = #5"),
     ("user_stays_erased",
      "UPDATE user SET username = '', username_key = '', search_key = '', audit_salt = NULL,
           erased_seq = 1, names_version = 2 WHERE id = #5;
