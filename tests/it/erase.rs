@@ -212,6 +212,13 @@ fn a_value_that_was_taken_out_without_an_erasure_is_found() {
         "UPDATE audit SET device_hash = NULL WHERE device_hash IS NOT NULL",
         "UPDATE audit SET detail = NULL WHERE source = 1",
         "UPDATE user SET audit_salt = zeroblob(16)",
+        // As an erasure leaves it, whose row was trimmed long ago.
+        "UPDATE user SET deleted_at = 1, username = '', username_key = '', email = NULL,
+             email_key = NULL, first_name = NULL, last_name = NULL, description = NULL,
+             attributes = NULL, search_key = '', last_login_at = NULL, confirmed_at = NULL,
+             audit_salt = NULL, erased_seq = 0;
+         UPDATE audit SET ip = NULL, user_agent = NULL, device_hash = NULL,
+             detail = CASE source WHEN 1 THEN NULL ELSE detail END",
         // As an erasure leaves it, without the row that proves it.
         "UPDATE user SET deleted_at = 1, username = '', username_key = '', email = NULL,
              email_key = NULL, first_name = NULL, last_name = NULL, description = NULL,

@@ -309,7 +309,7 @@ impl<'a> Walk<'a> {
                  r.actor_via_id, r.user_id, r.branch_id, r.organisation_id, r.session_id,
                  r.api_key_id, r.device_hash, r.ip, r.user_agent, r.reason, r.count, r.detail,
                  r.chain, r.salt, r.person_hash, u.audit_salt, a.audit_salt,
-                 coalesce(u.erased_seq, a.erased_seq) IS NOT NULL,
+                 coalesce(u.erased_seq > r.seq, 0) OR coalesce(a.erased_seq > r.seq, 0),
                  NOT EXISTS (
                      SELECT 1 FROM user AS e
                      WHERE e.id IN (r.user_id, r.actor_user_id) AND e.erased_seq > c.trimmed_seq
@@ -393,8 +393,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether what the row keeps about a person has its hash; of a user whose erasure the log proves,
-/// that nothing is kept.
+/// Whether what the row keeps about a person has its hash. Of a user who was erased after the row
+/// was written the salt is gone: then nothing may be kept, and the log must prove the erasure. A row
+/// that is younger than the erasure was written without that salt.
 fn person_fits(row: &Row<'_>) -> rusqlite::Result<bool> {
     let detail = bytes(row, 18)?.filter(|_| row.get(1).is_ok_and(is_of_host));
     let values = [bytes(row, 13)?, bytes(row, 14)?, bytes(row, 15)?, detail];

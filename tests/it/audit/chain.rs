@@ -49,10 +49,12 @@ impl Log {
         Self { world, hand }
     }
 
+    /// Puts back what differs from the log as it was.
     fn restore(&self) {
         for sql in [
-            "DELETE FROM audit",
-            "INSERT INTO audit SELECT * FROM kept_audit",
+            "DELETE FROM audit WHERE seq IN
+                 (SELECT seq FROM (SELECT * FROM audit EXCEPT SELECT * FROM kept_audit))",
+            "INSERT INTO audit SELECT * FROM kept_audit WHERE seq NOT IN (SELECT seq FROM audit)",
             "DELETE FROM audit_chain",
             "INSERT INTO audit_chain SELECT * FROM kept_audit_chain",
         ] {
