@@ -18,13 +18,15 @@ impl Audit<'_> {
     /// of text. Without the key no program can make another anchor that opens.
     ///
     /// ```
+    /// use std::sync::Arc;
+    ///
     /// use gatepost::host::{KeyId, Keys, SealingKey};
     /// use gatepost::{Options, Store};
     ///
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("auth.db");
     /// let keys = Keys::new(KeyId::new("2026-11")?, SealingKey::new([7; 32]));
-    /// let store = Store::open(path, Options::server().keyring(keys))?;
+    /// let store = Store::open(path, Options::server().keyring(Arc::new(keys)))?;
     /// let kept: String = store.audit().sealed_anchor()?;
     ///
     /// let anchor = store.audit().open_anchor(&kept)?;
