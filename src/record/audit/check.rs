@@ -394,8 +394,8 @@ impl<'a> Walk<'a> {
 }
 
 /// Whether what the row keeps about a person has its hash. Of a user who was erased after the row
-/// was written the salt is gone: then nothing may be kept, and the log must prove the erasure. A row
-/// that is younger than the erasure was written without that salt.
+/// was written the salt is gone: then nothing may be kept, and the log must prove the erasure. A
+/// row that is younger than the erasure was written without that salt.
 fn person_fits(row: &Row<'_>) -> rusqlite::Result<bool> {
     let detail = bytes(row, 18)?.filter(|_| row.get(1).is_ok_and(is_of_host));
     let values = [bytes(row, 13)?, bytes(row, 14)?, bytes(row, 15)?, detail];
