@@ -46,6 +46,7 @@
 //! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).
+//! - Back a store up and restore it: [`backup`](manual::backup).
 //! - Answer errors: [`errors`](manual::errors).
 //! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
@@ -53,7 +54,9 @@
 //!
 //! # The API in short
 //!
-//! - **Open a file:** [`Store::open`] with [`Options`].
+//! - **Open a file:** [`Store::open`] with [`Options`]; a copy that is followed:
+//!   [`Store::open_read_only`].
+//! - **Keep it safe:** [`Store::backup`], [`Store::restore`], [`Store::adopt_restored`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
 //!   [`Store::log_out`].
 //! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
@@ -98,6 +101,7 @@ pub use error::{Error, ErrorClass, ErrorKind};
 pub use flow::login::{
     ClientKind, LoginOutcome, LoginReply, LoginRequest, OpenedSession, Profile,
 };
+pub use flow::read_only::{ReadOnlyStatus, ReadOnlyStore};
 pub use flow::renew::Renewal;
 pub use flow::revoke::Ended;
 pub use options::Options;
@@ -121,6 +125,13 @@ pub mod audit {
         Audit, AuditAnchor, AuditEntry, AuditFilter, AuditSource, ChainCheck, CheckedChain,
     };
     pub use crate::value::event::{EventKind, HostEvent, Outcome};
+}
+
+/// Backups, and what a restore reports.
+pub mod backup {
+    pub use crate::flow::restore::{AdoptReport, ReplacedFile, RestoreOptions, RestoreReport};
+    pub use crate::record::restore::Stricter;
+    pub use crate::storage::{BackupProgress, BackupReport};
 }
 
 /// Configuration: keys and values in four scopes.

@@ -22,7 +22,8 @@
 //!
 //! - [`keys`]: a key outside the file that seals the password hashes.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
-//! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
+//! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
+//! - [`operating`]: opening, permissions, upkeep, a full disk.
 //!
 //! **Understand**
 //!
@@ -100,6 +101,10 @@ pub mod keys {
 
 pub mod command {
     #![doc = include_str!("../manual/command.md")]
+}
+
+pub mod backup {
+    #![doc = include_str!("../manual/backup.md")]
 }
 
 pub mod operating {

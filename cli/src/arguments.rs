@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, branch, calibrate, config, credit, device, doctor, init, key, key_file, organisation,
-    pages, rekey, session, stats, sweep, token, user,
+    audit, backup, branch, calibrate, config, credit, device, doctor, init, key, key_file,
+    organisation, pages, rekey, restore, session, stats, sweep, token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -117,6 +117,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     KeyFile(key_file::KeyFile),
     Rekey(rekey::Rekey),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),

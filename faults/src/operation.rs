@@ -9,7 +9,7 @@ use gatepost::{Error, Options, Store};
 use crate::operations::{self, Relation};
 use crate::scene::{DEAD, PENDING, Scene, Start, TOKENS};
 
-pub(crate) use list::OPERATIONS;
+pub(crate) use list::{OPERATIONS, WITH_COPIES};
 
 /// What an operation is applied to whose user has no live token.
 const NO_TOKEN: &str = "";
@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn each_call_of_the_list_is_an_operation() {
-        let done = OPERATIONS.iter().filter(|operation| operation.writes());
+        let all = OPERATIONS.iter().chain(WITH_COPIES);
+        let done = all.filter(|operation| operation.writes());
         let done = done.map(|operation| operations::operation(operation.listed_as).call());
         let done: BTreeSet<&str> = done.chain(NOT_CALLED.iter().map(|one| one.0)).collect();
         let listed: BTreeSet<&str> = operations::OPERATIONS.iter().map(|one| one.call()).collect();
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_an_operation_is_applied_to_is_a_live_token() {
-        for operation in OPERATIONS {
+        for operation in OPERATIONS.iter().chain(WITH_COPIES) {
             if operation.upon == NO_TOKEN {
                 continue;
             }

@@ -97,9 +97,18 @@ pub(crate) fn number(sql: &Connection, statement: &str) -> i64 {
 
 /// The columns that differ each time a write is made: the mark that each group of writes draws, the
 /// salts of the audit log, and the hashes over them, which `is_whole` checks. And a number that
-/// only makes each write of a throttle's row another one.
-const DRAWN: [&str; 7] =
-    ["last_group", "tag", "salt", "chain", "head_chain", "trimmed_chain", "writes"];
+/// only makes each write of a throttle's row another one; and which file it is.
+const DRAWN: [&str; 9] = [
+    "last_group",
+    "tag",
+    "salt",
+    "chain",
+    "head_chain",
+    "trimmed_chain",
+    "writes",
+    "file_inode",
+    "file_born_ns",
+];
 
 /// What is in the file, in one number: every row of every table, except the columns of `DRAWN`.
 pub(crate) fn state(path: &Path) -> u64 {

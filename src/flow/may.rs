@@ -2,7 +2,7 @@
 
 use crate::cache::Image;
 use crate::error::Result;
-use crate::flow::verify::{Decision, live_from_cache};
+use crate::flow::verify::{Decision, Live, live_from_cache};
 use crate::store::Store;
 use crate::value::name::Privilege;
 use crate::value::permission::Permission;
@@ -53,14 +53,28 @@ impl Store {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the name is not 1 to 64 of `a-z 0-9 . _ : -`.
     #[doc(alias("permission", "role", "RBAC", "authorize"))]
     pub fn may(&self, principal: &Principal, privilege: &str) -> Result<Permission> {
+        let (permission, live) = self.permission(principal, privilege)?;
+        if let Some(live) = live {
+            self.note_use(&live);
+        }
+        Ok(permission)
+    }
+
+    /// As [`Store::may`], which also notes the use of what is live.
+    #[inline]
+    pub(crate) fn permission(
+        &self,
+        principal: &Principal,
+        privilege: &str,
+    ) -> Result<(Permission, Option<Live>)> {
         Privilege::check(privilege)?;
         let mut is_granted = false;
         let ask = || self.privileged(principal, privilege, &mut is_granted);
-        let Ok(live) = self.unless_denied(ask)? else {
-            return Ok(Permission::Ended);
-        };
-        self.note_use(&live);
-        Ok(if is_granted { Permission::Granted } else { Permission::Denied })
+        Ok(match self.unless_denied(ask)? {
+            Err(_) => (Permission::Ended, None),
+            Ok(live) if is_granted => (Permission::Granted, Some(live)),
+            Ok(live) => (Permission::Denied, Some(live)),
+        })
     }
 
     /// The live session or key of a principal; sets `is_granted` to whether its user has the

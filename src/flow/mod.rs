@@ -1,5 +1,6 @@
 //! Operations that use several record types, each one screen of plain steps.
 
+pub(crate) mod backup;
 pub(crate) mod change_options;
 pub(crate) mod held;
 pub(crate) mod identity;
@@ -11,8 +12,10 @@ pub(crate) mod opening;
 pub(crate) mod password_change;
 pub(crate) mod password_set;
 pub(crate) mod profile;
+pub(crate) mod read_only;
 pub(crate) mod rekey;
 pub(crate) mod renew;
+pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod session_open;
 pub(crate) mod sweep;

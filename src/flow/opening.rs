@@ -144,6 +144,15 @@ impl Store {
     }
 }
 
+/// Runs `job` while no other thread of this process opens a store. Its argument is whether the file
+/// at `path` is open in this process.
+pub(crate) fn while_none_opens<T>(path: &Path, job: impl FnOnce(bool) -> Result<T>) -> Result<T> {
+    let open = OPEN.lock();
+    let (files, identity) = Storage::whereabouts(path)?;
+    let is_open = already_open(&open, &files, identity)?.is_some();
+    job(is_open)
+}
+
 /// The core of that file, if this process has it open.
 fn already_open(
     open: &BTreeMap<Identity, Weak<Core>>,

@@ -14,6 +14,7 @@ pub(crate) mod options;
 pub(crate) mod organisation;
 pub(crate) mod pieces;
 pub(crate) mod proof;
+pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod store;
 pub(crate) mod throttle;

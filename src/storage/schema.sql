@@ -59,7 +59,12 @@ CREATE TABLE store (
     -- The mark of the last group commit by any process: it proves whether a commit that failed
     -- half way was applied. A change of it writes no change row. No two commits have the same
     -- mark.
-    last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16)
+    last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16),
+    -- The inode and the time of birth of the file, as its creation, a restore or
+    -- `Store::adopt_restored` last saw them; NULL in a backup. Another file that has this content is
+    -- a copy: perhaps an older one that was put back without the rules of a restore.
+    file_inode         INTEGER,
+    file_born_ns       INTEGER
 ) STRICT;
 
 

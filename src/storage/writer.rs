@@ -84,6 +84,13 @@ impl Writer {
         }
     }
 
+    /// Of a file that is only read: it has no connection to it, and refuses every write.
+    pub(super) fn closed() -> Result<Self> {
+        let none = Connection::open_in_memory().map_err(fault)?;
+        let writer = Self::new(none, None, None, [0; 16]);
+        writer.close().map(|()| writer)
+    }
+
     /// Runs `job` in a transaction. Waits for its turn among threads and processes at most `wait`.
     pub(super) fn write<T>(
         &self,

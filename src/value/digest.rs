@@ -68,6 +68,18 @@ pub(crate) fn device_digest(device: &str) -> DeviceDigest {
     DeviceDigest(first16(digest.as_bytes()))
 }
 
+/// The SHA-256 of all that the reader has, as the tool `sha256sum` computes it.
+pub(crate) fn sha256_of_file(mut from: impl std::io::Read) -> std::io::Result<Digest> {
+    let mut hasher = Sha256::default();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer)? {
+            0 => return Ok(Digest::from_bytes(hasher.finalize().into())),
+            read => hasher.update(buffer.get(..read).unwrap_or_default()),
+        }
+    }
+}
+
 /// The SHA-256 of parts, each preceded by its length, under a domain that no other use shares.
 ///
 /// Without the lengths, parts of different splits would have the same digest; and with a hash of

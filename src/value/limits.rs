@@ -391,6 +391,21 @@ pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
 /// writers a twentieth of their time.
 pub(crate) const WAL_READERS_RETRY: Duration = Duration::from_secs(1);
 
+// Backups and restores.
+
+/// Pages that one step of a backup copies (1 MiB): between two steps it needs no snapshot.
+pub(crate) const BACKUP_PAGES_PER_STEP: i32 = 256;
+/// The pause after a step, so that others use the disk.
+pub(crate) const BACKUP_PAUSE: Duration = Duration::from_millis(1);
+/// A commit of another process makes a backup begin again. After so many times it keeps one
+/// snapshot, and the write-ahead log grows until it ends.
+pub(crate) const BACKUP_RESTARTS: u64 = 3;
+/// A restore goes so far above the change numbers of both files: more than all changes that a
+/// process may have seen of a history that is gone.
+pub(crate) const RESTORE_SEQ_STEP: i64 = 1 << 20;
+/// A manifest is shorter: seven lines.
+pub(crate) const MANIFEST_MAX_BYTES: u64 = 1024;
+
 // The file and the disk.
 
 /// The path of the file. SQLite on Unix takes 512 bytes, and appends `-journal`.

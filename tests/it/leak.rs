@@ -6,6 +6,7 @@
 //! in which they would hide.
 
 mod clients;
+mod copies;
 pub(crate) mod memory;
 mod needle;
 mod prints;
@@ -120,6 +121,7 @@ fn every_exported_type_is_among_those_printed() {
 fn every_operation_is_part_of_the_story() {
     let story = [
         include_str!("leak/story.rs"),
+        include_str!("leak/copies.rs"),
         include_str!("leak/tokens.rs"),
         include_str!("leak/sealed.rs"),
     ]

@@ -12,7 +12,7 @@ mod scene;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
-use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
 use gatepost::{Actor, Page};
 
 use crate::surface;
@@ -21,20 +21,22 @@ pub(crate) use list::{OPERATIONS, Operation, Reach, Relation, operation};
 pub(crate) use scene::Scene;
 
 /// Events that no operation of the list leaves, and why.
-const ELSEWHERE: [EventKind; 5] = [
+const ELSEWHERE: [EventKind; 6] = [
     EventKind::StoreCreated,      // in the file that is opened: opening.rs
     EventKind::StoreMigrated,     // by an open with a newer library
+    EventKind::StoreAdopted,      // in a file that no store has open: restore/adopt.rs
     EventKind::VerifyRefused,     // counted, a row a minute: verify/refused.rs
     EventKind::HostRecorded,      // under the host's own names
     EventKind::AttemptsThrottled, // beside the refusal that stops a user: throttle.rs
 ];
 
 /// Calls that write without an event of their own, so that the sources do not show it.
-const SILENT: [&str; 4] = [
-    "Store::open",   // creates the file
-    "Store::close",  // writes what waits in memory
-    "Store::verify", // writes the last uses of sessions, and counts of refusals
-    "Store::may",    // writes the last uses of sessions
+const SILENT: [&str; 5] = [
+    "Store::open",    // creates the file
+    "Store::close",   // writes what waits in memory
+    "Store::verify",  // writes the last uses of sessions, and counts of refusals
+    "Store::may",     // writes the last uses of sessions
+    "Store::restore", // writes a copy, which becomes the file
 ];
 
 #[test]
@@ -113,8 +115,11 @@ fn last_event(scene: &Scene) -> i64 {
 fn events_since(scene: &Scene, last: i64) -> Vec<String> {
     let log = scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
     let root = Actor::User(scene.root);
-    let name = |actor| if actor == root { "" } else { ", not by root" };
-    log.iter().map(|entry| format!("{}{}", entry.event, name(entry.actor))).collect()
+    // A restore is called without a store, and so without an actor.
+    let is_named =
+        |entry: &AuditEntry| entry.actor == root || entry.event == EventKind::StoreRestored.name();
+    let name = |entry| if is_named(entry) { "" } else { ", not by root" };
+    log.iter().map(|entry| format!("{}{}", entry.event, name(entry))).collect()
 }
 
 #[test]

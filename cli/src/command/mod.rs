@@ -4,6 +4,7 @@
 //! command that writes takes the store from `Context::writing`.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod branch;
 pub(crate) mod calibrate;
 pub(crate) mod config;
@@ -16,6 +17,7 @@ pub(crate) mod key_file;
 pub(crate) mod organisation;
 pub(crate) mod pages;
 pub(crate) mod rekey;
+pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod sweep;
@@ -42,6 +44,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Key(command) => command.run(&open()?)?,
         Command::KeyFile(command) => command.run(&global)?,
         Command::Rekey(command) => command.run(&open()?)?,
+        Command::Backup(command) => command.run(&open()?)?,
+        Command::Restore(command) => command.run(&global)?,
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,

@@ -1,5 +1,7 @@
 //! The operations.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
@@ -14,8 +16,10 @@ use gatepost::{
 };
 
 use super::{NO_TOKEN, Operation};
+use crate::place::beside;
 use crate::scene::{Start, dear};
-use crate::store::{PASSWORD, device, sql};
+use crate::store::{PASSWORD, device, options, sql};
+use crate::trial::SEED;
 
 const NEXT: &str = "lantern over wet slate";
 
@@ -366,4 +370,31 @@ fn used(redeemed: Redemption) -> Result<(), Error> {
 fn log_in(store: &Store, name: &str, password: &str) -> Result<Option<LoginRefusal>, Error> {
     let answer = store.log_in(LoginRequest::new(name, password.into(), device("new")))?;
     Ok(answer.granted().err())
+}
+
+/// Those that write a copy of the file too. A failed backup is a row of the log, which a bench of
+/// errors would take for half of one.
+#[rustfmt::skip]
+pub(crate) const WITH_COPIES: &[Operation] = &[
+    Operation::write("back up", "Store::backup", |_, store| {
+        store.backup(copy_of(store), |_| ()).map(drop)
+    }).prepared(|_, store| clear_copy(store)),
+    Operation::write("restore a backup", "Store::restore", |_, store| {
+        let path = store.status().path.unwrap();
+        Store::restore(copy_of(store), path, options(SEED)).map(drop)
+    }).prepared(|_, store| {
+        clear_copy(store);
+        store.backup(copy_of(store), |_| ()).unwrap();
+    }),
+];
+
+fn copy_of(store: &Store) -> PathBuf {
+    beside(&store.status().path.unwrap(), "-copy")
+}
+
+/// Removes what a killed process left.
+fn clear_copy(store: &Store) {
+    for suffix in ["", ".manifest", ".partial", ".partial-journal", ".manifest.partial"] {
+        let _ = fs::remove_file(beside(&copy_of(store), suffix));
+    }
 }

@@ -215,7 +215,7 @@ fn the_backup_of_the_old_file_is_kept_and_never_overwritten() {
     let old = Old::new();
     old.migrate(&[step()]).unwrap();
     let name = "auth.db.v1-1767603600000.backup";
-    assert_eq!(old.names(), ["auth.db", name]);
+    assert_eq!(old.names(), ["auth.db", name, &format!("{name}.manifest")]);
     let path = old.directory.path().join(name);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
     let backup = connection::for_reading(&path).unwrap();
@@ -228,7 +228,7 @@ fn the_backup_of_the_old_file_is_kept_and_never_overwritten() {
     assert_eq!(schema(&backup), schema(&model));
     assert_eq!(rows(&backup, "session", "1").len(), 1);
     drop(backup);
-    assert_eq!(old.names(), ["auth.db", name]);
+    assert_eq!(old.names(), ["auth.db", name, &format!("{name}.manifest")]);
 
     let another = Old::new();
     let taken = another.directory.path().join(name);
@@ -255,10 +255,10 @@ fn a_backup_that_another_process_is_writing_is_left_alone() {
 fn a_backup_of_another_version_than_the_file_had_is_not_kept() {
     let old = Old::new();
     let now = Timestamp::from_millis(NOW);
-    let refused = backup::write_verified(&old.path, 2, now).unwrap_err();
+    let refused = backup::before_migration(&old.path, 2, now).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert_eq!(old.names(), ["auth.db"]);
-    backup::write_verified(&old.path, 1, now).unwrap();
+    backup::before_migration(&old.path, 1, now).unwrap();
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_migration_or_creation_that_cannot_be_recorded_does_not_happen() {
 
     let empty = Connection::open_in_memory().unwrap();
     let seed = Seed::draw(&SystemRandom, true).unwrap();
-    assert_eq!(create(&empty, &seed, refusing).unwrap_err().kind(), ErrorKind::Taken);
+    assert_eq!(create(&empty, &seed, None, refusing).unwrap_err().kind(), ErrorKind::Taken);
     assert!(schema(&empty).is_empty());
     assert_eq!(connection::pragma_value(&empty, "application_id").unwrap(), 0);
 }
@@ -333,7 +333,7 @@ fn two_at_once_take_a_step_once() {
         notes.sort_by_key(Option::is_some);
         assert_eq!(notes, [None, Some(OpenWarning::Migrated)], "round {round}");
         assert_eq!(recorded(&old.connect()), ["1 to 2"]);
-        assert_eq!(old.names().len(), 2, "one file and one backup: {:?}", old.names());
+        assert_eq!(old.names().len(), 3, "one file and one backup: {:?}", old.names());
     }
 }
 

@@ -192,6 +192,16 @@ event_kinds! {
     StoreCreated = "store.created",
     /// The file was migrated to a newer schema version; the detail names both versions.
     StoreMigrated = "store.migrated",
+    /// A backup was written; the count is that of its pages.
+    StoreBackedUp = "store.backed_up",
+    /// A backup was not written; the detail is the kind of the error.
+    StoreBackupFailed = "store.backup_failed",
+    /// A backup was restored: every session, API key and one-time token is revoked. The count is of
+    /// what stayed stricter than in the backup.
+    StoreRestored = "store.restored",
+    /// A copy that was put in place by other means was taken in: every session, API key and
+    /// one-time token is revoked.
+    StoreAdopted = "store.adopted",
     /// Options that the file stores were changed; the detail names them.
     StoreOptionsChanged = "store.options_changed",
     /// Password hashes are sealed under another key from now on, or for the first time; the detail

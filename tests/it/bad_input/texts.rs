@@ -27,6 +27,11 @@ const fn attack(path: &'static str, call: fn(&Bench, &str) -> Result<(), Error>)
 /// Functions that take text and are attacked elsewhere.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("Store::open", "bad_input/paths.rs"),
+    ("Store::backup", "bad_input/paths.rs"),
+    ("Store::restore", "bad_input/paths.rs"),
+    ("Store::adopt_restored", "bad_input/paths.rs"),
+    ("Store::open_read_only", "bad_input/paths.rs"),
+    ("ReadOnlyStore::may", "checks the name as Store::may does"),
     ("Keys::from_file", "bad_input/paths.rs"),
     ("Keys::create_file", "bad_input/paths.rs"),
     ("SessionId::from_str", "every id is read by `$name::from_str` below"),

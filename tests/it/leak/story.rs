@@ -447,7 +447,7 @@ impl Story {
         self.held(&chains.map(|chain| chain.source));
         world.clock.advance(2 * DAY);
         self.held(&store.maintain().unwrap());
-        self.held(&store.status());
+        self.restores(world, store);
 
         // Something to be found once more, in a fresh log as well.
         let last = OpenSession::new(ada.id, device(DESK)).expires_at(morning() + 9 * DAY);

@@ -114,6 +114,7 @@ const NO_KIND: &[(&str, &str)] = &[
     ("OneTimeTokens::accept_invitation", "revokes as Users::confirm(first) does"),
     ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", "as Users::set_password does"),
     ("OneTimeTokens::reset_password(RevokeApiKeys::All)", "as set_password and revoke_all do"),
+    ("Store::restore", "its histories are those of restore/rounds.rs"),
     ("OneTimeTokens::revoke_all", "revokes no session and no key"),
     ("Users::move_to(place revoked since)", "Users::move_to, by what the place refuses"),
     ("Branches::move_to(place revoked since)", "Branches::move_to, by what the place refuses"),

@@ -80,6 +80,7 @@ const PREPARED: &[(&str, Act)] = &[
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
     }),
+    ("Store::restore", back_up),
     // The first hash that is sealed names the key, and leaves the others.
     ("Store::rekey", |s, store| store.users().set_password(s.root, NEW.into()).unwrap()),
     ("Store::rekey(no hash to seal)", |s, store| {
@@ -364,6 +365,15 @@ const REST: &[(&str, Act)] = &[
             .change_options(|options| options.lockout(gatepost::policy::Lockout::Permanent))
             .unwrap();
     }),
+    ("Store::backup", back_up),
+    ("Store::backup(refused)", |s, store| {
+        let refused = store.backup(&s.world.path, |_| ()).unwrap_err();
+        assert_eq!(refused.kind(), gatepost::ErrorKind::Invalid);
+    }),
+    ("Store::restore", |s, _| {
+        let copy = s.world.directory().join("copy.db");
+        Store::restore(copy, &s.world.path, s.world.options.clone()).unwrap();
+    }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
     ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),
     ("Store::rekey(no hash to seal)", |_, store| assert!(store.rekey(9).unwrap().is_complete)),
@@ -406,6 +416,10 @@ const REST: &[(&str, Act)] = &[
 ];
 
 /// Another file, new.
+fn back_up(scene: &Scene, store: &Store) {
+    store.backup(scene.world.directory().join("copy.db"), |_| ()).unwrap();
+}
+
 fn another(scene: &Scene) -> Store {
     let path = scene.world.directory().join("another.db");
     Store::open(path, scene.world.options.clone()).unwrap()

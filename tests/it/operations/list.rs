@@ -138,6 +138,7 @@ const TOKENS: &str = "all one-time tokens of a user revoked";
 const FAILED: &str = "failed attempts, and the wait that follows them";
 const MOVED: &str = "user or branch moved, user restored";
 const KEY: &str = "API key revoked or rotated";
+const RESTORED: &str = "backup restored";
 const RIGHTS: &str = "privileges changed";
 const NONE: &str = "";
 
@@ -260,11 +261,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(KEY, "ApiKeys::revoke_all", "user.api_keys_revoked")
         .reports(&["api_key"]).keys(Reach::User),
 
+    op(RESTORED, "Store::restore", "store.restored")
+        .reports(&["store"]).sessions(Reach::Store).keys(Reach::Store).tokens(),
+
     op(RIGHTS, "Users::set_privileges", "user.privileges_changed").reports(&["user"]),
 
     op(NONE, "Store::open", ""),
     op(NONE, "Store::close", ""),
     op(NONE, "Store::change_options", "store.options_changed"),
+    op(NONE, "Store::backup", "store.backed_up"),
+    op(NONE, "Store::backup(refused)", "store.backup_failed"),
     op(NONE, "Store::maintain", "store.maintained"),
     op(NONE, "Store::rekey", "store.rekeyed"),
     op(NONE, "Store::rekey(no hash to seal)", "store.key_changed"),

@@ -30,6 +30,7 @@ fn keys(operation: &Operation) -> &'static str {
         (Reach::Nothing, _) => "none",
         (Reach::One, false) => "that one",
         (Reach::User, false) => "all of the user",
+        (Reach::Store, false) => "all",
         (Reach::User, true) => "all of the user, suspended until the status is active again",
         (Reach::OneLater, _) => "that one, when the overlap is over",
         (Reach::Branch | Reach::Organisation, true) => {

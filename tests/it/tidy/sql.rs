@@ -28,6 +28,9 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("user_privilege",    &["record/user"]),
 ];
 
+/// Writes any table, on the copy of a backup that becomes the file.
+const RESTORE: &str = "record/restore";
+
 const WRITES: [&str; 4] = ["INSERT INTO ", "DELETE FROM ", "UPDATE ", "REPLACE INTO "];
 const VERBS: [&str; 14] = [
     "ALTER ",
@@ -82,6 +85,9 @@ pub(crate) fn misplaced(file: &Source) -> Vec<String> {
 pub(crate) fn foreign_writes(file: &Source, owners: &[(&str, &[&str])]) -> Vec<String> {
     let module = file.name.trim_start_matches("src/").trim_end_matches(".rs");
     let mut findings = Vec::new();
+    if module == RESTORE {
+        return findings;
+    }
     for (place, literal) in file.statements() {
         for table in written_tables(&literal) {
             let owner = owners.iter().find(|(name, _)| *name == table);
@@ -146,7 +152,8 @@ pub(crate) fn built_statements(file: &Source) -> Vec<String> {
             }
         }
     }
-    if file.name.starts_with("src/storage/") {
+    // The list of rules is of constants, each with its statements.
+    if file.name.starts_with("src/storage/") || file.name.contains(RESTORE) {
         return findings;
     }
     for call in RUN {
