@@ -43,9 +43,11 @@
 //! - Know which device id a client uses: [`devices`](manual::devices).
 //! - Choose options: [`options`](manual::options).
 //! - Seal the password hashes under a key: [`keys`](manual::keys).
+//! - Enrol a second factor: [`second_factors`](manual::second_factors).
 //! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
 //!   [`revocation`](manual::revocation).
 //! - Test your program: [`testing`](manual::testing).
+//! - Back a store up and restore it: [`backup`](manual::backup).
 //! - Answer errors: [`errors`](manual::errors).
 //! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
@@ -53,12 +55,16 @@
 //!
 //! # The API in short
 //!
-//! - **Open a file:** [`Store::open`] with [`Options`].
+//! - **Open a file:** [`Store::open`] with [`Options`]; a copy that is followed:
+//!   [`Store::open_read_only`].
+//! - **Keep it safe:** [`Store::backup`], [`Store::restore`], [`Store::adopt_restored`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
-//!   [`Store::log_out`].
-//! - **Work with records:** [`Store::users`], [`Store::branches`], [`Store::organisations`],
-//!   [`Store::configuration`], [`Store::credits`], [`Store::api_keys`], [`Store::sessions`],
-//!   [`Store::one_time_tokens`], [`Store::devices`], [`Store::audit`].
+//!   [`Store::log_out`]; with second factors [`Store::complete_login`], [`Store::prove`],
+//!   [`Store::require_fresh`].
+//! - **Work with records:** [`Store::users`], [`Store::external_identities`], [`Store::branches`],
+//!   [`Store::organisations`], [`Store::configuration`], [`Store::credits`], [`Store::api_keys`],
+//!   [`Store::sessions`], [`Store::one_time_tokens`], [`Store::second_factors`],
+//!   [`Store::tickets`], [`Store::devices`], [`Store::audit`].
 //! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
 //!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
 //!   and [`host`] the clock, the random source and the keyring that a program may supply.
@@ -96,8 +102,10 @@ pub use uuid;
 
 pub use error::{Error, ErrorClass, ErrorKind};
 pub use flow::login::{
-    ClientKind, LoginOutcome, LoginReply, LoginRequest, OpenedSession, Profile,
+    ClientKind, CompleteLogin, LoginOutcome, LoginReply, LoginRequest, OpenedSession, PendingStep,
+    Profile,
 };
+pub use flow::read_only::{ReadOnlyStatus, ReadOnlyStore};
 pub use flow::renew::Renewal;
 pub use flow::revoke::Ended;
 pub use options::Options;
@@ -118,9 +126,17 @@ pub use value::time::Timestamp;
 /// The audit log: its entries, filters and chain, and the events that a host adds.
 pub mod audit {
     pub use crate::record::audit::{
-        Audit, AuditAnchor, AuditEntry, AuditFilter, AuditSource, ChainCheck, CheckedChain,
+        Audit, AuditAnchor, AuditConsumer, AuditEntry, AuditFilter, AuditSource, ChainCheck,
+        CheckedChain, MissedRows, Notice, UnseenRows,
     };
     pub use crate::value::event::{EventKind, HostEvent, Outcome};
+}
+
+/// Backups, and what a restore reports.
+pub mod backup {
+    pub use crate::flow::restore::{AdoptReport, ReplacedFile, RestoreOptions, RestoreReport};
+    pub use crate::record::restore::Stricter;
+    pub use crate::storage::{BackupProgress, BackupReport};
 }
 
 /// Configuration: keys and values in four scopes.
@@ -128,10 +144,14 @@ pub mod configuration {
     pub use crate::record::configuration::{Configuration, Setting, Settings};
 }
 
-/// The directory: users, branches and organisations, and the credits of the latter two.
+/// The directory: users and their external identities, branches and organisations, and the credits
+/// of the latter two.
 pub mod directory {
+    pub use crate::flow::erase::ErasureReport;
+    pub use crate::flow::personal_data::PersonalData;
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
+    pub use crate::record::external_identity::{ExternalIdentities, ExternalIdentity};
     pub use crate::record::organisation::{Organisation, OrganisationFilter, Organisations};
     pub use crate::record::user::{UserFilter, UserUpdate, Users};
     pub use crate::value::principal::{UserKind, UserStatus};
@@ -156,22 +176,39 @@ pub mod policy {
     pub use crate::value::policy::{
         ApiVersion, BreachCheck, PasswordPolicy, SessionLimit, SessionPolicy,
     };
+    pub use crate::value::second_factor::SecondFactorPolicy;
 }
 
-/// Sessions, devices, API keys and one-time tokens.
+/// Second factors: authenticators with time-based codes, and recovery codes.
+pub mod second_factors {
+    pub use crate::flow::second_factor::FactorOutcome;
+    pub use crate::record::second_factor::{
+        NewTotp, RecoveryCodes, SecondFactor, SecondFactors, TotpEnrolment,
+    };
+    pub use crate::value::factor_code::FactorCode;
+    pub use crate::value::totp::{FactorOrigin, TotpAlgorithm, TotpSecret};
+}
+
+/// Sessions, devices, API keys, one-time tokens and resource tickets.
 pub mod sessions {
     pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
+    pub use crate::flow::prove::Reauthentication;
     pub use crate::flow::session_open::OpenSession;
+    pub use crate::flow::ticket::{
+        IssuedTicket, NewTicket, TicketBearer, TicketMinting, TicketVerdict, Tickets,
+    };
     pub use crate::record::api_key::{ApiKeyInfo, ApiKeys, IssuedApiKey, NewApiKey};
     pub use crate::record::device::{Devices, KnownDevice};
     pub use crate::record::one_time_token::{
         IssuedOneTimeToken, NewOneTimeToken, OneTimeTokenInfo, OneTimeTokens,
     };
     pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
+    pub use crate::value::freshness::{FreshSession, Freshness, NotFresh};
     pub use crate::value::id::OneTimeTokenId;
     pub use crate::value::one_time::OneTimePurpose;
     pub use crate::value::principal::Assurance;
+    pub use crate::value::second_factor::StepDemand;
     pub use crate::value::version::Version;
 }
 

@@ -11,7 +11,11 @@
 //!
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
-//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password.
+//! - [`api_keys`]: keys for programs: scopes, keys made from keys and sessions, rotation.
+//! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password, and
+//!   the first administrator.
+//! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
+//! - [`tickets`]: images and downloads by a URL that is valid for some seconds.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -22,7 +26,9 @@
 //!
 //! - [`keys`]: a key outside the file that seals the password hashes.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
-//! - [`operating`]: opening, permissions, backups, upkeep, a full disk.
+//! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
+//! - [`audit`]: reading the audit log, proving it whole, and erasing a person.
+//! - [`operating`]: opening, permissions, upkeep, a full disk.
 //!
 //! **Understand**
 //!
@@ -68,8 +74,20 @@ pub mod revocation {
     #![doc = include_str!("../manual/pictures/session.svg")]
 }
 
+pub mod api_keys {
+    #![doc = include_str!("../manual/api_keys.md")]
+}
+
 pub mod one_time_tokens {
     #![doc = include_str!("../manual/one_time_tokens.md")]
+}
+
+pub mod second_factors {
+    #![doc = include_str!("../manual/second_factors.md")]
+}
+
+pub mod tickets {
+    #![doc = include_str!("../manual/tickets.md")]
 }
 
 pub mod staying_signed_in {
@@ -100,6 +118,14 @@ pub mod keys {
 
 pub mod command {
     #![doc = include_str!("../manual/command.md")]
+}
+
+pub mod backup {
+    #![doc = include_str!("../manual/backup.md")]
+}
+
+pub mod audit {
+    #![doc = include_str!("../manual/audit.md")]
 }
 
 pub mod operating {

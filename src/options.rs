@@ -81,6 +81,7 @@ pub struct Options {
     pub(crate) change_at_login: ChangeAtLogin,
     pub(crate) cost: Cost,
     pub(crate) api_keys_per_user: u32,
+    pub(crate) strict_totp: bool,
 
     // Of the process. The file stores whether a breach check is set.
     pub(crate) breaches: Breaches,
@@ -89,6 +90,8 @@ pub struct Options {
     pub(crate) cache_entries: Option<usize>,
     pub(crate) disk_reserve_bytes: u64,
     pub(crate) tolerances: Tolerances,
+    /// Whether secrets of second factors may be stored unsealed.
+    pub(crate) unsealed_totp: bool,
     /// `None` for the clock of the system.
     pub(crate) clock: Option<Arc<dyn Clock>>,
     pub(crate) random: Arc<dyn RandomSource>,

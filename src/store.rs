@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use zeroize::Zeroizing;
 
 use crate::cache::Cache;
 use crate::cache::coherence::Coherence;
@@ -19,6 +21,7 @@ use crate::storage::{
 use crate::value::event::Actor;
 use crate::value::keyring::KeyId;
 use crate::value::policy::ApiVersion;
+use crate::value::random::random_bytes;
 use crate::value::time::Timestamp;
 
 /// A session store in one SQLite file.
@@ -60,6 +63,8 @@ pub(crate) struct Core {
     change_signal: ChangeSignal,
     open_warnings: Vec<OpenWarning>,
     pub(crate) pending: Pending,
+    /// The key of tickets where there is no keyring, drawn for the first of them.
+    ticket_key: OnceLock<Zeroizing<[u8; 32]>>,
 }
 
 impl Store {
@@ -141,6 +146,7 @@ impl Store {
             login_refusals: self.core.pending.counts.logins_refused(),
             verify_refusals: self.core.pending.counts.tokens_refused(),
             current_key: self.options().keyring.as_ref().map(|keyring| keyring.current()),
+            tickets_are_local: self.options().keyring.is_none(),
             key_missing_refusals: self.core.pending.counts.keys_missing(),
             change_signal: self.core.change_signal,
             file_state: self.core.storage.file_state(),
@@ -242,9 +248,24 @@ impl Core {
             coherence,
             change_signal,
             open_warnings,
+            ticket_key: OnceLock::new(),
             storage,
             options,
         }))
+    }
+
+    /// The key of the tickets that are valid in this process only; `None` if it has minted none.
+    pub(crate) fn local_ticket_key(&self) -> Option<&[u8; 32]> {
+        self.ticket_key.get().map(|key| &**key)
+    }
+
+    /// The same key, which is drawn if there is none.
+    pub(crate) fn draw_ticket_key(&self) -> Result<&[u8; 32]> {
+        if let Some(key) = self.local_ticket_key() {
+            return Ok(key);
+        }
+        let drawn = Zeroizing::new(random_bytes(self.storage.random())?);
+        Ok(&**self.ticket_key.get_or_init(|| drawn))
     }
 
     /// Writes the revocations that could not be written when their calls were made.
@@ -399,6 +420,9 @@ pub struct Status {
     /// The id of the current key of this process's keyring; `None` without a keyring.
     /// [`Store::key_use`](crate::Store::key_use) counts the hashes under each key of the file.
     pub current_key: Option<KeyId>,
+    /// Whether the resource tickets of this process are valid in this process only, because it has
+    /// no keyring. See [`Store::tickets`](crate::Store::tickets).
+    pub tickets_are_local: bool,
     /// How many logins and changes of a password could not be compared, because the user's hash is
     /// sealed under a key that the keyring lacks. They were refused as
     /// [`InvalidCredentials`](crate::LoginRefusal::InvalidCredentials).

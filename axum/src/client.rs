@@ -10,10 +10,11 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
+use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
 use gatepost::sessions::RevokeApiKeys;
 use gatepost::{
-    ClientInfo, DeviceId, ErrorKind, LoginRefusal, LoginReply, LoginRequest, Password, Principal,
-    Profile,
+    ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginRefusal, LoginReply,
+    LoginRequest, Password, PendingStep, Principal, Profile,
 };
 use ipnet::IpNet;
 
@@ -75,6 +76,67 @@ impl Client {
         Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
     }
 
+    /// As [`Client::log_in_with`], for a program whose users have second factors: a login that
+    /// waits for one is no rejection.
+    ///
+    /// # Errors
+    /// As [`Client::log_in`].
+    pub async fn begin_login(
+        &self,
+        username: impl Into<String>,
+        password: Password,
+        more: impl FnOnce(LoginRequest) -> LoginRequest,
+    ) -> Result<BegunLogin, Rejection> {
+        let request = LoginRequest::new(username, password, self.device.clone());
+        let request = more(request.client_info(self.info.clone()));
+        let store = self.auth.store().clone();
+        self.begun(blocking(move || store.log_in(request)).await?)
+    }
+
+    /// Completes a login that waits, on the device of this browser; `request` makes the request of
+    /// the device.
+    ///
+    /// # Errors
+    /// As [`Client::log_in`]: 401 if the step is not valid any more, or the code is wrong.
+    pub async fn complete_login(
+        &self,
+        request: impl FnOnce(DeviceId) -> CompleteLogin,
+    ) -> Result<LoggedIn, Rejection> {
+        let request = request(self.device.clone()).client_info(self.info.clone());
+        let store = self.auth.store().clone();
+        let outcome = blocking(move || store.complete_login(request)).await?;
+        Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
+    }
+
+    /// Begins the enrolment that a step of this browser's device waits for.
+    ///
+    /// # Errors
+    /// 401 if the step is not valid any more; otherwise as `SecondFactors::enrol_at_login`.
+    pub async fn enrol_at_login(
+        &self,
+        step: String,
+        new: NewTotp,
+    ) -> Result<TotpEnrolment, Rejection> {
+        let (store, device) = (self.auth.store().clone(), self.device.clone());
+        let begun =
+            blocking(move || store.second_factors().enrol_at_login(&step, &device, new)).await?;
+        Ok(begun.done()?)
+    }
+
+    fn begun(&self, outcome: LoginOutcome) -> Result<BegunLogin, Rejection> {
+        match outcome {
+            LoginOutcome::Pending(step) => {
+                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
+                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
+            }
+            outcome => {
+                let reply = outcome.granted()?;
+                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
+                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
+            }
+        }
+    }
+
     /// Revokes the session of the request. Idempotent: without a session, or with one that has
     /// ended, there is nothing to do. Answer with the [`LoggedOut`], which removes the cookie of
     /// the session. That of the device stays, so that the user is known there at the next login.
@@ -123,6 +185,40 @@ where
     }
 }
 
+/// The first call of a login: done, or waiting for a second factor.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "complete: a refusal is a rejection")]
+#[must_use]
+pub enum BegunLogin {
+    /// The session is open.
+    LoggedIn(Box<LoggedIn>),
+    /// The login waits for a second factor.
+    Waits(WaitingLogin),
+}
+
+/// A login that waits for a second factor. As a part of a response it sets the cookie of the
+/// device, to which the step is bound; put the token of the step into the body.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "the cookie is set only if it is part of the response"]
+pub struct WaitingLogin {
+    /// The step, with its token.
+    pub step: PendingStep,
+    cookies: Vec<HeaderValue>,
+}
+
+impl IntoResponseParts for WaitingLogin {
+    type Error = Infallible;
+
+    fn into_response_parts(
+        self,
+        mut response: ResponseParts,
+    ) -> Result<ResponseParts, Infallible> {
+        set(response.headers_mut(), self.cookies);
+        Ok(response)
+    }
+}
+
 /// A session that was just opened, or has a new token. As a part of a response it sets the cookies
 /// of the session and of the device.
 ///
@@ -147,6 +243,8 @@ pub struct LoggedIn {
     pub principal: Principal,
     /// The user, its branch and organisation, and the public configuration.
     pub profile: Profile,
+    /// The recovery codes of a second factor that this login enrolled: show them once.
+    pub recovery_codes: Option<RecoveryCodes>,
     cookies: Vec<HeaderValue>,
 }
 
@@ -155,7 +253,8 @@ impl LoggedIn {
         let session = cookies::of_session(auth.site(), &reply);
         let device = device.map(|device| cookies::of_device(auth.site(), device));
         let cookies = [session].into_iter().chain(device).collect();
-        Self { principal: reply.principal, profile: reply.profile, cookies }
+        let LoginReply { principal, profile, recovery_codes, .. } = reply;
+        Self { principal, profile, recovery_codes, cookies }
     }
 }
 

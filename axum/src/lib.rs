@@ -6,6 +6,8 @@
 //! - **Extractors.** [`SignedIn`] is a caller whose session or API key was just verified, with a
 //!   store that acts as that caller. `Option<SignedIn>`, [`Admin`], [`Privileged`] and [`ApiKey`]
 //!   accept more or fewer. Cookies, and `Basic` and `Bearer` headers, are read alike.
+//! - **Tickets.** [`SignedIn::ticket_url`] makes the URL of an image or a download, and
+//!   [`ByTicket`] accepts the caller that follows it.
 //! - **Cookies.** `__Host-session` holds the token, until the session ends. `__Host-device` holds
 //!   the id of the browser, is made once, and is kept over logouts.
 //! - **Cross-site requests** (CSRF). Each extractor refuses an unsafe request with cookies that
@@ -48,6 +50,7 @@
 
 mod auth;
 mod blocking;
+mod by_ticket;
 mod client;
 mod cookies;
 mod credentials;
@@ -61,7 +64,8 @@ mod signed_in;
 
 pub use auth::{Auth, DangerousAuth, InvalidOrigin};
 pub use blocking::blocking;
-pub use client::{Client, LoggedIn, LoggedOut};
+pub use by_ticket::ByTicket;
+pub use client::{BegunLogin, Client, LoggedIn, LoggedOut, WaitingLogin};
 pub use ipnet::IpNet;
 pub use operating::{healthz, metrics};
 pub use pages::{Next, login_guard};

@@ -132,6 +132,12 @@ impl Rejection {
         Self::new(ErrorClass::Invalid, "invalid_one_time_token", detail)
     }
 
+    /// A resource ticket that is missing or not valid: not 401, for the same reason.
+    pub(crate) fn invalid_ticket() -> Self {
+        let detail = "The link is not valid, or no longer: open its page again.";
+        Self::new(ErrorClass::Forbidden, "invalid_ticket", detail)
+    }
+
     /// A wrong current password, which does not end the session: 403, so that the client keeps its
     /// token.
     pub(crate) fn wrong_current_password() -> Self {

@@ -1,7 +1,15 @@
 //! Ready routes: JSON in, JSON out.
 //!
-//! - `POST /login` takes `username`, `password`, and perhaps `new_password`. It answers 200 with
-//!   `principal` and `profile`, and sets both cookies.
+//! - `POST /login` takes `username`, `password`, and perhaps `new_password`, `code`,
+//!   `recovery_code` and `trust_device_days`. It answers 200 with `principal` and `profile`, and
+//!   sets both cookies. A login that waits for a second factor is answered with 202 and
+//!   `pending`: `step`, `demand` (`code` or `enrolment`), `expires_at` and
+//!   `new_password_required`.
+//! - `POST /login/complete` takes the `step`, one of `code`, `recovery_code` and `enrolment_codes`
+//!   (two), and perhaps `new_password` and `trust_device_days`. It answers as `/login`, after an
+//!   enrolment with `recovery_codes`.
+//! - `POST /login/enrol` takes the `step` of a login that waits for an enrolment, and answers 200
+//!   with the secret for an authenticator: `base32`, `uri` and `expires_at`.
 //! - `POST /logout` answers 204 and removes the cookie of the session.
 //! - `GET /me` answers 200 with `principal` and `profile`.
 //! - `GET /sessions` answers 200 with the caller's own sessions, each with `current`.
@@ -19,8 +27,9 @@
 //! - `POST /reset-password` takes `token`, `new_password`, and perhaps `revoke_api_keys`.
 //! - `POST /confirm-email` takes `token`.
 //! - `POST /accept-invitation` takes `token` and `new_password`.
+//! - `POST /first-administrator` takes `token`, `username` and `password`.
 //!
-//! The last three answer 204 and open no session: the user logs in. A token that is not valid is
+//! The last four answer 204 and open no session: the user logs in. A token that is not valid is
 //! 422 (`invalid_one_time_token`), and not 401, because it is no credential of the request: a
 //! client that signs out on a 401 stays signed in. A password that breaks a rule is 422
 //! (`password_rejected`), and leaves the token valid.
@@ -39,6 +48,8 @@
 //! assert!(router.has_routes());
 //! ```
 
+use std::time::Duration;
+
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, Path};
 use axum::http::header::CACHE_CONTROL;
@@ -46,19 +57,23 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
-use gatepost::sessions::{SessionFilter, SessionInfo};
-use gatepost::{Error, Password, Principal, Profile, SessionId};
+use gatepost::second_factors::NewTotp;
+use gatepost::sessions::{SessionFilter, SessionInfo, StepDemand};
+use gatepost::{
+    CompleteLogin, Error, LoginRequest, Password, Principal, Profile, SessionId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Auth;
-use crate::client::{Client, LoggedIn};
+use crate::client::{BegunLogin, Client, LoggedIn};
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
 mod one_time;
 
 pub use one_time::{
-    accept_invitation, confirm_email, one_time_tokens, request_password_reset, reset_password,
+    accept_invitation, confirm_email, first_administrator, one_time_tokens,
+    request_password_reset, reset_password,
 };
 
 const BODY_MAX_BYTES: usize = 64 * 1_024;
@@ -72,13 +87,15 @@ where
     login().merge(logout()).merge(me()).merge(sessions()).merge(change_password())
 }
 
-/// `POST /login`.
+/// `POST /login`, `POST /login/complete` and `POST /login/enrol`.
 pub fn login<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     Auth: FromRef<S>,
 {
     route("/login", post(do_log_in))
+        .merge(route("/login/complete", post(do_complete_login)))
+        .merge(route("/login/enrol", post(do_enrol_at_login)))
 }
 
 /// `POST /logout`.
@@ -134,6 +151,9 @@ async fn no_store(mut response: Response) -> Response {
 struct Me {
     principal: Principal,
     profile: Profile,
+    /// Of a second factor that the login enrolled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_codes: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -141,18 +161,126 @@ struct Login {
     username: String,
     password: Password,
     new_password: Option<Password>,
+    code: Option<Typed>,
+    recovery_code: Option<Typed>,
+    trust_device_days: Option<u32>,
+}
+
+/// A code as it was typed.
+type Typed = String;
+
+/// The answer of a login that waits.
+#[derive(Serialize)]
+struct Waiting<'w> {
+    pending: Step<'w>,
+}
+
+#[derive(Serialize)]
+struct Step<'w> {
+    step: &'w str,
+    demand: StepDemand,
+    expires_at: Timestamp,
+    new_password_required: bool,
+}
+
+#[derive(Deserialize)]
+struct Complete {
+    step: String,
+    code: Option<Typed>,
+    recovery_code: Option<Typed>,
+    enrolment_codes: Option<[Typed; 2]>,
+    new_password: Option<Password>,
+    trust_device_days: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Enrol {
+    step: String,
+}
+
+#[derive(Serialize)]
+struct Enrolment {
+    base32: String,
+    uri: String,
+    expires_at: Timestamp,
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
+async fn do_complete_login(
+    client: Client,
+    body: Result<Json<Complete>, JsonRejection>,
+) -> Result<Response, Rejection> {
+    let Json(body) = body?;
+    let Complete { step, code, recovery_code, enrolment_codes, new_password, trust_device_days } =
+        body;
+    let complete = move |device| {
+        let request = match (code, recovery_code, enrolment_codes) {
+            (_, Some(code), _) => CompleteLogin::with_recovery_code(step, device, code),
+            (_, _, Some([first, second])) => {
+                CompleteLogin::with_enrolment(step, device, first, second)
+            }
+            (code, None, None) => CompleteLogin::with_code(step, device, code.unwrap_or_default()),
+        };
+        let request = match new_password {
+            Some(new) => request.new_password(new),
+            None => request,
+        };
+        match trust_device_days {
+            Some(number) => request.trust_device(days(number)),
+            None => request,
+        }
+    };
+    Ok(answer(client.complete_login(complete).await?))
+}
+
+async fn do_enrol_at_login(
+    client: Client,
+    body: Result<Json<Enrol>, JsonRejection>,
+) -> Result<Json<Enrolment>, Rejection> {
+    let Json(Enrol { step }) = body?;
+    let begun = client.enrol_at_login(step, NewTotp::new()).await?;
+    let (base32, uri) = (begun.base32.expose().to_owned(), begun.uri.expose().to_owned());
+    Ok(Json(Enrolment { base32, uri, expires_at: begun.expires_at }))
 }
 
 async fn do_log_in(
     client: Client,
     body: Result<Json<Login>, JsonRejection>,
 ) -> Result<Response, Rejection> {
-    let Json(Login { username, password, new_password }) = body?;
-    let logged_in = client.log_in_with(username, password, |request| match new_password {
-        Some(new) => request.new_password(new),
-        None => request,
-    });
-    Ok(answer(logged_in.await?))
+    let Json(body) = body?;
+    let Login { username, password, new_password, code, recovery_code, trust_device_days } = body;
+    let more = |mut request: LoginRequest| {
+        if let Some(new) = new_password {
+            request = request.new_password(new);
+        }
+        if let Some(code) = code {
+            request = request.code(code);
+        }
+        if let Some(code) = recovery_code {
+            request = request.recovery_code(code);
+        }
+        match trust_device_days {
+            Some(number) => request.trust_device(days(number)),
+            None => request,
+        }
+    };
+    match client.begin_login(username, password, more).await? {
+        BegunLogin::LoggedIn(logged_in) => Ok(answer(*logged_in)),
+        BegunLogin::Waits(waiting) => {
+            let step = &waiting.step;
+            let pending = Step {
+                step: step.token.expose(),
+                demand: step.demand,
+                expires_at: step.expires_at,
+                new_password_required: step.new_password_required,
+            };
+            let body = Json(Waiting { pending }).into_response();
+            Ok((StatusCode::ACCEPTED, waiting, body).into_response())
+        }
+    }
 }
 
 async fn do_log_out(client: Client) -> Result<impl IntoResponse, Rejection> {
@@ -162,7 +290,7 @@ async fn do_log_out(client: Client) -> Result<impl IntoResponse, Rejection> {
 async fn read_me(me: SignedIn) -> Result<Json<Me>, Rejection> {
     let principal = me.principal;
     let profile = me.blocking(move |store| store.profile(&principal)).await?;
-    Ok(Json(Me { principal, profile }))
+    Ok(Json(Me { principal, profile, recovery_codes: None }))
 }
 
 #[derive(Serialize)]
@@ -219,6 +347,11 @@ async fn do_change_password(
 }
 
 fn answer(logged_in: LoggedIn) -> Response {
-    let me = Me { principal: logged_in.principal, profile: logged_in.profile.clone() };
+    let recovery_codes = logged_in
+        .recovery_codes
+        .as_ref()
+        .map(|set| set.codes.iter().map(|code| code.expose().to_owned()).collect());
+    let (principal, profile) = (logged_in.principal, logged_in.profile.clone());
+    let me = Me { principal, profile, recovery_codes };
     (logged_in, Json(me)).into_response()
 }

@@ -134,7 +134,7 @@ impl SignedIn {
         changed.await.map_err(|rejection| self.answer(rejection))
     }
 
-    fn answer(&self, rejection: Rejection) -> Rejection {
+    pub(crate) fn answer(&self, rejection: Rejection) -> Rejection {
         self.held.answer(&self.auth, rejection)
     }
 
@@ -207,7 +207,8 @@ pub trait Privilege {
     const NAME: &'static str;
 }
 
-/// A program that is signed in by an API key; a session is answered 403.
+/// A program that is signed in by an API key; a session is answered 403. [`Privileged`] and
+/// [`Admin`] accept it if its scopes and the privileges of its user both allow it.
 #[derive(Debug, Clone)]
 pub struct ApiKey(SignedIn);
 

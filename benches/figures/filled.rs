@@ -91,10 +91,13 @@ pub fn raw_select(statement: &mut rusqlite::Statement<'_>, id: &[u8; 16]) -> i64
             let authenticated: i64 = row.get(10)?;
             let expires: Option<i64> = row.get(11)?;
             let level: i64 = row.get(12)?;
-            let idle: Option<i64> = row.get(13)?;
-            let seen: i64 = row.get(14)?;
-            let lifetime: i64 = row.get(15)?;
+            let seen: i64 = row.get(13)?;
+            let lifetime: i64 = row.get(14)?;
+            let session: [u8; 16] = row.get(15)?;
+            let idle: Option<i64> = row.get(16)?;
+            let session_seen: i64 = row.get(17)?;
             std::hint::black_box((expires, level, idle, seen, lifetime));
+            std::hint::black_box((session, session_seen));
             Ok(std::hint::black_box((opened, authenticated)).0)
         })
         .unwrap()

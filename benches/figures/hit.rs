@@ -3,8 +3,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::testing::{Opened, VERIFY_SESSION_SQL};
-use gatepost::{Permission, Principal, Store};
+use gatepost::{NewUser, Options, Permission, Principal, Store};
 
 use crate::filled::{Filled, Presented, explain, raw_select};
 use crate::floor::Floor;
@@ -12,6 +14,7 @@ use crate::harness::{Order, ROUNDS, Run, alternate, each, time};
 
 pub const FIGURES: &[&str] =
     &["verify_hit_vs_select", "verify_hit_vs_floor", "verify_threads", "may_vs_verify"];
+pub const FIGURES_KEYS: &[&str] = &["verify_key_vs_session"];
 pub const FIGURES_1M: &[&str] = &["verify_hit_1m_vs_select"];
 
 /// Calls of a batch: about a millisecond of the dearer one.
@@ -135,6 +138,50 @@ fn may_vs_verify(run: &mut Run, filled: &Filled) {
     run.note("a user with 8 privileges");
     let ratios: Vec<f64> = table.iter().map(|[verify, may]| may / verify).collect();
     run.figure("may_vs_verify", "x", &ratios);
+}
+
+/// As many keys as a user may have, and as many sessions beside them.
+const KEYS: usize = 1_000;
+
+/// The cost of a verify of an attenuated key beside that of a session, both cached. The sessions
+/// have no device, so that both present the same number of bytes.
+pub fn key_vs_session(run: &mut Run) {
+    let policy = SessionPolicy::server().require_device(false).per_user(10_000);
+    let filled = Filled::with(Options::server().sessions(policy), 4 * KEYS);
+    let store = &filled.store;
+    let new = NewUser::person("bob").privileges(PRIVILEGES);
+    let user = store.users().create(new).unwrap().id;
+    let open = || store.sessions().open(OpenSession::new(user, None)).unwrap();
+    let sessions: Vec<String> =
+        (0..KEYS).map(|_| open().granted().unwrap().session.token.expose().to_owned()).collect();
+    let first = store.verify((&sessions[0], None)).unwrap().valid().unwrap();
+    let scopes = ["reports.read", "reports.write"];
+    let make = || store.api_keys().attenuate(&first, NewApiKey::new().scopes(scopes)).unwrap();
+    let keys: Vec<String> = (1..KEYS).map(|_| make().key.expose().to_owned()).collect();
+    let all = |tokens: &[&String]| {
+        for token in tokens {
+            black_box(store.verify((*token, None)).unwrap().valid().unwrap());
+        }
+    };
+    // Everything is cached, and a step of no last use is over.
+    for _ in 0..2 {
+        sessions.iter().zip(&keys).for_each(|(session, key)| all(&[session, key]));
+    }
+    let (mut of_keys, mut of_sessions) = (Order(11), Order(11));
+    let mut key = || {
+        let drawn: Vec<&String> = (0..BATCH).map(|_| &keys[of_keys.next(keys.len())]).collect();
+        time(|| all(&drawn))
+    };
+    let mut session = || {
+        let drawn: Vec<&String> =
+            (0..BATCH).map(|_| &sessions[of_sessions.next(keys.len())]).collect();
+        time(|| all(&drawn))
+    };
+    let table = alternate(ROUNDS, 400, [&mut key, &mut session]);
+    report(run, &table, ["verify of a key", "verify of a session"]);
+    run.note(format_args!("{KEYS} attenuated keys, {KEYS} sessions without a device, 1 thread"));
+    let ratios: Vec<f64> = table.iter().map(|[key, session]| key / session).collect();
+    run.figure("verify_key_vs_session", "x", &ratios);
 }
 
 pub fn report<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {

@@ -34,6 +34,7 @@ type Part = (&'static [&'static str], fn(&mut Run));
 const PARTS: &[Part] = &[
     (hit::FIGURES, hit::hundred_thousand),
     (hit::FIGURES_1M, hit::million),
+    (hit::FIGURES_KEYS, hit::key_vs_session),
     (counted::FIGURES, counted::run),
     (miss::FIGURES, miss::run),
     (foreign::FIGURES, foreign::writes),

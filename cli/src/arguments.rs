@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, branch, calibrate, config, credit, device, doctor, init, key, key_file, organisation,
-    pages, rekey, session, stats, sweep, token, user,
+    audit, backup, branch, calibrate, config, credit, device, doctor, factor, init, key, key_file,
+    organisation, pages, rekey, restore, session, stats, sweep, token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -104,6 +104,9 @@ pub(crate) enum Command {
     /// The devices on which a user has logged in
     #[command(subcommand)]
     Device(device::Device),
+    /// Second factors of users
+    #[command(subcommand)]
+    Factor(factor::Factor),
     /// Configuration: keys and values in four scopes
     #[command(subcommand)]
     Config(config::Config),
@@ -117,6 +120,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     KeyFile(key_file::KeyFile),
     Rekey(rekey::Rekey),
+    Backup(backup::Backup),
+    Restore(restore::Restore),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),

@@ -72,6 +72,11 @@ impl Context {
     }
 }
 
+/// The stored options of the file, with what the command line adds to them except keys.
+pub(crate) fn stored(global: &Global) -> Options {
+    allowed(global, Options::stored())
+}
+
 /// The options with the protections given up that `--allow` names.
 fn allowed(global: &Global, options: Options) -> Options {
     global.allow.iter().fold(options, |options, protection| protection.give_up(options))
@@ -108,7 +113,7 @@ fn no_store(path: &Path) -> Failure {
 
 /// Refuses to open the file of another user. What this process left beside the file, its owner
 /// could not open.
-fn check_owner(global: &Global) -> Result<()> {
+pub(crate) fn check_owner(global: &Global) -> Result<()> {
     let Ok(file) = fs::metadata(&global.file) else { return Ok(()) };
     let own = rustix::process::geteuid().as_raw();
     if file.uid() == own || global.allow.contains(&Protection::ForeignOwner) {

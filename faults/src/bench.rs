@@ -54,6 +54,13 @@ pub(crate) const BENCHES: &[Bench] = &[
         run: calls::run_ends,
     },
     Bench {
+        name: "copies",
+        proves: "kill -9 at every call of a backup or restore leaves the old store or the new one",
+        long: 1,
+        short: 8,
+        run: calls::run_copies,
+    },
+    Bench {
         name: "errors",
         proves: "no error of input or output and no full disk, at any call, makes an answer wrong",
         long: 1,

@@ -9,13 +9,21 @@ use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus};
-use gatepost::policy::{Cost, SessionPolicy};
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version};
-use gatepost::{Ended, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId};
+use gatepost::policy::{Cost, SecondFactorPolicy, SessionPolicy};
+use gatepost::second_factors::{NewTotp, TotpSecret};
+use gatepost::sessions::{
+    Assurance, NewApiKey, NewOneTimeToken, OneTimePurpose, OpenSession, Version,
+};
+use gatepost::{
+    Ended, LoginOutcome, LoginRequest, NewUser, OpenedSession, Store, Subtree, Timestamp, UserId,
+};
 
 use crate::place::{Place, beside, clear};
-use crate::process::Child;
-use crate::store::{OldKey, PASSWORD, device, options, options_at, passes, sql};
+use crate::process::{Child, Voice};
+use crate::store::{FACTOR, OldKey, PASSWORD, code, device, options, options_at, passes, sql};
+
+/// The identity provider of an external identity.
+pub(crate) const ISSUER: &str = "https://login.example.com";
 
 /// The same bytes for every trial: a closed file, and one whose last process was killed.
 #[derive(Debug)]
@@ -49,9 +57,8 @@ impl Scene {
         let said = Child::fork(|voice| {
             let options = options_at(seed, BEGUN).keyring(Arc::new(OldKey));
             let store = Store::open(&path, options).unwrap();
-            for (name, value) in fill(&store) {
-                voice.say(format_args!("{name} {value}"));
-            }
+            let names = fill(&store);
+            say(voice, &names);
             store.close().unwrap();
             let idle = SessionPolicy::server().inactivity_timeout(Duration::from_secs(7_200));
             let options = options_at(seed ^ 2, BEGUN).sessions(idle).cost(dear(2));
@@ -62,6 +69,12 @@ impl Scene {
             store.close().unwrap();
             // So that the operations sweep what has expired by their clock.
             let store = Store::open(&path, crate::store::options(seed ^ 4)).unwrap();
+            say(voice, &waiting(&store, &names));
+            // So that no later look at a key is a use that is to be written.
+            for key in ["key", "ada.key"] {
+                let (_, key) = names.iter().find(|(name, _)| *name == key).unwrap();
+                assert!(passes(&store, key, None), "a live key was refused");
+            }
             gatepost::testing::believe_clock(&store).unwrap();
             store.close().unwrap();
         });
@@ -149,6 +162,9 @@ pub(crate) const DEAD: [&str; 2] = ["ada.ended", "bob.expired"];
 /// A one-time token of ada's, issued when the scene was set.
 pub(crate) const PENDING: &str = "ada.confirmation";
 
+/// The device of the logins that wait for a code.
+pub(crate) const DOOR: &str = "door";
+
 /// When the scene was begun, an hour before the clock of the trials.
 const BEGUN: &str = "2026-01-05T08:00:00Z";
 
@@ -199,13 +215,19 @@ fn fill(store: &Store) -> Named {
     let bare = store.organisations().create("Bare").unwrap().id;
     let person = |name: &str| NewUser::person(name).password(PASSWORD.into()).branch(quay);
     let create = |new: NewUser| store.users().create(new).unwrap().id;
-    let ada = create(person("ada").email("ada@example.com").privilege("admin"));
+    let ada = create(person("ada").email("ada@example.com").privilege("clerk"));
     let bob = create(person("bob"));
     let system = create(NewUser::system("clockwork").branch(quay));
     let spare = create(NewUser::person("spare"));
     let gone = create(NewUser::person("gone"));
+    let fay = create(NewUser::person("fay").password(PASSWORD.into()));
+    let secret = TotpSecret::from_base32(FACTOR).unwrap();
+    store.second_factors().import(fay, secret, NewTotp::new()).unwrap();
     store.users().delete(gone).unwrap();
-    for (name, id) in [("ada", ada), ("bob", bob), ("system", system), ("spare", spare)] {
+    assert!(store.audit().add_consumer("shipper").unwrap());
+    for (name, id) in
+        [("ada", ada), ("bob", bob), ("system", system), ("spare", spare), ("fay", fay)]
+    {
         names.push((name, id.to_string()));
     }
     names.push(("gone", gone.to_string()));
@@ -217,6 +239,7 @@ fn fill(store: &Store) -> Named {
     store.configuration().set(Subtree::Store, "desk.colour", "blue").map(drop).unwrap();
     store.configuration().set(Subtree::Branch(quay), "desk.rows", "8").map(drop).unwrap();
     names.extend(sessions(store, ada, bob));
+    names.push(("fay.pad", session(store, fay, "pad", 6_000).token.expose().to_owned()));
     let key = store.api_keys().issue(system, NewApiKey::new()).unwrap();
     names.extend([("key", key.key.expose().to_owned()), ("key.id", key.id.to_string())]);
     let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
@@ -232,8 +255,48 @@ fn fill(store: &Store) -> Named {
         let issued = store.one_time_tokens().issue(user, new).unwrap();
         names.push((name, issued.token.expose().to_owned()));
     }
+    let first = store.one_time_tokens().issue_first_administrator().unwrap();
+    names.push(("first_administrator", first.token.expose().to_owned()));
+    store.external_identities().link(ada, ISSUER, "7").map(drop).unwrap();
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names
+}
+
+/// What waits for a code for some minutes: an enrolment in a session, and logins on [`DOOR`]. And a
+/// device that is trusted.
+fn waiting(store: &Store, names: &Named) -> Named {
+    let factors = store.second_factors();
+    let trusted = LoginRequest::new("fay", PASSWORD.into(), device("trusted"));
+    // The code of the step before, so that the present one is still good.
+    let trusted = trusted.code(code(FACTOR, -1)).trust_device(Duration::from_secs(86_400));
+    drop(store.log_in(trusted).unwrap().granted().unwrap());
+    let van = &names.iter().find(|(name, _)| *name == "bob.van").unwrap().1;
+    let enrolled = factors.enrol((van, &device("van")), NewTotp::new()).unwrap();
+    let of_bob = enrolled.done().unwrap().base32;
+    let step = |name: &str| {
+        let login = LoginRequest::new(name, PASSWORD.into(), device(DOOR));
+        let LoginOutcome::Pending(step) = store.log_in(login).unwrap() else { panic!("{name}") };
+        step.token.expose().to_owned()
+    };
+    let of_fay = step("fay");
+    store.change_options(|options| options.second_factor(SecondFactorPolicy::All)).unwrap();
+    let (of_ada, of_carl) = (step("ada"), step("carl"));
+    store.change_options(|options| options.second_factor(SecondFactorPolicy::Optional)).unwrap();
+    let enrolled = factors.enrol_at_login(&of_ada, &device(DOOR), NewTotp::new()).unwrap();
+    let by_ada = enrolled.done().unwrap().base32;
+    vec![
+        ("bob.secret", of_bob.expose().to_owned()),
+        ("ada.secret", by_ada.expose().to_owned()),
+        ("fay.step", of_fay),
+        ("ada.step", of_ada),
+        ("carl.step", of_carl),
+    ]
+}
+
+fn say(voice: &Voice, names: &Named) {
+    for (name, value) in names {
+        voice.say(format_args!("{name} {value}"));
+    }
 }
 
 fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
@@ -261,7 +324,10 @@ fn sessions(store: &Store, ada: UserId, bob: UserId) -> Named {
 fn session(store: &Store, user: UserId, on: &str, minutes: u64) -> OpenedSession {
     let begun: Timestamp = BEGUN.parse().unwrap();
     let ends = begun + Duration::from_secs(60 * minutes);
-    let open = OpenSession::new(user, device(on)).expires_at(ends);
+    // A user with a second factor has proved it.
+    let has_factor = store.second_factors().info(user).unwrap().is_some();
+    let assurance = if has_factor { Assurance::Aal2 } else { Assurance::Aal1 };
+    let open = OpenSession::new(user, device(on)).expires_at(ends).assurance(assurance);
     store.sessions().open(open).unwrap().granted().unwrap().session
 }
 

@@ -363,7 +363,10 @@ unsafe extern "C" fn open(
     if let Some(code) = strikes(Call::Open) {
         return code;
     }
+    // SAFETY: a name that SQLite gives ends with a zero.
+    let is_copy = !name.is_null() && is_copy(unsafe { CStr::from_ptr(name) }.to_bytes());
     let which = match flags {
+        _ if is_copy => Which::Other,
         _ if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 => Which::Database,
         _ if flags & ffi::SQLITE_OPEN_WAL != 0 => Which::Log,
         _ if flags & ffi::SQLITE_OPEN_MAIN_JOURNAL != 0 => Which::Journal,
@@ -391,6 +394,12 @@ unsafe extern "C" fn open(
     }
 }
 
+/// Whether it is the copy of a backup or of a restore, which is no file of the store yet.
+fn is_copy(path: &[u8]) -> bool {
+    let has = |part: &[u8]| path.windows(part.len()).any(|found| found == part);
+    has(b"-restoring") || has(b"-copy")
+}
+
 unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, dir: c_int) -> c_int {
     if let Some(code) = strikes(Call::Delete) {
         return code;
@@ -401,6 +410,7 @@ unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, name: *const c_char, dir: 
         (real(base(), name, dir), CStr::from_ptr(name).to_bytes())
     };
     let which = match path {
+        _ if is_copy(path) => Which::Other,
         _ if path.ends_with(b"-wal") => Which::Log,
         _ if path.ends_with(b"-journal") => Which::Journal,
         _ => Which::Other,

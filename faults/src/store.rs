@@ -4,17 +4,24 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 
+use data_encoding::BASE32_NOPAD;
 use gatepost::host::{KeyId, Keyring, ManualClock, SealingKey, SeededRandom};
 use gatepost::policy::SessionPolicy;
-use gatepost::{DeviceId, Options, Store};
+use gatepost::second_factors::FactorCode;
+use gatepost::{DeviceId, Options, Store, Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
 use rusqlite::{Connection, OpenFlags};
+use sha1::Sha1;
 
 /// A password that every policy accepts.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+/// What the clock of [`options`] shows.
+const NOW: &str = "2026-01-05T09:00:00Z";
+
 /// For tests, with a clock that does not move and random numbers that a seed repeats.
 pub(crate) fn options(seed: u64) -> Options {
-    options_at(seed, "2026-01-05T09:00:00Z")
+    options_at(seed, NOW)
 }
 
 pub(crate) fn options_at(seed: u64, at: &str) -> Options {
@@ -25,6 +32,21 @@ pub(crate) fn options_at(seed: u64, at: &str) -> Options {
         .sessions(SessionPolicy::server().per_user(10_000))
         .max_concurrent_hashes(2)
         .max_waiting_hashes(64)
+}
+
+/// The secret of the authenticator of fay, in Base32.
+pub(crate) const FACTOR: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+/// The code that an authenticator of that secret shows so many steps after the time of [`options`].
+pub(crate) fn code(base32: &str, later: i64) -> FactorCode {
+    let secret = BASE32_NOPAD.decode(base32.as_bytes()).unwrap();
+    let now: Timestamp = NOW.parse().unwrap();
+    let step = now.as_millis() / 30_000 + later;
+    let mac = Hmac::<Sha1>::new_from_slice(&secret).unwrap();
+    let mac = mac.chain_update(step.to_be_bytes()).finalize().into_bytes();
+    let at = usize::from(mac[19] & 15);
+    let four: [u8; 4] = mac[at..at + 4].try_into().unwrap();
+    FactorCode::new(format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000))
 }
 
 /// Two keys. Without fields, so that any two are the same to a store.
@@ -97,9 +119,18 @@ pub(crate) fn number(sql: &Connection, statement: &str) -> i64 {
 
 /// The columns that differ each time a write is made: the mark that each group of writes draws, the
 /// salts of the audit log, and the hashes over them, which `is_whole` checks. And a number that
-/// only makes each write of a throttle's row another one.
-const DRAWN: [&str; 7] =
-    ["last_group", "tag", "salt", "chain", "head_chain", "trimmed_chain", "writes"];
+/// only makes each write of a throttle's row another one; and which file it is.
+const DRAWN: [&str; 9] = [
+    "last_group",
+    "tag",
+    "salt",
+    "chain",
+    "head_chain",
+    "trimmed_chain",
+    "writes",
+    "file_inode",
+    "file_born_ns",
+];
 
 /// What is in the file, in one number: every row of every table, except the columns of `DRAWN`.
 pub(crate) fn state(path: &Path) -> u64 {

@@ -1,4 +1,5 @@
-//! The sets of privileges of the cached sessions and keys, each stored once.
+//! The sets of privileges of the cached sessions and keys, each stored once. That of a key has only
+//! what its scopes leave.
 //!
 //! An entry has no room for names, and most users have one of a few sets. So an entry has the
 //! number of a set, and the set is stored here under that number for as long as the store is open:

@@ -9,6 +9,7 @@ use crate::value::digest::DeviceDigest;
 use crate::value::id::SessionId;
 use crate::value::presented::Presented;
 use crate::value::principal::{Credential, InvalidTokenReason, Principal};
+use crate::value::target::Target;
 use crate::value::token::ParsedToken;
 
 /// A session that was live when it was presented.
@@ -17,6 +18,13 @@ pub(crate) struct Held {
     pub(crate) principal: Principal,
     pub(crate) device: Option<DeviceDigest>,
     parsed: ParsedToken,
+}
+
+impl Held {
+    /// The other sessions of its user.
+    pub(crate) fn others(&self) -> Target {
+        Target::OtherSessions { user: self.principal.user, kept: self.session }
+    }
 }
 
 impl Store {

@@ -9,38 +9,46 @@
 //!
 //! A stored hash of a lower cost is replaced at the very end, after all else succeeded.
 
+mod complete;
 mod new_password;
 mod open;
 mod reply;
 mod request;
 mod reserve;
+mod second_factor;
+mod status;
 mod temporary;
 
-pub(crate) use new_password::hash_new_password;
+pub use complete::CompleteLogin;
+pub(crate) use complete::step_token;
+pub(crate) use new_password::{Current, hash_new_password};
 pub(crate) use open::{Opening, Room, open, room, write_uses_of};
-pub use reply::{LoginOutcome, LoginReply, OpenedSession, Profile};
+pub use reply::{LoginOutcome, LoginReply, OpenedSession, PendingStep, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
 pub use request::{ClientKind, LoginRequest};
 pub(crate) use reserve::{Attempt, Reserved};
+pub(crate) use second_factor::{Need, need, suspended};
+pub(crate) use status::refusal_of_status;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flow::revoke::{Cause, Revocation};
 use crate::flow::sweep::sweep_a_little;
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::ChangeAtLogin;
 use crate::record::audit::{self, Written};
 use crate::record::credential::{self, StoredPassword};
+use crate::record::second_factor::CodeUse;
 use crate::record::throttle::{self, Subject};
 use crate::record::user::{self, User};
-use crate::record::{branch, device, organisation};
+use crate::record::{device, pending_step};
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::event::{ClientInfo, Event, EventKind};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, PASSWORD_CHANGED};
 use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
-use crate::value::principal::{Assurance, UserStatus};
 use crate::value::refusal::LoginRefusal;
+use crate::value::second_factor::TypedFactor;
 use crate::value::secret::Password;
 use crate::value::target::Target;
 use crate::value::time::Timestamp;
@@ -123,7 +131,7 @@ impl Store {
         let matches = verification.matches || attempt.temporary.is_some();
         let verification = Verification { matches, ..verification };
         let step = self
-            .next_step(request, &attempt, &mut ticket, verification)
+            .next_step(request, &mut attempt, Some(&mut ticket), verification)
             .inspect_err(|_| self.uncharge(&attempt))?;
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
@@ -143,20 +151,53 @@ impl Store {
     fn next_step(
         &self,
         request: &LoginRequest,
-        attempt: &Attempt,
-        ticket: &mut Ticket<'_>,
+        attempt: &mut Attempt,
+        ticket: Option<&mut Ticket<'_>>,
         verification: Verification,
     ) -> Result<NextStep> {
-        let (Some(new), Some(user), true) =
-            (&request.new_password, attempt.subject.user, verification.matches)
-        else {
+        let Some(user) = attempt.subject.user.filter(|_| verification.matches) else {
             return Ok(NextStep::Open);
         };
-        let login = Login { store: self, request, attempt };
-        if let Err(refusal) = self.read(|tx| login.decide(tx, verification))? {
-            return Ok(NextStep::Refuse(refusal));
+        if request.new_password.is_none() && request.factor.is_none() {
+            return Ok(NextStep::Open);
         }
-        Ok(match hash_new_password(self, ticket, user, &request.password, new)? {
+        let found = self.read(|tx| {
+            let login = Login { store: self, request, attempt };
+            let decided = match login.decide(tx, verification)? {
+                Ok(decided) => decided,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let checked = match (decided.need, &request.factor) {
+                (Need::Typed, Some(typed)) => {
+                    Some(second_factor::check(tx, self.options(), user, attempt.step(), typed)?)
+                }
+                _ => None,
+            };
+            Ok(Ok((decided.need, checked)))
+        })?;
+        let revokes = match found {
+            Err(refusal) => return Ok(NextStep::Refuse(refusal)),
+            Ok((Need::Missing(_), _)) => return Ok(NextStep::Open),
+            Ok((_, None)) => false,
+            Ok((_, Some(CodeUse::Totp | CodeUse::Recovery))) => {
+                request.factor.as_ref().is_some_and(TypedFactor::revokes)
+            }
+            Ok((_, Some(unproven))) => {
+                if unproven == CodeUse::LacksKey {
+                    self.core().pending.counts.key_missing();
+                    attempt.lacks_key = true;
+                }
+                return Ok(NextStep::Refuse(LoginRefusal::InvalidCredentials));
+            }
+        };
+        let (Some(new), Some(ticket)) = (&request.new_password, ticket) else {
+            return Ok(if revokes { NextStep::OpenRevoking(user) } else { NextStep::Open });
+        };
+        let current = match attempt.step() {
+            Some(_) => Current::Stored(attempt),
+            None => Current::Typed(&request.password),
+        };
+        Ok(match hash_new_password(self, ticket, user, current, new)? {
             Ok(hash) => NextStep::OpenWith(user, hash),
             Err(rule) => NextStep::Refuse(LoginRefusal::PasswordRejected(rule)),
         })
@@ -176,28 +217,45 @@ impl Store {
             }
             let decided = match step {
                 NextStep::Refuse(refusal) => Err(*refusal),
-                NextStep::Open | NextStep::OpenWith(..) => login.decide(tx, verification)?,
+                NextStep::Open | NextStep::OpenRevoking(_) | NextStep::OpenWith(..) => {
+                    login.decide(tx, verification)?
+                }
             };
-            let fresh = match (step, revocation) {
-                (NextStep::OpenWith(_, hash), Some(revocation)) => Some((hash, revocation)),
-                _ => None,
+            let fresh = match step {
+                NextStep::OpenWith(_, hash) => Some(hash),
+                NextStep::Open | NextStep::OpenRevoking(_) | NextStep::Refuse(_) => None,
             };
             match decided {
-                // A weak hash is sealed when it is replaced.
-                Ok((user, room)) => {
-                    login.grant(tx, &user, room, fresh, verification.needs_upgrade)
+                Ok(Decided { need: Need::Missing(demand), user, is_marked, .. }) => {
+                    login.suspend(tx, &user, demand, is_marked)
                 }
-                Err(refusal) => login.refuse(tx, refusal),
+                // A weak hash is sealed when it is replaced.
+                Ok(decided) => {
+                    login.grant(tx, decided, fresh, revocation, verification.needs_upgrade)
+                }
+                Err(refusal) => {
+                    if !verification.matches {
+                        login.use_up_code(tx)?;
+                    }
+                    login.refuse(tx, refusal)
+                }
             }
         };
-        let revokes = match step {
+        self.revoke_if(Self::revocation_of(request, step), job)
+    }
+
+    /// What the login revokes if it is granted.
+    fn revocation_of(request: &LoginRequest, step: &NextStep) -> Option<(Target, Cause)> {
+        match step {
             NextStep::OpenWith(user, _) => {
                 let cause = Cause::OwnPasswordChange { and_keys: request.revoke_api_keys };
                 Some((Target::User(*user), cause))
             }
+            NextStep::OpenRevoking(user) => {
+                Some((Target::User(*user), Cause::SecondFactorChanged))
+            }
             NextStep::Open | NextStep::Refuse(_) => None,
-        };
-        self.revoke_if(revokes, job)
+        }
     }
 
     /// Replaces a hash of lower cost. A failure is ignored: the login was granted already.
@@ -249,9 +307,20 @@ pub(crate) fn failed(
     audit::append(tx, &event)
 }
 
+/// A login that nothing refuses.
+struct Decided {
+    user: User,
+    room: Room,
+    need: Need,
+    /// Whether the user must choose a new password.
+    is_marked: bool,
+}
+
 /// The step that follows the verification.
 enum NextStep {
     Open,
+    /// The second factor that was typed is right, and its use revokes the user's credentials.
+    OpenRevoking(UserId),
     /// Stores this hash of the user's new password, which revokes the earlier sessions.
     OpenWith(UserId, Hashed),
     Refuse(LoginRefusal),
@@ -265,12 +334,17 @@ struct Login<'l> {
 }
 
 impl Login<'_> {
-    /// Decides in this snapshot whether a session may be opened.
+    /// Decides in this snapshot whether a session may be opened, and what is needed for it.
     fn decide(
         &self,
         tx: &ReadTx<'_>,
         verification: Verification,
-    ) -> Result<std::result::Result<(User, Room), LoginRefusal>> {
+    ) -> Result<std::result::Result<Decided, LoginRefusal>> {
+        if let Some(step) = self.attempt.step()
+            && !pending_step::is_valid(tx, step)?
+        {
+            return Ok(Err(LoginRefusal::StepNotLive));
+        }
         let Some(id) = self.attempt.subject.user.filter(|_| verification.matches) else {
             return Ok(Err(LoginRefusal::InvalidCredentials));
         };
@@ -279,7 +353,11 @@ impl Login<'_> {
         };
         let credential = credential::of(tx, id)?;
         if !self.attempt.is_proven(tx, id, credential.as_ref())? {
-            return Ok(Err(LoginRefusal::InvalidCredentials));
+            return Ok(Err(match self.attempt.step() {
+                // A step proves no more: nothing was guessed.
+                Some(_) => LoginRefusal::StepNotLive,
+                None => LoginRefusal::InvalidCredentials,
+            }));
         }
         if let Some(refusal) = refusal_of_status(tx, &user)? {
             return Ok(Err(refusal));
@@ -287,75 +365,112 @@ impl Login<'_> {
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
             return Ok(Err(refusal));
         }
-        if let Some(refusal) = self.password_demand(credential.as_ref(), tx.now()) {
-            return Ok(Err(refusal));
+        let typed = self.request.factor.as_ref();
+        let need = need(tx, &user, self.attempt.subject.device, typed)?;
+        if self.attempt.step().is_some() && need != Need::Typed {
+            // The factor was removed or added since.
+            return Ok(Err(LoginRefusal::StepNotLive));
         }
-        let room = room(tx, self.store.options(), &self.opening(user.id))?;
-        Ok(room.map(|room| (user, room)))
+        let is_marked = self.is_marked(credential.as_ref(), tx.now());
+        match self.password_demand(is_marked) {
+            // The completion of the step must carry it.
+            Some(LoginRefusal::NewPasswordRequired) if matches!(need, Need::Missing(_)) => {}
+            Some(refusal) => return Ok(Err(refusal)),
+            None => {}
+        }
+        let room = room(tx, self.store.options(), &self.opening(user.id, need))?;
+        Ok(room.map(|room| Decided { user, room, need, is_marked }))
     }
 
-    fn password_demand(
-        &self,
-        credential: Option<&StoredPassword>,
-        now: Timestamp,
-    ) -> Option<LoginRefusal> {
+    /// Whether the user must choose a new password.
+    fn is_marked(&self, credential: Option<&StoredPassword>, now: Timestamp) -> bool {
         let options = self.store.options();
         let is_due = |stored: &StoredPassword| {
             let expired =
                 options.password_expiry.is_some_and(|after| stored.set_at + after <= now);
             stored.must_change || expired
         };
-        let marked = self.attempt.temporary.is_some() || credential.is_some_and(is_due);
+        self.attempt.temporary.is_some() || credential.is_some_and(is_due)
+    }
+
+    fn password_demand(&self, is_marked: bool) -> Option<LoginRefusal> {
+        let always = self.store.options().change_at_login == ChangeAtLogin::Always;
         match self.request.new_password {
-            None if marked => Some(LoginRefusal::NewPasswordRequired),
-            Some(_) if !marked && options.change_at_login != ChangeAtLogin::Always => {
-                Some(LoginRefusal::PasswordChangeNotAllowed)
-            }
+            None if is_marked => Some(LoginRefusal::NewPasswordRequired),
+            Some(_) if !is_marked && !always => Some(LoginRefusal::PasswordChangeNotAllowed),
             _ => None,
         }
     }
 
-    fn opening(&self, user: UserId) -> Opening<'_> {
+    fn opening(&self, user: UserId, need: Need) -> Opening<'_> {
         Opening {
             user,
             device: self.request.device.as_ref(),
             end: self.request.end,
             label: self.request.label.as_deref(),
             client_info: self.request.client_info.as_ref(),
-            assurance: Assurance::Aal1,
-            revokes_others: self.request.new_password.is_some(),
+            assurance: need.assurance(),
+            revokes_others: self.request.new_password.is_some()
+                || (need == Need::Typed
+                    && self.request.factor.as_ref().is_some_and(TypedFactor::revokes)),
         }
     }
 
     fn grant(
         &self,
         tx: &WriteTx<'_>,
-        user: &User,
-        room: Room,
-        fresh: Option<(&Hashed, &Revocation)>,
+        Decided { user, room, need, .. }: Decided,
+        fresh: Option<&Hashed>,
+        revocation: Option<&Revocation>,
         is_weak: bool,
     ) -> Result<Written<LoginOutcome>> {
+        let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
+            Ok(codes) => codes,
+            Err(refusal) => return self.refuse(tx, refusal),
+        };
         if !temporary::use_up(tx, self.attempt, user.id)? {
             return self.refuse(tx, LoginRefusal::InvalidCredentials);
         }
-        if let Some((hash, revocation)) = fresh {
+        if let Some(hash) = fresh {
             credential::set(tx, self.store.options(), user.id, hash.as_str(), false)?;
+        }
+        if let Some(revocation) = revocation {
             revocation.apply(tx)?;
-        } else if let Some(stored) = self.attempt.credential.as_ref().filter(|_| !is_weak) {
+        }
+        if let Some(step) = self.attempt.step() {
+            pending_step::complete(tx, step)?;
+        }
+        pending_step::delete_on_device(tx, user.id, self.attempt.subject.device)?;
+        let kept = self.attempt.credential.as_ref().filter(|_| fresh.is_none() && !is_weak);
+        if let Some(stored) = kept {
             credential::reseal(tx, self.store.options(), user.id, &stored.phc)?;
         }
-        let opened = open(tx, self.store.options(), &self.opening(user.id), room)?;
+        let opened = open(tx, self.store.options(), &self.opening(user.id, need), room)?;
         throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
-        if let Some(device) = self.attempt.subject.device {
-            device::seen(tx, user.id, device)?;
-        }
+        let is_new_device = match self.attempt.subject.device {
+            Some(device) => {
+                let is_new = device::seen(tx, user.id, device)?;
+                if let (Need::Typed, Some(lifetime)) = (need, self.request.trust) {
+                    device::trust(tx, user.id, device, tx.now() + lifetime)?;
+                }
+                is_new
+            }
+            None => false,
+        };
         user::logged_in(tx, user.id)?;
         sweep_a_little(self.store, tx, user.id)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let event = if fresh.is_some() { event.reason("password_changed") } else { event };
-        let reply = granted(tx, self.store, user.id, opened)?;
+        let event = if fresh.is_some() { event.reason(PASSWORD_CHANGED) } else { event };
+        let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
+        let mut reply = granted(tx, self.store, user.id, opened)?;
+        reply.recovery_codes = codes;
+        // The password of a step is not known.
+        if fresh.is_none() && self.attempt.step().is_none() {
+            let password = &self.request.password;
+            reply.password_advice = new_password::advice(tx, self.store, user.id, password)?;
+        }
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 
@@ -380,28 +495,4 @@ impl Login<'_> {
         };
         Ok(Written::With(LoginOutcome::Refused(refusal), event))
     }
-}
-
-/// The refusal that the status of the user, the branch or the organisation demands.
-pub(crate) fn refusal_of_status(tx: &ReadTx<'_>, user: &User) -> Result<Option<LoginRefusal>> {
-    match user.status {
-        UserStatus::Active => {}
-        UserStatus::Locked => return Ok(Some(LoginRefusal::AccountLocked)),
-        UserStatus::Disabled => return Ok(Some(LoginRefusal::AccountDisabled)),
-        UserStatus::Pending => return Ok(Some(LoginRefusal::AccountPending)),
-    }
-    let Some(branch) = user.branch else {
-        return Ok(None);
-    };
-    let missing = || Error::corrupt("the branch of a user is missing from the file");
-    let branch = branch::find(tx, branch)?.ok_or_else(missing)?;
-    if !branch.active {
-        return Ok(Some(LoginRefusal::BranchDisabled));
-    }
-    let Some(organisation) = branch.organisation else {
-        return Ok(None);
-    };
-    let missing = || Error::corrupt("the organisation of a branch is missing from the file");
-    let organisation = organisation::find(tx, organisation)?.ok_or_else(missing)?;
-    Ok((!organisation.active).then_some(LoginRefusal::OrganisationDisabled))
 }

@@ -2,7 +2,7 @@
 
 use crate::cache::Image;
 use crate::error::Result;
-use crate::flow::verify::{Decision, live_from_cache};
+use crate::flow::verify::{Decision, Live, live_from_cache};
 use crate::store::Store;
 use crate::value::name::Privilege;
 use crate::value::permission::Permission;
@@ -13,8 +13,9 @@ impl Store {
     /// now.
     ///
     /// - [`Granted`](Permission::Granted) or [`Denied`](Permission::Denied): the session or key of
-    ///   `principal` is live, and its user has the privilege or not. After a change of privileges
-    ///   was acknowledged in any process, every call sees it (ASVS 8.3.2).
+    ///   `principal` is live, and its user has the privilege or not. A key needs it in its
+    ///   [scopes](crate::sessions::NewApiKey::scopes) as well, if it has any. After a change of
+    ///   privileges was acknowledged in any process, every call sees it (ASVS 8.3.2).
     /// - [`Ended`](Permission::Ended): a verify of its token would be refused.
     ///
     /// No privilege implies another, not even `admin`. A call is a use of the session, as a verify
@@ -53,20 +54,34 @@ impl Store {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the name is not 1 to 64 of `a-z 0-9 . _ : -`.
     #[doc(alias("permission", "role", "RBAC", "authorize"))]
     pub fn may(&self, principal: &Principal, privilege: &str) -> Result<Permission> {
+        let (permission, live) = self.permission(principal, privilege)?;
+        if let Some(live) = live {
+            self.note_use(&live);
+        }
+        Ok(permission)
+    }
+
+    /// As [`Store::may`], which also notes the use of what is live.
+    #[inline]
+    pub(crate) fn permission(
+        &self,
+        principal: &Principal,
+        privilege: &str,
+    ) -> Result<(Permission, Option<Live>)> {
         Privilege::check(privilege)?;
         let mut is_granted = false;
         let ask = || self.privileged(principal, privilege, &mut is_granted);
-        let Ok(live) = self.unless_denied(ask)? else {
-            return Ok(Permission::Ended);
-        };
-        self.note_use(&live);
-        Ok(if is_granted { Permission::Granted } else { Permission::Denied })
+        Ok(match self.unless_denied(ask)? {
+            Err(_) => (Permission::Ended, None),
+            Ok(live) if is_granted => (Permission::Granted, Some(live)),
+            Ok(live) => (Permission::Denied, Some(live)),
+        })
     }
 
     /// The live session or key of a principal; sets `is_granted` to whether its user has the
     /// privilege.
     #[inline]
-    fn privileged(
+    pub(crate) fn privileged(
         &self,
         principal: &Principal,
         privilege: &str,

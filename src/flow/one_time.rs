@@ -5,6 +5,7 @@
 //! or neither.
 
 mod confirmation;
+mod first_administrator;
 mod invitation;
 mod issue;
 mod request;
@@ -19,6 +20,7 @@ use crate::hasher::Hashed;
 use crate::record::audit::Written;
 use crate::record::credential;
 use crate::record::one_time_token::{self, Standing};
+use crate::record::second_factor;
 use crate::record::user::{self, User};
 use crate::storage::WriteTx;
 use crate::store::Store;
@@ -71,8 +73,21 @@ struct Checked {
 }
 
 impl Store {
-    /// Reads the token; `None` if it is not valid for this purpose, which is recorded or counted.
+    /// Reads the token of a user; `None` if it is not valid for this purpose, which is recorded or
+    /// counted.
     fn checked(&self, text: &str, purpose: OneTimePurpose) -> Result<Option<Checked>> {
+        let valid = self.checked_of(text, purpose)?;
+        let of_user =
+            |(token, user): (_, Option<_>)| user.map(|user| Checked { token, purpose, user });
+        Ok(valid.and_then(of_user))
+    }
+
+    /// Reads the token, which may be of no user.
+    fn checked_of(
+        &self,
+        text: &str,
+        purpose: OneTimePurpose,
+    ) -> Result<Option<(ParsedToken, Option<UserId>)>> {
         self.core().storage.check_open()?;
         let parsed = token::parse(text).filter(|parsed| parsed.kind == TokenKind::OneTime);
         let Some(token) = parsed else {
@@ -80,7 +95,7 @@ impl Store {
             return Ok(None);
         };
         match self.read(|tx| one_time_token::standing(tx, &token, purpose))? {
-            Standing::Valid(user) => Ok(Some(Checked { token, purpose, user })),
+            Standing::Valid(user) => Ok(Some((token, user))),
             Standing::Invalid(user, reason) => {
                 let event = refused(user, purpose, reason);
                 self.write(|_| Ok(Written::With((), event)))?;
@@ -102,13 +117,8 @@ impl Store {
     ) -> Result<Redemption> {
         let Checked { token, purpose, user } = checked;
         self.revoke(Target::User(*user), cause, |tx, revocation| {
-            if !one_time_token::use_up(tx, token, *purpose, *user)? {
-                // Another caller was faster, or it was revoked since it was read.
-                let reason = match one_time_token::standing(tx, token, *purpose)? {
-                    Standing::Invalid(_, reason) => reason,
-                    Standing::Valid(_) | Standing::Unknown => "unknown",
-                };
-                let event = refused(*user, *purpose, reason);
+            if !one_time_token::use_up(tx, token, *purpose, Some(*user))? {
+                let event = not_used(tx, token, *purpose, Some(*user))?;
                 return Ok(Written::With(Redemption::Invalid(InvalidToken), event));
             }
             let event = effect(tx, revocation)?;
@@ -119,12 +129,16 @@ impl Store {
 
     /// Checks the new password and hashes it, before the write begins.
     fn hash_for(&self, checked: &Checked, password: &Password) -> Result<Hashed> {
-        let words = match self.read(|tx| user::context_words(tx, checked.user)) {
+        let user = checked.user;
+        let read = self.read(|tx| {
+            Ok((user::context_words(tx, user)?, second_factor::is_in_force(tx, user)?))
+        });
+        let (words, has_factor) = match read {
             // Deleted since: the write finds that the token is revoked.
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            words => words?,
+            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), false),
+            read => read?,
         };
-        credential::hash_new(self, password, &words)
+        credential::hash_new(self, password, &words, has_factor)
     }
 
     /// Counted, not written: junk must not keep the log busy.
@@ -133,7 +147,22 @@ impl Store {
     }
 }
 
-fn refused(user: UserId, purpose: OneTimePurpose, reason: &'static str) -> Event {
+/// The event of a token that was valid when it was read: another caller was faster, or it was
+/// revoked since.
+fn not_used(
+    tx: &WriteTx<'_>,
+    token: &ParsedToken,
+    purpose: OneTimePurpose,
+    user: Option<UserId>,
+) -> Result<Event> {
+    let reason = match one_time_token::standing(tx, token, purpose)? {
+        Standing::Invalid(_, reason) => reason,
+        Standing::Valid(_) | Standing::Unknown => "unknown",
+    };
+    Ok(refused(user, purpose, reason))
+}
+
+fn refused(user: Option<UserId>, purpose: OneTimePurpose, reason: &'static str) -> Event {
     let event = Event::new(EventKind::OneTimeTokenRefused).user(user);
     event.refused(reason).detail(purpose.as_str())
 }

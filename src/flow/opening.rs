@@ -9,12 +9,14 @@ use parking_lot::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
-use crate::record::{credential, options, session, store, user};
+use crate::record::{api_key, credential, options, session, store, user};
 use crate::storage::{
     FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
 };
 use crate::store::{Core, Store};
 use crate::value::event::{Event, EventKind};
+use crate::value::principal::Credential;
+use crate::value::time::Timestamp;
 
 /// The files that are open in this process. A second open shares the core of the first: two cores
 /// would be two sets of locks that do not see each other.
@@ -107,7 +109,7 @@ impl Store {
         let storage = Storage::open(request, &|tx, event| record(tx, event, &options))?;
         let (options, differing) = storage.read_at_opening(|tx| in_force(tx, options))?;
         let identity = storage.place().map(|place| place.identity);
-        let core = Core::new(storage, options, differing, session::write_use)?;
+        let core = Core::new(storage, options, differing, write_use)?;
         if let Some(identity) = identity {
             open.insert(identity, Arc::downgrade(&core));
         }
@@ -140,8 +142,25 @@ impl Store {
             options.file.for_tests,
             &|tx, event| record(tx, event, &options),
         )?;
-        Core::new(storage, options, Vec::new(), session::write_use).map(Self::of)
+        Core::new(storage, options, Vec::new(), write_use).map(Self::of)
     }
+}
+
+/// Writes the last use of a session or key that waited in memory.
+pub(crate) fn write_use(tx: &WriteTx<'_>, used: Credential, at: Timestamp) -> Result<()> {
+    match used {
+        Credential::Session(id) => session::write_use(tx, id, at),
+        Credential::ApiKey(id) => api_key::write_use(tx, id, at),
+    }
+}
+
+/// Runs `job` while no other thread of this process opens a store. Its argument is whether the file
+/// at `path` is open in this process.
+pub(crate) fn while_none_opens<T>(path: &Path, job: impl FnOnce(bool) -> Result<T>) -> Result<T> {
+    let open = OPEN.lock();
+    let (files, identity) = Storage::whereabouts(path)?;
+    let is_open = already_open(&open, &files, identity)?.is_some();
+    job(is_open)
 }
 
 /// The core of that file, if this process has it open.

@@ -6,7 +6,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::held::Held;
 use crate::flow::login::{
-    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, failed, granted,
+    Attempt, Current, LoginOutcome, LoginReply, OpenedSession, Reserved, failed, granted,
     hash_new_password, subject_event,
 };
 use crate::flow::revoke::{Cause, Revocation};
@@ -14,18 +14,20 @@ use crate::flow::verify::session_token;
 use crate::hasher::{Admission, Hashed};
 use crate::record::audit::Written;
 use crate::record::credential;
+use crate::record::second_factor;
 use crate::record::session;
 use crate::record::throttle::{self, Subject};
 use crate::record::user;
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::EventKind;
+use crate::value::freshness::is_fresh;
+use crate::value::limits::STEP_UP_MAX_AGE;
 use crate::value::password_check;
 use crate::value::presented::Presented;
 use crate::value::principal::{Assurance, InvalidTokenReason, Principal};
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
-use crate::value::target::Target;
 use crate::value::token::{self, TokenKind};
 
 impl Store {
@@ -36,6 +38,10 @@ impl Store {
     /// become invalid in one write. A wrong current password (ASVS 6.2.3) counts as a failed
     /// attempt. An invalid token, a text that is no token, and an API key are refused as
     /// [`SessionNotLive`](LoginRefusal::SessionNotLive).
+    ///
+    /// A user who has a second factor must have proved it in this session in the last 15 minutes,
+    /// by the login or by [`prove`](Self::prove); otherwise the change is refused as
+    /// [`StepUpRequired`](LoginRefusal::StepUpRequired) (ASVS 7.5.1).
     ///
     /// The session keeps its assurance level. A session above AAL1 also keeps its end and the time
     /// of its authentication, as a password alone does not repeat that (SP 800-63B-4 2.2.3). A
@@ -148,6 +154,9 @@ impl Store {
         let Some(held) = self.held(presented, parsed, session)? else {
             return refused(LoginRefusal::SessionNotLive);
         };
+        if !self.may_change_password(&held)? {
+            return refused(LoginRefusal::StepUpRequired);
+        }
         let mut ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
             Admission::Overloaded { retry_after } => {
@@ -169,9 +178,15 @@ impl Store {
         };
         let right = self.evaluate(&ticket, &attempt, &current)?.matches;
         let hash = if right {
-            hash_new_password(self, &mut ticket, held.principal.user, &current, &new)
-                .inspect_err(|_| self.uncharge(&attempt))?
-                .map_err(LoginRefusal::PasswordRejected)
+            hash_new_password(
+                self,
+                &mut ticket,
+                held.principal.user,
+                Current::Typed(&current),
+                &new,
+            )
+            .inspect_err(|_| self.uncharge(&attempt))?
+            .map_err(LoginRefusal::PasswordRejected)
         } else {
             Err(LoginRefusal::InvalidCredentials)
         };
@@ -192,9 +207,18 @@ impl Store {
         }
     }
 
+    /// A user who has a second factor must have proved it lately: a password and an old session are
+    /// less than a login needs. Without a factor the current password is all there is to prove.
+    fn may_change_password(&self, held: &Held) -> Result<bool> {
+        let (principal, level) = (&held.principal, Assurance::Aal2);
+        let now = self.now();
+        Ok(is_fresh(principal, STEP_UP_MAX_AGE, level, now)
+            || !self.read(|tx| second_factor::is_in_force(tx, principal.user))?)
+    }
+
     /// On a full disk the password cannot change, but what the change would have revoked is
     /// revoked: the caller may do that with this session alone.
-    fn revoke_others_alone(&self, held: &Held, cause: Cause) {
+    pub(crate) fn revoke_others_alone(&self, held: &Held, cause: Cause) {
         let _ = self.revoke(held.others(), cause, |tx, revocation| {
             if !self.is_live(tx, held)? {
                 return Ok(Written::Nothing(()));
@@ -204,7 +228,8 @@ impl Store {
         });
     }
 
-    fn reserve_for(&self, held: &Held) -> Result<Reserved> {
+    /// Charges the attempt of a user who presents a session to the gate.
+    pub(crate) fn reserve_for(&self, held: &Held) -> Result<Reserved> {
         self.transact_before_revoking(|tx| {
             let user = held.principal.user;
             if !user::exists(tx, user)? {
@@ -255,15 +280,15 @@ impl Store {
     fn renewed(&self, tx: &WriteTx<'_>, live: &Principal, held: &Held) -> Result<LoginReply> {
         let lifetime = session::lifetime(tx, held.session)?
             .ok_or_else(|| Error::corrupt("a session that is live is not in the file"))?;
-        let latest = tx.now() + lifetime.min(self.options().sessions.max_lifetime);
-        let (authenticated_at, expires_at) = if live.assurance > Assurance::Aal1 {
-            (live.authenticated_at, live.expires_at.map_or(latest, |end| end.min(latest)))
+        let latest = tx.now() + lifetime.span.min(self.options().sessions.max_lifetime);
+        let (authenticated, expires_at) = if live.assurance > Assurance::Aal1 {
+            (None, live.expires_at.map_or(latest, |end| end.min(latest)))
         } else {
-            (tx.now(), latest)
+            (Some(tx.now()), latest)
         };
         let (token, secret_hash) =
             token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
-        session::replace_token(tx, held.session, &secret_hash, authenticated_at, expires_at)?;
+        session::replace_token(tx, held.session, &secret_hash, authenticated, expires_at)?;
         let session = OpenedSession { id: held.session, token, expires_at, clamped: false };
         granted(tx, self, held.principal.user, session)
     }
@@ -285,11 +310,4 @@ fn refuse(
         .session(held.session)
         .refused(refusal.name());
     Ok(Written::With(LoginOutcome::Refused(refusal), event))
-}
-
-impl Held {
-    /// The sessions that a change of the password revokes.
-    fn others(&self) -> Target {
-        Target::OtherSessions { user: self.principal.user, kept: self.session }
-    }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
 use crate::record::credential;
+use crate::record::second_factor;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
@@ -66,11 +67,11 @@ impl Users<'_> {
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password(&self, id: UserId, password: Password) -> Result<()> {
-        let words = self.store.read(|tx| {
+        let (words, has_factor) = self.store.read(|tx| {
             check_person(&user::existing(tx, id)?)?;
-            user::context_words(tx, id)
+            Ok((user::context_words(tx, id)?, second_factor::is_in_force(tx, id)?))
         })?;
-        let hashed = credential::hash_new(self.store, &password, &words)?;
+        let hashed = credential::hash_new(self.store, &password, &words, has_factor)?;
         self.store_hash(id, hashed.as_str())
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::flow::login::{Profile, profile};
 use crate::flow::verify::Live;
-use crate::record::proof::Proof;
+use crate::record::proof::{self, Proof};
 use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::principal::Principal;
@@ -47,8 +47,12 @@ impl Store {
     pub(crate) fn still_live(&self, tx: &ReadTx<'_>, principal: &Principal) -> Result<Live> {
         let credential = principal.credential;
         let denials = &self.core().pending.denials;
-        if denials.known().cover(principal, || tx.now()) {
-            return Err(ended());
+        let known = denials.known();
+        if !known.is_empty() {
+            let lineage = proof::lineage(tx, credential)?.ok_or_else(ended)?;
+            if known.cover(principal, &lineage, tx.now()) {
+                return Err(ended());
+            }
         }
         Proof::of(tx, credential)?
             .and_then(|proof| self.judge(credential, &proof, tx.now()).ok())

@@ -1,10 +1,12 @@
-//! Seal the stored password hashes under the keyring's current key.
+//! Seal the stored password hashes and the secrets of second factors under the keyring's current
+//! key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::{self, Written};
-use crate::record::{credential, store};
+use crate::record::{credential, second_factor, store};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::keyring::KeyId;
@@ -17,36 +19,42 @@ use crate::value::limits::REKEY_PER_CALL_MAX_HASHES;
 pub struct RekeyReport {
     /// How many hashes the call sealed.
     pub hashes: usize,
-    /// How many hashes the call found that do not open although the keyring has their key: they
-    /// were changed or copied from another row. Their users need new passwords.
+    /// How many secrets of second factors the call sealed.
+    pub totp_secrets: usize,
+    /// How many hashes and secrets the call found that do not open although the keyring has their
+    /// key: they were changed or copied from another row. Their users need new passwords or second
+    /// factors.
     pub damaged: usize,
-    /// Whether no hash is left that this process can seal; otherwise call again.
+    /// Whether nothing is left that this process can seal; otherwise call again.
     pub is_complete: bool,
 }
 
-/// How many password hashes of the file are sealed under one key; from
+/// How many password hashes and secrets of second factors are sealed under one key; from
 /// [`Store::key_use`](crate::Store::key_use).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KeyUse {
-    /// The id of the key; `None` for hashes that are not sealed.
+    /// The id of the key; `None` for those that are not sealed.
     pub key: Option<KeyId>,
     /// How many hashes, those of deleted users included.
     pub hashes: u64,
-    /// Whether this process can compare a password with them.
+    /// How many secrets of second factors, those of deleted users included.
+    pub totp_secrets: u64,
+    /// Whether this process can compare a password or a code with them.
     pub is_available: bool,
 }
 
 impl Store {
-    /// Seals up to `most` password hashes (1 to 1,000) under the current key of the keyring, and
-    /// lets every process seal under it from now on. Needs no password.
+    /// Seals up to `most` password hashes and secrets of second factors (1 to 1,000 together) under
+    /// the current key of the keyring, and lets every process seal under it from now on. Needs no
+    /// password.
     ///
     /// Seals what is not sealed yet, and what is sealed under another key of the keyring. Call it
     /// until [`RekeyReport::is_complete`]; a process that is killed in between leaves each hash
-    /// under the one key or the other, and the next call goes on. Logins go on meanwhile, and no
-    /// session is revoked. Every process that has the file open must have the new key first, and
-    /// the old one until [`Store::key_use`] shows no hash under it. The page
+    /// and secret under the one key or the other, and the next call goes on. Logins go on
+    /// meanwhile, and no session is revoked. Every process that has the file open must have the new
+    /// key first, and the old one until [`Store::key_use`] shows nothing under it. The page
     /// [`keys`](crate::manual::keys) has the steps.
     ///
     /// One write; 1,000 hashes take about 30 ms, in which other writers wait.
@@ -94,14 +102,19 @@ impl Store {
             if is_new {
                 store::set_sealing_key(tx, &id)?;
             }
-            let done = credential::reseal_some(tx, self.options(), (&id, &key), most)?;
+            let current = (&id, &key);
+            let hashes = credential::reseal_some(tx, self.options(), current, most)?;
+            let left = most - hashes.sealed;
+            let secrets = second_factor::reseal_some(tx, self.options(), current, left)?;
             let report = RekeyReport {
-                hashes: done.hashes,
-                damaged: done.damaged,
-                is_complete: done.is_complete,
+                hashes: hashes.sealed,
+                totp_secrets: secrets.sealed,
+                damaged: hashes.damaged + secrets.damaged,
+                is_complete: hashes.is_complete && secrets.is_complete,
             };
+            let sealed = hashes.sealed + secrets.sealed;
             let changed = credential::key_changed(&id);
-            if done.hashes == 0 {
+            if sealed == 0 {
                 return Ok(if is_new {
                     Written::With(report, changed)
                 } else {
@@ -112,16 +125,17 @@ impl Store {
                 audit::append(tx, &changed)?;
             }
             let event = Event::new(EventKind::StoreRekeyed)
-                .count(i64::try_from(done.hashes).ok())
+                .count(i64::try_from(sealed).ok())
                 .detail(id.as_str());
             Ok(Written::With(report, event))
         })
     }
 
-    /// How many password hashes are sealed under each key, and how many are not sealed. A key that
-    /// is not in this list is no longer needed for this file; a backup may still need it.
+    /// How many password hashes and secrets of second factors are sealed under each key, and how
+    /// many are not sealed. A key that is not in this list is no longer needed for this file; a
+    /// backup may still need it.
     ///
-    /// Reads the file: one index of all hashes.
+    /// Reads the file: one index of all hashes and one of all secrets.
     ///
     /// ```
     /// use gatepost::{NewUser, Options, Password, Store};
@@ -139,15 +153,23 @@ impl Store {
     /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the file names a key by what is no key id;
     /// - as [every read](crate::manual::errors#every-read).
     pub fn key_use(&self) -> Result<Vec<KeyUse>> {
-        let uses = self.read(credential::uses)?;
-        let of = |(id, hashes): (String, u64)| {
+        let (hashes, secrets) =
+            self.read(|tx| Ok((credential::uses(tx)?, second_factor::uses(tx)?)))?;
+        let mut uses: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        for (id, count) in hashes {
+            uses.entry(id).or_default().0 = count;
+        }
+        for (id, count) in secrets {
+            uses.entry(id).or_default().1 = count;
+        }
+        let of = |(id, (hashes, totp_secrets)): (String, (u64, u64))| {
             if id.is_empty() {
-                return Ok(KeyUse { key: None, hashes, is_available: true });
+                return Ok(KeyUse { key: None, hashes, totp_secrets, is_available: true });
             }
-            let no_id = |_| Error::corrupt("a stored hash names its key by what is no key id");
+            let no_id = |_| Error::corrupt("a stored secret names its key by what is no key id");
             let id = KeyId::new(id).map_err(no_id)?;
             let is_available = credential::key_of(self.options(), &id).is_ok();
-            Ok(KeyUse { key: Some(id), hashes, is_available })
+            Ok(KeyUse { key: Some(id), hashes, totp_secrets, is_available })
         };
         uses.into_iter().map(of).collect()
     }

@@ -1,11 +1,9 @@
 //! Renew a session for the lifetime that it was opened with.
 
-use std::time::Duration;
-
 use crate::error::{Error, Result};
 use crate::flow::verify::credential;
 use crate::record::audit::Written;
-use crate::record::session;
+use crate::record::session::{self, Lifetime};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::limits::RENEWALS_PER_LIFETIME;
@@ -59,8 +57,9 @@ impl Store {
     /// keeps its token. Returns the first moment at which the session is expired.
     ///
     /// - The expiry never moves beyond [`max_lifetime`](crate::policy::SessionPolicy::max_lifetime)
-    ///   after the user last proved the password (ASVS 7.3.2), and never to an earlier moment. So a
-    ///   session lasts while it is used, and its user logs in again once in `max_lifetime`.
+    ///   after the login or a later change of the password (ASVS 7.3.2), and never to an earlier
+    ///   moment. So a session lasts while it is used, and its user logs in again once in
+    ///   `max_lifetime`. [`Store::prove`] does not move this bound.
     /// - A call that would move the expiry by less than a twentieth of the lifetime changes nothing
     ///   and returns the present expiry, except for the last move, to `max_lifetime`: a program may
     ///   renew at each request.
@@ -151,11 +150,11 @@ impl Store {
 
     /// The expiry of a session that is renewed at `now`: the present one, if the new one would be
     /// earlier or hardly later.
-    fn end_from(&self, principal: &Principal, lifetime: Duration, now: Timestamp) -> Timestamp {
-        let latest = principal.authenticated_at + self.options().sessions.max_lifetime;
-        let renewed = (now + lifetime).min(latest);
+    fn end_from(&self, principal: &Principal, lifetime: Lifetime, now: Timestamp) -> Timestamp {
+        let latest = lifetime.from + self.options().sessions.max_lifetime;
+        let renewed = (now + lifetime.span).min(latest);
         let own = principal.expires_at.unwrap_or(renewed);
-        let is_small = renewed.duration_since(own) < lifetime / RENEWALS_PER_LIFETIME;
+        let is_small = renewed.duration_since(own) < lifetime.span / RENEWALS_PER_LIFETIME;
         // The last move may be small: no other follows it.
         if renewed <= own || (is_small && renewed < latest) { own } else { renewed }
     }

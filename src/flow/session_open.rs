@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::flow::login::{
-    ClientKind, LoginOutcome, Opening, check_opening, granted, open, refusal_of_status, room,
-    write_uses_of,
+    ClientKind, LoginOutcome, Need, Opening, check_opening, granted, need, open,
+    refusal_of_status, room, suspended, write_uses_of,
 };
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
+use crate::record::pending_step::{Asked, NewStep, Proved};
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{ClientInfo, Event, EventKind};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE};
 use crate::value::id::UserId;
 use crate::value::name::DeviceId;
 use crate::value::principal::Assurance;
@@ -85,6 +86,11 @@ impl OpenSession {
     }
 
     /// How strongly the host has authenticated the user (SP 800-63B-4); AAL1 if left out.
+    ///
+    /// At AAL1 a user who has a second factor, or must have one
+    /// ([`Options::second_factor`](crate::Options::second_factor)), is asked for it as at a login:
+    /// the outcome is [`Pending`](LoginOutcome::Pending). A host that has asked for a second factor
+    /// itself says so with AAL2 or AAL3.
     pub fn assurance(self, assurance: Assurance) -> Self {
         Self { assurance, ..self }
     }
@@ -103,6 +109,9 @@ impl OpenSession {
 impl Sessions<'_> {
     /// Opens a session without a password. Lifetime, device, number of sessions and refusals follow
     /// the rules of a login, also for [the sessions that it replaces](crate::manual::revocation).
+    ///
+    /// For a user whom an identity provider has authenticated, see
+    /// [`ExternalIdentities`](crate::directory::ExternalIdentities).
     ///
     /// Writes the file; waits up to 5 s for another writer.
     ///
@@ -155,19 +164,36 @@ impl Sessions<'_> {
                     room(tx, options, &opening)?
                 }
             };
-            match room {
-                Ok(room) => {
+            // At AAL2 and above the host has asked for a second factor itself.
+            let need = match request.assurance {
+                Assurance::Aal1 => need(tx, &user, digest, None)?,
+                _ => Need::Nothing,
+            };
+            match (room, need) {
+                (Ok(_), Need::Missing(demand)) => {
+                    let new = NewStep {
+                        user: user.id,
+                        device: digest,
+                        demand,
+                        proved: Proved::ByHost,
+                        asked: request.asked(),
+                    };
+                    suspended(tx, &new, false, event(EventKind::LoginPending))
+                }
+                (Ok(room), _) => {
                     let opened = open(tx, options, &opening, room)?;
-                    if let Some(digest) = digest {
-                        device::seen(tx, user.id, digest)?;
-                    }
+                    let is_new_device = match digest {
+                        Some(digest) => device::seen(tx, user.id, digest)?,
+                        None => false,
+                    };
                     user::logged_in(tx, user.id)?;
                     sweep_a_little(store, tx, user.id)?;
                     let event = event(EventKind::SessionOpened).session(opened.id);
+                    let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
                     let reply = granted(tx, store, user.id, opened)?;
                     Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
                 }
-                Err(refusal) => {
+                (Err(refusal), _) => {
                     let event = event(EventKind::SessionOpened).refused(refusal.name());
                     Ok(Written::With(LoginOutcome::Refused(refusal), event))
                 }
@@ -178,6 +204,16 @@ impl Sessions<'_> {
 }
 
 impl OpenSession {
+    /// What a pending step keeps of the request.
+    fn asked(&self) -> Asked {
+        Asked {
+            require_admin: false,
+            is_desktop: self.client == Some(ClientKind::Desktop),
+            end: self.end,
+            label: self.label.clone(),
+        }
+    }
+
     fn opening(&self) -> Opening<'_> {
         Opening {
             user: self.user,

@@ -7,7 +7,9 @@
 use crate::cache::coherence::Coherence;
 use crate::error::Result;
 use crate::record::audit::{self, Written};
-use crate::record::{api_key, change, clock, one_time_token, session, store};
+use crate::record::{
+    api_key, change, clock, one_time_token, pending_step, second_factor, session, store,
+};
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
@@ -25,6 +27,10 @@ pub struct MaintenanceReport {
     pub api_keys: usize,
     /// One-time tokens that had expired.
     pub one_time_tokens: usize,
+    /// Enrolments of second factors that were not confirmed in time.
+    pub enrolments: usize,
+    /// Pending steps of logins that had expired.
+    pub pending_steps: usize,
     /// Audit rows older than [`Options::audit_max_age`](crate::Options::audit_max_age).
     pub audit_rows: usize,
 }
@@ -87,11 +93,18 @@ impl Store {
             sum.sessions += batch.sessions;
             sum.api_keys += batch.api_keys;
             sum.one_time_tokens += batch.one_time_tokens;
+            sum.enrolments += batch.enrolments;
+            sum.pending_steps += batch.pending_steps;
             sum.audit_rows += batch.audit_rows;
             Ok(batch != MaintenanceReport::default())
         })?;
         if sum != MaintenanceReport::default() {
-            let rows = sum.sessions + sum.api_keys + sum.one_time_tokens + sum.audit_rows;
+            let rows = sum.sessions
+                + sum.api_keys
+                + sum.one_time_tokens
+                + sum.enrolments
+                + sum.pending_steps
+                + sum.audit_rows;
             let event = Event::new(EventKind::StoreMaintained).count(i64::try_from(rows).ok());
             self.write(|_| Ok(Written::With((), event)))?;
         }
@@ -149,6 +162,8 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
         sessions: session::sweep(tx, at, most)?,
         api_keys: api_key::sweep(tx, at, most)?,
         one_time_tokens: one_time_token::sweep(tx, at, most)?,
+        enrolments: second_factor::sweep(tx, at, most)?,
+        pending_steps: pending_step::sweep(tx, at, most)?,
         audit_rows: 0,
     })
 }

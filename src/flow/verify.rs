@@ -6,7 +6,7 @@
 //! only if no other write has taken them along (`pending/uses.rs`). Counts of refusals are left to
 //! the next write.
 //!
-//! **Steps.** A cached entry of a session is used until a step of its last use is over. Then a
+//! **Steps.** A cached entry is used until a step of its last use is over. Then a
 //! verify reads the file, adds the use to those that wait, and caches the entry again. So a cached
 //! answer compares the clock and stores nothing.
 
@@ -15,8 +15,9 @@ use std::time::Duration;
 use crate::cache::coherence::Coherence;
 use crate::cache::{CachedEntry, Image, Span};
 use crate::error::Result;
+use crate::pending::denials::Known;
 use crate::pending::uses::{latest, step_ms};
-use crate::record::proof::{self, Proof};
+use crate::record::proof::{self, Proof, Timeout};
 use crate::storage::params;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
@@ -25,6 +26,7 @@ use crate::value::id::{ApiKeyId, SessionId};
 use crate::value::limits;
 use crate::value::presented::Presented;
 use crate::value::principal::{Credential, InvalidToken, InvalidTokenReason, Principal, Verdict};
+use crate::value::target::Lineage;
 use crate::value::time::Timestamp;
 use crate::value::token::{self, ParsedToken, TokenKind};
 
@@ -35,7 +37,8 @@ impl Store {
     /// it, and one without a device only without; an API key has no device and refuses one. Every
     /// refusal is the same value: unknown, wrong device, expired and revoked look alike. After a
     /// revocation was acknowledged in any process, no verify accepts the token (ASVS 7.4.1). A call
-    /// is a use of the session; a use is kept in steps (see [`calls`](crate::manual::calls)).
+    /// is a use of the session or key; a use is kept in steps (see
+    /// [`calls`](crate::manual::calls)).
     ///
     /// Reads the file at most once, and the change log at most once after a write of any process.
     /// Waits at most 50 ms in all, never for a writer or a flush of the disk.
@@ -100,16 +103,47 @@ impl Store {
         &self,
         ask: impl FnOnce() -> Result<Decision>,
     ) -> Result<Decision> {
+        self.unless_known(ask, |known, live| self.is_denied(&live.principal, known))
+    }
+
+    /// Runs `ask`, and refuses what the denials of this process cover, as `is_denied` says.
+    #[inline]
+    pub(crate) fn unless_known<T>(
+        &self,
+        ask: impl FnOnce() -> Result<std::result::Result<T, InvalidTokenReason>>,
+        is_denied: impl Fn(&[Known], &T) -> Result<bool>,
+    ) -> Result<std::result::Result<T, InvalidTokenReason>> {
         let denials = &self.core().pending.denials;
-        // Checked before the read and after it: a denial that is written meanwhile is in neither
-        // the snapshot that was read nor the list after it.
+        // Taken before the read and after it: a denial that is written meanwhile is in neither the
+        // snapshot that was read nor the list after it.
         let known = denials.known();
         let found = ask()?;
-        let is_denied = found.as_ref().is_ok_and(|live| {
-            let now = || self.now();
-            known.cover(&live.principal, now) || denials.known().cover(&live.principal, now)
-        });
-        if is_denied { Ok(Err(InvalidTokenReason::Revoked)) } else { Ok(found) }
+        let Ok(live) = &found else { return Ok(found) };
+        let known = [known, denials.known()];
+        if known.iter().all(Known::is_empty) || !is_denied(&known, live)? {
+            return Ok(found);
+        }
+        Ok(Err(InvalidTokenReason::Revoked))
+    }
+
+    /// Whether a denial covers the credential of this principal, or what it was made from.
+    #[cold]
+    pub(crate) fn is_denied(&self, principal: &Principal, known: &[Known]) -> Result<bool> {
+        let lineage = match principal.credential {
+            Credential::Session(_) => Lineage::default(),
+            Credential::ApiKey(id) => {
+                let storage = &self.core().storage;
+                let wait = limits::VERIFY_REREAD_WAIT;
+                let map = proof::lineage_of_row;
+                match storage.select_one(wait, proof::LINEAGE_SQL, params![id], map)? {
+                    Some(lineage) => lineage,
+                    // Deleted since it was found.
+                    None => return Ok(true),
+                }
+            }
+        };
+        let now = self.now();
+        Ok(known.iter().any(|known| known.cover(principal, &lineage, now)))
     }
 
     /// Counts a refused token, in memory: a verify of a refused token never waits for the disk.
@@ -121,17 +155,15 @@ impl Store {
     /// them if the file is late.
     #[inline]
     pub(crate) fn note_use(&self, live: &Live) {
-        if let (Some(last_use), Some(session)) =
-            (&live.last_use, live.principal.credential.session())
-        {
-            self.note_last_use(session, last_use);
+        if let Some(last_use) = &live.last_use {
+            self.note_last_use(live.principal.credential, last_use);
         }
     }
 
     #[cold]
-    fn note_last_use(&self, session: SessionId, last_use: &LastUse) {
+    fn note_last_use(&self, used: Credential, last_use: &LastUse) {
         if last_use.is_due() {
-            self.core().pending.uses.add(session, last_use.now);
+            self.core().pending.uses.add(used, last_use.now);
         }
         if last_use.is_late() {
             self.core().write_uses_unsynced();
@@ -278,32 +310,46 @@ impl Store {
         if proof.opened_at > latest {
             return Err(InvalidTokenReason::NotYet);
         }
-        let last_use = credential.session().map(|session| self.last_use(session, proof, now));
-        if let (Some(LastUse { at, .. }), Some(idle_ms)) = (last_use, proof.idle_ms) {
+        let mut timeout_end = None;
+        if let Some(Timeout { session, idle_ms, last_seen }) = proof.timeout {
+            let at = self.latest_use(Credential::Session(session), last_seen, now);
             if at > latest {
                 return Err(InvalidTokenReason::NotYet);
             }
-            let idle_end = at.as_millis().saturating_add(idle_ms);
-            if idle_end <= now.as_millis() {
+            let idle_end = later(at, idle_ms);
+            if idle_end <= now {
                 return Err(InvalidTokenReason::Idle);
             }
+            // The use of a key is no use of the session that it was made from.
+            timeout_end = credential.api_key().map(|_| idle_end);
         }
         if !proof.is_active {
             return Err(InvalidTokenReason::Suspended);
         }
-        Ok(Live { principal: proof.principal(credential), last_use })
+        let last_use = Some(self.last_use(credential, proof, now));
+        Ok(Live { principal: proof.principal(credential), last_use, timeout_end })
     }
 
-    /// The last use of a session, also if it has not reached the file yet.
-    fn last_use(&self, session: SessionId, proof: &Proof, now: Timestamp) -> LastUse {
-        let waiting = self.core().pending.uses.last_use(session, now);
+    /// The last use of a session or key, also if it has not reached the file yet.
+    fn last_use(&self, credential: Credential, proof: &Proof, now: Timestamp) -> LastUse {
+        let idle_ms = match credential {
+            Credential::Session(_) => proof.timeout.map(|timeout| timeout.idle_ms),
+            Credential::ApiKey(_) => None,
+        };
         LastUse {
-            at: waiting.map_or(proof.last_seen, |at| at.max(proof.last_seen)),
-            written: proof.last_seen,
+            // The first use of a key is due, and not late before others would be.
+            at: self.latest_use(credential, proof.last_seen.unwrap_or(Timestamp::MIN), now),
+            written: proof.last_seen.unwrap_or(proof.opened_at),
             now,
-            has_timeout: proof.idle_ms.is_some(),
-            step_ms: step_ms(proof.idle_ms, proof.lifetime_ms),
+            has_timeout: idle_ms.is_some(),
+            step_ms: step_ms(idle_ms, proof.lifetime_ms),
         }
+    }
+
+    /// The later of a last use in the file and the one that waits.
+    fn latest_use(&self, credential: Credential, in_file: Timestamp, now: Timestamp) -> Timestamp {
+        let waiting = self.core().pending.uses.last_use(credential, now);
+        waiting.map_or(in_file, |at| at.max(in_file))
     }
 }
 
@@ -323,11 +369,13 @@ pub(crate) type Decision = std::result::Result<Live, InvalidTokenReason>;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live {
     pub(crate) principal: Principal,
-    /// Set if a session was read from the file.
+    /// Set if it was read from the file.
     last_use: Option<LastUse>,
+    /// For a key: when the inactivity timeout of the session that it was made from is over.
+    timeout_end: Option<Timestamp>,
 }
 
-/// The last use of a session before a call at `now`.
+/// The last use of a session or key before a call at `now`.
 #[derive(Debug, Clone, Copy)]
 struct LastUse {
     at: Timestamp,
@@ -372,6 +420,7 @@ impl Live {
     /// The times at which the cache may answer for what the file has just shown to be live.
     fn span(&self) -> Span {
         let end = self.principal.expires_at.unwrap_or(Timestamp::MAX);
+        let end = self.timeout_end.map_or(end, |timeout_end| timeout_end.min(end));
         match &self.last_use {
             Some(last_use) => {
                 let Span { from, until } = last_use.span();
@@ -404,11 +453,15 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     }
 }
 
-/// Turns a valid entry into a live session or key. `None` if the file must be read: the session may
-/// be over, a step of its last use is, or the clock went back.
+/// Turns a valid entry into a live session or key. `None` if the file must be read: it may be over,
+/// a step of its last use is, or the clock went back.
 #[inline]
 pub(crate) fn live_from_cache(entry: &CachedEntry, image: Image, now: Timestamp) -> Option<Live> {
     let Span { from, until } = entry.span();
     let is_answered = now < until && from <= latest(now);
-    is_answered.then(|| Live { principal: entry.principal(image), last_use: None })
+    is_answered.then(|| Live {
+        principal: entry.principal(image),
+        last_use: None,
+        timeout_end: None,
+    })
 }

@@ -100,4 +100,22 @@ impl DangerousOptions {
         self.0.tolerances.wide_permissions = true;
         self.0
     }
+
+    /// Permits the secrets of second factors to be stored unsealed by a process without a
+    /// [`keyring`](Options::keyring): a copy of the file then gives an attacker every code of every
+    /// user. Without it, [`enrol`](crate::second_factors::SecondFactors::enrol) and `import` fail
+    /// with [`KeyMissing`](crate::ErrorKind::KeyMissing).
+    ///
+    /// Once there is a keyring, [`Store::rekey`](crate::Store::rekey) seals them.
+    ///
+    /// ```
+    /// use gatepost::Options;
+    ///
+    /// let options = Options::server().dangerous().allow_unsealed_totp_secrets();
+    /// assert_ne!(options, Options::server());
+    /// ```
+    pub fn allow_unsealed_totp_secrets(mut self) -> Options {
+        self.0.unsealed_totp = true;
+        self.0
+    }
 }

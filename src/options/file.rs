@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::value::limits;
+use crate::value::second_factor::SecondFactorPolicy;
 use crate::value::time::in_units;
 
 /// What happens after 90 failed attempts in a row on an account from unknown devices, and after ten
@@ -48,6 +49,7 @@ impl Lockout {
 pub(crate) struct FileOptions {
     pub(crate) login_by_email: bool,
     pub(crate) lockout: Lockout,
+    pub(crate) second_factor: SecondFactorPolicy,
     pub(crate) audit_max_age: Duration,
     pub(crate) audit_max_rows: u64,
     pub(crate) for_tests: bool,
@@ -58,6 +60,7 @@ impl FileOptions {
         Self {
             login_by_email: false,
             lockout: Lockout::Timed,
+            second_factor: SecondFactorPolicy::Optional,
             audit_max_age: Duration::from_millis(limits::AUDIT_KEPT_SERVER_MS),
             audit_max_rows: limits::AUDIT_KEPT_SERVER_ROWS,
             for_tests: false,
@@ -75,11 +78,19 @@ impl FileOptions {
     /// The names of the options in which the two differ. The file stores whole milliseconds.
     pub(crate) fn differences(&self, other: &Self) -> Vec<&'static str> {
         // Destructured, so that a new option does not compile before it is compared here.
-        let Self { login_by_email, lockout, audit_max_age, audit_max_rows, for_tests } = *self;
+        let Self {
+            login_by_email,
+            lockout,
+            second_factor,
+            audit_max_age,
+            audit_max_rows,
+            for_tests,
+        } = *self;
         let same = [
             ("for_tests", for_tests == other.for_tests),
             ("login_by_email", login_by_email == other.login_by_email),
             ("lockout", lockout == other.lockout),
+            ("second_factor", second_factor == other.second_factor),
             ("audit_max_age", audit_max_age.as_millis() == other.audit_max_age.as_millis()),
             ("audit_max_rows", audit_max_rows == other.audit_max_rows),
         ];

@@ -9,6 +9,7 @@ use crate::storage::Tolerances;
 use crate::value::limits;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionPolicy};
 use crate::value::random::SystemRandom;
+use crate::value::second_factor::SecondFactorPolicy;
 
 impl Options {
     /// The options of a small server, which are the default: [`SessionPolicy::server`],
@@ -35,12 +36,14 @@ impl Options {
             change_at_login: ChangeAtLogin::WhenMarked,
             cost: Cost::recommended(),
             api_keys_per_user: 1,
+            strict_totp: false,
             breaches: Breaches::Unchecked,
             max_concurrent_hashes: std::thread::available_parallelism().map_or(1, usize::from),
             max_waiting_hashes: limits::MAX_WAITING_HASHES_SERVER,
             cache_entries: Some(limits::CACHE_ENTRIES),
             disk_reserve_bytes: 0,
             tolerances: Tolerances::default(),
+            unsealed_totp: false,
             clock: None,
             random: Arc::new(SystemRandom),
             keyring: None,
@@ -237,7 +240,7 @@ impl Options {
     }
 
     /// How many API keys a user may have at once, 1 to 1,000; issuing one more fails with
-    /// `LimitReached`. The default is 1. Kind: policy.
+    /// `LimitReached`. Attenuated keys do not count. The default is 1. Kind: policy.
     ///
     /// ```
     /// use gatepost::sessions::NewApiKey;
@@ -252,6 +255,19 @@ impl Options {
     /// ```
     pub fn api_keys_per_user(self, keys: u32) -> Self {
         Self { api_keys_per_user: keys, ..self.setting("api_keys_per_user") }
+    }
+
+    /// Whether a code of an authenticator is accepted in its own step of 30 s alone (ASVS 6.5.5).
+    /// With `false`, the default, the code of the step before is accepted too (RFC 6238, section
+    /// 5.2): a person who types slowly, or whose clock is some seconds behind, is not refused.
+    /// Kind: policy.
+    ///
+    /// ```
+    /// use gatepost::Options;
+    /// assert_ne!(Options::server().strict_totp(true), Options::server());
+    /// ```
+    pub fn strict_totp(self, strict: bool) -> Self {
+        Self { strict_totp: strict, ..self.setting("strict_totp") }
     }
 
     /// Whether a user may log in with the e-mail address as well as the username, which makes
@@ -286,6 +302,25 @@ impl Options {
     pub fn lockout(self, lockout: Lockout) -> Self {
         let mut options = self.setting("lockout");
         options.file.lockout = lockout;
+        options
+    }
+
+    /// Which users must have a second factor. The default is
+    /// [`SecondFactorPolicy::Optional`]. Kind: of the file.
+    ///
+    /// A user who must have one and has none is led to enrol one at the next login
+    /// ([`LoginOutcome::Pending`](crate::LoginOutcome::Pending)); sessions and API keys that exist
+    /// stay valid. A user who has one is asked for it whatever this says.
+    ///
+    /// ```
+    /// use gatepost::policy::SecondFactorPolicy;
+    /// use gatepost::Options;
+    /// assert_ne!(Options::server().second_factor(SecondFactorPolicy::All), Options::server());
+    /// ```
+    #[doc(alias("2FA", "MFA", "TOTP"))]
+    pub fn second_factor(self, policy: SecondFactorPolicy) -> Self {
+        let mut options = self.setting("second_factor");
+        options.file.second_factor = policy;
         options
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{ChangeAtLogin, FileOptions, Options, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Cost;
+use crate::storage::Tolerances;
 use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionLimit, SessionPolicy};
 use crate::value::time::Clock;
@@ -19,7 +20,7 @@ const NONE: &str = "none";
 
 impl Options {
     /// The policy, as the file stores it.
-    pub(crate) fn policy(&self) -> [(&'static str, String); 18] {
+    pub(crate) fn policy(&self) -> [(&'static str, String); 20] {
         let SessionPolicy {
             lifetime,
             max_lifetime,
@@ -29,7 +30,8 @@ impl Options {
             require_device,
             device_takeover,
         } = self.sessions;
-        let PasswordPolicy { min_chars, max_bytes, blocklist, context } = self.passwords;
+        let PasswordPolicy { min_chars, min_chars_beside_factor, max_bytes, blocklist, context } =
+            self.passwords;
         let cost = self.cost;
         [
             ("service_name", self.service_name.clone()),
@@ -42,6 +44,7 @@ impl Options {
             ("require_device", flag(require_device)),
             ("device_takeover", flag(device_takeover)),
             ("min_chars", min_chars.to_string()),
+            ("min_chars_beside_factor", min_chars_beside_factor.to_string()),
             ("max_bytes", max_bytes.to_string()),
             ("blocklist", flag(blocklist)),
             ("context", flag(context)),
@@ -49,6 +52,7 @@ impl Options {
             ("change_at_login", change(self.change_at_login).into()),
             ("cost", format!("{} {} {}", cost.memory_kib(), cost.passes(), cost.lanes())),
             ("api_keys_per_user", self.api_keys_per_user.to_string()),
+            ("strict_totp", flag(self.strict_totp)),
             ("breach_check", flag(self.breaches.are_checked())),
         ]
     }
@@ -75,6 +79,7 @@ impl Options {
         };
         let passwords = PasswordPolicy {
             min_chars: kept.read("min_chars", number)?,
+            min_chars_beside_factor: kept.read("min_chars_beside_factor", number)?,
             max_bytes: kept.read("max_bytes", number)?,
             blocklist: kept.read("blocklist", yes_or_no)?,
             context: kept.read("context", yes_or_no)?,
@@ -96,6 +101,7 @@ impl Options {
                 .read("change_at_login", |text| one_of(&CHANGES, change, text))?,
             cost: kept.read("cost", cost)?,
             api_keys_per_user: kept.read("api_keys_per_user", number)?,
+            strict_totp: kept.read("strict_totp", yes_or_no)?,
             breaches,
             source: Source::Host,
             ..self.clone()
@@ -122,12 +128,19 @@ impl Options {
             ("max_waiting_hashes", self.max_waiting_hashes == other.max_waiting_hashes),
             ("cache", self.cache_entries == other.cache_entries),
             ("disk_reserve", self.disk_reserve_bytes == other.disk_reserve_bytes),
-            ("dangerous", self.tolerances == other.tolerances),
+            ("dangerous", self.dangers() == other.dangers()),
             ("clock", same_clock(self.clock.as_ref(), other.clock.as_ref())),
             ("random_source", same(&self.random, &other.random)),
             ("keyring", same_keyring(self.keyring.as_ref(), other.keyring.as_ref())),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
+    }
+}
+
+impl Options {
+    /// The protections that the host gives up.
+    fn dangers(&self) -> (Tolerances, bool) {
+        (self.tolerances, self.unsealed_totp)
     }
 }
 

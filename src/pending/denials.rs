@@ -14,7 +14,7 @@ use crate::error::{ErrorKind, Result};
 use crate::storage::WriteTx;
 use crate::value::event::Actor;
 use crate::value::principal::Principal;
-use crate::value::target::{Revokes, Target};
+use crate::value::target::{Lineage, Revokes, Target};
 use crate::value::time::Timestamp;
 
 /// The revocations of one process that are not written yet.
@@ -119,16 +119,25 @@ impl Denials {
 }
 
 impl Known {
-    /// Whether the credential of this principal is refused at `now`.
+    /// Whether there are no denials.
     #[inline]
-    pub(crate) fn cover(&self, principal: &Principal, now: impl FnOnce() -> Timestamp) -> bool {
-        self.0.as_ref().is_some_and(|known| covers(known, principal, now()))
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
-}
 
-#[cold]
-fn covers(known: &[Arc<Denial>], principal: &Principal, now: Timestamp) -> bool {
-    known.iter().any(|denial| denial.target.reaches(denial.refuses, principal, now))
+    /// Whether the tickets of this principal's session are refused at `now`.
+    pub(crate) fn cover_tickets(&self, principal: &Principal, now: Timestamp) -> bool {
+        let known = self.0.iter().flat_map(|known| known.iter());
+        let mut targets = known.map(|denial| (denial.target, denial.refuses));
+        targets.any(|(target, refuses)| target.reaches_tickets(refuses, principal, now))
+    }
+
+    /// Whether the credential of this principal is refused at `now`.
+    pub(crate) fn cover(&self, principal: &Principal, from: &Lineage, now: Timestamp) -> bool {
+        let reaches =
+            |denial: &Denial| denial.target.reaches(denial.refuses, principal, from, now);
+        self.0.iter().flat_map(|known| known.iter()).any(|denial| reaches(denial))
+    }
 }
 
 impl fmt::Debug for Denial {
@@ -145,8 +154,8 @@ mod tests {
     use crate::value::principal::Credential;
 
     const ADA: UserId = UserId::from_bytes([1; 16]);
-    const NONE: Revokes = Revokes { sessions: false, keys: false, tokens: false };
-    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
+    const NONE: Revokes = Revokes { sessions: false, keys: false, tokens: false, trust: false };
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true, trust: true };
 
     fn denial(target: Target, ends: Revokes) -> Denial {
         let write = Box::new(|_: &WriteTx<'_>, _| Ok(true));
@@ -176,9 +185,8 @@ mod tests {
             denials.deny(denial(Target::ApiKey { id, from: at(first) }, NONE));
             denials.deny(denial(Target::ApiKey { id, from: at(second) }, NONE));
             assert_eq!(denials.count(), 1);
-            assert!(
-                !denials.known().cover(&key, || at(4)) && denials.known().cover(&key, || at(5))
-            );
+            let is_covered = |now| denials.known().cover(&key, &Lineage::default(), at(now));
+            assert!(!is_covered(4) && is_covered(5));
         }
     }
 
@@ -200,7 +208,8 @@ mod tests {
         fail_at_ada(ErrorKind::Corrupt).unwrap();
         assert_eq!(denials.count(), 1);
         fail_at_ada(ErrorKind::Invalid).unwrap();
-        assert!(denials.known().cover(&Principal::for_tests(ADA), || at(1)));
+        let ada = Principal::for_tests(ADA);
+        assert!(denials.known().cover(&ada, &Lineage::default(), at(1)));
     }
 
     /// Another thread has a snapshot of the list, and reaches the denial after it was written.

@@ -1,12 +1,12 @@
-//! The last uses of sessions that are not in the file yet.
+//! The last uses of sessions and API keys that are not in the file yet.
 //!
-//! The last use of a session is kept in steps: a verify adds a use here only if the use before it
+//! A last use is kept in steps: a verify adds a use here only if the use before it
 //! is a step old. Uses reach the file by the first of these:
 //!
 //! 1. the next ordinary commit of this process, which takes up to 256 along. A revocation takes
 //!    none: on a full disk it has to stay small;
 //! 2. `Store::maintain`, `Store::close`, and the drop of the last handle;
-//! 3. a verify of a session that the file has two steps behind, or one step with an inactivity
+//! 3. a verify of a credential that the file has two steps behind, or one step with an inactivity
 //!    timeout. Its answer is fixed before; it waits for no writer and for no flush.
 
 use std::collections::HashMap;
@@ -16,24 +16,24 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::storage::WriteTx;
-use crate::value::id::SessionId;
 use crate::value::limits;
+use crate::value::principal::Credential;
 use crate::value::time::Timestamp;
 
 /// The uses that this process has seen and that are not in the file.
 #[derive(Debug)]
 pub(crate) struct Uses {
-    used: Mutex<HashMap<SessionId, Timestamp>>,
+    used: Mutex<HashMap<Credential, Timestamp>>,
     write: WriteUse,
     /// Whether a batch is being written: the members of one group commit need not all write it.
     is_writing: AtomicBool,
 }
 
 /// Writes one use; from a higher floor.
-pub(crate) type WriteUse = fn(&WriteTx<'_>, SessionId, Timestamp) -> Result<()>;
+pub(crate) type WriteUse = fn(&WriteTx<'_>, Credential, Timestamp) -> Result<()>;
 
 /// A use, as it waits.
-type WaitingUse = (SessionId, Timestamp);
+type WaitingUse = (Credential, Timestamp);
 
 /// Uses that were written and not committed yet; one batch at a time.
 #[derive(Debug)]
@@ -47,17 +47,17 @@ impl Uses {
         Self { used: Mutex::default(), write, is_writing: AtomicBool::new(false) }
     }
 
-    /// The use of the session that waits. One from the future, by more than the tolerated clock
-    /// skew, does not count: the clock was wrong then.
-    pub(crate) fn last_use(&self, session: SessionId, now: Timestamp) -> Option<Timestamp> {
-        self.used.lock().get(&session).copied().filter(|at| *at <= latest(now))
+    /// The use of the session or key that waits. One from the future, by more than the tolerated
+    /// clock skew, does not count: the clock was wrong then.
+    pub(crate) fn last_use(&self, used_by: Credential, now: Timestamp) -> Option<Timestamp> {
+        self.used.lock().get(&used_by).copied().filter(|at| *at <= latest(now))
     }
 
     /// Adds a use. Never replaces a later one, except one from the future.
-    pub(crate) fn add(&self, session: SessionId, now: Timestamp) {
+    pub(crate) fn add(&self, used_by: Credential, now: Timestamp) {
         let mut used = self.used.lock();
-        if used.len() < limits::USES_WAITING || used.contains_key(&session) {
-            let last = used.entry(session).or_insert(now);
+        if used.len() < limits::USES_WAITING || used.contains_key(&used_by) {
+            let last = used.entry(used_by).or_insert(now);
             if *last < now || *last > latest(now) {
                 *last = now;
             }
@@ -75,16 +75,17 @@ impl Uses {
             return Ok(None);
         }
         let mut batch = Batch { uses: self, written: Vec::new() };
-        for (session, at) in self.next(tx.now()) {
-            match (self.write)(tx, session, at) {
-                Ok(()) => batch.written.push((session, at)),
+        for (used_by, at) in self.next(tx.now()) {
+            match (self.write)(tx, used_by, at) {
+                Ok(()) => batch.written.push((used_by, at)),
                 Err(error) => tx.check_still_open().map_err(|_| error)?,
             }
         }
         Ok(Some(batch).filter(|batch| !batch.written.is_empty()))
     }
 
-    /// Removes the uses that were committed, except those of sessions that were used again since.
+    /// Removes the uses that were committed, except those of credentials that were used again
+    /// since.
     fn committed(&self, batch: &[WaitingUse]) {
         let mut used = self.used.lock();
         for (id, at) in batch {
@@ -116,7 +117,8 @@ impl Drop for Batch<'_> {
     }
 }
 
-/// The step of the last use of a session, in milliseconds.
+/// The step of a last use, in milliseconds. A key has no timeout of its own, and without an expiry
+/// a lifetime of zero.
 pub(crate) fn step_ms(idle_ms: Option<i64>, lifetime_ms: i64) -> i64 {
     match idle_ms {
         Some(idle_ms) => {
@@ -135,8 +137,9 @@ pub(crate) fn latest(now: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::id::SessionId;
 
-    const SESSION: SessionId = SessionId::from_bytes([1; 16]);
+    const SESSION: Credential = Credential::Session(SessionId::from_bytes([1; 16]));
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -158,6 +161,7 @@ mod tests {
         check_step(Some(600_000), day, 60_000);
         check_step(Some(7 * day), 30 * day, 60_000);
         check_step(Some(1), day, 1);
+        check_step(None, 0, hour);
         check_step(None, 60_000, hour);
         check_step(None, day, hour);
         check_step(None, 30 * day, 30 * hour);
@@ -211,7 +215,7 @@ mod tests {
     fn a_batch_and_what_waits_are_bounded() {
         let uses = uses();
         for number in 0..limits::USES_WAITING as u128 + 10 {
-            uses.add(SessionId::from_bytes(number.to_le_bytes()), at(0));
+            uses.add(Credential::Session(SessionId::from_bytes(number.to_le_bytes())), at(0));
         }
         assert_eq!(uses.used.lock().len(), limits::USES_WAITING);
         assert_eq!(uses.next(at(0)).len(), limits::USES_PER_COMMIT);

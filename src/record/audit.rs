@@ -9,18 +9,23 @@
 mod anchor;
 mod chain;
 mod check;
+mod consumer;
 mod list;
+mod person;
+mod seal;
 mod source;
 mod tally;
 
 pub use anchor::AuditAnchor;
 pub use check::{ChainCheck, CheckedChain};
-pub use list::{AuditEntry, AuditFilter};
+pub use consumer::{AuditConsumer, MissedRows, UnseenRows};
+pub use list::{AuditEntry, AuditFilter, Notice};
+pub(crate) use person::forget;
 pub use source::AuditSource;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::{clock, options};
-use crate::storage::{Finished, Purpose, WriteTx, params};
+use crate::storage::{Finished, Purpose, ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
 use crate::value::event::{Event, HostEvent};
@@ -150,16 +155,15 @@ fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -
         params![source.number()],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let seq: i64 =
-        tx.exactly_one("SELECT max(head_seq) + 1 FROM audit_chain", [], |row| row.get(0))?;
-    let row = chain::Row::new(tx, source, seq, name, event);
+    let seq = next_seq(tx)?;
+    let row = chain::Row::new(tx, source, seq, name, event)?;
     let link = row.link(&before);
     tx.execute(
         "INSERT INTO audit (seq, source, salt, at, event, outcome, actor, actor_user_id,
              actor_via_id, user_id, branch_id, organisation_id, session_id, api_key_id,
-             device_hash, ip, user_agent, reason, count, detail, chain)
+             device_hash, ip, user_agent, reason, count, detail, person_hash, chain)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20, ?21)",
+             ?19, ?20, ?21, ?22)",
         params![
             row.seq,
             row.source,
@@ -181,6 +185,7 @@ fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -
             row.reason,
             row.count,
             row.detail,
+            row.person_hash,
             link
         ],
     )
@@ -202,6 +207,11 @@ fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -
         trim(tx, source, surplus.min(limits::AUDIT_TRIMMED_PER_APPEND))?;
     }
     Ok(())
+}
+
+/// The number of the next row.
+pub(crate) fn next_seq(tx: &ReadTx<'_>) -> Result<i64> {
+    tx.exactly_one("SELECT max(head_seq) + 1 FROM audit_chain", [], |row| row.get(0))
 }
 
 /// Trims the oldest `rows` rows of a source.

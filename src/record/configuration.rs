@@ -462,6 +462,22 @@ fn event_in(scope: Subtree, kind: EventKind, key: &str) -> Event {
         .detail(key)
 }
 
+/// Every value that is set for a user alone, in the order of the keys.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Setting>> {
+    tx.all(
+        "SELECT k.shown, k.is_public, s.value, s.organisation_id, s.branch_id, s.user_id
+         FROM setting AS s JOIN configuration_key AS k ON k.key = s.key
+         WHERE s.user_id = ?1 ORDER BY s.key",
+        params![user],
+        setting,
+    )
+}
+
+/// Deletes the values that are set for a user who is erased.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM setting WHERE user_id = ?1", params![user]).map(drop)
+}
+
 fn setting(row: &Row<'_>) -> rusqlite::Result<Setting> {
     let scope = match (row.get(3)?, row.get(4)?, row.get(5)?) {
         (_, _, Some(id)) => Subtree::User(id),

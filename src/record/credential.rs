@@ -16,8 +16,8 @@ use crate::value::password_check;
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
-pub(crate) use rekey::{reseal_some, uses};
-pub(crate) use sealed::{check_key, cost, key_changed, key_of, open};
+pub(crate) use rekey::{Resealed, has_key, reseal_some, uses};
+pub(crate) use sealed::{check_key, cost, key_changed, key_of, open, sealing_key};
 
 /// The stored hash of a user's password, with its version and state.
 #[derive(Clone, PartialEq, Eq)]
@@ -213,13 +213,19 @@ pub(crate) fn remove(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     Ok(removed > 0)
 }
 
-/// Checks a new password against the policy and hashes it. Never inside a write: both take long.
+/// Checks a new password against the policy, which depends on whether its user has a second factor,
+/// and hashes it. Never inside a write: both take long.
 ///
 /// # Errors
 /// `Invalid` for the rule that it breaks, `Misuse` if the breach check is missing, `Overloaded` if
 /// too many passwords wait to be hashed, `OutOfMemory`, `NoRandom`.
-pub(crate) fn hash_new(store: &Store, password: &Password, context: &[String]) -> Result<Hashed> {
-    let policy = &store.options().passwords;
+pub(crate) fn hash_new(
+    store: &Store,
+    password: &Password,
+    context: &[String],
+    has_factor: bool,
+) -> Result<Hashed> {
+    let policy = &store.options().passwords.beside(has_factor);
     let breaches = store.options().breaches()?;
     password_check::check_length(policy, password)?;
     let text = normalised(password)?;

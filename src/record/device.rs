@@ -10,6 +10,18 @@ use crate::value::id::UserId;
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
+/// Whether device `d` is trusted at the time `$now`, a parameter of the statement.
+macro_rules! trusted {
+    ($now:literal) => {
+        concat!(
+            "(d.trusted_until > ",
+            $now,
+            " AND d.trusted_seq >= coalesce((SELECT u.trust_ended_seq FROM user AS u
+                 WHERE u.id = d.user_id AND u.deleted_at IS NULL), 9223372036854775807))"
+        )
+    };
+}
+
 /// A device on which a user has logged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -22,6 +34,8 @@ pub struct KnownDevice {
     pub first_login_at: Timestamp,
     /// When the user last logged in on it.
     pub last_login_at: Timestamp,
+    /// The first moment at which it is not trusted any more; `None` if it is not trusted now.
+    pub trusted_until: Option<Timestamp>,
 }
 
 /// The devices on which users have logged in.
@@ -76,21 +90,90 @@ impl Devices<'_> {
     /// # Errors
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn list(&self, user: UserId) -> Result<Vec<KnownDevice>> {
-        self.store.read(|tx| {
-            tx.all(
-                "SELECT device_hash, first_login_at, last_login_at FROM device
-                 WHERE user_id = ?1 ORDER BY last_login_at DESC, device_hash",
-                params![user],
-                |row| {
-                    Ok(KnownDevice {
-                        handle: handle(&row.get(0)?),
-                        first_login_at: row.get(1)?,
-                        last_login_at: row.get(2)?,
-                    })
-                },
-            )
-        })
+        self.store.read(|tx| all_of(tx, user))
     }
+}
+
+/// The devices of a user, the most recently used first.
+pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> {
+    tx.all(
+        concat!(
+            "SELECT d.device_hash, d.first_login_at, d.last_login_at,
+                 CASE WHEN ",
+            trusted!("?2"),
+            " THEN d.trusted_until END
+             FROM device AS d WHERE d.user_id = ?1
+             ORDER BY d.last_login_at DESC, d.device_hash"
+        ),
+        params![user, tx.now()],
+        |row| {
+            Ok(KnownDevice {
+                handle: handle(&row.get(0)?),
+                first_login_at: row.get(1)?,
+                last_login_at: row.get(2)?,
+                trusted_until: row.get(3)?,
+            })
+        },
+    )
+}
+
+/// Whether a login of the user on the device needs no second factor.
+pub(crate) fn is_trusted(tx: &ReadTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
+    let found = tx.one(
+        concat!(
+            "SELECT coalesce(",
+            trusted!("?3"),
+            ", 0) FROM device AS d WHERE d.user_id = ?1 AND d.device_hash = ?2"
+        ),
+        params![user, device, tx.now()],
+        |row| row.get(0),
+    )?;
+    Ok(found.unwrap_or(false))
+}
+
+/// Trusts a device on which the user has just logged in. Above the cap, the devices whose trust
+/// ends first lose it.
+pub(crate) fn trust(
+    tx: &WriteTx<'_>,
+    user: UserId,
+    device: DeviceDigest,
+    until: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE device SET trusted_until = ?3,
+             trusted_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+         WHERE user_id = ?1 AND device_hash = ?2",
+        params![user, device, until],
+    )?;
+    tx.execute(
+        concat!(
+            "UPDATE device SET trusted_until = NULL WHERE user_id = ?1 AND device_hash IN (
+                 SELECT d.device_hash FROM device AS d
+                 WHERE d.user_id = ?1 AND d.device_hash <> ?2 AND ",
+            trusted!("?3"),
+            " ORDER BY d.trusted_until DESC, d.device_hash LIMIT -1 OFFSET ?4)"
+        ),
+        params![user, device, tx.now(), limits::TRUSTED_DEVICES_PER_USER - 1],
+    )
+    .map(drop)
+}
+
+/// Whether a device of the user is trusted.
+pub(crate) fn any_trusted(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
+    tx.exactly_one(
+        concat!(
+            "SELECT EXISTS (SELECT 1 FROM device AS d WHERE d.user_id = ?1 AND ",
+            trusted!("?2"),
+            ")"
+        ),
+        params![user, tx.now()],
+        |row| row.get(0),
+    )
+}
+
+/// Deletes every device of a user who is erased.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM device WHERE user_id = ?1", params![user]).map(drop)
 }
 
 /// Deletes the row of a device on which the user has logged in; `false` if there is none.
@@ -113,16 +196,16 @@ impl Budget {
     pub(crate) const NONE: Self = Self { failures: 0, charged_at: Timestamp::UNIX_EPOCH };
 }
 
-/// Stores that the user has just logged in on the device. Above 100 devices, the least recently
-/// used one is deleted.
-pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<()> {
+/// Stores that the user has just logged in on the device, and returns whether it is new. Above 100
+/// devices, the least recently used one is deleted.
+pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
     let known = tx.execute(
         "UPDATE device SET last_login_at = max(last_login_at, ?3)
          WHERE user_id = ?1 AND device_hash = ?2",
         params![user, device, tx.now()],
     )?;
     if known > 0 {
-        return Ok(());
+        return Ok(false);
     }
     tx.execute(
         "DELETE FROM device WHERE user_id = ?1 AND device_hash IN (
@@ -134,8 +217,8 @@ pub(crate) fn seen(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Resu
         "INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
          VALUES (?1, ?2, ?3, ?3)",
         params![user, device, tx.now()],
-    )
-    .map(drop)
+    )?;
+    Ok(true)
 }
 
 /// The budget of a device; `None` if the user has never logged in on it.

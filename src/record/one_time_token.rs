@@ -161,8 +161,8 @@ impl Store {
     }
 }
 
-/// The one-time tokens of a store: password resets, confirmations, invitations and temporary
-/// passwords.
+/// The one-time tokens of a store: password resets, confirmations, invitations, temporary passwords
+/// and the first administrator.
 ///
 /// A token is shown once, is valid for a bounded time, and is used at most once in any race of
 /// threads and processes. Its secret has 256 random bits, which no one can guess (NIST SP
@@ -235,25 +235,27 @@ macro_rules! standing {
             $now,
             " THEN 'not_yet'
                  WHEN u.deleted_at IS NOT NULL
-                     OR t.issued_seq < max(u.tokens_ended_seq, st.tokens_ended_seq,
+                     OR t.issued_seq < max(coalesce(u.tokens_ended_seq, 0), st.tokens_ended_seq,
                          coalesce(b.tokens_ended_seq, 0), coalesce(o.tokens_ended_seq, 0))
                      THEN 'revoked'
                  WHEN t.bound_email IS NOT NULL AND t.bound_email IS NOT u.email_key
                      THEN 'address_changed'
-                 WHEN NOT CASE t.purpose
+                 WHEN NOT coalesce(CASE t.purpose
                          WHEN 'password_reset' THEN u.status = 'active'
                          WHEN 'temporary_password' THEN u.status = 'active'
                          WHEN 'email_confirmation' THEN u.status IN ('active', 'pending')
                          WHEN 'invitation' THEN u.status = 'pending'
-                         ELSE 0 END
+                         WHEN 'first_administrator' THEN u.id IS NULL
+                         ELSE 0 END, 0)
                      OR NOT (u.branch_id IS NULL OR coalesce(b.active, 0))
                      OR NOT (b.organisation_id IS NULL OR coalesce(o.active, 0))
                      THEN 'suspended'
                  ELSE 'valid' END
-             FROM user AS u JOIN store AS st ON st.id = 1
+             FROM store AS st
+             LEFT JOIN user AS u ON u.id = t.user_id
              LEFT JOIN branch AS b ON b.id = u.branch_id
              LEFT JOIN organisation AS o ON o.id = b.organisation_id
-             WHERE u.id = t.user_id)"
+             WHERE st.id = 1)"
         )
     };
 }
@@ -265,9 +267,10 @@ const REASONS: [&str; 6] =
 /// What a token is worth that was presented for a purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    Valid(UserId),
+    /// With the user whom it concerns; `None` for that of the first administrator.
+    Valid(Option<UserId>),
     /// The token was issued once, and is not valid.
-    Invalid(UserId, &'static str),
+    Invalid(Option<UserId>, &'static str),
     /// No such token is in the file.
     Unknown,
 }
@@ -278,12 +281,13 @@ pub(crate) fn standing(
     token: &ParsedToken,
     purpose: OneTimePurpose,
 ) -> Result<Standing> {
-    let found: Option<(UserId, OneTimePurpose, Option<String>)> = tx.one(
+    let found: Option<(Option<UserId>, OneTimePurpose, Option<String>)> = tx.one(
         concat!(
             "SELECT t.user_id, t.purpose, ",
             standing!("?3"),
             " FROM one_time_token AS t
-             WHERE t.id = ?1 AND t.secret_hash = ?2 AND t.user_id IS NOT NULL"
+             WHERE t.id = ?1 AND t.secret_hash = ?2
+                 AND (t.user_id IS NOT NULL OR t.purpose = 'first_administrator')"
         ),
         params![id_of(token), token.secret_hash, tx.now()],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
@@ -300,18 +304,26 @@ pub(crate) fn standing(
     Ok(Standing::Invalid(user, reason))
 }
 
+/// A token as it was presented, of which only the id was kept; `None` if it is gone.
+pub(crate) fn presented(tx: &ReadTx<'_>, id: OneTimeTokenId) -> Result<Option<ParsedToken>> {
+    tx.one("SELECT secret_hash FROM one_time_token WHERE id = ?1", params![id], |row| {
+        let (kind, secret_hash) = (TokenKind::OneTime, row.get(0)?);
+        Ok(ParsedToken { kind, id: *id.as_bytes(), secret_hash })
+    })
+}
+
 /// Uses a token up, in the one statement that also checks it: of all callers in all processes, one
 /// gets `true`, once.
 pub(crate) fn use_up(
     tx: &WriteTx<'_>,
     token: &ParsedToken,
     purpose: OneTimePurpose,
-    user: UserId,
+    user: Option<UserId>,
 ) -> Result<bool> {
     let used = tx.execute(
         concat!(
             "UPDATE one_time_token AS t SET uses_left = t.uses_left - 1
-             WHERE t.id = ?1 AND t.secret_hash = ?2 AND t.purpose = ?4 AND t.user_id = ?5
+             WHERE t.id = ?1 AND t.secret_hash = ?2 AND t.purpose = ?4 AND t.user_id IS ?5
                  AND ",
             standing!("?3"),
             " = 'valid'"
@@ -321,8 +333,15 @@ pub(crate) fn use_up(
     Ok(used == 1)
 }
 
-/// Issues a token in place of an earlier one of the same purpose. Without a user it writes the
-/// stand-in, so that the work is the same.
+/// Whether a user has the privilege `admin`, a deleted one included: a token of the first
+/// administrator is of no use then.
+pub(crate) fn has_administrator(tx: &ReadTx<'_>) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM user_privilege WHERE name = 'admin')";
+    tx.exactly_one(sql, [], |row| row.get(0))
+}
+
+/// Issues a token in place of an earlier one of the same purpose. Without a user it writes that of
+/// the first administrator, or the stand-in, so that the work is the same.
 pub(crate) fn replace(
     tx: &WriteTx<'_>,
     user: Option<UserId>,
@@ -341,7 +360,7 @@ pub(crate) fn replace(
     tx.execute(
         "INSERT INTO one_time_token (id, secret_hash, purpose, user_id, bound_email, uses_left,
              issued_seq, issued_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?4 IS NOT NULL,
+         VALUES (?1, ?2, ?3, ?4, ?5, ?4 IS NOT NULL OR ?3 = 'first_administrator',
              (SELECT seq FROM sqlite_sequence WHERE name = 'change'), ?6, ?7)",
         params![id, hash, purpose, user, bound_email, tx.now(), expires_at],
     )?;
@@ -360,6 +379,21 @@ fn valid_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
         params![user, tx.now()],
         info,
     )
+}
+
+/// Every token of a user that the file has, valid or not, oldest first.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
+    tx.all(
+        "SELECT id, user_id, purpose, issued_at, expires_at FROM one_time_token
+         WHERE user_id = ?1 ORDER BY issued_at, id",
+        params![user],
+        info,
+    )
+}
+
+/// Deletes every token of a user who is erased.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.execute("DELETE FROM one_time_token WHERE user_id = ?1", params![user]).map(drop)
 }
 
 fn info(row: &Row<'_>) -> rusqlite::Result<OneTimeTokenInfo> {

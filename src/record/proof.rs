@@ -6,9 +6,10 @@
 
 use crate::storage::{Row, params};
 use crate::value::digest::{DeviceDigest, Digest};
-use crate::value::id::{BranchId, OrganisationId, UserId};
+use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use crate::value::name::Privilege;
 use crate::value::principal::{Assurance, CacheHint, Credential, Principal, UserKind};
+use crate::value::target::Lineage;
 use crate::value::time::Timestamp;
 
 /// Whether user `u`, its branch and its organisation are active. A parent that is named but missing
@@ -62,6 +63,33 @@ macro_rules! key_current {
     };
 }
 
+/// Whether the session that API key `k` was made from, if any, was opened after every revocation
+/// that would cover it. It is joined as `s`; a session that is named but missing is not current.
+macro_rules! key_session_current {
+    () => {
+        concat!("(k.session_id IS NULL OR coalesce(", $crate::record::proof::current!(), ", 0))")
+    };
+}
+
+/// The expiry of API key `k`: at the latest that of the session that it was made from.
+macro_rules! key_end {
+    () => {
+        "coalesce(min(k.expires_at, s.expires_at), k.expires_at, s.expires_at)"
+    };
+}
+
+/// An API key with all that it depends on.
+macro_rules! key_joined {
+    () => {
+        "api_key AS k
+         JOIN user AS u ON u.id = k.user_id
+         JOIN store AS st ON st.id = 1
+         LEFT JOIN branch AS b ON b.id = u.branch_id
+         LEFT JOIN organisation AS o ON o.id = b.organisation_id
+         LEFT JOIN session AS s ON s.id = k.session_id"
+    };
+}
+
 /// A session with all that it depends on.
 macro_rules! session_joined {
     () => {
@@ -70,6 +98,25 @@ macro_rules! session_joined {
          JOIN store AS st ON st.id = 1
          LEFT JOIN branch AS b ON b.id = u.branch_id
          LEFT JOIN organisation AS o ON o.id = b.organisation_id"
+    };
+}
+
+/// The columns of a [`Proof`] of session `s`.
+macro_rules! session_columns {
+    () => {
+        concat!(
+            "s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
+         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
+          WHERE p.user_id = s.user_id),
+         ",
+            $crate::record::proof::current!(),
+            ",
+         ",
+            $crate::record::proof::active!(),
+            ",
+         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
+         s.id, s.idle_ms, s.last_seen"
+        )
     };
 }
 
@@ -111,47 +158,62 @@ macro_rules! live {
 }
 
 pub(crate) use {
-    active, current, highest_watermark, in_use, key_current, live, session_joined, watermark_of,
+    active, current, highest_watermark, in_use, key_current, key_end, key_joined, live,
+    session_joined, watermark_of,
 };
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
 pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
-    "SELECT s.secret_hash, s.device_hash, s.user_id, u.branch_id, b.organisation_id, u.kind,
-         (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
-          WHERE p.user_id = s.user_id),
-         ",
-    current!(),
-    ",
-         ",
-    active!(),
-    ",
-         s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.idle_ms, s.last_seen,
-         s.lifetime_ms
+    "SELECT ",
+    session_columns!(),
+    "
      FROM ",
     session_joined!(),
     "
      WHERE s.id = ?1"
 );
 
-/// The statement of a verify that presents an API key; `?1` is the key's id.
+/// The statement of a ticket: the session with what its tickets depend on besides; `?1` is the
+/// session's id.
+pub(crate) const TICKET_SQL: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ",
+         max(u.tokens_ended_seq, st.tokens_ended_seq, coalesce(b.tokens_ended_seq, 0),
+             coalesce(o.tokens_ended_seq, 0)),
+         st.sealing_key, (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+     FROM ",
+    session_joined!(),
+    "
+     WHERE s.id = ?1"
+);
+
+/// The statement of a verify that presents an API key; `?1` is the key's id. The keys that it was
+/// made from are not read: it is deleted with them and expires no later.
 pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     "SELECT k.secret_hash, NULL, k.user_id, u.branch_id, b.organisation_id, u.kind,
          (SELECT group_concat(p.name, ' ') FROM user_privilege AS p
-          WHERE p.user_id = k.user_id),
+          WHERE p.user_id = k.user_id
+            AND (k.scopes IS NULL OR instr(' ' || k.scopes || ' ', ' ' || p.name || ' ') > 0)),
          ",
     key_current!(),
+    " AND ",
+    key_session_current!(),
     ",
          ",
     active!(),
     ",
-         k.issued_at, k.issued_at, k.expires_at, 1, NULL, k.issued_at, 0
-     FROM api_key AS k
-     JOIN user AS u ON u.id = k.user_id
-     JOIN store AS st ON st.id = 1
-     LEFT JOIN branch AS b ON b.id = u.branch_id
-     LEFT JOIN organisation AS o ON o.id = b.organisation_id
+         k.issued_at, k.issued_at, ",
+    key_end!(),
+    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen
+     FROM ",
+    key_joined!(),
+    "
      WHERE k.id = ?1"
 );
+
+/// The statement that reads what an API key was made from; `?1` is the key's id.
+pub(crate) const LINEAGE_SQL: &str = "SELECT session_id, ancestors FROM api_key WHERE id = ?1";
 
 /// Everything a verify needs to decide, read at one point in time.
 #[derive(Debug, Clone)]
@@ -162,7 +224,8 @@ pub(crate) struct Proof {
     pub(crate) branch: Option<BranchId>,
     pub(crate) organisation: Option<OrganisationId>,
     pub(crate) kind: UserKind,
-    /// The names of the user's privileges, which spaces separate: no name has one.
+    /// The names of the user's privileges, without those that the scopes of a key leave out. Spaces
+    /// separate them: no name has one.
     pub(crate) privileges: String,
     /// Whether it is newer than every revocation that would cover it.
     pub(crate) current: bool,
@@ -172,10 +235,21 @@ pub(crate) struct Proof {
     pub(crate) authenticated_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) assurance: Assurance,
-    pub(crate) idle_ms: Option<i64>,
-    pub(crate) last_seen: Timestamp,
-    /// The lifetime of a session at its opening; zero for a key.
+    /// The last use that the file has; `None` for a key that was never used.
+    pub(crate) last_seen: Option<Timestamp>,
+    /// The lifetime at its opening; zero for a key that was issued without one.
     pub(crate) lifetime_ms: i64,
+    /// The inactivity timeout of the session, or of the session that a key was made from.
+    pub(crate) timeout: Option<Timeout>,
+}
+
+/// The inactivity timeout of a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeout {
+    pub(crate) session: SessionId,
+    pub(crate) idle_ms: i64,
+    /// The last use of the session that the file has.
+    pub(crate) last_seen: Timestamp,
 }
 
 /// The statement that fills a [`Proof`] for this credential; `?1` is its id.
@@ -212,7 +286,7 @@ impl Proof {
         }
     }
 
-    /// Whether the user has this privilege.
+    /// Whether the user has this privilege, and the scopes of a key include it.
     pub(crate) fn has_privilege(&self, name: &str) -> bool {
         self.privileges.split(' ').any(|own| own == name)
     }
@@ -234,9 +308,61 @@ impl Proof {
             authenticated_at: row.get(10)?,
             expires_at: row.get(11)?,
             assurance: assurance(row.get(12)?),
-            idle_ms: row.get(13)?,
-            last_seen: row.get(14)?,
-            lifetime_ms: row.get(15)?,
+            last_seen: row.get(13)?,
+            lifetime_ms: row.get(14)?,
+            timeout: timeout(row)?,
+        })
+    }
+}
+
+fn timeout(row: &Row<'_>) -> rusqlite::Result<Option<Timeout>> {
+    let (session, idle_ms): (Option<SessionId>, Option<i64>) = (row.get(15)?, row.get(16)?);
+    match (session, idle_ms) {
+        (Some(session), Some(idle_ms)) => {
+            Ok(Some(Timeout { session, idle_ms, last_seen: row.get(17)? }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What this credential was made from; `None` if it is a key that is not in the file.
+pub(crate) fn lineage(
+    tx: &crate::storage::ReadTx<'_>,
+    credential: Credential,
+) -> crate::error::Result<Option<Lineage>> {
+    match credential {
+        Credential::Session(_) => Ok(Some(Lineage::default())),
+        Credential::ApiKey(id) => tx.one(LINEAGE_SQL, params![id], lineage_of_row),
+    }
+}
+
+/// The lineage in the first two columns of a row.
+pub(crate) fn lineage_of_row(row: &Row<'_>) -> rusqlite::Result<Lineage> {
+    let (session, ancestors): (_, Vec<u8>) = (row.get(0)?, row.get(1)?);
+    let (ids, _) = ancestors.as_chunks();
+    Ok(Lineage { session, keys: ids.iter().copied().map(ApiKeyId::from_bytes).collect() })
+}
+
+/// What a ticket depends on, read at one point in time.
+#[derive(Debug)]
+pub(crate) struct TicketProof {
+    /// Of its session.
+    pub(crate) session: Proof,
+    /// The highest of the watermarks of one-time tokens and tickets that apply to the user.
+    pub(crate) tokens_ended_seq: i64,
+    /// The id of the key under which the file seals.
+    pub(crate) sealing_key: Option<String>,
+    /// The number of the newest change row.
+    pub(crate) head: i64,
+}
+
+impl TicketProof {
+    pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            session: Proof::from_row(row)?,
+            tokens_ended_seq: row.get(18)?,
+            sealing_key: row.get(19)?,
+            head: row.get(20)?,
         })
     }
 }

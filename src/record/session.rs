@@ -7,6 +7,8 @@ mod data;
 mod list;
 
 pub use data::SessionData;
+pub(crate) use data::data_of;
+pub(crate) use list::stored_of;
 pub use list::{SessionFilter, SessionInfo};
 
 use std::time::Duration;
@@ -133,10 +135,10 @@ pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
     let lifetime_ms = (new.expires_at.as_millis().saturating_sub(tx.now().as_millis())).max(1);
     tx.execute(
         "INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
-             authenticated_at, expires_at, idle_ms, aal, last_seen, label, ip, user_agent,
-             lifetime_ms)
+             authenticated_at, lifetime_from, expires_at, idle_ms, aal, last_seen, label, ip,
+             user_agent, lifetime_ms)
          VALUES (?1, ?2, ?3, ?4, (SELECT seq FROM sqlite_sequence WHERE name = 'change'), ?5, ?5,
-             ?6, ?7, ?8, ?5, ?9, ?10, ?11, ?12)",
+             ?5, ?6, ?7, ?8, ?5, ?9, ?10, ?11, ?12)",
         params![
             new.id,
             new.secret_hash,
@@ -155,13 +157,25 @@ pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
     .map(drop)
 }
 
-/// The lifetime that a session was opened with; `None` if there is no such row.
-pub(crate) fn lifetime(tx: &ReadTx<'_>, session: SessionId) -> Result<Option<Duration>> {
-    let millis: Option<i64> =
-        tx.one("SELECT lifetime_ms FROM session WHERE id = ?1", params![session], |row| {
-            row.get(0)
-        })?;
-    Ok(millis.map(|millis| Duration::from_millis(millis.unsigned_abs())))
+/// The absolute lifetime of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lifetime {
+    /// How long the session was to last when it was opened.
+    pub(crate) span: Duration,
+    /// When it began: the login, or a later change of the password.
+    pub(crate) from: Timestamp,
+}
+
+/// The absolute lifetime of a session; `None` if there is no such row.
+pub(crate) fn lifetime(tx: &ReadTx<'_>, session: SessionId) -> Result<Option<Lifetime>> {
+    tx.one(
+        "SELECT lifetime_ms, lifetime_from FROM session WHERE id = ?1",
+        params![session],
+        |row| {
+            let span = Duration::from_millis(row.get::<_, i64>(0)?.unsigned_abs());
+            Ok(Lifetime { span, from: row.get(1)? })
+        },
+    )
 }
 
 /// Moves the expiry of a session to a later moment. This transaction has read the session as live.
@@ -173,24 +187,43 @@ pub(crate) fn set_end(tx: &WriteTx<'_>, session: SessionId, expires_at: Timestam
     Ok(())
 }
 
-/// Gives a session a new secret and deadline, restarts its inactivity timeout, and makes it newer
+/// Gives a session a new secret and deadline and, if its user was authenticated again, the time of
+/// that, at which its lifetime begins. Restarts its inactivity timeout, and makes it newer
 /// than the watermark that revokes the user's other sessions in this transaction, which has read
 /// the session as live.
 pub(crate) fn replace_token(
     tx: &WriteTx<'_>,
     session: SessionId,
     secret_hash: &Digest,
-    authenticated_at: Timestamp,
+    authenticated: Option<Timestamp>,
     expires_at: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE session SET secret_hash = ?2, authenticated_at = ?3, expires_at = ?4,
-             last_seen = max(last_seen, ?5),
+        "UPDATE session SET secret_hash = ?2, expires_at = ?4,
+             authenticated_at = coalesce(?3, authenticated_at),
+             lifetime_from = coalesce(?3, lifetime_from), last_seen = max(last_seen, ?5),
              opened_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
          WHERE id = ?1",
-        params![session, secret_hash, authenticated_at, expires_at, tx.now()],
+        params![session, secret_hash, authenticated, expires_at, tx.now()],
     )?;
     Ok(())
+}
+
+/// Gives a session a new secret, a level and the present as the time of its authentication. Its
+/// absolute lifetime stays. This transaction has read the session as live.
+pub(crate) fn prove(
+    tx: &WriteTx<'_>,
+    session: SessionId,
+    secret_hash: &Digest,
+    assurance: Assurance,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE session SET secret_hash = ?2, aal = ?3, authenticated_at = ?4,
+             last_seen = max(last_seen, ?4)
+         WHERE id = ?1",
+        params![session, secret_hash, level(assurance), tx.now()],
+    )
+    .map(drop)
 }
 
 /// Makes a session newer than the watermark that revokes the others. This transaction has read the
@@ -207,6 +240,13 @@ pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
 /// Deletes one session; `false` if there is no such row.
 pub(crate) fn delete(tx: &WriteTx<'_>, session: SessionId) -> Result<bool> {
     Ok(tx.execute("DELETE FROM session WHERE id = ?1", params![session])? == 1)
+}
+
+/// Deletes every session of a user who is erased, with the host's data of it. The deletion of the
+/// user has revoked them.
+pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
+    tx.check_revokes()?;
+    tx.execute("DELETE FROM session WHERE user_id = ?1", params![user]).map(drop)
 }
 
 /// The session of this device, live or not.

@@ -7,8 +7,8 @@ mod new;
 mod update;
 
 pub(crate) use lifecycle::{
-    check_emails_log_in, confirm, delete, emails_are_ambiguous, logged_in, place, raise, rename,
-    restore, set_email, set_status,
+    check_emails_log_in, confirm, delete, emails_are_ambiguous, erase, logged_in, place, raise,
+    rename, restore, set_email, set_status,
 };
 pub use list::UserFilter;
 pub use new::NewUser;
@@ -256,6 +256,13 @@ pub(crate) fn find(tx: &ReadTx<'_>, id: UserId) -> Result<Option<User>> {
 /// As [`find`]; fails with `NotFound` if there is no such user.
 pub(crate) fn existing(tx: &ReadTx<'_>, id: UserId) -> Result<User> {
     find(tx, id)?.ok_or_else(gone)
+}
+
+/// The user with this id, deleted or not; fails with `NotFound` if there is none, or it was erased.
+pub(crate) fn stored(tx: &ReadTx<'_>, id: UserId) -> Result<User> {
+    let found =
+        tx.one(selecting!("WHERE user.id = ?1 AND user.erased_seq IS NULL"), params![id], row)?;
+    with_attempts(tx, found.ok_or_else(gone)?)
 }
 
 pub(crate) fn gone() -> Error {

@@ -11,11 +11,13 @@ pub(crate) struct Watermarks {
     pub(crate) sessions: Option<i64>,
     pub(crate) keys: Option<i64>,
     pub(crate) tokens: Option<i64>,
+    pub(crate) trust: Option<i64>,
 }
 
 impl Watermarks {
     /// For an UPDATE that raises none.
-    pub(crate) const UNCHANGED: Self = Self { sessions: None, keys: None, tokens: None };
+    pub(crate) const UNCHANGED: Self =
+        Self { sessions: None, keys: None, tokens: None, trust: None };
 
     /// For the next UPDATE of this transaction, which must write its change row.
     ///
@@ -31,6 +33,7 @@ impl Watermarks {
             sessions: ends.sessions.then_some(seq),
             keys: ends.keys.then_some(seq),
             tokens: ends.tokens.then_some(seq),
+            trust: ends.trust.then_some(seq),
         })
     }
 }
@@ -55,6 +58,7 @@ mod tests {
             Revokes { sessions: true, ..none },
             Revokes { keys: true, ..none },
             Revokes { tokens: true, ..none },
+            Revokes { trust: true, ..none },
         ];
         for ends in kinds {
             assert_eq!(raise(ends), Err(ErrorKind::Misuse), "{ends:?}");

@@ -72,6 +72,13 @@ pub(super) fn for_reading(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a file for one read, and can write nothing.
+pub(super) fn read_only(path: &Path, wait: Duration) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, wait)?;
+    set_up(&connection)?;
+    Ok(connection)
+}
+
 #[cfg(feature = "test-util")]
 pub(super) fn in_memory() -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -85,6 +92,34 @@ pub(super) fn in_memory() -> Result<Connection> {
 /// Opens the new file of a backup.
 pub(super) fn for_backup(path: &Path) -> Result<Connection> {
     open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits::WRITE_WAIT)
+}
+
+/// Opens the copy on which the rules of a restore are applied. Only a killed process leaves it half
+/// written, and then it is thrown away: it needs no journal on the disk.
+pub(super) fn for_restore(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+    set_up(&connection)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1).map_err(fault)?;
+    pragma(&connection, "journal_mode", "MEMORY")?;
+    Ok(connection)
+}
+
+/// Makes the tables of the live file readable on the connection of a restore, as `live`.
+pub(super) fn attach_live(restore: &Connection, live: &Path) -> Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    // SQLite takes the bytes of a path as they are. Resolved paths do not begin with `file:`.
+    let path = rusqlite::types::Value::Blob(live.as_os_str().as_bytes().to_vec());
+    restore.execute("ATTACH CAST(?1 AS TEXT) AS live", [path]).map(drop).map_err(fault)
+}
+
+/// Opens a file so that no other process can use it until the connection is closed, and fails with
+/// `Busy` at the first read if one has it open.
+pub(super) fn for_adoption(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Duration::ZERO)?;
+    // Before the first read: later, other processes could read beside a connection in WAL mode.
+    pragma(&connection, "locking_mode", "EXCLUSIVE")?;
+    set_up(&connection)?;
+    Ok(connection)
 }
 
 /// Opens a connection. The path is never read as a URI, and a symbolic link is not followed.

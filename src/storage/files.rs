@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use super::fault::{bad_path, from_io, no_directory};
 use crate::error::Result;
@@ -145,6 +146,29 @@ pub(super) fn length(path: &Path) -> u64 {
 pub(super) fn identity(path: &Path) -> Result<Identity> {
     let seen = fs::symlink_metadata(path).map_err(|error| from_io(&error))?;
     Ok(Identity { device: seen.dev(), inode: seen.ino() })
+}
+
+/// The identity of an open file.
+pub(super) fn identity_of(file: &fs::File) -> Result<Identity> {
+    let seen = file.metadata().map_err(|error| from_io(&error))?;
+    Ok(Identity { device: seen.dev(), inode: seen.ino() })
+}
+
+/// By what the content of a file remembers the file that it is in. The device is not part of it:
+/// its number changes with each boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Birth {
+    pub(super) inode: i64,
+    /// `None` if the file system does not keep the time of birth.
+    pub(super) born_ns: Option<i64>,
+}
+
+/// A new file may get the inode of a deleted one, but not its time of birth.
+pub(super) fn birth(path: &Path) -> Result<Birth> {
+    let seen = fs::symlink_metadata(path).map_err(|error| from_io(&error))?;
+    let born = seen.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    let born_ns = born.and_then(|age| i64::try_from(age.as_nanos()).ok());
+    Ok(Birth { inode: seen.ino().cast_signed(), born_ns })
 }
 
 /// Turns the path that the host program gave into the one absolute path of the file.

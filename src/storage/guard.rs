@@ -71,6 +71,12 @@ pub enum OpenWarning {
     /// The file beside the store with the name of its disk reserve was not written by the store. It
     /// is left as it is, and there is no reserve.
     ForeignReserve,
+    /// The file is not the one in which its content was last: a copy, perhaps an older one, was put
+    /// in its place by other means than [`Store::restore`](crate::Store::restore). Sessions, keys
+    /// and tokens that were revoked since the copy was made are valid again:
+    /// [`Store::adopt_restored`](crate::Store::adopt_restored) revokes them, and ends the warning.
+    /// A store that was moved to another file system has the warning as well.
+    PerhapsRestored,
     /// The file was migrated; a verified backup of the old version is beside it.
     Migrated,
     /// The file says `login_by_email`, and two of its users share an e-mail address, or the address

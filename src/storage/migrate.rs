@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::clock::Moment;
+use super::files::Birth;
 use super::guard::OpenWarning;
 use super::transaction::{Purpose, WriteTx};
 use super::{backup, connection, fault};
@@ -95,15 +96,25 @@ impl Seed {
 ///
 /// The file is in rollback-journal mode here: from the first commit on its header names the
 /// application, and no WAL is needed to read it.
-pub(super) fn create(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<()> {
+pub(super) fn create(
+    connection: &Connection,
+    seed: &Seed,
+    file: Option<Birth>,
+    recorder: Recorder<'_>,
+) -> Result<()> {
     connection.execute_batch("BEGIN EXCLUSIVE").map_err(fault)?;
-    let filled = fill(connection, seed, recorder);
+    let filled = fill(connection, seed, file, recorder);
     let end = if filled.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = connection.execute_batch(end).map_err(fault);
     filled.and(ended)
 }
 
-fn fill(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<()> {
+fn fill(
+    connection: &Connection,
+    seed: &Seed,
+    file: Option<Birth>,
+    recorder: Recorder<'_>,
+) -> Result<()> {
     let objects: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(fault)?;
@@ -135,6 +146,9 @@ fn fill(connection: &Connection, seed: &Seed, recorder: Recorder<'_>) -> Result<
             [],
         )
         .map_err(fault)?;
+    if let Some(file) = file {
+        remember_file(connection, file)?;
+    }
     connection::pragma(connection, "application_id", APPLICATION_ID)?;
     connection::pragma(connection, "user_version", SCHEMA_VERSION)?;
     recorder.record(connection, FileEvent::Created)
@@ -145,6 +159,28 @@ pub(super) fn store_id(connection: &Connection) -> Result<[u8; 16]> {
     connection
         .query_row("SELECT store_id FROM store WHERE id = 1", [], |row| row.get(0))
         .map_err(fault)
+}
+
+/// Notes the file in which the content is.
+pub(super) fn remember_file(connection: &Connection, file: Birth) -> Result<()> {
+    connection
+        .execute(
+            "UPDATE store SET file_inode = ?1, file_born_ns = ?2 WHERE id = 1",
+            params![file.inode, file.born_ns],
+        )
+        .map(drop)
+        .map_err(fault)
+}
+
+/// Whether the content was in another file when it was noted last: then this one is a copy.
+pub(super) fn is_perhaps_restored(connection: &Connection, file: Birth) -> Result<bool> {
+    let (inode, born_ns): (Option<i64>, Option<i64>) = connection
+        .query_row("SELECT file_inode, file_born_ns FROM store WHERE id = 1", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(fault)?;
+    let is_another_birth = born_ns.zip(file.born_ns).is_some_and(|(noted, now)| noted != now);
+    Ok(inode != Some(file.inode) || is_another_birth)
 }
 
 /// A table, index or trigger: its type, name, table and SQL text.
@@ -301,7 +337,7 @@ fn migrate(
         return Ok(None);
     }
     let from = connection::pragma_value(&transaction, "user_version")?;
-    backup::write_verified(path, from, recorder.moment.now)?;
+    backup::before_migration(path, from, recorder.moment.now)?;
     for step in lacking {
         run(&transaction, step)?;
     }

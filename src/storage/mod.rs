@@ -26,17 +26,20 @@ mod migrate;
 mod open;
 mod pool;
 mod reserve;
+mod restore;
 mod sql;
 mod transaction;
+mod upkeep;
 mod wal_index;
 mod watch;
 mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+pub(crate) use backup::Manifest;
+pub use backup::{BackupProgress, BackupReport};
 pub(crate) use change_log::{Bookmark, Change, Changes, trimmable};
 pub(crate) use fault::fault;
 pub(crate) use files::{Files, Identity};
@@ -45,6 +48,7 @@ pub use guard::OpenWarning;
 pub(crate) use guard::{FilePlace, Tolerances};
 use migrate::Recorder;
 pub(crate) use migrate::{FileEvent, SCHEMA_VERSION};
+pub(crate) use restore::{Before, Replaced, RestoreRequest, adopt, restore};
 pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{Finished, Purpose, ReadTx, WriteTx};
 pub(crate) use wal_index::{Header, Reading, WalIndex};
@@ -57,9 +61,9 @@ use crate::value::limits;
 use crate::value::random::{Draws, RandomSource, random_bytes};
 use crate::value::time::{Clock, Timestamp};
 use clock::SteadyClock;
-use connection::Stopwatch;
-use pool::{ReadPool, Reader};
+use pool::{ReadPool, Reader, Readers};
 use reserve::Reserve;
+use upkeep::Upkeep;
 pub use watch::FileState;
 use watch::Watch;
 pub use writer::CommitOutcome;
@@ -86,23 +90,12 @@ pub(crate) struct Storage {
     draws: Draws,
     place: Option<FilePlace>,
     writer: Writer,
-    /// `None` for an in-memory store: reads use the connection of the writer.
-    readers: Option<ReadPool>,
+    readers: Readers,
     watch: Watch,
     reserve: Option<Reserve>,
     /// `None` once the writer is closed.
     open_mark: Mutex<Option<OpenMark>>,
-    /// Number of threads that run [`Storage::in_pieces`].
-    in_upkeep: AtomicUsize,
-}
-
-/// Counts its thread in `in_upkeep` until dropped.
-struct Upkeep<'s>(&'s AtomicUsize);
-
-impl Drop for Upkeep<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    upkeep: Upkeep,
 }
 
 impl Storage {
@@ -137,11 +130,11 @@ impl Storage {
             draws,
             writer: Writer::new(opened.writer, Some(file), Some(opened.schema), first_mark),
             place: Some(opened.place),
-            readers: Some(readers),
+            readers: Readers::Pool(readers),
             watch,
             reserve,
             open_mark: Mutex::new(Some(request.open_mark)),
-            in_upkeep: AtomicUsize::new(0),
+            upkeep: Upkeep::default(),
         };
         // Before the first write: the mark of that write would replace the one that proves the
         // outcome.
@@ -153,6 +146,28 @@ impl Storage {
             place.warnings.push(OpenWarning::ForeignReserve);
         }
         Ok(storage)
+    }
+
+    /// Opens a file to be read alone: a copy that another program follows, or the file of a store.
+    /// No connection is kept, so that nothing of the file is locked between two reads.
+    pub(crate) fn open_read_only(
+        path: &Path,
+        clock: Option<Arc<dyn Clock>>,
+        random: Arc<dyn RandomSource>,
+    ) -> Result<Self> {
+        let files = Files::resolve(path)?;
+        open::check_readable(&files.main)?;
+        Ok(Self {
+            clock: SteadyClock::new(clock),
+            draws: Draws::new(random)?,
+            place: None,
+            writer: Writer::closed()?,
+            readers: Readers::EachTime(files.main),
+            watch: Watch::new(None),
+            reserve: None,
+            open_mark: Mutex::new(Some(OpenMark::new()?)),
+            upkeep: Upkeep::default(),
+        })
     }
 
     /// A store without a file, on one connection; `record` as for [`Storage::open`].
@@ -169,22 +184,21 @@ impl Storage {
         let connection = connection::in_memory()?;
         let draws = Draws::new(random)?;
         let recorder = Recorder { moment: clock.moment(), draws: &draws, write: record };
-        migrate::create(&connection, &seed, recorder)?;
+        migrate::create(&connection, &seed, None, recorder)?;
         Ok(Self {
             clock,
             draws,
             place: None,
             writer: Writer::new(connection, None, None, first_mark),
-            readers: None,
+            readers: Readers::Writer,
             watch: Watch::new(None),
             reserve: None,
             open_mark: Mutex::new(Some(OpenMark::new()?)),
-            in_upkeep: AtomicUsize::new(0),
+            upkeep: Upkeep::default(),
         })
     }
 
-    /// The change signal of the file, or `None` if it has no shared wal-index; then nothing may be
-    /// cached.
+    /// The change signal of the file; `None` if it has no shared wal-index: nothing may be cached.
     ///
     /// The header of a WAL that was never written has no salts and could recur, so this commits
     /// once.
@@ -232,9 +246,8 @@ impl Storage {
     /// Runs `job` on one snapshot of the file, through a read-only transaction.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.check_open()?;
-        match &self.readers {
-            Some(pool) => pool
-                .take(Reader::Other, pool::READ_WAIT)
+        match self.readers.take(Reader::Other, pool::READ_WAIT) {
+            Some(taken) => taken
                 .and_then(|connection| transaction::read(&connection, self.clock.moment(), job)),
             None => self
                 .writer
@@ -243,8 +256,7 @@ impl Storage {
         .map_err(|error| self.located(error))
     }
 
-    /// As [`Storage::read`], during [`Store::open`](crate::Store::open): an error of the file
-    /// names its cause.
+    /// As [`Storage::read`], during the opening of a store: an error of the file names its cause.
     pub(crate) fn read_at_opening<T>(
         &self,
         job: impl FnOnce(&ReadTx<'_>) -> Result<T>,
@@ -265,10 +277,10 @@ impl Storage {
         map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
         self.check_open()?;
-        match &self.readers {
-            Some(pool) => pool
-                .take(Reader::Verify, wait)
-                .and_then(|connection| transaction::select_one(&connection, sql, params, map)),
+        match self.readers.take(Reader::Verify, wait) {
+            Some(taken) => {
+                taken.and_then(|connection| transaction::select_one(&connection, sql, params, map))
+            }
             None => self
                 .writer
                 .borrow(|connection| transaction::select_one(connection, sql, params, map)),
@@ -344,7 +356,7 @@ impl Storage {
             return Err(Error::misuse("Store::close was called inside a write of the same store"));
         }
         self.watch.close();
-        if let Some(pool) = &self.readers {
+        if let Readers::Pool(pool) = &self.readers {
             pool.close();
         }
         self.writer.close().map_err(|error| self.located(error))?;
@@ -352,8 +364,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Numbers of writes committed and of commits since the opening; a group commit has several
-    /// writes.
+    /// Numbers of writes and of commits since the opening; a group commit has several writes.
     pub(crate) fn write_counts(&self) -> (u64, u64) {
         self.writer.counts()
     }
@@ -363,10 +374,15 @@ impl Storage {
         self.writer.log_bytes()
     }
 
-    /// Checkpoints the WAL, so that the next write reuses its room on disk. Returns whether a
-    /// retry of the write may succeed.
+    /// Checkpoints the WAL, so that its room is used again. Returns whether a retry may succeed.
     pub(crate) fn fold_log(&self) -> bool {
         self.writer.fold_log()
+    }
+
+    /// Cuts the WAL to zero bytes, so that nothing that was deleted is left in it. Returns whether
+    /// it did; waits up to a second for readers.
+    pub(crate) fn empty_log(&self) -> bool {
+        self.writer.empty_log()
     }
 
     /// Deletes the disk reserve; returns whether it existed.
@@ -387,34 +403,39 @@ impl Storage {
         }
     }
 
-    /// Calls `piece` until it returns `false`. If other threads of this process wrote during a
-    /// piece, pauses for ten times as long as the piece took, so that their writes come first.
-    pub(crate) fn in_pieces(&self, mut piece: impl FnMut() -> Result<bool>) -> Result<()> {
-        self.in_upkeep.fetch_add(1, Ordering::Relaxed);
-        let _upkeep = Upkeep(&self.in_upkeep);
-        let (mut before, _) = self.writer.counts();
-        loop {
-            let begun = Stopwatch::start();
-            if !piece()? {
-                return Ok(());
-            }
-            let pause = begun.elapsed().saturating_mul(limits::UPKEEP_PAUSE_PIECES);
-            let (now, _) = self.writer.counts();
-            // The piece itself is one of these writes.
-            if now.saturating_sub(before) > 1 {
-                connection::pause(pause.min(limits::UPKEEP_PAUSE_MAX));
-            }
-            before = now;
+    /// Writes a verified backup to `target`.
+    pub(crate) fn backup(
+        &self,
+        target: &Path,
+        progress: &mut dyn FnMut(BackupProgress),
+    ) -> Result<BackupReport> {
+        self.check_open()?;
+        let Some(place) = &self.place else {
+            return Err(Error::misuse("a store in memory has no file to back up"));
+        };
+        let target = Files::resolve(target)?.main;
+        let own = &place.files;
+        if own.main == target || own.sidecars().contains(&&*target) || own.reserve == target {
+            return Err(Error::invalid(
+                "the backup has the name of the store, or of a file beside it",
+            ));
         }
+        let check = |copy: &rusqlite::Connection| migrate::check_schema(copy).map(drop);
+        let written = backup::write_verified(&own.main, &target, self.now(), &check, progress);
+        written.map_err(|error| error.at(&target))
+    }
+
+    /// Calls `piece` until it returns `false`; the writes of other threads come first.
+    pub(crate) fn in_pieces(&self, piece: impl FnMut() -> Result<bool>) -> Result<()> {
+        self.upkeep.in_pieces(|| self.writer.counts().0, piece)
     }
 
     /// Whether a thread of this process is inside [`Storage::in_pieces`].
     pub(crate) fn is_in_upkeep(&self) -> bool {
-        self.in_upkeep.load(Ordering::Relaxed) > 0
+        self.upkeep.is_running()
     }
 
-    /// Resolves a commit of this process that is still in doubt. Called for each opening of the
-    /// file.
+    /// Resolves a commit of this process that is still in doubt, at each opening of the file.
     pub(crate) fn resolve_doubt(&self) -> Result<()> {
         self.writer.resolve_doubt().map_err(|error| self.located(error))
     }

@@ -117,7 +117,7 @@ fn take_over(
     let mut writer = connection::for_writing(&files.main)?;
     connection::checkpoint_on_close(&writer, !found.has_log)?;
     if found.is_empty && connection::pragma_value(&writer, "user_version")? == 0 {
-        migrate::create(&writer, seed, recorder)?;
+        migrate::create(&writer, seed, Some(files::birth(&files.main)?), recorder)?;
     }
     check_ours(&writer, found)?;
     let newer = check_version(&writer)?;
@@ -140,6 +140,9 @@ fn take_over(
         (schema, _) = migrate::check_schema(&writer)?;
     }
     warnings.extend(migrated);
+    if migrate::is_perhaps_restored(&writer, files::birth(&files.main)?)? {
+        warnings.push(OpenWarning::PerhapsRestored);
+    }
     let identity = files::identity(&files.main)?;
     let place = FilePlace { files: files.clone(), identity, warnings };
     Ok(OpenFile { place, writer, store_id, schema })
@@ -255,6 +258,22 @@ fn check_version(connection: &Connection) -> Result<Option<OpenWarning>> {
         ));
     }
     Ok(Some(OpenWarning::NewerSchema))
+}
+
+/// Checks a file that is only read.
+pub(super) fn check_readable(path: &Path) -> Result<()> {
+    if !files::exists(path) {
+        return Err(Error::not_found("there is no file to read"));
+    }
+    if !path.is_file() {
+        return Err(fault::bad_path("the path is a directory or no regular file"));
+    }
+    let connection = connection::read_only(path, limits::WRITE_WAIT)?;
+    if connection::pragma_value(&connection, "application_id")? != APPLICATION_ID {
+        return Err(not_ours());
+    }
+    check_version(&connection)?;
+    migrate::check_schema(&connection).map(drop)
 }
 
 /// Turns an SQLite error about a statement into `Corrupt`. The statements of an opening are fixed,

@@ -32,6 +32,44 @@ pub(super) enum Reader {
     Other,
 }
 
+/// The connections of a store that read.
+#[derive(Debug)]
+pub(super) enum Readers {
+    Pool(ReadPool),
+    /// That of the writer, in memory.
+    Writer,
+    /// One for each read, closed after it, on a file that this process never writes.
+    EachTime(PathBuf),
+}
+
+impl Readers {
+    /// A connection for one read; `None` if it is that of the writer.
+    pub(super) fn take(&self, reader: Reader, wait: Duration) -> Option<Result<Taken<'_>>> {
+        match self {
+            Self::Pool(pool) => Some(pool.take(reader, wait).map(Taken::Lent)),
+            Self::EachTime(path) => Some(connection::read_only(path, wait).map(Taken::Own)),
+            Self::Writer => None,
+        }
+    }
+}
+
+/// A connection that is returned or closed when it is dropped.
+pub(super) enum Taken<'p> {
+    Lent(Loan<'p>),
+    Own(Connection),
+}
+
+impl Deref for Taken<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Lent(loan) => loan,
+            Self::Own(connection) => connection,
+        }
+    }
+}
+
 /// Connections are opened when needed, at most [`limits::READ_CONNECTIONS`], and kept open.
 #[derive(Debug)]
 pub(super) struct ReadPool {

@@ -19,7 +19,8 @@
 -- row. A session is current if and only if its `opened_seq` is at least the watermarks of its
 -- user, branch, organisation and store. So revoking any number of sessions is one UPDATE: it sets
 -- the watermark to head + 1, the number of the change row that this UPDATE writes.
--- `keys_ended_seq` and `tokens_ended_seq` work in the same way for API keys and one-time tokens.
+-- `keys_ended_seq` works in the same way for API keys, `tokens_ended_seq` for one-time tokens and
+-- pending steps, and `trust_ended_seq` of a user for the trust of its devices.
 
 
 -- One row: the identity, the options and the watermarks of the store. Never deleted.
@@ -34,13 +35,15 @@ CREATE TABLE store (
     for_tests          INTEGER NOT NULL CHECK (for_tests IN (0, 1)), -- accepts the test cost
     login_by_email     INTEGER NOT NULL DEFAULT 0 CHECK (login_by_email IN (0, 1)),
     lockout            TEXT    NOT NULL DEFAULT 'timed' CHECK (lockout IN ('timed', 'permanent')),
+    second_factor      TEXT    NOT NULL DEFAULT 'optional' -- who must have one
+                       CHECK (second_factor IN ('optional', 'administrators', 'all')),
     audit_max_age_ms   INTEGER NOT NULL DEFAULT 34560000000
                        CHECK (audit_max_age_ms BETWEEN 86400000 AND 3153600000000),
     audit_max_rows     INTEGER NOT NULL DEFAULT 1000000
                        CHECK (audit_max_rows BETWEEN 1000 AND 1000000000000),
     stand_in_key       BLOB    NOT NULL CHECK (length(stand_in_key) = 32), -- see hash_cost
-    -- The id of the key under which every process seals password hashes; NULL: no process has
-    -- sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
+    -- The id of the key under which every process seals password hashes and the secrets of second
+    -- factors; NULL: no process has sealed one. The key itself is in the keyring of the host, and never in this file. Set by the
     -- first seal, changed by `Store::rekey`, and never removed.
     sealing_key        TEXT    CHECK (length(sealing_key) BETWEEN 1 AND 32),
     sessions_ended_seq INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
@@ -59,7 +62,12 @@ CREATE TABLE store (
     -- The mark of the last group commit by any process: it proves whether a commit that failed
     -- half way was applied. A change of it writes no change row. No two commits have the same
     -- mark.
-    last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16)
+    last_group         BLOB    CHECK (last_group IS NULL OR length(last_group) = 16),
+    -- The inode and the time of birth of the file, as its creation, a restore or
+    -- `Store::adopt_restored` last saw them; NULL in a backup. Another file that has this content is
+    -- a copy: perhaps an older one that was put back without the rules of a restore.
+    file_inode         INTEGER,
+    file_born_ns       INTEGER
 ) STRICT;
 
 
@@ -129,7 +137,8 @@ CREATE INDEX branch_by_organisation ON branch (organisation_id)
 -- One row: a person or a system user. The row is never removed: deletion sets `deleted_at`, frees
 -- the username and copies the branch to `former_branch_id` (without a foreign key, as that branch
 -- may be deleted), so that a restore can check whether it still exists. A deleted user is in no
--- branch.
+-- branch. Erasure of a deleted user leaves the id, the kind, the times of creation and deletion, and
+-- the watermarks: other rows refer to the id.
 CREATE TABLE user (
     id                    BLOB    PRIMARY KEY CHECK (length(id) = 16),
     branch_id             BLOB    REFERENCES branch (id),
@@ -140,9 +149,10 @@ CREATE TABLE user (
     sessions_ended_seq    INTEGER NOT NULL DEFAULT 0 CHECK (sessions_ended_seq >= 0),
     keys_ended_seq        INTEGER NOT NULL DEFAULT 0 CHECK (keys_ended_seq >= 0),
     tokens_ended_seq      INTEGER NOT NULL DEFAULT 0 CHECK (tokens_ended_seq >= 0),
+    trust_ended_seq       INTEGER NOT NULL DEFAULT 0 CHECK (trust_ended_seq >= 0),
     former_branch_id      BLOB,
     username              TEXT    NOT NULL, -- as shown
-    username_key          TEXT    NOT NULL CHECK (length(username_key) >= 1), -- as looked up
+    username_key          TEXT    NOT NULL,
     email                 TEXT,
     email_key             TEXT    CHECK ((email IS NULL) = (email_key IS NULL)),
     confirmed_at          INTEGER,          -- when the account was first confirmed; NULL: never
@@ -157,8 +167,18 @@ CREATE TABLE user (
     -- by hand of one alone is refused: the shown name would not be the one that is looked up.
     names_version         INTEGER NOT NULL DEFAULT 0,
     attributes            TEXT    CHECK (attributes IS NULL OR json_valid(attributes)),
+    -- Under the digests of what audit rows keep about the user (`audit.person_hash`). Random; NULL
+    -- once the user is erased, so that no digest can be compared with a guess any more.
+    audit_salt            BLOB    CHECK (audit_salt IS NULL OR length(audit_salt) = 16),
+    erased_seq            INTEGER, -- the number of the audit row of the erasure
     CHECK (deleted_at IS NULL OR branch_id IS NULL),
-    CHECK (deleted_at IS NOT NULL OR former_branch_id IS NULL)
+    CHECK (deleted_at IS NOT NULL OR former_branch_id IS NULL),
+    CHECK ((audit_salt IS NULL) = (erased_seq IS NOT NULL)),
+    CHECK (CASE WHEN erased_seq IS NULL THEN length(username_key) >= 1
+           ELSE deleted_at IS NOT NULL AND former_branch_id IS NULL AND username = ''
+                AND username_key = '' AND email IS NULL AND search_key = ''
+                AND coalesce(first_name, last_name, description, attributes) IS NULL
+                AND coalesce(last_login_at, confirmed_at) IS NULL END)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX user_by_username ON user (username_key) WHERE deleted_at IS NULL;
 CREATE INDEX user_by_email ON user (email_key)
@@ -261,10 +281,11 @@ END;
 
 
 -- One row: the failed attempts on a user since its last success. `failures` and `charged_at` are
--- those of the gate: attempts from devices that are not known, and changes of the password in a
--- session. An unknown name counts nothing: it writes the row of its neighbour, or the row of the id
--- 0 if there is no user, so there is no foreign key. Each write of a row changes `writes`: SQLite
--- writes no page that stays as it is, which an unknown name would be quicker by. Never deleted.
+-- those of the gate: attempts from devices that are not known, and changes of the password and
+-- proofs in a session. An unknown name counts nothing: it writes the row of its neighbour, or the
+-- row of the id 0 if there is no user, so there is no foreign key. Each write of a row changes
+-- `writes`: SQLite writes no page that stays as it is, which an unknown name would be quicker by.
+-- Never deleted.
 CREATE TABLE throttle (
     user_id          BLOB    PRIMARY KEY CHECK (length(user_id) = 16),
     failures         INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
@@ -281,7 +302,9 @@ BEGIN INSERT INTO throttle (user_id) VALUES (NEW.id); END;
 
 
 -- One row: a user has logged in on this device before. Attempts from the device are counted
--- separately. Deleted when the device is forgotten.
+-- separately. The device is trusted, so that a login on it needs no second factor, before
+-- `trusted_until` and if its `trusted_seq` is at least the `trust_ended_seq` of its user. Deleted
+-- when the device is forgotten.
 CREATE TABLE device (
     user_id        BLOB    NOT NULL REFERENCES user (id),
     device_hash    BLOB    NOT NULL CHECK (length(device_hash) = 16),
@@ -289,6 +312,8 @@ CREATE TABLE device (
     last_login_at  INTEGER NOT NULL,
     failures       INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
     charged_at     INTEGER NOT NULL DEFAULT 0, -- when the last of them was charged
+    trusted_until  INTEGER,                    -- NULL: never trusted
+    trusted_seq    INTEGER NOT NULL DEFAULT 0 CHECK (trusted_seq >= 0), -- the head at that time
     PRIMARY KEY (user_id, device_hash)
 ) STRICT, WITHOUT ROWID;
 
@@ -298,7 +323,7 @@ CREATE TABLE device (
 -- timeout is over, and its user, branch and organisation are active. Token and device are stored
 -- only as digests. Deleted by logout, by a login that replaces it, by a revocation of this
 -- session, by a login of its user after a watermark has revoked it, and by the sweep after it
--- expired.
+-- expired; with it go the API keys that were made from it.
 CREATE TABLE session (
     id               BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash      BLOB    NOT NULL CHECK (length(secret_hash) = 32),
@@ -306,7 +331,10 @@ CREATE TABLE session (
     user_id          BLOB    NOT NULL REFERENCES user (id),
     opened_seq       INTEGER NOT NULL CHECK (opened_seq >= 1),
     opened_at        INTEGER NOT NULL,
-    authenticated_at INTEGER NOT NULL,
+    authenticated_at INTEGER NOT NULL,      -- when its user last proved to be the user
+    -- When the absolute lifetime began: the login, or a later change of the password. A proof in
+    -- the session moves authenticated_at alone, so that it prolongs nothing.
+    lifetime_from    INTEGER NOT NULL DEFAULT 0,
     expires_at       INTEGER NOT NULL,      -- expired from this millisecond on
     lifetime_ms      INTEGER NOT NULL CHECK (lifetime_ms > 0), -- absolute lifetime at its opening
     idle_ms          INTEGER CHECK (idle_ms IS NULL OR idle_ms > 0),
@@ -331,34 +359,68 @@ CREATE TABLE session_document (
 
 
 -- One row: an API key, the credential of a background job. Valid if its `issued_seq` is at least
--- the `keys_ended_seq` of its user and store, it has not expired, and its user, branch and
--- organisation are active. Deleted by revocation and, once expired, by the sweep.
+-- the `keys_ended_seq` of its user and store, it has not expired, its user, branch and organisation
+-- are active, and the session that its chain began with, if any, is live.
+--
+-- An attenuated key is made from a session or from another key of the same user and can do no more.
+-- It never expires after the key that it was made from, and the triggers below delete it with that
+-- key or session. So a verify reads no ancestor except the session. Deleted by revocation, once
+-- expired by the sweep, and by the next key of its user after a watermark has revoked it.
 CREATE TABLE api_key (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
     user_id     BLOB    NOT NULL REFERENCES user (id),
+    -- The session that the key, or the first key of its chain, was made from; NULL: none.
+    session_id  BLOB    REFERENCES session (id),
+    -- The ids of the keys that it was made from, the first of the chain first; at most eight.
+    ancestors   BLOB    NOT NULL DEFAULT x''
+                CHECK (length(ancestors) <= 128 AND length(ancestors) % 16 = 0),
     issued_seq  INTEGER NOT NULL CHECK (issued_seq >= 1),
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER,                    -- NULL: does not expire
     lifetime_ms INTEGER CHECK (lifetime_ms >= 0), -- as issued; a rotation does not change it
+    -- The privileges that it may use if its user has them, separated by spaces; NULL: all. Names
+    -- are those of user_privilege.
+    scopes      TEXT    CHECK (length(CAST(scopes AS BLOB)) = length(scopes)
+                               AND length(scopes) <= 4159
+                               AND scopes NOT GLOB '*[^a-z0-9._: -]*'),
+    last_seen   INTEGER,                    -- the last use; NULL: never used; never falls
     label       TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX api_key_by_user ON api_key (user_id);
+-- The keys that a watermark has revoked come first, so that a search begins behind them.
+CREATE INDEX api_key_by_user ON api_key (user_id, issued_seq);
+CREATE INDEX api_key_by_session ON api_key (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+
+-- By triggers, because a shell without foreign keys must not leave a key without its parent.
+CREATE TRIGGER session_takes_its_keys AFTER DELETE ON session
+BEGIN DELETE FROM api_key WHERE session_id = OLD.id; END;
+
+CREATE TRIGGER api_key_takes_its_descendants AFTER DELETE ON api_key
+BEGIN DELETE FROM api_key WHERE user_id = OLD.user_id AND instr(ancestors, OLD.id) > 0; END;
+
+CREATE TRIGGER api_key_ends_its_descendants AFTER UPDATE OF expires_at ON api_key
+WHEN NEW.expires_at IS NOT NULL
+BEGIN
+    UPDATE api_key SET expires_at = NEW.expires_at
+    WHERE user_id = NEW.user_id AND instr(ancestors, NEW.id) > 0
+      AND (expires_at IS NULL OR expires_at > NEW.expires_at);
+END;
 
 
 -- One row: a one-time token, which proves one thing once. Valid if it is not used and not expired,
 -- its `issued_seq` is at least the `tokens_ended_seq` of its user, branch, organisation and store,
 -- its user may do what the purpose is for, and the user still has the e-mail address that the
--- token confirms. A user has at most one row of each purpose. With user_id NULL it is the stand-in
--- that a request of a reset writes for a name that no user has; it is never valid. Deleted by the
--- next token of the same user and purpose, and by the sweep after it expired.
+-- token confirms. A user has at most one row of each purpose. The token of the first administrator
+-- has no user, and is used up once a user has the privilege admin. Any other row without a user
+-- is the stand-in that a request of a reset writes for a name that no user has; it is never valid.
+-- Deleted by the next token of the same user and purpose, and by the sweep after it expired.
 CREATE TABLE one_time_token (
     id          BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash BLOB    NOT NULL CHECK (length(secret_hash) = 32),
     purpose     TEXT    NOT NULL
                 CHECK (purpose IN ('password_reset', 'email_confirmation', 'invitation',
-                                   'temporary_password')),
+                                   'temporary_password', 'first_administrator')),
     user_id     BLOB    REFERENCES user (id),
     bound_email TEXT,                       -- the folded address that it confirms
     uses_left   INTEGER NOT NULL CHECK (uses_left IN (0, 1)),
@@ -366,10 +428,112 @@ CREATE TABLE one_time_token (
     issued_at   INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,           -- expired from this millisecond on
     CHECK ((bound_email IS NOT NULL) = (purpose = 'email_confirmation')),
-    CHECK (user_id IS NOT NULL OR uses_left = 0)
+    CHECK (user_id IS NULL OR purpose <> 'first_administrator'),
+    CHECK (user_id IS NOT NULL OR uses_left = 0 OR purpose = 'first_administrator')
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX one_time_token_by_user ON one_time_token (user_id, purpose);
 CREATE INDEX one_time_token_by_expiry ON one_time_token (expires_at);
+
+-- The token of the first administrator ends with the first administrator, however it was created.
+CREATE TRIGGER first_administrator_is_there AFTER INSERT ON user_privilege
+WHEN NEW.name = 'admin'
+BEGIN
+    UPDATE one_time_token SET uses_left = 0
+    WHERE purpose = 'first_administrator' AND user_id IS NULL AND uses_left > 0;
+END;
+
+
+-- One row: a user is known to an identity provider under this subject. A pair of provider and
+-- subject belongs to at most one user who is not deleted. That of a deleted user may be linked to
+-- another user, and the deleted one is then not restored before it is unlinked. Deleted on request.
+CREATE TABLE external_identity (
+    provider  TEXT    NOT NULL CHECK (length(CAST(provider AS BLOB)) BETWEEN 1 AND 255),
+    subject   TEXT    NOT NULL CHECK (length(CAST(subject AS BLOB)) BETWEEN 1 AND 255),
+    user_id   BLOB    NOT NULL REFERENCES user (id),
+    linked_at INTEGER NOT NULL,
+    PRIMARY KEY (provider, subject, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX external_identity_by_user ON external_identity (user_id);
+
+
+-- One row: the second factor of a user: the secret from which an authenticator computes codes
+-- (TOTP, RFC 6238, steps of 30 s), and which of them are used up. No row: the user has none. A code
+-- is accepted only if its step is above `last_step`, and raises it. Deleted by removal, by a reset
+-- and by the next factor of the user.
+CREATE TABLE totp (
+    user_id   BLOB    PRIMARY KEY REFERENCES user (id),
+    -- Nonce, ciphertext and tag of XChaCha20-Poly1305, bound to table, column, user, algorithm,
+    -- digits and key id; with an empty key_id the secret itself.
+    secret    BLOB    NOT NULL CHECK (length(secret) BETWEEN 16 AND 104),
+    key_id    TEXT    NOT NULL CHECK (length(key_id) <= 32),
+    algorithm TEXT    NOT NULL CHECK (algorithm IN ('sha1', 'sha256')),
+    digits    INTEGER NOT NULL CHECK (digits IN (6, 8)),
+    origin    TEXT    NOT NULL CHECK (origin IN ('enrolled', 'imported')),
+    since     INTEGER NOT NULL,
+    shift     INTEGER NOT NULL CHECK (shift BETWEEN -1 AND 1), -- steps that its clock is ahead
+    last_step INTEGER NOT NULL             -- codes of this step and before it are used up
+) STRICT, WITHOUT ROWID;
+CREATE INDEX totp_by_key ON totp (key_id);
+
+
+-- One row: an enrolment that is not confirmed yet. It is no factor: no code of it is accepted
+-- except the two that confirm it, in the session in which it was begun. It cannot be confirmed once
+-- it has expired, or if `begun_seq` is below the `tokens_ended_seq` of its user. A user has at most
+-- one. Deleted by the next one, by every change of the user's factor, and by the sweep.
+CREATE TABLE totp_enrolment (
+    user_id    BLOB    PRIMARY KEY REFERENCES user (id),
+    secret     BLOB    NOT NULL CHECK (length(secret) BETWEEN 16 AND 104), -- as in totp
+    key_id     TEXT    NOT NULL CHECK (length(key_id) <= 32),
+    algorithm  TEXT    NOT NULL CHECK (algorithm IN ('sha1', 'sha256')),
+    digits     INTEGER NOT NULL CHECK (digits IN (6, 8)),
+    session_id BLOB    NOT NULL CHECK (length(session_id) = 16), -- which may be deleted since
+    begun_seq  INTEGER NOT NULL CHECK (begun_seq >= 1),
+    begun_at   INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL            -- expired from this millisecond on
+) STRICT, WITHOUT ROWID;
+CREATE INDEX totp_enrolment_by_expiry ON totp_enrolment (expires_at);
+
+
+-- One row: a recovery code that was not used. It has 128 random bits, so a SHA-256 is stored.
+-- Deleted by its use, by the next set of its user, and with the user's factor. Never updated.
+CREATE TABLE recovery_code (
+    user_id   BLOB    NOT NULL REFERENCES user (id),
+    code_hash BLOB    NOT NULL CHECK (length(code_hash) = 32),
+    issued_at INTEGER NOT NULL,
+    PRIMARY KEY (user_id, code_hash)
+) STRICT, WITHOUT ROWID;
+
+
+-- One row: a pending step, which is a login whose password was right and that waits for a second
+-- factor: for a code, or for the enrolment of a factor. It is never a session. Valid if it has not
+-- expired, has guesses left, and its `issued_seq` is at least the `tokens_ended_seq` of its user,
+-- branch, organisation and store; a session is opened only if the password is still the one that
+-- was proved. Deleted when it is completed, by the next login of the same user on the same device,
+-- by a further step of a user who has 16, and by the sweep after it expired.
+CREATE TABLE pending_step (
+    id                 BLOB    PRIMARY KEY CHECK (length(id) = 16),
+    secret_hash        BLOB    NOT NULL CHECK (length(secret_hash) = 32),
+    user_id            BLOB    NOT NULL REFERENCES user (id),
+    device_hash        BLOB    CHECK (device_hash IS NULL OR length(device_hash) = 16),
+    demand             TEXT    NOT NULL CHECK (demand IN ('code', 'enrolment')),
+    guesses_left       INTEGER NOT NULL CHECK (guesses_left >= 0), -- charged before a check
+    issued_seq         INTEGER NOT NULL CHECK (issued_seq >= 1),
+    issued_at          INTEGER NOT NULL,
+    expires_at         INTEGER NOT NULL,    -- expired from this millisecond on
+    -- What was proved: the version of the password, or the temporary password that was typed.
+    -- Both NULL: the host has authenticated the user.
+    credential_version INTEGER,
+    temporary_id       BLOB    CHECK (temporary_id IS NULL OR length(temporary_id) = 16),
+    -- What the login asked for.
+    require_admin      INTEGER NOT NULL CHECK (require_admin IN (0, 1)),
+    is_desktop         INTEGER NOT NULL CHECK (is_desktop IN (0, 1)),
+    ends_at            INTEGER,             -- the end of the session, if it was a moment
+    lifetime_ms        INTEGER CHECK (lifetime_ms > 0), -- or how long the session is valid
+    label              TEXT,
+    CHECK (credential_version IS NULL OR temporary_id IS NULL)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pending_step_by_user ON pending_step (user_id, issued_at);
+CREATE INDEX pending_step_by_expiry ON pending_step (expires_at);
 
 
 -- One row: a configuration key that was used at least once. `key` is case-folded, `shown` keeps
@@ -421,6 +585,12 @@ CREATE UNIQUE INDEX credit_of_branch ON credit (branch_id) WHERE branch_id IS NO
 -- 2 what unauthenticated callers can cause. Each source has a chain and a cap of its own, so that
 -- no source can push out the rows of another. A write that adds a row, and the sweep, delete rows,
 -- oldest first.
+--
+-- What a row keeps about a person beside ids is `ip`, `user_agent`, `device_hash` and, of source 1,
+-- `detail`. `chain` covers these through `person_hash` alone: a SHA-256 over them and the
+-- `audit_salt` of the users in `user_id` and `actor_user_id`. The erasure of such a user sets them
+-- to NULL and deletes the salt, which leaves every hash as it is. They stay NULL in each row about
+-- an erased user, and in no other row do they change.
 CREATE TABLE audit (
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
     source          INTEGER NOT NULL CHECK (source IN (0, 1, 2)),
@@ -443,6 +613,7 @@ CREATE TABLE audit (
     reason          TEXT,
     count           INTEGER,
     detail          TEXT,
+    person_hash     BLOB    NOT NULL CHECK (length(person_hash) = 32),
     chain           BLOB    NOT NULL CHECK (length(chain) = 32)
 ) STRICT;
 CREATE INDEX audit_by_source ON audit (source, seq);
@@ -450,6 +621,7 @@ CREATE INDEX audit_by_source ON audit (source, seq);
 -- as much as one on a known name.
 CREATE INDEX audit_by_user ON audit (user_id);
 CREATE INDEX audit_by_event ON audit (event);
+CREATE INDEX audit_by_actor ON audit (actor_user_id) WHERE actor_user_id IS NOT NULL;
 
 
 -- One row for each source: the two ends of its chain. Never deleted.
@@ -462,8 +634,42 @@ CREATE TABLE audit_chain (
     kept_rows     INTEGER NOT NULL DEFAULT 0 CHECK (kept_rows >= 0)
 ) STRICT;
 
+-- One row: a program that reads the log by `Audit::unseen`, and how far it has acknowledged rows.
+-- Written and deleted on request. A move of `seen_seq` writes no audit row.
+CREATE TABLE audit_consumer (
+    name     TEXT    PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    seen_seq INTEGER NOT NULL CHECK (seen_seq >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER audit_consumer_only_advances BEFORE UPDATE ON audit_consumer
+WHEN NEW.name IS NOT OLD.name OR NEW.seen_seq < OLD.seen_seq
+  OR NEW.seen_seq > (SELECT max(head_seq) FROM audit_chain)
+BEGIN SELECT RAISE(ABORT, 'a consumer goes forward, up to the newest row'); END;
+
 CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'audit rows are never rewritten'); END;
+WHEN NEW.seq IS NOT OLD.seq
+  OR NEW.source IS NOT OLD.source
+  OR NEW.salt IS NOT OLD.salt
+  OR NEW.at IS NOT OLD.at
+  OR NEW.event IS NOT OLD.event
+  OR NEW.outcome IS NOT OLD.outcome
+  OR NEW.actor IS NOT OLD.actor
+  OR NEW.actor_user_id IS NOT OLD.actor_user_id
+  OR NEW.actor_via_id IS NOT OLD.actor_via_id
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.branch_id IS NOT OLD.branch_id
+  OR NEW.organisation_id IS NOT OLD.organisation_id
+  OR NEW.session_id IS NOT OLD.session_id
+  OR NEW.api_key_id IS NOT OLD.api_key_id
+  OR NEW.reason IS NOT OLD.reason
+  OR NEW.count IS NOT OLD.count
+  OR NEW.person_hash IS NOT OLD.person_hash
+  OR NEW.chain IS NOT OLD.chain
+  OR coalesce(NEW.device_hash, NEW.ip, NEW.user_agent) IS NOT NULL
+  OR NEW.detail IS NOT CASE OLD.source WHEN 1 THEN NULL ELSE OLD.detail END
+  OR NOT EXISTS (SELECT 1 FROM user
+     WHERE id IN (OLD.user_id, OLD.actor_user_id) AND erased_seq IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'audit rows are never rewritten, except by an erasure'); END;
 
 CREATE TRIGGER audit_is_only_trimmed BEFORE DELETE ON audit
 WHEN OLD.seq > (SELECT trimmed_seq FROM audit_chain WHERE source = OLD.source)
@@ -512,8 +718,8 @@ BEGIN SELECT RAISE(ABORT, 'a row is trimmed that the options of the file do not 
 
 -- Changes that a verify must see
 -- ------------------------------
--- Every column that the statements of verify read is in one of these lists, except
--- `session.last_seen`, which only rises. The INSERT of a session or key writes no change row: no
+-- Every column that the statements of verify read is in one of these lists, except last uses, which
+-- only rise, and what never changes. The INSERT of a session or key writes no change row: no
 -- verify can have accepted it before.
 
 CREATE TRIGGER store_changed
@@ -547,7 +753,7 @@ BEGIN INSERT INTO change (kind, id) VALUES (2, OLD.id); END;
 
 CREATE TRIGGER user_changed
 AFTER UPDATE OF branch_id, status, kind, deleted_at,
-    sessions_ended_seq, keys_ended_seq, tokens_ended_seq ON user
+    sessions_ended_seq, keys_ended_seq, tokens_ended_seq, trust_ended_seq ON user
 WHEN OLD.branch_id IS NOT NEW.branch_id
   OR OLD.status IS NOT NEW.status
   OR OLD.kind IS NOT NEW.kind
@@ -555,6 +761,7 @@ WHEN OLD.branch_id IS NOT NEW.branch_id
   OR OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq
   OR OLD.keys_ended_seq IS NOT NEW.keys_ended_seq
   OR OLD.tokens_ended_seq IS NOT NEW.tokens_ended_seq
+  OR OLD.trust_ended_seq IS NOT NEW.trust_ended_seq
 BEGIN INSERT INTO change (kind, id) VALUES (3, NEW.id); END;
 
 CREATE TRIGGER user_deleted AFTER DELETE ON user
@@ -578,7 +785,10 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.expires_at IS NOT NEW.expires_at
   OR OLD.idle_ms IS NOT NEW.idle_ms
   OR OLD.aal IS NOT NEW.aal
-BEGIN INSERT INTO change (kind, id) VALUES (4, NEW.id); END;
+BEGIN
+    INSERT INTO change (kind, id) VALUES (4, NEW.id);
+    INSERT INTO change (kind, id) SELECT 5, id FROM api_key WHERE session_id = NEW.id;
+END;
 
 -- Not for a session that a watermark of its user has revoked: that watermark has its change row.
 CREATE TRIGGER session_deleted AFTER DELETE ON session
@@ -596,8 +806,10 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.expires_at IS NOT NEW.expires_at
 BEGIN INSERT INTO change (kind, id) VALUES (5, NEW.id); END;
 
+-- Not for a key that a watermark of its user has revoked: that watermark has its change row.
 CREATE TRIGGER api_key_deleted AFTER DELETE ON api_key
-WHEN OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1)
+WHEN (OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1))
+ AND OLD.issued_seq >= coalesce((SELECT keys_ended_seq FROM user WHERE id = OLD.user_id), 0)
 BEGIN INSERT INTO change (kind, id) VALUES (5, OLD.id); END;
 
 
@@ -655,6 +867,11 @@ CREATE TRIGGER user_keeps_its_kind BEFORE UPDATE OF kind ON user
 WHEN OLD.kind IS NOT NEW.kind
 BEGIN SELECT RAISE(ABORT, 'a person stays a person'); END;
 
+CREATE TRIGGER user_stays_erased BEFORE UPDATE OF audit_salt, erased_seq ON user
+WHEN (NEW.audit_salt IS NOT NULL AND NEW.audit_salt IS NOT OLD.audit_salt)
+  OR (OLD.erased_seq IS NOT NULL AND NEW.erased_seq IS NOT OLD.erased_seq)
+BEGIN SELECT RAISE(ABORT, 'an erased user stays erased'); END;
+
 CREATE TRIGGER user_name_is_free BEFORE UPDATE OF username_key, deleted_at ON user
 WHEN NEW.deleted_at IS NULL AND EXISTS (
     SELECT 1 FROM user
@@ -699,10 +916,30 @@ CREATE TRIGGER api_key_keeps_its_id BEFORE UPDATE OF id ON api_key
 WHEN OLD.id IS NOT NEW.id
 BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
 
+CREATE TRIGGER api_key_never_grows
+BEFORE UPDATE OF session_id, ancestors, scopes, expires_at ON api_key
+WHEN OLD.session_id IS NOT NEW.session_id
+  OR OLD.ancestors IS NOT NEW.ancestors
+  OR OLD.scopes IS NOT NEW.scopes
+  OR (OLD.expires_at IS NOT NULL AND NEW.expires_at IS NULL)
+  OR NEW.expires_at > OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'a key keeps its scopes and parents, and never ends later'); END;
+
+CREATE TRIGGER api_key_is_less_than_its_parent BEFORE INSERT ON api_key
+WHEN length(NEW.ancestors) > 0 AND NOT EXISTS (
+    SELECT 1 FROM api_key AS parent
+    WHERE parent.id = substr(NEW.ancestors, -16)
+      AND parent.user_id = NEW.user_id
+      AND parent.session_id IS NEW.session_id
+      AND parent.ancestors = substr(NEW.ancestors, 1, length(NEW.ancestors) - 16)
+      AND (parent.expires_at IS NULL OR NEW.expires_at <= parent.expires_at)
+      AND (parent.scopes IS NULL OR NEW.scopes IS NOT NULL))
+BEGIN SELECT RAISE(ABORT, 'an attenuated key ends with its parent'); END;
+
 CREATE TRIGGER one_time_token_is_new BEFORE INSERT ON one_time_token
 WHEN EXISTS (SELECT 1 FROM one_time_token WHERE id = NEW.id)
   OR EXISTS (SELECT 1 FROM one_time_token
-             WHERE user_id = NEW.user_id AND purpose = NEW.purpose)
+             WHERE user_id IS NEW.user_id AND purpose = NEW.purpose)
 BEGIN SELECT RAISE(ABORT, 'the user has a one-time token of this purpose'); END;
 
 CREATE TRIGGER one_time_token_is_only_used BEFORE UPDATE ON one_time_token
@@ -716,6 +953,61 @@ WHEN NEW.id IS NOT OLD.id
   OR NEW.issued_at IS NOT OLD.issued_at
   OR NEW.expires_at IS NOT OLD.expires_at
 BEGIN SELECT RAISE(ABORT, 'a one-time token is used, and does not change otherwise'); END;
+
+CREATE TRIGGER totp_is_new BEFORE INSERT ON totp
+WHEN EXISTS (SELECT 1 FROM totp WHERE user_id = NEW.user_id)
+BEGIN SELECT RAISE(ABORT, 'the user has a second factor'); END;
+
+-- Sealing under another key leaves last_step as it is.
+CREATE TRIGGER totp_codes_are_used_once BEFORE UPDATE ON totp
+WHEN NEW.user_id IS NOT OLD.user_id
+  OR NEW.algorithm IS NOT OLD.algorithm
+  OR NEW.digits IS NOT OLD.digits
+  OR NEW.shift IS NOT OLD.shift
+  OR NEW.last_step < OLD.last_step
+BEGIN SELECT RAISE(ABORT, 'a used code stays used'); END;
+
+CREATE TRIGGER system_user_has_no_factor BEFORE INSERT ON totp
+WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
+BEGIN SELECT RAISE(ABORT, 'a system user never has a second factor'); END;
+
+
+CREATE TRIGGER pending_step_is_new BEFORE INSERT ON pending_step
+WHEN EXISTS (SELECT 1 FROM pending_step WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the pending step exists'); END;
+
+CREATE TRIGGER pending_step_is_only_guessed BEFORE UPDATE ON pending_step
+WHEN NEW.id IS NOT OLD.id
+  OR NEW.secret_hash IS NOT OLD.secret_hash
+  OR NEW.user_id IS NOT OLD.user_id
+  OR NEW.device_hash IS NOT OLD.device_hash
+  OR NEW.demand IS NOT OLD.demand
+  OR NEW.issued_seq IS NOT OLD.issued_seq
+  OR NEW.issued_at IS NOT OLD.issued_at
+  OR NEW.expires_at IS NOT OLD.expires_at
+  OR NEW.credential_version IS NOT OLD.credential_version
+  OR NEW.temporary_id IS NOT OLD.temporary_id
+BEGIN SELECT RAISE(ABORT, 'only the guesses of a pending step change'); END;
+
+CREATE TRIGGER external_identity_is_free BEFORE INSERT ON external_identity
+WHEN EXISTS (SELECT 1 FROM external_identity
+             WHERE provider = NEW.provider AND subject = NEW.subject AND user_id = NEW.user_id)
+  OR EXISTS (SELECT 1 FROM external_identity AS e JOIN user AS u ON u.id = e.user_id
+             WHERE e.provider = NEW.provider AND e.subject = NEW.subject
+                 AND u.deleted_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'the external identity belongs to a user'); END;
+
+CREATE TRIGGER external_identity_is_fixed BEFORE UPDATE ON external_identity
+BEGIN SELECT RAISE(ABORT, 'external identities are deleted and inserted'); END;
+
+CREATE TRIGGER user_identities_are_free BEFORE UPDATE OF deleted_at ON user
+WHEN OLD.deleted_at IS NOT NULL AND NEW.deleted_at IS NULL AND EXISTS (
+    SELECT 1 FROM external_identity AS own
+    JOIN external_identity AS e ON e.provider = own.provider AND e.subject = own.subject
+        AND e.user_id <> own.user_id
+    JOIN user AS u ON u.id = e.user_id
+    WHERE own.user_id = NEW.id AND u.deleted_at IS NULL)
+BEGIN SELECT RAISE(ABORT, 'an external identity belongs to another user'); END;
 
 CREATE TRIGGER system_user_has_no_password BEFORE INSERT ON credential
 WHEN (SELECT kind FROM user WHERE id = NEW.user_id) = 'system'
@@ -765,11 +1057,12 @@ WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
 
 CREATE TRIGGER user_watermarks_rise
-BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq ON user
+BEFORE UPDATE OF sessions_ended_seq, keys_ended_seq, tokens_ended_seq, trust_ended_seq ON user
 WHEN NEW.sessions_ended_seq < OLD.sessions_ended_seq
   OR NEW.keys_ended_seq < OLD.keys_ended_seq
   OR NEW.tokens_ended_seq < OLD.tokens_ended_seq
-  OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
+  OR NEW.trust_ended_seq < OLD.trust_ended_seq
+  OR max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq, NEW.trust_ended_seq)
      > 1 + (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'a watermark rises to the next change row'); END;
 
@@ -784,7 +1077,7 @@ WHEN max(NEW.sessions_ended_seq, NEW.tokens_ended_seq)
 BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
 
 CREATE TRIGGER user_begins_at_the_head BEFORE INSERT ON user
-WHEN max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq)
+WHEN max(NEW.sessions_ended_seq, NEW.keys_ended_seq, NEW.tokens_ended_seq, NEW.trust_ended_seq)
      > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'nothing ends in the future'); END;
 
@@ -840,6 +1133,10 @@ CREATE TRIGGER session_last_seen_rises BEFORE UPDATE OF last_seen ON session
 WHEN NEW.last_seen < OLD.last_seen
 BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
 
+CREATE TRIGGER api_key_last_seen_rises BEFORE UPDATE OF last_seen ON api_key
+WHEN OLD.last_seen IS NOT NULL AND (NEW.last_seen IS NULL OR NEW.last_seen < OLD.last_seen)
+BEGIN SELECT RAISE(ABORT, 'last use only rises'); END;
+
 CREATE TRIGGER api_key_issued_at_the_head BEFORE INSERT ON api_key
 WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'no key is issued in the future'); END;
@@ -847,3 +1144,15 @@ BEGIN SELECT RAISE(ABORT, 'no key is issued in the future'); END;
 CREATE TRIGGER one_time_token_issued_at_the_head BEFORE INSERT ON one_time_token
 WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
 BEGIN SELECT RAISE(ABORT, 'no one-time token is issued in the future'); END;
+
+CREATE TRIGGER pending_step_issued_at_the_head BEFORE INSERT ON pending_step
+WHEN NEW.issued_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no pending step is issued in the future'); END;
+
+CREATE TRIGGER device_is_trusted_at_the_head BEFORE UPDATE OF trusted_seq ON device
+WHEN NEW.trusted_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no device is trusted in the future'); END;
+
+CREATE TRIGGER device_begins_at_the_head BEFORE INSERT ON device
+WHEN NEW.trusted_seq > (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+BEGIN SELECT RAISE(ABORT, 'no device is trusted in the future'); END;

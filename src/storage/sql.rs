@@ -66,6 +66,9 @@ macro_rules! word {
 word! {
     crate::value::event::Outcome;
     crate::value::one_time::OneTimePurpose;
+    crate::value::totp::FactorOrigin;
+    crate::value::totp::TotpAlgorithm;
     crate::value::principal::UserKind;
+    crate::value::second_factor::StepDemand;
     crate::value::principal::UserStatus;
 }

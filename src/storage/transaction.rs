@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::ops::Deref;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 
 use super::clock::Moment;
@@ -184,6 +185,19 @@ impl<'c> WriteTx<'c> {
         self.check_still_open()?;
         let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
         statement.execute(params).map_err(fault)
+    }
+
+    /// Runs `job` without the triggers of the schema: for a restore, which replaces the rows of a
+    /// table by those of another file that had the same triggers.
+    pub(crate) fn without_triggers<T>(&self, job: impl FnOnce() -> Result<T>) -> Result<T> {
+        let enable = |on| {
+            let config = DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
+            self.read.connection.set_db_config(config, on).map(drop).map_err(fault)
+        };
+        enable(false)?;
+        let done = job();
+        enable(true)?;
+        done
     }
 
     /// The number of the change row that the next UPDATE of this transaction writes: the new value

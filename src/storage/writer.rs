@@ -84,6 +84,13 @@ impl Writer {
         }
     }
 
+    /// Of a file that is only read: it has no connection to it, and refuses every write.
+    pub(super) fn closed() -> Result<Self> {
+        let none = Connection::open_in_memory().map_err(fault)?;
+        let writer = Self::new(none, None, None, [0; 16]);
+        writer.close().map(|()| writer)
+    }
+
     /// Runs `job` in a transaction. Waits for its turn among threads and processes at most `wait`.
     pub(super) fn write<T>(
         &self,
@@ -162,6 +169,15 @@ impl Writer {
         }
         self.queue.hand_on(baton);
         true
+    }
+
+    /// Cuts the WAL to zero bytes; whether nothing is left in it.
+    pub(super) fn empty_log(&self) -> bool {
+        let Some(log) = &self.log else { return true };
+        let Ok(mut baton) = self.enter_alone() else { return false };
+        let emptied = log.renew(&mut baton).is_ok() && log.empty(&mut baton);
+        self.queue.hand_on(baton);
+        emptied
     }
 
     /// Length of the WAL on disk in bytes; 0 in memory.

@@ -233,6 +233,11 @@ impl Outcome {
     }
 }
 
+/// The reason of a login that also set a new password.
+pub(crate) const PASSWORD_CHANGED: &str = "password_changed";
+/// The detail of a login on a device on which the user had not logged in before.
+pub(crate) const NEW_DEVICE: &str = "new device";
+
 /// One row for the audit log, except its actor and time, which the transaction adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]

@@ -181,6 +181,11 @@ id! {
     OneTimeTokenId, "this is not the id of a one-time token"
 }
 
+/// The bytes of a new id, for a row that has no public handle.
+pub(crate) fn draw_bytes(now: Timestamp, random: &dyn RandomSource) -> Result<[u8; 16]> {
+    draw(now, random).map(Uuid::into_bytes)
+}
+
 fn draw(now: Timestamp, random: &dyn RandomSource) -> Result<Uuid> {
     let millis = u64::try_from(now.as_millis()).unwrap_or(0);
     let bytes: [u8; 10] = random_bytes(random)?;

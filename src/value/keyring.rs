@@ -7,6 +7,7 @@ use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use zeroize::Zeroizing;
 
+use super::digest::keyed;
 use super::limits::{KEY_ID_MAX_BYTES, SEALING_KEY_BYTES, SEALING_NONCE_BYTES};
 use super::random::{RandomSource, SystemRandom, random_bytes};
 use crate::error::{Error, Result};
@@ -128,6 +129,11 @@ impl SealingKey {
 
     pub(crate) fn expose(&self) -> &[u8; SEALING_KEY_BYTES] {
         &self.0
+    }
+
+    /// A key for another purpose: it neither opens nor seals a secret.
+    pub(crate) fn derived(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(keyed(self.expose(), purpose, &[]))
     }
 
     /// Seals a secret with XChaCha20-Poly1305, bound to `place`: nonce, ciphertext and tag. The

@@ -148,6 +148,28 @@ pub(crate) const THROTTLE_GATE_FAILURES: i64 = 90;
 pub(crate) const THROTTLE_KNOWN_FAILURES: i64 = 10;
 /// After a stop there is one attempt in 24 hours, with `Lockout::Timed`.
 pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
+
+// The second factor at a login.
+
+/// A pending step is valid for 10 minutes: time to find the telephone (ASVS 6.6.3, NIST SP
+/// 800-63B-4, 3.2.2).
+pub(crate) const PENDING_STEP_LIFETIME: Duration = Duration::from_secs(600);
+/// Wrong codes after which a pending step is spent: as many as before the first wait of the gate.
+pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
+/// Pending steps of one user: each costs the right password; one more deletes the oldest.
+pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;
+/// The longest trust of a device, 90 days: as long as the longest session of a desktop.
+pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_secs(90 * 86_400);
+/// The shortest, the step of all times in the file.
+pub(crate) const DEVICE_TRUST_LEAST: Duration = Duration::from_millis(1);
+/// Trusted devices of one user: one more takes the trust of the one that was trusted first.
+pub(crate) const TRUSTED_DEVICES_PER_USER: i64 = 10;
+/// A change of the password by a user who has a second factor needs a proof that is at most 15
+/// minutes old (ASVS 7.5.1).
+pub(crate) const STEP_UP_MAX_AGE: Duration = Duration::from_secs(15 * 60);
+
+// Texts that were typed as names.
+
 /// Typed texts whose failures one process counts at once: up to about 6 MB of memory.
 pub(crate) const WORDS_ENTRIES: usize = 65_536;
 /// The count of a typed text begins again after 24 hours without an attempt.
@@ -209,7 +231,7 @@ pub(crate) const USE_STEPS_PER_TIMEOUT: i64 = 10;
 /// With an inactivity timeout, a step is at most a minute.
 pub(crate) const USE_STEP_MAX_MS: i64 = 60_000;
 /// Without an inactivity timeout, a step is this part of the lifetime: the last use only says which
-/// session is the least recently used.
+/// session is the least recently used, or that a key is still in use.
 pub(crate) const USE_STEPS_PER_LIFETIME: i64 = 24;
 /// Without an inactivity timeout, a step is at least an hour.
 pub(crate) const USE_STEP_MIN_MS: i64 = 3_600_000;
@@ -219,16 +241,27 @@ pub(crate) const USE_RETRIES_PER_STEP: i64 = 10;
 pub(crate) const USE_RETRY_MAX_MS: i64 = 60_000;
 /// Last uses in one transaction, so that its caller and other writers do not wait long for them.
 pub(crate) const USES_PER_COMMIT: usize = 256;
-/// Sessions whose last use may wait in memory. Beyond it, a last use is a step more behind.
+/// Sessions and API keys whose last use may wait in memory. Beyond it, a last use is a step more
+/// behind.
 pub(crate) const USES_WAITING: usize = 65_536;
 
 // API keys and privileges.
 
-/// The most API keys of one user that an option may allow: issuing a key counts them, verifying
-/// one does not.
+/// The most API keys of one user that an option may allow, and the most live ones for which it may
+/// have an attenuated key made or an overlap: issuing a key counts them, verifying one does not.
 pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
+/// The keys that one attenuated key may descend from: a chain is as deep as the programs that hand
+/// a key on, and the revocation of its first key deletes them all.
+pub(crate) const API_KEY_ANCESTORS_MAX: usize = 8;
 /// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
 pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// The name of an identity provider, such as the URL of its issuer.
+pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
+/// The subject at an identity provider. OpenID Connect Core 1.0, section 2 (`sub`): at most 255
+/// ASCII characters.
+pub(crate) const SUBJECT_MAX_BYTES: usize = 255;
+/// External identities of one user: a list returns all of them.
+pub(crate) const IDENTITIES_PER_USER_MAX: usize = 32;
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
@@ -252,6 +285,40 @@ pub(crate) const INVITATION_LIFETIME_MAX: Duration = Duration::from_secs(30 * 86
 pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_400);
 /// The longest lifetime of a temporary password, 7 days: it waits over a weekend or a short leave.
 pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// The token of the first administrator: 24 hours, the day on which the store is set up.
+pub(crate) const FIRST_ADMINISTRATOR_LIFETIME: Duration = Duration::from_secs(86_400);
+
+// Resource tickets.
+
+/// A resource ticket: 30 seconds, time for a page to load what it shows.
+pub(crate) const TICKET_LIFETIME_DEFAULT: Duration = Duration::from_secs(30);
+/// The longest lifetime of a ticket, 5 minutes: a ticket is in URLs, and so in histories and logs.
+pub(crate) const TICKET_LIFETIME_MAX: Duration = Duration::from_secs(300);
+/// The method that a ticket is bound to: the longest registered one has 17 characters.
+pub(crate) const TICKET_METHOD_MAX_BYTES: usize = 32;
+/// The resource that a ticket is bound to: a path with a query.
+pub(crate) const TICKET_RESOURCE_MAX_BYTES: usize = 2_048;
+
+// Second factors.
+
+/// A step of TOTP (RFC 6238, section 5.2 recommends 30 s; ASVS 6.5.5 asks for at most that).
+pub(crate) const TOTP_STEP_MS: i64 = 30_000;
+/// A new secret of an authenticator: 160 bits (RFC 4226, section 4 recommends that length).
+pub(crate) const TOTP_SECRET_BYTES: usize = 20;
+/// The shortest secret that is imported: 128 bits (RFC 4226, section 4).
+pub(crate) const TOTP_SECRET_MIN_BYTES: usize = 16;
+/// The longest secret that is imported: a block of SHA-256, beyond which HMAC gains nothing.
+pub(crate) const TOTP_SECRET_MAX_BYTES: usize = 64;
+/// An enrolment must be confirmed within 10 minutes: time to install an authenticator.
+pub(crate) const ENROLMENT_LIFETIME: Duration = Duration::from_secs(600);
+/// A recovery code: 128 random bits, which no one can guess from a fast digest.
+pub(crate) const RECOVERY_CODE_BYTES: usize = 16;
+/// The characters of a group of a recovery code: as many as a person reads at once.
+pub(crate) const RECOVERY_CODE_GROUP_CHARS: usize = 4;
+/// Recovery codes of one set: they outlast the phones of some years, and fit on a card.
+pub(crate) const RECOVERY_CODES: usize = 10;
+/// A typed code: twice the longest one with its separators.
+pub(crate) const FACTOR_CODE_MAX_BYTES: usize = 64;
 
 // Waits of a verify that reads the file.
 
@@ -302,8 +369,16 @@ pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
 
 // The audit log.
 
+/// How long an erasure waits for readers of the write-ahead log, so that it can be emptied; other
+/// writers of the process wait meanwhile.
+pub(crate) const LOG_EMPTYING_WAIT: Duration = Duration::from_secs(1);
 /// The name of a host's own event.
 pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
+/// The salt of a user, under the digests of what audit rows keep about the user: as long as an
+/// Argon2 salt (RFC 9106, 3.1).
+pub(crate) const AUDIT_SALT_BYTES: usize = 16;
+/// The name of a consumer of the audit log.
+pub(crate) const CONSUMER_NAME_MAX_BYTES: usize = 64;
 /// The detail of an event: one line.
 pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
 /// Events of a host in one call, which is one commit: other writers wait for all of them.
@@ -390,6 +465,21 @@ pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
 /// After a wait in vain the next one begins this much later: a reader that never ends costs the
 /// writers a twentieth of their time.
 pub(crate) const WAL_READERS_RETRY: Duration = Duration::from_secs(1);
+
+// Backups and restores.
+
+/// Pages that one step of a backup copies (1 MiB): between two steps it needs no snapshot.
+pub(crate) const BACKUP_PAGES_PER_STEP: i32 = 256;
+/// The pause after a step, so that others use the disk.
+pub(crate) const BACKUP_PAUSE: Duration = Duration::from_millis(1);
+/// A commit of another process makes a backup begin again. After so many times it keeps one
+/// snapshot, and the write-ahead log grows until it ends.
+pub(crate) const BACKUP_RESTARTS: u64 = 3;
+/// A restore goes so far above the change numbers of both files: more than all changes that a
+/// process may have seen of a history that is gone.
+pub(crate) const RESTORE_SEQ_STEP: i64 = 1 << 20;
+/// A manifest is shorter: seven lines.
+pub(crate) const MANIFEST_MAX_BYTES: u64 = 1024;
 
 // The file and the disk.
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::limits::{
-    CONFIRMATION_LIFETIME_DEFAULT, CONFIRMATION_LIFETIME_MAX, INVITATION_LIFETIME_DEFAULT,
-    INVITATION_LIFETIME_MAX, RESET_LIFETIME_DEFAULT, RESET_LIFETIME_MAX,
-    TEMPORARY_LIFETIME_DEFAULT, TEMPORARY_LIFETIME_MAX,
+    CONFIRMATION_LIFETIME_DEFAULT, CONFIRMATION_LIFETIME_MAX, FIRST_ADMINISTRATOR_LIFETIME,
+    INVITATION_LIFETIME_DEFAULT, INVITATION_LIFETIME_MAX, RESET_LIFETIME_DEFAULT,
+    RESET_LIFETIME_MAX, TEMPORARY_LIFETIME_DEFAULT, TEMPORARY_LIFETIME_MAX,
 };
 use super::principal::words;
 
@@ -27,6 +27,8 @@ words! {
         Invitation = "invitation",
         /// An active user logs in once, with a new password beside it.
         TemporaryPassword = "temporary_password",
+        /// The first administrator of a store is created. Of no user.
+        FirstAdministrator = "first_administrator",
     }
 }
 
@@ -38,6 +40,9 @@ impl OneTimePurpose {
             Self::EmailConfirmation => (CONFIRMATION_LIFETIME_DEFAULT, CONFIRMATION_LIFETIME_MAX),
             Self::Invitation => (INVITATION_LIFETIME_DEFAULT, INVITATION_LIFETIME_MAX),
             Self::TemporaryPassword => (TEMPORARY_LIFETIME_DEFAULT, TEMPORARY_LIFETIME_MAX),
+            Self::FirstAdministrator => {
+                (FIRST_ADMINISTRATOR_LIFETIME, FIRST_ADMINISTRATOR_LIFETIME)
+            }
         }
     }
 
@@ -49,6 +54,9 @@ impl OneTimePurpose {
             Self::Invitation => "the lifetime of an invitation is longer than 30 days",
             Self::TemporaryPassword => {
                 "the lifetime of a temporary password is longer than 7 days"
+            }
+            Self::FirstAdministrator => {
+                "the lifetime of a first administrator's token is longer than 24 hours"
             }
         }
     }

@@ -17,9 +17,11 @@ use crate::error::ErrorClass;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a permission that is not read lets every request through"]
 pub enum Permission {
-    /// The session or API key is valid, and its user has the privilege.
+    /// The session or API key is valid, and its user has the privilege; the scopes of a key have it
+    /// too.
     Granted,
-    /// The session or API key is valid, and its user does not have the privilege.
+    /// The session or API key is valid, and its user does not have the privilege, or the scopes of
+    /// the key do not.
     Denied,
     /// The session or API key is no longer valid: [`Store::verify`](crate::Store::verify) refuses
     /// its token.

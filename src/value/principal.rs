@@ -183,7 +183,8 @@ pub struct Principal {
     pub organisation: Option<OrganisationId>,
     /// Whether the user is a person or a program.
     pub kind: UserKind,
-    /// Whether the user has the privilege `admin`.
+    /// Whether the user has the privilege `admin`; for an API key with scopes, whether these have
+    /// it as well.
     pub is_admin: bool,
     /// The assurance level of the session; AAL1 for an API key.
     pub assurance: Assurance,

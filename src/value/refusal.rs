@@ -12,8 +12,9 @@ use crate::error::ErrorClass;
 ///
 /// A stranger cannot find out whether a user exists: an unknown user, a missing password and a
 /// wrong password are all [`InvalidCredentials`](Self::InvalidCredentials), after the same work.
-/// The variants after it are returned only after the right password (OWASP ASVS 6.3.8), except the
-/// last three, which are returned before any password is compared.
+/// A wrong code is the same answer. The other variants are returned only after the right password
+/// (OWASP ASVS 6.3.8), except `TooManyAttempts`, `Overloaded`, `SessionNotLive`, `StepNotLive` and
+/// `StepUpRequired`, which are returned before any password or code is compared.
 ///
 /// ```
 /// use gatepost::{DeviceId, ErrorClass, LoginRefusal, LoginRequest, Options, Password, Store};
@@ -77,8 +78,19 @@ pub enum LoginRefusal {
         /// The time after which another attempt is worth it.
         retry_after: Duration,
     },
-    /// The session in which the password should be changed is not valid.
+    /// The session in which the password should be changed, or the user should prove to be the
+    /// user, is not valid.
     SessionNotLive,
+    /// The password was right, and a code of the second factor is missing.
+    MfaCodeRequired,
+    /// The password was right, and the user must enrol a second factor first.
+    MfaEnrolmentRequired,
+    /// The pending step is not valid: it has expired, was completed or revoked, has had its share
+    /// of wrong codes, or never existed. The user logs in again.
+    StepNotLive,
+    /// The user has a second factor, and must prove it in this session first:
+    /// [`Store::prove`](crate::Store::prove).
+    StepUpRequired,
 }
 
 impl LoginRefusal {
@@ -112,6 +124,10 @@ impl LoginRefusal {
             Self::TooManyAttempts { .. } => "Too many attempts. Try again later.",
             Self::Overloaded { .. } => "The service is busy. Try again in a moment.",
             Self::SessionNotLive => "The session has ended.",
+            Self::MfaCodeRequired => "A code of the second factor is required.",
+            Self::MfaEnrolmentRequired => "A second factor must be set up first.",
+            Self::StepNotLive => "The login took too long. Start again.",
+            Self::StepUpRequired => "Confirm with a code of your second factor first.",
         })
     }
 
@@ -125,10 +141,14 @@ impl LoginRefusal {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::InvalidCredentials | Self::NewPasswordRequired | Self::SessionNotLive => {
-                ErrorClass::SignIn
-            }
+            Self::InvalidCredentials
+            | Self::NewPasswordRequired
+            | Self::SessionNotLive
+            | Self::MfaCodeRequired
+            | Self::MfaEnrolmentRequired
+            | Self::StepNotLive => ErrorClass::SignIn,
             Self::PasswordChangeNotAllowed
+            | Self::StepUpRequired
             | Self::AccountLocked { .. }
             | Self::AccountDisabled
             | Self::AccountPending
@@ -176,6 +196,10 @@ impl LoginRefusal {
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::Overloaded { .. } => "overloaded",
             Self::SessionNotLive => "session_not_live",
+            Self::MfaCodeRequired => "mfa_code_required",
+            Self::MfaEnrolmentRequired => "mfa_enrolment_required",
+            Self::StepNotLive => "step_not_live",
+            Self::StepUpRequired => "step_up_required",
         }
     }
 }
@@ -216,7 +240,11 @@ mod tests {
             Of::DeviceInUse => Of::TooManyAttempts { retry_after },
             Of::TooManyAttempts { .. } => Of::Overloaded { retry_after },
             Of::Overloaded { .. } => Of::SessionNotLive,
-            Of::SessionNotLive => return None,
+            Of::SessionNotLive => Of::MfaCodeRequired,
+            Of::MfaCodeRequired => Of::MfaEnrolmentRequired,
+            Of::MfaEnrolmentRequired => Of::StepNotLive,
+            Of::StepNotLive => Of::StepUpRequired,
+            Of::StepUpRequired => return None,
         })
     }
 

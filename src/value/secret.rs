@@ -71,9 +71,10 @@ impl fmt::Debug for Password {
     }
 }
 
-/// The text of a session's token or of an API key.
+/// The text of a session's token, an API key, a one-time token or a resource ticket.
 ///
-/// The store keeps only a hash, so this value is the one chance to send the token to its owner.
+/// The store keeps only a hash, and of a ticket nothing, so this value is the one chance to send
+/// the token to its owner.
 /// `Debug` prints only the name of the type, and the memory is wiped when the value is dropped.
 /// Every login and every issued key draws a new token, and no call accepts one that a client chose
 /// (session fixation).
@@ -94,7 +95,8 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text. Send it to its owner; never log it, never put it into a URL.
+    /// The text. Send it to its owner and never log it. Never put that of a session or API key into
+    /// a URL (ASVS 14.2.1): a [resource ticket](crate::sessions::Tickets) is for URLs.
     ///
     /// ```
     /// use gatepost::sessions::NewApiKey;

@@ -21,13 +21,28 @@ pub(crate) enum Target {
     Organisation(OrganisationId),
     /// All credentials in the store.
     Store,
-    /// An API key, from the time `from` on.
+    /// An API key and its descendants, from the time `from` on.
     ApiKey {
         id: ApiKeyId,
         from: Timestamp,
     },
-    /// All API keys of a user.
-    ApiKeysOf(UserId),
+}
+
+/// What an API key was made from. Empty for a session, and for a key that was issued to its user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lineage {
+    /// The session that its chain began with.
+    pub(crate) session: Option<SessionId>,
+    /// The keys of its chain, the first one first.
+    pub(crate) keys: Vec<ApiKeyId>,
+}
+
+impl Lineage {
+    /// The session or key that it was made from.
+    pub(crate) fn parent(&self) -> Option<Credential> {
+        let key = self.keys.last().copied().map(Credential::ApiKey);
+        key.or(self.session.map(Credential::Session))
+    }
 }
 
 /// The kinds of credentials that a revocation revokes.
@@ -35,7 +50,10 @@ pub(crate) enum Target {
 pub(crate) struct Revokes {
     pub(crate) sessions: bool,
     pub(crate) keys: bool,
+    /// One-time tokens and pending steps.
     pub(crate) tokens: bool,
+    /// The trust of devices.
+    pub(crate) trust: bool,
 }
 
 impl Target {
@@ -47,7 +65,7 @@ impl Target {
             | Self::Branch(_)
             | Self::Organisation(_)
             | Self::Store => true,
-            Self::Session(_) | Self::ApiKey { .. } | Self::ApiKeysOf(_) => false,
+            Self::Session(_) | Self::ApiKey { .. } => false,
         }
     }
 
@@ -63,17 +81,23 @@ impl Target {
     }
 
     /// Whether a revocation of the kinds in `ends` revokes the credential of this principal at
-    /// `now`.
-    pub(crate) fn reaches(self, ends: Revokes, principal: &Principal, now: Timestamp) -> bool {
+    /// `now`. A key is revoked with what it was made from.
+    pub(crate) fn reaches(
+        self,
+        ends: Revokes,
+        principal: &Principal,
+        lineage: &Lineage,
+        now: Timestamp,
+    ) -> bool {
         let credential = principal.credential;
-        let of_kind = match credential {
-            Credential::Session(_) => ends.sessions,
-            Credential::ApiKey(_) => ends.keys,
-        };
+        let session = credential.session().or(lineage.session);
+        let is_key = credential.api_key().is_some();
+        let of_kind = (ends.sessions && session.is_some()) || (ends.keys && is_key);
         match self {
-            Self::Session(session) => credential == Credential::Session(session),
+            Self::Session(id) => session == Some(id),
             Self::OtherSessions { user, kept } => {
-                of_kind && principal.user == user && credential != Credential::Session(kept)
+                let is_kept = session == Some(kept);
+                principal.user == user && of_kind && (!is_kept || (ends.keys && is_key))
             }
             Self::User(user) => of_kind && principal.user == user,
             Self::Branch(branch) => of_kind && principal.branch == Some(branch),
@@ -81,9 +105,28 @@ impl Target {
                 of_kind && principal.organisation == Some(organisation)
             }
             Self::Store => of_kind,
-            Self::ApiKey { id, from } => credential == Credential::ApiKey(id) && from <= now,
-            Self::ApiKeysOf(user) => credential.api_key().is_some() && principal.user == user,
+            Self::ApiKey { id, from } => {
+                from <= now && (credential == Credential::ApiKey(id) || lineage.keys.contains(&id))
+            }
         }
+    }
+
+    /// Whether it revokes the tickets of this principal's session: those of a session that it
+    /// revokes, and, where one-time tokens end, also those of a session that goes on.
+    pub(crate) fn reaches_tickets(
+        self,
+        ends: Revokes,
+        principal: &Principal,
+        now: Timestamp,
+    ) -> bool {
+        let is_above = match self {
+            Self::OtherSessions { user, .. } | Self::User(user) => principal.user == user,
+            Self::Branch(branch) => principal.branch == Some(branch),
+            Self::Organisation(organisation) => principal.organisation == Some(organisation),
+            Self::Store => true,
+            Self::Session(_) | Self::ApiKey { .. } => false,
+        };
+        (ends.tokens && is_above) || self.reaches(ends, principal, &Lineage::default(), now)
     }
 }
 
@@ -97,9 +140,10 @@ mod tests {
     const HOME: SessionId = SessionId::from_bytes([4; 16]);
     const KEY: ApiKeyId = ApiKeyId::from_bytes([5; 16]);
     const OTHER_KEY: ApiKeyId = ApiKeyId::from_bytes([6; 16]);
-    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true };
-    const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false };
-    const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false };
+    const THIRD_KEY: ApiKeyId = ApiKeyId::from_bytes([9; 16]);
+    const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true, trust: true };
+    const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false, trust: false };
+    const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false, trust: false };
 
     fn session(user: UserId, id: SessionId) -> Principal {
         Principal { credential: Credential::Session(id), ..Principal::for_tests(user) }
@@ -109,12 +153,56 @@ mod tests {
         Principal { credential: Credential::ApiKey(id), ..Principal::for_tests(user) }
     }
 
+    fn is_reached(target: Target, ends: Revokes, principal: &Principal, from: &Lineage) -> bool {
+        target.reaches(ends, principal, from, Timestamp::from_millis(9))
+    }
+
     #[track_caller]
     fn check(target: Target, ends: Revokes, expect: [bool; 4]) {
         let all = [session(ADA, OFFICE), session(ADA, HOME), key(ADA, KEY), session(BEN, HOME)];
-        let reached =
-            all.map(|principal| target.reaches(ends, &principal, Timestamp::from_millis(9)));
+        let reached = all.map(|one| is_reached(target, ends, &one, &Lineage::default()));
         assert_eq!(reached, expect, "{target:?} {ends:?}");
+    }
+
+    /// For ada's keys: one that was issued, one made from the session `OFFICE`, one made from that.
+    #[track_caller]
+    fn check_keys(target: Target, ends: Revokes, expect: [bool; 3]) {
+        let made = |session, keys: &[ApiKeyId]| Lineage { session, keys: keys.to_vec() };
+        let office = Some(OFFICE);
+        let all = [
+            (OTHER_KEY, made(None, &[])),
+            (KEY, made(office, &[])),
+            (THIRD_KEY, made(office, &[KEY])),
+        ];
+        let reached = all.map(|(id, from)| is_reached(target, ends, &key(ADA, id), &from));
+        assert_eq!(reached, expect, "{target:?} {ends:?}");
+    }
+
+    #[test]
+    fn a_target_reaches_the_keys_that_were_made_from_it() {
+        let made = [false, true, true];
+        check_keys(Target::Session(OFFICE), SESSIONS, made);
+        check_keys(Target::Session(HOME), SESSIONS, [false; 3]);
+        check_keys(Target::OtherSessions { user: ADA, kept: HOME }, SESSIONS, made);
+        check_keys(Target::OtherSessions { user: ADA, kept: OFFICE }, SESSIONS, [false; 3]);
+        check_keys(Target::OtherSessions { user: ADA, kept: OFFICE }, ALL, [true; 3]);
+        check_keys(Target::User(ADA), SESSIONS, made);
+        check_keys(Target::User(ADA), KEYS, [true; 3]);
+        check_keys(Target::User(BEN), ALL, [false; 3]);
+        check_keys(Target::Store, SESSIONS, made);
+        let at_once = Timestamp::MIN;
+        check_keys(Target::ApiKey { id: KEY, from: at_once }, SESSIONS, made);
+        check_keys(Target::ApiKey { id: THIRD_KEY, from: at_once }, ALL, [false, false, true]);
+        let later = Timestamp::from_millis(10);
+        check_keys(Target::ApiKey { id: KEY, from: later }, ALL, [false; 3]);
+    }
+
+    #[test]
+    fn the_parent_of_a_key_is_the_last_of_its_chain() {
+        let made = |session, keys: &[ApiKeyId]| Lineage { session, keys: keys.to_vec() }.parent();
+        assert_eq!(made(None, &[]), None);
+        assert_eq!(made(Some(OFFICE), &[]), Some(Credential::Session(OFFICE)));
+        assert_eq!(made(Some(OFFICE), &[KEY, OTHER_KEY]), Some(Credential::ApiKey(OTHER_KEY)));
     }
 
     #[test]
@@ -126,8 +214,33 @@ mod tests {
         check(Target::User(ADA), KEYS, [false, false, true, false]);
         check(Target::User(ADA), ALL, [true, true, true, false]);
         check(Target::Store, SESSIONS, [true, true, false, true]);
-        check(Target::ApiKeysOf(ADA), SESSIONS, [false, false, true, false]);
-        check(Target::ApiKeysOf(BEN), ALL, [false; 4]);
+    }
+
+    #[test]
+    fn tickets_end_with_their_session_and_with_the_one_time_tokens_of_its_user() {
+        let tokens = Revokes { tokens: true, ..Revokes::default() };
+        let others = Target::OtherSessions { user: ADA, kept: OFFICE };
+        let reached = |target: Target, ends, principal: &Principal| {
+            target.reaches_tickets(ends, principal, Timestamp::from_millis(9))
+        };
+        let (office, home, ben) = (session(ADA, OFFICE), session(ADA, HOME), session(BEN, HOME));
+        for (target, ends, expect) in [
+            (Target::Session(OFFICE), SESSIONS, [true, false, false]),
+            (others, SESSIONS, [false, true, false]),
+            (others, tokens, [true, true, false]),
+            (Target::User(ADA), SESSIONS, [true, true, false]),
+            (Target::User(ADA), tokens, [true, true, false]),
+            (Target::User(ADA), KEYS, [false; 3]),
+            (Target::Store, tokens, [true; 3]),
+            (Target::Branch(BranchId::from_bytes([7; 16])), tokens, [false; 3]),
+        ] {
+            let found = [&office, &home, &ben].map(|principal| reached(target, ends, principal));
+            assert_eq!(found, expect, "{target:?} {ends:?}");
+        }
+        let (york, north) = (BranchId::from_bytes([7; 16]), OrganisationId::from_bytes([8; 16]));
+        let under = Principal { branch: Some(york), organisation: Some(north), ..office };
+        assert!(reached(Target::Branch(york), tokens, &under));
+        assert!(reached(Target::Organisation(north), tokens, &under));
     }
 
     #[test]
@@ -144,10 +257,10 @@ mod tests {
         let (york, north) = (BranchId::from_bytes([7; 16]), OrganisationId::from_bytes([8; 16]));
         let under =
             Principal { branch: Some(york), organisation: Some(north), ..session(ADA, OFFICE) };
-        let now = Timestamp::from_millis(0);
         for target in [Target::Branch(york), Target::Organisation(north)] {
-            assert!(target.reaches(SESSIONS, &under, now), "{target:?}");
-            assert!(!target.reaches(SESSIONS, &session(ADA, OFFICE), now), "{target:?}");
+            let none = Lineage::default();
+            assert!(is_reached(target, SESSIONS, &under, &none), "{target:?}");
+            assert!(!is_reached(target, SESSIONS, &session(ADA, OFFICE), &none), "{target:?}");
         }
     }
 }

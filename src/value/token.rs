@@ -56,6 +56,14 @@ pub(crate) struct ParsedToken {
 
 /// Reads a token; `None` for every text that [`mint`] cannot have made.
 pub(crate) fn parse(text: &str) -> Option<ParsedToken> {
+    let (kind, id, secret) = read(text)?;
+    Some(ParsedToken { kind, id, secret_hash: secret_hash(&secret) })
+}
+
+/// The parts of a token; `None` for every text that [`write`] cannot have made.
+pub(super) fn read(
+    text: &str,
+) -> Option<(TokenKind, [u8; 16], Zeroizing<[u8; TOKEN_SECRET_BYTES]>)> {
     if text.len() != TOKEN_TEXT_BYTES {
         return None;
     }
@@ -68,7 +76,7 @@ pub(crate) fn parse(text: &str) -> Option<ParsedToken> {
     if checksum != crc(kind, id, secret) {
         return None;
     }
-    Some(ParsedToken { kind, id: *id, secret_hash: secret_hash(secret) })
+    Some((kind, *id, Zeroizing::new(*secret)))
 }
 
 /// Makes a token for a row: its text, for its owner, and the hash to store.
@@ -81,7 +89,7 @@ pub(crate) fn mint(
     Ok((write(kind, &id, &secret), secret_hash(&secret)))
 }
 
-fn write(kind: TokenKind, id: &[u8; 16], secret: &[u8; TOKEN_SECRET_BYTES]) -> Secret {
+pub(super) fn write(kind: TokenKind, id: &[u8; 16], secret: &[u8; TOKEN_SECRET_BYTES]) -> Secret {
     let checksum = crc(kind, id, secret);
     let mut raw = Zeroizing::new([0_u8; RAW_BYTES]);
     let parts = id.iter().chain(secret).chain(&checksum);

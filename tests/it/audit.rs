@@ -1,6 +1,8 @@
 //! The audit log: its rows, their order, how long they are kept, and how a loss is noticed.
 
 mod chain;
+mod consumers;
+mod seal;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -313,8 +315,8 @@ fn rows_of_no_user_and_of_an_unknown_user_are_distinguished() {
 #[test]
 fn a_row_that_a_hand_put_beyond_the_end_is_damage_and_said_to_be() {
     let world = World::new();
-    let hand = "INSERT INTO audit (seq, source, salt, at, event, outcome, actor, chain)
-        SELECT max(head_seq) + 1, 0, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32)
+    let hand = "INSERT INTO audit (seq, source, salt, at, event, outcome, actor, person_hash, chain)
+        SELECT max(head_seq) + 1, 0, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32), zeroblob(32)
         FROM audit_chain";
     world.sql().execute_batch(hand).unwrap();
     let error = world.store.users().create(NewUser::person("ada")).unwrap_err();

@@ -5,6 +5,7 @@
 //! text there is; a function that is new in the sources fails the test until it is listed there.
 //! SQLite's own counter of commits by others shows whether something was written.
 
+mod corpus;
 mod damaged;
 mod numbers;
 mod paths;
@@ -14,7 +15,8 @@ mod tokens;
 use std::cell::RefCell;
 use std::fmt::Debug;
 
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, OpenSession};
+use gatepost::second_factors::{NewTotp, TotpSecret};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
     Store, UserId,
@@ -22,6 +24,7 @@ use gatepost::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::second_factor::SECRET;
 use crate::world::{PASSWORD, World, device};
 
 /// A store with one of each, and a second connection that notices every commit.
@@ -37,6 +40,8 @@ pub(crate) struct Bench {
     pub(crate) key: String,
     /// A password reset of its own user.
     pub(crate) reset: RefCell<String>,
+    /// The token of the first administrator.
+    pub(crate) first: RefCell<String>,
     pub(crate) york: BranchId,
     pub(crate) north: OrganisationId,
 }
@@ -47,18 +52,23 @@ impl Bench {
     }
 
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
-        let world = World::with(change);
+        let world =
+            World::with(|options| change(options).dangerous().allow_unsealed_totp_secrets());
         let store = &world.store;
         let north = store.organisations().create("Northern").unwrap().id;
         let york = store.branches().create("York", north).unwrap().id;
         let ada = NewUser::person("ada").branch(york).password(Password::from(PASSWORD));
         let ada = store.users().create(ada).unwrap().id;
-        let opened = store.sessions().open(OpenSession::new(ada, device("till-1"))).unwrap();
+        let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
+        store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+        let open = OpenSession::new(ada, device("till-1")).assurance(Assurance::Aal2);
+        let opened = store.sessions().open(open).unwrap();
         let session = opened.granted().unwrap().session;
         let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
         let uma = store.users().create(NewUser::person("uma").email("uma@x")).unwrap().id;
         Self {
             reset: RefCell::new(reset(store, uma)),
+            first: RefCell::new(first(store)),
             plain: world.sql(),
             ada,
             robin: store.users().create(NewUser::person("robin")).unwrap().id,
@@ -76,6 +86,14 @@ impl Bench {
     pub(crate) fn reset_again(&self) {
         let uma = self.world.user_of("uma");
         *self.reset.borrow_mut() = reset(&self.world.store, uma);
+    }
+
+    /// Deletes the first administrator, and issues the token again.
+    pub(crate) fn first_again(&self, chief: UserId) -> Result<(), Error> {
+        self.world.store.users().set_privileges(chief, &[])?;
+        self.world.store.users().delete(chief)?;
+        *self.first.borrow_mut() = first(&self.world.store);
+        Ok(())
     }
 
     /// Changes with every commit of the store, and with no other event.
@@ -98,6 +116,10 @@ impl Bench {
         assert_eq!(self.commits(), before, "{what} was refused and has written");
         false
     }
+}
+
+fn first(store: &Store) -> String {
+    store.one_time_tokens().issue_first_administrator().unwrap().token.expose().to_owned()
 }
 
 fn reset(store: &Store, user: UserId) -> String {

@@ -3,7 +3,7 @@
 mod processes;
 
 use gatepost::audit::EventKind;
-use gatepost::policy::{ChangeAtLogin, Cost, Lockout, SessionPolicy};
+use gatepost::policy::{ChangeAtLogin, Cost, Lockout, SecondFactorPolicy, SessionPolicy};
 use gatepost::status::OpenWarning;
 use gatepost::{ErrorKind, NewUser, Options, Store};
 
@@ -41,11 +41,12 @@ fn an_option_of_the_file_is_changed_by_change_options_alone() {
     let with = |options: Options, name: &str| match name {
         "login_by_email" => options.login_by_email(true),
         "lockout" => options.lockout(Lockout::Permanent),
+        "second_factor" => options.second_factor(SecondFactorPolicy::All),
         "audit_max_age" => options.audit_max_age(30 * DAY),
         "audit_max_rows" => options.audit_max_rows(2_000),
         other => panic!("{other}"),
     };
-    for name in ["login_by_email", "lockout", "audit_max_age", "audit_max_rows"] {
+    for name in ["login_by_email", "lockout", "second_factor", "audit_max_age", "audit_max_rows"] {
         let change = |options| with(options, name);
         let with_it = || Store::open(&world.path, change(for_tests()));
         let refused = with_it().unwrap_err();

@@ -13,6 +13,7 @@ type Play = fn(&mut Parent, &[String]);
 
 /// Each role and what it does.
 const ROLES: &[(&str, Play)] = &[
+    ("back up or restore", crate::restore::killed::role),
     ("create at once", crate::opening::processes::create_at_once),
     ("follow lines", crate::coherence::follow_lines),
     ("full disk", crate::full_disk::role),
@@ -24,7 +25,10 @@ const ROLES: &[(&str, Play)] = &[
     ("only verify", crate::guards::only_verifies::role),
     ("open", crate::opening::processes::open),
     ("open in a state", crate::always_starts::open),
+    ("keep open", crate::restore::keep_open),
+    ("link identities", crate::external_identity::role),
     ("limited", crate::full_disk::file_size::role),
+    ("litestream", crate::restore::litestream::role),
     ("live", crate::opening::modes::role),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
@@ -35,7 +39,9 @@ const ROLES: &[(&str, Play)] = &[
     ("race of privileges", crate::coherence::change_or_ask),
     ("race of verifies", crate::coherence::role),
     ("rekey", crate::rekey::role),
+    ("restore under load", crate::restore::rounds::role),
     ("scan", crate::always_starts::scan),
+    ("tickets", crate::ticket::role),
     ("underneath", crate::underneath::role),
     ("use at a time", crate::clock::role),
     ("uses", crate::uses::role),

@@ -54,19 +54,27 @@ const CALLS: &[(&str, &str)] = &[
 /// Other writes that take effect at the next verify, and what is refused from then on.
 #[rustfmt::skip]
 const OTHER_WRITES: &[(&str, &str)] = &[
-    ("sweep",                                           "brief"),
-    ("sql DELETE FROM session WHERE id = #ada1",        "ada1"),
-    ("sql DELETE FROM session WHERE user_id = #ada",    "ada1 ada2"),
-    ("sql DELETE FROM session",                         "ada1 ada2 bob1 cyd1 brief"),
-    ("sql DELETE FROM api_key",                         "key"),
-    ("sql UPDATE session SET expires_at = 1 WHERE id = #ada1",                   "ada1"),
+    ("sweep",                                           "brief briefk"),
+    ("sql DELETE FROM session WHERE id = #ada1",        "ada1 ada1k"),
+    ("sql DELETE FROM session WHERE user_id = #ada",    "ada1 ada2 ada1k ada2k"),
+    ("sql DELETE FROM session",
+        "ada1 ada2 bob1 cyd1 brief ada1k ada2k bob1k cyd1k briefk"),
+    ("sql DELETE FROM api_key",                         "key ada1k ada2k bob1k cyd1k briefk keyk"),
+    ("sql DELETE FROM api_key WHERE id = #key",                                  "key keyk"),
+    ("sql UPDATE session SET expires_at = 1 WHERE id = #ada1",                   "ada1 ada1k"),
     ("sql UPDATE session SET device_hash = randomblob(16) WHERE id = #ada1",     "ada1"),
     ("sql UPDATE session SET secret_hash = randomblob(32) WHERE id = #ada1",     "ada1"),
-    ("sql UPDATE api_key SET secret_hash = randomblob(32)",                      "key"),
-    ("sql UPDATE user SET sessions_ended_seq = $next WHERE id = #ada",           "ada1 ada2"),
-    ("sql UPDATE user SET keys_ended_seq = $next WHERE id = #ada",               "key"),
-    ("sql UPDATE branch SET sessions_ended_seq = $next WHERE id = #york",        "ada1 ada2 bob1"),
-    ("sql UPDATE store SET keys_ended_seq = $next",                              "key"),
+    ("sql UPDATE session SET idle_ms = 1, last_seen = last_seen + 90000 WHERE id = #ada1",
+        "ada1 ada1k"),
+    ("sql UPDATE api_key SET secret_hash = randomblob(32) WHERE id = #key",      "key"),
+    ("sql UPDATE api_key SET expires_at = 1 WHERE id = #key",                    "key keyk"),
+    ("sql UPDATE user SET sessions_ended_seq = $next WHERE id = #ada",
+        "ada1 ada2 ada1k ada2k"),
+    ("sql UPDATE user SET keys_ended_seq = $next WHERE id = #ada",  "key ada1k ada2k keyk"),
+    ("sql UPDATE branch SET sessions_ended_seq = $next WHERE id = #york",
+        "ada1 ada2 bob1 ada1k ada2k bob1k"),
+    ("sql UPDATE store SET keys_ended_seq = $next",
+        "key ada1k ada2k bob1k cyd1k briefk keyk"),
 ];
 
 /// Every line, and what is refused after it.
@@ -138,7 +146,7 @@ impl Other {
 fn check_rows_of_another(change: fn(Options) -> Options) {
     let mut other = Other::new();
     for (operation, ended) in lines() {
-        let cast = Cast::new(change);
+        let cast = Cast::with_made_keys(change);
         cast.is_cached();
         other.does(&cast, operation);
         cast.are_refused(&ended, operation);
@@ -164,7 +172,7 @@ fn with_nothing_remembered_every_answer_is_the_same() {
 #[test]
 fn what_this_process_has_ended_is_refused_at_the_very_next_verify() {
     for (operation, ended) in lines() {
-        let cast = Cast::new(|options| options);
+        let cast = Cast::with_made_keys(|options| options);
         cast.is_cached();
         match operation.strip_prefix("sql ") {
             Some(script) => cast.world.sql().execute_batch(&cast.spell(script)).unwrap(),

@@ -16,11 +16,13 @@ use std::sync::Arc;
 use gatepost::audit::*;
 use gatepost::directory::*;
 use gatepost::host::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 use tempfile::TempDir;
 
 use crate::keyring::keys;
+use crate::second_factor::authenticator::Authenticator;
 use crate::world::{SECOND, World, device, for_tests, morning};
 use maker::{ADA_PASSWORD, ATTRIBUTES, Known, MIA_PASSWORD};
 
@@ -161,7 +163,23 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
 
     let key = copy.store.verify((&copy.known.api_key, None)).unwrap().valid().unwrap();
     assert_eq!((key.user, key.kind), (copy.user("robot").id, UserKind::System));
-    assert_eq!(copy.store.api_keys().list(key.user).unwrap()[0].label.as_deref(), Some("night"));
+    let made = copy.store.verify((&copy.known.made_key, None)).unwrap().valid().unwrap();
+    let keys = copy.store.api_keys().list(key.user).unwrap();
+    let listed = |id| keys.iter().find(|one| Credential::ApiKey(one.id) == id).unwrap();
+    let (first, second) = (listed(key.credential), listed(made.credential));
+    assert_eq!((first.label.as_deref(), first.parent), (Some("night"), None));
+    assert_eq!(second.parent, Some(key.credential));
+    assert_eq!(first.scopes, Some(vec!["export".to_owned(), "print".to_owned()]));
+    assert_eq!(second.scopes, Some(vec!["print".to_owned()]));
+    assert!(first.last_used_at.is_some());
+    let of_session = copy.store.api_keys().list(ada.id).unwrap();
+    assert_eq!(of_session[0].parent, Some(principal.credential));
+
+    let identity = &copy.store.external_identities().list(ada.id).unwrap()[0];
+    assert_eq!(
+        (identity.provider.as_str(), identity.subject.as_str(), identity.linked_at),
+        ("https://login.example.com", "7", morning())
+    );
 
     let confirmed = copy.store.one_time_tokens().confirm_email(&copy.known.one_time).unwrap();
     assert_eq!(confirmed.valid().unwrap().id, ada.id);
@@ -203,13 +221,14 @@ fn kept_passwords_log_in_and_what_bars_a_login_still_does() {
 fn kept_hashes_are_sealed_and_are_sealed_again() {
     let copy = Copy::open();
     let uses = copy.store.key_use().unwrap();
-    assert_eq!((uses.len(), uses[0].hashes), (1, 4));
+    assert_eq!((uses.len(), uses[0].hashes), (1, 6));
     assert_eq!(uses[0].key.as_ref().map(KeyId::as_str), Some("2026-01"));
     copy.store.close().unwrap();
     let both = keys(&[("2027-01", 8), maker::KEY[0]]);
     let store = Store::open(&copy.path, for_tests().keyring(both)).unwrap();
     let report = store.rekey(9).unwrap();
-    assert_eq!((report.hashes, report.damaged, report.is_complete), (4, 0, true));
+    assert_eq!((report.hashes, report.totp_secrets), (6, 1));
+    assert_eq!((report.damaged, report.is_complete), (0, true));
 }
 
 #[test]
@@ -248,6 +267,53 @@ fn kept_users_stand_as_they_stood() {
 }
 
 #[test]
+fn a_kept_second_factor_has_its_codes_and_none_that_was_used() {
+    let copy = Copy::open();
+    let lea = copy.user("lea").id;
+    let factor = copy.store.second_factors().info(lea).unwrap().unwrap();
+    assert_eq!((factor.algorithm, factor.digits), (TotpAlgorithm::Sha1, 6));
+    assert_eq!((factor.origin, factor.since), (FactorOrigin::Enrolled, morning()));
+    assert_eq!(factor.recovery_codes_left, 9);
+    let secret = data_encoding::BASE32_NOPAD.decode(copy.known.totp_secret.as_bytes()).unwrap();
+    let authenticator = Authenticator::of(&secret);
+    let on = device("desk-of-lea");
+    let open = OpenSession::new(lea, on.clone()).assurance(Assurance::Aal2);
+    let token = copy.store.sessions().open(open).unwrap().granted().unwrap().session.token;
+    let replace = |code: FactorCode| {
+        let (factors, password) = (copy.store.second_factors(), maker::LEA_PASSWORD.into());
+        let begun = factors.replace((&token, &on), password, code, NewTotp::new()).unwrap();
+        begun.done().is_ok()
+    };
+    assert!(!replace(authenticator.code(morning(), 0)), "used before");
+    assert!(replace(copy.known.recovery_code.as_str().into()));
+    assert_eq!(copy.store.second_factors().info(copy.user("lev").id).unwrap(), None);
+    let uses = copy.store.key_use().unwrap();
+    assert_eq!((uses.len(), uses[0].totp_secrets), (1, 1));
+}
+
+#[test]
+fn a_kept_login_that_waits_is_completed_and_a_kept_device_is_trusted() {
+    let copy = Copy::open();
+    let secret = data_encoding::BASE32_NOPAD.decode(copy.known.totp_secret.as_bytes()).unwrap();
+    let lea = copy.user("lea").id;
+    let devices = copy.store.devices().list(lea).unwrap();
+    let trusted: Vec<_> = devices.iter().filter_map(|device| device.trusted_until).collect();
+    assert_eq!(trusted, [morning() + maker::TRUST]);
+    let login = |on| LoginRequest::new("lea", maker::LEA_PASSWORD.into(), device(on));
+    assert!(copy.store.log_in(login("trusted")).unwrap().granted().is_ok());
+    let refused = copy.store.log_in(login("new")).unwrap().granted().unwrap_err();
+    assert_eq!(refused, LoginRefusal::MfaCodeRequired);
+    let step = copy.known.pending_step.as_str();
+    let with = |code| CompleteLogin::with_code(step, device("waiting"), code);
+    let used = Authenticator::of(&secret).code(morning(), 0);
+    let refused = copy.store.complete_login(with(used)).unwrap().granted().unwrap_err();
+    assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    let code = copy.known.recovery_code.as_str();
+    let with = CompleteLogin::with_recovery_code(step, device("waiting"), code);
+    assert!(copy.store.complete_login(with).unwrap().granted().is_ok());
+}
+
+#[test]
 fn kept_configuration_and_credits_are_in_force() {
     let copy = Copy::open();
     let (north, york, _) = copy.places();
@@ -272,11 +338,14 @@ fn the_kept_audit_log_is_intact_and_goes_on() {
     let intact = |audit: &Audit<'_>| audit.verify_chain(Some(&anchor)).unwrap().is_intact();
     assert!(intact(&audit));
     let from_host = audit.list(&AuditFilter::new().from_host(), Page::first(9)).unwrap();
-    assert_eq!(from_host.len(), 1);
+    assert_eq!(from_host.len(), 2);
+    let erased = &from_host[1];
+    assert_eq!((erased.event.as_str(), erased.detail.as_deref()), ("invoice.seen", None));
+    assert_eq!(audit.unseen("mailer", 9).unwrap().entries[0].event, "audit.consumer_added");
     assert_eq!((from_host[0].event.as_str(), from_host[0].at), ("invoice.printed", morning()));
     assert_eq!(from_host[0].detail.as_deref(), Some("number 7"));
     let deleted = AuditFilter::new().kind(EventKind::UserDeleted);
-    assert_eq!(audit.list(&deleted, Page::first(9)).unwrap().len(), 1);
+    assert_eq!(audit.list(&deleted, Page::first(9)).unwrap().len(), 2);
     copy.store.branches().create("Hull", None).unwrap();
     assert!(intact(&audit));
 }

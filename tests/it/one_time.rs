@@ -1,5 +1,6 @@
 //! The doors of one-time tokens: request, reset, confirm, accept.
 
+mod first_administrator;
 mod temporary;
 
 use gatepost::audit::{AuditFilter, EventKind};

@@ -12,7 +12,7 @@ mod scene;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
-use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
 use gatepost::{Actor, Page};
 
 use crate::surface;
@@ -21,20 +21,24 @@ pub(crate) use list::{OPERATIONS, Operation, Reach, Relation, operation};
 pub(crate) use scene::Scene;
 
 /// Events that no operation of the list leaves, and why.
-const ELSEWHERE: [EventKind; 5] = [
+const ELSEWHERE: [EventKind; 6] = [
     EventKind::StoreCreated,      // in the file that is opened: opening.rs
     EventKind::StoreMigrated,     // by an open with a newer library
+    EventKind::StoreAdopted,      // in a file that no store has open: restore/adopt.rs
     EventKind::VerifyRefused,     // counted, a row a minute: verify/refused.rs
     EventKind::HostRecorded,      // under the host's own names
     EventKind::AttemptsThrottled, // beside the refusal that stops a user: throttle.rs
 ];
 
 /// Calls that write without an event of their own, so that the sources do not show it.
-const SILENT: [&str; 4] = [
-    "Store::open",   // creates the file
-    "Store::close",  // writes what waits in memory
-    "Store::verify", // writes the last uses of sessions, and counts of refusals
-    "Store::may",    // writes the last uses of sessions
+const SILENT: [&str; 7] = [
+    "Store::open",          // creates the file
+    "Store::close",         // writes what waits in memory
+    "Store::verify",        // writes the last uses of sessions, and counts of refusals
+    "Store::may",           // writes the last uses of sessions
+    "Store::require_fresh", // as Store::verify
+    "Store::restore",       // writes a copy, which becomes the file
+    "Tickets::mint",        // as Store::verify
 ];
 
 #[test]
@@ -51,10 +55,13 @@ fn each_operation_records_and_revokes_what_the_list_says() {
 fn findings(operation: &Operation) -> Vec<String> {
     let mut scene = Scene::with(acts::policy(operation.name));
     scene.are_dead(&[], &[]);
+    scene.attenuate_all();
     acts::prepare(operation.name, &mut scene);
-    let before = scene.dead();
+    let (before, made_before) = (scene.dead(), scene.dead_made());
     let (head, last) = (scene.world.head(), last_event(&scene));
-    let tokens = scene.tokens_revoked();
+    let (tokens, tickets) = (scene.tokens_revoked(), scene.tickets());
+    let trust = scene.trust_revoked();
+    let begun = scene.world.now();
     acts::act(operation.name)(&scene, &scene.store().acting_as(scene.root));
 
     let mut findings = Vec::new();
@@ -69,12 +76,34 @@ fn findings(operation: &Operation) -> Vec<String> {
     compare("change log", format!("{reported:?}"), format!("{:?}", operation.changes));
     let revoked = scene.tokens_revoked() > tokens;
     compare("one-time tokens", revoked.to_string(), operation.tokens.to_string());
+    let revoked = scene.trust_revoked() > trust;
+    compare("trust", revoked.to_string(), operation.trust.to_string());
 
+    let with_tickets = tickets.iter().map(|(name, _)| *name);
+    let refused = scene.refused(&tickets);
+    // A ticket does not live long enough for an act that moves the clock.
+    if scene.world.now() == begun {
+        compare("tickets", format!("{refused:?}"), covered(operation.tickets(), with_tickets));
+    }
     let dead = scene.dead();
     let sessions = scene.sessions().filter(|name| !before.0.contains(name));
     compare("sessions", new(&before.0, &dead.0), covered(operation.sessions, sessions));
     let keys = scene.keys().filter(|name| !before.1.contains(name));
     compare("API keys", new(&before.1, &dead.1), covered(operation.keys, keys));
+    let made_from = scene.sessions().filter(|name| !before.0.contains(name));
+    let made_from: Vec<_> = made_from
+        .filter(|name| {
+            // A session that goes on with a new token keeps its keys.
+            let is_renewed = matches!(operation.sessions, Reach::Renewed | Reach::OneRenewed)
+                && *name == "ada-1";
+            let relation = scene::relation(name);
+            let ends = operation.sessions.covers(relation) && !is_renewed;
+            ends || operation.keys.covers(relation.max(Relation::SameUser))
+        })
+        .chain(dead.1.iter().copied().filter(|name| !before.1.contains(name)))
+        .collect();
+    let made_dead = scene.dead_made();
+    compare("keys made from them", new(&made_before, &made_dead), format!("{made_from:?}"));
     // Sessions never come back, and keys only when what suspended them is gone.
     let is_lifted = operation.event.ends_with(".activated");
     let lifted = if is_lifted { new(&[], &before.1) } else { "[]".into() };
@@ -89,6 +118,7 @@ fn findings(operation: &Operation) -> Vec<String> {
         compare("overlap", format!("{:?}", scene.dead().1), "[]".into());
         scene.world.clock.advance(std::time::Duration::from_millis(1));
         compare("overlap over", format!("{:?}", scene.dead().1), "[\"ada\"]".into());
+        compare("keys made from it", format!("{:?}", scene.dead_made()), "[\"ada\"]".into());
     }
     findings
 }
@@ -113,8 +143,11 @@ fn last_event(scene: &Scene) -> i64 {
 fn events_since(scene: &Scene, last: i64) -> Vec<String> {
     let log = scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
     let root = Actor::User(scene.root);
-    let name = |actor| if actor == root { "" } else { ", not by root" };
-    log.iter().map(|entry| format!("{}{}", entry.event, name(entry.actor))).collect()
+    // A restore is called without a store, and so without an actor.
+    let is_named =
+        |entry: &AuditEntry| entry.actor == root || entry.event == EventKind::StoreRestored.name();
+    let name = |entry| if is_named(entry) { "" } else { ", not by root" };
+    log.iter().map(|entry| format!("{}{}", entry.event, name(entry))).collect()
 }
 
 #[test]

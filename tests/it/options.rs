@@ -84,7 +84,8 @@ fn unusual() -> Options {
         .require_device(false)
         .device_takeover(true);
     let passwords =
-        PasswordPolicy::default().min_chars(12).max_bytes(300).blocklist(false).context(false);
+        PasswordPolicy::default().min_chars(12).min_chars_beside_factor(9).max_bytes(300);
+    let passwords = passwords.blocklist(false).context(false);
     for_tests()
         .service_name("Kärcher \u{1f512}\nPC")
         .api_versions(ApiVersion::new(1, 2), ApiVersion::new(3, 4))
@@ -94,6 +95,7 @@ fn unusual() -> Options {
         .change_at_login(ChangeAtLogin::Always)
         .cost(Cost::new(47_104, 1, 2).unwrap())
         .api_keys_per_user(7)
+        .strict_totp(true)
         .breach_check(Meanwhile::default().check())
 }
 
@@ -114,6 +116,7 @@ fn each_policy_is_kept_and_a_process_that_differs_is_warned_of_each_by_name() {
         "require_device",
         "device_takeover",
         "min_chars",
+        "min_chars_beside_factor",
         "max_bytes",
         "blocklist",
         "context",
@@ -121,6 +124,7 @@ fn each_policy_is_kept_and_a_process_that_differs_is_warned_of_each_by_name() {
         "change_at_login",
         "cost",
         "api_keys_per_user",
+        "strict_totp",
         "breach_check",
     ];
     assert_eq!(differing(&other), all);
@@ -239,11 +243,13 @@ fn a_damaged_stored_option_is_corrupt_and_named() {
         ("at_limit", &["Evict"]),
         ("require_device", &["1"]),
         ("min_chars", &["7"]),
+        ("min_chars_beside_factor", &["7", "9"]),
         ("max_bytes", &["1"]),
         ("password_expiry", &["1"]),
         ("change_at_login", &[""]),
         ("cost", &["8 1", "8 1 1 1", "0 0 0", "99999999 1 1"]),
         ("api_keys_per_user", &["0"]),
+        ("strict_totp", &["1"]),
         ("breach_check", &["maybe"]),
     ] {
         let kept = stored(name);
@@ -275,6 +281,7 @@ fn an_option_of_the_file_out_of_its_bounds_is_corrupt_at_the_opening_and_in_a_wr
         "audit_max_age_ms = 1",
         "audit_max_age_ms = -1",
         "lockout = 'never'",
+        "second_factor = 'some'",
     ] {
         sql.execute(&format!("UPDATE store SET {set}"), []).unwrap();
         let write = world.store.organisations().create("Northern").unwrap_err();
@@ -285,7 +292,7 @@ fn an_option_of_the_file_out_of_its_bounds_is_corrupt_at_the_opening_and_in_a_wr
         let opening = Store::open(&path, for_tests()).unwrap_err();
         assert_eq!(opening.kind(), ErrorKind::Corrupt, "{set}");
         let whole = "UPDATE store SET audit_max_rows = 1000000, audit_max_age_ms = 34560000000,
-                     lockout = 'timed'";
+                     lockout = 'timed', second_factor = 'optional'";
         sql.execute(whole, []).unwrap();
     }
     world.store.organisations().create("Northern").unwrap();

@@ -7,6 +7,8 @@
 mod bulk;
 mod credits;
 mod devices;
+mod factors;
+mod first_administrator;
 pub(crate) mod fleet;
 mod guesses;
 mod killed;
@@ -15,6 +17,7 @@ mod logout;
 mod memory;
 mod one_time;
 mod passwords;
+mod steps;
 mod upgrade;
 
 use gatepost::policy::SessionLimit;
@@ -37,6 +40,8 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "bulk" => bulk::revoke,
         "credits" => credits::spend,
         "devices" => devices::log_in,
+        "factors" => factors::present,
+        "first-administrator" => first_administrator::present,
         "guesses" => guesses::guess,
         "killed" => killed::live,
         "limits" => limits::open,
@@ -44,6 +49,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "memory" => memory::log_in,
         "one-time" => one_time::present,
         "passwords" => passwords::log_in,
+        "steps" => steps::guess,
         "upgrade" => upgrade::log_in,
         other => panic!("no such race: {other}"),
     };
@@ -70,6 +76,9 @@ const SECTIONS: &[Section] = &[
     ("killed-hashing", 1, killed::leaves_its_attempt_charged),
     ("memory", 1, memory::stays_within_the_gate),
     ("one-time", 50, one_time::tokens_are_used_once),
+    ("factors", 25, factors::codes_are_accepted_once),
+    ("steps", 12, steps::stay_within_their_share),
+    ("first-administrator", 12, first_administrator::is_one),
 ];
 
 #[track_caller]
@@ -162,8 +171,23 @@ fn a_process_killed_while_it_hashes_leaves_its_attempt_charged() {
 }
 
 #[test]
+fn a_pending_step_is_guessed_at_no_more_than_its_share_over_kills() {
+    short("steps");
+}
+
+#[test]
 fn a_one_time_token_is_used_exactly_once_over_kills() {
     short("one-time");
+}
+
+#[test]
+fn a_code_of_a_second_factor_is_accepted_exactly_once_over_kills() {
+    short("factors");
+}
+
+#[test]
+fn a_store_gets_one_first_administrator_over_kills() {
+    short("first-administrator");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use gatepost::audit::{AuditFilter, HostEvent};
 use gatepost::directory::CreditHolder;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, SessionFilter, Version};
+use gatepost::sessions::{
+    Assurance, NewApiKey, NewOneTimeToken, NewTicket, SessionFilter, Version,
+};
 use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
 use serde_json::{Map, Value, json};
 
@@ -36,6 +38,12 @@ fn records() -> Map<String, Value> {
     let session = reply.session.id;
     store.sessions().set_data(session, &[1, 2], Version::NONE).unwrap();
 
+    store.external_identities().link(ada, "https://login.example.com", "7").unwrap();
+    let minted = store.tickets().mint(&reply.principal, NewTicket::new("GET", "/images/7"));
+    let ticket = minted.unwrap().valid().unwrap().ticket;
+    let bearer = store.tickets().verify(ticket.expose(), "GET", "/images/7").unwrap();
+    let bearer = bearer.valid().unwrap();
+
     let mut status = store.status();
     (status.path, status.cached, status.log_bytes) = (None, None, 0);
     (status.writes, status.commits, status.hashes_done) = (1, 1, 1);
@@ -53,6 +61,8 @@ fn records() -> Map<String, Value> {
         "session_data": store.sessions().data::<Vec<u8>>(session).unwrap(),
         "api_key_info": store.api_keys().list(ada).unwrap()[0],
         "one_time_token_info": store.one_time_tokens().list(ada).unwrap()[0],
+        "external_identity": store.external_identities().list(ada).unwrap()[0],
+        "ticket_bearer": bearer,
         "known_device": store.devices().list(ada).unwrap()[0],
         "audit_entry": store.audit().latest(1, &AuditFilter::new().from_host()).unwrap()[0],
         "setting": store.configuration().get(Subtree::Store, "pageSize").unwrap(),

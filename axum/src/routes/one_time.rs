@@ -17,8 +17,8 @@ use crate::blocking::blocking;
 use crate::client::Client;
 use crate::rejection::Rejection;
 
-/// The four routes of one-time tokens: [`request_password_reset`] with `send`, [`reset_password`],
-/// [`confirm_email`] and [`accept_invitation`].
+/// The five routes of one-time tokens: [`request_password_reset`] with `send`, [`reset_password`],
+/// [`confirm_email`], [`accept_invitation`] and [`first_administrator`].
 ///
 /// ```
 /// use std::sync::mpsc::channel;
@@ -43,6 +43,7 @@ where
         .merge(reset_password())
         .merge(confirm_email())
         .merge(accept_invitation())
+        .merge(first_administrator())
 }
 
 /// `POST /request-password-reset`.
@@ -86,6 +87,15 @@ where
     Auth: FromRef<S>,
 {
     private("/accept-invitation", post(do_accept))
+}
+
+/// `POST /first-administrator`.
+pub fn first_administrator<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Auth: FromRef<S>,
+{
+    private("/first-administrator", post(do_create))
 }
 
 /// A route whose answers name to no other site where the browser was.
@@ -164,6 +174,25 @@ async fn do_accept(
     let Json(Invitation { token, new_password }) = body?;
     redeem(&auth, move |store| store.one_time_tokens().accept_invitation(&token, new_password))
         .await
+}
+
+#[derive(Deserialize)]
+struct FirstAdministrator {
+    token: String,
+    username: String,
+    password: Password,
+}
+
+async fn do_create(
+    State(auth): State<Auth>,
+    _: Client,
+    body: Result<Json<FirstAdministrator>, JsonRejection>,
+) -> Result<StatusCode, Rejection> {
+    let Json(FirstAdministrator { token, username, password }) = body?;
+    redeem(&auth, move |store| {
+        store.one_time_tokens().create_first_administrator(&token, username, password)
+    })
+    .await
 }
 
 /// The answer says nothing of the user, who now logs in.

@@ -2,6 +2,7 @@
 
 use gatepost::audit::{AuditFilter, EventKind};
 use gatepost::directory::UserStatus;
+use gatepost::sessions::NewApiKey;
 use serde_json::json;
 
 use crate::world::{Browser, World};
@@ -31,6 +32,25 @@ async fn each_extractor_accepts_its_callers_only() {
     let mut program =
         world.browser().header("authorization", format!("Bearer {}", world.key("ada")));
     assert_eq!(statuses(&mut program).await, [200, 200, 403, 200, 200]);
+}
+
+#[tokio::test]
+async fn the_scopes_of_a_key_limit_every_extractor() {
+    let world = World::new();
+    for (name, scopes, expected) in [
+        ("ada", &["reports.read"][..], [200, 200, 403, 200, 200]),
+        ("ada", &["reports.write"], [200, 200, 403, 403, 200]),
+        ("root", &["reports.read"], [200, 200, 403, 403, 200]),
+        ("root", &["admin"], [200, 200, 200, 403, 200]),
+    ] {
+        let keys = world.store.api_keys();
+        let user = world.user(name).id;
+        keys.revoke_all(user).unwrap();
+        let new = NewApiKey::new().scopes(scopes.iter().copied());
+        let key = keys.issue(user, new).unwrap().key.expose().to_owned();
+        let mut program = world.browser().header("authorization", format!("Bearer {key}"));
+        assert_eq!(statuses(&mut program).await, expected, "{name} {scopes:?}");
+    }
 }
 
 #[tokio::test]

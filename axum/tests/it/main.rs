@@ -20,4 +20,6 @@ mod processes;
 mod proxies;
 mod rejections;
 mod routes;
+mod second_factor;
+mod tickets;
 mod world;

@@ -17,7 +17,8 @@ const REQUEST: &str = "/auth/request-password-reset";
 const RESET: &str = "/auth/reset-password";
 const CONFIRM: &str = "/auth/confirm-email";
 const INVITATION: &str = "/auth/accept-invitation";
-const ALL: [&str; 4] = [REQUEST, RESET, CONFIRM, INVITATION];
+const FIRST: &str = "/auth/first-administrator";
+const ALL: [&str; 5] = [REQUEST, RESET, CONFIRM, INVITATION, FIRST];
 
 /// A site that has the routes, and the queue into which it puts its mail.
 fn site() -> (World, Receiver<ResetMail>) {
@@ -45,8 +46,12 @@ async fn request(browser: &mut Browser, typed: &str) -> Answer {
     browser.post(REQUEST, Some(json!({ "username": typed }))).await
 }
 
+/// A body with the fields of every route that takes a token.
 fn redemption(token: &str, new: &str) -> Option<Value> {
-    Some(json!({ "token": token, "new_password": new }))
+    let (username, password) = ("chief", new);
+    Some(
+        json!({ "token": token, "new_password": new, "username": username, "password": password }),
+    )
 }
 
 #[tokio::test]
@@ -204,4 +209,25 @@ async fn a_store_that_cannot_write_is_503_for_every_name() {
     known.is_refused(503, "unavailable");
     assert_eq!(known.body, unknown.body);
     browser.post(RESET, redemption("gpo_forged", OTHER)).await.is_refused(503, "unavailable");
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_created_once_and_logs_in() {
+    let (world, _mails) = site();
+    let tokens = || world.store.one_time_tokens();
+    world.store.users().set_privileges(world.user("root").id, &[]).unwrap();
+    let token = tokens().issue_first_administrator().unwrap().token.expose().to_owned();
+    let create = |name: &str, password: &str| {
+        Some(json!({ "token": token, "username": name, "password": password }))
+    };
+    let mut browser = world.browser();
+    let short = browser.post(FIRST, create("chief", "short")).await;
+    short.is_refused(422, "password_rejected");
+    let done = browser.post(FIRST, create("chief", OTHER)).await;
+    assert_eq!((done.status.as_u16(), done.body.as_str()), (204, ""));
+    assert!(done.set_cookies().is_empty(), "it opens no session");
+    assert_eq!(done.headers["referrer-policy"], "no-referrer");
+    assert_eq!(world.browser().log_in("chief", OTHER).await.status, 200);
+    assert_eq!(world.user("chief").privileges, ["admin"]);
+    browser.post(FIRST, create("other", OTHER)).await.is_refused(422, "invalid_one_time_token");
 }

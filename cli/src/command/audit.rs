@@ -3,12 +3,12 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use gatepost::Timestamp;
-use gatepost::audit::{AuditAnchor, AuditFilter, ChainCheck, CheckedChain, EventKind};
+use gatepost::audit::{AuditAnchor, AuditEntry, AuditFilter, ChainCheck, CheckedChain, EventKind};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Result};
-use crate::output::Output;
+use crate::output::{Found, Output};
 use crate::{names, prompt};
 
 const COLUMNS: &[&str] =
@@ -37,6 +37,9 @@ pub(crate) enum Audit {
     /// Print the rows as JSON, one row on a line, the oldest first
     #[command(after_help = "Example: gatepost audit export > audit.jsonl")]
     Export {
+        /// Only rows after this number, such as the `seq` of the last row of an earlier export
+        #[arg(long, value_name = "SEQ", default_value_t = 0)]
+        after: i64,
         #[command(flatten)]
         which: Which,
     },
@@ -49,10 +52,57 @@ pub(crate) enum Audit {
         /// The log must continue what `audit head` printed earlier, which standard input has
         #[arg(long)]
         anchor_stdin: bool,
+        /// It must be sealed: then no program without the key has made it
+        #[arg(long, requires = "anchor_stdin")]
+        sealed: bool,
     },
     /// Print the ends of the log, to be kept elsewhere
     #[command(after_help = "Example: gatepost audit head > head.txt")]
-    Head,
+    Head {
+        /// Seal them under the key of the first `--key-file`
+        #[arg(long)]
+        sealed: bool,
+    },
+    /// Read the log row by row, and acknowledge what was dealt with
+    #[command(subcommand)]
+    Consumer(Consumer),
+}
+
+/// A program that reads the log, by name.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Consumer {
+    /// List the consumers, and how far behind each is
+    #[command(after_help = "Example: gatepost audit consumer list")]
+    List,
+    /// Add a consumer, which receives every row from now on
+    #[command(after_help = "Example: gatepost audit consumer add mailer")]
+    Add {
+        /// Its name: 1 to 64 of a-z 0-9 . _ -
+        name: String,
+    },
+    /// Remove a consumer
+    #[command(after_help = "Example: gatepost audit consumer remove mailer")]
+    Remove {
+        /// Its name
+        name: String,
+    },
+    /// Print the rows that it has not acknowledged, and what was trimmed before, as one JSON object
+    #[command(after_help = "Example: gatepost audit consumer unseen mailer > rows.json")]
+    Unseen {
+        /// Its name
+        name: String,
+        /// How many rows, at most 500
+        #[arg(short = 'n', long, default_value_t = 500)]
+        rows: u32,
+    },
+    /// Acknowledge all rows up to a number, which `unseen` prints as `up_to`
+    #[command(after_help = "Example: gatepost audit consumer acknowledge mailer 4711")]
+    Acknowledge {
+        /// Its name
+        name: String,
+        /// The number of the last row that was dealt with
+        seq: i64,
+    },
 }
 
 /// Which rows.
@@ -95,20 +145,60 @@ impl Audit {
                 let rows = audit.iter(&which.filter(context)?);
                 context.output.list(COLUMNS, rows.take(limit.unwrap_or(usize::MAX)))?;
             }
-            Self::Export { which } => {
-                let rows = audit.iter(&which.filter(context)?);
+            Self::Export { after, which } => {
+                let is_after =
+                    |row: &Found<AuditEntry>| !row.as_ref().is_ok_and(|r| r.seq <= after);
+                let rows = audit.iter(&which.filter(context)?).filter(is_after);
                 Output { json: true }.list(COLUMNS, rows)?;
             }
-            Self::Verify { anchor_stdin } => {
-                let anchor: Option<AuditAnchor> = match anchor_stdin {
-                    true => Some(prompt::secret_of_stdin("anchor")?.parse()?),
-                    false => None,
+            Self::Verify { anchor_stdin, sealed } => {
+                let text = anchor_stdin.then(|| prompt::secret_of_stdin("anchor")).transpose()?;
+                let anchor: Option<AuditAnchor> = match text {
+                    Some(text) if sealed => Some(audit.open_anchor(&text)?),
+                    Some(text) => Some(text.parse()?),
+                    None => None,
                 };
                 return verify(context, audit.verify_chain(anchor.as_ref())?);
             }
-            Self::Head => context.output.text("anchor", &audit.anchor()?.to_string())?,
+            Self::Head { sealed } => {
+                let anchor =
+                    if sealed { audit.sealed_anchor()? } else { audit.anchor()?.to_string() };
+                context.output.text("anchor", &anchor)?;
+            }
+            Self::Consumer(consumer) => consumer.run(context)?,
         }
         Ok(Exit::Done)
+    }
+}
+
+impl Consumer {
+    fn run(self, context: &Context) -> Result<()> {
+        let audit = context.store.audit();
+        match self {
+            Self::List => {
+                let all = audit.consumers()?;
+                context.output.list(&["name", "seen_seq", "behind"], all.into_iter().map(Ok))
+            }
+            Self::Add { name } => {
+                let is_new = context.writing("audit.consumer.add")?.audit().add_consumer(&name)?;
+                let sentence = if is_new { "added" } else { "it was there before" };
+                context.output.done(sentence, &json!({ "consumer": name, "added": is_new }))
+            }
+            Self::Remove { name } => {
+                let store = context.writing("audit.consumer.remove")?;
+                let was_there = store.audit().remove_consumer(&name)?;
+                let sentence = if was_there { "removed" } else { "there was none" };
+                context.output.done(sentence, &json!({ "consumer": name, "removed": was_there }))
+            }
+            Self::Unseen { name, rows } => {
+                Output { json: true }.record(&audit.unseen(&name, rows)?)
+            }
+            Self::Acknowledge { name, seq } => {
+                audit.acknowledge(&name, seq)?;
+                let sentence = format!("acknowledged up to {seq}");
+                context.output.done(&sentence, &json!({ "consumer": name, "seen_seq": seq }))
+            }
+        }
     }
 }
 
@@ -154,9 +244,12 @@ fn verify(context: &Context, check: ChainCheck) -> Result<Exit> {
                 .to_owned(),
             json!({ "result": "anchor_trimmed", "chains": chains.map(chain) }),
         ),
-        ChainCheck::Broken { seq, .. } => (
-            format!("broken: row {seq} was changed, moved or is missing"),
-            json!({ "result": "broken", "seq": seq }),
+        ChainCheck::Broken { seq, trimmed_to, .. } => (
+            format!(
+                "broken: row {seq} was changed, moved or is missing; every row before it, from \
+                 the first after {trimmed_to}, is as it was written"
+            ),
+            json!({ "result": "broken", "seq": seq, "trimmed_to": trimmed_to }),
         ),
         _ => ("the log was not checked: this command is too old".to_owned(), Value::Null),
     };

@@ -7,6 +7,7 @@ use gatepost::policy::Lockout;
 use crate::arguments::Global;
 use crate::context::{Context, is_missing};
 use crate::failure::{Exit, Failure, Result};
+use crate::output::note;
 
 /// Create the file of a store
 ///
@@ -80,6 +81,11 @@ impl Init {
         let status = store.status();
         let path = status.path.unwrap_or_else(|| path.clone());
         let record = serde_json::json!({ "path": path, "schema_version": status.schema_version });
-        context.output.done(&format!("created {}", path.display()), &record)
+        context.output.done(&format!("created {}", path.display()), &record)?;
+        note(
+            "The store has no user. To create the first administrator in your program, run: \
+             gatepost token first-administrator",
+        );
+        Ok(())
     }
 }

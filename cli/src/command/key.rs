@@ -11,12 +11,14 @@ use crate::context::Context;
 use crate::failure::Result;
 use crate::names;
 
-const COLUMNS: &[&str] = &["id", "label", "issued_at", "expires_at"];
+const COLUMNS: &[&str] =
+    &["id", "label", "parent", "scopes", "issued_at", "expires_at", "last_used_at"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {
     /// Issue an API key, and print it once
-    #[command(after_help = "Example: gatepost key issue importer --label 'night run'")]
+    #[command(after_help = "Example: gatepost key issue importer --label 'night run' \
+                      --scope reports.read")]
     Issue {
         /// The user whose key it is, by username or id
         user: String,
@@ -26,6 +28,9 @@ pub(crate) enum Key {
         /// How long the key is valid, such as 90d; without end if it is left out
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         lifetime: Option<Duration>,
+        /// A privilege that the key may use; given more than once, each of them; all if left out
+        #[arg(long = "scope", value_name = "PRIVILEGE")]
+        scopes: Vec<String>,
     },
     /// List the API keys of a user
     #[command(after_help = "Example: gatepost key list importer")]
@@ -60,7 +65,7 @@ pub(crate) enum Key {
 impl Key {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::Issue { user, label, lifetime } => {
+            Self::Issue { user, label, lifetime, scopes } => {
                 let user = names::user(&context.store, &user)?;
                 let mut new = NewApiKey::new();
                 if let Some(label) = label {
@@ -68,6 +73,9 @@ impl Key {
                 }
                 if let Some(lifetime) = lifetime {
                     new = new.lifetime(lifetime);
+                }
+                if !scopes.is_empty() {
+                    new = new.scopes(scopes);
                 }
                 let issued = context.writing("key.issue")?.api_keys().issue(user.id, new)?;
                 print(context, &issued)

@@ -4,18 +4,21 @@
 //! command that writes takes the store from `Context::writing`.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod branch;
 pub(crate) mod calibrate;
 pub(crate) mod config;
 pub(crate) mod credit;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod factor;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod key_file;
 pub(crate) mod organisation;
 pub(crate) mod pages;
 pub(crate) mod rekey;
+pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod sweep;
@@ -37,11 +40,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Branch(command) => command.run(&open()?)?,
         Command::Session(command) => command.run(&open()?)?,
         Command::Device(command) => command.run(&open()?)?,
+        Command::Factor(command) => command.run(&open()?)?,
         Command::Config(command) => command.run(&open()?)?,
         Command::Credit(command) => command.run(&open()?)?,
         Command::Key(command) => command.run(&open()?)?,
         Command::KeyFile(command) => command.run(&global)?,
         Command::Rekey(command) => command.run(&open()?)?,
+        Command::Backup(command) => command.run(&open()?)?,
+        Command::Restore(command) => command.run(&global)?,
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,

@@ -13,7 +13,7 @@ use crate::output::note;
 /// The hashes that one write seals: it takes about 10 ms, in which other writers wait.
 const HASHES_PER_WRITE: usize = 300;
 
-const COLUMNS: &[&str] = &["key", "hashes", "is_available"];
+const COLUMNS: &[&str] = &["key", "hashes", "totp_secrets", "is_available"];
 
 /// Seal the password hashes under the key of the first `--key-file`
 ///
@@ -49,14 +49,15 @@ impl Rekey {
 fn seal_all(context: &Context, key: KeyId, uses: &[KeyUse]) -> Result<()> {
     let due = |one: &&KeyUse| one.is_available && one.key.as_ref() != Some(&key);
     // On standard error, and hidden if that is no terminal.
-    let bar = ProgressBar::new(uses.iter().filter(due).map(|one| one.hashes).sum());
+    let bar = ProgressBar::new(uses.iter().filter(due).map(both).sum());
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} hashes, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let mut hashes = 0;
+    let (mut hashes, mut totp_secrets) = (0, 0);
     let damaged = loop {
         let report = context.store.rekey(HASHES_PER_WRITE)?;
         hashes += report.hashes;
-        bar.inc(report.hashes as u64);
+        totp_secrets += report.totp_secrets;
+        bar.inc((report.hashes + report.totp_secrets) as u64);
         if report.is_complete {
             // Each call counts all of them again.
             break report.damaged;
@@ -64,8 +65,19 @@ fn seal_all(context: &Context, key: KeyId, uses: &[KeyUse]) -> Result<()> {
     };
     bar.abandon();
     warn_of_the_rest(&context.store.key_use()?, damaged);
-    let record = json!({ "key": key, "hashes": hashes, "damaged": damaged });
-    context.output.done(&format!("sealed {hashes} hashes under {key}"), &record)
+    let record = json!({
+        "key": key, "hashes": hashes, "totp_secrets": totp_secrets, "damaged": damaged,
+    });
+    let secrets = match totp_secrets {
+        0 => String::new(),
+        count => format!(" and {count} secrets of second factors"),
+    };
+    context.output.done(&format!("sealed {hashes} hashes{secrets} under {key}"), &record)
+}
+
+/// The password hashes and the secrets of second factors.
+fn both(one: &KeyUse) -> u64 {
+    one.hashes + one.totp_secrets
 }
 
 /// What a rekey cannot seal.
@@ -73,7 +85,7 @@ fn warn_of_the_rest(uses: &[KeyUse], damaged: usize) {
     if damaged > 0 {
         note(&format!("{damaged} hashes are damaged. Their users need new passwords."));
     }
-    let lost: u64 = uses.iter().filter(|one| !one.is_available).map(|one| one.hashes).sum();
+    let lost: u64 = uses.iter().filter(|one| !one.is_available).map(both).sum();
     if lost > 0 {
         note(&format!(
             "{lost} hashes are sealed under a key that was not given. Give it as a second \

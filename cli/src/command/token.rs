@@ -20,6 +20,13 @@ pub(crate) enum Token {
     /// valid. A token that is valid counts as used.
     #[command(after_help = "Example: gatepost token verify < token.txt")]
     Verify,
+    /// Issue the token with which the first administrator is created
+    ///
+    /// The token is printed once, alone on standard output, and is valid for 24 hours. A program
+    /// that accepts it creates the administrator with a username and a password. It is refused once
+    /// any user has the privilege admin.
+    #[command(after_help = "Example: gatepost token first-administrator")]
+    FirstAdministrator,
     /// List the valid one-time tokens of a user
     #[command(after_help = "Example: gatepost token list ada")]
     List {
@@ -38,6 +45,16 @@ impl Token {
     pub(crate) fn run(self, context: &Context) -> Result<Exit> {
         match self {
             Self::Verify => return verify(context),
+            Self::FirstAdministrator => {
+                let store = context.writing("token.first_administrator")?;
+                let issued = store.one_time_tokens().issue_first_administrator()?;
+                let about = format!(
+                    "The token of the first administrator is valid until {}. It is shown only now:",
+                    issued.expires_at
+                );
+                let record = json!({ "id": issued.id, "expires_at": issued.expires_at });
+                context.output.secret(&about, "token", &issued.token, record)?;
+            }
             Self::List { user } => {
                 let user = names::user(&context.store, &user)?;
                 let tokens = context.store.one_time_tokens().list(user.id)?;

@@ -81,6 +81,17 @@ pub(crate) enum User {
     /// Delete a user: revokes all sessions and API keys, and frees the username
     #[command(after_help = "Example: gatepost user delete ada --yes")]
     Delete(Named),
+    /// Print everything that the file has about one user, as JSON
+    ///
+    /// A deleted user is named by its id, or by the username that it had.
+    #[command(after_help = "Example: gatepost user export ada > ada.json")]
+    Export(Named),
+    /// Erase what the file has about a deleted user, for good
+    ///
+    /// The id stays, and so do the user's rows of the audit log, without addresses, devices and
+    /// texts. Backups and exports are not reached.
+    #[command(after_help = "Example: gatepost user erase ada --yes")]
+    Erase(Named),
     /// Restore a deleted user, without sessions and API keys
     #[command(after_help = "Example: gatepost user restore ada")]
     Restore(Named),
@@ -178,6 +189,8 @@ impl User {
             }
             Self::Confirm(confirm) => confirm.run(context),
             Self::Delete(named) => change::delete(context, &named),
+            Self::Export(named) => change::export(context, &named),
+            Self::Erase(named) => change::erase(context, &named),
             Self::Restore(named) => change::restore(context, &named),
             Self::Move(to) => to.run(context),
             Self::Rename(rename) => rename.run(context),

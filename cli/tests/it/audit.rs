@@ -139,7 +139,65 @@ fn the_numbers_of_a_store_are_those_of_its_rows() {
 fn a_sweep_reports_what_it_removed_and_records_nothing_if_that_is_nothing() {
     let world = World::new();
     let before = world.ok(&["audit", "head"]);
-    let nothing = json!({ "sessions": 0, "api_keys": 0, "one_time_tokens": 0, "audit_rows": 0 });
+    let nothing = json!({
+        "sessions": 0,
+        "api_keys": 0,
+        "one_time_tokens": 0,
+        "enrolments": 0,
+        "pending_steps": 0,
+        "audit_rows": 0,
+    });
     assert_eq!(world.row(&["sweep"]), nothing);
     assert_eq!(world.ok(&["audit", "head"]), before);
+}
+
+#[test]
+fn a_sealed_head_is_believed_with_its_key_alone() {
+    let world = World::new();
+    world.ok(&["key-file", "create", "a.key", "a"]);
+    world.ok(&["key-file", "create", "b.key", "b"]);
+    let sealed = world.ok(&["audit", "head", "--sealed", "--key-file", "a.key"]);
+    let verify = |key: &[&str], head: &str| {
+        let words = [&["audit", "verify", "--anchor-stdin", "--sealed"], key].concat();
+        world.run_with(&words, head).code
+    };
+    assert_eq!(verify(&["--key-file", "a.key"], &sealed), 0);
+    assert_eq!(verify(&["--key-file", "b.key"], &sealed), 6);
+    assert_eq!(verify(&[], &sealed), 6);
+    let plain = world.ok(&["audit", "head"]);
+    assert_eq!(verify(&["--key-file", "a.key"], &plain), 5);
+    assert_eq!(world.run(&["audit", "head", "--sealed"]).code, 6);
+}
+
+#[test]
+fn an_export_goes_on_where_the_last_one_ended() {
+    let world = World::new();
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    let all = world.ok(&["audit", "export"]);
+    let rows: Vec<serde_json::Value> =
+        all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = rows[rows.len() - 2]["seq"].to_string();
+    let rest = world.ok(&["audit", "export", "--after", &last]);
+    assert_eq!(
+        rest.lines().collect::<Vec<_>>(),
+        all.lines().skip(rows.len() - 1).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_consumer_receives_rows_until_it_acknowledges_them() {
+    let world = World::new();
+    world.ok(&["audit", "consumer", "add", "mailer"]);
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    let first = world.row(&["audit", "consumer", "unseen", "mailer"]);
+    assert_eq!(world.row(&["audit", "consumer", "unseen", "mailer"]), first);
+    assert_eq!(first["entries"].as_array().unwrap().last().unwrap()["event"], "user.created");
+    assert_eq!(first["missed"], serde_json::Value::Null);
+    let up_to = first["up_to"].to_string();
+    world.ok(&["audit", "consumer", "acknowledge", "mailer", &up_to]);
+    let rest = world.row(&["audit", "consumer", "unseen", "mailer"]);
+    assert_eq!(rest["entries"].as_array().unwrap().len(), 0);
+    assert_eq!(world.rows(&["audit", "consumer", "list"])[0]["behind"], 0);
+    world.ok(&["audit", "consumer", "remove", "mailer"]);
+    assert_eq!(world.run(&["audit", "consumer", "unseen", "mailer"]).code, 3);
 }

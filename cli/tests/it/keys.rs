@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use gatepost::host::Keys;
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::status::OpenWarning;
 use gatepost::{DeviceId, ErrorKind, LoginRequest, NewUser, Options, Password, Store};
 use serde_json::json;
@@ -136,7 +137,7 @@ fn a_rekey_seals_every_hash_under_the_first_key_and_needs_no_password() {
     world.refused(&[&["rekey"], &OLD[..]].concat(), 9, "not confirmed");
     assert_eq!(key_use(&world, &[]), [(String::new(), 4, true)]);
     let row = world.row(&[&["rekey", "--yes"], &OLD[..]].concat());
-    assert_eq!(row, json!({ "key": "2025-04", "hashes": 4, "damaged": 0 }));
+    assert_eq!(row, json!({ "key": "2025-04", "hashes": 4, "totp_secrets": 0, "damaged": 0 }));
     assert_eq!(key_use(&world, &OLD), [("2025-04".to_owned(), 4, true)]);
 
     let ran = world.run(&[&["rekey", "--yes"], &BOTH[..]].concat());
@@ -164,6 +165,44 @@ fn a_rekey_takes_as_many_writes_as_it_needs() {
     let row = world.row(&[&["rekey", "--yes"], &NEW[..]].concat());
     assert_eq!(row["hashes"], 310);
     assert_eq!(key_use(&world, &NEW), [("2026-11".to_owned(), 310, true)]);
+}
+
+/// From RFC 6238, appendix B.
+const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
+fn import_factor(world: &World) {
+    let keys = Keys::from_file(world.directory().join("2025-04.key")).unwrap();
+    let options = Options::stored().keyring(Arc::new(keys));
+    let store = Store::open(world.directory().join("auth.db"), options).unwrap();
+    let ada = store.users().find_by_username("ada").unwrap().unwrap().id;
+    let secret = TotpSecret::from_base32(TOTP_SECRET).unwrap();
+    store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+    store.close().unwrap();
+}
+
+#[test]
+fn a_second_factor_is_shown_without_its_secret_and_reset() {
+    let world = with_store();
+    world.refused(&["factor", "show", "ada"], 3, "the user has no second factor");
+    world.refused(&["factor", "reset", "ada", "--yes"], 3, "the user has no second factor");
+    import_factor(&world);
+    let row = world.row(&["factor", "show", "ada"]);
+    assert_eq!((&row["algorithm"], &row["digits"]), (&json!("sha1"), &json!(6)));
+    assert_eq!((&row["origin"], &row["recovery_codes_left"]), (&json!("imported"), &json!(0)));
+    assert!(!world.ok(&["factor", "show", "ada"]).contains(TOTP_SECRET));
+    world.refused(&["factor", "reset", "ada"], 9, "not confirmed");
+    world.ok(&["factor", "reset", "ada", "--yes"]);
+    world.refused(&["factor", "show", "ada"], 3, "the user has no second factor");
+}
+
+#[test]
+fn a_rekey_seals_the_secrets_of_second_factors_as_well() {
+    let world = with_store();
+    import_factor(&world);
+    let row = world.row(&[&["rekey", "--yes"], &BOTH[..]].concat());
+    assert_eq!((&row["hashes"], &row["totp_secrets"]), (&json!(1), &json!(1)));
+    let rows = world.rows(&[&["rekey", "--status"], &NEW[..]].concat());
+    assert_eq!((rows.len(), &rows[0]["totp_secrets"]), (1, &json!(1)));
 }
 
 #[test]

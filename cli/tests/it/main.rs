@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod backups;
 mod busy;
 mod directory;
 mod doctor;

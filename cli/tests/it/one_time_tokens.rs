@@ -97,3 +97,24 @@ fn the_tokens_of_a_user_are_listed_without_their_secrets_and_revoked_after_a_que
     world.ok(&["token", "revoke", "ada", "--yes"]);
     assert!(purposes(&world).is_empty() && !reset(&world, &token));
 }
+
+#[test]
+fn init_says_how_the_first_administrator_is_created_once() {
+    let world = World::empty();
+    let init = world.run(&["init", "--preset", "server"]);
+    assert!(init.err.contains("gatepost token first-administrator"), "{init:?}");
+    let first = issued(&world, &["token", "first-administrator"]);
+    let second = issued(&world, &["token", "first-administrator"]);
+    let create = |token: &str| {
+        let tokens = world.store();
+        let created =
+            tokens.one_time_tokens().create_first_administrator(token, "root", OTHER.into());
+        created.unwrap().valid().map(|user| user.privileges)
+    };
+    assert!(create(&first).is_err(), "the second one ends the first");
+    assert_eq!(create(&second).unwrap(), ["admin"]);
+    world.refused(&["token", "first-administrator"], 4, "the store has an administrator");
+    let events = world.rows(&["audit", "list"]);
+    let events: Vec<_> = events.iter().map(|row| row["event"].clone()).collect();
+    assert!(events.contains(&"user.first_administrator_created".into()), "{events:?}");
+}

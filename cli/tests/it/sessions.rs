@@ -144,6 +144,37 @@ fn a_key_is_printed_once_and_alone() {
 }
 
 #[test]
+fn a_list_of_keys_shows_scopes_parent_and_last_use() {
+    let world = World::new();
+    world.ok(&["user", "add", "importer", "--system"]);
+    let scopes = ["--scope", "reports.write", "--scope", "reports.read"];
+    let ran = world.run(&[&["key", "issue", "importer"], &scopes[..]].concat());
+    let store =
+        gatepost::Store::open(world.directory().join("auth.db"), gatepost::Options::stored())
+            .unwrap();
+    let principal = store.verify((ran.out.trim_end(), None)).unwrap().valid().unwrap();
+    let new = gatepost::sessions::NewApiKey::new().scopes(["reports.read"]);
+    let made = store.api_keys().attenuate(&principal, new).unwrap();
+    store.close().unwrap();
+
+    let listed = world.rows(&["key", "list", "importer"]);
+    let of = |id: String| listed.iter().find(|row| row["id"] == id.as_str()).unwrap();
+    let first = principal.credential.api_key().unwrap().to_string();
+    let second = of(made.id.to_string());
+    assert_eq!(second["parent"]["api_key"], first.as_str());
+    assert_eq!(second["scopes"].as_array().unwrap().len(), 1);
+    let first = of(first);
+    assert!(first["parent"].is_null() && first["last_used_at"].is_string());
+    let scopes: Vec<_> = first["scopes"].as_array().unwrap().iter().collect();
+    assert_eq!(scopes, ["reports.read", "reports.write"]);
+    world.refused(
+        &["key", "issue", "importer", "--scope", "Reports"],
+        5,
+        "a scope of the API key",
+    );
+}
+
+#[test]
 fn a_token_is_verified_with_its_device_and_named_by_its_user() {
     let world = with_users();
     let (token, session) = log_in(&world, "ada", "till-1");

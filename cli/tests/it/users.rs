@@ -240,3 +240,31 @@ fn a_first_confirmation_removes_the_password_if_it_is_asked_to() {
     assert_eq!(refusal(&world, "ada", PASSWORD), Some(LoginRefusal::InvalidCredentials));
     assert_eq!(refusal(&world, "bob", PASSWORD), None);
 }
+
+#[test]
+fn a_user_is_exported_and_a_deleted_one_is_erased() {
+    let world = World::new();
+    world.ok(&["user", "add", "xanthippe", "--no-password", "--email", "xanthippe@example.com"]);
+    let id = world.row(&["user", "show", "xanthippe"])["id"].clone();
+    let id = id.as_str().unwrap();
+    let data = world.row(&["user", "export", "xanthippe"]);
+    assert_eq!(data["user"]["email"], "xanthippe@example.com");
+    assert_eq!(data["audit"][0]["event"], "user.created");
+    world.refused(
+        &["--yes", "user", "erase", "xanthippe"],
+        3,
+        "there is no deleted user xanthippe",
+    );
+    world.ok(&["--yes", "user", "delete", "xanthippe"]);
+    assert_eq!(world.row(&["user", "export", "xanthippe"])["user"]["id"], id);
+    let erased = world.row(&["--yes", "user", "erase", "xanthippe"]);
+    assert_eq!(erased["erased"]["is_log_emptied"], true);
+    for name in ["xanthippe", id] {
+        assert_eq!(world.run(&["user", "export", name]).code, 3);
+        assert_eq!(world.run(&["--yes", "user", "restore", name]).code, 3);
+    }
+    assert!(!world.ok(&["audit", "export"]).contains("xanthippe"));
+    let bytes = std::fs::read(world.directory().join("auth.db")).unwrap();
+    assert!(!bytes.windows(9).any(|window| window == b"xanthippe"));
+    assert_eq!(world.run(&["audit", "verify"]).code, 0);
+}

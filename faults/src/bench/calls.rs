@@ -7,7 +7,7 @@
 use std::mem;
 use std::path::Path;
 
-use crate::operation::{OPERATIONS, Operation};
+use crate::operation::{self, Operation, WITH_COPIES};
 use crate::place::Place;
 use crate::process::{Child, End, Voice};
 use crate::scene::Scene;
@@ -26,14 +26,23 @@ pub(crate) fn run_ends(count: u64, seed: u64) -> Tally {
     of_operations(|operation| !operation.ends().is_empty(), count, seed)
 }
 
+/// The same for a backup and for a restore: the file is the old store or the restored one.
+pub(crate) fn run_copies(count: u64, seed: u64) -> Tally {
+    kill_each(&WITH_COPIES.iter().collect::<Vec<_>>(), count, seed)
+}
+
 fn of_operations(is_meant: fn(&Operation) -> bool, count: u64, seed: u64) -> Tally {
-    let scene = Scene::build(seed);
     let operations: Vec<&Operation> =
-        OPERATIONS.iter().filter(|operation| is_meant(operation)).collect();
+        operation::all().filter(|operation| is_meant(operation)).collect();
+    kill_each(&operations, count, seed)
+}
+
+fn kill_each(operations: &[&Operation], count: u64, seed: u64) -> Tally {
+    let scene = Scene::build(seed);
     in_lanes(operations.len() as u64, |lane, _, tally| {
         let place = Place::new("calls");
         let path = place.file("auth.db");
-        for (n, operation) in of_lane(lane, &operations) {
+        for (n, operation) in of_lane(lane, operations) {
             let killed = each_call(operation, &scene, &path, count, seed - 1 + 5 * n as u64);
             tally.add("kills, each at another call", killed);
             tally.one("operations");

@@ -20,7 +20,7 @@ use gatepost::status::CommitOutcome;
 use crate::dice::Dice;
 use crate::disk::{Disk, Loss};
 use crate::image::Image;
-use crate::operation::{Act, OPERATIONS, Operation};
+use crate::operation::{self, Act, Operation};
 use crate::place::{Place, beside};
 use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, TOKENS};
@@ -63,7 +63,7 @@ pub(crate) fn run_verdicts(count: u64, seed: u64) -> Tally {
 fn of_operations(is_meant: fn(&Operation) -> bool, count: u64, seed: u64) -> Tally {
     let scene = Scene::build(1);
     let operations: Vec<&Operation> =
-        OPERATIONS.iter().filter(|operation| is_meant(operation)).collect();
+        operation::all().filter(|operation| is_meant(operation)).collect();
     in_lanes(operations.len() as u64, |lane, _, tally| {
         let place = Place::new("errors");
         let path = place.file("auth.db");

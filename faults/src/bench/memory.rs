@@ -13,7 +13,7 @@ use std::path::Path;
 
 use crate::heap;
 use crate::image::Image;
-use crate::operation::{Act, OPERATIONS, Operation};
+use crate::operation::{self, Act, Operation};
 use crate::place::Place;
 use crate::process::{Child, End, Voice};
 use crate::scene::{Scene, TOKENS};
@@ -34,7 +34,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
     in_lanes(LANES, |lane, _, tally| {
         let place = Place::new("memory");
         let path = place.file("auth.db");
-        for (n, operation) in OPERATIONS.iter().enumerate() {
+        for (n, operation) in operation::all().enumerate() {
             let known = undisturbed(operation, &scene, &path, NONE);
             let all = count_of(operation, &scene, &path);
             let trial = Trial { operation, scene: &scene, known: &known, path: &path };

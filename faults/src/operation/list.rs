@@ -1,11 +1,13 @@
-//! The operations.
+//! The operations, except those of second factors.
 
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
 use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
+    NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
     SessionFilter, Version,
 };
 use gatepost::{
@@ -14,12 +16,13 @@ use gatepost::{
 };
 
 use super::{NO_TOKEN, Operation};
-use crate::scene::{Start, dear};
-use crate::store::{PASSWORD, device, sql};
+use crate::place::beside;
+use crate::scene::{ISSUER, Start, dear};
+use crate::store::{PASSWORD, device, options, sql};
+use crate::trial::SEED;
 
-const NEXT: &str = "lantern over wet slate";
+pub(super) const NEXT: &str = "lantern over wet slate";
 
-/// All of them.
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::open("create a file", Start::Nothing),
@@ -62,7 +65,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Ok(())
     }),
     Operation::read("list and find", |scene, store| {
-        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 6);
+        assert_eq!(store.users().list(&UserFilter::new(), Page::first(10))?.len(), 7);
         let of_ada = SessionFilter::new().under(scene.id::<UserId>("ada"));
         assert_eq!(store.sessions().list(&of_ada, Page::default())?.len(), 2);
         assert!(store.users().find_by_username("bob")?.is_some());
@@ -203,6 +206,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("restore a user", "Users::restore", |scene, store| {
         store.users().restore(scene.id("gone")).map(drop)
     }),
+    Operation::write("erase a user", "Users::erase", |scene, store| {
+        store.users().erase(scene.id("gone")).map(drop)
+    }),
     Operation::write("create a user", "Users::create", |_, store| {
         let new = NewUser::person("eve").email("eve@example.com").privilege("admin");
         store.users().create(new.password(PASSWORD.into())).map(drop)
@@ -223,6 +229,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("issue a key", "ApiKeys::issue", |scene, store| {
         store.api_keys().issue(scene.id("bob"), NewApiKey::new()).map(drop)
     }),
+    Operation::write("make a key from a session", "ApiKeys::attenuate(session)", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        store.api_keys().attenuate(&principal, NewApiKey::new()).map(drop)
+    }),
+    Operation::write("make a key from a key", "ApiKeys::attenuate(API key)", |scene, store| {
+        let principal = store.verify((scene.token("key"), None))?.valid().unwrap();
+        store.api_keys().attenuate(&principal, NewApiKey::new()).map(drop)
+    }).upon("key"),
     Operation::write("rotate a key", "ApiKeys::rotate(no overlap)", |scene, store| {
         store.api_keys().rotate(scene.id("key.id"), Duration::ZERO).map(drop)
     }).upon("key").draws(),
@@ -260,6 +274,33 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             let token = scene.token("guest.invitation");
             used(store.one_time_tokens().accept_invitation(token, NEXT.into())?)
         }).upon(NO_TOKEN).draws(),
+    Operation::write("issue the token of the first administrator",
+        "OneTimeTokens::issue_first_administrator", |_, store| {
+            store.one_time_tokens().issue_first_administrator().map(drop)
+        }),
+    Operation::write("create the first administrator",
+        "OneTimeTokens::create_first_administrator", |scene, store| {
+            let (tokens, token) = (store.one_time_tokens(), scene.token("first_administrator"));
+            used(tokens.create_first_administrator(token, "chief", NEXT.into())?)
+        }).draws(),
+    Operation::write("link an external identity", "ExternalIdentities::link", |scene, store| {
+        store.external_identities().link(scene.id("bob"), ISSUER, "8").map(drop)
+    }),
+    Operation::write("unlink an external identity", "ExternalIdentities::unlink",
+        |scene, store| {
+            assert!(store.external_identities().unlink(scene.id("ada"), ISSUER, "7")?);
+            Ok(())
+        }),
+    Operation::read("verify a ticket", |scene, store| {
+        let principal = store.verify((scene.token("ada.till"), &device("till")))?.valid().unwrap();
+        let minted = store.tickets().mint(&principal, NewTicket::new("GET", "/"))?;
+        let ticket = minted.valid().expect("a live session").ticket;
+        let verdict = store.tickets().verify(ticket.expose(), "GET", "/")?;
+        assert!(verdict.valid().is_ok(), "a live ticket was refused");
+        let verdict = store.tickets().verify(ticket.expose(), "GET", "/other")?;
+        assert!(verdict.valid().is_err(), "a ticket passed for another resource");
+        Ok(())
+    }),
     Operation::write("revoke all one-time tokens", "OneTimeTokens::revoke_all",
         |scene, store| store.one_time_tokens().revoke_all(scene.id("ada"))),
     Operation::write("set a value", "Settings::set", |_, store| {
@@ -325,6 +366,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         let event = || HostEvent::new("report.printed");
         store.audit().record(&[event()?, event()?])
     }),
+    Operation::write("add a consumer of the audit log", "Audit::add_consumer", |_, store| {
+        store.audit().add_consumer("mailer").map(drop)
+    }),
+    Operation::write("acknowledge audit rows", "Audit::acknowledge", |_, store| {
+        let newest = store.audit().unseen("shipper", 500)?.up_to;
+        store.audit().acknowledge("shipper", newest)
+    }),
+    Operation::write("remove a consumer of the audit log", "Audit::remove_consumer", |_, store| {
+        assert!(store.audit().remove_consumer("shipper")?);
+        Ok(())
+    }),
     Operation::write("maintain", "Store::maintain", |_, store| {
         assert_eq!(store.maintain()?.sessions, 1);
         Ok(())
@@ -366,4 +418,31 @@ fn used(redeemed: Redemption) -> Result<(), Error> {
 fn log_in(store: &Store, name: &str, password: &str) -> Result<Option<LoginRefusal>, Error> {
     let answer = store.log_in(LoginRequest::new(name, password.into(), device("new")))?;
     Ok(answer.granted().err())
+}
+
+/// Those that write a copy of the file too. A failed backup is a row of the log, which a bench of
+/// errors would take for half of one.
+#[rustfmt::skip]
+pub(crate) const WITH_COPIES: &[Operation] = &[
+    Operation::write("back up", "Store::backup", |_, store| {
+        store.backup(copy_of(store), |_| ()).map(drop)
+    }).prepared(|_, store| clear_copy(store)),
+    Operation::write("restore a backup", "Store::restore", |_, store| {
+        let path = store.status().path.unwrap();
+        Store::restore(copy_of(store), path, options(SEED)).map(drop)
+    }).prepared(|_, store| {
+        clear_copy(store);
+        store.backup(copy_of(store), |_| ()).unwrap();
+    }),
+];
+
+fn copy_of(store: &Store) -> PathBuf {
+    beside(&store.status().path.unwrap(), "-copy")
+}
+
+/// Removes what a killed process left.
+fn clear_copy(store: &Store) {
+    for suffix in ["", ".manifest", ".partial", ".partial-journal", ".manifest.partial"] {
+        let _ = fs::remove_file(beside(&copy_of(store), suffix));
+    }
 }

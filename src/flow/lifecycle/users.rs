@@ -3,8 +3,8 @@
 use crate::error::Result;
 use crate::flow::revoke::{Cause, Revocation, watermarks};
 use crate::record::audit::Written;
-use crate::record::options;
 use crate::record::user::{self, User, Users};
+use crate::record::{external_identity, options};
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, UserId};
@@ -95,7 +95,7 @@ impl Users<'_> {
         })
     }
 
-    /// Deletes a user and frees its username.
+    /// Deletes a user and frees its username and its external identities.
     ///
     /// Revokes its sessions, API keys and one-time tokens for good
     /// ([what revokes what](crate::manual::revocation); ASVS 7.4.2). The rest is kept for
@@ -129,7 +129,8 @@ impl Users<'_> {
         })
     }
 
-    /// Restores a deleted user, with its password, privileges and branch, and returns it. Nothing
+    /// Restores a deleted user, with its password, privileges, external identities and branch, and
+    /// returns it. Nothing
     /// that was revoked becomes valid again.
     ///
     /// ```
@@ -150,13 +151,14 @@ impl Users<'_> {
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Taken`](crate::ErrorKind::Taken) if another user has its username now, or its e-mail
-    ///   address where those log in;
+    /// - [`Taken`](crate::ErrorKind::Taken) if another user has its username now, one of its
+    ///   external identities, or its e-mail address where those log in;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if no deleted user has this id, or its branch was
     ///   deleted.
     pub fn restore(&self, id: UserId) -> Result<User> {
         self.store.write(|tx| {
             let unique_email = options::of_file(tx)?.login_by_email;
+            external_identity::check_free(tx, id)?;
             user::restore(tx, id, unique_email)?;
             let restored = user::existing(tx, id)?;
             let event = Event::new(EventKind::UserRestored).user(id).branch(restored.branch);

@@ -1,13 +1,24 @@
 //! The new password of a user who has just proved the current one.
 
+use super::reserve::Attempt;
 use crate::error::{ErrorKind, Result};
 use crate::hasher::{Hashed, Ticket, normalised};
-use crate::record::user;
+use crate::record::{second_factor, user};
+use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::id::UserId;
 use crate::value::password_check;
 use crate::value::password_rule::PasswordRule;
 use crate::value::secret::Password;
+
+/// The current password, from which a new one must differ.
+#[derive(Clone, Copy)]
+pub(crate) enum Current<'c> {
+    /// As it was typed.
+    Typed(&'c Password),
+    /// Known by its hash alone: comparing costs a hash.
+    Stored(&'c Attempt),
+}
 
 /// Checks a new password and hashes it in the caller's hashing place, outside any write. A password
 /// that breaks a rule costs no hash, and the rule is returned. The caller gives up its place while
@@ -16,25 +27,47 @@ pub(crate) fn hash_new_password(
     store: &Store,
     ticket: &mut Ticket<'_>,
     user: UserId,
-    current: &Password,
+    current: Current<'_>,
     new: &Password,
 ) -> Result<std::result::Result<Hashed, PasswordRule>> {
     let breaches = store.options().breaches()?;
     let text = normalised(new)?;
-    if *text == *normalised(current)? {
+    let is_unchanged = match current {
+        Current::Typed(current) => *text == *normalised(current)?,
+        Current::Stored(attempt) => store.evaluate(ticket, attempt, new)?.matches,
+    };
+    if is_unchanged {
         return Ok(Err(PasswordRule::Unchanged));
     }
-    let words = match store.read(|tx| user::context_words(tx, user)) {
+    let read = store
+        .read(|tx| Ok((user::context_words(tx, user)?, second_factor::is_in_force(tx, user)?)));
+    let (words, has_factor) = match read {
         // Deleted since the lookup: the second write of the login finds that as well.
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        words => words?,
+        Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), false),
+        read => read?,
     };
+    let policy = store.options().passwords.beside(has_factor);
     let service = store.options().service_name.as_str();
     let words: Vec<&str> = words.iter().map(String::as_str).chain([service]).collect();
-    let check = || password_check::check(&store.options().passwords, breaches, &text, &words);
+    let check = || password_check::check(&policy, breaches, &text, &words);
     let checked = if breaches.is_some() { ticket.outside(check) } else { check() };
     match checked {
         Err(rule) => Ok(Err(rule)),
         Ok(()) => ticket.hash(new, store.core().storage.random()).map(Ok),
     }
+}
+
+/// The rule that a current password breaks, to be said in the reply to its login: its length. The
+/// password of a user without a second factor may have been long enough beside one, or before the
+/// policy was raised; it still logs in.
+pub(super) fn advice(
+    tx: &ReadTx<'_>,
+    store: &Store,
+    user: UserId,
+    password: &Password,
+) -> Result<Option<PasswordRule>> {
+    let policy = store.options().passwords.beside(second_factor::is_in_force(tx, user)?);
+    let min_chars = policy.min_chars;
+    let is_short = normalised(password)?.chars().count() < min_chars;
+    Ok(is_short.then_some(PasswordRule::TooShort { min_chars }))
 }

@@ -13,7 +13,7 @@ use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::{SessionId, UserId};
 use crate::value::name::DeviceId;
 use crate::value::policy::SessionLimit;
-use crate::value::principal::Assurance;
+use crate::value::principal::{Assurance, Credential};
 use crate::value::refusal::LoginRefusal;
 use crate::value::time::{Deadline, Timestamp};
 use crate::value::token::{self, TokenKind};
@@ -139,7 +139,8 @@ pub(crate) fn write_uses_of(
     device: Option<&DeviceId>,
 ) -> Result<()> {
     for session in session::not_over(tx, user, device.map(DeviceDigest::of))? {
-        if let Some(at) = store.core().pending.uses.last_use(session, tx.now()) {
+        let used = Credential::Session(session);
+        if let Some(at) = store.core().pending.uses.last_use(used, tx.now()) {
             session::write_use(tx, session, at)?;
         }
     }

@@ -8,11 +8,13 @@ use crate::options::Options;
 use crate::record::session::check_label;
 use crate::record::user::User;
 use crate::value::event::ClientInfo;
+use crate::value::factor_code::FactorCode;
 use crate::value::limits;
 use crate::value::name::{DeviceId, Privilege};
 use crate::value::password_check;
 use crate::value::policy::ApiVersion;
 use crate::value::refusal::LoginRefusal;
+use crate::value::second_factor::TypedFactor;
 use crate::value::secret::Password;
 use crate::value::time::{Deadline, Timestamp};
 
@@ -58,6 +60,8 @@ pub struct LoginRequest {
     pub(crate) api_version: Option<ApiVersion>,
     pub(crate) label: Option<String>,
     pub(crate) client_info: Option<ClientInfo>,
+    pub(crate) factor: Option<TypedFactor>,
+    pub(crate) trust: Option<Duration>,
 }
 
 impl LoginRequest {
@@ -80,6 +84,8 @@ impl LoginRequest {
             api_version: None,
             label: None,
             client_info: None,
+            factor: None,
+            trust: None,
         }
     }
 
@@ -207,6 +213,40 @@ impl LoginRequest {
         Self { client_info: Some(client_info), ..self }
     }
 
+    /// A code of the user's authenticator, for a user who has a second factor. Without one, the
+    /// login of such a user is [pending](crate::LoginOutcome::Pending).
+    ///
+    /// A wrong code is refused as a wrong password is, and counts as a failed attempt. A right code
+    /// is accepted once, ever; it is used up by a wrong password as well, and not by any other
+    /// refusal. For a user without a second factor the code is ignored.
+    ///
+    /// The last call of this or [`recovery_code`](Self::recovery_code) counts.
+    #[doc(alias("TOTP", "2FA", "MFA"))]
+    pub fn code(self, code: impl Into<FactorCode>) -> Self {
+        Self { factor: Some(TypedFactor::Code(code.into())), ..self }
+    }
+
+    /// A recovery code of the user, in the place of a [code](Self::code).
+    ///
+    /// It is used up by a login that is granted, and revokes the other sessions of the user, the
+    /// one-time tokens and the trust of devices ([what revokes what](crate::manual::revocation)).
+    pub fn recovery_code(self, code: impl Into<FactorCode>) -> Self {
+        Self { factor: Some(TypedFactor::RecoveryCode(code.into())), ..self }
+    }
+
+    /// Trusts the device for so long, at most 90 days, if the login proves a second factor: until
+    /// then a login of this user on it needs the password and no code. Its sessions then have the
+    /// level [`Aal1`](crate::sessions::Assurance::Aal1).
+    ///
+    /// A user has at most ten trusted devices; one more takes the trust of the one whose trust ends
+    /// first. Trust is as good as the id of the device is secret: use
+    /// [`DeviceId::random`](crate::DeviceId::random). The manual lists
+    /// [what revokes it](crate::manual::revocation).
+    #[doc(alias("remember this device", "remember me"))]
+    pub fn trust_device(self, lifetime: Duration) -> Self {
+        Self { trust: Some(lifetime), ..self }
+    }
+
     /// Refuses what no user could ask for, before anything is looked up or hashed.
     pub(crate) fn check(&self, options: &Options, now: Timestamp) -> Result<()> {
         if self.username.trim().len() > limits::EMAIL_MAX_BYTES {
@@ -221,6 +261,10 @@ impl LoginRequest {
         if self.new_password.is_some() {
             options.breaches()?;
         }
+        if let Some(factor) = &self.factor {
+            factor.check_length()?;
+        }
+        check_trust(self.trust, self.device.as_ref())?;
         check_opening(options, self.device.as_ref(), self.end, now)?;
         self.label.as_deref().map(check_label).transpose().map(drop)
     }
@@ -255,6 +299,18 @@ impl fmt::Debug for LoginRequest {
             .field("client_info", &self.client_info)
             .finish_non_exhaustive()
     }
+}
+
+/// Checks how long a device is to be trusted.
+pub(crate) fn check_trust(trust: Option<Duration>, device: Option<&DeviceId>) -> Result<()> {
+    let Some(lifetime) = trust else { return Ok(()) };
+    if device.is_none() {
+        return Err(Error::invalid("trust_device needs a device"));
+    }
+    if !(limits::DEVICE_TRUST_LEAST..=limits::DEVICE_TRUST_MAX).contains(&lifetime) {
+        return Err(Error::invalid("the lifetime of trust_device is not 1 ms to 90 days"));
+    }
+    Ok(())
 }
 
 /// Checks the rules that apply to every session that is opened.

@@ -9,8 +9,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::{Ticket, Verification};
 use crate::pending::words::{Passage, Word, WordCharge};
 use crate::record::credential::{self, StoredPassword};
+use crate::record::pending_step::{self, PendingStepRow, Proved};
 use crate::record::throttle::{self, Charge, Reservation, Subject};
-use crate::record::{options, store, user};
+use crate::record::{one_time_token, options, store, user};
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::digest::{DeviceDigest, keyed16};
@@ -35,6 +36,8 @@ pub(crate) struct Attempt {
     pub(super) temporary: Option<ParsedToken>,
     /// Whether the hash is sealed under a key that this process lacks: it is not compared.
     pub(super) lacks_key: bool,
+    /// The pending step that the attempt completes, and what the login proved.
+    pub(super) step: Option<([u8; 16], Proved)>,
 }
 
 pub(crate) enum Reserved {
@@ -56,9 +59,17 @@ impl Attempt {
         self.charge.is_some_and(|charge| charge.stops)
     }
 
-    /// Takes the charge back in the file: the password was right, or could not be compared.
+    /// Takes the charge back in the file: the password or code was right, or not compared.
     pub(crate) fn refund(&self, tx: &WriteTx<'_>) -> Result<()> {
+        if let Some((step, _)) = &self.step {
+            pending_step::refund(tx, step)?;
+        }
         self.charge.map_or(Ok(()), |charge| throttle::refund(tx, &self.subject, &charge))
+    }
+
+    /// The id of the pending step that it completes.
+    pub(super) fn step(&self) -> Option<&[u8; 16]> {
+        self.step.as_ref().map(|(id, _)| id)
     }
 
     /// Whether the gate was open for it.
@@ -150,6 +161,37 @@ impl Store {
         Ok(Finished::Commit(Reserved::Attempt(attempt)))
     }
 
+    /// Charges a guess at a pending step, to the budget of its device and to the share of the step.
+    pub(super) fn reserve_step(
+        &self,
+        tx: &WriteTx<'_>,
+        row: &PendingStepRow,
+        device: Option<DeviceDigest>,
+    ) -> Result<Finished<Reserved>> {
+        let subject = Subject { user: Some(row.user), near: row.user, device };
+        let lockout = options::of_file(tx)?.lockout;
+        let reservation = match throttle::known(tx, &subject)? {
+            Some(known) => throttle::reserve_known(tx, known, lockout)?,
+            None => throttle::reserve(tx, &subject, lockout)?,
+        };
+        if let Reservation::Closed(rest) = reservation {
+            return Ok(Finished::Nothing(wait(rest)));
+        }
+        if !pending_step::charge(tx, &row.id)? {
+            return Ok(Finished::Nothing(Reserved::Refused(LoginRefusal::StepNotLive)));
+        }
+        let nothing = self.core().hasher.stand_in(&[], 0);
+        let mut attempt = self.attempt(tx, subject, reservation, None, nothing)?;
+        attempt.lacks_key = false;
+        attempt.credential =
+            attempt.credential.filter(|now| row.proved == Proved::Password(now.version));
+        attempt.step = Some((row.id, row.proved));
+        if let Proved::Temporary(id) = row.proved {
+            attempt.temporary = one_time_token::presented(tx, id)?;
+        }
+        Ok(Finished::Commit(Reserved::Attempt(attempt)))
+    }
+
     fn attempt(
         &self,
         tx: &ReadTx<'_>,
@@ -168,8 +210,9 @@ impl Store {
         let hash = credential.as_ref().map_or(&stand_in, |stored| &stored.phc);
         let lacks_key = credential::lacks_key(self.options(), hash);
         let temporary = None;
+        let step = None;
         let attempt =
-            Attempt { subject, charge, words, credential, stand_in, temporary, lacks_key };
+            Attempt { subject, charge, words, credential, stand_in, temporary, lacks_key, step };
         Ok(Box::new(attempt))
     }
 
@@ -221,7 +264,9 @@ impl Store {
         use LoginRefusal::{InvalidCredentials, TooManyAttempts};
         match answer {
             LoginOutcome::Refused(InvalidCredentials | TooManyAttempts { .. }) => {}
-            LoginOutcome::Granted(_) | LoginOutcome::Refused(_) => self.take_back_words(attempt),
+            LoginOutcome::Granted(_) | LoginOutcome::Pending(_) | LoginOutcome::Refused(_) => {
+                self.take_back_words(attempt);
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use super::reserve::Attempt;
 use crate::error::Result;
 use crate::record::credential::StoredPassword;
 use crate::record::one_time_token::{self, Standing};
+use crate::record::pending_step::Proved;
 use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::id::UserId;
@@ -32,7 +33,7 @@ impl Store {
         let standing = self
             .read(|tx| one_time_token::standing(tx, &token, PURPOSE))
             .inspect_err(|_| self.uncharge(attempt))?;
-        Ok((standing == Standing::Valid(user)).then_some(token))
+        Ok((standing == Standing::Valid(Some(user))).then_some(token))
     }
 }
 
@@ -45,8 +46,13 @@ impl Attempt {
         user: UserId,
         now: Option<&StoredPassword>,
     ) -> Result<bool> {
+        if matches!(self.step, Some((_, Proved::ByHost))) {
+            return Ok(true);
+        }
         if let Some(token) = &self.temporary {
-            return Ok(one_time_token::standing(tx, token, PURPOSE)? == Standing::Valid(user));
+            return Ok(
+                one_time_token::standing(tx, token, PURPOSE)? == Standing::Valid(Some(user))
+            );
         }
         let verified = self.credential.as_ref().map(|before| before.version);
         Ok(now.is_some_and(|now| verified == Some(now.version) && !now.compromised))
@@ -56,7 +62,7 @@ impl Attempt {
 /// Uses up the temporary password of a login that is granted; `false` if it is not valid any more.
 pub(super) fn use_up(tx: &WriteTx<'_>, attempt: &Attempt, user: UserId) -> Result<bool> {
     match &attempt.temporary {
-        Some(token) => one_time_token::use_up(tx, token, PURPOSE, user),
+        Some(token) => one_time_token::use_up(tx, token, PURPOSE, Some(user)),
         None => Ok(true),
     }
 }

@@ -109,6 +109,9 @@ fn check(user: &User, purpose: OneTimePurpose) -> Result<()> {
         OneTimePurpose::Invitation if !is_person || user.status != UserStatus::Pending => {
             Err(Error::invalid("an invitation is for a pending person"))
         }
+        OneTimePurpose::FirstAdministrator => {
+            Err(Error::invalid("the token of the first administrator is of no user"))
+        }
         _ => Ok(()),
     }
 }

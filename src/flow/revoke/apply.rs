@@ -1,8 +1,9 @@
 //! How each target is revoked: the one implementation, used at once and for a revocation that could
 //! not be written when it was asked for.
 //!
-//! Revoking all sessions of a user or a place is one UPDATE that raises a watermark, whatever their
-//! number. A single session or key is deleted by its id.
+//! Revoking all sessions or keys of a user or a place is one UPDATE that raises a watermark,
+//! whatever their number. A single session or key is deleted by its id, and triggers delete the
+//! keys that were made from it.
 
 use crate::error::Result;
 use crate::record::proof::Proof;
@@ -32,7 +33,6 @@ pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Resu
         Target::Organisation(id) => organisation::raise(tx, id, marks),
         Target::Store => store::raise(tx, marks).map(|()| true),
         Target::ApiKey { id, from } => api_key::set_end(tx, id, from),
-        Target::ApiKeysOf(user) => api_key::delete_all_of(tx, user),
     }
 }
 
@@ -41,9 +41,7 @@ pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
     match target {
         Target::Session(id) => Ok(Proof::of(tx, Credential::Session(id))?.map(|proof| proof.user)),
         Target::ApiKey { id, .. } => api_key::user_of(tx, id),
-        Target::OtherSessions { user, .. } | Target::User(user) | Target::ApiKeysOf(user) => {
-            Ok(Some(user))
-        }
+        Target::OtherSessions { user, .. } | Target::User(user) => Ok(Some(user)),
         Target::Branch(_) | Target::Organisation(_) | Target::Store => Ok(None),
     }
 }
@@ -51,6 +49,12 @@ pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
 /// The audit event of a revocation that was asked for, or written late.
 pub(super) fn event(target: Target, revokes: Revokes) -> Event {
     match target {
+        Target::User(id) if !revokes.sessions && revokes.keys => {
+            Event::new(EventKind::ApiKeysRevoked).user(id)
+        }
+        Target::User(id) if !revokes.sessions && !revokes.tokens => {
+            Event::new(EventKind::DeviceTrustRevoked).user(id)
+        }
         Target::User(id) if !revokes.sessions => {
             Event::new(EventKind::OneTimeTokensRevoked).user(id)
         }
@@ -65,6 +69,5 @@ pub(super) fn event(target: Target, revokes: Revokes) -> Event {
         }
         Target::Store => Event::new(EventKind::StoreSessionsEnded),
         Target::ApiKey { id, .. } => Event::new(EventKind::ApiKeyRevoked).api_key(id),
-        Target::ApiKeysOf(user) => Event::new(EventKind::ApiKeysRevoked).user(user),
     }
 }

@@ -44,7 +44,7 @@ impl Ended {
 /// Why credentials are revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
-    /// A caller asked for the revocation of a session or of API keys, and for nothing else.
+    /// A caller asked for the revocation of a session or of an API key, and for nothing else.
     Asked,
     /// A caller revoked all sessions of a user, a place or the store.
     AllAsked,
@@ -73,29 +73,41 @@ pub(crate) enum Cause {
     /// A pending user accepted an invitation: until then the account was not known to be its
     /// owner's.
     InvitationAccepted,
+    /// A caller revoked all API keys of a user.
+    ApiKeysAsked,
     /// A caller revoked all one-time tokens of a user.
     OneTimeTokensAsked,
     /// A branch or organisation was made inactive.
     PlaceSuspended,
+    /// The user or an administrator changed the user's second factor or its recovery codes, or a
+    /// recovery code was used.
+    SecondFactorChanged,
     /// A device that the user had logged in on was forgotten.
     DeviceForgotten,
+    /// A caller revoked the trust of all devices of a user.
+    DeviceTrustAsked,
 }
 
 impl Cause {
     /// The table of the manual ("What revokes what"), row by row. A status suspends API keys by
-    /// itself: verify reads it.
+    /// itself: verify reads it. Keys that were made from a session end with it, in every row.
     pub(crate) const fn revokes(self) -> Revokes {
-        let (sessions, keys, tokens) = match self {
-            Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => (true, false, false),
-            Self::OwnPasswordChange { and_keys } => (true, and_keys, true),
-            Self::AllAsked | Self::PasswordSetByAdministrator => (true, false, true),
-            Self::PasswordReset => (true, false, true),
-            Self::UserSuspended | Self::PlaceSuspended => (true, false, true),
-            Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true),
-            Self::FirstConfirmed | Self::UserDeleted => (true, true, true),
-            Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true),
+        let (sessions, keys, tokens, trust) = match self {
+            Self::Asked | Self::ChangeDemanded | Self::DeviceForgotten => {
+                (true, false, false, false)
+            }
+            Self::OwnPasswordChange { and_keys } => (true, and_keys, true, true),
+            Self::AllAsked | Self::PlaceSuspended => (true, false, true, false),
+            Self::PasswordSetByAdministrator => (true, false, true, true),
+            Self::PasswordReset | Self::SecondFactorChanged => (true, false, true, true),
+            Self::UserSuspended => (true, false, true, true),
+            Self::PasswordResetWithKeys | Self::InvitationAccepted => (true, true, true, true),
+            Self::FirstConfirmed | Self::UserDeleted => (true, true, true, true),
+            Self::ContactChanged | Self::OneTimeTokensAsked => (false, false, true, false),
+            Self::ApiKeysAsked => (false, true, false, false),
+            Self::DeviceTrustAsked => (false, false, false, true),
         };
-        Revokes { sessions, keys, tokens }
+        Revokes { sessions, keys, tokens, trust }
     }
 
     /// The reason in the audit log of a revocation that was written late.
@@ -112,9 +124,12 @@ impl Cause {
             Self::FirstConfirmed => "first_confirmed",
             Self::PasswordReset | Self::PasswordResetWithKeys => "password_reset",
             Self::InvitationAccepted => "invitation_accepted",
+            Self::ApiKeysAsked => "api_keys_asked",
             Self::OneTimeTokensAsked => "one_time_tokens_asked",
             Self::PlaceSuspended => "place_suspended",
+            Self::SecondFactorChanged => "second_factor_changed",
             Self::DeviceForgotten => "device_forgotten",
+            Self::DeviceTrustAsked => "device_trust_asked",
         }
     }
 

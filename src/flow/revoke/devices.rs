@@ -65,6 +65,35 @@ impl Devices<'_> {
     }
 }
 
+impl Devices<'_> {
+    /// Revokes the trust of all devices of a user: each needs a second factor at its next login.
+    /// Sessions stay. `false` if no device was trusted. [`forget`](Self::forget) ends the trust of
+    /// one device.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// assert!(!store.devices().revoke_trust(ada)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every write](crate::manual::errors#every-write) does. If the disk refuses the
+    /// revocation, no login of this process is granted before it is written.
+    pub fn revoke_trust(&self, user: UserId) -> Result<bool> {
+        let cause = Cause::DeviceTrustAsked;
+        self.store.revoke(Target::User(user), cause, |tx, revocation| {
+            if !device::any_trusted(tx, user)? {
+                return Ok(Written::Nothing(false));
+            }
+            revocation.apply(tx)?;
+            Ok(Written::With(true, revocation.event()))
+        })
+    }
+}
+
 /// The session of the user that is on a device, live or not.
 fn session_on(tx: &ReadTx<'_>, user: UserId, device: DeviceDigest) -> Result<Option<SessionId>> {
     let found = session::on_device(tx, &device)?;

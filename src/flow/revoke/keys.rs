@@ -13,8 +13,9 @@ use crate::value::target::Target;
 use crate::value::time::Timestamp;
 
 impl ApiKeys<'_> {
-    /// Revokes an API key for good ([what revokes what](crate::manual::revocation)): when this
-    /// returns, no verify in any process accepts it.
+    /// Revokes an API key and its descendants for good
+    /// ([what revokes what](crate::manual::revocation)): when this returns, no verify in any
+    /// process accepts one of them.
     ///
     /// ```
     /// use gatepost::NewUser;
@@ -46,8 +47,9 @@ impl ApiKeys<'_> {
         })
     }
 
-    /// Revokes all API keys of a user for good ([what revokes what](crate::manual::revocation)).
-    /// Writes nothing if the user has none.
+    /// Revokes all API keys of a user for good, also those that were made from its sessions
+    /// ([what revokes what](crate::manual::revocation)). One row changes, however many keys there
+    /// are; nothing is written if the user has none.
     ///
     /// ```
     /// use gatepost::NewUser;
@@ -71,23 +73,26 @@ impl ApiKeys<'_> {
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn revoke_all(&self, user: UserId) -> Result<()> {
-        self.store.revoke(Target::ApiKeysOf(user), Cause::Asked, |tx, revocation| {
+        self.store.revoke(Target::User(user), Cause::ApiKeysAsked, |tx, revocation| {
             api_key::check_user(tx, user)?;
-            if !revocation.apply(tx)? {
+            if !api_key::has_unrevoked(tx, user)? {
                 return Ok(Written::Nothing(()));
             }
+            revocation.apply(tx)?;
             Ok(Written::With((), revocation.event()))
         })
     }
 
     /// Rotates an API key: issues a new key in place of an old one, to the same user and with the
-    /// same label ([what revokes what](crate::manual::revocation)).
+    /// same label, scopes and parent ([what revokes what](crate::manual::revocation)).
     ///
     /// - The old key is revoked at once if `overlap` is zero. Otherwise it expires after the
     ///   overlap, at most 30 days, or at its own expiry if that is earlier; until then both keys
     ///   are valid, also above the number of keys that a user may have.
+    /// - The descendants of the old key end when it does: the new key has none.
     /// - The new key has the lifetime that the old one was issued with, from now; if the old one
-    ///   does not expire, nor does the new one.
+    ///   does not expire, nor does the new one. An attenuated key expires with its parent at the
+    ///   latest.
     /// - Other keys of the user stay. The new key of a suspended key is suspended too.
     ///
     /// ```
@@ -138,7 +143,8 @@ impl ApiKeys<'_> {
                     .advising("Revoke some of them first, or rotate without an overlap."));
             }
             revocation.apply(tx)?;
-            let issued = api_key::insert(tx, old.user, &old.draft)?;
+            api_key::delete_revoked_of(tx, old.user)?;
+            let issued = api_key::insert(tx, old.user, &old.draft, &old.lineage)?;
             let event = Event::new(EventKind::ApiKeyRotated)
                 .user(old.user)
                 .api_key(issued.id)

@@ -1,6 +1,12 @@
 //! The hash chain of the audit log: which bytes a row's hash covers.
+//!
+//! What a row keeps about a person beside ids is covered by a hash of its own, under the salts of
+//! the users whom the row names. The chain covers that hash. So an erasure removes the values and
+//! the salt, and leaves the chain as it is.
 
 use super::AuditSource;
+use super::person::{Persons, person_hash};
+use crate::error::Result;
 use crate::storage::WriteTx;
 use crate::value::digest::{DeviceDigest, Digest, sha256};
 use crate::value::event::{ClientInfo, Event};
@@ -29,6 +35,7 @@ pub(super) struct Row<'r> {
     pub(super) reason: Option<&'r str>,
     pub(super) count: Option<i64>,
     pub(super) detail: Option<&'r str>,
+    pub(super) person_hash: Digest,
 }
 
 impl<'r> Row<'r> {
@@ -39,15 +46,32 @@ impl<'r> Row<'r> {
         seq: i64,
         name: &'r str,
         event: &'r Event,
-    ) -> Self {
+    ) -> Result<Self> {
         let actor = tx.actor();
+        let persons = Persons::of(tx, event.user, actor.user())?;
         let via = match (actor.session(), actor.api_key()) {
             (Some(session), _) => Some(*session.as_bytes()),
             (None, Some(key)) => Some(*key.as_bytes()),
             (None, None) => None,
         };
-        let client_info = event.client_info.as_ref();
-        Self {
+        // Nothing is kept about a user who was erased.
+        let kept = !persons.is_any_erased;
+        let client_info = event.client_info.as_ref().filter(|_| kept);
+        let ip = client_info.and_then(ClientInfo::address).map(|ip| ip.to_string());
+        let user_agent = client_info.and_then(ClientInfo::agent);
+        let device = event.device.filter(|_| kept);
+        let is_host = source == AuditSource::Host;
+        let detail = event.detail.as_deref().filter(|_| kept || !is_host);
+        let person_hash = person_hash(
+            [persons.user_salt.as_deref(), persons.actor_salt.as_deref()],
+            [
+                device.as_ref().map(|digest| digest.as_bytes().as_slice()),
+                ip.as_deref().map(str::as_bytes),
+                user_agent.map(str::as_bytes),
+                detail.filter(|_| is_host).map(str::as_bytes),
+            ],
+        );
+        Ok(Self {
             seq,
             source: source.number(),
             salt: tx.salt(),
@@ -62,13 +86,14 @@ impl<'r> Row<'r> {
             organisation: event.organisation,
             session: event.session,
             api_key: event.api_key,
-            device: event.device,
-            ip: client_info.and_then(ClientInfo::address).map(|ip| ip.to_string()),
-            user_agent: client_info.and_then(ClientInfo::agent),
+            device,
+            ip,
+            user_agent,
             reason: event.reason,
             count: event.count,
-            detail: event.detail.as_deref(),
-        }
+            detail,
+            person_hash,
+        })
     }
 
     /// The row's own hash, from the hash of the row before it.
@@ -80,6 +105,7 @@ impl<'r> Row<'r> {
             self.event.as_bytes(),
             self.outcome.as_bytes(),
             self.actor.as_bytes(),
+            self.person_hash.as_bytes(),
         ];
         let optional = [
             self.actor_user.as_ref().map(|id| id.as_bytes().as_slice()),
@@ -89,12 +115,9 @@ impl<'r> Row<'r> {
             self.organisation.as_ref().map(|id| id.as_bytes().as_slice()),
             self.session.as_ref().map(|id| id.as_bytes().as_slice()),
             self.api_key.as_ref().map(|id| id.as_bytes().as_slice()),
-            self.device.as_ref().map(|digest| digest.as_bytes().as_slice()),
-            self.ip.as_deref().map(str::as_bytes),
-            self.user_agent.map(str::as_bytes),
             self.reason.map(str::as_bytes),
             count.as_ref().map(|bytes| bytes.as_slice()),
-            self.detail.map(str::as_bytes),
+            self.detail.filter(|_| !is_of_host(self.source)).map(str::as_bytes),
         ];
         link(before, fixed, words, optional)
     }
@@ -105,8 +128,8 @@ impl<'r> Row<'r> {
 fn link(
     before: &Digest,
     fixed: [i64; 3],
-    words: [&[u8]; 4],
-    optional: [Option<&[u8]>; 13],
+    words: [&[u8]; 5],
+    optional: [Option<&[u8]>; 10],
 ) -> Digest {
     let [seq, source, at] = fixed.map(i64::to_be_bytes);
     let mut parts: Vec<&[u8]> = vec![before.as_bytes(), &seq, &source, &at];
@@ -135,14 +158,17 @@ pub(super) fn stored_link(
         bytes(row, 10)?,
         bytes(row, 11)?,
         bytes(row, 12)?,
-        bytes(row, 13)?,
-        bytes(row, 14)?,
-        bytes(row, 15)?,
         bytes(row, 16)?,
         count.as_ref().map(|bytes| bytes.as_slice()),
-        bytes(row, 18)?,
+        bytes(row, 18)?.filter(|_| !is_of_host(fixed[1])),
     ];
-    Ok(link(before, fixed, [word(20)?, word(3)?, word(4)?, word(5)?], optional))
+    let words = [word(20)?, word(3)?, word(4)?, word(5)?, word(21)?];
+    Ok(link(before, fixed, words, optional))
+}
+
+/// The library's own texts are about no person, so the chain covers them.
+pub(super) const fn is_of_host(source: i64) -> bool {
+    source == AuditSource::Host.number()
 }
 
 /// The bytes of a text or BLOB, also if they have the wrong length or are not UTF-8.

@@ -1,9 +1,10 @@
 //! How the chains of the audit log are checked.
 
-use super::chain::{bytes, stored_link};
+use super::chain::{bytes, is_of_host, stored_link};
+use super::person::person_hash;
 use super::{Audit, AuditAnchor, AuditSource};
 use crate::error::Result;
-use crate::storage::{ReadTx, params};
+use crate::storage::{ReadTx, Row, params};
 use crate::value::digest::Digest;
 
 /// Rows checked in one snapshot. A longer snapshot would block checkpoints of the write-ahead log.
@@ -37,6 +38,9 @@ pub enum ChainCheck {
     Broken {
         /// The number of the first such row.
         seq: i64,
+        /// The number of the last row that was trimmed before the check of this chain: every row
+        /// after it and before `seq` is as it was written. 0 if none was trimmed.
+        trimmed_to: i64,
     },
 }
 
@@ -136,7 +140,7 @@ impl Audit<'_> {
                     *place = chain;
                     in_span += rows;
                 }
-                Err(seq) => return Ok(ChainCheck::Broken { seq }),
+                Err((seq, trimmed_to)) => return Ok(ChainCheck::Broken { seq, trimmed_to }),
             }
         }
         // The sources share one sequence without gaps: a row that no chain has is missing, unless
@@ -144,7 +148,7 @@ impl Audit<'_> {
         let is_trimmed_since = checked.iter().any(|chain| chain.trimmed_to > span.after);
         if in_span != span.numbers() && !is_trimmed_since {
             let seq = self.store.read(|tx| span.first_missing(tx))?;
-            return Ok(ChainCheck::Broken { seq });
+            return Ok(ChainCheck::Broken { seq, trimmed_to: span.after });
         }
         if checked.iter().any(CheckedChain::is_anchor_trimmed) {
             return Ok(ChainCheck::AnchorTrimmed { chains: checked });
@@ -153,14 +157,14 @@ impl Audit<'_> {
         Ok(ChainCheck::Intact { rows, chains: checked })
     }
 
-    /// What was checked of a chain and how many of its rows lie in the span, or the number of the
-    /// first row that is wrong.
+    /// What was checked of a chain and how many of its rows lie in the span; or the number of the
+    /// first row that is wrong, and after which row the check began.
     fn check(
         &self,
         source: AuditSource,
         span: Span,
         anchored: Option<&(i64, Digest)>,
-    ) -> Result<std::result::Result<(CheckedChain, u64), i64>> {
+    ) -> Result<std::result::Result<(CheckedChain, u64), (i64, i64)>> {
         let begin = |end: ChainRow| Walk::from(end, span, anchored);
         let mut walk = begin(self.store.read(|tx| ChainRow::of(tx, source))?);
         loop {
@@ -175,7 +179,7 @@ impl Audit<'_> {
             match found {
                 PageEnd::More => {}
                 PageEnd::ChainRow => return Ok(Ok((walk.checked(source), walk.in_span))),
-                PageEnd::Broken(seq) => return Ok(Err(seq)),
+                PageEnd::Broken(seq) => return Ok(Err((seq, walk.begun_after))),
             }
         }
     }
@@ -301,16 +305,29 @@ impl<'a> Walk<'a> {
         }
         let mut before = self.chain;
         let page = tx.all(
-            "SELECT seq, source, at, event, outcome, actor, actor_user_id, actor_via_id, user_id,
-                 branch_id, organisation_id, session_id, api_key_id, device_hash, ip, user_agent,
-                 reason, count, detail, chain, salt
-             FROM audit WHERE source = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            "SELECT r.seq, r.source, r.at, r.event, r.outcome, r.actor, r.actor_user_id,
+                 r.actor_via_id, r.user_id, r.branch_id, r.organisation_id, r.session_id,
+                 r.api_key_id, r.device_hash, r.ip, r.user_agent, r.reason, r.count, r.detail,
+                 r.chain, r.salt, r.person_hash, u.audit_salt, a.audit_salt,
+                 coalesce(u.erased_seq > r.seq, 0) OR coalesce(a.erased_seq > r.seq, 0),
+                 NOT EXISTS (
+                     SELECT 1 FROM user AS e
+                     WHERE e.id IN (r.user_id, r.actor_user_id) AND e.erased_seq > c.trimmed_seq
+                         AND NOT EXISTS (
+                             SELECT 1 FROM audit AS own
+                             WHERE own.seq = e.erased_seq AND own.source = c.source
+                                 AND own.event = 'user.erased' AND own.user_id = e.id))
+             FROM audit AS r JOIN audit_chain AS c ON c.source = 0
+                 LEFT JOIN user AS u ON u.id = r.user_id
+                 LEFT JOIN user AS a ON a.id = r.actor_user_id
+             WHERE r.source = ?1 AND r.seq > ?2 ORDER BY r.seq LIMIT ?3",
             params![source.number(), self.at, ROWS_PER_SNAPSHOT],
             |row| {
                 let link = stored_link(row, &before)?;
                 let chain = digest(bytes(row, 19)?);
                 before = chain.unwrap_or(before);
-                Ok(StoredRow { seq: row.get(0)?, fits: chain == Some(link), chain })
+                let fits = chain == Some(link) && person_fits(row)?;
+                Ok(StoredRow { seq: row.get(0)?, fits, chain })
             },
         )?;
         if page.is_empty() {
@@ -374,6 +391,19 @@ impl<'a> Walk<'a> {
             _ => Ok(PageEnd::ChainRow),
         }
     }
+}
+
+/// Whether what the row keeps about a person has its hash. Of a user who was erased after the row
+/// was written the salt is gone: then nothing may be kept, and the log must prove the erasure. A
+/// row that is younger than the erasure was written without that salt.
+fn person_fits(row: &Row<'_>) -> rusqlite::Result<bool> {
+    let detail = bytes(row, 18)?.filter(|_| row.get(1).is_ok_and(is_of_host));
+    let values = [bytes(row, 13)?, bytes(row, 14)?, bytes(row, 15)?, detail];
+    if row.get(24)? {
+        return Ok(values.iter().all(Option::is_none) && row.get(25)?);
+    }
+    let hash = person_hash([bytes(row, 22)?, bytes(row, 23)?], values);
+    Ok(digest(bytes(row, 21)?) == Some(hash))
 }
 
 fn digest(bytes: Option<&[u8]>) -> Option<Digest> {

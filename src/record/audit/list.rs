@@ -4,7 +4,7 @@ use super::{Audit, AuditSource};
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::storage::{ReadTx, Row, params};
-use crate::value::event::{Actor, ClientInfo, EventKind, Outcome};
+use crate::value::event::{Actor, ClientInfo, EventKind, NEW_DEVICE, Outcome, PASSWORD_CHANGED};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId, rows};
 use crate::value::limits;
 use crate::value::time::Timestamp;
@@ -16,6 +16,10 @@ use crate::value::time::Timestamp;
 pub struct AuditEntry {
     /// The number of the row; all sources share one sequence without gaps.
     pub seq: i64,
+    /// Identifies the row in every history of the file: its number, a dash and 16 hexadecimal
+    /// digits of its hash. Two rows of one `id` are the same row, so a program that receives rows
+    /// more than once drops duplicates by it.
+    pub id: String,
     /// Whether the host recorded the row; otherwise the library did.
     pub from_host: bool,
     /// When the event happened, by the store's clock.
@@ -46,11 +50,67 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
+/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Notice {
+    /// The user logged in on a device for the first time.
+    NewDevice,
+    /// The password was set, changed, reset, removed or marked as compromised.
+    PasswordChanged,
+    /// The username or the e-mail address was changed.
+    ContactChanged,
+    /// Failed attempts stopped further ones for a day or longer.
+    LockedOut,
+}
+
+impl AuditEntry {
+    /// Returns what the user of the row should learn of; `None` for every other row, and for a
+    /// refusal.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost::audit::{AuditFilter, Notice};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?;
+    /// store.users().rename(ada.id, "augusta")?;
+    ///
+    /// let newest = &store.audit().latest(1, &AuditFilter::new())?[0];
+    /// assert_eq!((newest.user, newest.notice()), (Some(ada.id), Some(Notice::ContactChanged)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn notice(&self) -> Option<Notice> {
+        if self.from_host || self.outcome == Outcome::Refused {
+            return None;
+        }
+        match EventKind::from_name(&self.event)? {
+            EventKind::LoginGranted | EventKind::SessionOpened => match self.reason.as_deref() {
+                Some(PASSWORD_CHANGED) => Some(Notice::PasswordChanged),
+                _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
+            },
+            EventKind::PasswordSet
+            | EventKind::PasswordChanged
+            | EventKind::PasswordReset
+            | EventKind::PasswordRemoved
+            | EventKind::PasswordMarkedCompromised => Some(Notice::PasswordChanged),
+            EventKind::UserRenamed | EventKind::UserEmailChanged => Some(Notice::ContactChanged),
+            EventKind::AttemptsThrottled => Some(Notice::LockedOut),
+            _ => None,
+        }
+    }
+}
+
 /// Selects the rows of a list; all if nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct AuditFilter {
     user: Option<UserId>,
+    actor: Option<UserId>,
     kind: Option<EventKind>,
     since: Option<Timestamp>,
     before: Option<Timestamp>,
@@ -66,6 +126,11 @@ impl AuditFilter {
     /// Rows that concern this user.
     pub fn user(self, user: UserId) -> Self {
         Self { user: Some(user), ..self }
+    }
+
+    /// Rows of what this user did, in a session, with an API key or otherwise.
+    pub fn actor(self, actor: UserId) -> Self {
+        Self { actor: Some(actor), ..self }
     }
 
     /// Rows of this kind.
@@ -98,7 +163,7 @@ macro_rules! columns {
     () => {
         "SELECT seq, source, at, event, outcome, actor, actor_user_id, actor_via_id, user_id,
              branch_id, organisation_id, session_id, api_key_id, ip, user_agent, reason, count,
-             detail"
+             detail, chain"
     };
 }
 
@@ -106,8 +171,9 @@ macro_rules! columns {
 macro_rules! conditions {
     () => {
         "AND (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR event = ?2)
-         AND (?3 IS NULL OR at >= ?3) AND (?4 IS NULL OR at < ?4)
-         AND (?5 IS NULL OR (source = 1) = ?5) AND (?6 IS NULL OR (source = 1) = ?6)"
+         AND (?3 IS NULL OR actor_user_id = ?3)
+         AND (?4 IS NULL OR at >= ?4) AND (?5 IS NULL OR at < ?5)
+         AND (?6 IS NULL OR (source = 1) = ?6) AND (?7 IS NULL OR (source = 1) = ?7)"
     };
 }
 
@@ -116,6 +182,7 @@ macro_rules! conditions {
 enum Way {
     All,
     OfUser,
+    OfActor,
     OfEvent,
     OfHost,
 }
@@ -131,6 +198,12 @@ macro_rules! by_way {
             Way::OfUser => concat!(
                 $before,
                 " FROM audit INDEXED BY audit_by_user WHERE user_id = ?1 ",
+                $after,
+                $rest
+            ),
+            Way::OfActor => concat!(
+                $before,
+                " FROM audit INDEXED BY audit_by_actor WHERE actor_user_id = ?3 ",
                 $after,
                 $rest
             ),
@@ -267,6 +340,7 @@ impl AuditFilter {
     fn way(&self) -> Way {
         match (self.user, self.kind_and_origin()) {
             (Some(_), _) => Way::OfUser,
+            _ if self.actor.is_some() => Way::OfActor,
             (None, (Some(_), _)) => Way::OfEvent,
             (None, (None, Some(true))) => Way::OfHost,
             _ if self.from_host == Some(true) => Way::OfHost,
@@ -286,18 +360,20 @@ impl AuditFilter {
             by_way!(
                 way,
                 "SELECT seq",
-                "AND seq > ?3 AND ?1 IS ?1 AND ?2 IS ?2 ORDER BY seq LIMIT 1 OFFSET ?4"
+                "AND seq > ?4 AND ?1 IS ?1 AND ?2 IS ?2 AND ?3 IS ?3
+                 ORDER BY seq LIMIT 1 OFFSET ?5"
             )
         } else {
             by_way!(
                 way,
                 "SELECT seq",
-                "AND seq < ?3 AND ?1 IS ?1 AND ?2 IS ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?4"
+                "AND seq < ?4 AND ?1 IS ?1 AND ?2 IS ?2 AND ?3 IS ?3
+                 ORDER BY seq DESC LIMIT 1 OFFSET ?5"
             )
         };
         let (kind, _) = self.kind_and_origin();
         let skipped = limits::LIST_PIECE_ROWS - 1;
-        tx.one(sql, params![self.user, kind, from, skipped], |row| row.get(0))
+        tx.one(sql, params![self.user, kind, self.actor, from, skipped], |row| row.get(0))
     }
 
     /// The rows of a piece that are selected: those after `from` up to `to`, or, descending, those
@@ -316,14 +392,14 @@ impl AuditFilter {
                 way,
                 columns!(),
                 conditions!(),
-                " AND seq > ?7 AND seq <= ?8 ORDER BY seq LIMIT ?9"
+                " AND seq > ?8 AND seq <= ?9 ORDER BY seq LIMIT ?10"
             )
         } else {
             by_way!(
                 way,
                 columns!(),
                 conditions!(),
-                " AND seq >= ?7 AND seq < ?8 ORDER BY seq DESC LIMIT ?9"
+                " AND seq >= ?8 AND seq < ?9 ORDER BY seq DESC LIMIT ?10"
             )
         };
         let (kind, origin) = self.kind_and_origin();
@@ -332,6 +408,7 @@ impl AuditFilter {
             params![
                 self.user,
                 kind,
+                self.actor,
                 self.since,
                 self.before,
                 self.from_host,
@@ -346,11 +423,21 @@ impl AuditFilter {
 
     fn count(&self, tx: &ReadTx<'_>, after: i64, to: i64) -> Result<u64> {
         let sql =
-            by_way!(self.way(), "SELECT count(*)", conditions!(), " AND seq > ?7 AND seq <= ?8");
+            by_way!(self.way(), "SELECT count(*)", conditions!(), " AND seq > ?8 AND seq <= ?9");
         let (kind, origin) = self.kind_and_origin();
         tx.count(
             sql,
-            params![self.user, kind, self.since, self.before, self.from_host, origin, after, to],
+            params![
+                self.user,
+                kind,
+                self.actor,
+                self.since,
+                self.before,
+                self.from_host,
+                origin,
+                after,
+                to
+            ],
         )
     }
 
@@ -365,9 +452,16 @@ impl AuditFilter {
     }
 }
 
+/// The rows after `after`, of every source, in order.
+pub(super) fn rows_after(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<AuditEntry>> {
+    AuditFilter::new().rows(tx, after, i64::MAX, limit, true)
+}
+
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    let seq: i64 = row.get(0)?;
     Ok(AuditEntry {
-        seq: row.get(0)?,
+        seq,
+        id: format!("{seq}-{}", hash_digits(row.get_ref(18)?.as_bytes().unwrap_or_default())),
         from_host: row.get::<_, i64>(1)? == AuditSource::Host.number(),
         at: row.get(2)?,
         event: row.get(3)?,
@@ -383,6 +477,11 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         count: row.get(16)?,
         detail: row.get(17)?,
     })
+}
+
+/// The first 16 hexadecimal digits of a hash, which may be of another length in a damaged file.
+fn hash_digits(chain: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(chain.get(..8).unwrap_or(chain))
 }
 
 /// A row that names an actor without an id, which the library never writes, counts as the host's.

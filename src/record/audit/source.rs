@@ -30,7 +30,7 @@ impl AuditSource {
     /// All sources.
     pub const ALL: [Self; 3] = [Self::Library, Self::Host, Self::Unauthenticated];
 
-    /// As the file has it.
+    /// The number in the file.
     pub(super) const fn number(self) -> i64 {
         match self {
             Self::Library => 0,

@@ -7,13 +7,13 @@ use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
 
-/// What one write sealed.
+/// What one write sealed: hashes, or secrets of second factors.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resealed {
-    pub(crate) hashes: usize,
-    /// Hashes whose key the keyring has, and that do not open with it.
+    pub(crate) sealed: usize,
+    /// Those whose key the keyring has, and that do not open with it.
     pub(crate) damaged: usize,
-    /// Whether no other hash is left that this process can seal.
+    /// Whether no other one is left that this process can seal.
     pub(crate) is_complete: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn reseal_some(
     while let Some(id) = next {
         if has_key(options, &id) && id != current.0.as_str() {
             reseal_of(tx, options, &id, current, most, &mut done)?;
-            if done.hashes >= most {
+            if done.sealed >= most {
                 return Ok(done);
             }
         }
@@ -42,7 +42,7 @@ pub(crate) fn reseal_some(
 }
 
 /// Whether what is sealed under this id can be opened; the empty id is that of no seal.
-fn has_key(options: &Options, id: &str) -> bool {
+pub(crate) fn has_key(options: &Options, id: &str) -> bool {
     id.is_empty() || KeyId::new(id).is_ok_and(|id| sealed::key_of(options, &id).is_ok())
 }
 
@@ -56,14 +56,14 @@ fn reseal_of(
 ) -> Result<()> {
     let mut after = UserId::NIL;
     loop {
-        let rows = under(tx, id, after, most.saturating_sub(done.hashes))?;
+        let rows = under(tx, id, after, most.saturating_sub(done.sealed))?;
         let Some((last, _)) = rows.last() else { return Ok(()) };
         after = *last;
         for (user, text) in rows {
             match sealed::open(options.keyring.as_deref(), user, &text) {
                 Ok(Some(phc)) => {
                     replace(tx, user, &text, &sealed::seal(tx, user, &phc, current)?)?;
-                    done.hashes += 1;
+                    done.sealed += 1;
                 }
                 Ok(None) => {}
                 Err(error) if error.kind() == ErrorKind::Corrupt => done.damaged += 1,

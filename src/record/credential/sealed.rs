@@ -57,7 +57,7 @@ fn key_missing(id: &KeyId) -> Error {
 ///
 /// # Errors
 /// `KeyMissing`.
-pub(super) fn sealing_key(
+pub(crate) fn sealing_key(
     tx: &WriteTx<'_>,
     options: &Options,
 ) -> Result<Option<(KeyId, SealingKey)>> {

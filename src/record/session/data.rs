@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::record::audit::Written;
 use crate::storage::{ReadTx, params};
 use crate::value::event::{Event, EventKind};
-use crate::value::id::SessionId;
+use crate::value::id::{SessionId, UserId};
 use crate::value::limits::SESSION_DATA_MAX_BYTES;
 use crate::value::name::JsonText;
 use crate::value::version::Version;
@@ -19,6 +19,16 @@ pub struct SessionData<T> {
     pub version: Version,
     /// The data: of the type asked for, or the JSON text as it was stored.
     pub value: T,
+}
+
+/// The data of every session of a user that has some, live or not.
+pub(crate) fn data_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<String>> {
+    tx.all(
+        "SELECT d.body FROM session AS s JOIN session_document AS d ON d.session_id = s.id
+         WHERE s.user_id = ?1 ORDER BY s.id",
+        params![user],
+        |row| row.get(0),
+    )
 }
 
 impl Sessions<'_> {

@@ -10,7 +10,7 @@ use crate::storage::{ReadTx, Row, params};
 use crate::value::event::ClientInfo;
 use crate::value::id::{Page, SessionId, UserId, rows};
 use crate::value::limits;
-use crate::value::principal::Assurance;
+use crate::value::principal::{Assurance, Credential};
 use crate::value::subtree::Subtree;
 use crate::value::time::Timestamp;
 #[cfg(feature = "serde")]
@@ -393,7 +393,9 @@ impl<'s> Sessions<'s> {
         for<'r> &'r mut R: IntoIterator<Item = &'r mut SessionInfo>,
     {
         for row in &mut rows {
-            if let Some(at) = self.store.core().pending.uses.last_use(row.id, now) {
+            if let Some(at) =
+                self.store.core().pending.uses.last_use(Credential::Session(row.id), now)
+            {
                 row.last_seen_at = row.last_seen_at.max(at);
             }
         }
@@ -404,6 +406,15 @@ impl<'s> Sessions<'s> {
 #[cfg(feature = "serde")]
 fn millis<S: serde::Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
     serde::Serialize::serialize(&span.map(millis_of), to)
+}
+
+/// Every session of a user that the file has, live or not, in the order of their ids.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<SessionInfo>> {
+    tx.all(
+        concat!(columns!(), "FROM session AS s WHERE s.user_id = ?1 ORDER BY s.id"),
+        params![user],
+        info,
+    )
 }
 
 const FIRST: SessionId = SessionId::from_bytes([0; 16]);

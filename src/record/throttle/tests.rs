@@ -35,7 +35,7 @@ impl Bench {
     /// An attempt on ada from a device on which she has logged in.
     fn on(&self, text: &str) -> Subject {
         let device = DeviceDigest::of(&DeviceId::new(text).unwrap());
-        self.write(|tx| device::seen(tx, self.ada, device));
+        self.write(|tx| device::seen(tx, self.ada, device).map(drop));
         Subject { user: Some(self.ada), near: self.ada, device: Some(device) }
     }
 

@@ -89,9 +89,10 @@ pub(crate) fn raise(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result<b
     let raised = tx.execute(
         "UPDATE user SET sessions_ended_seq = coalesce(?2, sessions_ended_seq),
              keys_ended_seq = coalesce(?3, keys_ended_seq),
-             tokens_ended_seq = coalesce(?4, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?4, tokens_ended_seq),
+             trust_ended_seq = coalesce(?5, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, marks.sessions, marks.keys, marks.tokens],
+        params![id, marks.sessions, marks.keys, marks.tokens, marks.trust],
     )?;
     Ok(raised > 0)
 }
@@ -105,9 +106,10 @@ pub(crate) fn set_status(
     tx.execute(
         "UPDATE user SET status = ?2, sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, status, marks.sessions, marks.keys, marks.tokens],
+        params![id, status, marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
 }
@@ -142,11 +144,37 @@ pub(crate) fn delete(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result<
         "UPDATE user SET deleted_at = ?2, former_branch_id = branch_id, branch_id = NULL,
              sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens],
+        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
+}
+
+/// Reduces the row of a deleted user to its id, its kind, its status, the times of its creation and
+/// deletion, and its watermarks, which the deletion raised. `seq` is the number of the audit row of
+/// the erasure.
+///
+/// # Errors
+/// `NotFound` if there is no deleted user of that id, or it was erased before.
+pub(crate) fn erase(tx: &WriteTx<'_>, id: UserId, seq: i64) -> Result<()> {
+    let erased = tx.execute(
+        "UPDATE user SET username = '', username_key = '', email = NULL, email_key = NULL,
+             first_name = NULL, last_name = NULL, description = NULL, attributes = NULL,
+             search_key = '', names_version = names_version + 1, former_branch_id = NULL,
+             desktop_client_denied = 0, last_login_at = NULL, confirmed_at = NULL,
+             audit_salt = NULL, erased_seq = ?2
+         WHERE id = ?1 AND deleted_at IS NOT NULL AND erased_seq IS NULL",
+        params![id, seq],
+    )?;
+    if erased == 0 {
+        return Err(Error::not_found(
+            "there is no deleted user of this id that is not erased yet",
+        )
+        .advising("Delete the user first: an erasure cannot be undone."));
+    }
+    tx.execute("DELETE FROM user_privilege WHERE user_id = ?1", params![id]).map(drop)
 }
 
 /// Returns a deleted user to the branch it was in.
@@ -157,7 +185,7 @@ pub(crate) fn restore(tx: &WriteTx<'_>, id: UserId, unique_email: bool) -> Resul
     let (username_key, email_key, branch) = tx
         .one(
             "SELECT username_key, email_key, former_branch_id FROM user
-             WHERE id = ?1 AND deleted_at IS NOT NULL",
+             WHERE id = ?1 AND deleted_at IS NOT NULL AND erased_seq IS NULL",
             params![id],
             |row| {
                 Ok((
@@ -243,9 +271,10 @@ pub(crate) fn confirm(tx: &WriteTx<'_>, id: UserId, marks: Watermarks) -> Result
              status = CASE status WHEN 'pending' THEN 'active' ELSE status END,
              sessions_ended_seq = coalesce(?3, sessions_ended_seq),
              keys_ended_seq = coalesce(?4, keys_ended_seq),
-             tokens_ended_seq = coalesce(?5, tokens_ended_seq)
+             tokens_ended_seq = coalesce(?5, tokens_ended_seq),
+             trust_ended_seq = coalesce(?6, trust_ended_seq)
          WHERE id = ?1 AND deleted_at IS NULL",
-        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens],
+        params![id, tx.now(), marks.sessions, marks.keys, marks.tokens, marks.trust],
     )
     .map(drop)
 }

@@ -59,7 +59,7 @@ impl UserFilter {
         Self { text: Some(text.into()), ..self }
     }
 
-    /// Selects deleted users instead.
+    /// Selects deleted users instead, except those that were erased.
     pub fn deleted(self) -> Self {
         Self { deleted: true, ..self }
     }
@@ -77,7 +77,7 @@ macro_rules! wanted {
              SELECT 1 FROM user_privilege
              WHERE user_privilege.user_id = user.id AND user_privilege.name = ?5))
          AND (?6 IS NULL OR instr(user.search_key, ?6) > 0)
-         AND (user.deleted_at IS NOT NULL) = ?7"
+         AND (user.deleted_at IS NOT NULL) = ?7 AND user.erased_seq IS NULL"
     };
 }
 

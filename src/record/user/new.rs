@@ -9,10 +9,13 @@ use crate::error::{Error, Result};
 use crate::record::audit::Written;
 use crate::record::{credential, options};
 use crate::storage::{WriteTx, params};
+use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, UserId};
-use crate::value::name::{EmailAddress, Username};
+use crate::value::limits::AUDIT_SALT_BYTES;
+use crate::value::name::{EmailAddress, Privilege, Username};
 use crate::value::principal::{UserKind, UserStatus};
+use crate::value::random::random_bytes;
 use crate::value::secret::Password;
 
 /// A user to be created. [`Users::create`] checks all values.
@@ -204,61 +207,97 @@ impl Users<'_> {
     ///   lacks the key under which the file seals;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn create(&self, new: NewUser) -> Result<User> {
-        let username = Username::parse(&new.username)?;
-        let email = new.email.as_deref().map(EmailAddress::parse).transpose()?;
-        let privileges = privileges(&new.privileges)?;
-        let fields = new.fields.clone().checked()?;
-        if new.kind == UserKind::System && !matches!(new.proof, InitialPassword::Nothing) {
-            return Err(Error::invalid("a system user (UserKind::System) never has a password"));
-        }
-        let phc = self.phc_of(&new, &username, email.as_ref())?;
+        let checked = new.checked(self.store)?;
         self.store.write(|tx| {
-            let unique_email = options::of_file(tx)?.login_by_email;
-            check_branch(tx, new.branch)?;
-            json_is_valid(tx, &fields)?;
-            check_username_free(tx, &username.key, None, unique_email)?;
-            if let Some(email) = &email {
-                check_email_free(tx, &email.key, None, unique_email)?;
-            }
-            let is_taken = "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1)";
-            let id = tx.draw_id(UserId::draw, is_taken)?;
-            insert(tx, id, &new, &fields, (&username, email.as_ref()))?;
-            for name in &privileges {
-                grant(tx, id, name)?;
-            }
-            if let Some(phc) = &phc {
-                credential::set(tx, self.store.options(), id, phc, new.must_change)?;
-            }
-            let event = Event::new(EventKind::UserCreated).user(id).branch(new.branch);
-            Ok(Written::With(existing(tx, id)?, event))
+            let user = checked.insert(tx, self.store)?;
+            let event = Event::new(EventKind::UserCreated).user(user.id).branch(user.branch);
+            Ok(Written::With(user, event))
         })
     }
+}
 
-    fn phc_of(
+/// A user to be created, whose values are within their bounds and whose password is hashed.
+pub(crate) struct CheckedUser {
+    new: NewUser,
+    username: Username,
+    email: Option<EmailAddress>,
+    fields: UserFields,
+    privileges: Vec<Privilege>,
+    phc: Option<Zeroizing<String>>,
+}
+
+impl NewUser {
+    /// An administrator with a password, which the policy checks also if it is empty.
+    pub(crate) fn administrator(username: String, password: Password) -> Self {
+        let proof = InitialPassword::Password(password);
+        Self { proof, ..Self::person(username).privilege(Privilege::ADMIN) }
+    }
+
+    /// Checks the values and hashes the password, before the write begins.
+    pub(crate) fn checked(self, store: &Store) -> Result<CheckedUser> {
+        let username = Username::parse(&self.username)?;
+        let email = self.email.as_deref().map(EmailAddress::parse).transpose()?;
+        let privileges = privileges(&self.privileges)?;
+        let fields = self.fields.clone().checked()?;
+        if self.kind == UserKind::System && !matches!(self.proof, InitialPassword::Nothing) {
+            return Err(Error::invalid("a system user (UserKind::System) never has a password"));
+        }
+        let phc = self.phc(store, &username, email.as_ref())?;
+        Ok(CheckedUser { new: self, username, email, fields, privileges, phc })
+    }
+
+    fn phc(
         &self,
-        new: &NewUser,
+        store: &Store,
         username: &Username,
         email: Option<&EmailAddress>,
     ) -> Result<Option<Zeroizing<String>>> {
-        match &new.proof {
+        match &self.proof {
             InitialPassword::Nothing => Ok(None),
             InitialPassword::Hash(phc) => {
-                self.store.core().hasher.validate_phc(phc.expose())?;
+                store.core().hasher.validate_phc(phc.expose())?;
                 Ok(Some(Zeroizing::new(phc.expose().to_owned())))
             }
             InitialPassword::Password(password) => {
-                let mut words = match new.branch {
-                    Some(branch) => self.store.read(|tx| place_words(tx, branch))?,
+                let mut words = match self.branch {
+                    Some(branch) => store.read(|tx| place_words(tx, branch))?,
                     None => Vec::new(),
                 };
                 words.push(username.shown.clone());
                 words.extend(email.map(|email| email.shown.clone()));
-                words.extend(new.fields.first_name.clone());
-                words.extend(new.fields.last_name.clone());
-                let hashed = credential::hash_new(self.store, password, &words)?;
+                words.extend(self.fields.first_name.clone());
+                words.extend(self.fields.last_name.clone());
+                let hashed = credential::hash_new(store, password, &words, false)?;
                 Ok(Some(hashed.into_string()))
             }
         }
+    }
+}
+
+impl CheckedUser {
+    /// Writes the user.
+    ///
+    /// # Errors
+    /// `Taken`, `NotFound` for the branch, `Invalid` for attributes that are no JSON, `NoRandom`.
+    pub(crate) fn insert(&self, tx: &WriteTx<'_>, store: &Store) -> Result<User> {
+        let (username, email) = (&self.username, self.email.as_ref());
+        let unique_email = options::of_file(tx)?.login_by_email;
+        check_branch(tx, self.new.branch)?;
+        json_is_valid(tx, &self.fields)?;
+        check_username_free(tx, &username.key, None, unique_email)?;
+        if let Some(email) = email {
+            check_email_free(tx, &email.key, None, unique_email)?;
+        }
+        let is_taken = "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1)";
+        let id = tx.draw_id(UserId::draw, is_taken)?;
+        insert(tx, id, &self.new, &self.fields, (username, email))?;
+        for name in &self.privileges {
+            grant(tx, id, name)?;
+        }
+        if let Some(phc) = &self.phc {
+            credential::set(tx, store.options(), id, phc, self.new.must_change)?;
+        }
+        existing(tx, id)
     }
 }
 
@@ -279,8 +318,8 @@ fn insert(
     tx.execute(
         "INSERT INTO user (id, branch_id, status, kind, username, username_key, email, email_key,
              desktop_client_denied, created_at, first_name, last_name, description, search_key,
-             attributes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             attributes, audit_salt)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             id,
             new.branch,
@@ -296,7 +335,8 @@ fn insert(
             stored(&fields.last_name),
             stored(&fields.description),
             search_key,
-            stored(&fields.attributes)
+            stored(&fields.attributes),
+            random_bytes::<AUDIT_SALT_BYTES>(tx.random())?.as_slice()
         ],
     )
     .map(drop)

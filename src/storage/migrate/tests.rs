@@ -26,8 +26,10 @@ const ROWS: &str = "
     INSERT INTO organisation (id, name, created_at) VALUES (zeroblob(16), 'Northern', 1);
     INSERT INTO branch (id, organisation_id, name, created_at)
         VALUES (zeroblob(16), zeroblob(16), 'York', 1);
-    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key)
-        VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada');
+    INSERT INTO user (id, branch_id, status, kind, username, username_key, created_at, search_key,
+            audit_salt)
+        VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada',
+            zeroblob(16));
     INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
@@ -42,12 +44,25 @@ const ROWS: &str = "
     INSERT INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq, issued_at,
             expires_at)
         VALUES (zeroblob(16), zeroblob(32), 'invitation', zeroblob(16), 1, 1, 1, 9);
+    INSERT INTO external_identity (provider, subject, user_id, linked_at)
+        VALUES ('a', 'b', zeroblob(16), 1);
+    INSERT INTO totp (user_id, secret, key_id, algorithm, digits, origin, since, shift, last_step)
+        VALUES (zeroblob(16), zeroblob(20), '', 'sha1', 6, 'imported', 1, 0, 0);
+    INSERT INTO totp_enrolment (user_id, secret, key_id, algorithm, digits, session_id, begun_seq,
+            begun_at, expires_at)
+        VALUES (zeroblob(16), zeroblob(20), '', 'sha1', 6, zeroblob(16), 1, 1, 9);
+    INSERT INTO recovery_code (user_id, code_hash, issued_at)
+        VALUES (zeroblob(16), zeroblob(32), 1);
+    INSERT INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq, issued_at,
+            expires_at, require_admin, is_desktop)
+        VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 'code', 5, 1, 1, 9, 0, 0);
     INSERT INTO configuration_key (key, shown) VALUES ('theme', 'Theme');
     INSERT INTO setting (key, branch_id, value) VALUES ('theme', zeroblob(16), 'dark');
     INSERT INTO policy (name, value) VALUES ('service_name', 'Northern');
     INSERT INTO credit (branch_id, remaining) VALUES (zeroblob(16), 7);
-    INSERT INTO audit (source, salt, at, event, outcome, actor, chain)
-        VALUES (0, zeroblob(8), 1, 'a', 'done', 'host', zeroblob(32));
+    INSERT INTO audit (source, salt, at, event, outcome, actor, person_hash, chain)
+        VALUES (0, zeroblob(8), 1, 'a', 'done', 'host', zeroblob(32), zeroblob(32));
+    INSERT INTO audit_consumer (name, seen_seq) VALUES ('mailer', 0);
 ";
 
 struct Old {
@@ -215,7 +230,7 @@ fn the_backup_of_the_old_file_is_kept_and_never_overwritten() {
     let old = Old::new();
     old.migrate(&[step()]).unwrap();
     let name = "auth.db.v1-1767603600000.backup";
-    assert_eq!(old.names(), ["auth.db", name]);
+    assert_eq!(old.names(), ["auth.db", name, &format!("{name}.manifest")]);
     let path = old.directory.path().join(name);
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
     let backup = connection::for_reading(&path).unwrap();
@@ -228,7 +243,7 @@ fn the_backup_of_the_old_file_is_kept_and_never_overwritten() {
     assert_eq!(schema(&backup), schema(&model));
     assert_eq!(rows(&backup, "session", "1").len(), 1);
     drop(backup);
-    assert_eq!(old.names(), ["auth.db", name]);
+    assert_eq!(old.names(), ["auth.db", name, &format!("{name}.manifest")]);
 
     let another = Old::new();
     let taken = another.directory.path().join(name);
@@ -255,10 +270,10 @@ fn a_backup_that_another_process_is_writing_is_left_alone() {
 fn a_backup_of_another_version_than_the_file_had_is_not_kept() {
     let old = Old::new();
     let now = Timestamp::from_millis(NOW);
-    let refused = backup::write_verified(&old.path, 2, now).unwrap_err();
+    let refused = backup::before_migration(&old.path, 2, now).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Corrupt);
     assert_eq!(old.names(), ["auth.db"]);
-    backup::write_verified(&old.path, 1, now).unwrap();
+    backup::before_migration(&old.path, 1, now).unwrap();
 }
 
 #[test]
@@ -285,7 +300,7 @@ fn a_migration_or_creation_that_cannot_be_recorded_does_not_happen() {
 
     let empty = Connection::open_in_memory().unwrap();
     let seed = Seed::draw(&SystemRandom, true).unwrap();
-    assert_eq!(create(&empty, &seed, refusing).unwrap_err().kind(), ErrorKind::Taken);
+    assert_eq!(create(&empty, &seed, None, refusing).unwrap_err().kind(), ErrorKind::Taken);
     assert!(schema(&empty).is_empty());
     assert_eq!(connection::pragma_value(&empty, "application_id").unwrap(), 0);
 }
@@ -333,7 +348,7 @@ fn two_at_once_take_a_step_once() {
         notes.sort_by_key(Option::is_some);
         assert_eq!(notes, [None, Some(OpenWarning::Migrated)], "round {round}");
         assert_eq!(recorded(&old.connect()), ["1 to 2"]);
-        assert_eq!(old.names().len(), 2, "one file and one backup: {:?}", old.names());
+        assert_eq!(old.names().len(), 3, "one file and one backup: {:?}", old.names());
     }
 }
 

@@ -67,6 +67,19 @@ impl WalFile {
         self.checkpoint(baton, true);
     }
 
+    /// Moves all of the WAL into the main file and cuts it to zero bytes; `false` if a reader or
+    /// the disk kept it from that.
+    pub(super) fn empty(&self, baton: &mut Baton) -> bool {
+        let wait = limits::LOG_EMPTYING_WAIT;
+        match connection::checkpoint(&baton.connection, Checkpoint::Truncate, wait) {
+            Ok(()) => true,
+            Err(error) => {
+                baton.must_be_replaced |= error.kind() != ErrorKind::Busy;
+                false
+            }
+        }
+    }
+
     /// Checkpoints the WAL. If `waits`, also waits for readers, so that the next commit begins the
     /// WAL again.
     fn checkpoint(&self, baton: &mut Baton, waits: bool) {

@@ -95,6 +95,8 @@ event_kinds! {
     UserDeleted = "user.deleted",
     /// A deleted user was restored.
     UserRestored = "user.restored",
+    /// What the file kept about a deleted user was erased.
+    UserErased = "user.erased",
     // Passwords and attempts.
     /// The host set a password of a user.
     PasswordSet = "password.set",
@@ -133,6 +135,8 @@ event_kinds! {
     // API keys.
     /// An API key was issued.
     ApiKeyIssued = "api_key.issued",
+    /// An API key was made from a session, or from the key whose id is the detail.
+    ApiKeyAttenuated = "api_key.attenuated",
     /// A new API key replaced an old one.
     ApiKeyRotated = "api_key.rotated",
     /// An API key was revoked.
@@ -153,9 +157,37 @@ event_kinds! {
     PasswordReset = "password.reset",
     /// A pending user accepted an invitation, set the first password and became active.
     InvitationAccepted = "user.invitation_accepted",
+    // Second factors.
+    /// A user began to enrol a second factor; it is in force once it is confirmed.
+    SecondFactorEnrolmentBegun = "second_factor.enrolment_begun",
+    /// A user confirmed an enrolment; the detail is the algorithm and the number of digits.
+    SecondFactorAdded = "second_factor.added",
+    /// A user confirmed an enrolment that replaced the earlier second factor; the detail is as
+    /// above.
+    SecondFactorReplaced = "second_factor.replaced",
+    /// The host imported a second factor from another system; the detail is as above.
+    SecondFactorImported = "second_factor.imported",
+    /// A user removed the second factor with password and code.
+    SecondFactorRemoved = "second_factor.removed",
+    /// An administrator removed the second factor of a user.
+    SecondFactorReset = "second_factor.reset",
+    /// A user's change of the second factor was refused; the detail is the change.
+    SecondFactorRefused = "second_factor.refused",
+    /// A user got a new set of recovery codes.
+    RecoveryCodesReissued = "second_factor.codes_reissued",
+    /// The first administrator of the store was created with a one-time token.
+    FirstAdministratorCreated = "user.first_administrator_created",
+    // External identities.
+    /// An external identity was linked to a user; the detail is its provider.
+    ExternalIdentityLinked = "external_identity.linked",
+    /// An external identity was unlinked from its user; the detail is its provider.
+    ExternalIdentityUnlinked = "external_identity.unlinked",
     // Logins and sessions.
     /// A login opened a session.
     LoginGranted = "login.granted",
+    /// The password of a login was right, and the login waits for a second factor; the detail is
+    /// what it waits for.
+    LoginPending = "login.pending",
     /// A login was refused.
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
@@ -171,6 +203,11 @@ event_kinds! {
     SessionReplaced = "session.replaced",
     /// The expiry of a session was moved; its token is the same.
     SessionRenewed = "session.renewed",
+    /// A user proved in a session, with a password or a code, to be the user; the session got a new
+    /// token.
+    SessionProved = "session.proved",
+    /// A proof in a session was refused.
+    SessionProofRefused = "session.proof_refused",
     /// A session got another label.
     SessionLabelled = "session.labelled",
     /// The host's own data of a session was set.
@@ -185,6 +222,8 @@ event_kinds! {
     StoreSessionsEnded = "store.sessions_ended",
     /// A device on which a user had logged in was forgotten.
     DeviceForgotten = "device.forgotten",
+    /// The trust of all devices of a user was revoked.
+    DeviceTrustRevoked = "user.device_trust_revoked",
     /// Tokens were refused; one row counts the refusals of one reason in one minute.
     VerifyRefused = "verify.refused",
     // The store and its host.
@@ -192,13 +231,28 @@ event_kinds! {
     StoreCreated = "store.created",
     /// The file was migrated to a newer schema version; the detail names both versions.
     StoreMigrated = "store.migrated",
+    /// A backup was written; the count is that of its pages.
+    StoreBackedUp = "store.backed_up",
+    /// A backup was not written; the detail is the kind of the error.
+    StoreBackupFailed = "store.backup_failed",
+    /// A backup was restored: every session, API key and one-time token is revoked. The count is of
+    /// what stayed stricter than in the backup.
+    StoreRestored = "store.restored",
+    /// A copy that was put in place by other means was taken in: every session, API key and
+    /// one-time token is revoked.
+    StoreAdopted = "store.adopted",
     /// Options that the file stores were changed; the detail names them.
     StoreOptionsChanged = "store.options_changed",
-    /// Password hashes are sealed under another key from now on, or for the first time; the detail
-    /// is the id of the key.
+    /// Password hashes and secrets of second factors are sealed under another key from now on, or
+    /// for the first time; the detail is the id of the key.
     StoreKeyChanged = "store.key_changed",
-    /// Stored password hashes were sealed under the file's key; the detail is its id.
+    /// Stored password hashes and secrets of second factors were sealed under the file's key; the
+    /// detail is its id.
     StoreRekeyed = "store.rekeyed",
+    /// A consumer of the audit log was added; the detail is its name.
+    ConsumerAdded = "audit.consumer_added",
+    /// A consumer of the audit log was removed; the detail is its name.
+    ConsumerRemoved = "audit.consumer_removed",
     /// Expired rows were deleted.
     StoreMaintained = "store.maintained",
     /// The host program recorded an event of its own.

@@ -238,6 +238,7 @@ impl LoginOutcome {
     pub fn into_wire(self, service: &Service) -> LoginReply {
         match self {
             Self::Granted(reply) => reply.into_wire(),
+            Self::Pending(step) => step.refusal().into_wire(service),
             Self::Refused(refusal) => refusal.into_wire(service),
         }
     }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 
 use gatepost::directory::OrganisationFilter;
 use gatepost::sessions::OpenSession;
+use gatepost::status::OpenWarning;
 use gatepost::{Error, NewUser, Options, Page, Store};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -278,7 +279,9 @@ fn look(path: &Path, names: &[String], token: &str) -> String {
             return report;
         }
     };
-    let notes = store.status().open_warnings;
+    let mut notes = store.status().open_warnings;
+    // Every state is laid down as a copy.
+    notes.retain(|note| *note != OpenWarning::PerhapsRestored);
     let found = match whole(&store, token) {
         Ok((true, found)) if found == names => String::from("with all of it"),
         Ok((false, found)) if found.is_empty() => String::from("empty"),

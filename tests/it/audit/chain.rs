@@ -1,5 +1,7 @@
 //! The chains: a row changed by hand is found, and a cut tail is found with an anchor.
 
+mod large;
+
 use gatepost::audit::{AuditAnchor, AuditSource, ChainCheck, HostEvent};
 use gatepost::{ClientInfo, ErrorKind, NewUser, Store};
 use rusqlite::Connection;
@@ -16,11 +18,17 @@ struct Log {
 const TABLES: [&str; 2] = ["audit", "audit_chain"];
 
 impl Log {
+    /// Ten rows.
     fn new() -> Self {
+        Self::with_rounds(4)
+    }
+
+    /// Two rows for each round, and two before them.
+    fn with_rounds(rounds: usize) -> Self {
         let world = World::new();
         let store = &world.store;
         let ada = store.users().create(NewUser::person("ada")).unwrap().id;
-        for round in 0..4 {
+        for round in 0..rounds {
             let acting = store.acting_as(ada);
             acting.organisations().create(&format!("No. {round}")).unwrap();
             let event = HostEvent::new("invoice.printed").unwrap().user(ada);
@@ -41,10 +49,12 @@ impl Log {
         Self { world, hand }
     }
 
+    /// Puts back what differs from the log as it was.
     fn restore(&self) {
         for sql in [
-            "DELETE FROM audit",
-            "INSERT INTO audit SELECT * FROM kept_audit",
+            "DELETE FROM audit WHERE seq IN
+                 (SELECT seq FROM (SELECT * FROM audit EXCEPT SELECT * FROM kept_audit))",
+            "INSERT INTO audit SELECT * FROM kept_audit WHERE seq NOT IN (SELECT seq FROM audit)",
             "DELETE FROM audit_chain",
             "INSERT INTO audit_chain SELECT * FROM kept_audit_chain",
         ] {
@@ -111,12 +121,12 @@ impl Dice {
 
 #[rustfmt::skip]
 const BLOBS: &[&str] = &["actor_user_id", "actor_via_id", "user_id", "branch_id",
-    "organisation_id", "session_id", "api_key_id", "device_hash", "salt"];
+    "organisation_id", "session_id", "api_key_id", "device_hash", "salt", "person_hash"];
 const TEXTS: &[&str] = &["event", "ip", "user_agent", "reason", "detail"];
 
-/// An edit that a hand could make to one row.
-fn edit(dice: &mut Dice) -> String {
-    let seq = dice.roll(10) + 1;
+/// An edit that a hand could make to one of so many rows.
+fn edit(dice: &mut Dice, rows: usize) -> String {
+    let seq = dice.roll(rows) + 1;
     let noise = dice.roll(1 << 20);
     match dice.roll(12) {
         0 | 1 => {
@@ -157,14 +167,15 @@ fn edit(dice: &mut Dice) -> String {
         7 => format!("DELETE FROM audit WHERE seq = {seq}"),
         8 => format!("DELETE FROM audit WHERE seq >= {seq}"),
         9 => {
-            let other = dice.roll(10) + 1;
+            let other = dice.roll(rows) + 1;
             format!(
                 "UPDATE audit SET seq = -1 WHERE seq = {seq}; UPDATE audit SET seq = {seq}
                      WHERE seq = {other}; UPDATE audit SET seq = {other} WHERE seq = -1"
             )
         }
         10 => {
-            let number = [-7, 0, 11, 12, 99][dice.roll(5)];
+            let last = i64::try_from(rows).unwrap();
+            let number = [-7, 0, last + 1, last + 2, last + 89][dice.roll(5)];
             format!(
                 "CREATE TEMP TABLE one AS SELECT * FROM audit WHERE seq = {seq};
                  UPDATE one SET seq = {number}; INSERT INTO audit SELECT * FROM one;
@@ -189,7 +200,7 @@ fn each_of_ten_thousand_edits_is_found() {
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let mut found = 0;
     while found < 10_000 {
-        found += i32::from(log.finds(&edit(&mut dice)));
+        found += i32::from(log.finds(&edit(&mut dice, 10)));
     }
     log.restore();
     let whole = log.store().audit().verify_chain(None).unwrap();

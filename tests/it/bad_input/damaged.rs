@@ -9,11 +9,14 @@ use gatepost::audit::*;
 use gatepost::directory::*;
 use gatepost::host::*;
 use gatepost::policy::*;
+use gatepost::second_factors::*;
 use gatepost::sessions::*;
 use gatepost::*;
 use rusqlite::Connection;
 
 use super::{Bench, for_any};
+use crate::second_factor::authenticator::Authenticator;
+use crate::second_factor::{SECRET, STEP};
 use crate::world::{DAY, HOUR, PASSWORD, device, for_tests};
 
 /// The values that a column of each kind is given, as SQL.
@@ -88,11 +91,22 @@ fn full() -> Bench {
     let store = &bench.world.store;
     store.users().set_privileges(bench.ada, &["admin"]).unwrap();
     store.users().set_email(bench.ada, Some("ada@example.com")).unwrap();
+    store.external_identities().link(bench.ada, "a", "b").unwrap();
     store.sessions().set_data_json(bench.session, "{}", Version::NONE).unwrap();
     store.configuration().set(Subtree::User(bench.ada), "theme", "dark").unwrap();
     store.configuration().set_public("theme", true).unwrap();
     store.credits().set(CreditHolder::Branch(bench.york), 3).unwrap();
     store.audit().record(&[HostEvent::new("x").unwrap().detail("y").unwrap()]).unwrap();
+    store.audit().add_consumer("mailer").map(drop).unwrap();
+    bench.world.clock.advance(STEP);
+    let (code, till) = (Authenticator::of(SECRET).code(bench.world.now(), 0), device("till-1"));
+    let (factors, held) = (store.second_factors(), (&bench.token, &till));
+    let codes = factors.reissue_recovery_codes(held, PASSWORD.into(), code).unwrap();
+    let code = codes.done().unwrap().codes[0].expose().into();
+    let begun = factors.replace(held, PASSWORD.into(), code, NewTotp::new()).unwrap();
+    assert!(begun.done().is_ok());
+    let waits = LoginRequest::new("ada", Password::from(PASSWORD), device("till-4"));
+    assert!(matches!(store.log_in(waits).unwrap(), LoginOutcome::Pending(_)));
     for name in ["ada", "unknown"] {
         let wrong = LoginRequest::new(name, Password::from("wrong"), device("till-1"));
         assert!(store.log_in(wrong).unwrap().granted().is_err());
@@ -210,8 +224,16 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
         let _ = store.sessions().set_data_json(reply.session.id, "[]", Version::NONE);
         let _ = store.log_out((&reply.session.token, &device("till-2")));
     }
+    use_factors(store, ada, token);
+    let identities = store.external_identities();
+    let _ = (identities.list(ada), identities.find("a", "b"), identities.link(ada, "c", "d"));
+    let _ = identities.unlink(ada, "a", "b");
     let tokens = store.one_time_tokens();
     let _ = tokens.list(ada);
+    if let Ok(issued) = tokens.issue_first_administrator() {
+        let new = Password::from("another one");
+        let _ = tokens.create_first_administrator(issued.token.expose(), "chief", new);
+    }
     if let Ok(issued) = tokens.issue(ada, NewOneTimeToken::email_confirmation()) {
         let _ = tokens.confirm_email(issued.token.expose());
     }
@@ -226,6 +248,31 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
     let _ = store.users().set_status(ada, UserStatus::Locked);
     let _ = store.users().delete(ada);
     let _ = store.users().restore(ada);
+}
+
+fn use_factors(store: &Store, ada: UserId, token: &str) {
+    let factors = store.second_factors();
+    let _ = factors.info(ada);
+    let (till, new) = (device("till-1"), NewTotp::new());
+    let code = Authenticator::of(SECRET).text(clock().now(), 0);
+    for code in [code.as_str(), "000000", "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aa"] {
+        let _ = factors.reissue_recovery_codes((token, &till), PASSWORD.into(), code.into());
+        let _ = factors.replace((token, &till), PASSWORD.into(), code.into(), new);
+        let _ = factors.confirm((token, &till), code.into(), code.into());
+    }
+    for on in ["till-4", "till-5"] {
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device(on));
+        if let Ok(LoginOutcome::Pending(step)) = store.log_in(login) {
+            let with = CompleteLogin::with_code(step.token.expose(), device(on), code.as_str());
+            let _ = store.complete_login(with.trust_device(HOUR));
+        }
+    }
+    let _ = store.devices().list(ada);
+    let _ = store.devices().revoke_trust(ada);
+    let _ = store.rekey(10);
+    let _ = store.key_use();
+    let _ = factors.reset(ada);
+    let _ = factors.enrol((token, &till), new);
 }
 
 fn clock() -> std::sync::Arc<dyn Clock> {

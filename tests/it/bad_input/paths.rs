@@ -53,6 +53,43 @@ fn any_bytes_name_a_key_file_or_are_refused() {
 }
 
 #[test]
+fn any_bytes_name_a_backup_or_are_refused_and_leave_nothing() {
+    let (_kept, directory) = folder();
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path().join("auth.db"), for_tests()).unwrap();
+    let byte = prop_oneof![8 => any::<u8>(), 1 => Just(b'?'), 1 => Just(b':'), 1 => Just(b'.')];
+    for_any(32, &prop::collection::vec(byte, 0..40), |bytes| {
+        let name: Vec<u8> = bytes.into_iter().map(|b| if b == b'/' { b'_' } else { b }).collect();
+        let path = directory.join(OsString::from_vec(name));
+        match store.backup(&path, |_| ()) {
+            Ok(report) => {
+                assert_eq!(entries(&directory).len(), 2, "{path:?}");
+                assert!(Store::open_read_only(&path, for_tests()).is_ok(), "{path:?}");
+                let live = home.path().join("auth.db");
+                assert!(Store::restore(&path, live, for_tests()).is_ok(), "{path:?}");
+                assert!(Store::adopt_restored(&path, for_tests()).is_ok(), "{path:?}");
+                fs::remove_file(report.path).unwrap();
+                fs::remove_file(report.manifest).unwrap();
+            }
+            Err(error) => {
+                let is_known = MAY.contains(&error.kind()) || error.kind() == ErrorKind::Taken;
+                assert!(is_known, "{path:?}: {error}");
+                let live = home.path().join("auth.db");
+                for refused in [
+                    Store::restore(&path, live, for_tests()).map(drop),
+                    Store::open_read_only(&path, for_tests()).map(drop),
+                    Store::adopt_restored(&path, for_tests()).map(drop),
+                ] {
+                    let error = refused.unwrap_err();
+                    assert!(MAY.contains(&error.kind()), "{path:?}: {error}");
+                }
+            }
+        }
+        assert!(entries(&directory).is_empty(), "{path:?} left {:?}", entries(&directory));
+    });
+}
+
+#[test]
 fn names_that_made_others_stumble_name_a_file_or_are_refused() {
     let (_kept, directory) = folder();
     for name in [

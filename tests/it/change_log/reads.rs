@@ -11,9 +11,14 @@ use crate::world::World;
 
 /// The last use only rises, and only turns a refusal into a pass: read late, it at most refuses too
 /// early. The lifetime at the opening never changes.
-const SILENT: [(&str, &str); 2] = [("session", "last_seen"), ("session", "lifetime_ms")];
-/// Read to find the row, and never changed: a trigger refuses it.
-const FIXED: &str = "id";
+const SILENT: [(&str, &str); 4] = [
+    ("session", "last_seen"),
+    ("session", "lifetime_ms"),
+    ("api_key", "last_seen"),
+    ("api_key", "lifetime_ms"),
+];
+/// Never changed: a trigger refuses it.
+const FIXED: [&str; 3] = ["id", "session_id", "scopes"];
 /// An INSERT can change an answer here: its user has one more privilege.
 const COMES: &str = "user_privilege";
 /// Has one row, which a trigger keeps.
@@ -69,7 +74,7 @@ fn unrecorded(connection: &mut Connection) -> Vec<String> {
     read.extend(columns_read(connection, VERIFY_API_KEY_SQL));
     for (table, column) in &read {
         let silent = SILENT.iter().any(|(t, c)| t == table && c == column);
-        if silent || column.is_empty() || column == FIXED || table == COMES {
+        if silent || column.is_empty() || FIXED.contains(&column.as_str()) || table == COMES {
             continue;
         }
         let recorded = triggers(connection, table)
@@ -116,7 +121,7 @@ fn a_column_without_its_trigger_is_found() {
     let mut tried = 0;
     for (table, column) in &read {
         let silent = SILENT.iter().any(|(t, c)| t == table && c == column);
-        if silent || column.is_empty() || column == FIXED || table == COMES {
+        if silent || column.is_empty() || FIXED.contains(&column.as_str()) || table == COMES {
             continue;
         }
         let found = without(&mut sql, table, |text| {

@@ -10,7 +10,7 @@ use gatepost::{BranchId, NewUser, Options, OrganisationId, Principal, Store, Sub
 use rusqlite::config::DbConfig;
 use uuid::Uuid;
 
-use crate::operations::{Operation, Relation};
+use crate::operations::{Operation, Reach, Relation};
 use crate::world::{HOUR, PASSWORD, World, device};
 
 /// A store in which ada and bob are in York, a branch of Northern, and cyd is in Leeds, a branch of
@@ -65,6 +65,26 @@ impl Cast {
         Self { world, northern, york, leeds, ada, ids, tokens }
     }
 
+    /// As [`Cast::new`], with a key made from each session and from the key: `ada1k`, `ada2k`,
+    /// `bob1k`, `cyd1k`, `briefk` and `keyk`.
+    pub(crate) fn with_made_keys(change: impl FnOnce(Options) -> Options) -> Self {
+        let mut cast = Self::new(change);
+        for (parent, name) in [
+            ("ada1", "ada1k"),
+            ("ada2", "ada2k"),
+            ("bob1", "bob1k"),
+            ("cyd1", "cyd1k"),
+            ("brief", "briefk"),
+            ("key", "keyk"),
+        ] {
+            let principal = cast.look(parent).unwrap();
+            let keys = cast.world.store.api_keys();
+            let made = keys.attenuate(&principal, NewApiKey::new()).unwrap();
+            cast.tokens.insert(name, (made.key.expose().to_owned(), None));
+        }
+        cast
+    }
+
     /// The principal of a session or key, if it verifies.
     pub(crate) fn look(&self, name: &str) -> Option<Principal> {
         let (token, on) = &self.tokens[name];
@@ -72,8 +92,14 @@ impl Cast {
         self.world.store.verify((token, on.as_ref())).unwrap().valid().ok()
     }
 
-    /// The sessions and keys that an operation upon ada covers.
+    /// The sessions and keys that an operation upon ada covers, and the keys made from them.
     pub(crate) fn covered(operation: &Operation) -> String {
+        // A session that goes on with a new token keeps its keys.
+        let others = match operation.sessions {
+            Reach::Renewed => Reach::Others,
+            Reach::OneRenewed => Reach::Nothing,
+            reach => reach,
+        };
         let related = [
             ("ada1", operation.sessions, Relation::Itself),
             ("ada2", operation.sessions, Relation::SameUser),
@@ -81,6 +107,15 @@ impl Cast {
             ("cyd1", operation.sessions, Relation::Elsewhere),
             ("brief", operation.sessions, Relation::Elsewhere),
             ("key", operation.keys, Relation::Itself),
+            ("ada1k", others, Relation::Itself),
+            ("ada1k", operation.keys, Relation::SameUser),
+            ("ada2k", others, Relation::SameUser),
+            ("ada2k", operation.keys, Relation::SameUser),
+            ("bob1k", operation.sessions, Relation::SameBranch),
+            ("bob1k", operation.keys, Relation::SameBranch),
+            ("cyd1k", operation.sessions, Relation::Elsewhere),
+            ("briefk", operation.sessions, Relation::Elsewhere),
+            ("keyk", operation.keys, Relation::Itself),
         ];
         let covered = related.iter().filter(|(_, reach, relation)| reach.covers(*relation));
         covered.map(|(name, ..)| *name).collect::<Vec<_>>().join(" ")

@@ -24,7 +24,7 @@ use gatepost::{Error, ErrorKind, Options, Store, Subtree};
 use crate::child::{Child, Parent};
 use crate::races::fleet::{Dice, Tally};
 use crate::world::{World, device, for_tests, morning};
-use board::{Board, NO_DEVICE, Session, State};
+use board::{Board, MADE, NO_DEVICE, Session, State};
 
 /// Processes that open and revoke sessions, each of its own users.
 const WRITERS: usize = 2;
@@ -158,7 +158,8 @@ fn check(
     is_timed: bool,
     tally: &mut Tally,
 ) -> bool {
-    let on = (session.device != NO_DEVICE).then(|| device(&session.device));
+    let on =
+        (![NO_DEVICE, MADE].contains(&session.device.as_str())).then(|| device(&session.device));
     let standing = board.standing(session.slot);
     let begun = Instant::now();
     let verdict = insist(tally, || store.verify((&session.token, on.as_ref())));
@@ -256,10 +257,11 @@ fn end_all(store: &Store, board: &Board) {
 const KILLS_MAX: u64 = 200;
 
 /// Counts that must not be zero after a race.
-const COUNTED: [&str; 8] = [
+const COUNTED: [&str; 9] = [
     "passed",
     "refused",
     "ended",
+    "attenuated",
     "typed",
     "swept",
     "killed_in_a_commit",

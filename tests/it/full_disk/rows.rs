@@ -3,14 +3,14 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use gatepost::sessions::{NewOneTimeToken, RevokeApiKeys, RevokeSessions};
+use gatepost::sessions::{NewOneTimeToken, NewTicket, RevokeApiKeys, RevokeSessions};
 use gatepost::{
     ApiKeyId, BranchId, DeviceId, LoginRequest, OrganisationId, Password, Principal, SessionId,
     Subtree,
 };
 
 use super::*;
-use crate::world::{HOUR, PASSWORD};
+use crate::world::{HOUR, MINUTE, PASSWORD};
 
 const NEW: &str = "nine brass bells";
 const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
@@ -19,6 +19,8 @@ const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
 /// The sessions of ada, and one of ben beside her in the same branch.
 const SESSIONS: [&str; 3] = ["office", "home", "ben"];
 const ADAS: &[&str] = &["office", "home"];
+/// What the tickets are for.
+const IMAGE: &str = "/images/7";
 /// The users of the API keys.
 const KEYS: [&str; 2] = ["ada", "ben"];
 
@@ -35,6 +37,17 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Whether it revokes the key that it names, and no other key of the user.
+    fn is_of_key(&self) -> bool {
+        ["key_revoked", "key_rotated", "key_rotated_later"].contains(&self.name)
+    }
+
+    /// The sessions whose tickets it revokes: they end with their session, and with the one-time
+    /// tokens of its user.
+    fn tickets(&self) -> &'static [&'static str] {
+        if self.is_own_password() || self.name == "tokens_revoked" { ADAS } else { self.sessions }
+    }
+
     /// Whether the session presented goes on, with a new token.
     fn is_own_password(&self) -> bool {
         self.name.starts_with("own_password")
@@ -86,6 +99,7 @@ pub(super) const ROWS: &[Row] = &[
     row("first_confirmed_without_password",
         |s| s.users().confirm_and_remove_password(s.ada).map(drop), ADAS, &["ada"]),
     row("reset", |s| s.reset(), ADAS, &["ada"]),
+    row("tokens_revoked", |s| s.store().one_time_tokens().revoke_all(s.ada), &[], &[]),
     row("first_confirmed", |s| s.users().confirm(s.ada).map(drop), ADAS, &["ada"]),
     suspending(row("branch_disabled",
         |s| s.store().branches().set_active(s.york, false).map(drop), &SESSIONS, &KEYS)),
@@ -106,6 +120,10 @@ pub(super) struct Scene {
     /// Name, handle and token.
     opened: Vec<(&'static str, SessionId, String)>,
     keys: Vec<(&'static str, String)>,
+    /// Keys that were made from a session or key, by its name.
+    made: Vec<(&'static str, String)>,
+    /// A ticket of each session.
+    tickets: Vec<(&'static str, String)>,
     /// A one-time token of ada's.
     reset: String,
     /// The token or key that the row has given out, and its device.
@@ -134,7 +152,37 @@ impl Scene {
         let reset = store.one_time_tokens().issue(ada, NewOneTimeToken::password_reset())?;
         let reset = reset.token.expose().to_owned();
         let keys = vec![("ada", of_ada.key.expose().into()), ("ben", of_ben.key.expose().into())];
-        Ok(Self { disk, north, york, ada, key, opened, keys, reset, given: RefCell::default() })
+        let (made, tickets) = (Vec::new(), Vec::new());
+        let given = RefCell::default();
+        let mut scene =
+            Self { disk, north, york, ada, key, opened, keys, made, tickets, reset, given };
+        let names = SESSIONS.iter().chain(&KEYS[..1]);
+        scene.made = names.map(|name| scene.make(name)).collect::<Result<_, _>>()?;
+        let tickets = SESSIONS.iter().map(|name| scene.mint(name));
+        scene.tickets = tickets.collect::<Result<_, _>>()?;
+        Ok(scene)
+    }
+
+    /// A key made from a session or key, and a key made from that one.
+    fn make(&self, name: &'static str) -> Result<(&'static str, String), Error> {
+        let keys = self.store().api_keys();
+        let parent = match name {
+            "ada" => self.verified(&self.keys[0].1, None),
+            _ => self.verified(self.token(name), Some(&device(name))),
+        };
+        let first = keys.attenuate(&parent, NewApiKey::new())?;
+        let second = keys.attenuate(&self.verified(first.key.expose(), None), NewApiKey::new())?;
+        Ok((name, second.key.expose().to_owned()))
+    }
+
+    fn mint(&self, name: &'static str) -> Result<(&'static str, String), Error> {
+        let new = NewTicket::new("GET", IMAGE).lifetime(5 * MINUTE);
+        let minted = self.store().tickets().mint(&self.principal(name), new)?;
+        Ok((name, minted.valid().unwrap().ticket.expose().to_owned()))
+    }
+
+    fn verified(&self, token: &str, on: Option<&DeviceId>) -> Principal {
+        self.store().verify((token, on)).unwrap().valid().unwrap()
     }
 
     fn store(&self) -> &Store {
@@ -158,7 +206,7 @@ impl Scene {
     }
 
     fn principal(&self, name: &str) -> Principal {
-        self.store().verify((self.token(name), &device(name))).unwrap().valid().unwrap()
+        self.verified(self.token(name), Some(&device(name)))
     }
 
     fn log_out(&self) -> Result<(), Error> {
@@ -226,6 +274,17 @@ impl Scene {
         (sessions.map(|(name, ..)| *name).collect(), keys.map(|(name, _)| *name).collect())
     }
 
+    /// Whether the tickets pass that the row leaves alone, and no others, in the process that has
+    /// minted them.
+    #[track_caller]
+    fn check_tickets(&self, row: &Row) {
+        for (name, ticket) in &self.tickets {
+            let verdict = self.store().tickets().verify(ticket, "GET", IMAGE).unwrap();
+            let (passes, ends) = (verdict.valid().is_ok(), row.tickets().contains(name));
+            assert_eq!(passes, !ends, "{}: a ticket of {name}", row.name);
+        }
+    }
+
     #[track_caller]
     fn check(&self, store: &Store, row: &Row, keys: &[&str], changed: bool) {
         let rest = |all: &[&'static str], revoked: &[&str]| -> Vec<&'static str> {
@@ -236,6 +295,17 @@ impl Scene {
         let revoked = [row.sessions, renewed].concat();
         let expected = (rest(&SESSIONS, &revoked), rest(&KEYS, keys));
         assert_eq!(self.passing(store), expected, "{}", row.name);
+        // A key ends with what it was made from. A session that goes on with a new token keeps it.
+        let ends = |name: &str| match name {
+            "ada" => keys.contains(&"ada"),
+            "ben" => row.sessions.contains(&"ben") || keys.contains(&"ben"),
+            _ => row.sessions.contains(&name) || keys.contains(&"ada") && !row.is_of_key(),
+        };
+        for (name, token) in &self.made {
+            let passes = store.verify((token, None)).unwrap().valid().is_ok();
+            // Revoked with the session although the status was not written.
+            assert_eq!(passes, !ends(name), "{}: a key made from {name}", row.name);
+        }
     }
 }
 
@@ -268,6 +338,9 @@ pub(super) fn play(disk: Disk, name: &str, left: Left, then: Then) -> Result<(),
     match &answer {
         Ok(()) => assert!(is_written, "{name}"),
         Err(error) => assert!(!is_written && error.kind() == ErrorKind::Full, "{name}: {error}"),
+    }
+    if !name.starts_with("password_at_login") {
+        scene.check_tickets(row);
     }
     scene.disk.clock.advance(row.overlap);
     if name.starts_with("password_at_login") {
@@ -318,6 +391,10 @@ fn written_later(scene: &Scene, row: &Row, is_written: bool) {
     assert_eq!(scene.store().status().denied, 0, "{}", row.name);
     let keys = if row.suspends && !is_written { &[] } else { row.keys };
     scene.check(scene.store(), row, keys, is_written);
+    if row.overlap.is_zero() {
+        // Otherwise they have expired.
+        scene.check_tickets(row);
+    }
     // The file says the same, and not this process alone.
     scene.store().close().unwrap();
     let path = scene.disk.directory.join("auth.db");

@@ -52,5 +52,7 @@ impl Story {
         self.failed(store.log_in(request()).map(drop));
         store.close().unwrap();
         self.failed(Store::open(&path, for_tests()).map(drop));
+        self.has_second_factors(world);
+        self.has_steps(world);
     }
 }

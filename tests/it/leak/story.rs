@@ -63,7 +63,7 @@ impl Story {
         story.changes_passwords(&world.store, &ada);
         story.opens_sessions(&world.store, &ada);
         story.issues_keys(&world.store, &places);
-        story.uses_one_time_tokens(&world.store);
+        story.uses_one_time_tokens(world);
         story.is_refused(world, &ada);
         story.is_administered(&world.store, &ada, &places);
         story.is_looked_after(world, &ada);
@@ -355,10 +355,10 @@ impl Story {
         self.held(&principal.credential);
         self.held(&principal.opened_at);
         self.presents(issued.key.expose());
-        let second = store.api_keys().rotate(issued.id, HOUR).unwrap();
-        self.gave(&second.key);
-        let third = store.api_keys().rotate(issued.id, HOUR).unwrap();
-        self.gave(&third.key);
+        self.makes_a_key(store, &principal);
+        let rotate = || store.api_keys().rotate(issued.id, HOUR).unwrap();
+        let (second, third) = (rotate(), rotate());
+        [&second, &third].iter().for_each(|next| self.gave(&next.key));
         store.api_keys().revoke(second.id).unwrap();
         self.held(&store.api_keys());
         self.held(&store.api_keys().list(robot).unwrap());
@@ -432,12 +432,12 @@ impl Story {
         self.held(&Outcome::Done);
         self.held(&EventKind::ALL);
         store.audit().record(&[event]).unwrap();
-        self.held(&store.audit());
         let filter = AuditFilter::new().user(ada.id).kind(EventKind::LoginRefused);
         self.held(&filter);
         self.held(&store.audit().list(&filter, Page::first(100)).unwrap());
         self.held(&store.audit().latest(100, &filter).unwrap());
         self.held(&store.audit().list(&AuditFilter::new(), Page::first(500)).unwrap());
+        self.erases(store);
         let anchor = store.audit().anchor().unwrap();
         self.shown(&anchor);
         let found = store.audit().verify_chain(Some(&anchor)).unwrap();
@@ -447,7 +447,7 @@ impl Story {
         self.held(&chains.map(|chain| chain.source));
         world.clock.advance(2 * DAY);
         self.held(&store.maintain().unwrap());
-        self.held(&store.status());
+        self.restores(world, store);
 
         // Something to be found once more, in a fresh log as well.
         let last = OpenSession::new(ada.id, device(DESK)).expires_at(morning() + 9 * DAY);

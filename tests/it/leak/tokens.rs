@@ -1,14 +1,43 @@
-//! The part of the story in which one-time tokens are requested, issued and used.
+//! The parts of the story in which one-time tokens are requested, issued and used, tickets are
+//! minted, and a key is made from another.
 
 use gatepost::directory::UserStatus;
 use gatepost::sessions::*;
 use gatepost::*;
 
 use super::story::{FIRST, PHONE, Story, THIRD};
-use crate::world::device;
+use crate::world::{World, device};
 
 impl Story {
-    pub(super) fn uses_one_time_tokens(&mut self, store: &Store) {
+    pub(super) fn makes_a_key(&mut self, store: &Store, parent: &Principal) {
+        let made = store.api_keys().attenuate(parent, NewApiKey::new().scopes(["print"])).unwrap();
+        self.gave(&made.key);
+        self.held(&made);
+        self.presents(made.key.expose());
+        let made = store.verify((&made.key, None)).unwrap().valid().unwrap();
+        self.failed(store.api_keys().attenuate(&made, NewApiKey::new().scopes(["scan"])));
+    }
+
+    /// In a store of its own, which has no administrator yet.
+    fn gets_an_administrator(&mut self, world: &World) {
+        let path = world.directory().join("new.db");
+        let store = Store::open(&path, world.options.clone()).unwrap();
+        let tokens = store.one_time_tokens();
+        let issued = tokens.issue_first_administrator().unwrap();
+        self.gave(&issued.token);
+        self.held(&issued);
+        let create = || {
+            tokens
+                .create_first_administrator(issued.token.expose(), "chief", FIRST.into())
+                .unwrap()
+        };
+        self.held(&create());
+        self.held(&create());
+        store.close().unwrap();
+    }
+
+    pub(super) fn uses_one_time_tokens(&mut self, world: &World) {
+        let store = &world.store;
         let tokens = store.one_time_tokens();
         self.held(&tokens);
         let pat = NewUser::person("pat").email("pat@example.com").status(UserStatus::Pending);
@@ -45,7 +74,38 @@ impl Story {
         self.held(&login);
         let granted = store.log_in(login.new_password(FIRST.into())).unwrap();
         self.held(&granted);
-        self.gave(&granted.granted().unwrap().session.token);
+        let reply = granted.granted().unwrap();
+        self.gave(&reply.session.token);
+        self.presents_tickets(store, &reply.principal);
+        self.is_known_elsewhere(store, pat);
+        self.gets_an_administrator(world);
         tokens.revoke_all(pat).unwrap();
+        self.failed(tokens.issue_first_administrator());
+    }
+    fn presents_tickets(&mut self, store: &Store, principal: &Principal) {
+        let tickets = store.tickets();
+        self.held(&tickets);
+        let new = NewTicket::new("GET", "/images/7");
+        self.held(&new);
+        let minted = tickets.mint(principal, new).unwrap();
+        self.held(&minted);
+        let issued = minted.valid().unwrap();
+        self.gave(&issued.ticket);
+        self.held(&issued);
+        let verdict = tickets.verify(issued.ticket.expose(), "GET", "/images/7").unwrap();
+        self.held(&verdict);
+        let bearer = verdict.valid().unwrap();
+        self.held(&bearer);
+        self.held(&tickets.may(&bearer, "admin").unwrap());
+        self.held(&tickets.verify(issued.ticket.expose(), "GET", "/images/8").unwrap());
+    }
+
+    fn is_known_elsewhere(&mut self, store: &Store, ada: UserId) {
+        let identities = store.external_identities();
+        self.held(&identities);
+        self.held(&identities.link(ada, "https://login.example.com", "7").unwrap());
+        self.held(&identities.list(ada).unwrap());
+        self.held(&identities.find("https://login.example.com", "7").unwrap());
+        assert!(identities.unlink(ada, "https://login.example.com", "7").unwrap());
     }
 }

@@ -1,31 +1,37 @@
 //! How each operation of the list is called: upon ada, her session `ada-1`, her key or her places.
 
-use std::time::Duration;
+mod factors;
+mod keys;
+mod steps;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, OpenSession, RevokeApiKeys, RevokeSessions, Version,
-};
+use gatepost::sessions::{NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
 
 use super::scene::Scene;
 use crate::keyring::keys;
+use crate::pending_step::unsealed;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
+use factors::{FACTORS, FACTORS_PREPARED};
+use keys::{KEYS, ONE_TIME};
+use steps::{STEPS, STEPS_PREPARED, WITH_FACTOR};
 
 type Act = fn(&Scene, &Store);
 
 const NEW: &str = "nine brass bells";
+const ISSUER: &str = "https://login.example.com";
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
                     Wm1Zb3VyaGFzaHlvdXJoYXNoeW91cmhhc2h5b3VyaGE";
 
 /// How the operation of that name is called, by a store that acts as root.
 #[track_caller]
 pub(super) fn act(name: &str) -> Act {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST].into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, STEPS, FACTORS, REST];
+    let all = all.into_iter().flatten();
     let found = all.into_iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
 }
@@ -48,8 +54,31 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
         scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
         scene.world.reopen();
     }
-    if let Some((_, act)) = PREPARED.iter().find(|(other, _)| *other == name) {
+    if name.ends_with("(enrolment)") || name.ends_with("::enrol_at_login") {
+        scene.world.options = unsealed(scene.world.options.clone());
+        scene.world.reopen();
+    } else if name.starts_with("SecondFactors::") {
+        scene.world.options = scene.world.options.clone().keyring(keys(&[("new", 2)]));
+        scene.world.reopen();
+        // So that the first secret does not name the key.
+        scene.store().rekey(1_000).unwrap();
+        if !["enrol", "confirm", "import"].iter().any(|call| name.ends_with(&format!("::{call}")))
+        {
+            scene.import_factor();
+        }
+    }
+    let has_factor = WITH_FACTOR.contains(&name);
+    if has_factor {
+        scene.world.options = unsealed(scene.world.options.clone());
+        scene.world.reopen();
+        scene.import_factor();
+    }
+    let prepared = [PREPARED, FACTORS_PREPARED, STEPS_PREPARED].into_iter().flatten();
+    if let Some((_, act)) = prepared.into_iter().find(|(other, _)| *other == name) {
         act(scene, scene.store());
+    }
+    if has_factor {
+        scene.open_again();
     }
     if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
         scene.open_again();
@@ -58,8 +87,8 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
 
 /// The names of all calls of this file.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, REST, PREPARED];
-    let all = all.into_iter().flatten();
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, FACTORS, STEPS, REST];
+    let all = all.into_iter().chain([PREPARED, FACTORS_PREPARED, STEPS_PREPARED]).flatten();
     all.map(|(name, _)| *name)
 }
 
@@ -80,6 +109,7 @@ const PREPARED: &[(&str, Act)] = &[
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
     }),
+    ("Store::restore", back_up),
     // The first hash that is sealed names the key, and leaves the others.
     ("Store::rekey", |s, store| store.users().set_password(s.root, NEW.into()).unwrap()),
     ("Store::rekey(no hash to seal)", |s, store| {
@@ -116,7 +146,16 @@ const PREPARED: &[(&str, Act)] = &[
         s.issue(NewOneTimeToken::password_reset());
         store.one_time_tokens().revoke_all(s.ada).unwrap();
     }),
+    ("OneTimeTokens::create_first_administrator", |s, _| s.issue_first_administrator()),
+    ("ExternalIdentities::unlink", link),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Users::erase", |s, store| store.users().delete(s.ada).unwrap()),
+    ("Audit::acknowledge", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
+    ("Audit::remove_consumer", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
     ("Users::move_to(place revoked since)", |s, store| {
         store.sessions().revoke_all(s.south).unwrap();
     }),
@@ -248,6 +287,7 @@ const PASSWORDS: &[(&str, Act)] = &[
         assert!(store.users().require_password_change(s.ada, RevokeSessions::All).unwrap());
     }),
     ("Users::unlock", |s, store| assert!(store.users().unlock(s.ada).unwrap())),
+    ("Users::erase", |s, store| assert!(store.users().erase(s.ada).unwrap().is_log_emptied)),
 ];
 
 const USERS: &[(&str, Act)] = &[
@@ -316,46 +356,6 @@ const PLACES: &[(&str, Act)] = &[
     ("Organisations::delete", |s, store| store.organisations().delete(s.bare).unwrap()),
 ];
 
-const KEYS: &[(&str, Act)] = &[
-    ("ApiKeys::revoke", |s, store| store.api_keys().revoke(s.key("ada")).unwrap()),
-    ("ApiKeys::revoke_all", |s, store| store.api_keys().revoke_all(s.ada).unwrap()),
-    ("ApiKeys::rotate(no overlap)", |s, store| {
-        let key = store.api_keys().rotate(s.key("ada"), Duration::ZERO).unwrap().key;
-        assert!(store.verify((&key, None)).unwrap().valid().is_ok(), "the new key");
-    }),
-    ("ApiKeys::rotate(overlap)", |s, store| {
-        drop(store.api_keys().rotate(s.key("ada"), MINUTE).unwrap());
-    }),
-    ("ApiKeys::issue", |s, store| {
-        drop(store.api_keys().issue(s.root, NewApiKey::new()).unwrap());
-    }),
-];
-
-const ONE_TIME: &[(&str, Act)] = &[
-    ("OneTimeTokens::issue", |s, store| {
-        drop(store.one_time_tokens().issue(s.ada, NewOneTimeToken::password_reset()).unwrap());
-    }),
-    ("OneTimeTokens::request_password_reset", |_, store| {
-        assert!(store.one_time_tokens().request_password_reset("ada").unwrap().mail().is_none());
-    }),
-    ("OneTimeTokens::revoke_all", |s, store| store.one_time_tokens().revoke_all(s.ada).unwrap()),
-    ("OneTimeTokens::confirm_email(first)", confirm_email),
-    ("OneTimeTokens::confirm_email(again)", confirm_email),
-    ("OneTimeTokens::accept_invitation", |s, store| {
-        let redeemed = store.one_time_tokens().accept_invitation(&s.one_time(), NEW.into());
-        assert_eq!(redeemed.unwrap().valid().unwrap().status, UserStatus::Active);
-    }),
-    ("OneTimeTokens::reset_password(RevokeApiKeys::Keep)", |s, store| {
-        assert!(reset(s, store, RevokeApiKeys::Keep));
-    }),
-    ("OneTimeTokens::reset_password(RevokeApiKeys::All)", |s, store| {
-        assert!(reset(s, store, RevokeApiKeys::All));
-    }),
-    ("OneTimeTokens::reset_password(refused)", |s, store| {
-        assert!(!reset(s, store, RevokeApiKeys::All));
-    }),
-];
-
 const REST: &[(&str, Act)] = &[
     ("Store::open", |s, _| drop(another(s))),
     ("Store::close", |s, _| another(s).close().unwrap()),
@@ -363,6 +363,15 @@ const REST: &[(&str, Act)] = &[
         store
             .change_options(|options| options.lockout(gatepost::policy::Lockout::Permanent))
             .unwrap();
+    }),
+    ("Store::backup", back_up),
+    ("Store::backup(refused)", |s, store| {
+        let refused = store.backup(&s.world.path, |_| ()).unwrap_err();
+        assert_eq!(refused.kind(), gatepost::ErrorKind::Invalid);
+    }),
+    ("Store::restore", |s, _| {
+        let copy = s.world.directory().join("copy.db");
+        Store::restore(copy, &s.world.path, s.world.options.clone()).unwrap();
     }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
     ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),
@@ -375,6 +384,14 @@ const REST: &[(&str, Act)] = &[
     }),
     ("Store::may", |s, store| {
         assert_eq!(store.may(&s.principal("ada-1"), "x").unwrap(), Permission::Denied);
+    }),
+    ("Tickets::mint", |s, store| {
+        let minted = store.tickets().mint(&s.principal("ada-1"), NewTicket::new("GET", "/"));
+        assert!(minted.unwrap().valid().is_ok());
+    }),
+    ("ExternalIdentities::link", link),
+    ("ExternalIdentities::unlink", |s, store| {
+        assert!(store.external_identities().unlink(s.ada, ISSUER, "7").unwrap());
     }),
     ("Settings::set", set_theme),
     ("Settings::set_if", |_, store| {
@@ -403,9 +420,23 @@ const REST: &[(&str, Act)] = &[
     ("Audit::record", |_, store| {
         store.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
     }),
+    ("Audit::add_consumer", |_, store| {
+        assert!(store.audit().add_consumer("mailer").unwrap());
+    }),
+    ("Audit::acknowledge", |_, store| {
+        let newest = store.audit().unseen("mailer", 500).unwrap().up_to;
+        store.audit().acknowledge("mailer", newest).unwrap();
+    }),
+    ("Audit::remove_consumer", |_, store| {
+        assert!(store.audit().remove_consumer("mailer").unwrap());
+    }),
 ];
 
 /// Another file, new.
+fn back_up(scene: &Scene, store: &Store) {
+    store.backup(scene.world.directory().join("copy.db"), |_| ()).unwrap();
+}
+
 fn another(scene: &Scene) -> Store {
     let path = scene.world.directory().join("another.db");
     Store::open(path, scene.world.options.clone()).unwrap()
@@ -435,14 +466,8 @@ fn issue_confirmation(scene: &Scene, store: &Store) {
     scene.issue(NewOneTimeToken::email_confirmation());
 }
 
-fn confirm_email(scene: &Scene, store: &Store) {
-    let redeemed = store.one_time_tokens().confirm_email(&scene.one_time()).unwrap();
-    assert!(redeemed.valid().unwrap().confirmed_at.is_some());
-}
-
-fn reset(scene: &Scene, store: &Store, keys: RevokeApiKeys) -> bool {
-    let redeemed = store.one_time_tokens().reset_password(&scene.one_time(), NEW.into(), keys);
-    redeemed.unwrap().valid().is_ok()
+fn link(scene: &Scene, store: &Store) {
+    drop(store.external_identities().link(scene.ada, ISSUER, "7").unwrap());
 }
 
 fn set_theme(_: &Scene, store: &Store) {

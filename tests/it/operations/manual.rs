@@ -9,14 +9,16 @@ fn line(operations: &[&Operation], is_first: bool) -> String {
     let [first, ..] = operations else { panic!("a line without an operation") };
     let calls: Vec<String> = operations.iter().map(|one| format!("`{}`", one.name)).collect();
     let event = if is_first { first.row } else { "" };
-    let (sessions, keys, tokens) = (sessions(first), keys(first), tokens(first));
-    format!("| {event} | {} | {sessions} | {keys} | {tokens} |", calls.join(", "))
+    let (sessions, keys) = (sessions(first), keys(first));
+    let (tokens, trust) = (tokens(first), trust(first));
+    format!("| {event} | {} | {sessions} | {keys} | {tokens} | {trust} |", calls.join(", "))
 }
 
 fn sessions(operation: &Operation) -> &'static str {
     match operation.sessions {
         Reach::Nothing | Reach::OneLater => "none",
         Reach::One => "that one",
+        Reach::OneRenewed => "none; that one gets a new token",
         Reach::Others => "all others of the user",
         Reach::Renewed => "all others of the user; this one gets a new token",
         Reach::User => "all of the user",
@@ -30,6 +32,7 @@ fn keys(operation: &Operation) -> &'static str {
         (Reach::Nothing, _) => "none",
         (Reach::One, false) => "that one",
         (Reach::User, false) => "all of the user",
+        (Reach::Store, false) => "all",
         (Reach::User, true) => "all of the user, suspended until the status is active again",
         (Reach::OneLater, _) => "that one, when the overlap is over",
         (Reach::Branch | Reach::Organisation, true) => {
@@ -48,16 +51,22 @@ fn tokens(operation: &Operation) -> &'static str {
     }
 }
 
+fn trust(operation: &Operation) -> &'static str {
+    if operation.trust { "all of the user" } else { "none" }
+}
+
 fn table() -> String {
     let mut lines = vec![
-        "| event | calls | sessions revoked | API keys revoked | one-time tokens revoked |"
+        "| event | calls | sessions revoked | API keys revoked | one-time tokens and pending steps \
+         revoked | trust of devices revoked |"
             .to_owned(),
-        "|---|---|---|---|---|".to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
     ];
     let listed: Vec<&Operation> = OPERATIONS.iter().filter(|one| !one.row.is_empty()).collect();
     for row in listed.chunk_by(|one, next| one.row == next.row) {
         let alike = |one: &&Operation, next: &&Operation| {
-            (sessions(one), keys(one), tokens(one)) == (sessions(next), keys(next), tokens(next))
+            let words = |one| (sessions(one), keys(one), tokens(one), trust(one));
+            words(*one) == words(*next)
         };
         for (number, operations) in row.chunk_by(alike).enumerate() {
             lines.push(line(operations, number == 0));

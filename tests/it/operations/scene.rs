@@ -4,13 +4,16 @@ use std::cell::RefCell;
 
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{NewApiKey, NewOneTimeToken};
+use gatepost::second_factors::{FactorCode, NewTotp, TotpEnrolment, TotpSecret};
+use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, NewTicket, OpenSession};
 use gatepost::{
     ApiKeyId, BranchId, NewUser, OpenedSession, OrganisationId, Password, Principal, Secret,
     Store, UserId,
 };
 
 use super::list::Relation;
+use crate::second_factor::authenticator::Authenticator;
+use crate::second_factor::{SECRET, STEP};
 use crate::world::{PASSWORD, SECOND, World, device};
 
 pub(crate) struct Scene {
@@ -34,7 +37,9 @@ pub(crate) struct Scene {
     pub(crate) root: UserId,
     sessions: Vec<(&'static str, OpenedSession)>,
     keys: Vec<(&'static str, ApiKeyId, Secret)>,
-    /// The one-time token that an operation presents.
+    /// For each session and key, by its name, a key that was made from it, if any were.
+    made: Vec<(&'static str, ApiKeyId, Secret)>,
+    /// The one-time token or the codes that an operation presents.
     one_time: RefCell<String>,
 }
 
@@ -99,13 +104,73 @@ impl Scene {
             root,
             sessions,
             keys,
+            made: Vec::new(),
             one_time,
         }
+    }
+
+    /// Makes a key from each session and key.
+    pub(crate) fn attenuate_all(&mut self) {
+        let make = |name, parent: &Principal| {
+            let made = self.store().api_keys().attenuate(parent, NewApiKey::new()).unwrap();
+            (name, made.id, made.key)
+        };
+        let of_sessions = self.sessions().map(|name| make(name, &self.principal(name)));
+        let of_keys = self.keys().map(|name| make(name, &self.principal_of_key(name)));
+        self.made = of_sessions.chain(of_keys).collect();
+    }
+
+    /// The names of the sessions and keys from which a key was made that does not verify.
+    pub(crate) fn dead_made(&self) -> Vec<&'static str> {
+        let refused = |key: &Secret| self.store().verify((key, None)).unwrap().valid().is_err();
+        self.made.iter().filter(|(_, _, key)| refused(key)).map(|(name, ..)| *name).collect()
+    }
+
+    pub(crate) fn principal_of_key(&self, name: &str) -> Principal {
+        let key = &self.keys.iter().find(|(other, ..)| *other == name).unwrap().2;
+        self.store().verify((key, None)).unwrap().valid().unwrap()
     }
 
     /// Issues a one-time token to ada, for an operation that presents it.
     pub(crate) fn issue(&self, new: NewOneTimeToken) {
         let issued = self.store().one_time_tokens().issue(self.ada, new).unwrap();
+        self.remember(issued.token.expose());
+    }
+
+    /// Gives ada a second factor, and opens her sessions again. No code of this step is used.
+    pub(crate) fn import_factor(&mut self) {
+        let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
+        self.store().second_factors().import(self.ada, secret, NewTotp::new()).unwrap();
+        self.open_again();
+        self.world.clock.advance(STEP);
+    }
+
+    /// The code that the authenticator of that factor shows.
+    pub(crate) fn code(&self) -> FactorCode {
+        Authenticator::of(SECRET).code(self.world.now(), 0)
+    }
+
+    /// Scans the secret of an enrolment, for the two codes that confirm it.
+    pub(crate) fn begun(&self, enrolment: &TotpEnrolment) {
+        let new = Authenticator::scan(enrolment);
+        let pair = [-1, 0].map(|later| new.text(self.world.now(), later));
+        self.remember(&pair.join(" "));
+    }
+
+    pub(crate) fn pair(&self) -> [FactorCode; 2] {
+        let pair = self.one_time();
+        let (first, second) = pair.split_once(' ').unwrap();
+        [first, second].map(FactorCode::from)
+    }
+
+    /// For an operation that presents it.
+    pub(crate) fn remember(&self, text: &str) {
+        text.clone_into(&mut self.one_time.borrow_mut());
+    }
+
+    /// Issues that of the first administrator.
+    pub(crate) fn issue_first_administrator(&self) {
+        let issued = self.store().one_time_tokens().issue_first_administrator().unwrap();
         issued.token.expose().clone_into(&mut self.one_time.borrow_mut());
     }
 
@@ -145,13 +210,18 @@ impl Scene {
     pub(crate) fn open_again(&mut self) {
         let ada = self.ada;
         for name in ["ada-1", "ada-2"] {
-            let session = self.world.open(ada, name);
+            let open = OpenSession::new(ada, device(name)).assurance(Assurance::Aal2);
+            let session =
+                self.world.store.sessions().open(open).unwrap().granted().unwrap().session;
             self.sessions.iter_mut().find(|(other, _)| *other == name).unwrap().1 = session;
         }
         if self.dead().1.contains(&"ada") {
             let issued = self.store().api_keys().issue(ada, NewApiKey::new()).unwrap();
             let key = self.keys.iter_mut().find(|(other, ..)| *other == "ada").unwrap();
             *key = ("ada", issued.id, issued.key);
+        }
+        if !self.made.is_empty() {
+            self.attenuate_all();
         }
     }
 
@@ -180,6 +250,25 @@ impl Scene {
         assert_eq!(dead_keys, keys, "keys");
     }
 
+    /// A ticket of each live session, by the name of the session.
+    pub(crate) fn tickets(&self) -> Vec<(&'static str, Secret)> {
+        let mint = |name| {
+            let token = &self.session(name).token;
+            let principal = self.store().verify((token, &device(name))).unwrap().valid().ok()?;
+            let minted = self.store().tickets().mint(&principal, NewTicket::new("GET", name));
+            Some((name, minted.unwrap().valid().unwrap().ticket))
+        };
+        self.sessions().filter_map(mint).collect()
+    }
+
+    /// Those that are refused.
+    pub(crate) fn refused(&self, tickets: &[(&'static str, Secret)]) -> Vec<&'static str> {
+        let verify = |(name, ticket): &&(&str, Secret)| {
+            self.store().tickets().verify(ticket.expose(), "GET", name).unwrap().valid().is_err()
+        };
+        tickets.iter().filter(verify).map(|(name, _)| *name).collect()
+    }
+
     /// The sum of all watermarks that one-time tokens are compared with.
     pub(crate) fn tokens_revoked(&self) -> i64 {
         self.world.count(
@@ -190,6 +279,11 @@ impl Scene {
         )
     }
 
+    /// The sum of the watermarks that the trust of devices is compared with.
+    pub(crate) fn trust_revoked(&self) -> i64 {
+        self.world.count("SELECT sum(trust_ended_seq) FROM user")
+    }
+
     /// The tables whose rows the change log has reported since, in their order. A row of another
     /// subject than ada, what is hers or where she is adds `of another`.
     pub(crate) fn reported_since(&self, head: i64) -> Vec<String> {
@@ -197,7 +291,15 @@ impl Scene {
         let newer = "SELECT kind, id FROM change WHERE seq > ?1 ORDER BY seq";
         let mut statement = sql.prepare(newer).unwrap();
         let rows = statement.query_map([head], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(|row| self.table_of(row.unwrap())).collect()
+        let is_made = |id: &Option<Vec<u8>>| {
+            let made = self.made.iter().map(|(_, id, _)| id.as_uuid());
+            id.as_ref()
+                .is_some_and(|id| made.into_iter().any(|own| own.as_bytes() == id.as_slice()))
+        };
+        rows.map(|row| row.unwrap())
+            .filter(|(_, id)| !is_made(id))
+            .map(|row| self.table_of(row))
+            .collect()
     }
 
     fn table_of(&self, (kind, id): (u16, Option<Vec<u8>>)) -> String {

@@ -4,13 +4,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::OpenSession;
+use gatepost::sessions::{NewTicket, OpenSession};
 use gatepost::{Ended, NewUser, Options, Secret, Store, UserId};
 
 use super::Run;
 use super::fleet::{Fleet, Marks, Player, Racer, as_word, each_round, from_word};
 use crate::child::Parent;
-use crate::world::{SECOND, World, device};
+use crate::keyring::keys;
+use crate::world::{MINUTE, SECOND, World, device};
 
 /// Sessions in each round.
 const SESSIONS: usize = 32;
@@ -21,11 +22,13 @@ const AHEAD: u32 = 12;
 const DUE: Duration = Duration::from_secs(3);
 
 fn options(options: Options) -> Options {
+    // A keyring, so that a ticket is valid in every process.
+    let options = options.keyring(keys(&[("2026-01", 1)]));
     options.sessions(SessionPolicy::server().inactivity_timeout(IDLE).per_user(1_000))
 }
 
-/// Once a logout has returned, which a mark shows every process at once, no verify passes in any
-/// of them: no touch and no later login brings the session back.
+/// Once a logout has returned, which a mark shows every process at once, no verify of the session
+/// or of its ticket passes in any of them: no touch and no later login brings the session back.
 pub(crate) fn stays(run: Run) {
     let mut world = World::with(options);
     let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
@@ -36,7 +39,11 @@ pub(crate) fn stays(run: Run) {
         let tokens: Vec<String> =
             (base..base + SESSIONS).map(|n| open(&world.store, ada, n)).collect();
         let now = as_word(gatepost::host::Clock::now(&world.clock));
-        let tally = fleet.race(&format!("{now} {base} {}", tokens.join(" ")));
+        let words = (base..)
+            .zip(&tokens)
+            .map(|(n, token)| format!("{token}/{}", mint(&world.store, token, n)));
+        let words: Vec<String> = words.collect();
+        let tally = fleet.race(&format!("{now} {base} {}", words.join(" ")));
         all_tokens.extend(tokens);
         println!("logout: {}", tally.line());
         // One after the other, so that no process waits for another: what was noted before the
@@ -48,6 +55,8 @@ pub(crate) fn stays(run: Run) {
         assert_eq!(live_of(&world, &all_tokens), 0, "a late touch brought a session back");
         assert_eq!(tally.of("undone"), 0, "a session verified after its logout was acknowledged");
         assert_eq!(tally.of("ended"), u64::try_from(SESSIONS).unwrap(), "each ended once");
+        assert_eq!(tally.of("ticket_undone"), 0, "a ticket passed after its session's logout");
+        assert!(tally.of("ticket_valid") > 0 && tally.of("ticket_refused_after") > 0);
         assert!(tally.of("valid") > 0 && tally.of("refused_after") > 0 && tally.of("again") > 0);
         touched += world.count("SELECT count(*) FROM session WHERE last_seen > opened_at");
         world.clock.advance(AHEAD * SECOND + DUE);
@@ -72,6 +81,15 @@ fn open(store: &Store, user: UserId, n: usize) -> String {
     reply.session.token.expose().to_owned()
 }
 
+/// A ticket of that session, valid for the whole round.
+fn mint(store: &Store, token: &str, n: usize) -> String {
+    let on = device(&format!("till-{n}"));
+    let principal = store.verify((token, &on)).unwrap().valid().unwrap();
+    let new = NewTicket::new("GET", "/").lifetime(5 * MINUTE);
+    let minted = store.tickets().mint(&principal, new).unwrap().valid().unwrap();
+    minted.ticket.expose().to_owned()
+}
+
 /// What all threads of a process share in a round.
 struct Shared<'s> {
     store: &'s Store,
@@ -80,6 +98,7 @@ struct Shared<'s> {
     /// The number of the first session of the round.
     base: usize,
     tokens: Vec<&'s str>,
+    tickets: Vec<&'s str>,
     marks: &'s Marks,
     /// How often the clock may still tick.
     ticks: Mutex<u32>,
@@ -105,10 +124,11 @@ pub(crate) fn verify(parent: &mut Parent, racer: &Racer) {
         let words: Vec<&str> = line.split(' ').collect();
         racer.clock.set(from_word(words[0]));
         let base = words[1].parse().unwrap();
-        let tokens = words[2..].to_vec();
+        let (tokens, tickets) =
+            words[2..].iter().map(|word| word.split_once('/').unwrap()).unzip();
         let ticks = Mutex::new(AHEAD);
         let (store, marks, again) = (&store, &marks, &again);
-        let shared = Shared { store, racer, ada, base, tokens, marks, ticks, again };
+        let shared = Shared { store, racer, ada, base, tokens, tickets, marks, ticks, again };
         racer.threads(|player| shared.play(player)).line()
     });
 }
@@ -143,7 +163,22 @@ impl Shared<'_> {
             (true, false) => "refused_after",
             (true, true) => "undone",
         });
+        if player.dice.below(2) == 0 {
+            self.look_by_ticket(player, one);
+        }
         is_out
+    }
+
+    fn look_by_ticket(&self, player: &mut Player, one: usize) {
+        let is_out = self.marks.is_set(self.base + one);
+        let tickets = self.store.tickets();
+        let verdict = player.insist(|| tickets.verify(self.tickets[one], "GET", "/"));
+        player.tally.count(match (is_out, verdict.valid().is_ok()) {
+            (false, true) => "ticket_valid",
+            (false, false) => "ticket_refused_before",
+            (true, false) => "ticket_refused_after",
+            (true, true) => "ticket_undone",
+        });
     }
 
     fn log_out(&self, player: &mut Player, one: usize) {

@@ -14,6 +14,13 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
           VALUES (#9, zeroblob(32), #2, HEAD + 1, 0)"),
     ("api_key_keeps_its_id", "UPDATE api_key SET id = #9 WHERE id = #1"),
+    ("api_key_is_less_than_its_parent",
+     "INSERT INTO api_key (id, secret_hash, user_id, ancestors, issued_seq, issued_at)
+          VALUES (#9, zeroblob(32), #2, #8, HEAD, 0)"),
+    ("api_key_last_seen_rises",
+     "UPDATE api_key SET last_seen = 7 WHERE id = #1;
+      UPDATE api_key SET last_seen = 6 WHERE id = #1"),
+    ("api_key_never_grows", "UPDATE api_key SET scopes = 'a' WHERE id = #1"),
     ("audit_chain_is_not_replaced",
      "REPLACE INTO audit_chain (source, trimmed_chain, head_chain)
           VALUES (0, zeroblob(32), zeroblob(32))"),
@@ -29,9 +36,16 @@ const REFUSED: &[(&str, &str)] = &[
     ("audit_chain_only_grows", "UPDATE audit_chain SET kept_rows = kept_rows + 1"),
     ("audit_chain_stays", "DELETE FROM audit_chain WHERE source = 1"),
     ("audit_is_not_replaced",
-     "REPLACE INTO audit (seq, source, salt, at, event, outcome, actor, chain)
-          VALUES (1, 1, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32))"),
+     "REPLACE INTO audit (seq, source, salt, at, event, outcome, actor, person_hash, chain)
+          VALUES (1, 1, zeroblob(8), 0, 'a', 'done', 'host', zeroblob(32), zeroblob(32))"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET seen_seq = 0"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET seen_seq = 99"),
+    ("audit_consumer_only_advances",
+     "INSERT INTO audit_consumer VALUES ('a', 1); UPDATE audit_consumer SET name = 'b'"),
     ("audit_is_not_rewritten", "UPDATE audit SET at = 0"),
+    ("audit_is_not_rewritten", "UPDATE audit SET ip = NULL WHERE seq = 2"),
     ("audit_is_only_trimmed", "DELETE FROM audit WHERE seq = 1"),
     ("branch_begins_at_the_head",
      "INSERT INTO branch (id, name, created_at, sessions_ended_seq) VALUES (#9, 'C', 0, HEAD + 1)"),
@@ -56,6 +70,19 @@ const REFUSED: &[(&str, &str)] = &[
      "INSERT INTO configuration_key (key, shown) VALUES ('a', 'A');
       UPDATE configuration_key SET shown = 'B'"),
     ("credential_keeps_its_user", "UPDATE credential SET user_id = #3"),
+    ("device_begins_at_the_head",
+     "INSERT INTO device (user_id, device_hash, first_login_at, last_login_at, trusted_seq)
+          VALUES (#2, #2, 0, 0, HEAD + 1)"),
+    ("device_is_trusted_at_the_head", "UPDATE device SET trusted_seq = HEAD + 1"),
+    ("external_identity_is_fixed",
+     "INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      UPDATE external_identity SET subject = 'c'"),
+    ("external_identity_is_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      INSERT INTO external_identity VALUES ('a', 'b', #2, 0)"),
+    ("external_identity_is_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #5, 0);
+      REPLACE INTO external_identity VALUES ('a', 'b', #5, 1)"),
     ("one_time_token_is_new",
      "REPLACE INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
               issued_at, expires_at)
@@ -64,6 +91,11 @@ const REFUSED: &[(&str, &str)] = &[
      "REPLACE INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
               issued_at, expires_at)
           VALUES (#9, zeroblob(32), 'password_reset', #1, 1, HEAD, 0, 9)"),
+    ("one_time_token_is_new",
+     "INSERT INTO one_time_token (id, secret_hash, purpose, uses_left, issued_seq, issued_at,
+              expires_at) VALUES (#8, zeroblob(32), 'first_administrator', 1, HEAD, 0, 9);
+      INSERT INTO one_time_token (id, secret_hash, purpose, uses_left, issued_seq, issued_at,
+              expires_at) VALUES (#9, zeroblob(32), 'first_administrator', 1, HEAD, 0, 9)"),
     ("one_time_token_is_only_used",
      "UPDATE one_time_token SET uses_left = 1 WHERE id = #2"),
     ("one_time_token_is_only_used",
@@ -100,6 +132,25 @@ const REFUSED: &[(&str, &str)] = &[
     ("organisation_watermarks_rise",
      "UPDATE organisation SET sessions_ended_seq = HEAD + 1 WHERE id = #1;
       UPDATE organisation SET sessions_ended_seq = 0 WHERE id = #1"),
+    ("pending_step_is_new",
+     "REPLACE INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq,
+              issued_at, expires_at, require_admin, is_desktop)
+          VALUES (#1, zeroblob(32), #2, 'code', 5, HEAD, 0, 9, 0, 0)"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET id = #9"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET secret_hash = randomblob(32)"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET user_id = #2"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET device_hash = NULL"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET demand = 'enrolment'"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET issued_seq = issued_seq - 1"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET issued_at = 7"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET expires_at = 99"),
+    ("pending_step_is_only_guessed", "UPDATE pending_step SET credential_version = 2"),
+    ("pending_step_is_only_guessed",
+     "UPDATE pending_step SET temporary_id = #3, credential_version = NULL"),
+    ("pending_step_issued_at_the_head",
+     "INSERT INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq,
+              issued_at, expires_at, require_admin, is_desktop)
+          VALUES (#9, zeroblob(32), #2, 'code', 5, HEAD + 1, 0, 9, 0, 0)"),
     ("policy_stays", "DELETE FROM policy WHERE name = 'cost'"),
     ("session_device_is_free",
      "UPDATE OR REPLACE session SET device_hash = #1 WHERE id = #2"),
@@ -131,23 +182,42 @@ const REFUSED: &[(&str, &str)] = &[
     ("store_watermarks_rise", "UPDATE store SET swept_to = -1"),
     ("store_watermarks_rise",
      "UPDATE store SET sessions_ended_seq = HEAD + 1; UPDATE store SET sessions_ended_seq = 0"),
+    ("system_user_has_no_factor",
+     "INSERT INTO totp (user_id, secret, key_id, algorithm, digits, origin, since, shift, last_step)
+          VALUES (#3, zeroblob(20), '', 'sha1', 6, 'enrolled', 0, 0, 5)"),
     ("system_user_has_no_password",
      "INSERT INTO credential (user_id, phc, norm, version, set_at) VALUES (#3, '$', 1, 1, 0)"),
+    ("totp_codes_are_used_once", "UPDATE totp SET last_step = 4"),
+    ("totp_codes_are_used_once", "UPDATE totp SET user_id = #2"),
+    ("totp_codes_are_used_once", "UPDATE totp SET digits = 8"),
+    ("totp_codes_are_used_once", "UPDATE totp SET algorithm = 'sha256'"),
+    ("totp_codes_are_used_once", "UPDATE totp SET shift = 1"),
+    ("totp_is_new",
+     "REPLACE INTO totp (user_id, secret, key_id, algorithm, digits, origin, since, shift,
+              last_step)
+          VALUES (#1, zeroblob(20), '', 'sha1', 6, 'enrolled', 0, 0, 0)"),
     ("user_begins_at_the_head",
      "INSERT INTO user (id, status, kind, username, username_key, created_at, search_key,
-              keys_ended_seq) VALUES (#9, 'active', 'person', 'new', 'new', 0, '', HEAD + 1)"),
+              audit_salt, keys_ended_seq)
+          VALUES (#9, 'active', 'person', 'new', 'new', 0, '', #9, HEAD + 1)"),
     ("user_deletion_ends_everything",
      "UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, tokens_ended_seq = HEAD + 1
           WHERE id = #4"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'disabled' WHERE id = #1"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'locked' WHERE id = #1"),
     ("user_going_inactive_ends_sessions", "UPDATE user SET status = 'pending' WHERE id = #1"),
+    ("user_identities_are_free",
+     "INSERT INTO external_identity VALUES ('a', 'b', #4, 0);
+      UPDATE user SET deleted_at = 1, sessions_ended_seq = HEAD + 1, keys_ended_seq = HEAD + 1,
+          tokens_ended_seq = HEAD + 1 WHERE id = #4;
+      INSERT INTO external_identity VALUES ('a', 'b', #1, 0);
+      UPDATE user SET deleted_at = NULL WHERE id = #4"),
     ("user_is_new",
-     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
-          VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '')"),
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key,
+              audit_salt) VALUES (#9, 'active', 'person', 'dan', 'dan', 0, '', #9)"),
     ("user_is_new",
-     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key)
-          VALUES (#4, 'active', 'person', 'new', 'new', 0, '')"),
+     "REPLACE INTO user (id, status, kind, username, username_key, created_at, search_key,
+              audit_salt) VALUES (#4, 'active', 'person', 'new', 'new', 0, '', #9)"),
     ("user_keeps_its_id", "UPDATE user SET id = #9 WHERE id = #4"),
     ("user_keeps_its_kind", "UPDATE user SET kind = 'person' WHERE id = #3"),
     ("user_move_takes_watermarks_along",
@@ -170,16 +240,29 @@ const REFUSED: &[(&str, &str)] = &[
     ("user_privilege_is_fixed", "UPDATE user_privilege SET name = 'admin' WHERE name = 'other' AND 0
           OR user_id = #2"),
     ("user_privilege_is_new", "REPLACE INTO user_privilege (user_id, name) VALUES (#1, 'admin')"),
+    ("user_stays_erased", "UPDATE user SET audit_salt = #9 WHERE id = #1"),
+    ("user_stays_erased",
+     "UPDATE user SET username = '', username_key = '', search_key = '', audit_salt = NULL,
+          erased_seq = 1, names_version = 2 WHERE id = #5;
+      UPDATE user SET erased_seq = 2 WHERE id = #5"),
     ("user_watermarks_rise", "UPDATE user SET keys_ended_seq = HEAD + 2 WHERE id = #1"),
     ("user_watermarks_rise", "UPDATE user SET sessions_ended_seq = 0 WHERE id = #5"),
+    ("user_watermarks_rise", "UPDATE user SET trust_ended_seq = HEAD + 2 WHERE id = #1"),
+    ("user_watermarks_rise",
+     "UPDATE user SET trust_ended_seq = HEAD + 1 WHERE id = #1;
+      UPDATE user SET trust_ended_seq = 0 WHERE id = #1"),
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
-const KEEPING: [&str; 6] = [
-    "credential_adds_its_cost", // login::cost::the_users_of_each_cost_are_counted
+const KEEPING: [&str; 10] = [
+    "api_key_ends_its_descendants",  // attenuate.rs
+    "api_key_takes_its_descendants", // attenuate.rs
+    "session_takes_its_keys",        // attenuate.rs
+    "credential_adds_its_cost",      // login::cost::the_users_of_each_cost_are_counted
     "credential_changes_its_cost",
     "credential_takes_its_cost",
-    "user_has_attempts", // throttle::the_file_keeps_nothing_that_was_typed
+    "first_administrator_is_there", // one_time::first_administrator
+    "user_has_attempts",            // throttle::the_file_keeps_nothing_that_was_typed
     "user_returns_its_cost",
     "user_takes_its_cost",
 ];
@@ -230,6 +313,7 @@ const RECORDED: &[(&str, i64, &str)] = &[
     ("user_changed", 3, "UPDATE user SET sessions_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_changed", 3, "UPDATE user SET keys_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_changed", 3, "UPDATE user SET tokens_ended_seq = HEAD + 1 WHERE id = #1"),
+    ("user_changed", 3, "UPDATE user SET trust_ended_seq = HEAD + 1 WHERE id = #1"),
     ("user_deleted", 3, "DELETE FROM user WHERE id = #4"),
     ("user_gained_privilege", 3, "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'admin')"),
     ("user_gained_privilege", 3, "INSERT INTO user_privilege (user_id, name) VALUES (#4, 'other')"),
@@ -248,7 +332,13 @@ const SILENT: &[&str] = &[
     "INSERT INTO one_time_token (id, secret_hash, purpose, user_id, uses_left, issued_seq,
          issued_at, expires_at) VALUES (#9, zeroblob(32), 'invitation', #1, 1, HEAD, 0, 9)",
     "UPDATE one_time_token SET uses_left = 0",
+    "UPDATE totp SET last_step = 6, secret = zeroblob(60), key_id = 'a'",
+    "DELETE FROM totp",
+    "DELETE FROM recovery_code",
     "DELETE FROM one_time_token",
+    "UPDATE pending_step SET guesses_left = 0",
+    "DELETE FROM pending_step",
+    "UPDATE device SET trusted_until = 7, trusted_seq = HEAD",
     "UPDATE session SET last_seen = 6, label = 'a', ip = 'b', user_agent = 'c'",
     "UPDATE session SET expires_at = expires_at, aal = aal, secret_hash = secret_hash",
     "UPDATE user SET last_login_at = 7, username = 'a', email = 'a', email_key = 'a',
@@ -256,7 +346,7 @@ const SILENT: &[&str] = &[
     "UPDATE user SET status = status, branch_id = branch_id",
     "UPDATE branch SET name = 'a', active = active",
     "UPDATE organisation SET name = 'a'",
-    "UPDATE api_key SET label = 'a'",
+    "UPDATE api_key SET label = 'a', last_seen = 7",
     "UPDATE credential SET phc = 'a'",
     "DELETE FROM credential",
     // The sweep: how far it goes first, then the rows.

@@ -12,7 +12,8 @@ const LIFTED: &[(&str, &[&str])] = &[
         "src/hasher/mod.rs", "src/storage/connection.rs",
         "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
         "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs", "tests/it/uses/late.rs",
-        "tests/it/underneath/rounds.rs",
+        "tests/it/underneath/rounds.rs", "tests/it/restore/rounds.rs",
+        "tests/it/restore/killed.rs", "tests/it/restore/litestream.rs",
     ]),
 ];
 /// Programs that measure wall time, or read files by plain SQL: only `unsafe` is banned there.
@@ -22,8 +23,17 @@ const MAY_LIFT: [&str; 3] = ["benches/", "examples/", "schedules/"];
 /// are touched in these modules of storage alone: a file that does not exist yet, and a finished
 /// backup. A key file is shorter than any file of SQLite's. The watch reads what the kernel says of
 /// this process, and a journal has no lock to lose.
-const FILES_MAY_BE_OPENED_IN: &[&str] =
-    &["backup.rs", "fault.rs", "files.rs", "guard.rs", "key_file.rs", "reserve.rs", "watch.rs"];
+const FILES_MAY_BE_OPENED_IN: &[&str] = &[
+    "backup.rs",
+    "backup/manifest.rs",
+    "fault.rs",
+    "files.rs",
+    "guard.rs",
+    "key_file.rs",
+    "reserve.rs",
+    "restore.rs", // the copy of a restore, and a file that no process has open
+    "watch.rs",
+];
 const FILE_CALLS: &[&str] = &[
     "File::open",
     "File::create",

@@ -6,6 +6,7 @@ use super::source::{Project, Source, is_name};
 #[rustfmt::skip]
 const INVENTORY: &[(&str, &[&str])] = &[
     ("argon2",    &["Algorithm", "Argon2", "Params", "Version", "Block", "Result"]),
+    ("sha1",      &["Sha1"]), // inside TOTP alone (RFC 6238)
     ("sha2",      &["Digest", "Sha256"]),
     ("hmac",      &["Hmac", "KeyInit", "Mac"]),
     ("subtle",    &["ConstantTimeEq"]),

@@ -6,8 +6,9 @@ use super::source::Source;
 /// The statements that delete a session or a key, and those that only raise a watermark.
 const REVOKES: &[&str] = &[
     "session::delete",
-    "api_key::delete",
-    "api_key::end_all_of",
+    "session::erase_of",
+    "api_key::set_end",
+    "api_key::erase_of",
     "user::raise",
     "branch::raise",
     "organisation::raise",
@@ -22,6 +23,8 @@ const DOOR: &str = "src/flow/revoke.rs";
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("src/flow/password_change.rs", "user::raise"), // the session in hand is renewed, not kept
     ("src/flow/login/open.rs", "make_way"),         // replaced by the session that is opened
+    ("src/flow/erase.rs", "session::erase_of"),     // in a write of the door, of a deleted user
+    ("src/flow/erase.rs", "api_key::erase_of"),
     ("src/flow/revoke/devices.rs", "make_way"),     // a login replaced the one that was looked at
 ];
 
@@ -47,9 +50,13 @@ mod can_fail {
     #[test]
     fn a_revocation_beside_the_door_is_found() {
         check("src/flow/sweep.rs", "fn f() { session::delete(tx, id)?; }", 1);
-        check("src/flow/login/open.rs", "user::raise(tx, id, marks); api_key::delete(tx, id)", 2);
+        check(
+            "src/flow/login/open.rs",
+            "user::raise(tx, id, marks); api_key::set_end(tx, id, at)",
+            2,
+        );
         check("src/flow/password_change.rs", "user::raise(tx, id, marks); store::raise(tx)", 1);
-        check("src/flow/revoke/keys.rs", "api_key::end_all_of(tx, user, from)", 1);
+        check("src/flow/revoke/keys.rs", "api_key::set_end(tx, id, from)", 1);
         check("src/flow/session_open.rs", "make_way(tx, id)?", 1);
         check("src/flow/login/open.rs", "make_way(tx, id)?", 0);
         check(APPLY, "session::delete(tx, id); user::raise(tx, id, marks)", 0);

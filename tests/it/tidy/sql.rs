@@ -7,6 +7,7 @@ use super::source::{Source, is_name};
 pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("api_key",           &["record/api_key"]),
     ("audit",             &["record/audit"]),
+    ("audit_consumer",    &["record/audit"]),
     ("audit_chain",       &["record/audit", "storage"]), // a new file begins both chains
     ("branch",            &["record/branch"]),
     ("change",            &["record/change", "storage"]), // row 1 and trimming; the rest: triggers
@@ -14,19 +15,27 @@ pub(crate) const OWNERS: &[(&str, &[&str])] = &[
     ("credential",        &["record/credential"]),
     ("credit",            &["record/credit"]),
     ("device",            &["record/device"]),
+    ("external_identity", &["record/external_identity"]),
     ("hash_cost",         &["record/credential"]), // by triggers
     ("one_time_token",    &["record/one_time_token"]),
     ("organisation",      &["record/organisation"]),
+    ("pending_step",      &["record/pending_step"]),
     ("policy",            &["record/options"]),
+    ("recovery_code",     &["record/second_factor"]),
     ("session",           &["record/session"]),
     ("session_document",  &["record/session"]),
     ("setting",           &["record/configuration"]),
     // Creation: storage. What the clock said: record/clock.
     ("store",             &["record/store", "record/options", "record/clock", "storage"]),
     ("throttle",          &["record/throttle"]),
+    ("totp",              &["record/second_factor"]),
+    ("totp_enrolment",    &["record/second_factor"]),
     ("user",              &["record/user"]),
     ("user_privilege",    &["record/user"]),
 ];
+
+/// Writes any table, on the copy of a backup that becomes the file.
+const RESTORE: &str = "record/restore";
 
 const WRITES: [&str; 4] = ["INSERT INTO ", "DELETE FROM ", "UPDATE ", "REPLACE INTO "];
 const VERBS: [&str; 14] = [
@@ -82,6 +91,9 @@ pub(crate) fn misplaced(file: &Source) -> Vec<String> {
 pub(crate) fn foreign_writes(file: &Source, owners: &[(&str, &[&str])]) -> Vec<String> {
     let module = file.name.trim_start_matches("src/").trim_end_matches(".rs");
     let mut findings = Vec::new();
+    if module.starts_with(RESTORE) {
+        return findings;
+    }
     for (place, literal) in file.statements() {
         for table in written_tables(&literal) {
             let owner = owners.iter().find(|(name, _)| *name == table);
@@ -146,7 +158,8 @@ pub(crate) fn built_statements(file: &Source) -> Vec<String> {
             }
         }
     }
-    if file.name.starts_with("src/storage/") {
+    // The list of rules is of constants, each with its statements.
+    if file.name.starts_with("src/storage/") || file.name.contains(RESTORE) {
         return findings;
     }
     for call in RUN {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
 use gatepost::host::{Clock, ManualClock, RandomSource, RandomUnavailable, SystemRandom};
 use gatepost::policy::BreachCheck;
-use gatepost::sessions::{OpenSession, SessionFilter, SessionInfo};
+use gatepost::sessions::{Assurance, OpenSession, SessionFilter, SessionInfo};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, OpenedSession, Page, Password, Store,
     Timestamp, User, UserId,
@@ -52,9 +52,11 @@ impl World {
         self.ask(LoginRequest::new(name, Password::from(password), device(on)))
     }
 
-    /// A session of that user on a device of that name.
+    /// A session of that user on a device of that name; at AAL2 if the user has a second factor.
     pub(crate) fn open(&self, user: UserId, on: &str) -> OpenedSession {
-        let open = OpenSession::new(user, device(on));
+        let has_factor = self.store.second_factors().info(user).unwrap().is_some();
+        let assurance = if has_factor { Assurance::Aal2 } else { Assurance::Aal1 };
+        let open = OpenSession::new(user, device(on)).assurance(assurance);
         self.store.sessions().open(open).unwrap().granted().unwrap().session
     }
 

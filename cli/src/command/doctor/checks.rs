@@ -125,6 +125,11 @@ fn warning(warning: &OpenWarning) -> Option<Finding> {
             "this opening migrated the file; a backup of the old version is beside it",
             "Upgrade every program that uses the file.",
         ),
+        OpenWarning::PerhapsRestored => (
+            Warning,
+            "the file is a copy: what was revoked since it was made may be valid again",
+            "If it is an older copy, stop all programs and run gatepost restore --adopt FILE.",
+        ),
         OpenWarning::AmbiguousEmails => (
             Error,
             "users log in by e-mail address, and two of them share one",

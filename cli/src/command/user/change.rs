@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Named;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::output::{Output, note};
 use crate::{names, prompt};
 
 #[derive(Debug, Args)]
@@ -149,6 +150,30 @@ pub(crate) fn delete(context: &Context, named: &Named) -> Result<()> {
     context.writing("user.delete")?.users().delete(user.id)?;
     let sentence = format!("deleted {name}; to undo it: gatepost user restore {}", user.id);
     context.output.done(&sentence, &json!({ "user": user.id, "deleted": true }))
+}
+
+pub(crate) fn export(context: &Context, named: &Named) -> Result<()> {
+    let user = match named.find(context) {
+        Ok(user) => user,
+        Err(missing) => names::deleted_user(&context.store, &named.user).map_err(|_| missing)?,
+    };
+    let data = context.store.users().personal_data(user.id)?;
+    Output { json: true }.record(&data)
+}
+
+pub(crate) fn erase(context: &Context, named: &Named) -> Result<()> {
+    let user = names::deleted_user(&context.store, &named.user)?;
+    let name = &user.username;
+    context.confirm(&format!("Erase everything about {name}? It cannot be undone."))?;
+    let report = context.writing("user.erase")?.users().erase(user.id)?;
+    if !report.is_log_emptied {
+        note(
+            "Another program reads the write-ahead log, so older pages are still in it. It is \
+             emptied when the last program closes the file.",
+        );
+    }
+    let sentence = format!("erased {}, and {} rows of the log", user.id, report.audit_rows);
+    context.output.done(&sentence, &json!({ "user": user.id, "erased": report }))
 }
 
 pub(crate) fn restore(context: &Context, named: &Named) -> Result<()> {

@@ -48,6 +48,13 @@ impl Standing {
 
 /// The device of a key.
 pub(super) const NO_DEVICE: &str = "-";
+/// The device of a key that was made from a session, and ends with it.
+pub(super) const MADE: &str = "+";
+
+/// The place of the key that was made from the session or key in that place.
+pub(super) fn made(slot: u64) -> u64 {
+    slot + 1
+}
 
 /// A session or key as it is on the board.
 #[derive(Debug, Clone)]

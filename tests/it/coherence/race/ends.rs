@@ -5,7 +5,7 @@ use std::time::Duration;
 use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::{ApiKeyId, BranchId, NewUser, OrganisationId, SessionId, Store, UserId};
 
-use super::board::{Board, NO_DEVICE, Session, State};
+use super::board::{Board, MADE, NO_DEVICE, Session, State};
 use super::{Racer, insist};
 use crate::child::Parent;
 use crate::races::fleet::{Dice, Tally};
@@ -142,8 +142,24 @@ impl Writer {
         self.board.publish(&session, if is_brief { State::Brief } else { State::Live });
         self.tally.count("opened");
         if !is_brief {
+            self.attenuate(&token, Some(&on));
             self.live.push(Mine { slot, id: opened.id, token, device: on, user });
         }
+    }
+
+    /// Makes a key from the session or key that was published last, in the next place.
+    fn attenuate(&mut self, token: &str, on: Option<&str>) {
+        let of_device = if on.is_some() { MADE } else { NO_DEVICE };
+        let on = on.map(device);
+        let verdict = insist(&mut self.tally, || self.store.verify((token, on.as_ref())));
+        let principal = verdict.valid().unwrap();
+        let keys = self.store.api_keys();
+        let key = insist(&mut self.tally, || keys.attenuate(&principal, NewApiKey::new()));
+        let (slot, token) = (self.next, key.key.expose().to_owned());
+        self.next += 1;
+        let key = Session { slot, token, device: of_device.to_owned(), id: key.id.to_string() };
+        self.board.publish(&key, State::Live);
+        self.tally.count("attenuated");
     }
 
     pub(super) fn issue(&mut self, user: usize) {
@@ -156,8 +172,10 @@ impl Writer {
         let slot = self.next;
         self.next += 1;
         let (token, device, name) = (token.to_owned(), NO_DEVICE.to_owned(), id.to_string());
-        self.board.publish(&Session { slot, token, device, id: name }, State::Live);
+        let session = Session { slot, token, device, id: name };
+        self.board.publish(&session, State::Live);
         self.tally.count("issued");
+        self.attenuate(&session.token, None);
         self.keys.push(Key { slot, id, user, turn: 0 });
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use super::board::{Board, State};
+use super::board::{Board, State, made};
 use super::{Racer, insist};
 use crate::child::{Child, Parent};
 use crate::coherence::plain_sql;
@@ -47,7 +47,7 @@ pub(super) fn type_by_hand(parent: &mut Parent, racer: &Racer) {
                 while sql.execute_batch(&typed).is_err() {
                     tally.count("busy");
                 }
-                board.set(slot, State::Ended);
+                [slot, made(slot)].iter().for_each(|at| board.set(*at, State::Ended));
                 tally.count("typed");
             }
             // A checkpoint that readers or writers block does less or nothing.
@@ -101,7 +101,7 @@ pub(super) fn end_until_killed(parent: &mut Parent, racer: &Racer) {
         for slot in board.all(State::Doomed) {
             let id = board.session(slot).id.parse().unwrap();
             let _ = insist(&mut tally, || store.sessions().revoke(id));
-            board.set(slot, State::Ended);
+            [slot, made(slot)].iter().for_each(|at| board.set(*at, State::Ended));
             parent.say("ended");
         }
         insist(&mut tally, || store.organisations().create("of one who is killed"));

@@ -7,7 +7,7 @@ use gatepost::directory::UserStatus;
 use gatepost::sessions::{IssuedApiKey, RevokeSessions};
 use gatepost::{Error, LoginRequest, Store, UserId};
 
-use super::board::{Board, State};
+use super::board::{Board, State, made};
 use super::ends::{Key, Mine, USERS, Writer};
 use super::insist;
 use crate::operations::{OPERATIONS, Operation, Reach, Relation, operation};
@@ -147,6 +147,7 @@ pub(super) const ROWS: &[(&str, Row)] = &[
 #[rustfmt::skip]
 const NOT_RACED: &[(&str, &str)] = &[
     ("Sessions::revoke_all(store)", "done between two rounds"),
+    ("Store::restore", "raced by the processes of restore/rounds.rs"),
     ("Organisations::set_active(true)", "follows each set_active(false)"),
     ("Organisations::delete", "no session is under an empty organisation"),
     ("ApiKeys::rotate(overlap)", "revokes nothing before the clock has moved"),
@@ -186,9 +187,12 @@ fn covers(reach: Reach, one: &Mine, user: usize, is_itself: bool) -> bool {
 /// The next session on the device takes its place.
 fn replace(w: &mut Writer, one: &Mine, _: &str) {
     w.live.retain(|mine| mine.slot != one.slot);
-    w.board.set(one.slot, State::Ending);
+    let say = |board: &Board, state| {
+        [one.slot, made(one.slot)].iter().for_each(|at| board.set(*at, state));
+    };
+    say(&w.board, State::Ending);
     w.open(one.user, Some(one.device.clone()));
-    w.board.set(one.slot, State::Ended);
+    say(&w.board, State::Ended);
     w.tally.count("ended");
 }
 
@@ -216,7 +220,10 @@ fn change_password(w: &mut Writer, one: &Mine, name: &str) {
         changed.granted().unwrap();
         Ok(())
     });
+    // The session went on, and its key with it: the next call revokes both.
+    w.board.set(made(one.slot), State::Ending);
     set_password(w, one);
+    w.board.set(made(one.slot), State::Ended);
 }
 
 /// What was opened and issued before the account was confirmed.
@@ -304,9 +311,21 @@ impl Writer {
         self.live = live;
         let is_covered = |key: &mut Key| covers(row.keys, one, key.user, key.user == one.user);
         let keys: Vec<Key> = self.keys.extract_if(.., is_covered).collect();
+        // A session that goes on with a new token keeps its keys, unless all keys are revoked.
+        let is_renewed = |mine: &Mine| {
+            matches!(row.sessions, Reach::Renewed | Reach::OneRenewed) && mine.slot == one.slot
+        };
+        let all_keys = |mine: &Mine| covers(row.keys, one, mine.user, false);
+        let ends_keys = ended.iter().filter(|mine| !is_renewed(mine) || all_keys(mine));
+        let ends_keys = ends_keys.chain(self.live.iter().filter(|mine| all_keys(mine)));
+        let of_sessions: Vec<u64> = ends_keys.map(|mine| made(mine.slot)).collect();
         let say = |board: &Board, state| {
             ended.iter().for_each(|mine| board.set(mine.slot, state));
-            keys.iter().for_each(|key| board.set_in_turn(key.slot, state, key.turn));
+            of_sessions.iter().for_each(|slot| board.set(*slot, state));
+            for key in &keys {
+                board.set_in_turn(key.slot, state, key.turn);
+                board.set_in_turn(made(key.slot), state, key.turn);
+            }
         };
         say(&self.board, State::Ending);
         let id = self.users[one.user];
@@ -326,7 +345,10 @@ impl Writer {
         let mut suspended = self.revoke(name, one, |store, id| set_active(store, id, false));
         suspended.iter_mut().for_each(|key| key.turn = (key.turn + 1) % 32);
         let say = |board: &Board, keys: &[Key], state| {
-            keys.iter().for_each(|key| board.set_in_turn(key.slot, state, key.turn));
+            for key in keys {
+                board.set_in_turn(key.slot, state, key.turn);
+                board.set_in_turn(made(key.slot), state, key.turn);
+            }
         };
         say(&self.board, &suspended, State::Ending);
         let id = self.users[one.user];
@@ -339,6 +361,7 @@ impl Writer {
     /// Leaves it to another process to revoke.
     fn hand_over(&mut self, one: &Mine, state: State) {
         self.live.retain(|mine| mine.slot != one.slot);
+        self.board.set(made(one.slot), State::Ending);
         self.board.set(one.slot, state);
     }
 }

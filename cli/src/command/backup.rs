@@ -1,0 +1,91 @@
+//! Backups.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use gatepost::host::{Clock, SystemClock};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::output::note;
+
+/// Of the time in the name of a backup: `20260105T090000Z`.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// Write a verified backup of the store, while it is in use
+///
+/// The backup is a file that only its owner can read, with a manifest beside it. It never replaces
+/// a file. `gatepost restore` puts it back.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: gatepost backup /var/backups/auth.db --keep 14")]
+pub(crate) struct Backup {
+    /// The file of the backup
+    path: PathBuf,
+
+    /// Add the time to its name, and delete the oldest of that name that are more than this many
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: Option<u16>,
+}
+
+impl Backup {
+    pub(crate) fn run(self, context: &Context) -> Result<()> {
+        let target = if self.keep.is_some() { dated(&self.path) } else { self.path.clone() };
+        // On standard error, and hidden if that is no terminal.
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pages, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let written = context.store.backup(&target, |progress| {
+            bar.set_length(progress.pages);
+            bar.set_position(progress.pages_done);
+        });
+        bar.abandon();
+        let report = written?;
+        if let Some(keep) = self.keep {
+            delete_oldest(&self.path, usize::from(keep))?;
+        }
+        let sentence = format!("wrote {} ({} pages)", report.path.display(), report.pages);
+        context.output.done(&sentence, &report)
+    }
+}
+
+/// The path with the time after its name.
+fn dated(path: &Path) -> PathBuf {
+    let now: gatepost::chrono::DateTime<gatepost::chrono::Utc> =
+        SystemClock::default().now().into();
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", now.format(TIME)));
+    PathBuf::from(name)
+}
+
+/// Deletes the oldest backups of that name, each with its manifest. What has no manifest, or no
+/// time in its name, is not one of them.
+fn delete_oldest(path: &Path, keep: usize) -> Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let failed = |error| Failure::io("the older backups", &error);
+    let mut names: Vec<String> = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        let is_dated = name.strip_prefix(&prefix).is_some_and(|rest| {
+            gatepost::chrono::NaiveDateTime::parse_from_str(rest, TIME).is_ok()
+        });
+        if is_dated && directory.join(format!("{name}.manifest")).is_file() {
+            names.push(name);
+        }
+    }
+    // The times sort as texts.
+    names.sort();
+    for name in names.iter().take(names.len().saturating_sub(keep)) {
+        // The manifest last: without it the rest would be no backup that is deleted next time.
+        for file in [name.clone(), format!("{name}.manifest")] {
+            fs::remove_file(directory.join(file)).map_err(failed)?;
+        }
+        note(&format!("deleted {}", directory.join(name).display()));
+    }
+    Ok(())
+}

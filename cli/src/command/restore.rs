@@ -1,0 +1,77 @@
+//! Restores.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use gatepost::Store;
+use gatepost::backup::RestoreOptions;
+
+use crate::arguments::Global;
+use crate::context::{self, Context};
+use crate::failure::Result;
+use crate::output::{Output, note};
+use crate::prompt;
+
+/// Put a backup in the place of the store, or take in a file that was put there by other means
+///
+/// Every session, API key and one-time token is revoked. Processes that have the store open go on
+/// with the restored one. What is stricter in the store that is replaced stays so: users who were
+/// deleted, locked or disabled since, the last passwords, failed attempts, credits.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: gatepost restore /var/backups/auth.db.20260105T090000Z")]
+pub(crate) struct Restore {
+    /// The backup; with --adopt the file itself
+    path: PathBuf,
+
+    /// Take in a file that was copied or replicated to its place, such as by Litestream
+    #[arg(long)]
+    adopt: bool,
+
+    /// Restore all as it is in the backup, even where the store is stricter
+    #[arg(long, conflicts_with = "adopt")]
+    all_as_in_backup: bool,
+}
+
+impl Restore {
+    pub(crate) fn run(self, global: &Global) -> Result<()> {
+        let mut global = global.clone();
+        if self.adopt {
+            global.file.clone_from(&self.path);
+        }
+        context::check_owner(&global)?;
+        if !global.yes {
+            prompt::confirm(&format!(
+                "{} Every user must log in again, and every API key must be issued again. Go on?",
+                if self.adopt {
+                    format!("{} is taken in.", self.path.display())
+                } else {
+                    format!("{} replaces {}.", self.path.display(), global.file.display())
+                }
+            ))?;
+        }
+        let options = context::stored(&global);
+        let output = Output { json: global.json };
+        if self.adopt {
+            let report = Store::adopt_restored(&global.file, options)?;
+            self.record(&global);
+            return output.record(&report);
+        }
+        let mut options = RestoreOptions::new(options);
+        if self.all_as_in_backup {
+            options = options.all_as_in_backup();
+        }
+        let report = Store::restore(&self.path, &global.file, options)?;
+        self.record(&global);
+        output.record(&report)
+    }
+
+    /// Records which command was run and by whom, once the store is there.
+    fn record(&self, global: &Global) {
+        let command = if self.adopt { "restore.adopt" } else { "restore" };
+        let recorded =
+            Context::open(global).and_then(|context| context.writing(command).map(drop));
+        if let Err(failure) = recorded {
+            note(&format!("no row of the audit log names this command: {}", failure.what()));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! `gatepost backup` and `gatepost restore`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use gatepost::audit::AuditFilter;
+use gatepost::sessions::OpenSession;
+use gatepost::{DeviceId, NewUser, Secret, Store};
+
+use crate::world::World;
+
+/// The user `ada` with a session, and the store in this process.
+fn signed_in(world: &World) -> (Store, Secret, DeviceId) {
+    let store = world.store();
+    let ada = store.users().create(NewUser::person("ada")).unwrap().id;
+    let device = DeviceId::random().unwrap();
+    let open = OpenSession::new(ada, device.clone());
+    let token = store.sessions().open(open).unwrap().granted().unwrap().session.token;
+    (store, token, device)
+}
+
+fn passes(store: &Store, token: &Secret, device: &DeviceId) -> bool {
+    store.verify((token, device)).unwrap().valid().is_ok()
+}
+
+fn names(world: &World) -> Vec<String> {
+    let all = fs::read_dir(world.directory()).unwrap();
+    let all = all.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = all.filter(|name| name.starts_with("copy")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_backup_is_restored_into_the_store_that_another_process_has_open() {
+    let world = World::new();
+    let (store, token, device) = signed_in(&world);
+    assert!(passes(&store, &token, &device));
+    assert!(world.ok(&["backup", "copy.db"]).contains("copy.db"));
+    assert_eq!(names(&world), ["copy.db", "copy.db.manifest"]);
+    store.users().create(NewUser::person("ben")).unwrap();
+
+    // Without a terminal there is no one to ask.
+    world.refused(&["restore", "copy.db"], 9, "--yes");
+    assert!(passes(&store, &token, &device));
+    let rows = world.rows(&["restore", "copy.db", "--yes"]);
+    assert_eq!(rows[0]["replaced"], "live");
+    assert_eq!(rows[0]["sessions_revoked"], 1);
+    assert_eq!(rows[0]["users_not_brought_back"].as_array().unwrap().len(), 1);
+    assert!(!passes(&store, &token, &device));
+    assert!(store.users().find_by_username("ben").unwrap().is_none());
+    let log = store.audit().latest(2, &AuditFilter::new()).unwrap();
+    let mut events: Vec<&str> = log.iter().map(|row| row.event.as_str()).collect();
+    events.sort_unstable();
+    assert_eq!(events, ["command.restore", "store.restored"]);
+}
+
+#[test]
+fn what_is_stricter_stays_unless_all_is_wanted_as_in_the_backup() {
+    let world = World::new();
+    drop(signed_in(&world));
+    world.ok(&["backup", "copy.db"]);
+    world.ok(&["user", "lock", "ada"]);
+    let status = || world.rows(&["user", "show", "ada"])[0]["status"].clone();
+    let rows = world.rows(&["restore", "copy.db", "--yes"]);
+    assert!(rows[0]["stricter"][0]["user_status"].is_string(), "{rows:?}");
+    assert_eq!(status(), "locked");
+    world.ok(&["restore", "copy.db", "--yes", "--all-as-in-backup"]);
+    assert_eq!(status(), "active");
+}
+
+#[test]
+fn a_failed_backup_has_an_exit_code_and_a_row_of_the_log() {
+    let world = World::new();
+    world.ok(&["backup", "copy.db"]);
+    world.refused(&["backup", "copy.db"], 4, "already exists");
+    world.refused(&["backup", "no/such/copy.db"], 3, "");
+    world.refused(&["backup", "auth.db"], 5, "");
+    let failed = world.rows(&["audit", "list", "--event", "store.backup_failed"]);
+    assert_eq!(failed.len(), 3);
+    world.refused(&["restore", "none.db", "--yes"], 3, "no backup");
+}
+
+#[test]
+fn the_oldest_backups_beyond_those_to_keep_are_deleted_and_nothing_else_is() {
+    let world = World::new();
+    let lay = |name: &str| fs::write(world.directory().join(name), "x").unwrap();
+    for name in [
+        "copy.db.20260101T000000Z",
+        "copy.db.20260101T000000Z.manifest",
+        "copy.db.20260102T000000Z",
+        "copy.db.20260102T000000Z.manifest",
+        "copy.db.20260103T000000Z", // no manifest
+        "copy.db.monday",
+        "copy.db.monday.manifest",
+        "copy.dbx.20260101T000000Z",
+    ] {
+        lay(name);
+    }
+    world.ok(&["backup", "copy.db", "--keep", "2"]);
+    let left = names(&world);
+    assert!(!left.iter().any(|name| name.starts_with("copy.db.20260101")), "{left:?}");
+    assert_eq!(left.len(), 8, "{left:?}");
+    world.refused(&["backup", "copy.db", "--keep", "0"], 2, "");
+}
+
+#[test]
+fn a_file_that_was_copied_into_place_is_taken_in() {
+    let world = World::new();
+    let (store, token, device) = signed_in(&world);
+    world.refused(&["restore", "--adopt", "auth.db", "--yes"], 7, "");
+    store.close().unwrap();
+    let path = world.directory().join("auth.db");
+    fs::copy(&path, world.directory().join("copy.db")).unwrap();
+    fs::rename(world.directory().join("copy.db"), &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let rows = world.rows(&["restore", "--adopt", "auth.db", "--yes"]);
+    assert_eq!(rows[0]["sessions_revoked"], 1);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let store = world.store();
+    assert!(store.status().open_warnings.is_empty());
+    assert!(!passes(&store, &token, &device));
+}

@@ -1,0 +1,106 @@
+//! Reset a second factor, and import one from another system, by an administrator.
+
+use super::{CAUSE, check_person, event_of};
+use crate::error::{Error, Result};
+use crate::record::audit::Written;
+use crate::record::second_factor::{self, NewFactor, NewTotp, SecondFactors, used_elsewhere};
+use crate::record::user;
+use crate::value::event::{Event, EventKind};
+use crate::value::id::UserId;
+use crate::value::target::Target;
+use crate::value::totp::{FactorOrigin, TotpSecret};
+
+impl SecondFactors<'_> {
+    /// Removes the second factor of a user who has lost it, with its recovery codes; `false` if the
+    /// user has none.
+    ///
+    /// Revokes all sessions and one-time tokens of the user
+    /// ([what revokes what](crate::manual::revocation)). Until the user enrols again, the password
+    /// is the only factor: the host first finds out who is asking (SP 800-63B-4, 4.2).
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// assert!(!store.second_factors().reset(ada)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user, or it was deleted.
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
+    pub fn reset(&self, user: UserId) -> Result<bool> {
+        self.store.revoke(Target::User(user), CAUSE, |tx, revocation| {
+            user::existing(tx, user)?;
+            if !second_factor::remove(tx, user)? {
+                return Ok(Written::Nothing(false));
+            }
+            revocation.apply(tx)?;
+            Ok(Written::With(true, Event::new(EventKind::SecondFactorReset).user(user)))
+        })
+    }
+
+    /// Puts a second factor in force for a user whose authenticator has its secret already, from
+    /// another system. It has no recovery codes:
+    /// [`reissue_recovery_codes`](Self::reissue_recovery_codes) issues the first set.
+    ///
+    /// Revokes all sessions and one-time tokens of the user
+    /// ([what revokes what](crate::manual::revocation)). All codes up to the current one count as
+    /// used, because the other system may have accepted them: the first code is accepted up to 30 s
+    /// later.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use gatepost::host::{KeyId, Keys, SealingKey};
+    /// use gatepost::second_factors::{FactorOrigin, NewTotp, TotpSecret};
+    /// use gatepost::{NewUser, Options, Store};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let keys = Arc::new(Keys::new(KeyId::new("2026-11")?, SealingKey::random()?));
+    /// let store = Store::open(path, Options::server().keyring(keys))?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// let secret = TotpSecret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")?;
+    /// store.second_factors().import(ada, secret, NewTotp::new())?;
+    ///
+    /// let factor = store.second_factors().info(ada)?.expect("a second factor");
+    /// assert_eq!((factor.origin, factor.recovery_codes_left), (FactorOrigin::Imported, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the user has a second factor
+    ///   ([`reset`](Self::reset) removes it) or is a system user, or for a number of digits that is
+    ///   neither 6 nor 8;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user, or it was deleted;
+    /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process has no keyring, or one that
+    ///   lacks the key under which the file seals;
+    /// - [`NoRandom`](crate::ErrorKind::NoRandom).
+    ///
+    /// If the disk refuses the revocation, this process refuses the credentials from memory.
+    pub fn import(&self, user: UserId, secret: TotpSecret, new: NewTotp) -> Result<()> {
+        let shape = new.checked()?;
+        let store = self.store;
+        store.revoke(Target::User(user), CAUSE, |tx, revocation| {
+            check_person(&user::existing(tx, user)?)?;
+            if second_factor::is_in_force(tx, user)? {
+                return Err(Error::invalid(
+                    "the user has a second factor: second_factors().reset removes it",
+                ));
+            }
+            revocation.apply(tx)?;
+            let (origin, last_step) = (FactorOrigin::Imported, used_elsewhere(tx));
+            let new = NewFactor { shape, secret: &secret, origin, shift: 0, last_step };
+            second_factor::put(tx, store.options(), user, &new)?;
+            let event = event_of(EventKind::SecondFactorImported, shape).user(user);
+            Ok(Written::With((), event))
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Sealing of stored secrets under another key, a bounded number in each write.
+
+use super::sealed::{Place, SealedSecret};
+use super::sealed_of;
+use crate::error::{ErrorKind, Result};
+use crate::options::Options;
+use crate::record::credential::{self, Resealed};
+use crate::storage::{ReadTx, WriteTx, params};
+use crate::value::id::UserId;
+use crate::value::keyring::{KeyId, SealingKey};
+
+/// Seals up to `most` secrets of factors in force under `current`, as `credential::reseal_some`
+/// does with hashes. An enrolment is confirmed or over within ten minutes, so none is sealed again.
+pub(crate) fn reseal_some(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    current: (&KeyId, &SealingKey),
+    most: usize,
+) -> Result<Resealed> {
+    let mut done = Resealed { is_complete: true, ..Resealed::default() };
+    let mut next = Some(String::new());
+    while let Some(id) = next {
+        if credential::has_key(options, &id) && id != current.0.as_str() {
+            let mut after = UserId::NIL;
+            loop {
+                let left = most.saturating_sub(done.sealed);
+                if left == 0 {
+                    done.is_complete = false;
+                    return Ok(done);
+                }
+                let rows = under(tx, &id, after, left)?;
+                let Some((last, _)) = rows.last() else { break };
+                after = *last;
+                for (user, sealed) in rows {
+                    reseal(tx, options, user, &sealed, current, &mut done)?;
+                }
+            }
+        }
+        next = next_key(tx, &id)?;
+    }
+    Ok(done)
+}
+
+fn reseal(
+    tx: &WriteTx<'_>,
+    options: &Options,
+    user: UserId,
+    sealed: &SealedSecret,
+    current: (&KeyId, &SealingKey),
+    done: &mut Resealed,
+) -> Result<()> {
+    let secret = match sealed.open(options, Place::Factor, user) {
+        Ok(Some(secret)) => secret,
+        Ok(None) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            done.damaged += 1;
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let new = SealedSecret::seal_under(tx, Place::Factor, user, sealed.shape, &secret, current)?;
+    tx.execute(
+        "UPDATE totp SET secret = ?2, key_id = ?3 WHERE user_id = ?1",
+        params![user, new.bytes.as_slice(), new.key_id],
+    )?;
+    done.sealed += 1;
+    Ok(())
+}
+
+/// The next users whose secret is sealed under this id, and what is stored.
+fn under(
+    tx: &ReadTx<'_>,
+    id: &str,
+    after: UserId,
+    most: usize,
+) -> Result<Vec<(UserId, SealedSecret)>> {
+    tx.all(
+        "SELECT secret, key_id, algorithm, digits, user_id FROM totp
+         WHERE key_id = ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3",
+        params![id, after, i64::try_from(most).unwrap_or(i64::MAX)],
+        |row| Ok((row.get(4)?, sealed_of(row)?)),
+    )
+}
+
+fn next_key(tx: &ReadTx<'_>, after: &str) -> Result<Option<String>> {
+    tx.exactly_one("SELECT min(key_id) FROM totp WHERE key_id > ?1", [after], |row| row.get(0))
+}
+
+/// How many secrets of factors in force are sealed under each key, by its id; the empty id is that
+/// of no seal.
+pub(crate) fn uses(tx: &ReadTx<'_>) -> Result<Vec<(String, u64)>> {
+    tx.all("SELECT key_id, count(*) FROM totp GROUP BY key_id ORDER BY key_id", [], |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+    })
+}

@@ -1,0 +1,153 @@
+//! Consumers: each row at least once, and what was trimmed is reported.
+
+use gatepost::audit::{AuditFilter, AuditSource, HostEvent, Notice, UnseenRows};
+use gatepost::{ErrorKind, LoginRequest, NewUser, Page, Store};
+
+use crate::world::{DAY, PASSWORD, World, device, for_tests};
+
+fn unseen(store: &Store, most: u32) -> UnseenRows {
+    store.audit().unseen("mailer", most).unwrap()
+}
+
+fn numbers(rows: &UnseenRows) -> Vec<i64> {
+    rows.entries.iter().map(|entry| entry.seq).collect()
+}
+
+#[test]
+fn a_consumer_receives_each_row_until_it_acknowledges_it() {
+    let mut world = World::new();
+    world.store.users().create(NewUser::person("ada")).unwrap();
+    assert!(world.store.audit().add_consumer("mailer").unwrap());
+    assert!(!world.store.audit().add_consumer("mailer").unwrap());
+    world.store.audit().record(&[HostEvent::new("a").unwrap()]).unwrap();
+    world.store.organisations().create("Northern").unwrap();
+    assert_eq!(numbers(&unseen(&world.store, 9)), [3, 4, 5]);
+    world.reopen();
+    let first = unseen(&world.store, 2);
+    assert_eq!((numbers(&first), first.up_to, first.missed), (vec![3, 4], 4, None));
+    world.store.audit().acknowledge("mailer", 4).unwrap();
+    world.reopen();
+    // A second worker that is late moves nothing back.
+    world.store.audit().acknowledge("mailer", 3).unwrap();
+    assert_eq!(numbers(&unseen(&world.store, 9)), [5]);
+    world.store.audit().acknowledge("mailer", 5).unwrap();
+    let rest = unseen(&world.store, 9);
+    assert_eq!((rest.entries.len(), rest.up_to, rest.missed), (0, 5, None));
+}
+
+#[test]
+fn consumers_go_on_apart_and_are_listed_with_how_far_they_are() {
+    let world = World::new();
+    let audit = world.store.audit();
+    audit.add_consumer("shipper").unwrap();
+    audit.add_consumer("mailer").unwrap();
+    audit.acknowledge("shipper", 3).unwrap();
+    let listed = audit.consumers().unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| (one.name.as_str(), one.behind)).collect();
+    assert_eq!(listed, [("mailer", 1), ("shipper", 0)]);
+    assert!(audit.remove_consumer("mailer").unwrap());
+    assert!(!audit.remove_consumer("mailer").unwrap());
+    world.refuses(ErrorKind::NotFound, |store| store.audit().unseen("mailer", 9));
+    assert_eq!(audit.unseen("shipper", 9).unwrap().entries.len(), 1);
+}
+
+#[test]
+fn bad_requests_of_consumers_are_refused_and_change_nothing() {
+    let world = World::new();
+    for name in ["", "A", "a b", "a\n", &"a".repeat(65)] {
+        world.refuses(ErrorKind::Invalid, |store| store.audit().add_consumer(name));
+    }
+    world.refuses(ErrorKind::NotFound, |store| store.audit().acknowledge("mailer", 1));
+    world.store.audit().add_consumer("mailer").unwrap();
+    world.refuses(ErrorKind::Invalid, |store| store.audit().acknowledge("mailer", 3));
+    for most in [0, 501] {
+        world.refuses(ErrorKind::Invalid, |store| store.audit().unseen("mailer", most));
+    }
+    assert_eq!(numbers(&unseen(&world.store, 9)), [2]);
+}
+
+/// A cursor that skips what is gone would lose a notice without a sign of it.
+#[test]
+fn rows_that_were_trimmed_before_a_consumer_saw_them_are_reported_until_acknowledged() {
+    let store = Store::in_memory(for_tests().audit_max_age(DAY).audit_max_rows(1_000)).unwrap();
+    store.audit().add_consumer("mailer").unwrap();
+    store.audit().acknowledge("mailer", 2).unwrap();
+    assert_eq!(unseen(&store, 9).missed, None);
+    let many = vec![HostEvent::new("many").unwrap(); 1_000];
+    store.audit().record(&many).unwrap();
+    store.audit().record(&many[..7]).unwrap();
+    for _ in 0..2 {
+        let rows = unseen(&store, 9);
+        let missed = rows.missed.clone().unwrap();
+        assert_eq!((missed.rows, missed.sources), (7, vec![AuditSource::Host]));
+        assert_eq!(numbers(&rows), (10..=18).collect::<Vec<_>>());
+    }
+    store.audit().acknowledge("mailer", 11).unwrap();
+    let rows = unseen(&store, 9);
+    assert_eq!((rows.missed, rows.entries[0].seq), (None, 12));
+    // What was acknowledged is not counted again.
+    store.audit().record(&many[..5]).unwrap();
+    assert_eq!(unseen(&store, 9).missed.unwrap().rows, 3);
+}
+
+#[test]
+fn no_two_rows_have_one_id_and_a_row_keeps_its_own() {
+    let world = World::new();
+    world.store.audit().record(&vec![HostEvent::new("a").unwrap(); 20]).unwrap();
+    let ids = |store: &Store| -> Vec<String> {
+        let rows = store.audit().list(&AuditFilter::new(), Page::first(99)).unwrap();
+        rows.into_iter().map(|entry| entry.id).collect()
+    };
+    let first = ids(&world.store);
+    let distinct: std::collections::BTreeSet<&String> = first.iter().collect();
+    assert_eq!(distinct.len(), 21);
+    assert_eq!(ids(&world.store), first);
+    assert!(first[20].starts_with("21-") && first[20].len() == 19, "{}", first[20]);
+    // Another file with rows of the same numbers at the same time.
+    let other = World::with(|options| {
+        options.random_source(std::sync::Arc::new(gatepost::host::SeededRandom::new(8)))
+    });
+    assert_ne!(ids(&other.store)[0], first[0]);
+}
+
+#[test]
+fn what_a_user_should_learn_of_is_a_notice() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let notices = |expected: &[Notice]| {
+        let rows = unseen(&world.store, 500);
+        world.store.audit().acknowledge("mailer", rows.up_to).unwrap();
+        let found: Vec<Notice> = rows
+            .entries
+            .iter()
+            .filter_map(|row| row.notice().inspect(|_| assert_eq!(row.user, Some(ada))))
+            .collect();
+        assert_eq!(found, expected);
+    };
+    world.store.audit().add_consumer("mailer").unwrap();
+    world.log_in("ada", PASSWORD, "till-1").unwrap();
+    notices(&[Notice::NewDevice]);
+    world.log_in("ada", PASSWORD, "till-1").unwrap();
+    world.log_in("ada", "a wrong password", "till-2").unwrap_err();
+    notices(&[]);
+    world.open(ada, "till-2");
+    notices(&[Notice::NewDevice]);
+    world.store.users().set_password(ada, "nine brass bells".into()).unwrap();
+    notices(&[Notice::PasswordChanged]);
+    world
+        .store
+        .users()
+        .require_password_change(ada, gatepost::sessions::RevokeSessions::Keep)
+        .map(drop)
+        .unwrap();
+    let request = LoginRequest::new("ada", "nine brass bells".into(), device("till-1"));
+    let request = request.new_password("ten brass bells".into());
+    world.store.log_in(request).unwrap().granted().unwrap();
+    notices(&[Notice::PasswordChanged]);
+    world.store.users().set_email(ada, Some("ada@example.com")).unwrap();
+    world.store.users().rename(ada, "augusta").unwrap();
+    notices(&[Notice::ContactChanged, Notice::ContactChanged]);
+    // The host's own names mean nothing to the library.
+    world.store.audit().record(&[HostEvent::new("password.set").unwrap().user(ada)]).unwrap();
+    notices(&[]);
+}

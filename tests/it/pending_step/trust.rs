@@ -1,0 +1,159 @@
+//! Trusted devices: a login on one needs no code, and always the password.
+
+use std::time::Duration;
+
+use gatepost::audit::EventKind;
+use gatepost::sessions::{Assurance, KnownDevice};
+use gatepost::{CompleteLogin, LoginRefusal, LoginRequest, Password};
+
+use super::{Scene, wrong_at};
+use crate::world::{DAY, HOUR, PASSWORD, device};
+
+impl Scene {
+    /// Logs in with password and code on a device, which is trusted for a day from then on.
+    pub(crate) fn trust(&self, on: &str) {
+        let code = self.next_code();
+        let request = self.login(on).code(code).trust_device(DAY);
+        let reply = self.world.ask(request).unwrap();
+        self.world.log_out(&reply.session, on);
+    }
+
+    /// Whether a login on the device needs no code.
+    pub(crate) fn is_trusted(&self, on: &str) -> bool {
+        match self.world.ask(self.login(on)) {
+            Ok(reply) => {
+                assert_eq!(reply.principal.assurance, Assurance::Aal1, "trust is no factor");
+                self.world.log_out(&reply.session, on);
+                true
+            }
+            Err(refusal) => {
+                assert_eq!(refusal, LoginRefusal::MfaCodeRequired);
+                false
+            }
+        }
+    }
+
+    fn trusted(&self) -> Vec<KnownDevice> {
+        let devices = self.world.store.devices().list(self.ada).unwrap();
+        devices.into_iter().filter(|device| device.trusted_until.is_some()).collect()
+    }
+}
+
+#[test]
+fn a_trusted_device_skips_the_code_and_never_the_password() {
+    let scene = Scene::new();
+    scene.trust("till");
+    assert!(scene.is_trusted("till"));
+    assert!(!scene.is_trusted("desk"));
+    let wrong = LoginRequest::new("ada", Password::from("a wrong one"), device("till"));
+    let refusal = scene.world.ask(wrong).unwrap_err();
+    assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+    // A code that is typed all the same must be right, and counts.
+    let guess = scene.login("till").code(wrong_at(scene.world.now()));
+    assert_eq!(scene.world.ask(guess).unwrap_err(), LoginRefusal::InvalidCredentials);
+    let code = scene.next_code();
+    let reply = scene.world.ask(scene.login("till").code(code)).unwrap();
+    assert_eq!(reply.principal.assurance, Assurance::Aal2);
+}
+
+#[test]
+fn trust_is_of_one_user() {
+    let scene = Scene::new();
+    scene.trust("till");
+    let bob = scene.world.person("bob").id;
+    super::give_factor(&scene.world, bob);
+    let login = LoginRequest::new("bob", Password::from(PASSWORD), device("till"));
+    assert_eq!(scene.world.ask(login).unwrap_err(), LoginRefusal::MfaCodeRequired);
+}
+
+#[test]
+fn trust_ends_at_its_end() {
+    let scene = Scene::new();
+    scene.trust("till");
+    assert_eq!(scene.trusted()[0].trusted_until, Some(scene.world.now() + DAY));
+    scene.world.clock.advance(DAY - Duration::from_millis(1));
+    assert!(scene.is_trusted("till"), "a login does not prolong it");
+    scene.world.clock.advance(Duration::from_millis(1));
+    assert!(!scene.is_trusted("till"));
+    assert!(scene.trusted().is_empty());
+}
+
+#[test]
+fn a_completed_step_may_trust_its_device() {
+    let scene = Scene::new();
+    let step = scene.step("till");
+    let with = CompleteLogin::with_code(step.token.expose(), device("till"), scene.code());
+    let reply = scene.complete(with.trust_device(HOUR)).unwrap();
+    scene.world.log_out(&reply.session, "till");
+    assert!(scene.is_trusted("till"));
+}
+
+#[test]
+fn a_pending_login_and_a_wrong_code_trust_nothing() {
+    let scene = Scene::new();
+    drop(scene.pending(scene.login("till").trust_device(HOUR)));
+    let guess = scene.login("till").code(wrong_at(scene.world.now())).trust_device(HOUR);
+    assert!(scene.world.ask(guess).is_err());
+    assert!(!scene.is_trusted("till"));
+}
+
+#[test]
+fn a_trusted_login_does_not_renew_its_own_trust() {
+    let scene = Scene::new();
+    scene.trust("till");
+    scene.world.clock.advance(HOUR);
+    let request = scene.login("till").trust_device(30 * DAY);
+    let reply = scene.world.ask(request).unwrap();
+    scene.world.log_out(&reply.session, "till");
+    scene.world.clock.advance(23 * HOUR);
+    assert!(!scene.is_trusted("till"));
+}
+
+#[test]
+fn a_user_has_ten_trusted_devices_at_most() {
+    let scene = Scene::new();
+    for n in 0..11 {
+        scene.trust(&format!("till-{n}"));
+    }
+    assert_eq!(scene.trusted().len(), 10);
+    assert!(!scene.is_trusted("till-0"), "the one whose trust ends first");
+    assert!(scene.is_trusted("till-1") && scene.is_trusted("till-10"));
+}
+
+#[test]
+fn the_trust_of_all_devices_is_revoked_by_one_call() {
+    let scene = Scene::new();
+    scene.trust("till");
+    scene.trust("desk");
+    let session = scene.enter("home").session;
+    let revoked = scene.world.leaves(&[EventKind::DeviceTrustRevoked], 1, |store| {
+        store.devices().revoke_trust(scene.ada).unwrap()
+    });
+    assert!(revoked && !scene.is_trusted("till") && !scene.is_trusted("desk"));
+    assert!(scene.world.passes(&session, "home"));
+    assert!(!scene.world.leaves(&[], 0, |store| store.devices().revoke_trust(scene.ada).unwrap()));
+    scene.trust("till");
+    assert!(scene.is_trusted("till"), "trusted again");
+}
+
+#[test]
+fn a_forgotten_device_is_not_trusted() {
+    let scene = Scene::new();
+    scene.trust("till");
+    assert!(scene.world.store.devices().forget(scene.ada, &device("till")).unwrap());
+    assert!(!scene.is_trusted("till"));
+    scene.enter("till");
+    assert!(!scene.is_trusted("till"), "known again, and not trusted");
+}
+
+#[test]
+fn a_recovery_code_revokes_the_trust_of_all_devices() {
+    let scene = Scene::new();
+    let codes = scene.recovery_codes();
+    scene.trust("till");
+    let request = scene.login("desk").recovery_code(codes[0].as_str()).trust_device(DAY);
+    let reply = scene.world.ask(request).unwrap();
+    scene.world.log_out(&reply.session, "desk");
+    assert!(!scene.is_trusted("till"));
+    assert!(scene.is_trusted("desk"), "the device of this very login");
+}

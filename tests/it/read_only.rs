@@ -1,0 +1,146 @@
+//! Stores that are only read: as fresh as the file, nothing held between two calls or written.
+
+use std::fs;
+
+use gatepost::audit::AuditFilter;
+use gatepost::directory::{BranchFilter, OrganisationFilter, UserFilter};
+use gatepost::sessions::{NewApiKey, SessionFilter};
+use gatepost::{ErrorKind, NewUser, Page, Permission, ReadOnlyStore, Store};
+
+use crate::world::{HOUR, MINUTE, World, device};
+
+fn reader(world: &World) -> ReadOnlyStore {
+    Store::open_read_only(&world.path, world.options.clone()).unwrap()
+}
+
+#[test]
+fn it_verifies_as_the_file_is_now() {
+    let world = World::new();
+    let new = NewUser::person("ada").privilege("reports.read");
+    let ada = world.store.users().create(new).unwrap().id;
+    let reader = reader(&world);
+    let session = world.open(ada, "till-1");
+    let key = world.store.api_keys().issue(ada, NewApiKey::new()).unwrap();
+    let till = device("till-1");
+    let passes = || reader.verify((&session.token, &till)).unwrap().valid().is_ok();
+    let principal = reader.verify((&session.token, &till)).unwrap().valid().unwrap();
+    assert_eq!(principal.user, ada);
+    assert!(reader.verify((&key.key, None)).unwrap().valid().is_ok());
+    assert!(reader.verify((&session.token, &device("till-2"))).unwrap().valid().is_err());
+    assert!(reader.verify(("gps_", &till)).unwrap().valid().is_err());
+    let may = |name| reader.may(&principal, name).unwrap();
+    assert_eq!(may("reports.read"), Permission::Granted);
+    assert_eq!(may("reports.write"), Permission::Denied);
+    assert_eq!(reader.may(&principal, "No").unwrap_err().kind(), ErrorKind::Invalid);
+
+    world.store.users().set_privileges(ada, &[]).unwrap();
+    assert_eq!(may("reports.read"), Permission::Denied);
+    assert!(passes());
+    world.log_out(&session, "till-1");
+    assert!(!passes());
+    assert_eq!(may("reports.read"), Permission::Ended);
+    let session = world.open(ada, "till-1");
+    world.clock.advance(25 * HOUR);
+    assert!(reader.verify((&session.token, &till)).unwrap().valid().is_err(), "expired");
+}
+
+#[test]
+fn it_lists_what_the_file_has() {
+    let world = World::new();
+    let ada = world.person("ada");
+    let north = world.store.organisations().create("Northern").unwrap();
+    let york = world.store.branches().create("York", north.id).unwrap();
+    let session = world.open(ada.id, "till-1");
+    let reader = reader(&world);
+    assert_eq!(reader.user(ada.id).unwrap().unwrap().username, "ada");
+    assert_eq!(reader.users(&UserFilter::new(), Page::first(9)).unwrap()[0].id, ada.id);
+    assert_eq!(reader.branches(&BranchFilter::new(), Page::first(9)).unwrap(), [york]);
+    let organisations = reader.organisations(&OrganisationFilter::new(), Page::first(9));
+    assert_eq!(organisations.unwrap(), [north]);
+    let sessions = reader.sessions(&SessionFilter::new(), Page::first(9)).unwrap();
+    assert_eq!(sessions[0].id, session.id);
+    let log = reader.audit(&AuditFilter::new(), Page::first(9)).unwrap();
+    assert_eq!(log[0].event, "store.created");
+}
+
+#[test]
+fn it_states_its_lag_by_the_newest_write() {
+    let world = World::new();
+    world.person("ada");
+    let reader = reader(&world);
+    world.clock.advance(3 * MINUTE);
+    let status = reader.status().unwrap();
+    assert_eq!(
+        (status.newest_write, status.lag),
+        (Some(world.now() - 3 * MINUTE), Some(3 * MINUTE))
+    );
+    world.person("ben");
+    assert_eq!(reader.status().unwrap().lag, Some(std::time::Duration::ZERO));
+}
+
+/// Whether this process has any file of the store open.
+fn holds_a_descriptor(world: &World) -> bool {
+    let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let mut paths = all.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let path = world.path.canonicalize().unwrap();
+    paths.any(|open| open.to_string_lossy().starts_with(&*path.to_string_lossy()))
+}
+
+/// A copy that is followed is written, truncated and replaced by another program.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_connection_is_held_between_two_calls_and_nothing_is_written() {
+    let mut world = World::new();
+    let ada = world.person("ada").id;
+    let session = world.open(ada, "till-1");
+    let till = device("till-1");
+    world.store.close().unwrap();
+    world.sql().execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    let before = fs::read(&world.path).unwrap();
+    let reader = reader(&world);
+    for _ in 0..3 {
+        assert!(reader.verify((&session.token, &till)).unwrap().valid().is_ok());
+        assert!(!holds_a_descriptor(&world));
+        world.clock.advance(2 * HOUR);
+    }
+    let names = fs::read_dir(world.directory()).unwrap().flatten();
+    let beside = names.filter(|entry| {
+        let name = entry.file_name().into_string().unwrap();
+        name != "auth.db" && !name.ends_with("-reserve")
+    });
+    assert_eq!(beside.count(), 0);
+    assert_eq!(fs::read(&world.path).unwrap(), before);
+
+    // Replaced by a file in which the session was revoked.
+    let (path, copy) = (world.path.clone(), world.directory().join("copy.db"));
+    fs::write(&copy, &before).unwrap();
+    world.store = Store::open(&copy, world.options.clone()).unwrap();
+    world.log_out(&session, "till-1");
+    world.store.close().unwrap();
+    fs::rename(copy, path).unwrap();
+    assert!(reader.verify((&session.token, &till)).unwrap().valid().is_err());
+}
+
+#[test]
+fn a_file_that_is_none_of_ours_or_gone_is_refused() {
+    let world = World::new();
+    let path = |name: &str| world.directory().join(name);
+    let check = |name: &str, kind: ErrorKind| {
+        let refused = Store::open_read_only(path(name), world.options.clone()).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{name}: {refused}");
+        assert!(refused.path().is_some(), "{name}");
+    };
+    check("none.db", ErrorKind::NotFound);
+    assert!(!path("none.db").exists());
+    fs::write(path("noise.db"), vec![0x5a; 5_000]).unwrap();
+    check("noise.db", ErrorKind::NotADatabase);
+    let other = rusqlite::Connection::open(path("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE t (a)").unwrap();
+    check("other.db", ErrorKind::NotOurs);
+    let reader = reader(&world);
+    world.store.close().unwrap();
+    fs::remove_file(&world.path).unwrap();
+    let refused = reader.verify(("gps_", None)).unwrap().valid();
+    assert!(refused.is_err(), "what is no token needs no file");
+    assert_eq!(reader.status().unwrap_err().kind(), ErrorKind::Io);
+}
