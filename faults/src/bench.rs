@@ -43,7 +43,7 @@ pub(crate) const BENCHES: &[Bench] = &[
         name: "calls",
         proves: "kill -9 at every call of every public write leaves all of it or nothing",
         long: 1,
-        short: 4,
+        short: 6,
         run: calls::run,
     },
     Bench {
@@ -64,7 +64,7 @@ pub(crate) const BENCHES: &[Bench] = &[
         name: "errors",
         proves: "no error of input or output and no full disk, at any call, makes an answer wrong",
         long: 1,
-        short: 25,
+        short: 40,
         run: errors::run,
     },
     Bench {
@@ -113,7 +113,7 @@ pub(crate) const BENCHES: &[Bench] = &[
         name: "memory",
         proves: "an allocation that fails is an error, poisons nothing and leaves all or nothing",
         long: 1,
-        short: 400,
+        short: 600,
         run: memory::run,
     },
     Bench {

@@ -37,6 +37,10 @@ pub(super) enum Reader {
 pub(super) enum Readers {
     Pool(ReadPool),
     /// That of the writer, in memory.
+    #[cfg_attr(
+        not(feature = "test-util"),
+        expect(dead_code, reason = "a store without a file is for tests")
+    )]
     Writer,
     /// One for each read, closed after it, on a file that this process never writes.
     EachTime(PathBuf),
