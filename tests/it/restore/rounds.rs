@@ -384,11 +384,12 @@ fn run(rounds: usize) -> Tally {
     bench.tally
 }
 
-/// `scripts/backups` runs this one; without a number it makes the short form.
+/// `scripts/backups` runs this one; without a number it makes the short form, which is shorter
+/// still where the suite is compiled without optimisations.
 #[test]
 fn long() {
     let rounds = std::env::args().find_map(|word| word.strip_prefix('=')?.parse().ok());
-    let rounds = rounds.unwrap_or(30);
+    let rounds = rounds.unwrap_or(if cfg!(debug_assertions) { 10 } else { 30 });
     let tally = run(rounds);
     println!(
         "{rounds} backups under load, each equal to the replay of the log: {} rows compared, {} \
