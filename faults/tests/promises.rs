@@ -23,17 +23,17 @@ fn nothing_acknowledged_is_lost_or_undone_by_kill_9() {
 
 #[test]
 fn a_kill_at_any_call_of_a_write_leaves_all_of_it_or_nothing() {
-    holds("calls", 12);
+    holds("calls", 24);
 }
 
 #[test]
 fn a_kill_at_any_call_of_a_revocation_revokes_all_of_it_or_nothing() {
-    holds("ends", 4);
+    holds("ends", 8);
 }
 
 #[test]
 fn no_error_of_input_or_output_makes_an_answer_wrong() {
-    holds("errors", 150);
+    holds("errors", 400);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn no_damaged_file_panics_or_lets_a_stranger_in() {
 
 #[test]
 fn an_allocation_that_fails_is_an_error_and_poisons_nothing() {
-    holds("memory", 4_000);
+    holds("memory", 8_000);
 }
 
 #[test]

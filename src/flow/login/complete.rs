@@ -68,7 +68,8 @@ impl CompleteLogin {
     }
 
     /// A step that waits for an enrolment, with two consecutive codes of the authenticator that
-    /// [`Store::enrol_at_login`] enrolled: the factor is in force from then on.
+    /// [`enrol_at_login`](crate::second_factors::SecondFactors::enrol_at_login) enrolled: the
+    /// factor is in force from then on.
     pub fn with_enrolment(
         token: impl Into<String>,
         device: impl Into<Option<DeviceId>>,
