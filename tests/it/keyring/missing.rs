@@ -7,7 +7,7 @@ use gatepost::host::{KeyId, Keyring, SealingKey};
 use gatepost::{ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store};
 
 use super::{IMPORTED, NEW, OLD, key_id, keys, uses, with_keys};
-use crate::world::{Meanwhile, PASSWORD, World, device};
+use crate::world::{Meanwhile, PASSWORD, SECOND, World, device};
 
 const CHARGED: &str = "SELECT sum(failures + known_failures) FROM throttle";
 
@@ -75,6 +75,8 @@ fn with_stored_options_each_call_that_needs_the_key_is_refused_and_the_others_go
 fn two_keys() -> World {
     let mut world = with_keys(&[OLD]);
     world.person("ada");
+    // Ids of one millisecond have no order, and rekey begins with the first.
+    world.clock.advance(SECOND);
     world.person("cyd");
     world.reopen_with(&[NEW, OLD]);
     let report = world.store.rekey(1).unwrap();
