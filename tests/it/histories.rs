@@ -31,11 +31,11 @@ use tally::Tally;
 pub(crate) use systems::role;
 
 /// Histories run for each policy on one store.
-const HISTORIES: u64 = 800;
+const HISTORIES: u64 = 500;
 /// Operations that three processes do for each policy.
 const OPERATIONS_OF_THREE: u64 = 10_000;
 /// Operations that three stores of one process do for each policy.
-const OPERATIONS_OF_STORES: u64 = 5_000;
+const OPERATIONS_OF_STORES: u64 = 3_000;
 /// Histories run on one system before it is replaced by a new one.
 const PER_SYSTEM: u64 = 100;
 /// Tries to shorten a history that diverges.
