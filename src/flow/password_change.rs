@@ -301,13 +301,32 @@ fn refuse(
     refusal: LoginRefusal,
     password_was_right: bool,
 ) -> Result<Written<LoginOutcome>> {
-    if password_was_right {
+    refused_in_session(
+        tx,
+        EventKind::PasswordChangeRefused,
+        held,
+        attempt,
+        refusal,
+        password_was_right,
+    )
+}
+
+/// Refuses what was asked for in a session, under the event `kind`. What was no wrong guess takes
+/// back its charge.
+pub(crate) fn refused_in_session(
+    tx: &WriteTx<'_>,
+    kind: EventKind,
+    held: &Held,
+    attempt: &Attempt,
+    refusal: LoginRefusal,
+    is_no_guess: bool,
+) -> Result<Written<LoginOutcome>> {
+    if is_no_guess {
         attempt.refund(tx)?;
     } else {
         failed(tx, attempt, None)?;
     }
-    let event = subject_event(EventKind::PasswordChangeRefused, &attempt.subject)
-        .session(held.session)
-        .refused(refusal.name());
+    let event =
+        subject_event(kind, &attempt.subject).session(held.session).refused(refusal.name());
     Ok(Written::With(LoginOutcome::Refused(refusal), event))
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::flow::held::Held;
 use crate::flow::login::{
-    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, failed, granted, subject_event,
+    Attempt, LoginOutcome, LoginReply, OpenedSession, Reserved, granted, subject_event,
 };
+use crate::flow::password_change::refused_in_session;
 use crate::flow::verify::session_token;
 use crate::hasher::Admission;
 use crate::record::audit::Written;
@@ -314,13 +315,5 @@ fn refuse(
     refusal: LoginRefusal,
     is_no_guess: bool,
 ) -> Result<Written<LoginOutcome>> {
-    if is_no_guess {
-        attempt.refund(tx)?;
-    } else {
-        failed(tx, attempt, None)?;
-    }
-    let event = subject_event(EventKind::SessionProofRefused, &attempt.subject)
-        .session(held.session)
-        .refused(refusal.name());
-    Ok(Written::With(LoginOutcome::Refused(refusal), event))
+    refused_in_session(tx, EventKind::SessionProofRefused, held, attempt, refusal, is_no_guess)
 }
