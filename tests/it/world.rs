@@ -30,6 +30,12 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
+/// Long tests do one of so many of their rounds where the suite is compiled without optimisations,
+/// and all of them in the section `optimised` of the gate.
+pub(crate) const fn one_of(many: usize) -> usize {
+    if cfg!(debug_assertions) { many } else { 1 }
+}
+
 /// Set to `off`, every store of the suite opens without a cache, in this process and in those that
 /// it starts: the second run of the gate. The library itself reads no variable.
 const CACHE: &str = "GATEPOST_TESTS_CACHE";

@@ -19,7 +19,7 @@ use gatepost::{
 use rusqlite::{Connection, OpenFlags};
 
 use crate::child::{Child, Parent};
-use crate::world::for_tests;
+use crate::world::{for_tests, one_of};
 
 const PROCESSES: usize = 3;
 /// The file has more pages than a step of a backup copies.
@@ -389,7 +389,7 @@ fn run(rounds: usize) -> Tally {
 #[test]
 fn long() {
     let rounds = std::env::args().find_map(|word| word.strip_prefix('=')?.parse().ok());
-    let rounds = rounds.unwrap_or(if cfg!(debug_assertions) { 10 } else { 30 });
+    let rounds = rounds.unwrap_or(30 / one_of(3));
     let tally = run(rounds);
     println!(
         "{rounds} backups under load, each equal to the replay of the log: {} rows compared, {} \

@@ -3,10 +3,10 @@
 use rusqlite::types::Value;
 
 use super::{Dice, Log, edit};
+use crate::world::one_of;
 
-/// All bits and edits where the suite is compiled with optimisations, as a section of the gate
-/// does; otherwise one of eight, as each takes a check of the whole log.
-const ONE_OF: usize = if cfg!(debug_assertions) { 8 } else { 1 };
+/// Each bit and edit takes a check of the whole log.
+const ONE_OF: usize = one_of(8);
 
 /// One log is longer than what is checked in one snapshot; most edits are made to a shorter one,
 /// because each is followed by a check of the whole log.
