@@ -17,7 +17,7 @@ use crate::store::{PASSWORD, device, options};
 use crate::tally::{Tally, in_lanes};
 
 /// The most descriptors that a program of this bench has.
-const DESCRIPTORS: i32 = 64;
+const DESCRIPTORS: i32 = 128;
 
 /// A call that reaches the file.
 type Call = fn(&Store, &Scene) -> Result<(), Error>;
@@ -53,16 +53,21 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
     in_lanes(count, |_, share, tally| {
         let place = Place::new("strays");
         for _ in 0..share {
-            for (n, (name, call)) in CALLS.iter().enumerate() {
-                for case in 0..4 {
-                    let path = place.file(&format!("{n}-{case}.db"));
+            // Together, as each waits several seconds for the lock that it has lost.
+            let children = Vec::from_iter(CALLS.iter().flat_map(|(name, call)| {
+                let (place, scene) = (&place, &scene);
+                (0..4).map(move |case| {
+                    let path = place.file(&format!("{name}-{case}.db"));
                     scene.lay(Start::Closed, &path);
                     let options = options(seed);
                     let options = if case & 1 == 0 { options.cache(None) } else { options };
-                    Child::fork(|_| is_lost(name, *call, &scene, &path, options, case & 2 == 0))
-                        .end_well();
-                    tally.one(*name);
-                }
+                    let lost = || is_lost(name, *call, scene, &path, options, case & 2 == 0);
+                    (name, Child::fork(|_| lost()))
+                })
+            }));
+            for (name, child) in children {
+                child.end_well();
+                tally.one(*name);
             }
         }
     })
@@ -83,8 +88,9 @@ fn is_lost(
         // SAFETY: the child ends without coming back to what owned the descriptor.
         unsafe { libc::close(descriptor) };
     }
-    let others: Vec<_> =
-        (0..if are_reused { 32 } else { 0 }).map(|_| File::open("/dev/zero").unwrap()).collect();
+    let others: Vec<_> = (3..if are_reused { DESCRIPTORS } else { 3 })
+        .map(|_| File::open("/dev/zero").unwrap())
+        .collect();
     assert!(others.iter().all(|other| other.as_raw_fd() < DESCRIPTORS));
     let error = call(&store, scene).unwrap_err();
     let reported = (error.kind(), store.status().file_state);
