@@ -481,8 +481,12 @@ fn create(world: &Scene, token: &str) -> Result<bool, Error> {
 /// A well-formed text of that kind that no call has given out: the id of a session of ada, and
 /// another secret.
 fn forged(world: &Scene, prefix: &str) -> String {
-    let session = world.open(ada(world), TILL);
-    let raw = data_encoding::BASE64URL_NOPAD.decode(&session.token.expose().as_bytes()[4..]);
+    with_another_secret(world.open(ada(world), TILL).token.expose(), prefix)
+}
+
+/// A token with the id of this one, and a secret that differs in one bit.
+pub(crate) fn with_another_secret(token: &str, prefix: &str) -> String {
+    let raw = data_encoding::BASE64URL_NOPAD.decode(&token.as_bytes()[4..]);
     let mut raw = raw.unwrap()[..48].to_vec();
     raw[47] ^= 1;
     let mut hasher = crc32fast::Hasher::new();
