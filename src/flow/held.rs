@@ -3,12 +3,15 @@
 use crate::error::Result;
 use crate::flow::verify::Decision;
 use crate::record::proof::Proof;
+use crate::record::second_factor;
 use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
+use crate::value::freshness::is_fresh;
 use crate::value::id::SessionId;
+use crate::value::limits::STEP_UP_MAX_AGE;
 use crate::value::presented::Presented;
-use crate::value::principal::{Credential, InvalidTokenReason, Principal};
+use crate::value::principal::{Assurance, Credential, InvalidTokenReason, Principal};
 use crate::value::target::Target;
 use crate::value::token::ParsedToken;
 
@@ -58,4 +61,12 @@ impl Store {
         };
         Ok(self.decide(credential, &proof, &held.parsed, held.device.as_ref(), tx.now()))
     }
+}
+
+/// Whether the user of a session has proved lately all that a login needs: with a second factor, if
+/// one is in force.
+pub(crate) fn is_stepped_up(tx: &ReadTx<'_>, principal: &Principal) -> Result<bool> {
+    let has_factor = second_factor::is_in_force(tx, principal.user)?;
+    let level = if has_factor { Assurance::Aal2 } else { Assurance::Aal1 };
+    Ok(is_fresh(principal, STEP_UP_MAX_AGE, level, tx.now()))
 }

@@ -52,7 +52,7 @@ pub enum LoginRefusal {
     BranchDisabled,
     /// The organisation of the user's branch is not active.
     OrganisationDisabled,
-    /// The login demands an administrator, and the user is not one.
+    /// What was asked for demands an administrator, and the user is not one.
     AdministratorRequired,
     /// The user may not use the desktop client.
     DesktopClientDenied,
@@ -88,8 +88,8 @@ pub enum LoginRefusal {
     /// The pending step is not valid: it has expired, was completed or revoked, has had its share
     /// of wrong codes, or never existed. The user logs in again.
     StepNotLive,
-    /// The user has a second factor, and must prove it in this session first:
-    /// [`Store::prove`](crate::Store::prove).
+    /// The user must prove in this session first to be the user, with the second factor if there
+    /// is one: [`Store::prove`](crate::Store::prove).
     StepUpRequired,
 }
 
@@ -127,7 +127,7 @@ impl LoginRefusal {
             Self::MfaCodeRequired => "A code of the second factor is required.",
             Self::MfaEnrolmentRequired => "A second factor must be set up first.",
             Self::StepNotLive => "The login took too long. Start again.",
-            Self::StepUpRequired => "Confirm with a code of your second factor first.",
+            Self::StepUpRequired => "Confirm first that it is you.",
         })
     }
 

@@ -129,6 +129,7 @@ const NO_KIND: &[(&str, &str)] = &[
     ("SecondFactors::replace(recovery code)", "revokes as SecondFactors::confirm does"),
     ("SecondFactors::reissue_recovery_codes", "revokes as SecondFactors::confirm does"),
     ("SecondFactors::reset", "revokes as Sessions::revoke_all(user) does"),
+    ("SecondFactors::reset_by", "revokes as SecondFactors::reset does"),
     ("SecondFactors::import", "revokes as Sessions::revoke_all(user) does"),
     ("Users::move_to(place revoked since)", "Users::move_to, by what the place refuses"),
     ("Branches::move_to(place revoked since)", "Branches::move_to, by what the place refuses"),

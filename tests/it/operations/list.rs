@@ -295,6 +295,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR_BY_OTHER, "SecondFactors::reset", "second_factor.reset")
         .reports(&["user"]).sessions(Reach::User).tokens().trust(),
+    op(FACTOR_BY_OTHER, "SecondFactors::reset_by", "second_factor.reset")
+        .reports(&["user"]).sessions(Reach::User).tokens().trust(),
     op(FACTOR_BY_OTHER, "SecondFactors::import", "second_factor.imported")
         .reports(&["user"]).sessions(Reach::User).tokens().trust(),
 
