@@ -11,29 +11,26 @@
     reason = "it measures its own time, and reads the closed file with plain SQL"
 )]
 
-#[path = "data/authenticator.rs"]
-mod authenticator;
 #[path = "data/directory.rs"]
 mod directory;
 #[path = "data/page.rs"]
 mod page;
+#[path = "data/second_factor.rs"]
+mod second_factor;
 
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use authenticator::{Authenticator, STEP};
 use directory::{Directory, id};
 use gatepost::audit::{AuditFilter, EventKind};
 use gatepost::host::{KeyId, Keys, ManualClock, SealingKey};
 use gatepost::policy::ApiVersion;
-use gatepost::second_factors::NewTotp;
-use gatepost::sessions::{Assurance, NewApiKey, NewTicket, SessionFilter};
+use gatepost::sessions::{NewApiKey, SessionFilter};
 use gatepost::{
-    Actor, ClientInfo, ClientKind, CompleteLogin, DeviceId, Ended, HeaderCredentials,
-    LoginOutcome, LoginRefusal, LoginReply, LoginRequest, Options, Page, Password, Store,
-    Timestamp, chrono::DateTime,
+    Actor, ClientInfo, ClientKind, DeviceId, Ended, HeaderCredentials, LoginOutcome, LoginRefusal,
+    LoginReply, LoginRequest, Options, Page, Password, Store, Timestamp, chrono::DateTime,
 };
 use page::{Table, section};
 
@@ -348,66 +345,6 @@ impl Story {
         let log = self.store.audit().list(&unlocked, Page::default())?;
         assert!(log.iter().all(|entry| entry.actor == Actor::from(principal)) && log.len() == 1);
         println!("ada unlocks him, and the audit log names her as the actor");
-        Ok(())
-    }
-
-    /// Returns her session on the laptop, which a code has opened.
-    fn enrol_a_second_factor(&mut self, held: &[Held]) -> Result<Held> {
-        section("tamsin enrols an authenticator, and logs in with its codes");
-        let her = of(held, "tamsin")?;
-        let (presented, factors) = ((her.token(), &her.device), self.store.second_factors());
-        let enrolment = factors.enrol(presented, NewTotp::new())?.done()?;
-        println!("the page shows a QR code of {:.48}…", enrolment.uri.expose());
-        let authenticator = Authenticator::scan(enrolment.base32.expose());
-        let first = authenticator.code(&self.clock);
-        self.clock.advance(STEP);
-        let second = authenticator.code(&self.clock);
-        let recovery = factors.confirm(presented, first, second)?.done()?.codes;
-        println!("two codes confirm it, and {} recovery codes are shown once", recovery.len());
-        self.secrets.push(enrolment.base32.expose().to_owned());
-        self.secrets.extend(recovery.iter().map(|code| code.expose().to_owned()));
-
-        let password = "salt & harbour lights";
-        let request = self.request("tamsin", password, "laptop-t")?;
-        let LoginOutcome::Pending(step) = self.store.log_in(request)? else {
-            return Err("a code was not asked for".into());
-        };
-        println!("the password alone:     {}", step.refusal().message());
-        self.clock.advance(STEP);
-        let (device, code) = (DeviceId::new("laptop-t")?, authenticator.code(&self.clock));
-        let complete = CompleteLogin::with_code(step.token.expose(), device.clone(), code);
-        let reply = self.store.complete_login(complete)?.granted()?;
-        assert_eq!(reply.principal.assurance, Assurance::Aal2);
-        println!("and a code:             logged in, level AAL2");
-
-        let code = authenticator.code(&self.clock);
-        let again = self.request("tamsin", password, "phone-t")?.code(code);
-        assert_eq!(refused(self.store.log_in(again)?)?, LoginRefusal::InvalidCredentials);
-        println!("the same code again:    refused, a code is accepted once");
-        self.secrets.push(step.token.expose().to_owned());
-        self.secrets.push(reply.session.token.expose().to_owned());
-        Ok(Held { who: "tamsin", device, reply })
-    }
-
-    fn show_an_image(&mut self, held: &Held) -> Result<()> {
-        section("An image behind a ticket");
-        let principal = self.store.verify((held.token(), &held.device))?.valid()?;
-        let new = NewTicket::new("GET", "/images/7").lifetime(Duration::from_secs(20));
-        let ticket = self.store.tickets().mint(&principal, new)?.valid()?.ticket;
-        let is_valid = |resource: &str| -> Result<bool> {
-            Ok(self.store.tickets().verify(ticket.expose(), "GET", resource)?.valid().is_ok())
-        };
-        assert!(is_valid("/images/7")?);
-        println!(
-            "/images/7?ticket={:.10}…: shown, without the token of the session",
-            ticket.expose()
-        );
-        assert!(!is_valid("/images/8")?);
-        println!("/images/8 with the same ticket: refused");
-        assert_eq!(self.store.log_out((held.token(), &held.device))?, Ended::Now);
-        assert!(!is_valid("/images/7")?);
-        println!("{} logs out: the ticket is refused as well", held.who);
-        self.secrets.push(ticket.expose().to_owned());
         Ok(())
     }
 

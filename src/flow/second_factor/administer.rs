@@ -99,7 +99,7 @@ impl SecondFactors<'_> {
                 "reset_by: second_factors().remove removes the factor of the session's own user",
             ));
         }
-        let acting = store.acting_as(&held.principal);
+        let acting = store.acting_as(held.principal);
         acting.revoke(Target::User(user), CAUSE, |tx, revocation| {
             if let Err(refusal) = may_reset(store, tx, &held)? {
                 return Ok(Written::Nothing(store.refused_change(refusal)));

@@ -147,7 +147,8 @@ pub(crate) struct Kill {
 impl Kill {
     /// Thrown in one round of `every`: a kill after fewer than `most` lines.
     pub(crate) fn thrown(dice: &mut Dice, round: u64, every: u64, most: usize) -> Option<Self> {
-        (round % every == 0)
+        round
+            .is_multiple_of(every)
             .then(|| Self { victim: dice.below(PROCESSES), lines: dice.below(most) })
     }
 }
