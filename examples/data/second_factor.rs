@@ -1,5 +1,5 @@
-//! The part of the quickstart in which a user enrols an authenticator and logs in with its codes, and
-//! an image is shown by a ticket.
+//! The part of the quickstart in which a user enrols an authenticator and logs in with its codes,
+//! and an image is shown by a ticket.
 
 use std::time::Duration;
 
