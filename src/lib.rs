@@ -123,6 +123,15 @@ pub use value::secret::{Password, Secret};
 pub use value::subtree::Subtree;
 pub use value::time::Timestamp;
 
+/// Administration by subtree: handles limited to what an administrator may administer.
+pub mod administration {
+    pub use crate::flow::administering::{
+        AdministeredApiKeys, AdministeredBranches, AdministeredOrganisations,
+        AdministeredSecondFactors, AdministeredSessions, AdministeredTokens, AdministeredUsers,
+        Administration,
+    };
+}
+
 /// The audit log: its entries, filters and chain, and the events that a host adds.
 pub mod audit {
     pub use crate::record::audit::{

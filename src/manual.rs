@@ -12,6 +12,7 @@
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
 //! - [`api_keys`]: keys for programs: scopes, keys made from keys and sessions, rotation.
+//! - [`administration`]: administrators of one organisation or branch, and what they may do.
 //! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password, and
 //!   the first administrator.
 //! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
@@ -76,6 +77,10 @@ pub mod revocation {
 
 pub mod api_keys {
     #![doc = include_str!("../manual/api_keys.md")]
+}
+
+pub mod administration {
+    #![doc = include_str!("../manual/administration.md")]
 }
 
 pub mod one_time_tokens {

@@ -51,7 +51,13 @@ use crate::value::time::Timestamp;
 pub struct Store {
     core: Arc<Core>,
     actor: Actor,
+    /// `None` in every handle of a host.
+    precondition: Option<Arc<Precondition>>,
 }
+
+/// What each transaction of a handle checks before its job, on the job's own snapshot: an error ends
+/// the call. Such a handle never leaves the library.
+pub(crate) struct Precondition(Box<dyn Fn(&ReadTx<'_>) -> Result<()> + Send + Sync>);
 
 /// The core that all handles of one file share.
 pub(crate) struct Core {
@@ -70,7 +76,7 @@ pub(crate) struct Core {
 impl Store {
     /// A handle of `core` whose actor is the host.
     pub(crate) fn of(core: Arc<Core>) -> Self {
-        Self { core, actor: Actor::Host }
+        Self { core, actor: Actor::Host, precondition: None }
     }
 
     /// A handle of the same store whose writes the audit log ascribes to `actor`.
@@ -92,7 +98,11 @@ impl Store {
     /// ```
     #[must_use]
     pub fn acting_as(&self, actor: impl Into<Actor>) -> Self {
-        Self { core: Arc::clone(&self.core), actor: actor.into() }
+        Self {
+            core: Arc::clone(&self.core),
+            actor: actor.into(),
+            precondition: self.precondition.clone(),
+        }
     }
 
     /// The name of the service and the newest API version that it serves, as replies show them.
@@ -159,6 +169,24 @@ impl Store {
         }
     }
 
+    /// A handle of the same store and actor, each of whose transactions begins with `check`.
+    pub(crate) fn checking(
+        &self,
+        check: impl Fn(&ReadTx<'_>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let precondition = Some(Arc::new(Precondition(Box::new(check))));
+        Self { precondition, ..self.clone() }
+    }
+
+    pub(crate) fn has_precondition(&self) -> bool {
+        self.precondition.is_some()
+    }
+
+    /// Checks the precondition of this handle in this transaction.
+    pub(crate) fn check_precondition(&self, tx: &ReadTx<'_>) -> Result<()> {
+        self.precondition.as_ref().map_or(Ok(()), |precondition| (precondition.0)(tx))
+    }
+
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
@@ -173,7 +201,10 @@ impl Store {
 
     /// Runs `job` in one read transaction, which sees one snapshot of the file.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.core.storage.read(job)
+        self.core.storage.read(|tx| {
+            self.check_precondition(tx)?;
+            job(tx)
+        })
     }
 
     /// Runs `job` in one write transaction without an audit event: for maintenance and for the
@@ -198,6 +229,7 @@ impl Store {
         let uses = &self.core.pending.uses;
         let mut along = None;
         let answer = self.core.storage.write(purpose, &self.actor, |tx| {
+            self.check_precondition(tx)?;
             let finished = job(tx)?;
             if purpose == Purpose::Ordinary && matches!(finished, Finished::Commit(_)) {
                 along = uses.write_batch(tx)?;

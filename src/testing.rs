@@ -30,6 +30,11 @@ pub fn believe_clock(store: &Store) -> Result<()> {
     store.transact(|tx| clock::believe(tx).map(Finished::Commit))
 }
 
+/// Returns what `job` returns, and the SQL statements that the calling thread ran meanwhile.
+pub fn statements<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+    crate::storage::noting(job)
+}
+
 /// The number of sessions that one transaction opens.
 const PER_TRANSACTION: usize = 10_000;
 

@@ -1,5 +1,7 @@
 //! Operations that use several record types, each one screen of plain steps.
 
+pub(crate) mod administering;
+pub(crate) mod administration;
 pub(crate) mod attenuate;
 pub(crate) mod backup;
 pub(crate) mod change_options;

@@ -45,6 +45,15 @@ impl Store {
     /// # Errors
     /// `SessionEnded` if it is no longer live.
     pub(crate) fn still_live(&self, tx: &ReadTx<'_>, principal: &Principal) -> Result<Live> {
+        self.still_proven(tx, principal).map(|(live, _)| live)
+    }
+
+    /// As [`still_live`](Self::still_live), with the row that proves it.
+    pub(crate) fn still_proven(
+        &self,
+        tx: &ReadTx<'_>,
+        principal: &Principal,
+    ) -> Result<(Live, Proof)> {
         let credential = principal.credential;
         let denials = &self.core().pending.denials;
         let known = denials.known();
@@ -55,12 +64,12 @@ impl Store {
             }
         }
         Proof::of(tx, credential)?
-            .and_then(|proof| self.judge(credential, &proof, tx.now()).ok())
+            .and_then(|proof| Some((self.judge(credential, &proof, tx.now()).ok()?, proof)))
             .ok_or_else(ended)
     }
 }
 
-fn ended() -> Error {
+pub(crate) fn ended() -> Error {
     let what = "the session or API key of the principal is no longer live";
     Error::new(ErrorKind::SessionEnded, what)
 }

@@ -1,6 +1,7 @@
 //! Branches, which users belong to. Each branch belongs to one organisation or to none.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::administration::{Authority, own_branches, own_organisations};
 use crate::record::audit::Written;
 use crate::record::organisation;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
@@ -319,6 +320,71 @@ fn piece_end(tx: &ReadTx<'_>, after: BranchId) -> Result<Option<BranchId>> {
     )
 }
 
+/// The conditions of a filter on a branch that the user `$who` administers. An organisation that
+/// this one does not administer is not shown, and selects no branch.
+macro_rules! inside {
+    ($who:literal) => {
+        concat!(
+            "id IN ",
+            own_branches!($who),
+            " AND (?1 IS NULL OR organisation_id = ?1 AND ?1 IN ",
+            own_organisations!($who),
+            ") AND (?2 IS NULL OR active = ?2)"
+        )
+    };
+}
+
+/// At most `limit` branches after `after` that the filter selects, inside of the authority.
+pub(crate) fn list_inside(
+    tx: &ReadTx<'_>,
+    authority: Authority,
+    filter: &BranchFilter,
+    after: Option<BranchId>,
+    limit: i64,
+) -> Result<Vec<Branch>> {
+    let after = after.unwrap_or(FIRST);
+    if authority.everything {
+        return tx.all(
+            concat!(
+                "SELECT id, name, organisation_id, active, created_at FROM branch WHERE ",
+                wanted!(),
+                " ORDER BY id LIMIT ?5"
+            ),
+            params![filter.organisation, filter.active, after, LAST, limit],
+            branch,
+        );
+    }
+    tx.all(
+        concat!(
+            "SELECT id, name, CASE WHEN organisation_id IN ",
+            own_organisations!("?3"),
+            " THEN organisation_id END, active, created_at FROM branch WHERE ",
+            inside!("?3"),
+            " AND id > ?4 ORDER BY id LIMIT ?5"
+        ),
+        params![filter.organisation, filter.active, authority.administrator, after, limit],
+        branch,
+    )
+}
+
+/// How many branches the filter selects, inside of the authority.
+pub(crate) fn count_inside(
+    tx: &ReadTx<'_>,
+    authority: Authority,
+    filter: &BranchFilter,
+) -> Result<u64> {
+    if authority.everything {
+        return tx.count(
+            concat!("SELECT count(*) FROM branch WHERE ", wanted!()),
+            params![filter.organisation, filter.active, FIRST, LAST],
+        );
+    }
+    tx.count(
+        concat!("SELECT count(*) FROM branch WHERE ", inside!("?3")),
+        params![filter.organisation, filter.active, authority.administrator],
+    )
+}
+
 /// The branch with this id, if there is one.
 pub(crate) fn find(tx: &ReadTx<'_>, id: BranchId) -> Result<Option<Branch>> {
     tx.one(
@@ -330,7 +396,11 @@ pub(crate) fn find(tx: &ReadTx<'_>, id: BranchId) -> Result<Option<Branch>> {
 
 /// The branch that a request names.
 pub(crate) fn existing(tx: &ReadTx<'_>, id: BranchId) -> Result<Branch> {
-    find(tx, id)?.ok_or_else(|| Error::not_found("there is no branch of this id"))
+    find(tx, id)?.ok_or_else(gone)
+}
+
+pub(crate) fn gone() -> Error {
+    Error::not_found("there is no branch of this id")
 }
 
 /// Makes a branch active or inactive. The caller checks that this is a change.

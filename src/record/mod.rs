@@ -1,5 +1,6 @@
 //! Record types: one file for each table, with its row type, statements and public handle.
 
+pub(crate) mod administration;
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod branch;

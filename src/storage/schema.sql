@@ -184,6 +184,8 @@ CREATE UNIQUE INDEX user_by_username ON user (username_key) WHERE deleted_at IS 
 CREATE INDEX user_by_email ON user (email_key)
     WHERE email_key IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX user_by_branch ON user (branch_id) WHERE branch_id IS NOT NULL;
+-- The users of a place, deleted or not: an administrator of the place lists both.
+CREATE INDEX user_by_place ON user (coalesce(branch_id, former_branch_id));
 
 
 -- One row: a user has this privilege. The library itself checks only 'admin'. Deleted when the
@@ -197,6 +199,25 @@ CREATE TABLE user_privilege (
     PRIMARY KEY (user_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
+
+
+-- One row: a user administers an organisation, with its branches and their users, or one branch with
+-- its users (`Store::administering`). It is no privilege: verify does not read it, so it leaves no
+-- change row. The user may be in any branch or in none, and keeps its rows while it is deleted.
+-- Deleted on request, with the organisation or branch, and by the erasure of the user.
+CREATE TABLE administration (
+    id              INTEGER PRIMARY KEY,
+    user_id         BLOB    NOT NULL REFERENCES user (id),
+    organisation_id BLOB    REFERENCES organisation (id) ON DELETE CASCADE,
+    branch_id       BLOB    REFERENCES branch (id) ON DELETE CASCADE,
+    granted_at      INTEGER NOT NULL,
+    CHECK ((organisation_id IS NULL) <> (branch_id IS NULL))
+) STRICT;
+CREATE INDEX administration_by_user ON administration (user_id);
+CREATE UNIQUE INDEX administration_of_organisation ON administration (organisation_id, user_id)
+    WHERE organisation_id IS NOT NULL;
+CREATE UNIQUE INDEX administration_of_branch ON administration (branch_id, user_id)
+    WHERE branch_id IS NOT NULL;
 
 
 -- One row: the password of a user. No row: the user has no password. A system user never has one.
@@ -894,6 +915,14 @@ BEGIN SELECT RAISE(ABORT, 'the user has this privilege'); END;
 
 CREATE TRIGGER user_privilege_is_fixed BEFORE UPDATE ON user_privilege
 BEGIN SELECT RAISE(ABORT, 'privileges are deleted and inserted'); END;
+
+CREATE TRIGGER administration_is_new BEFORE INSERT ON administration
+WHEN EXISTS (SELECT 1 FROM administration WHERE id = NEW.id OR (user_id = NEW.user_id
+             AND organisation_id IS NEW.organisation_id AND branch_id IS NEW.branch_id))
+BEGIN SELECT RAISE(ABORT, 'the user administers this place'); END;
+
+CREATE TRIGGER administration_is_fixed BEFORE UPDATE ON administration
+BEGIN SELECT RAISE(ABORT, 'administrations are deleted and inserted'); END;
 
 CREATE TRIGGER session_is_new BEFORE INSERT ON session
 WHEN EXISTS (SELECT 1 FROM session WHERE id = NEW.id)

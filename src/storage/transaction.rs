@@ -1,6 +1,8 @@
 //! Read and write transactions as types: code that has a [`ReadTx`] cannot write.
 
 use std::cell::Cell;
+#[cfg(feature = "test-util")]
+use std::cell::RefCell;
 use std::ops::Deref;
 
 use rusqlite::config::DbConfig;
@@ -63,6 +65,7 @@ impl ReadTx<'_> {
         params: impl Params,
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
+        note(sql);
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         let rows = statement.query_map(params, map).map_err(fault)?;
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(fault)
@@ -183,6 +186,7 @@ impl<'c> WriteTx<'c> {
     /// Runs a statement that writes; returns how many rows it changed.
     pub(crate) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
         self.check_still_open()?;
+        note(sql);
         let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
         statement.execute(params).map_err(fault)
     }
@@ -249,6 +253,7 @@ pub(super) fn select_one<T>(
     params: impl Params,
     map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Option<T>> {
+    note(sql);
     let mut statement = connection.prepare_cached(sql).map_err(fault)?;
     statement.query_row(params, map).optional().map_err(fault)
 }
@@ -263,4 +268,26 @@ pub(super) fn read<T>(
     let answer = job(&ReadTx { connection, moment })?;
     snapshot.finish().map_err(fault)?;
     Ok(answer)
+}
+
+#[cfg(feature = "test-util")]
+thread_local! {
+    /// The statements of this thread, while a test asks for them.
+    static NOTED: RefCell<Option<Vec<&'static str>>> = const { RefCell::new(None) };
+}
+
+#[cfg(feature = "test-util")]
+fn note(sql: &'static str) {
+    NOTED.with_borrow_mut(|noted| noted.iter_mut().for_each(|noted| noted.push(sql)));
+}
+
+#[cfg(not(feature = "test-util"))]
+fn note(_: &'static str) {}
+
+/// What `job` returns, and the statements that this thread ran meanwhile.
+#[cfg(feature = "test-util")]
+pub(crate) fn noting<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+    NOTED.set(Some(Vec::new()));
+    let answer = job();
+    (answer, NOTED.take().unwrap_or_default())
 }

@@ -262,6 +262,9 @@ pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
 pub(crate) const SUBJECT_MAX_BYTES: usize = 255;
 /// External identities of one user: a list returns all of them.
 pub(crate) const IDENTITIES_PER_USER_MAX: usize = 32;
+/// Organisations and branches that one user administers: each call of `Store::administering` reads
+/// all of them.
+pub(crate) const ADMINISTRATIONS_PER_USER_MAX: usize = 64;
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 

@@ -10,6 +10,8 @@
 )]
 
 mod absence;
+mod administering;
+mod administration;
 mod always_starts;
 mod api_key;
 mod attenuate;

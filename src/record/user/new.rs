@@ -233,6 +233,11 @@ impl NewUser {
         Self { proof, ..Self::person(username).privilege(Privilege::ADMIN) }
     }
 
+    /// The branch that the user is to be in, and the names of its privileges.
+    pub(crate) fn asked(&self) -> (Option<BranchId>, Vec<String>) {
+        (self.branch, self.privileges.clone())
+    }
+
     /// Checks the values and hashes the password, before the write begins.
     pub(crate) fn checked(self, store: &Store) -> Result<CheckedUser> {
         let username = Username::parse(&self.username)?;

@@ -31,6 +31,8 @@ const ROWS: &str = "
         VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada',
             zeroblob(16));
     INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
+    INSERT INTO administration (user_id, branch_id, granted_at)
+        VALUES (zeroblob(16), zeroblob(16), 1);
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
     INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)

@@ -81,6 +81,10 @@ event_kinds! {
     UserMoved = "user.moved",
     /// A user's set of privileges was changed.
     UserPrivilegesChanged = "user.privileges_changed",
+    /// A user was made the administrator of an organisation or a branch.
+    UserAdministrationGranted = "user.administration_granted",
+    /// The administration of an organisation or a branch was withdrawn from a user.
+    UserAdministrationWithdrawn = "user.administration_withdrawn",
     /// A user's status became active.
     UserActivated = "user.activated",
     /// A user's status became pending.
