@@ -55,8 +55,8 @@ pub struct Store {
     precondition: Option<Arc<Precondition>>,
 }
 
-/// What each transaction of a handle checks before its job, on the job's own snapshot: an error ends
-/// the call. Such a handle never leaves the library.
+/// What each transaction of a handle checks before its job, on the job's own snapshot: an error
+/// ends the call. Such a handle never leaves the library.
 pub(crate) struct Precondition(Box<dyn Fn(&ReadTx<'_>) -> Result<()> + Send + Sync>);
 
 /// The core that all handles of one file share.

@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::record::clock;
 use crate::record::session::{self, NewSession};
-use crate::storage::Finished;
+use crate::storage::{Finished, ReadTx};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::id::{SessionId, UserId};
@@ -32,7 +32,7 @@ pub fn believe_clock(store: &Store) -> Result<()> {
 
 /// Returns what `job` returns, and the SQL statements that the calling thread ran meanwhile.
 pub fn statements<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
-    crate::storage::noting(job)
+    ReadTx::noting(job)
 }
 
 /// The number of sessions that one transaction opens.

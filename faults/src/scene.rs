@@ -257,6 +257,7 @@ fn fill(store: &Store) -> Named {
     }
     let first = store.one_time_tokens().issue_first_administrator().unwrap();
     names.push(("first_administrator", first.token.expose().to_owned()));
+    store.users().grant_administration(bob, quay).map(drop).unwrap();
     store.external_identities().link(ada, ISSUER, "7").map(drop).unwrap();
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names

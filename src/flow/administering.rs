@@ -46,8 +46,8 @@ use crate::value::subtree::Subtree;
 ///   whose own calls ask for its password.
 /// - **Nothing is granted that the principal lacks**: neither a privilege nor an administration.
 /// - Each call checks all this in the transaction in which it reads or writes, as fresh as a
-///   verify, and fails with [`SessionEnded`](crate::ErrorKind::SessionEnded) once the session or key
-///   of the principal is not live any more.
+///   verify, and fails with [`SessionEnded`](crate::ErrorKind::SessionEnded) once the session or
+///   key of the principal is not live any more.
 /// - The audit log names the principal as the actor.
 ///
 /// The page [`administration`](crate::manual::administration) has the rules and their reasons.
@@ -112,8 +112,8 @@ impl Store {
 }
 
 impl Administration {
-    /// Returns what the principal administers now: [`Subtree::Store`] alone for everything, else the
-    /// organisations and branches, at most 64.
+    /// Returns what the principal administers now: [`Subtree::Store`] alone for everything, else
+    /// the organisations and branches, at most 64.
     ///
     /// ```
     /// use gatepost::{NewUser, Subtree};
@@ -242,7 +242,8 @@ impl Administrator {
     }
 
     /// # Errors
-    /// As [`sees`](Self::sees), and `NotPermitted` as [`may_change_inside`].
+    /// As [`sees`](Self::sees), and `NotPermitted` as
+    /// [`may_change_inside`](Self::may_change_inside).
     fn may_change(&self, tx: &ReadTx<'_>, user: UserId) -> Result<()> {
         self.may_change_inside(self.sees(tx, user)?)
     }

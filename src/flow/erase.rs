@@ -5,8 +5,8 @@ use crate::flow::revoke::Cause;
 use crate::record::audit::{self, Written};
 use crate::record::user::{self, Users};
 use crate::record::{
-    administration, api_key, configuration, credential, device, external_identity, one_time_token, pending_step,
-    second_factor, session, throttle,
+    administration, api_key, configuration, credential, device, external_identity, one_time_token,
+    pending_step, second_factor, session, throttle,
 };
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};

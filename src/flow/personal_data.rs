@@ -1,11 +1,11 @@
 //! Everything that the file has about one user.
 
 use crate::error::Result;
+use crate::record::administration;
 use crate::record::api_key::{self, ApiKeyInfo};
 use crate::record::audit::{AuditEntry, AuditFilter};
 use crate::record::configuration::{self, Setting};
 use crate::record::device::{self, KnownDevice};
-use crate::record::administration;
 use crate::record::external_identity::{self, ExternalIdentity};
 use crate::record::one_time_token::{self, OneTimeTokenInfo};
 use crate::record::second_factor::{self, SecondFactor};

@@ -137,11 +137,7 @@ impl Authority {
     }
 
     /// The user of a session.
-    pub(crate) fn user_of_session(
-        self,
-        tx: &ReadTx<'_>,
-        id: SessionId,
-    ) -> Result<Option<Inside>> {
+    pub(crate) fn user_of_session(self, tx: &ReadTx<'_>, id: SessionId) -> Result<Option<Inside>> {
         tx.one(
             concat!(
                 "SELECT u.id, ",

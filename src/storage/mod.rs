@@ -50,8 +50,6 @@ use migrate::Recorder;
 pub(crate) use migrate::{FileEvent, SCHEMA_VERSION};
 pub(crate) use restore::{Before, Replaced, RestoreRequest, adopt, restore};
 pub(crate) use rusqlite::{Row, params};
-#[cfg(feature = "test-util")]
-pub(crate) use transaction::noting;
 pub(crate) use transaction::{Finished, Purpose, ReadTx, WriteTx};
 pub(crate) use wal_index::{Header, Reading, WalIndex};
 

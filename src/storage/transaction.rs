@@ -284,10 +284,12 @@ fn note(sql: &'static str) {
 #[cfg(not(feature = "test-util"))]
 fn note(_: &'static str) {}
 
-/// What `job` returns, and the statements that this thread ran meanwhile.
 #[cfg(feature = "test-util")]
-pub(crate) fn noting<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
-    NOTED.set(Some(Vec::new()));
-    let answer = job();
-    (answer, NOTED.take().unwrap_or_default())
+impl ReadTx<'_> {
+    /// What `job` returns, and the statements that this thread ran meanwhile.
+    pub(crate) fn noting<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+        NOTED.set(Some(Vec::new()));
+        let answer = job();
+        (answer, NOTED.take().unwrap_or_default())
+    }
 }

@@ -8,6 +8,7 @@
 mod calls;
 mod meanwhile;
 mod model;
+mod rules;
 mod town;
 
 use std::collections::BTreeSet;
@@ -111,8 +112,11 @@ fn every_public_call_is_in_the_matrix() {
     let handles = handles.into_iter().chain(["one_time_tokens", "second_factors"]);
     let handles: BTreeSet<String> =
         handles.map(|handle| format!("Administration::{handle}")).collect();
-    let found: BTreeSet<String> =
-        surface::functions().into_iter().map(|function| function.path).filter(is_limited).collect();
+    let found: BTreeSet<String> = surface::functions()
+        .into_iter()
+        .map(|function| function.path)
+        .filter(is_limited)
+        .collect();
     let listed: BTreeSet<String> =
         CALLS.iter().map(|call| call.name.split('(').next().unwrap().to_owned()).collect();
     let missing: Vec<_> =
@@ -148,8 +152,11 @@ fn each_call_answers_each_administrator_of_each_target_by_the_rules() {
                     Answer::Conflict | Answer::Found(_) => {}
                 }
                 let is_done = (call.expect)(&town, by, &target) == Answer::Done;
+                let changes = is_done && call.then != calls::Then::Nothing;
+                let before = changes.then(|| town.outside(by));
                 differences.extend(town.play(call, by, &target).err());
-                if is_done && call.then != calls::Then::Nothing {
+                if let Some(before) = before {
+                    assert_eq!(town.outside(by), before, "{} by {by} to {target:?}", call.name);
                     town = every_kind();
                 }
             }
@@ -207,7 +214,8 @@ fn outside_is_the_same_as_not_there_in_errors_and_statements() {
 #[test]
 fn long() {
     let words: Vec<u64> = crate::child::words().iter().flat_map(|word| word.parse()).collect();
-    let calls = words.first().copied().unwrap_or(if cfg!(debug_assertions) { 100 } else { 20_000 });
+    let calls =
+        words.first().copied().unwrap_or(if cfg!(debug_assertions) { 100 } else { 20_000 });
     let seed = words.get(1).copied().unwrap_or(1);
     let (mut made, mut towns, mut done, mut absent, mut refused) = (0, 0, 0, 0, 0);
     while made < calls {

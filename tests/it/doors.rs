@@ -22,7 +22,7 @@ use kinds::{
     API_KEY, CONFIRMATION, FIRST, Held, IMAGE, INVITATION, KINDS, PASSWORD_OF, PLAIN, RESET,
     SESSION, TEMPORARY, TICKET, TILL,
 };
-use scene::{Scene, ada};
+use scene::{Scene, forged};
 
 const NEW: &str = "nine brass bells";
 
@@ -254,6 +254,15 @@ const DOORS: &[Door] = &[
         guesses: &[],
     },
     Door {
+        call: "Store::administering",
+        accepts: &[SESSION, PLAIN, API_KEY],
+        present: |world, held, _| {
+            let Some(principal) = &held.principal else { return Ok(false) };
+            world.store.administering(principal).subtrees().map(|_| true)
+        },
+        guesses: &[],
+    },
+    Door {
         call: "Sessions::revoke_own",
         accepts: &[SESSION, PLAIN, API_KEY],
         present: |world, held, _| {
@@ -295,6 +304,7 @@ const DOORS: &[Door] = &[
 /// Calls whose parameters name a credential and that are no door, and why.
 const NO_DOORS: &[(&str, &str)] = &[
     ("Actor::from", "attribution only"),
+    ("AdministeredUsers::set_password", "a password to be set, by an administrator"),
     ("CompleteLogin::new_password", "a password to be set"),
     ("CompleteLogin::with_code", "the request of `Store::complete_login`"),
     ("CompleteLogin::with_enrolment", "the request of `Store::complete_login`"),
@@ -476,18 +486,4 @@ fn create(world: &Scene, token: &str) -> Result<bool, Error> {
         .one_time_tokens()
         .create_first_administrator(token, "root", NEW.into())
         .map(is_used)
-}
-
-/// A well-formed text of that kind that no call has given out: the id of a session of ada, and
-/// another secret.
-fn forged(world: &Scene, prefix: &str) -> String {
-    let session = world.open(ada(world), TILL);
-    let raw = data_encoding::BASE64URL_NOPAD.decode(&session.token.expose().as_bytes()[4..]);
-    let mut raw = raw.unwrap()[..48].to_vec();
-    raw[47] ^= 1;
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(prefix.as_bytes());
-    hasher.update(&raw);
-    raw.extend(hasher.finalize().to_be_bytes());
-    format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&raw))
 }

@@ -38,6 +38,7 @@ const PLAYS: &[(&str, Play)] = &[
     ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
     ("refused, one waiting", meanwhile::with_one_waiting_a_refusal_denies_nothing),
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
+    ("outside", meanwhile::an_administrator_denies_nothing_outside),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
 
@@ -378,6 +379,11 @@ fn a_change_that_is_refused_on_a_full_disk_denies_nothing() {
     for name in ["refused", "refused, one waiting"] {
         assert_ne!(play(name, 1_600), "too small", "{name}");
     }
+}
+
+#[test]
+fn an_administrator_of_a_part_denies_nothing_outside_on_a_full_disk() {
+    assert_ne!(play("outside", 1_600), "too small");
 }
 
 #[test]

@@ -37,6 +37,14 @@ const NOT_HELD: &[(&str, &str)] = &[
 
 /// Functions that return handles, without a secret on the way in or out.
 const DOORS: &[&str] = &[
+    "Administration::api_keys",
+    "Administration::branches",
+    "Administration::one_time_tokens",
+    "Administration::organisations",
+    "Administration::second_factors",
+    "Administration::sessions",
+    "Administration::users",
+    "Store::administering",
     "Store::api_keys",
     "Store::audit",
     "Store::branches",
@@ -54,6 +62,14 @@ const DOORS: &[&str] = &[
 ];
 
 const HANDLES: &[&str] = &[
+    "AdministeredApiKeys",
+    "AdministeredBranches",
+    "AdministeredOrganisations",
+    "AdministeredSecondFactors",
+    "AdministeredSessions",
+    "AdministeredTokens",
+    "AdministeredUsers",
+    "Administration",
     "ApiKeys",
     "Audit",
     "Branches",

@@ -17,7 +17,7 @@ use gatepost::{
 
 use super::{NO_TOKEN, Operation};
 use crate::place::beside;
-use crate::scene::{ISSUER, Start, dear};
+use crate::scene::{ISSUER, Scene, Start, dear};
 use crate::store::{PASSWORD, device, options, sql};
 use crate::trial::SEED;
 
@@ -283,6 +283,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             let (tokens, token) = (store.one_time_tokens(), scene.token("first_administrator"));
             used(tokens.create_first_administrator(token, "chief", NEXT.into())?)
         }).draws(),
+    Operation::write("grant an administration", "Users::grant_administration", |scene, store| {
+        let branch = branch_of_bob(scene, store)?;
+        assert!(store.users().grant_administration(scene.id("ada"), branch)?);
+        Ok(())
+    }),
+    Operation::write("withdraw an administration", "Users::withdraw_administration",
+        |scene, store| {
+            let branch = branch_of_bob(scene, store)?;
+            assert!(store.users().withdraw_administration(scene.id("bob"), branch)?);
+            Ok(())
+        }),
     Operation::write("link an external identity", "ExternalIdentities::link", |scene, store| {
         store.external_identities().link(scene.id("bob"), ISSUER, "8").map(drop)
     }),
@@ -445,4 +456,9 @@ fn clear_copy(store: &Store) {
     for suffix in ["", ".manifest", ".partial", ".partial-journal", ".manifest.partial"] {
         let _ = fs::remove_file(beside(&copy_of(store), suffix));
     }
+}
+
+fn branch_of_bob(scene: &Scene, store: &Store) -> Result<BranchId, Error> {
+    let bob = store.users().find(scene.id("bob"))?.expect("bob");
+    Ok(bob.branch.expect("the branch of bob"))
 }

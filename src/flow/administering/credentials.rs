@@ -19,8 +19,8 @@ use crate::value::subtree::Subtree;
 ///
 /// Each call does what the call of [`Sessions`](crate::sessions::Sessions) with its name does, and
 /// fails as that one does, and also:
-/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
-///   no longer live;
+/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal
+///   is no longer live;
 /// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) if it revokes sessions of an
 ///   administrator of more, or those of the principal's own user by its id.
 ///
@@ -65,7 +65,7 @@ impl AdministeredSessions<'_> {
         or_absent(store.sessions().find(session), None)
     }
 
-    /// Returns a page of the live sessions of one user, oldest first; none if the user is outside.
+    /// Returns a page of the live sessions of one user, oldest first; empty if the user is outside.
     ///
     /// # Errors
     /// Those of [`AdministeredSessions`], and:
@@ -93,8 +93,8 @@ impl AdministeredSessions<'_> {
     ///
     /// # Errors
     /// Those of [`AdministeredSessions`], and:
-    /// - [`NotFound`](crate::ErrorKind::NotFound) for a user, branch or organisation outside, as for
-    ///   one that does not exist;
+    /// - [`NotFound`](crate::ErrorKind::NotFound) for a user, branch or organisation outside, as
+    ///   for one that does not exist;
     /// - [`NotPermitted`](crate::ErrorKind::NotPermitted) if an administrator of more is in the
     ///   branch or organisation: revoke the sessions of the other users one by one.
     pub fn revoke_all(&self, subtree: impl Into<Subtree>) -> Result<()> {
@@ -108,8 +108,8 @@ impl AdministeredSessions<'_> {
 ///
 /// Each call does what the call of [`ApiKeys`](crate::sessions::ApiKeys) with its name does, and
 /// fails as that one does, and also:
-/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
-///   no longer live;
+/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal
+///   is no longer live;
 /// - with [`NotFound`](crate::ErrorKind::NotFound) for a user or key outside, as for one that does
 ///   not exist;
 /// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) if the key is or would be that of an
@@ -148,7 +148,7 @@ pub struct AdministeredApiKeys<'a> {
 }
 
 impl AdministeredApiKeys<'_> {
-    /// Returns the live API keys of a user, oldest first; none if the user is outside.
+    /// Returns the live API keys of a user, oldest first; empty if the user is outside.
     ///
     /// # Errors
     /// Those of [`AdministeredApiKeys`].
@@ -214,8 +214,7 @@ impl Administrator {
     /// Checks that the administrator has what a key of this draft gives.
     fn may_hold_key(&self, tx: &ReadTx<'_>, user: UserId, draft: &Draft) -> Result<()> {
         let (privileges, scopes) = (user::existing(tx, user)?.privileges, draft.scopes());
-        let is_left =
-            |name: &&String| scopes.as_ref().is_none_or(|scopes| scopes.contains(name));
+        let is_left = |name: &&String| scopes.as_ref().is_none_or(|scopes| scopes.contains(name));
         self.holds(privileges.iter().filter(is_left).map(String::as_str))
     }
 }
@@ -224,12 +223,12 @@ impl Administrator {
 ///
 /// Each call does what the call of [`OneTimeTokens`](crate::sessions::OneTimeTokens) with its name
 /// does, and fails as that one does, and also:
-/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
-///   no longer live;
+/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal
+///   is no longer live;
 /// - with [`NotFound`](crate::ErrorKind::NotFound) for a user outside, as for one that does not
 ///   exist;
-/// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) for an administrator of more, and for the
-///   principal's own user.
+/// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) for an administrator of more, and for
+///   the principal's own user.
 ///
 /// ```
 /// use gatepost::directory::UserStatus;
@@ -263,7 +262,7 @@ pub struct AdministeredTokens<'a> {
 }
 
 impl AdministeredTokens<'_> {
-    /// Returns the valid one-time tokens of a user; none if the user is outside.
+    /// Returns the valid one-time tokens of a user; empty if the user is outside.
     ///
     /// # Errors
     /// Those of [`AdministeredTokens`].

@@ -12,15 +12,15 @@ use crate::value::subtree::Subtree;
 ///
 /// Each call does what the call of [`Branches`](crate::directory::Branches) with its name does, and
 /// fails as that one does, and also:
-/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
-///   no longer live;
+/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal
+///   is no longer live;
 /// - with [`NotFound`](crate::ErrorKind::NotFound) for a branch or an organisation outside, as for
 ///   one that does not exist; calls that show branches show none;
-/// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) if it changes a branch whose organisation
-///   the administrator does not administer: the administrator of a branch administers what is in
-///   it, and not the branch itself;
-/// - with `NotPermitted` if it moves, or makes inactive or active, a branch that an administrator of
-///   more is in.
+/// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) if it changes a branch whose
+///   organisation the administrator does not administer: the administrator of a branch administers
+///   what is in it, and not the branch itself;
+/// - with `NotPermitted` if it moves, or makes inactive or active, a branch that an administrator
+///   of more is in.
 ///
 /// A branch is shown without its organisation if that is outside.
 ///
@@ -187,7 +187,8 @@ impl Administrator {
                 without_above(inside.has_above)
             }
             Subtree::Organisation(id) => {
-                let inside = self.authority.organisation(tx, id)?.ok_or_else(organisation::gone)?;
+                let inside =
+                    self.authority.organisation(tx, id)?.ok_or_else(organisation::gone)?;
                 without_above(inside.has_above)
             }
         }
@@ -198,9 +199,7 @@ fn without_above(has_above: bool) -> Result<()> {
     if !has_above {
         return Ok(());
     }
-    Err(Error::not_permitted(
-        "a user there administers something that the administrator does not",
-    ))
+    Err(Error::not_permitted("a user there administers something that the administrator does not"))
 }
 
 /// The organisations inside of what an administrator administers. Only the host's own handle

@@ -17,8 +17,8 @@ use crate::value::subtree::Subtree;
 ///
 /// Each call does what the call of [`Users`](crate::directory::Users) with its name does, and fails
 /// as that one does, and also:
-/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
-///   no longer live;
+/// - with [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal
+///   is no longer live;
 /// - with [`NotFound`](crate::ErrorKind::NotFound) for a user, a branch or an organisation outside,
 ///   as for one that does not exist; calls that show users show none;
 /// - with [`NotPermitted`](crate::ErrorKind::NotPermitted) if it changes an administrator of more,
@@ -253,7 +253,7 @@ impl AdministeredUsers<'_> {
     }
 
     /// Returns the organisations and branches that a user administers, as far as they are inside;
-    /// none if the user is outside.
+    /// empty if the user is outside.
     ///
     /// # Errors
     /// Those of [`AdministeredUsers`].
@@ -286,8 +286,9 @@ impl AdministeredUsers<'_> {
     /// Withdraws an administration from a user.
     ///
     /// # Errors
-    /// Those of [`Users::withdraw_administration`](crate::directory::Users::withdraw_administration)
-    /// and of [`AdministeredUsers`].
+    /// Those of
+    /// [`Users::withdraw_administration`](crate::directory::Users::withdraw_administration) and of
+    /// [`AdministeredUsers`].
     pub fn withdraw_administration(&self, id: UserId, of: impl Into<Subtree>) -> Result<bool> {
         self.by.changing(id).users().withdraw_administration(id, of)
     }

@@ -179,14 +179,18 @@ impl<'s> Users<'s> {
         let selection = filter.checked()?;
         let after = page.after_id().unwrap_or(UserId::NIL);
         let piece_end = |tx: &ReadTx<'_>, after| piece_end_inside(tx, authority(tx)?, after);
-        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-            match authority(tx)? {
+        page_in_pieces(
+            self.store,
+            after,
+            limit,
+            piece_end,
+            |tx, after, end, left| match authority(tx)? {
                 Authority { everything: true, .. } => selection.rows(tx, after, end, left),
                 Authority { administrator, .. } => {
                     selection.rows_inside(tx, administrator, after, end, left)
                 }
-            }
-        })
+            },
+        )
     }
 
     /// As [`count`](Self::count), of the same users.

@@ -211,7 +211,8 @@ impl Town {
         self.prepare(call, target.user);
         let administration = self.store.administering(&self.principal(by));
         let got = (call.make)(self, &administration, target);
-        let what = || format!("{} by {by} to {target:?}: {got:?} instead of {expected:?}", call.name);
+        let what =
+            || format!("{} by {by} to {target:?}: {got:?} instead of {expected:?}", call.name);
         if Answer::of(&got) != Some(expected.clone()) {
             return Err(what());
         }
@@ -230,7 +231,8 @@ impl Town {
 
     /// A name or id in this text that the user must not see.
     pub(super) fn foreign_in(&self, by: usize, text: &str) -> Option<String> {
-        let users = (0..self.users.len()).filter(|user| !self.model.sees(by, *user) && *user != by);
+        let users =
+            (0..self.users.len()).filter(|user| !self.model.sees(by, *user) && *user != by);
         let users = users.flat_map(|user| [self.user(user).to_string(), self.name(user)]);
         let is_outside = |place| !self.model.covers(by, place);
         let branches = (0..self.branches.len()).filter(|id| is_outside(Place::Branch(*id)));
@@ -240,6 +242,23 @@ impl Town {
         let organisations =
             organisations.flat_map(|id| [self.organisation(id).to_string(), format!("o{id}z")]);
         users.chain(branches).chain(organisations).find(|foreign| text.contains(foreign))
+    }
+
+    /// Everything that the file has about what the user must not see, except its own sessions.
+    pub(super) fn outside(&self, by: usize) -> String {
+        let store = &self.store;
+        let is_foreign = |user: &usize| !self.model.sees(by, *user) && *user != by;
+        let users = (0..self.users.len()).filter(is_foreign);
+        let users = users.map(|user| {
+            let mut data = store.users().personal_data(self.user(user)).unwrap();
+            data.audit.clear();
+            format!("{data:?}")
+        });
+        let branches = (0..self.branches.len()).map(|id| store.branches().find(self.branch(id)));
+        let is_outside = |id: &usize| !self.model.covers(by, Place::Branch(*id));
+        let branches = branches.enumerate().filter(|(id, _)| is_outside(id));
+        let branches = branches.map(|(_, branch)| format!("{:?}", branch.unwrap()));
+        users.chain(branches).collect()
     }
 
     fn apply(&mut self, call: &Call, target: &Target) {
@@ -292,7 +311,8 @@ impl Town {
             users.rename(self.user(target.user), &self.name(target.user)).unwrap();
             users.set_status(self.user(target.user), UserStatus::Active).unwrap();
         }
-        let is_there = |branch: &usize| self.model.branches.get(*branch).is_some_and(Option::is_some);
+        let is_there =
+            |branch: &usize| self.model.branches.get(*branch).is_some_and(Option::is_some);
         if let Some(branch) = target.branch.filter(is_there) {
             let branches = self.store.branches();
             branches.rename(self.branch(branch), &format!("b{branch}z")).unwrap();

@@ -8,6 +8,7 @@ use gatepost::second_factors::TotpEnrolment;
 use gatepost::sessions::OpenSession;
 use gatepost::{NewUser, Options, UserId};
 
+use super::kinds::TILL;
 use crate::pending_step::{self, STEP, code_at, code_of, give_factor, unsealed};
 use crate::world::{PASSWORD, World, device};
 
@@ -113,4 +114,18 @@ pub(super) fn ada(world: &World) -> UserId {
 
 pub(super) fn ben(world: &World) -> UserId {
     world.user_of("ben")
+}
+
+/// A well-formed text of that kind that no call has given out: the id of a session of ada, and
+/// another secret.
+pub(super) fn forged(world: &Scene, prefix: &str) -> String {
+    let session = world.open(ada(world), TILL);
+    let raw = data_encoding::BASE64URL_NOPAD.decode(&session.token.expose().as_bytes()[4..]);
+    let mut raw = raw.unwrap()[..48].to_vec();
+    raw[47] ^= 1;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(prefix.as_bytes());
+    hasher.update(&raw);
+    raw.extend(hasher.finalize().to_be_bytes());
+    format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&raw))
 }

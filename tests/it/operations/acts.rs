@@ -148,6 +148,7 @@ const PREPARED: &[(&str, Act)] = &[
     }),
     ("OneTimeTokens::create_first_administrator", |s, _| s.issue_first_administrator()),
     ("ExternalIdentities::unlink", link),
+    ("Users::withdraw_administration", administer),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::erase", |s, store| store.users().delete(s.ada).unwrap()),
     ("Audit::acknowledge", |_, store| {
@@ -389,6 +390,10 @@ const REST: &[(&str, Act)] = &[
         let minted = store.tickets().mint(&s.principal("ada-1"), NewTicket::new("GET", "/"));
         assert!(minted.unwrap().valid().is_ok());
     }),
+    ("Users::grant_administration", administer),
+    ("Users::withdraw_administration", |s, store| {
+        assert!(store.users().withdraw_administration(s.ada, s.york).unwrap());
+    }),
     ("ExternalIdentities::link", link),
     ("ExternalIdentities::unlink", |s, store| {
         assert!(store.external_identities().unlink(s.ada, ISSUER, "7").unwrap());
@@ -468,6 +473,10 @@ fn issue_confirmation(scene: &Scene, store: &Store) {
 
 fn link(scene: &Scene, store: &Store) {
     drop(store.external_identities().link(scene.ada, ISSUER, "7").unwrap());
+}
+
+fn administer(scene: &Scene, store: &Store) {
+    assert!(store.users().grant_administration(scene.ada, scene.york).unwrap());
 }
 
 fn set_theme(_: &Scene, store: &Store) {

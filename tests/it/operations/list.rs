@@ -363,6 +363,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "SecondFactors::enrol", "second_factor.enrolment_begun"),
     op(NONE, "SecondFactors::replace", "second_factor.enrolment_begun"),
     op(NONE, "Tickets::mint", ""),
+    op(NONE, "Users::grant_administration", "user.administration_granted"),
+    op(NONE, "Users::withdraw_administration", "user.administration_withdrawn"),
     op(NONE, "ExternalIdentities::link", "external_identity.linked"),
     op(NONE, "ExternalIdentities::unlink", "external_identity.unlinked"),
     op(NONE, "Organisations::create", "organisation.created"),

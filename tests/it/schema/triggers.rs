@@ -7,6 +7,11 @@ use super::{full, hand, list};
 /// The purpose of each trigger that refuses: a statement that it alone prevents.
 #[rustfmt::skip]
 const REFUSED: &[(&str, &str)] = &[
+    ("administration_is_fixed", "UPDATE administration SET user_id = #2"),
+    ("administration_is_new",
+     "REPLACE INTO administration (user_id, branch_id, granted_at) VALUES (#1, #1, 0)"),
+    ("administration_is_new",
+     "REPLACE INTO administration (id, user_id, branch_id, granted_at) VALUES (1, #2, #1, 0)"),
     ("api_key_is_new",
      "REPLACE INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
           VALUES (#1, zeroblob(32), #2, HEAD, 0)"),
