@@ -52,12 +52,20 @@ pub struct Store {
     core: Arc<Core>,
     actor: Actor,
     /// `None` in every handle of a host.
-    precondition: Option<Arc<Precondition>>,
+    precondition: Option<Arc<dyn Precondition>>,
 }
 
 /// What each transaction of a handle checks before its job, on the job's own snapshot: an error
 /// ends the call. Such a handle never leaves the library.
-pub(crate) struct Precondition(Box<dyn Fn(&ReadTx<'_>) -> Result<()> + Send + Sync>);
+trait Precondition: Send + Sync {
+    fn check(&self, tx: &ReadTx<'_>) -> Result<()>;
+}
+
+impl<F: Fn(&ReadTx<'_>) -> Result<()> + Send + Sync> Precondition for F {
+    fn check(&self, tx: &ReadTx<'_>) -> Result<()> {
+        self(tx)
+    }
+}
 
 /// The core that all handles of one file share.
 pub(crate) struct Core {
@@ -174,8 +182,7 @@ impl Store {
         &self,
         check: impl Fn(&ReadTx<'_>) -> Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let precondition = Some(Arc::new(Precondition(Box::new(check))));
-        Self { precondition, ..self.clone() }
+        Self { precondition: Some(Arc::new(check)), ..self.clone() }
     }
 
     pub(crate) fn has_precondition(&self) -> bool {
@@ -184,7 +191,7 @@ impl Store {
 
     /// Checks the precondition of this handle in this transaction.
     pub(crate) fn check_precondition(&self, tx: &ReadTx<'_>) -> Result<()> {
-        self.precondition.as_ref().map_or(Ok(()), |precondition| (precondition.0)(tx))
+        self.precondition.as_ref().map_or(Ok(()), |precondition| precondition.check(tx))
     }
 
     pub(crate) fn core(&self) -> &Core {
