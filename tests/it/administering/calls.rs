@@ -134,12 +134,12 @@ fn change_credential(town: &Town, by: usize, target: &Target) -> Answer {
     alive(&town.model, target.user).and(town.model.change(by, target.user))
 }
 
-fn hand_out_key(town: &Town, by: usize, target: &Target) -> Answer {
-    let held = match town.model.people.get(target.user) {
+/// Whether the administrator has each privilege of the user, whose key it sees.
+fn holds_key(town: &Town, by: usize, target: &Target) -> Answer {
+    match town.model.people.get(target.user) {
         Some(person) => town.model.holds(by, &person.privileges),
         None => Answer::Absent,
-    };
-    change_credential(town, by, target).and(held)
+    }
 }
 
 fn filter(town: &Town, target: &Target) -> UserFilter {
@@ -382,10 +382,10 @@ pub(super) const CALLS: &[Call] = &[
         |town, by, to| listed(by.api_keys().list(town.user(to.user))), see),
     call!("AdministeredApiKeys::issue", Mend,
         |town, by, to| text(by.api_keys().issue(town.user(to.user), NewApiKey::new())),
-        hand_out_key),
+        |town, by, to| change(town, by, to).and(holds_key(town, by, to))),
     call!("AdministeredApiKeys::rotate", Mend,
         |town, by, to| text(by.api_keys().rotate(town.key(to.user), Duration::ZERO)),
-        hand_out_key),
+        |town, by, to| change_credential(town, by, to).and(holds_key(town, by, to))),
     call!("AdministeredApiKeys::revoke", Mend,
         |town, by, to| text(by.api_keys().revoke(town.key(to.user))), change_credential),
     call!("AdministeredApiKeys::revoke_all", Mend,
