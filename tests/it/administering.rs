@@ -153,7 +153,11 @@ fn each_call_answers_each_administrator_of_each_target_by_the_rules() {
                 }
                 let is_done = (call.expect)(&town, by, &target) == Answer::Done;
                 let changes = is_done && call.then != calls::Then::Nothing;
-                let before = changes.then(|| town.outside(by));
+                let before = changes.then(|| {
+                    // Prepares also a user outside whom the call does not name.
+                    town.prepare(call, target.user);
+                    town.outside(by)
+                });
                 differences.extend(town.play(call, by, &target).err());
                 if let Some(before) = before {
                     assert_eq!(town.outside(by), before, "{} by {by} to {target:?}", call.name);
