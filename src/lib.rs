@@ -191,6 +191,7 @@ pub mod second_factors {
 
 /// Sessions, devices, API keys, one-time tokens and resource tickets.
 pub mod sessions {
+    pub use crate::flow::impersonate::Impersonation;
     pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
     pub use crate::flow::prove::Reauthentication;

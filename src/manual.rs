@@ -16,6 +16,7 @@
 //!   the first administrator.
 //! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
 //! - [`tickets`]: images and downloads by a URL that is valid for some seconds.
+//! - [`impersonation`]: an administrator acts as a user.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -76,6 +77,10 @@ pub mod revocation {
 
 pub mod api_keys {
     #![doc = include_str!("../manual/api_keys.md")]
+}
+
+pub mod impersonation {
+    #![doc = include_str!("../manual/impersonation.md")]
 }
 
 pub mod one_time_tokens {

@@ -74,6 +74,7 @@ pub fn open_many(store: &Store, user: UserId, count: usize) -> Result<Vec<Opened
                         assurance: Assurance::Aal1,
                         label: None,
                         client_info: None,
+                        actor: None,
                     },
                 )?;
                 opened.push(Opened { id, token, device });

@@ -9,6 +9,7 @@ use crate::value::digest::DeviceDigest;
 use crate::value::id::SessionId;
 use crate::value::presented::Presented;
 use crate::value::principal::{Credential, InvalidTokenReason, Principal};
+use crate::value::refusal::LoginRefusal;
 use crate::value::target::Target;
 use crate::value::token::ParsedToken;
 
@@ -21,6 +22,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The refusal of a call that only the user may make in the session.
+    pub(crate) fn refused_if_impersonated(&self) -> Option<LoginRefusal> {
+        self.principal.is_impersonated.then_some(LoginRefusal::ImpersonationNotAllowed)
+    }
+
     /// The other sessions of its user.
     pub(crate) fn others(&self) -> Target {
         Target::OtherSessions { user: self.principal.user, kept: self.session }
@@ -47,6 +53,12 @@ impl Store {
                 Ok(None)
             }
         }
+    }
+
+    /// The handle for what is done in the session of this principal: the rows of an impersonation
+    /// name the administrator, whatever actor the host has set.
+    pub(crate) fn in_session_of(&self, principal: &Principal) -> Self {
+        if principal.is_impersonated { self.acting_as(principal) } else { self.clone() }
     }
 
     /// Checks the session again in this transaction: it may have been revoked since it was

@@ -22,7 +22,7 @@ mod temporary;
 pub use complete::CompleteLogin;
 pub(crate) use complete::step_token;
 pub(crate) use new_password::{Current, hash_new_password};
-pub(crate) use open::{Opening, Room, open, room, write_uses_of};
+pub(crate) use open::{Displaced, Opening, Room, open, room, write_uses_of};
 pub use reply::{LoginOutcome, LoginReply, OpenedSession, PendingStep, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -44,7 +44,7 @@ use crate::record::user::{self, User};
 use crate::record::{device, pending_step};
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, PASSWORD_CHANGED};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, reasons};
 use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::refusal::LoginRefusal;
@@ -462,7 +462,14 @@ impl Login<'_> {
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let event = if fresh.is_some() { event.reason(PASSWORD_CHANGED) } else { event };
+        let event = match (fresh, revocation) {
+            (Some(_), _) if self.request.revoke_api_keys => {
+                event.reason(reasons::PASSWORD_CHANGED_KEYS_REVOKED)
+            }
+            (Some(_), _) => event.reason(reasons::PASSWORD_CHANGED),
+            (None, Some(_)) => event.reason(reasons::SECOND_FACTOR_CHANGED),
+            (None, None) => event,
+        };
         let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
         let mut reply = granted(tx, self.store, user.id, opened)?;
         reply.recovery_codes = codes;

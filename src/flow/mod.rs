@@ -6,6 +6,7 @@ pub(crate) mod change_options;
 pub(crate) mod erase;
 pub(crate) mod held;
 pub(crate) mod identity;
+pub(crate) mod impersonate;
 pub(crate) mod lifecycle;
 pub(crate) mod login;
 pub(crate) mod may;

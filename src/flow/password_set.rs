@@ -11,7 +11,7 @@ use crate::record::second_factor;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, reasons};
 use crate::value::id::UserId;
 use crate::value::principal::UserKind;
 use crate::value::secret::Password;
@@ -180,7 +180,12 @@ impl Users<'_> {
                 None if !is_new => return Ok(Written::Nothing(false)),
                 None => {}
             }
-            Ok(Written::With(true, Event::new(EventKind::PasswordChangeRequired).user(id)))
+            let event = Event::new(EventKind::PasswordChangeRequired).user(id);
+            let event = match revocation {
+                Some(_) => event.reason(reasons::SESSIONS_REVOKED),
+                None => event,
+            };
+            Ok(Written::With(true, event))
         };
         let revokes = match sessions {
             RevokeSessions::Keep => None,

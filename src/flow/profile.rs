@@ -50,7 +50,9 @@ impl Store {
         let known = denials.known();
         if !known.is_empty() {
             let lineage = proof::lineage(tx, credential)?.ok_or_else(ended)?;
-            if known.cover(principal, &lineage, tx.now()) {
+            let own = proof::actor_session(tx, principal)?;
+            let is_denied = |one: &Principal| known.cover(one, &lineage, tx.now());
+            if is_denied(principal) || own.as_ref().is_some_and(is_denied) {
                 return Err(ended());
             }
         }

@@ -195,6 +195,9 @@ impl Store {
         let Some(held) = self.held(presented, parsed, session)? else {
             return refused(LoginRefusal::SessionNotLive);
         };
+        if let Some(refusal) = held.refused_if_impersonated() {
+            return refused(refusal);
+        }
         if held.principal.assurance > Assurance::Aal2 {
             return Err(Error::invalid(
                 "prove: only the host can authenticate a session of AAL3 again (sessions().open)",

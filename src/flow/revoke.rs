@@ -57,6 +57,11 @@ impl Revocation {
         apply::event(self.target, self.cause.revokes())
     }
 
+    /// Whether the cause revokes API keys.
+    pub(crate) fn revokes_keys(&self) -> bool {
+        self.cause.revokes().keys
+    }
+
     /// The watermarks for the UPDATE that revokes together with its other changes. It must be the
     /// next statement of the transaction that writes a change row.
     pub(crate) fn watermarks(&self, tx: &WriteTx<'_>) -> Result<Watermarks> {

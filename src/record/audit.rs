@@ -6,6 +6,7 @@
 //! and those that unauthenticated callers can cause are three sources, each with a chain and a
 //! maximum number of rows, so that no source can displace the rows of another.
 
+mod actor;
 mod anchor;
 mod chain;
 mod check;
@@ -20,6 +21,7 @@ pub use anchor::AuditAnchor;
 pub use check::{ChainCheck, CheckedChain};
 pub use consumer::{AuditConsumer, MissedRows, UnseenRows};
 pub use list::{AuditEntry, AuditFilter, Notice};
+pub(crate) use list::{is_trimmed, rows_naming};
 pub(crate) use person::forget;
 pub use source::AuditSource;
 

@@ -288,6 +288,14 @@ pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_4
 /// The token of the first administrator: 24 hours, the day on which the store is set up.
 pub(crate) const FIRST_ADMINISTRATOR_LIFETIME: Duration = Duration::from_secs(86_400);
 
+// Impersonation.
+
+/// A session in which an administrator acts as a user: 15 minutes, time to look at what the user
+/// reports.
+pub(crate) const IMPERSONATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// The longest lifetime of such a session, 1 hour: it is opened for one task.
+pub(crate) const IMPERSONATION_LIFETIME_MAX: Duration = Duration::from_secs(3_600);
+
 // Resource tickets.
 
 /// A resource ticket: 30 seconds, time for a page to load what it shows.

@@ -19,8 +19,8 @@ use crate::surface;
 use crate::world::{MINUTE, PASSWORD, device};
 use factors::{FACTORS, till};
 use kinds::{
-    API_KEY, CONFIRMATION, FIRST, Held, IMAGE, INVITATION, KINDS, PASSWORD_OF, PLAIN, RESET,
-    SESSION, TEMPORARY, TICKET, TILL,
+    API_KEY, CONFIRMATION, FIRST, Held, IMAGE, IMPERSONATION, INVITATION, KINDS, PASSWORD_OF,
+    PLAIN, RESET, SESSION, TEMPORARY, TICKET, TILL,
 };
 use scene::{Scene, ada};
 
@@ -75,7 +75,7 @@ const fn code(leaves: &'static str, make: fn(&Scene) -> Result<bool, Error>) -> 
 const DOORS: &[Door] = &[
     Door {
         call: "Store::verify",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -88,7 +88,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "ReadOnlyStore::verify",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -109,7 +109,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::log_out",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -122,7 +122,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::renew",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -219,7 +219,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::may",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(world.store.may(principal, "x")? != Permission::Ended)
@@ -228,7 +228,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "ReadOnlyStore::may",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(reader(world)?.may(principal, "x")? != Permission::Ended)
@@ -245,8 +245,17 @@ const DOORS: &[Door] = &[
         guesses: &[],
     },
     Door {
+        call: "Sessions::impersonate",
+        accepts: &[SESSION, PLAIN],
+        present: |world, held, _| {
+            let Some(principal) = &held.principal else { return Ok(false) };
+            world.impersonate(principal)
+        },
+        guesses: &[],
+    },
+    Door {
         call: "Store::profile",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             world.store.profile(principal).map(|_| true)
@@ -255,7 +264,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Sessions::revoke_own",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             let other = world.open(principal.user, "window").id;
@@ -265,7 +274,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Sessions::revoke_others",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             world.store.sessions().revoke_others(principal).map(|()| true)
@@ -274,7 +283,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Tickets::mint",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(world.store.tickets().mint(principal, NewTicket::new("GET", "/"))?.valid().is_ok())
@@ -471,11 +480,8 @@ fn change(
 }
 
 fn create(world: &Scene, token: &str) -> Result<bool, Error> {
-    world
-        .store
-        .one_time_tokens()
-        .create_first_administrator(token, "root", NEW.into())
-        .map(is_used)
+    let tokens = world.store.one_time_tokens();
+    tokens.create_first_administrator(token, "root", NEW.into()).map(is_used)
 }
 
 /// A well-formed text of that kind that no call has given out: the id of a session of ada, and

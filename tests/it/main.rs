@@ -39,6 +39,7 @@ mod group;
 mod guards;
 mod histories;
 mod identity;
+mod impersonate;
 mod keyring;
 mod leak;
 mod lifecycle;

@@ -12,8 +12,8 @@ mod scene;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
+use gatepost::Page;
 use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
-use gatepost::{Actor, Page};
 
 use crate::surface;
 use crate::world::MINUTE;
@@ -142,10 +142,11 @@ fn last_event(scene: &Scene) -> i64 {
 /// The events since that one; `not by root` follows those with another actor.
 fn events_since(scene: &Scene, last: i64) -> Vec<String> {
     let log = scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
-    let root = Actor::User(scene.root);
+    let root = Some(scene.root);
     // A restore is called without a store, and so without an actor.
-    let is_named =
-        |entry: &AuditEntry| entry.actor == root || entry.event == EventKind::StoreRestored.name();
+    let is_named = |entry: &AuditEntry| {
+        entry.actor.user() == root || entry.event == EventKind::StoreRestored.name()
+    };
     let name = |entry| if is_named(entry) { "" } else { ", not by root" };
     log.iter().map(|entry| format!("{}{}", entry.event, name(entry))).collect()
 }

@@ -114,7 +114,7 @@ fn every_foreign_key_is_found_by_an_index() {
     let keys = "SELECT m.name || '.' || f.\"from\" FROM sqlite_schema AS m,
          pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' ORDER BY 1";
     let keys = list(&sql, keys);
-    assert_eq!(keys.len(), 21, "{keys:?}");
+    assert_eq!(keys.len(), 23, "{keys:?}");
     for key in keys {
         let (table, column) = key.split_once('.').unwrap();
         let plan = format!("EXPLAIN QUERY PLAN SELECT 1 FROM {table} WHERE {column} = ?1");

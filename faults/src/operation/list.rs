@@ -7,8 +7,8 @@ use std::time::Duration;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
 use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
-    SessionFilter, Version,
+    Impersonation, NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys,
+    RevokeSessions, SessionFilter, Version,
 };
 use gatepost::{
     BranchId, Ended, Error, LoginOutcome, LoginRefusal, LoginRequest, NewUser, OrganisationId,
@@ -96,6 +96,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         let answer = store.sessions().open(OpenSession::new(scene.id("ada"), device("new")))?;
         assert!(answer.granted().is_ok());
         Ok(())
+    }),
+    Operation::write("impersonate", "Sessions::impersonate", |scene, store| {
+        let verdict = store.verify((scene.token("bob.van"), &device("van")))?;
+        let administrator = verdict.valid().unwrap();
+        let request = Impersonation::new(scene.id("ada"), device("new"));
+        let answer = store.sessions().impersonate(&administrator, request)?;
+        assert!(answer.granted().is_ok(), "an administrator was refused");
+        Ok(())
+    }).prepared(|scene, store| {
+        store.users().set_privileges(scene.id("bob"), &["admin"]).unwrap();
     }),
     Operation::write("log out", "Store::log_out", |scene, store| {
         assert_eq!(store.log_out((scene.token("ada.till"), &device("till")))?, Ended::Now);

@@ -56,13 +56,18 @@ impl Store {
             ));
         };
         // Read first, so that a session that is already over takes no write lock.
-        if Ended::of(&self.presented(presented, || Some(parsed))?).is_none() {
+        let found = self.presented(presented, || Some(parsed))?;
+        if Ended::of(&found).is_none() {
             // A file that replaced the open one may have the session.
             self.core().storage.check_file()?;
             return Ok(Ended::Before);
         }
         let device = presented.device().map(DeviceDigest::of);
-        self.revoke(Target::Session(id), Cause::Asked, |tx, revocation| {
+        let store = match &found {
+            Ok(live) => self.in_session_of(&live.principal),
+            Err(_) => self.clone(),
+        };
+        store.revoke(Target::Session(id), Cause::Asked, |tx, revocation| {
             let credential = Credential::Session(id);
             let Some(proof) = Proof::of(tx, credential)? else {
                 return Ok(Written::Nothing(Ended::Before));

@@ -69,8 +69,9 @@ impl SecondFactors<'_> {
     ) -> Result<FactorOutcome<TotpEnrolment>> {
         let shape = new.checked()?;
         let store = self.store;
-        let Some(held) = store.session_presented(presented.into())? else {
-            return Ok(store.refused_change(LoginRefusal::SessionNotLive));
+        let held = match store.session_presented(presented.into())? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(store.refused_change(refusal)),
         };
         store.write(|tx| {
             if store.held_now(tx, &held)?.is_err() {
@@ -185,8 +186,9 @@ impl SecondFactors<'_> {
         first.check_length()?;
         second.check_length()?;
         let store = self.store;
-        let Some(held) = store.session_presented(presented.into())? else {
-            return Ok(store.refused_change(LoginRefusal::SessionNotLive));
+        let held = match store.session_presented(presented.into())? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(store.refused_change(refusal)),
         };
         let outcome = store.revoke(held.others(), CAUSE, |tx, revocation| {
             confirm(store, tx, &held, (&first, &second), revocation)

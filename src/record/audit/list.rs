@@ -4,9 +4,11 @@ use super::{Audit, AuditSource};
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::storage::{ReadTx, Row, params};
-use crate::value::event::{Actor, ClientInfo, EventKind, NEW_DEVICE, Outcome, PASSWORD_CHANGED};
+use crate::store::Store;
+use crate::value::event::{Actor, ClientInfo, EventKind, NEW_DEVICE, Outcome, reasons};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId, rows};
 use crate::value::limits;
+use crate::value::principal::Credential;
 use crate::value::time::Timestamp;
 
 /// One row of the audit log: who did what to whom, when and from where (ASVS 16.2.1).
@@ -90,7 +92,9 @@ impl AuditEntry {
         }
         match EventKind::from_name(&self.event)? {
             EventKind::LoginGranted | EventKind::SessionOpened => match self.reason.as_deref() {
-                Some(PASSWORD_CHANGED) => Some(Notice::PasswordChanged),
+                Some(reasons::PASSWORD_CHANGED | reasons::PASSWORD_CHANGED_KEYS_REVOKED) => {
+                    Some(Notice::PasswordChanged)
+                }
                 _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
             },
             EventKind::PasswordSet
@@ -452,6 +456,43 @@ impl AuditFilter {
     }
 }
 
+/// The rows of the library about a session or key and what became of it, oldest first. Reads the
+/// whole log, at most 2,000 rows in one snapshot.
+pub(crate) fn rows_naming(store: &Store, credential: Credential) -> Result<Vec<AuditEntry>> {
+    let text = match credential {
+        Credential::Session(id) => id.to_string(),
+        Credential::ApiKey(id) => id.to_string(),
+    };
+    let skipped = limits::LIST_PIECE_ROWS - 1;
+    let end = |tx: &ReadTx<'_>, after: i64| {
+        tx.one(
+            "SELECT seq FROM audit WHERE seq > ?1 ORDER BY seq LIMIT 1 OFFSET ?2",
+            params![after, skipped],
+            |row| row.get(0),
+        )
+    };
+    page_in_pieces(store, 0, i64::MAX, end, |tx, after, end, _| {
+        tx.all(
+            concat!(
+                columns!(),
+                " FROM audit WHERE source = 0 AND seq > ?1 AND seq <= ?2
+                  AND (session_id = ?3 OR api_key_id = ?3 OR detail = ?4)
+                  AND event NOT IN ('session.data_set', 'session.labelled', 'session.renewed')
+                  ORDER BY seq"
+            ),
+            params![after, end.unwrap_or(i64::MAX), credential.id(), text],
+            entry,
+        )
+    })
+}
+
+/// Whether rows of the library have been trimmed.
+pub(crate) fn is_trimmed(tx: &ReadTx<'_>) -> Result<bool> {
+    tx.exactly_one("SELECT trimmed_seq > 0 FROM audit_chain WHERE source = 0", [], |row| {
+        row.get(0)
+    })
+}
+
 /// The rows after `after`, of every source, in order.
 pub(super) fn rows_after(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<AuditEntry>> {
     AuditFilter::new().rows(tx, after, i64::MAX, limit, true)
@@ -492,6 +533,9 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
         ("user", Some(user)) => Actor::User(user),
         ("session", Some(user)) => Actor::Session { user, session: row.get(7)? },
         ("api_key", Some(user)) => Actor::ApiKey { user, key: row.get(7)? },
+        ("impersonation", Some(administrator)) => {
+            Actor::Impersonation { administrator, session: row.get(7)? }
+        }
         _ => Actor::Host,
     })
 }

@@ -49,6 +49,9 @@ pub struct SessionInfo {
     /// without one of a 24th of the lifetime and at least an hour. Uses of another process count
     /// once they have reached the file.
     pub last_seen_at: Timestamp,
+    /// The administrator who opened it to act as the user
+    /// ([`Sessions::impersonate`]); `None` for the user's own sessions.
+    pub impersonator: Option<UserId>,
 }
 
 /// Selects the live sessions of a list; all if nothing is set.
@@ -79,7 +82,8 @@ impl SessionFilter {
 macro_rules! columns {
     () => {
         "SELECT s.id, s.user_id, s.device_hash IS NOT NULL, s.label, s.ip, s.user_agent, s.aal,
-             s.opened_at, s.authenticated_at, s.expires_at, s.idle_ms, s.last_seen "
+             s.opened_at, s.authenticated_at, s.expires_at, s.idle_ms, s.last_seen,
+             s.actor_user_id "
     };
 }
 
@@ -447,6 +451,7 @@ fn info(row: &Row<'_>) -> rusqlite::Result<SessionInfo> {
             .and_then(|idle| u64::try_from(idle).ok())
             .map(Duration::from_millis),
         last_seen_at: row.get(11)?,
+        impersonator: row.get(12)?,
     })
 }
 

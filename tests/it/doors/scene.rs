@@ -5,8 +5,8 @@ use std::ops::Deref;
 use gatepost::directory::UserStatus;
 use gatepost::policy::SecondFactorPolicy;
 use gatepost::second_factors::TotpEnrolment;
-use gatepost::sessions::OpenSession;
-use gatepost::{NewUser, Options, UserId};
+use gatepost::sessions::{Impersonation, OpenSession};
+use gatepost::{DeviceId, Error, LoginOutcome, NewUser, Options, Principal, UserId};
 
 use crate::pending_step::{self, STEP, code_at, code_of, give_factor, unsealed};
 use crate::world::{PASSWORD, World, device};
@@ -74,6 +74,34 @@ impl Scene {
         let token = self.step_of(ben(self), on);
         policy(SecondFactorPolicy::Optional);
         token
+    }
+
+    /// The principal of a session of an administrator, who is there from now on.
+    pub(super) fn administrator(&self) -> Principal {
+        let users = self.store.users();
+        let found = users.find_by_username("boss").unwrap();
+        let boss = found
+            .unwrap_or_else(|| users.create(NewUser::person("boss").privilege("admin")).unwrap());
+        let on = device("office");
+        let session = self.open(boss.id, "office");
+        self.store.verify((&session.token, &on)).unwrap().valid().unwrap()
+    }
+
+    /// Whether a principal that has the right to may impersonate another user.
+    pub(super) fn impersonate(&self, by: &Principal) -> Result<bool, Error> {
+        let users = self.store.users();
+        let found = users.find_by_username("zoe").unwrap();
+        let zoe = found.unwrap_or_else(|| users.create(NewUser::person("zoe")).unwrap());
+        // Not for an impersonation, which would end with it.
+        let grant = |names: &[&str]| match by.is_impersonated {
+            true => Ok(()),
+            false => users.set_privileges(by.user, names).map(drop),
+        };
+        grant(&["admin"])?;
+        let request = Impersonation::new(zoe.id, DeviceId::random()?);
+        let outcome = self.store.sessions().impersonate(by, request);
+        grant(&[])?;
+        Ok(!matches!(outcome?, LoginOutcome::Refused(_)))
     }
 
     /// The two codes that confirm an enrolment.

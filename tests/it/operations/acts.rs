@@ -7,7 +7,9 @@ mod steps;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::sessions::{NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version};
+use gatepost::sessions::{
+    Impersonation, NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version,
+};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
@@ -108,6 +110,10 @@ const PREPARED: &[(&str, Act)] = &[
         store.sessions().open(open).unwrap().granted().unwrap();
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
+    }),
+    ("Sessions::impersonate", |s, store| {
+        store.users().set_privileges(s.root, &["admin"]).unwrap();
+        s.remember(s.world.open(s.root, "desk").token.expose());
     }),
     ("Store::restore", back_up),
     // The first hash that is sealed names the key, and leaves the others.
@@ -211,6 +217,12 @@ const SESSIONS: &[(&str, Act)] = &[
         assert!(matches!(refusal, LoginRefusal::TooManyAttempts { .. }), "{refusal:?}");
     }),
     ("Sessions::open", |s, store| open(store, s.ada, "ada-3")),
+    ("Sessions::impersonate", |s, store| {
+        let verdict = store.verify((s.one_time().as_str(), &device("desk"))).unwrap();
+        let request = Impersonation::new(s.ada, device("window"));
+        let outcome = store.sessions().impersonate(&verdict.valid().unwrap(), request).unwrap();
+        drop(outcome.granted().unwrap());
+    }),
     ("Sessions::open(on the device of a session)", |s, store| open(store, s.ada, "ada-1")),
     ("Sessions::open(device takeover)", |s, store| open(store, s.bob, "ada-1")),
     ("Sessions::open(session limit)", |s, store| open(store, s.ada, "ada-3")),

@@ -343,6 +343,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "SecondFactors::enrol_at_login", "second_factor.enrolment_begun"),
     op(NONE, "Store::prove", "session.proved").reports(&["session"]).sessions(Reach::OneRenewed),
     op(NONE, "Sessions::open", "session.opened"),
+    op(NONE, "Sessions::impersonate", "session.impersonated"),
     op(NONE, "Store::renew", "session.renewed").reports(&["session"]),
     op(NONE, "Sessions::set_label", "session.labelled"),
     op(NONE, "Sessions::set_data_json", "session.data_set"),

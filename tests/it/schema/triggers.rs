@@ -254,7 +254,17 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
-const KEEPING: [&str; 10] = [
+const KEEPING: [&str; 19] = [
+    // impersonate.rs
+    "administrator_is_not_impersonated",
+    "administrator_takes_impersonations",
+    "branch_takes_impersonations",
+    "impersonation_is_not_prolonged",
+    "organisation_takes_impersonations",
+    "session_impersonates_a_lower_user",
+    "session_keeps_its_actor",
+    "session_takes_its_impersonations",
+    "user_takes_impersonations",
     "api_key_ends_its_descendants",  // attenuate.rs
     "api_key_takes_its_descendants", // attenuate.rs
     "session_takes_its_keys",        // attenuate.rs

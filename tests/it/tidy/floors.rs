@@ -109,6 +109,7 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::one_time"),
     (4, "flow::login"),
     (4, "flow::session_open"),
+    (4, "flow::impersonate"),
     (4, "flow::password_change"),
     (4, "flow::prove"),
     (4, "flow::second_factor"),
