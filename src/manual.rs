@@ -17,6 +17,7 @@
 //! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
 //! - [`tickets`]: images and downloads by a URL that is valid for some seconds.
 //! - [`impersonation`]: an administrator acts as a user.
+//! - [`explain`]: why a token or a login is refused, and which row of the audit log is behind it.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -77,6 +78,10 @@ pub mod revocation {
 
 pub mod api_keys {
     #![doc = include_str!("../manual/api_keys.md")]
+}
+
+pub mod explain {
+    #![doc = include_str!("../manual/explain.md")]
 }
 
 pub mod impersonation {

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, backup, branch, calibrate, config, credit, device, doctor, factor, init, key, key_file,
-    organisation, pages, rekey, restore, session, stats, sweep, token, user,
+    audit, backup, branch, calibrate, config, credit, device, doctor, explain, factor, init, key,
+    key_file, organisation, pages, rekey, restore, session, stats, sweep, token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -128,6 +128,7 @@ pub(crate) enum Command {
     /// Tokens that callers present, and the one-time tokens of users
     #[command(subcommand)]
     Token(token::Token),
+    Explain(explain::Explain),
     Stats(stats::Stats),
     Sweep(sweep::Sweep),
     Doctor(doctor::Doctor),

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use gatepost::Password;
+use gatepost::{DeviceId, Password};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, Result};
@@ -43,6 +43,16 @@ pub(crate) fn secret_of_stdin(what: &str) -> Result<Zeroizing<String>> {
         return Err(Failure::invalid(format!("standard input has no {what}")));
     }
     Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// A token on the first line of standard input, and the id of its device on the second, if there is
+/// one.
+pub(crate) fn token_of_stdin() -> Result<(Zeroizing<String>, Option<DeviceId>)> {
+    let input = secret_of_stdin("token")?;
+    let mut lines = input.lines().map(str::trim);
+    let token = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
+    let device = lines.next().filter(|line| !line.is_empty()).map(DeviceId::new).transpose()?;
+    Ok((token, device))
 }
 
 /// Asks before what cannot be undone. Without a terminal there is no person to answer.

@@ -4,6 +4,7 @@ pub(crate) mod attenuate;
 pub(crate) mod backup;
 pub(crate) mod change_options;
 pub(crate) mod erase;
+pub(crate) mod explain;
 pub(crate) mod held;
 pub(crate) mod identity;
 pub(crate) mod impersonate;

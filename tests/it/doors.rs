@@ -315,6 +315,7 @@ const NO_DOORS: &[(&str, &str)] = &[
     ("NewUser::password", "a password to be set"),
     ("Options::passwords", "the policy of passwords"),
     ("Presented::from", "a conversion, for the calls that take it"),
+    ("Store::explain", "for operators: it accepts no credential and counts no use"),
     ("Reauthentication::code", "the argument of `Store::prove`"),
     ("Reauthentication::password", "the argument of `Store::prove`"),
     ("Users::set_password", "a password to be set, by the host"),

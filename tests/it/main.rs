@@ -31,6 +31,7 @@ mod doors;
 mod erase;
 mod errors;
 mod events;
+mod explain;
 mod external_identity;
 mod frozen;
 mod full_disk;

@@ -11,6 +11,7 @@ pub(crate) mod config;
 pub(crate) mod credit;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod factor;
 pub(crate) mod init;
 pub(crate) mod key;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,
+        Command::Explain(command) => command.run(&open()?)?,
         Command::Sweep(command) => command.run(&open()?)?,
         Command::Doctor(command) => return command.run(&global),
         Command::Calibrate(command) => command.run(&global)?,

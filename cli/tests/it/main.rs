@@ -13,6 +13,7 @@ mod backups;
 mod busy;
 mod directory;
 mod doctor;
+mod explain;
 mod keys;
 mod one_time_tokens;
 mod opening;

@@ -14,8 +14,10 @@ use crate::world::{MINUTE, SECOND, device};
 fn it_ends_with_what_it_came_from() {
     type End = fn(&Scene);
     let ends: [(&str, End); 16] = [
-        ("own session logged out", |s| drop(s.world.log_out(&s.own, "desk"))),
-        ("own session revoked", |s| drop(s.store().sessions().revoke(s.own.id).unwrap())),
+        ("own session logged out", |s| assert_eq!(s.world.log_out(&s.own, "desk"), Ended::Now)),
+        ("own session revoked", |s| {
+            assert_eq!(s.store().sessions().revoke(s.own.id).unwrap(), Ended::Now)
+        }),
         ("own session replaced", |s| drop(s.world.open(s.boss, "desk"))),
         ("device forgotten", |s| {
             s.store().devices().forget(s.boss, &device("desk")).map(drop).unwrap();

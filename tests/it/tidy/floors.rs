@@ -92,6 +92,7 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::change_options"),
     (4, "flow::verify"),
     (4, "flow::may"),
+    (4, "flow::explain"),
     (4, "flow::ticket"),
     (4, "flow::held"),
     (4, "flow::attenuate"),
