@@ -52,7 +52,7 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
-/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7).
+/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7), or the operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
@@ -65,6 +65,14 @@ pub enum Notice {
     ContactChanged,
     /// Failed attempts stopped further ones for a day or longer.
     LockedOut,
+    /// The second factor was added, replaced, imported, removed or reset, recovery codes were
+    /// reissued, or one was used.
+    FactorChanged,
+    /// An administrator opened a session to act as the user.
+    Impersonated,
+    /// A backup was not written. The row has no user: those who operate the store should learn of
+    /// it.
+    BackupFailed,
 }
 
 impl AuditEntry {
@@ -95,6 +103,7 @@ impl AuditEntry {
                 Some(reasons::PASSWORD_CHANGED | reasons::PASSWORD_CHANGED_KEYS_REVOKED) => {
                     Some(Notice::PasswordChanged)
                 }
+                Some(reasons::SECOND_FACTOR_CHANGED) => Some(Notice::FactorChanged),
                 _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
             },
             EventKind::PasswordSet
@@ -104,6 +113,18 @@ impl AuditEntry {
             | EventKind::PasswordMarkedCompromised => Some(Notice::PasswordChanged),
             EventKind::UserRenamed | EventKind::UserEmailChanged => Some(Notice::ContactChanged),
             EventKind::AttemptsThrottled => Some(Notice::LockedOut),
+            EventKind::SecondFactorAdded
+            | EventKind::SecondFactorReplaced
+            | EventKind::SecondFactorImported
+            | EventKind::SecondFactorRemoved
+            | EventKind::SecondFactorReset
+            | EventKind::RecoveryCodesReissued => Some(Notice::FactorChanged),
+            EventKind::SecondFactorEnrolmentBegun => {
+                let by_code = self.reason.as_deref() == Some(reasons::RECOVERY_CODE);
+                by_code.then_some(Notice::FactorChanged)
+            }
+            EventKind::SessionImpersonated => Some(Notice::Impersonated),
+            EventKind::StoreBackupFailed => Some(Notice::BackupFailed),
             _ => None,
         }
     }
