@@ -215,7 +215,7 @@ pub mod sessions {
 
 /// The state of an open store, for those who operate it.
 pub mod status {
-    pub use crate::flow::explain::{Evidence, Explanation, RefusalCause};
+    pub use crate::flow::explain::{AuditEvidence, Explanation, RefusalCause};
     pub use crate::flow::rekey::{KeyUse, RekeyReport};
     pub use crate::flow::sweep::MaintenanceReport;
     pub use crate::storage::{CommitOutcome, FileState, OpenWarning};

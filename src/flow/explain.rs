@@ -1,5 +1,5 @@
-//! Explain to an operator why a token, a session, an API key or a login is refused, and which row of
-//! the audit log is behind it.
+//! Explain to an operator why a token, a session, an API key or a login is refused, and which row
+//! of the audit log is behind it.
 //!
 //! The file says whether something is refused, by the same rule as a verify (`Store::judge`). The
 //! log says why: `explain/trace.rs` follows the rows that revoke, in their order. What the log does
@@ -38,7 +38,7 @@ words! {
         /// The session or key exists, and this is not its token, nor was it one that the log knows
         /// to be replaced: the text is forged.
         WrongToken = "wrong_token",
-        /// The session got a new token since, by a proof in the session or a change of the password.
+        /// The session got a new token since: by a proof in it, or by a change of the password.
         Superseded = "superseded",
         /// The token was presented with another device than its own, without its device, or with a
         /// device though it has none.
@@ -56,8 +56,8 @@ words! {
         Replaced = "replaced",
         /// A revocation could not be written to the disk, and this process refuses it from memory.
         Denied = "denied",
-        /// It was opened, or last used, more than a minute in the future: a clock was wrong then, or
-        /// is wrong now.
+        /// It was opened, or last used, more than a minute in the future: a clock was wrong then,
+        /// or is wrong now.
         Clock = "clock",
         /// An administrator locked the user.
         UserLocked = "user_locked",
@@ -86,7 +86,7 @@ words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
-pub enum Evidence {
+pub enum AuditEvidence {
     /// This row: its actor, its time and its event say who did it, when and by which call.
     Row(Box<AuditEntry>),
     /// The row cannot be named, because the log was trimmed: it, or one that came before it, may
@@ -96,7 +96,7 @@ pub enum Evidence {
     None,
 }
 
-impl Evidence {
+impl AuditEvidence {
     /// The row, if there is one.
     #[must_use]
     pub fn row(&self) -> Option<&AuditEntry> {
@@ -119,12 +119,13 @@ impl Evidence {
 pub struct Explanation {
     /// The cause.
     pub cause: RefusalCause,
-    /// The reason under which a verify counts the refusal; `None` if it is accepted, and for a user.
+    /// The reason under which a verify counts the refusal; `None` if it is accepted, and for a
+    /// user.
     pub reason: Option<InvalidTokenReason>,
     /// The session or key, if the text or the handle names one.
     pub credential: Option<Credential>,
-    /// The session or key that it came from, if that is what is refused: a key ends with the session
-    /// or key that it was made from, and an impersonation with the administrator's session.
+    /// The session or key that it came from, if that is what is refused: a key ends with the
+    /// session or key that it was made from, and an impersonation with the administrator's session.
     pub through: Option<Credential>,
     /// The user, as far as the file or the log knows.
     pub user: Option<UserId>,
@@ -132,7 +133,7 @@ pub struct Explanation {
     pub at: Option<Timestamp>,
     /// The row of the audit log behind it. For a time that has passed, that is the row of the
     /// beginning.
-    pub evidence: Evidence,
+    pub evidence: AuditEvidence,
 }
 
 impl Explanation {
@@ -144,7 +145,7 @@ impl Explanation {
             through: None,
             user: None,
             at: None,
-            evidence: Evidence::None,
+            evidence: AuditEvidence::None,
         }
     }
 }

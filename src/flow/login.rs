@@ -462,14 +462,9 @@ impl Login<'_> {
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let event = match (fresh, revocation) {
-            (Some(_), _) if self.request.revoke_api_keys => {
-                event.reason(reasons::PASSWORD_CHANGED_KEYS_REVOKED)
-            }
-            (Some(_), _) => event.reason(reasons::PASSWORD_CHANGED),
-            (None, Some(_)) => event.reason(reasons::SECOND_FACTOR_CHANGED),
-            (None, None) => event,
-        };
+        let keys = self.request.revoke_api_keys;
+        let reason = reasons::of_login(fresh.is_some(), keys, revocation.is_some());
+        let event = Event { reason, ..event };
         let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
         let mut reply = granted(tx, self.store, user.id, opened)?;
         reply.recovery_codes = codes;

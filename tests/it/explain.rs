@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gatepost::audit::EventKind;
 use gatepost::sessions::NewApiKey;
-use gatepost::status::{Evidence, Explanation, InvalidTokenReason, RefusalCause};
+use gatepost::status::{AuditEvidence, Explanation, InvalidTokenReason, RefusalCause};
 use gatepost::{ApiKeyId, Credential, OpenedSession, Principal, Secret, SessionId, Store, UserId};
 
 use crate::impersonate;
@@ -96,7 +96,7 @@ impl Scene {
         assert_eq!(explained.reason, case.reason, "{name}");
         let event = explained.evidence.row().map_or("", |row| row.event.as_str());
         assert_eq!(event, case.event, "{name}: {explained:?}");
-        assert_ne!(explained.evidence, Evidence::Trimmed, "{name}");
+        assert_ne!(explained.evidence, AuditEvidence::Trimmed, "{name}");
         assert_eq!(self.store().status().verify_refusals, after, "{name}: it counts nothing");
         explained
     }
@@ -165,7 +165,7 @@ fn a_handle_that_no_row_names_is_unknown() {
     let key: ApiKeyId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
     for credential in [Credential::Session(id), Credential::ApiKey(key)] {
         let why = scene.store().explain_credential(credential).unwrap();
-        assert_eq!((why.cause, why.evidence), (RefusalCause::Unknown, Evidence::None));
+        assert_eq!((why.cause, why.evidence), (RefusalCause::Unknown, AuditEvidence::None));
         assert_eq!(why.user, None);
     }
 }
@@ -185,10 +185,10 @@ fn what_was_trimmed_is_not_guessed() {
     let of = |id| scene.store().explain_credential(Credential::Session(id)).unwrap();
     // Neither that there ever was one, nor what ended it.
     let why = of(gone.id);
-    assert_eq!((why.cause, why.evidence), (RefusalCause::Unknown, Evidence::Trimmed));
+    assert_eq!((why.cause, why.evidence), (RefusalCause::Unknown, AuditEvidence::Trimmed));
     // An earlier row, which is gone, may have revoked it before.
     let why = of(kept);
-    assert_eq!((why.cause, why.evidence), (RefusalCause::Revoked, Evidence::Trimmed));
+    assert_eq!((why.cause, why.evidence), (RefusalCause::Revoked, AuditEvidence::Trimmed));
 }
 
 /// An impersonation ends with the session it was opened from, and a key with its parent.

@@ -1,7 +1,7 @@
 //! Why a token, a session, an API key or a login is refused, and which row of the log is behind it.
 
 use clap::{ArgGroup, Args};
-use gatepost::status::{Evidence, Explanation, RefusalCause};
+use gatepost::status::{AuditEvidence, Explanation, RefusalCause};
 use gatepost::{ApiKeyId, Credential, SessionId};
 
 use crate::context::Context;
@@ -14,9 +14,9 @@ const COLUMNS: &[&str] =
 /// Say why a token, a session, an API key or a login is refused, and show the row of the audit log
 /// behind it
 ///
-/// Without an argument, standard input has the token or API key on its first line, and the id of the
-/// device that it was presented with, if there was one, on its second. Nothing counts as used. The
-/// answer is for operators: it says more than a client may learn.
+/// Without an argument, standard input has the token or API key on its first line, and the id of
+/// the device that it was presented with, if there was one, on its second. Nothing counts as used.
+/// The answer is for operators: it says more than a client may learn.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example: gatepost explain < token.txt",
@@ -102,7 +102,7 @@ fn sentence(explanation: &Explanation) -> String {
         None => String::new(),
     };
     let trimmed = match explanation.evidence {
-        Evidence::Trimmed => "; the log was trimmed, so the row cannot be named",
+        AuditEvidence::Trimmed => "; the log was trimmed, so the row cannot be named",
         _ => "",
     };
     format!("{cause}{at}{through}{trimmed}")

@@ -34,9 +34,9 @@ pub(crate) enum Key {
     },
     /// Make an API key from a session or another key, and print it once
     ///
-    /// The new key can do no more than the one it is made from, and ends with it. Standard input has
-    /// the token or API key on its first line, and the id of the device of a session on its second.
-    /// The exit code is 1 if it is not valid.
+    /// The new key can do no more than the one it is made from, and ends with it. Standard input
+    /// has the token or API key on its first line, and the id of the device of a session on its
+    /// second. The exit code is 1 if it is not valid.
     #[command(after_help = "Example: gatepost key attenuate --scope reports.read < key.txt")]
     Attenuate {
         /// What the key is for
@@ -45,8 +45,8 @@ pub(crate) enum Key {
         /// How long the key is valid, such as 1h; as long as its parent if it is left out
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         lifetime: Option<Duration>,
-        /// A privilege that the key may use; given more than once, each of them; those of its parent
-        /// if left out
+        /// A privilege that the key may use; given more than once, each of them; those of its
+        /// parent if left out
         #[arg(long = "scope", value_name = "PRIVILEGE")]
         scopes: Vec<String>,
     },

@@ -1,14 +1,11 @@
 //! Why a session or an API key is refused.
 
 use super::trace::{self, Chapter};
-use super::{Evidence, Explanation, RefusalCause};
+use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::Result;
-use crate::record::audit::AuditEntry;
 use crate::record::proof::{self, Proof};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
-use crate::value::event::EventKind;
-use crate::value::id::SessionId;
 use crate::value::name::DeviceId;
 use crate::value::principal::{Credential, InvalidTokenReason};
 use crate::value::time::Timestamp;
@@ -135,7 +132,7 @@ impl Store {
         chapter: &Chapter,
     ) -> Result<Explanation> {
         let own = trace::revocation(self, credential, stored.proof.user, chapter)?;
-        if let (Evidence::None, Some(parent)) = (&own, stored.parent) {
+        if let (AuditEvidence::None, Some(parent)) = (&own, stored.parent) {
             return self.explain_through(parent);
         }
         Ok(Explanation { evidence: own, ..Explanation::new(RefusalCause::Revoked) })
@@ -145,11 +142,12 @@ impl Store {
     fn explain_gone(&self, credential: Credential, chapter: &Chapter) -> Result<Explanation> {
         let unknown = Some(InvalidTokenReason::Unknown);
         if let Some((cause, row)) = chapter.end(credential) {
-            let evidence = Evidence::of(Some(row));
+            let evidence = AuditEvidence::of(Some(row));
             return Ok(Explanation { reason: unknown, evidence, ..Explanation::new(cause) });
         }
         let Some(user) = chapter.user() else {
-            let evidence = if chapter.is_trimmed { Evidence::Trimmed } else { Evidence::None };
+            let evidence =
+                if chapter.is_trimmed { AuditEvidence::Trimmed } else { AuditEvidence::None };
             return Ok(Explanation {
                 reason: unknown,
                 evidence,
@@ -157,7 +155,7 @@ impl Store {
             });
         };
         let revoked = trace::revocation(self, credential, user, chapter)?;
-        if revoked != Evidence::None {
+        if revoked != AuditEvidence::None {
             return Ok(Explanation {
                 reason: unknown,
                 evidence: revoked,
@@ -167,7 +165,7 @@ impl Store {
         if let Some(right) = trace::right_lost(self, chapter)? {
             return Ok(Explanation {
                 reason: unknown,
-                evidence: Evidence::of(Some(right)),
+                evidence: AuditEvidence::of(Some(right)),
                 ..Explanation::new(RefusalCause::Revoked)
             });
         }
@@ -206,7 +204,7 @@ fn refused_as_shown(
         };
         return Some(Explanation {
             reason: Some(InvalidTokenReason::Unknown),
-            evidence: Evidence::of(renewed),
+            evidence: AuditEvidence::of(renewed),
             ..Explanation::new(cause)
         });
     }
@@ -221,19 +219,4 @@ fn refused_as_shown(
         evidence: chapter.beginning(),
         ..Explanation::new(RefusalCause::WrongDevice)
     })
-}
-
-/// The session or key that this row says the new one was made from.
-pub(super) fn parent_in(row: &AuditEntry) -> Option<Credential> {
-    match EventKind::from_name(&row.event)? {
-        EventKind::ApiKeyAttenuated => match row.session {
-            Some(session) => Some(Credential::Session(session)),
-            None => row.detail.as_deref()?.parse().ok().map(Credential::ApiKey),
-        },
-        EventKind::SessionImpersonated => {
-            let own: Option<SessionId> = row.actor.session();
-            own.map(Credential::Session)
-        }
-        _ => None,
-    }
 }

@@ -2,11 +2,10 @@
 //!
 //! The log has the order of the commits. A session is revoked by the first row after its beginning
 //! that revokes all sessions of its user, of the user's place at that time, or of the store. A row
-//! that kept the session, or gave it a new token, is a new beginning: it is newer than the watermark
-//! of that row.
+//! that kept the session, or gave it a new token, is a new beginning: it is newer than the
+//! watermark of that row.
 
-use super::credential::parent_in;
-use super::{Evidence, RefusalCause};
+use super::{AuditEvidence, RefusalCause};
 use crate::error::Result;
 use crate::record::audit::{self, AuditEntry, AuditFilter};
 use crate::store::Store;
@@ -59,11 +58,11 @@ impl Chapter {
     }
 
     /// The row of the beginning.
-    pub(super) fn beginning(&self) -> Evidence {
+    pub(super) fn beginning(&self) -> AuditEvidence {
         match self.opening() {
-            Some(row) => Evidence::of(Some(row.clone())),
-            None if self.is_trimmed => Evidence::Trimmed,
-            None => Evidence::None,
+            Some(row) => AuditEvidence::of(Some(row.clone())),
+            None if self.is_trimmed => AuditEvidence::Trimmed,
+            None => AuditEvidence::None,
         }
     }
 
@@ -120,6 +119,18 @@ impl Chapter {
 fn done(row: &AuditEntry) -> Option<(EventKind, &AuditEntry)> {
     let kind = EventKind::from_name(&row.event).filter(|_| !row.from_host)?;
     (row.outcome == Outcome::Done).then_some((kind, row))
+}
+
+/// The session or key that this row says the new one was made from.
+fn parent_in(row: &AuditEntry) -> Option<Credential> {
+    match EventKind::from_name(&row.event)? {
+        EventKind::ApiKeyAttenuated => match row.session {
+            Some(session) => Some(Credential::Session(session)),
+            None => row.detail.as_deref()?.parse().ok().map(Credential::ApiKey),
+        },
+        EventKind::SessionImpersonated => row.actor.session().map(Credential::Session),
+        _ => None,
+    }
 }
 
 /// Whether the session that such a row names goes on, while the others of its user are revoked.
@@ -198,19 +209,19 @@ pub(super) fn revocation(
     credential: Credential,
     user: UserId,
     chapter: &Chapter,
-) -> Result<Evidence> {
+) -> Result<AuditEvidence> {
     let Some(base) = chapter.base() else {
         let is_trimmed = chapter.is_trimmed;
-        return Ok(if is_trimmed { Evidence::Trimmed } else { Evidence::None });
+        return Ok(if is_trimmed { AuditEvidence::Trimmed } else { AuditEvidence::None });
     };
     let of_user = rows(store, AuditFilter::new().user(user).from_library(), 0)?;
-    let own = of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base);
+    let mut own = of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base);
     let mut first: Option<AuditEntry> = match credential {
         Credential::Session(id) => {
             let others = |row: &AuditEntry| row.session != Some(id);
-            own.filter(|(kind, row)| revokes_sessions(*kind, row) && others(row)).next()
+            own.find(|(kind, row)| revokes_sessions(*kind, row) && others(row))
         }
-        Credential::ApiKey(_) => own.filter(|(kind, row)| revokes_keys(*kind, row)).next(),
+        Credential::ApiKey(_) => own.find(|(kind, row)| revokes_keys(*kind, row)),
     }
     .map(|(_, row)| row.clone());
     for row in of_kinds(store, &OF_STORE, base)? {
@@ -222,11 +233,11 @@ pub(super) fn revocation(
     if credential.session().is_some() {
         by_place(store, &of_user, base, &mut first)?;
     }
-    Ok(Evidence::of(first))
+    Ok(AuditEvidence::of(first))
 }
 
-/// Considers the revocations at the place that the user was in, and the moves into a place where all
-/// sessions had been revoked since `base`.
+/// Considers the revocations at the place that the user was in, and the moves into a place where
+/// all sessions had been revoked since `base`.
 fn by_place(
     store: &Store,
     of_user: &[AuditEntry],

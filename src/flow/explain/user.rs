@@ -1,7 +1,7 @@
 //! Why a login of a user is refused, and why the keys and sessions of a user are suspended.
 
 use super::trace::rows;
-use super::{Evidence, Explanation, RefusalCause};
+use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::Result;
 use crate::record::audit::{self, AuditEntry, AuditFilter};
 use crate::record::user::User;
@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// The last row about a user that has one of these kinds.
-    fn last_of_user(&self, id: UserId, kinds: &[EventKind]) -> Result<Evidence> {
+    fn last_of_user(&self, id: UserId, kinds: &[EventKind]) -> Result<AuditEvidence> {
         let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
         self.last_where(all, |row| kinds.iter().any(|kind| kind.name() == row.event))
     }
@@ -108,12 +108,12 @@ impl Store {
         &self,
         all: Vec<AuditEntry>,
         is_it: impl Fn(&AuditEntry) -> bool,
-    ) -> Result<Evidence> {
+    ) -> Result<AuditEvidence> {
         let last = all.into_iter().filter(|row| is_it(row)).last();
         if last.is_none() && self.read(audit::is_trimmed)? {
-            return Ok(Evidence::Trimmed);
+            return Ok(AuditEvidence::Trimmed);
         }
-        Ok(Evidence::of(last))
+        Ok(AuditEvidence::of(last))
     }
 }
 

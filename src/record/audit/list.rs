@@ -4,11 +4,9 @@ use super::{Audit, AuditSource};
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::storage::{ReadTx, Row, params};
-use crate::store::Store;
-use crate::value::event::{Actor, ClientInfo, EventKind, NEW_DEVICE, Outcome, reasons};
+use crate::value::event::{Actor, ClientInfo, EventKind, Outcome};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId, rows};
 use crate::value::limits;
-use crate::value::principal::Credential;
 use crate::value::time::Timestamp;
 
 /// One row of the audit log: who did what to whom, when and from where (ASVS 16.2.1).
@@ -50,84 +48,6 @@ pub struct AuditEntry {
     pub count: Option<i64>,
     /// One more line of text.
     pub detail: Option<String>,
-}
-
-/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7), or the operators.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Notice {
-    /// The user logged in on a device for the first time.
-    NewDevice,
-    /// The password was set, changed, reset, removed or marked as compromised.
-    PasswordChanged,
-    /// The username or the e-mail address was changed.
-    ContactChanged,
-    /// Failed attempts stopped further ones for a day or longer.
-    LockedOut,
-    /// The second factor was added, replaced, imported, removed or reset, recovery codes were
-    /// reissued, or one was used.
-    FactorChanged,
-    /// An administrator opened a session to act as the user.
-    Impersonated,
-    /// A backup was not written. The row has no user: those who operate the store should learn of
-    /// it.
-    BackupFailed,
-}
-
-impl AuditEntry {
-    /// Returns what the user of the row should learn of; `None` for every other row, and for a
-    /// refusal.
-    ///
-    /// ```
-    /// use gatepost::NewUser;
-    /// use gatepost::audit::{AuditFilter, Notice};
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
-    /// let ada = store.users().create(NewUser::person("ada"))?;
-    /// store.users().rename(ada.id, "augusta")?;
-    ///
-    /// let newest = &store.audit().latest(1, &AuditFilter::new())?[0];
-    /// assert_eq!((newest.user, newest.notice()), (Some(ada.id), Some(Notice::ContactChanged)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn notice(&self) -> Option<Notice> {
-        if self.from_host || self.outcome == Outcome::Refused {
-            return None;
-        }
-        match EventKind::from_name(&self.event)? {
-            EventKind::LoginGranted | EventKind::SessionOpened => match self.reason.as_deref() {
-                Some(reasons::PASSWORD_CHANGED | reasons::PASSWORD_CHANGED_KEYS_REVOKED) => {
-                    Some(Notice::PasswordChanged)
-                }
-                Some(reasons::SECOND_FACTOR_CHANGED) => Some(Notice::FactorChanged),
-                _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
-            },
-            EventKind::PasswordSet
-            | EventKind::PasswordChanged
-            | EventKind::PasswordReset
-            | EventKind::PasswordRemoved
-            | EventKind::PasswordMarkedCompromised => Some(Notice::PasswordChanged),
-            EventKind::UserRenamed | EventKind::UserEmailChanged => Some(Notice::ContactChanged),
-            EventKind::AttemptsThrottled => Some(Notice::LockedOut),
-            EventKind::SecondFactorAdded
-            | EventKind::SecondFactorReplaced
-            | EventKind::SecondFactorImported
-            | EventKind::SecondFactorRemoved
-            | EventKind::SecondFactorReset
-            | EventKind::RecoveryCodesReissued => Some(Notice::FactorChanged),
-            EventKind::SecondFactorEnrolmentBegun => {
-                let by_code = self.reason.as_deref() == Some(reasons::RECOVERY_CODE);
-                by_code.then_some(Notice::FactorChanged)
-            }
-            EventKind::SessionImpersonated => Some(Notice::Impersonated),
-            EventKind::StoreBackupFailed => Some(Notice::BackupFailed),
-            _ => None,
-        }
-    }
 }
 
 /// Selects the rows of a list; all if nothing is set.
@@ -191,6 +111,8 @@ macro_rules! columns {
              detail, chain"
     };
 }
+
+pub(super) use columns;
 
 /// The conditions of a filter on a row.
 macro_rules! conditions {
@@ -477,49 +399,12 @@ impl AuditFilter {
     }
 }
 
-/// The rows of the library about a session or key and what became of it, oldest first. Reads the
-/// whole log, at most 2,000 rows in one snapshot.
-pub(crate) fn rows_naming(store: &Store, credential: Credential) -> Result<Vec<AuditEntry>> {
-    let text = match credential {
-        Credential::Session(id) => id.to_string(),
-        Credential::ApiKey(id) => id.to_string(),
-    };
-    let skipped = limits::LIST_PIECE_ROWS - 1;
-    let end = |tx: &ReadTx<'_>, after: i64| {
-        tx.one(
-            "SELECT seq FROM audit WHERE seq > ?1 ORDER BY seq LIMIT 1 OFFSET ?2",
-            params![after, skipped],
-            |row| row.get(0),
-        )
-    };
-    page_in_pieces(store, 0, i64::MAX, end, |tx, after, end, _| {
-        tx.all(
-            concat!(
-                columns!(),
-                " FROM audit WHERE source = 0 AND seq > ?1 AND seq <= ?2
-                  AND (session_id = ?3 OR api_key_id = ?3 OR detail = ?4)
-                  AND event NOT IN ('session.data_set', 'session.labelled', 'session.renewed')
-                  ORDER BY seq"
-            ),
-            params![after, end.unwrap_or(i64::MAX), credential.id(), text],
-            entry,
-        )
-    })
-}
-
-/// Whether rows of the library have been trimmed.
-pub(crate) fn is_trimmed(tx: &ReadTx<'_>) -> Result<bool> {
-    tx.exactly_one("SELECT trimmed_seq > 0 FROM audit_chain WHERE source = 0", [], |row| {
-        row.get(0)
-    })
-}
-
 /// The rows after `after`, of every source, in order.
 pub(super) fn rows_after(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<AuditEntry>> {
     AuditFilter::new().rows(tx, after, i64::MAX, limit, true)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let seq: i64 = row.get(0)?;
     Ok(AuditEntry {
         seq,

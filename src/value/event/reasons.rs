@@ -15,3 +15,18 @@ pub(crate) const SESSIONS_REVOKED: &str = "sessions_revoked";
 pub(crate) const FIRST: &str = "first";
 /// A change of the second factor that a recovery code proved.
 pub(crate) const RECOVERY_CODE: &str = "recovery_code";
+
+/// The reason of a login that was granted: whether it set a new password, also revoked the API
+/// keys, or revoked the sessions of the user for another cause.
+pub(crate) const fn of_login(
+    sets_password: bool,
+    revokes_keys: bool,
+    revokes: bool,
+) -> Option<&'static str> {
+    match (sets_password, revokes_keys, revokes) {
+        (true, true, _) => Some(PASSWORD_CHANGED_KEYS_REVOKED),
+        (true, false, _) => Some(PASSWORD_CHANGED),
+        (false, _, true) => Some(SECOND_FACTOR_CHANGED),
+        (false, _, false) => None,
+    }
+}

@@ -2,7 +2,7 @@
 
 use gatepost::directory::UserStatus;
 use gatepost::sessions::RevokeSessions;
-use gatepost::status::{Evidence, RefusalCause as Cause};
+use gatepost::status::{AuditEvidence, RefusalCause as Cause};
 use gatepost::{LoginRequest, UserId};
 
 use super::Scene;
@@ -104,5 +104,5 @@ fn a_user_that_never_was_is_unknown() {
     let scene = Scene::new();
     let id: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
     let why = scene.store().explain_user(id).unwrap();
-    assert_eq!((why.cause, why.evidence, why.user), (Cause::Unknown, Evidence::None, None));
+    assert_eq!((why.cause, why.evidence, why.user), (Cause::Unknown, AuditEvidence::None, None));
 }

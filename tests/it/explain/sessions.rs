@@ -102,7 +102,7 @@ pub(super) const OF_TIME: &[(&str, Play)] = &[
         s.world.clock.advance(DAY);
         s.session = s.world.open(s.ada, "till");
         s.world.clock.set(s.world.now() - DAY);
-        // Within a process time stands still for a minute; another one has no earlier time.
+        // Within a process time does not move for a minute; another one has no earlier time.
         s.world.reopen();
         s.of_session(Reason::NotYet, Cause::Clock, EventKind::SessionOpened)
     }),

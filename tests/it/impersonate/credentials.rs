@@ -118,7 +118,7 @@ fn every_row_of_it_names_the_administrator() {
         assert_eq!(event.actor, actor, "{what}: {}", event.event);
         assert_eq!((event.actor.user(), event.actor.session()), (Some(boss), Some(session.id)));
     };
-    let acting = world.store.acting_as(&principal);
+    let acting = world.store.acting_as(principal);
     acting.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
     check("the host's own row");
     acting.sessions().set_label(session.id, Some("case 8")).unwrap();

@@ -1,12 +1,23 @@
 //! The rules of API keys.
 
 use super::rules::Subject;
-use super::{Expect, KEYS, MINUTE_MS, Model, Shown, Token};
+use super::{Expect, KEYS, MINUTE_MS, Model, Op, Shown, Token};
 
 /// The keys that a key may have above it.
 const ANCESTORS: usize = 8;
 
 impl Model {
+    pub(super) fn apply_to_keys(&mut self, kind: &str, op: Op) -> Expect {
+        match op {
+            Op::Issue { user, minutes } => self.issue(user, minutes),
+            Op::Attenuate { token, shown, minutes } => self.attenuate(token, shown, minutes),
+            Op::Rotate { token, minutes } => self.rotate(token, minutes),
+            Op::Revoke { token } => self.revoke_key(kind, token),
+            Op::RevokeKeys { user } => self.revoke_keys(kind, user),
+            other => panic!("{other:?} is not about a key"),
+        }
+    }
+
     fn living_keys(&self, user: usize) -> Vec<usize> {
         let of_user = |token: &usize| {
             let key = &self.tokens[token];
@@ -15,7 +26,7 @@ impl Model {
         self.tokens.keys().copied().filter(of_user).collect()
     }
 
-    pub(super) fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
+    fn issue(&mut self, user: usize, minutes: Option<i64>) -> Expect {
         if self.users[user].deleted {
             return Expect::Failed("NotFound");
         }
@@ -28,12 +39,7 @@ impl Model {
     }
 
     /// From a token that verifies. It expires with its parent at the latest.
-    pub(super) fn attenuate(
-        &mut self,
-        token: usize,
-        shown: Shown,
-        minutes: Option<i64>,
-    ) -> Expect {
+    fn attenuate(&mut self, token: usize, shown: Shown, minutes: Option<i64>) -> Expect {
         let device = self.shown(token, shown);
         if self.used(token, device).is_none() {
             return Expect::Says("refused");
@@ -52,7 +58,7 @@ impl Model {
         usize::from(held.is_key) + held.parent.map_or(0, |parent| self.keys_in_chain(parent))
     }
 
-    pub(super) fn rotate(&mut self, token: usize, minutes: i64) -> Expect {
+    fn rotate(&mut self, token: usize, minutes: i64) -> Expect {
         let (user, now) = (self.tokens[&token].user, self.now);
         if self.users[user].deleted || !self.living_keys(user).contains(&token) {
             return Expect::Failed("NotFound");
@@ -95,7 +101,7 @@ impl Model {
         Expect::Issued(expires_at)
     }
 
-    pub(super) fn revoke_keys(&mut self, kind: &str, user: usize) -> Expect {
+    fn revoke_keys(&mut self, kind: &str, user: usize) -> Expect {
         if self.users[user].deleted {
             return Expect::Failed("NotFound");
         }
@@ -103,7 +109,7 @@ impl Model {
         Expect::Says("done")
     }
 
-    pub(super) fn revoke_key(&mut self, kind: &str, token: usize) -> Expect {
+    fn revoke_key(&mut self, kind: &str, token: usize) -> Expect {
         let known = !self.is_ended(token) && !self.over(token);
         self.revoke(kind, Subject::Token(token));
         if known { Expect::Says("done") } else { Expect::Anything }

@@ -78,21 +78,23 @@ impl Model {
             }
             Op::DeleteBranch { branch } => self.delete_branch(branch),
             Op::DeleteOrganisation { organisation } => self.delete_organisation(organisation),
-            Op::Issue { user, minutes } => self.issue(user, minutes),
-            Op::Attenuate { token, shown, minutes } => self.attenuate(token, shown, minutes),
-            Op::Rotate { token, minutes } => self.rotate(token, minutes),
-            Op::Revoke { token } => self.revoke_key(kind, token),
-            Op::RevokeKeys { user } => self.revoke_keys(kind, user),
+            Op::Issue { .. }
+            | Op::Attenuate { .. }
+            | Op::Rotate { .. }
+            | Op::Revoke { .. }
+            | Op::RevokeKeys { .. } => self.apply_to_keys(kind, op),
             Op::Value(op) => self.apply_value(op),
-            Op::ForgetDevice { user, device } => {
-                let known = self.devices.remove(&(user, device));
-                if known {
-                    self.revoke(kind, Subject::Device(user, device));
-                }
-                Expect::Says(if known { "true" } else { "false" })
-            }
+            Op::ForgetDevice { user, device } => self.forget_device(kind, user, device),
             about_a_user => self.stand(about_a_user),
         }
+    }
+
+    fn forget_device(&mut self, kind: &str, user: usize, device: usize) -> Expect {
+        let known = self.devices.remove(&(user, device));
+        if known {
+            self.revoke(kind, Subject::Device(user, device));
+        }
+        Expect::Says(if known { "true" } else { "false" })
     }
 
     pub(super) fn held(&mut self, token: usize) -> &mut Token {
