@@ -49,6 +49,7 @@
 //! - Test your program: [`testing`](manual::testing).
 //! - Back a store up and restore it: [`backup`](manual::backup).
 //! - Answer errors: [`errors`](manual::errors).
+//! - Watch a store: [`watching`](manual::watching).
 //! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
 //! - See all pages: [`manual`].
@@ -74,6 +75,7 @@
 //! None is on by default.
 //!
 //! - `serde`: records as JSON, typed session data, and the wire shapes of services.
+//! - `tracing`: spans and events for the crate of that name.
 //! - `test-util`: in-memory stores, a clock that a test moves, a seeded random source and a cheap
 //!   password hash. For the tests of a program only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -86,6 +88,7 @@ pub mod manual;
 mod options;
 mod pending;
 mod record;
+mod spans;
 mod storage;
 mod store;
 mod sync;
@@ -126,10 +129,10 @@ pub use value::time::Timestamp;
 /// The audit log: its entries, filters and chain, and the events that a host adds.
 pub mod audit {
     pub use crate::record::audit::{
-        Audit, AuditAnchor, AuditConsumer, AuditEntry, AuditFilter, AuditSource, ChainCheck,
-        CheckedChain, MissedRows, Notice, UnseenRows,
+        Audit, AuditAnchor, AuditConsumer, AuditFilter, AuditSource, ChainCheck, CheckedChain,
+        MissedRows, Notice, UnseenRows,
     };
-    pub use crate::value::event::{EventKind, HostEvent, Outcome};
+    pub use crate::value::event::{AuditEntry, EventKind, HostEvent, Outcome};
 }
 
 /// Backups, and what a restore reports.
@@ -157,8 +160,10 @@ pub mod directory {
     pub use crate::value::principal::{UserKind, UserStatus};
 }
 
-/// What a host may supply: the clock, the source of random bytes, and the keys that seal hashes.
+/// What a host may supply: the clock, the source of random bytes, the keys that seal hashes, and an
+/// observer of what is committed.
 pub mod host {
+    pub use crate::value::event::Observer;
     pub use crate::value::keyring::{KeyId, Keyring, Keys, SealingKey};
     #[cfg(feature = "test-util")]
     pub use crate::value::random::SeededRandom;
@@ -214,6 +219,8 @@ pub mod sessions {
 
 /// The state of an open store, for those who operate it.
 pub mod status {
+    pub use crate::flow::counts::Counts;
+    pub use crate::flow::examine::{Examination, HashCost};
     pub use crate::flow::rekey::{KeyUse, RekeyReport};
     pub use crate::flow::sweep::MaintenanceReport;
     pub use crate::storage::{CommitOutcome, FileState, OpenWarning};

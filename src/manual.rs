@@ -29,6 +29,7 @@
 //! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
 //! - [`audit`]: reading the audit log, proving it whole, and erasing a person.
 //! - [`operating`]: opening, permissions, upkeep, a full disk.
+//! - [`watching`]: an observer of events, tracing, the state, and metrics.
 //!
 //! **Understand**
 //!
@@ -130,6 +131,10 @@ pub mod audit {
 
 pub mod operating {
     #![doc = include_str!("../manual/operating.md")]
+}
+
+pub mod watching {
+    #![doc = include_str!("../manual/watching.md")]
 }
 
 pub mod hot_path {

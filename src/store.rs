@@ -1,8 +1,12 @@
 //! The store: one open file, which all its handles share.
 
+pub(crate) mod metrics;
+mod observe;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
@@ -14,9 +18,10 @@ use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::pending::uses::{Batch, WriteUse};
+use crate::spans;
 use crate::storage::{
     CommitOutcome, FileState, Finished, OpenWarning, Purpose, ReadTx, SCHEMA_VERSION, Storage,
-    WriteTx, not_begun,
+    WriteTx, not_begun, sqlite_version,
 };
 use crate::value::event::Actor;
 use crate::value::keyring::KeyId;
@@ -65,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) pending: Pending,
     /// The key of tickets where there is no keyring, drawn for the first of them.
     ticket_key: OnceLock<Zeroizing<[u8; 32]>>,
+    observer_panics: AtomicU64,
+    opened_at: Timestamp,
 }
 
 impl Store {
@@ -138,6 +145,9 @@ impl Store {
             path: place.map(|place| place.files.main.clone()),
             open_warnings: self.core.open_warnings.clone(),
             schema_version: SCHEMA_VERSION,
+            library_version: env!("CARGO_PKG_VERSION"),
+            sqlite_version: sqlite_version(),
+            opened_at: self.core.opened_at,
             hashes_done: hasher.evaluations,
             hashes_upgraded: hasher.upgrades,
             hashes_running: hasher.running,
@@ -156,6 +166,7 @@ impl Store {
             log_bytes: self.core.storage.log_bytes(),
             last_unknown_commit: self.core.storage.last_unknown_commit(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
+            observer_panics: self.core.observer_panics.load(Ordering::Relaxed),
         }
     }
 
@@ -173,7 +184,8 @@ impl Store {
 
     /// Runs `job` in one read transaction, which sees one snapshot of the file.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.core.storage.read(job)
+        spans::span!("read");
+        self.core.storage.read(job).inspect_err(|error| spans::failed("read", error))
     }
 
     /// Runs `job` in one write transaction without an audit event: for maintenance and for the
@@ -194,10 +206,11 @@ impl Store {
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
+        spans::span!("write");
         self.core.write_denials().map_err(not_of_this_write)?;
         let uses = &self.core.pending.uses;
         let mut along = None;
-        let answer = self.core.storage.write(purpose, &self.actor, |tx| {
+        let answer = self.core.write(purpose, &self.actor, |tx| {
             let finished = job(tx)?;
             if purpose == Purpose::Ordinary && matches!(finished, Finished::Commit(_)) {
                 along = uses.write_batch(tx)?;
@@ -249,6 +262,8 @@ impl Core {
             change_signal,
             open_warnings,
             ticket_key: OnceLock::new(),
+            observer_panics: AtomicU64::new(0),
+            opened_at: storage.now(),
             storage,
             options,
         }))
@@ -271,7 +286,7 @@ impl Core {
     /// Writes the revocations that could not be written when their calls were made.
     pub(crate) fn write_denials(&self) -> Result<()> {
         self.pending.denials.write_all(|denial| {
-            self.storage.write(Purpose::Revocation, &denial.actor, |tx| {
+            self.write(Purpose::Revocation, &denial.actor, |tx| {
                 // Another thread may have written it already, and a session been opened since.
                 let revoked =
                     self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
@@ -400,6 +415,12 @@ pub struct Status {
     pub open_warnings: Vec<OpenWarning>,
     /// The schema version that this version of the library writes.
     pub schema_version: i64,
+    /// The version of this library.
+    pub library_version: &'static str,
+    /// The version of SQLite that the program is linked with.
+    pub sqlite_version: &'static str,
+    /// When this process opened the store, by the store's clock: its counts are since then.
+    pub opened_at: Timestamp,
     /// The number of password hashes computed.
     pub hashes_done: u64,
     /// The number of stored hashes that a login replaced by one of the cost in force.
@@ -452,4 +473,7 @@ pub struct Status {
     /// The number of cached sessions and keys; `None` if the store has no cache, because the
     /// option `cache` is `None`, it is in memory, or its file system has no shared memory.
     pub cached: Option<usize>,
+    /// How often the observer ([`Options::observer`](crate::Options::observer)) has panicked. Each
+    /// panic was caught, and the call that was reported returned as usual.
+    pub observer_panics: u64,
 }

@@ -42,6 +42,7 @@ use crate::record::second_factor::CodeUse;
 use crate::record::throttle::{self, Subject};
 use crate::record::user::{self, User};
 use crate::record::{device, pending_step};
+use crate::spans;
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, PASSWORD_CHANGED};
@@ -99,6 +100,7 @@ impl Store {
     /// process refuses the user's sessions from memory.
     #[doc(alias("login", "signin", "authenticate"))]
     pub fn log_in(&self, request: LoginRequest) -> Result<LoginOutcome> {
+        spans::span!("log_in");
         self.log_in_with(&request).inspect(|outcome| self.count_login(outcome))
     }
 

@@ -3,7 +3,9 @@
 pub(crate) mod attenuate;
 pub(crate) mod backup;
 pub(crate) mod change_options;
+pub(crate) mod counts;
 pub(crate) mod erase;
+pub(crate) mod examine;
 pub(crate) mod held;
 pub(crate) mod identity;
 pub(crate) mod lifecycle;

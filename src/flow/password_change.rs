@@ -18,6 +18,7 @@ use crate::record::second_factor;
 use crate::record::session;
 use crate::record::throttle::{self, Subject};
 use crate::record::user;
+use crate::spans;
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::EventKind;
@@ -84,6 +85,7 @@ impl Store {
         current: Password,
         new: Password,
     ) -> Result<LoginOutcome> {
+        spans::span!("change_password");
         let cause = Cause::OwnPasswordChange { and_keys: false };
         self.counted_change(presented.into(), current, new, cause)
     }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::record::api_key::{self, ApiKeyInfo};
-use crate::record::audit::{AuditEntry, AuditFilter};
+use crate::record::audit::AuditFilter;
 use crate::record::configuration::{self, Setting};
 use crate::record::device::{self, KnownDevice};
 use crate::record::external_identity::{self, ExternalIdentity};
@@ -10,6 +10,7 @@ use crate::record::one_time_token::{self, OneTimeTokenInfo};
 use crate::record::second_factor::{self, SecondFactor};
 use crate::record::session::{self, SessionInfo};
 use crate::record::user::{self, User, Users};
+use crate::value::event::AuditEntry;
 use crate::value::id::UserId;
 
 /// Everything that the file has about one user, except secrets and digests.

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::flow::verify::credential;
 use crate::record::audit::Written;
 use crate::record::session::{self, Lifetime};
+use crate::spans;
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::limits::RENEWALS_PER_LIFETIME;
@@ -99,6 +100,7 @@ impl Store {
     /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown).
     #[doc(alias("refresh", "remember me", "sliding", "extend"))]
     pub fn renew<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Renewal> {
+        spans::span!("renew");
         let presented = presented.into();
         self.core().storage.check_open()?;
         let parsed = token::parse(presented.token());

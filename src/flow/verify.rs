@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::pending::denials::Known;
 use crate::pending::uses::{latest, step_ms};
 use crate::record::proof::{self, Proof, Timeout};
+use crate::spans;
 use crate::storage::params;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
@@ -209,6 +210,7 @@ impl Store {
         presented: Presented<'_>,
         parsed: Option<ParsedToken>,
     ) -> Result<Decision> {
+        spans::span!("verify.file");
         // Before the SELECT begins, so that a change which it does not see outdates the entry.
         let fill = coherence.begin_fill(image);
         let mut found = self.presented_to_file(presented, parsed)?;

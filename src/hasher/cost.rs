@@ -123,7 +123,7 @@ impl Cost {
 
     /// Memory times passes. As one number orders all costs, two stores with different costs on one
     /// file agree which hash takes more work, and never replace each other's hashes for ever.
-    pub(super) fn work(self) -> u64 {
+    pub(crate) fn work(self) -> u64 {
         u64::from(self.memory_kib) * u64::from(self.passes)
     }
 

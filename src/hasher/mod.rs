@@ -195,6 +195,13 @@ impl Hasher {
         self.stand_in.clone()
     }
 
+    /// The work that a hash of this cost takes, which is named as stored hashes begin; `None` if it
+    /// is none that this process can compute.
+    pub(crate) fn work_of(&self, cost: &str) -> Option<u64> {
+        let tail = self.stand_in.splitn(5, '$').nth(4).unwrap_or_default();
+        self.read(&[cost, "$", tail].concat()).map(|stored| stored.cost.work())
+    }
+
     /// Frees work memory that was not used for a minute.
     pub(crate) fn release_idle(&self, now: Timestamp) {
         self.pool.release_idle(now);

@@ -9,6 +9,7 @@ pub(crate) mod configuration;
 pub(crate) mod credential;
 pub(crate) mod credit;
 pub(crate) mod device;
+pub(crate) mod examine;
 pub(crate) mod external_identity;
 pub(crate) mod one_time_token;
 pub(crate) mod options;

@@ -1,6 +1,6 @@
 //! Read and write transactions as types: code that has a [`ReadTx`] cannot write.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 use rusqlite::config::DbConfig;
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 use super::clock::Moment;
 use super::fault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::event::Actor;
+use crate::value::event::{Actor, AuditEntry};
 use crate::value::limits;
 use crate::value::random::{Draws, RandomSource};
 use crate::value::time::Timestamp;
@@ -120,6 +120,9 @@ pub(crate) struct WriteTx<'c> {
     actor: &'c Actor,
     draws: &'c Draws,
     revoking: Cell<Option<i64>>,
+    /// The rows that this transaction has appended to the audit log; `None` if no one asks for
+    /// them.
+    appended: RefCell<Option<Vec<AuditEntry>>>,
 }
 
 impl<'c> WriteTx<'c> {
@@ -131,7 +134,8 @@ impl<'c> WriteTx<'c> {
         draws: &'c Draws,
     ) -> Self {
         let read = ReadTx { connection, moment };
-        Self { read, purpose, actor, draws, revoking: Cell::new(None) }
+        let (revoking, appended) = (Cell::new(None), RefCell::new(None));
+        Self { read, purpose, actor, draws, revoking, appended }
     }
 
     /// Fails with `Misuse` in an ordinary write: on a full disk that is refused without a denial
@@ -143,6 +147,23 @@ impl<'c> WriteTx<'c> {
                 "Gatepost's own error: a write revokes credentials without having declared it",
             )),
         }
+    }
+
+    /// From now on, keeps the rows of the audit log that this transaction appends.
+    pub(crate) fn keep_appended(&self) {
+        self.appended.borrow_mut().get_or_insert_default();
+    }
+
+    /// A row was appended to the audit log.
+    pub(crate) fn appended(&self, entry: impl FnOnce() -> AuditEntry) {
+        if let Some(kept) = &mut *self.appended.borrow_mut() {
+            kept.push(entry());
+        }
+    }
+
+    /// The rows that were kept so far.
+    pub(crate) fn take_appended(&self) -> Vec<AuditEntry> {
+        self.appended.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The actor of this write, for the audit log.

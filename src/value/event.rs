@@ -1,10 +1,14 @@
 //! One row of the audit log: its actor, kind, subject, client and outcome.
 
+mod entry;
 mod kind;
+mod observer;
 
 use std::net::IpAddr;
 
+pub use entry::AuditEntry;
 pub use kind::EventKind;
+pub use observer::Observer;
 
 use super::digest::DeviceDigest;
 use super::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};

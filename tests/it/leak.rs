@@ -32,6 +32,7 @@ const NOT_HELD: &[(&str, &str)] = &[
     ("BreachCheck", "a trait of the host's"),
     ("Clock", "a trait of the host's"),
     ("Keyring", "a trait of the host's"),
+    ("Observer", "a trait of the host's"),
     ("RandomSource", "a trait of the host's"),
 ];
 
@@ -108,6 +109,18 @@ fn no_secret_is_printed_by_any_type_that_can_be_held() {
         story.secrets.into_iter().filter(|needle| !needle.may_be_printed).collect();
     for (name, text) in &story.prints {
         check_clean(&printable, text.as_bytes(), name);
+    }
+}
+
+#[cfg(feature = "tracing")]
+#[test]
+fn no_secret_is_in_a_span_or_an_event() {
+    let world = World::new();
+    let mut story = None;
+    let lines = crate::spans::Capture::of(|| story = Some(Story::run(&world)));
+    assert!(lines.len() > 300, "{} lines", lines.len());
+    for line in lines {
+        check_clean(&story.as_ref().unwrap().secrets, line.as_bytes(), &line);
     }
 }
 

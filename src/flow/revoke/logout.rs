@@ -5,6 +5,7 @@ use crate::flow::revoke::{Cause, Ended};
 use crate::flow::verify::session_token;
 use crate::record::audit::Written;
 use crate::record::proof::Proof;
+use crate::spans;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
@@ -48,6 +49,7 @@ impl Store {
     /// writes the revocation before anything else as soon as it can.
     #[doc(alias("logout", "signout"))]
     pub fn log_out<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Ended> {
+        spans::span!("log_out");
         let presented = presented.into();
         let Some((parsed, id)) = session_token(presented.token()) else {
             return Err(Error::invalid(

@@ -1,4 +1,4 @@
-//! The story's part about a person's data, and about those who read the log.
+//! The story's part about a person's data, about those who read the log, and about operators.
 
 use gatepost::*;
 
@@ -21,5 +21,9 @@ impl Story {
         self.held(&store.users().personal_data(gone).unwrap());
         store.users().delete(gone).unwrap();
         self.held(&store.users().erase(gone).unwrap());
+        self.held(&store.counts().unwrap());
+        let found = store.examine().unwrap();
+        self.held(&found);
+        self.held(&found.hash_costs);
     }
 }

@@ -20,7 +20,7 @@ const INVENTORY: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
     "caseless", "chrono", "crc32fast", "data-encoding", "libc", "parking_lot",
-    "rusqlite", "rustix", "serde", "serde_json",
+    "rusqlite", "rustix", "serde", "serde_json", "tracing",
     "unicode-general-category", "unicode-normalization", "uuid",
 ];
 
