@@ -35,18 +35,18 @@ impl Seen {
 }
 
 /// An observer that runs a closure on the store that it observes.
-struct Acting {
+struct Acting<F> {
     store: OnceLock<Store>,
-    act: Box<dyn Fn(&Store, &AuditEntry) + Send + Sync>,
+    act: F,
 }
 
-impl fmt::Debug for Acting {
+impl<F> fmt::Debug for Acting<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Acting")
     }
 }
 
-impl Observer for Acting {
+impl<F: Fn(&Store, &AuditEntry) + Send + Sync> Observer for Acting<F> {
     fn committed(&self, entry: &AuditEntry) {
         if let Some(store) = self.store.get() {
             (self.act)(store, entry);
@@ -59,7 +59,7 @@ fn acting(
     change: impl FnOnce(Options) -> Options,
     act: impl Fn(&Store, &AuditEntry) + Send + Sync + 'static,
 ) -> World {
-    let observer = Arc::new(Acting { store: OnceLock::new(), act: Box::new(act) });
+    let observer = Arc::new(Acting { store: OnceLock::new(), act });
     let world = World::with(|options| change(options).observer(observer.clone()));
     let _ = observer.store.set(world.store.clone());
     world
