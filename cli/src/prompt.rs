@@ -29,6 +29,25 @@ pub(crate) fn new_password(from_stdin: bool) -> Result<Password> {
     Ok(Password::new(typed.to_string()))
 }
 
+/// A password that exists, typed once at the terminal, without echo.
+pub(crate) fn password(question: &str) -> Result<Password> {
+    hidden(question).map(|typed| Password::new(typed.to_string()))
+}
+
+/// One line of standard input, such as a code, which is asked for on standard error.
+pub(crate) fn line(question: &str) -> Result<Zeroizing<String>> {
+    let mut terminal = io::stderr().lock();
+    let asked = write!(terminal, "{}", printable(question)).and_then(|()| terminal.flush());
+    asked.map_err(|error| Failure::io("standard error", &error))?;
+    let mut text = Zeroizing::new(String::new());
+    let mut input = io::stdin().lock().take(SECRET_MAX_BYTES);
+    input.read_line(&mut text).map_err(|error| Failure::io("standard input", &error))?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(Exit::NotConfirmed, "no code was typed", "Run it again."));
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
 /// The whole of standard input, without its line end.
 pub(crate) fn secret_of_stdin(what: &str) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
