@@ -57,6 +57,7 @@
 //!
 //! - **Open a file:** [`Store::open`] with [`Options`]; a copy that is followed:
 //!   [`Store::open_read_only`].
+//! - **Move in and out:** [`Store::import`]; the page [`moving`](crate::manual::moving).
 //! - **Keep it safe:** [`Store::backup`], [`Store::restore`], [`Store::adopt_restored`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
 //!   [`Store::log_out`]; with second factors [`Store::complete_login`], [`Store::prove`],
@@ -73,6 +74,8 @@
 //!
 //! None is on by default.
 //!
+//! - `import-hashes`: password hashes of other systems (bcrypt, scrypt, PBKDF2), verified until the
+//!   first login replaces them.
 //! - `serde`: records as JSON, typed session data, and the wire shapes of services.
 //! - `test-util`: in-memory stores, a clock that a test moves, a seeded random source and a cheap
 //!   password hash. For the tests of a program only.
@@ -148,6 +151,7 @@ pub mod configuration {
 /// of the latter two.
 pub mod directory {
     pub use crate::flow::erase::ErasureReport;
+    pub use crate::flow::import::{ImportRecord, Imported};
     pub use crate::flow::personal_data::PersonalData;
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};

@@ -120,6 +120,10 @@ pub mod command {
     #![doc = include_str!("../manual/command.md")]
 }
 
+pub mod moving {
+    #![doc = include_str!("../manual/moving.md")]
+}
+
 pub mod backup {
     #![doc = include_str!("../manual/backup.md")]
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
-use crate::record::organisation;
+use crate::record::organisation::{self, check_imported};
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
@@ -334,6 +334,33 @@ pub(crate) fn existing(tx: &ReadTx<'_>, id: BranchId) -> Result<Branch> {
 }
 
 /// Makes a branch active or inactive. The caller checks that this is a change.
+/// Inserts a branch of another store, with its id; `None` if there is one of that id.
+///
+/// # Errors
+/// As for an organisation, and `NotFound` for the organisation.
+pub(crate) fn import(
+    tx: &WriteTx<'_>,
+    (id, parent): (BranchId, Option<OrganisationId>),
+    (name, active): (&str, bool),
+    created_at: Option<Timestamp>,
+) -> Result<Option<Event>> {
+    let name = checked_name(name)?;
+    check_imported(id.as_bytes())?;
+    if find(tx, id)?.is_some() {
+        return Ok(None);
+    }
+    if let Some(parent) = parent {
+        organisation::existing(tx, parent)?;
+    }
+    tx.execute(
+        "INSERT INTO branch (id, organisation_id, name, active, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, parent, name, active, created_at.unwrap_or(tx.now())],
+    )?;
+    let event = Event::new(EventKind::BranchCreated).branch(id).organisation(parent);
+    Ok(Some(event.detail(&name)))
+}
+
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: BranchId,

@@ -320,6 +320,36 @@ pub(crate) fn existing(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Organisati
 }
 
 /// Makes an organisation active or inactive. The caller checks that this is a change.
+/// Refuses an id that the library uses for other purposes.
+pub(crate) fn check_imported(id: &[u8; 16]) -> Result<()> {
+    if *id == [0; 16] || *id == [u8::MAX; 16] {
+        return Err(Error::invalid("the id of an imported record is the nil or the max UUID"));
+    }
+    Ok(())
+}
+
+/// Inserts an organisation of another store, with its id; `None` if there is one of that id.
+///
+/// # Errors
+/// `Invalid` for the name, or an id that none can have.
+pub(crate) fn import(
+    tx: &WriteTx<'_>,
+    id: OrganisationId,
+    (name, active): (&str, bool),
+    created_at: Option<Timestamp>,
+) -> Result<Option<Event>> {
+    let name = checked_name(name)?;
+    check_imported(id.as_bytes())?;
+    if find(tx, id)?.is_some() {
+        return Ok(None);
+    }
+    tx.execute(
+        "INSERT INTO organisation (id, name, active, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![id, name, active, created_at.unwrap_or(tx.now())],
+    )?;
+    Ok(Some(Event::new(EventKind::OrganisationCreated).organisation(id).detail(&name)))
+}
+
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: OrganisationId,

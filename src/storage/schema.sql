@@ -205,18 +205,23 @@ CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
 -- session. Deleted on request.
 CREATE TABLE credential (
     user_id     BLOB    PRIMARY KEY REFERENCES user (id),
-    -- Argon2id, PHC string format. Sealed, the salt and the output are replaced by
-    -- `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305, bound to table,
-    -- column, user, algorithm, parameters and key id.
+    -- PHC string format: Argon2id; or a hash of another system, until the first login, which says
+    -- in `norm=` what its source did with the typed password. Sealed, the salt and the output are
+    -- replaced by `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305,
+    -- bound to table, column, user, algorithm, parameters and key id.
     phc         TEXT    NOT NULL,
     norm        INTEGER NOT NULL,           -- version of the normalisation before hashing
     version     INTEGER NOT NULL CHECK (version >= 1),
     must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)),
     compromised INTEGER NOT NULL DEFAULT 0 CHECK (compromised IN (0, 1)), -- 1: refused at login
     set_at      INTEGER NOT NULL,
-    -- The hash up to its salt: its algorithm and parameters.
-    cost        TEXT    GENERATED ALWAYS AS (substr(phc, 1, 14 + instr(substr(phc, 16), '$')))
-                VIRTUAL,
+    -- The hash up to its salt: its algorithm and parameters. rtrim removes all that is no '$' from
+    -- the end, first the output, then the salt.
+    cost        TEXT    GENERATED ALWAYS AS (
+                    CASE instr(phc, '$sealed1$') WHEN 0
+                    THEN rtrim(rtrim(rtrim(rtrim(phc, replace(phc, '$', '')), '$'),
+                         replace(phc, '$', '')), '$')
+                    ELSE substr(phc, 1, instr(phc, '$sealed1$') - 1) END) VIRTUAL,
     -- The id of the key that seals the hash; empty: it is not sealed.
     key_id      TEXT    GENERATED ALWAYS AS (
                     CASE instr(phc, '$sealed1$') WHEN 0 THEN ''

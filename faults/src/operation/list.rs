@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
-use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
+use gatepost::directory::{CreditHolder, ImportRecord, UserFilter, UserStatus, UserUpdate};
 use gatepost::sessions::{
     NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
     SessionFilter, Version,
 };
+use gatepost::uuid::Uuid;
 use gatepost::{
     BranchId, Ended, Error, LoginOutcome, LoginRefusal, LoginRequest, NewUser, OrganisationId,
     Page, SessionId, Store, Subtree, UserId,
@@ -208,6 +209,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     }),
     Operation::write("erase a user", "Users::erase", |scene, store| {
         store.users().erase(scene.id("gone")).map(drop)
+    }),
+    Operation::write("import a user", "Store::import", |_, store| {
+        let record = ImportRecord::User {
+            id: UserId::from_uuid(Uuid::from_u128(1)),
+            user: Box::new(NewUser::person("fay")),
+            created_at: None,
+            confirmed_at: None,
+        };
+        store.import(vec![record])?.into_iter().try_for_each(|result| result.map(drop))
     }),
     Operation::write("create a user", "Users::create", |_, store| {
         let new = NewUser::person("eve").email("eve@example.com").privilege("admin");

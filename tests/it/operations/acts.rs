@@ -5,11 +5,13 @@ mod keys;
 mod steps;
 
 use gatepost::audit::HostEvent;
-use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
+use gatepost::directory::{CreditHolder, ImportRecord, Imported, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
 use gatepost::sessions::{NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version};
+use gatepost::uuid::Uuid;
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
+    UserId,
 };
 
 use super::scene::Scene;
@@ -372,6 +374,16 @@ const REST: &[(&str, Act)] = &[
     ("Store::restore", |s, _| {
         let copy = s.world.directory().join("copy.db");
         Store::restore(copy, &s.world.path, s.world.options.clone()).unwrap();
+    }),
+    ("Store::import", |_, store| {
+        let record = ImportRecord::User {
+            id: UserId::from_uuid(Uuid::from_u128(1)),
+            user: Box::new(NewUser::person("fay")),
+            created_at: None,
+            confirmed_at: None,
+        };
+        let results = store.import(vec![record]).unwrap();
+        assert_eq!(results[0].as_ref().unwrap(), &Imported::Created);
     }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
     ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),

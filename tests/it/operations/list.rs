@@ -331,6 +331,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Store::change_options", "store.options_changed"),
     op(NONE, "Store::backup", "store.backed_up"),
     op(NONE, "Store::backup(refused)", "store.backup_failed"),
+    op(NONE, "Store::import", "user.created"),
     op(NONE, "Store::maintain", "store.maintained"),
     op(NONE, "Store::rekey", "store.rekeyed"),
     op(NONE, "Store::rekey(no hash to seal)", "store.key_changed"),

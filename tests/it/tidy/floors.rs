@@ -102,6 +102,8 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::erase"),
     (4, "flow::restore"),
     (4, "flow::personal_data"),
+    (4, "flow::import"),
+    (4, "flow::export"),
     (4, "flow::identity"),
     (4, "flow::password_set"),
     (4, "flow::rekey"),
