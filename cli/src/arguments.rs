@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, backup, branch, calibrate, config, credit, device, doctor, factor, init, key, key_file,
-    organisation, pages, rekey, restore, session, stats, sweep, token, user,
+    audit, backup, branch, calibrate, config, credit, device, doctor, export, factor, import,
+    init, key, key_file, organisation, pages, rekey, restore, session, stats, sweep, token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -122,6 +122,8 @@ pub(crate) enum Command {
     Rekey(rekey::Rekey),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Import(import::Import),
+    Export(export::Export),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),

@@ -197,7 +197,8 @@ fn write_line(out: &mut impl Write, line: &str) -> Result<()> {
     read(writeln!(out, "{line}"))
 }
 
-fn read(written: io::Result<()>) -> Result<()> {
+/// The result of writing to the output; a reader that is gone is no failure.
+pub(crate) fn read(written: io::Result<()>) -> Result<()> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::NotRead,
         _ => Failure::io("standard output cannot be written", &error),

@@ -11,7 +11,9 @@ pub(crate) mod config;
 pub(crate) mod credit;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod factor;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod key_file;
@@ -48,6 +50,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Rekey(command) => command.run(&open()?)?,
         Command::Backup(command) => command.run(&open()?)?,
         Command::Restore(command) => command.run(&global)?,
+        Command::Import(command) => return command.run(&open()?, &global),
+        Command::Export(command) => command.run(&open()?)?,
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,

@@ -14,6 +14,7 @@ mod busy;
 mod directory;
 mod doctor;
 mod keys;
+mod moving;
 mod one_time_tokens;
 mod opening;
 mod pages;
