@@ -75,7 +75,7 @@ fn scrypt(
 
 /// Asks for the memory of scrypt and gives it back: the crate itself aborts if there is none.
 fn has_room(n_log2: u8, r: u32) -> Result<()> {
-    let bytes = u64::from(r) * 128 << n_log2;
+    let bytes = (u64::from(r) * 128) << n_log2;
     let room = usize::try_from(bytes).ok().map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes));
     match room {
         Some(Ok(())) => Ok(()),

@@ -295,5 +295,5 @@ fn hex(text: &str) -> Read<Vec<u8>> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| MALFORMED)
 }
 
-#[cfg(all(test, feature = "import-hashes"))]
+#[cfg(test)]
 mod tests;
