@@ -156,8 +156,8 @@ impl Hasher {
     pub(crate) fn import(&self, text: &str) -> Result<Zeroizing<String>> {
         let refused = |what: &'static str| {
             Error::invalid(what).advising(
-                "This hash cannot be imported: import the user without a password, and issue a \
-                 one-time token for a reset.",
+                "This hash cannot be imported: issue a one-time token for a reset, or set a new \
+                 password with users().set_password.",
             )
         };
         let stored = sources::read(text).map_err(refused)?;

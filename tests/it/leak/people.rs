@@ -19,7 +19,17 @@ impl Story {
         self.failed(store.audit().open_anchor("sealed1$a$"));
         let gone = store.users().create(NewUser::person("gone")).unwrap().id;
         self.held(&store.users().personal_data(gone).unwrap());
+        assert!(store.users().exposed_password_hash(gone).unwrap().is_none());
         store.users().delete(gone).unwrap();
         self.held(&store.users().erase(gone).unwrap());
+        let record = gatepost::directory::ImportRecord::User {
+            id: gone,
+            user: Box::new(NewUser::person("imported")),
+            created_at: None,
+            confirmed_at: None,
+        };
+        self.held(&record);
+        let results = store.import(vec![record]).unwrap();
+        self.held(results[0].as_ref().unwrap());
     }
 }
