@@ -11,10 +11,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
-use gatepost::sessions::RevokeApiKeys;
 use gatepost::{
-    ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginRefusal, LoginReply,
-    LoginRequest, Password, PendingStep, Principal, Profile,
+    ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginReply, LoginRequest,
+    Password, PendingStep, Principal, Profile,
 };
 use ipnet::IpNet;
 
@@ -69,10 +68,7 @@ impl Client {
         password: Password,
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<LoggedIn, Rejection> {
-        let request = LoginRequest::new(username, password, self.device.clone());
-        let request = more(request.client_info(self.info.clone()));
-        let store = self.auth.store().clone();
-        let outcome = blocking(move || store.log_in(request)).await?;
+        let outcome = self.attempt(username, password, more).await?;
         Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
     }
 
@@ -87,10 +83,29 @@ impl Client {
         password: Password,
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<BegunLogin, Rejection> {
+        match self.attempt(username, password, more).await? {
+            LoginOutcome::Pending(step) => {
+                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
+                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
+            }
+            outcome => {
+                let reply = outcome.granted()?;
+                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
+                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        username: impl Into<String>,
+        password: Password,
+        more: impl FnOnce(LoginRequest) -> LoginRequest,
+    ) -> Result<LoginOutcome, Rejection> {
         let request = LoginRequest::new(username, password, self.device.clone());
         let request = more(request.client_info(self.info.clone()));
         let store = self.auth.store().clone();
-        self.begun(blocking(move || store.log_in(request)).await?)
+        blocking(move || store.log_in(request)).await
     }
 
     /// Completes a login that waits, on the device of this browser; `request` makes the request of
@@ -121,20 +136,6 @@ impl Client {
         let begun =
             blocking(move || store.second_factors().enrol_at_login(&step, &device, new)).await?;
         Ok(begun.done()?)
-    }
-
-    fn begun(&self, outcome: LoginOutcome) -> Result<BegunLogin, Rejection> {
-        match outcome {
-            LoginOutcome::Pending(step) => {
-                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
-                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
-            }
-            outcome => {
-                let reply = outcome.granted()?;
-                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
-                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
-            }
-        }
     }
 
     /// Revokes the session of the request. Idempotent: without a session, or with one that has
@@ -249,7 +250,7 @@ pub struct LoggedIn {
 }
 
 impl LoggedIn {
-    fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
+    pub(crate) fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
         let session = cookies::of_session(auth.site(), &reply);
         let device = device.map(|device| cookies::of_device(auth.site(), device));
         let cookies = [session].into_iter().chain(device).collect();
@@ -294,29 +295,6 @@ fn set(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) 
         headers.append(SET_COOKIE, cookie);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-pub(crate) async fn change_password(
-    auth: &Auth,
-    held: Arc<Held>,
-    current: Password,
-    new: Password,
-    keys: RevokeApiKeys,
-) -> Result<LoggedIn, Rejection> {
-    let store = auth.store().clone();
-    let change = move || match keys {
-        RevokeApiKeys::All => {
-            store.change_password_and_revoke_keys(&held.credentials, current, new)
-        }
-        _ => store.change_password(&held.credentials, current, new),
-    };
-    let outcome = blocking(change).await?;
-    match outcome.granted() {
-        Ok(reply) => Ok(LoggedIn::new(auth, reply, None)),
-        Err(LoginRefusal::InvalidCredentials) => Err(Rejection::wrong_current_password()),
-        Err(LoginRefusal::SessionNotLive) => Err(Rejection::refused_credential()),
-        Err(refusal) => Err(refusal.into()),
-    }
 }
 
 fn info(auth: &Auth, parts: &Parts) -> ClientInfo {

@@ -4,8 +4,8 @@
 //! The library knows no HTTP. This crate is what a web server needs between the two:
 //!
 //! - **Extractors.** [`SignedIn`] is a caller whose session or API key was just verified, with a
-//!   store that acts as that caller. `Option<SignedIn>`, [`Admin`], [`Privileged`] and [`ApiKey`]
-//!   accept more or fewer. Cookies, and `Basic` and `Bearer` headers, are read alike.
+//!   store that acts as that caller. `Option<SignedIn>`, [`Admin`], [`Privileged`], [`ApiKey`]
+//!   and [`Fresh`] accept more or fewer. Cookies, and `Basic` and `Bearer` headers, are read alike.
 //! - **Tickets.** [`SignedIn::ticket_url`] makes the URL of an image or a download, and
 //!   [`ByTicket`] accepts the caller that follows it.
 //! - **Cookies.** `__Host-session` holds the token, until the session ends. `__Host-device` holds
@@ -15,8 +15,8 @@
 //! - **One answer to failures.** [`Rejection`] is every error and refusal, with its status, headers
 //!   and a body by RFC 9457.
 //! - **Ready routes.** [`routes`] has login, logout, the caller's own sessions, the change of a
-//!   password and the reset of a forgotten one; [`healthz`] and [`metrics`] are for operators;
-//!   [`login_guard`] is for pages.
+//!   password, the second factor and the reset of a forgotten password; [`healthz`] and [`metrics`]
+//!   are for operators; [`login_guard`] and [`step_up_guard`] are for pages.
 //! - **Blocking calls.** [`blocking()`] and [`SignedIn::blocking`] run calls that hash or write on
 //!   a thread that may wait.
 //! - **A server's end.** [`serve()`] closes the store after the last request.
@@ -55,6 +55,7 @@ mod client;
 mod cookies;
 mod credentials;
 mod cross_site;
+mod in_session;
 mod operating;
 mod pages;
 mod rejection;
@@ -68,10 +69,10 @@ pub use by_ticket::ByTicket;
 pub use client::{BegunLogin, Client, LoggedIn, LoggedOut, WaitingLogin};
 pub use ipnet::IpNet;
 pub use operating::{healthz, metrics};
-pub use pages::{Next, login_guard};
+pub use pages::{Next, login_guard, step_up_guard};
 pub use rejection::Rejection;
 pub use serve::{ServeError, serve, serve_until};
-pub use signed_in::{Admin, ApiKey, Privilege, Privileged, SignedIn};
+pub use signed_in::{Admin, ApiKey, Fresh, Privilege, Privileged, SignedIn, StepUp};
 
 /// The examples of the manual's page, which the library cannot run.
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ mod cross_site;
 mod example;
 mod extractors;
 mod hostile;
+mod in_session;
 mod leak;
 mod login;
 mod one_time_tokens;
