@@ -2,11 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
@@ -15,13 +14,13 @@ use gatepost::{
     ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginReply, LoginRequest,
     Password, PendingStep, Principal, Profile,
 };
-use ipnet::IpNet;
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
 use crate::cookies;
 use crate::credentials::{self, Held};
 use crate::cross_site;
+use crate::peer;
 use crate::rejection::Rejection;
 
 /// The browser or program behind a request, signed in or not: for a login and a logout of your own.
@@ -32,12 +31,8 @@ use crate::rejection::Rejection;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Client {
-    /// The IP address and the user agent, for the session and the audit log.
-    ///
-    /// The address is that of the peer. If the peer is a trusted proxy
-    /// ([`Auth::trusted_proxies`]), the header `X-Forwarded-For` is read from right to left, up to
-    /// the first address that is not a trusted proxy. It is unknown unless the program serves with
-    /// [`serve`](crate::serve()) or with axum's `into_make_service_with_connect_info`.
+    /// The IP address and the user agent, for the session and the audit log; see
+    /// [`Peer`](crate::Peer).
     pub info: ClientInfo,
     auth: Auth,
     device: DeviceId,
@@ -182,7 +177,7 @@ where
         };
         // A credential that cannot be read is none that could be revoked.
         let held = credentials::read(&auth, parts).unwrap_or_default().map(Arc::new);
-        Ok(Self { info: info(&auth, parts), auth, device, held })
+        Ok(Self { info: peer::info(&auth, parts), auth, device, held })
     }
 }
 
@@ -295,36 +290,4 @@ fn set(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) 
         headers.append(SET_COOKIE, cookie);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-fn info(auth: &Auth, parts: &Parts) -> ClientInfo {
-    let mut info = ClientInfo::new();
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        info = info.ip(address(peer.ip(), &parts.headers, &auth.site().trusted_proxies));
-    }
-    match parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-        Some(agent) => info.user_agent(agent),
-        None => info,
-    }
-}
-
-/// The address of the client: each trusted proxy has added that of its own peer at the right.
-fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    // A line that is not text is one entry that is no address.
-    let entries = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
-    let mut found = peer.to_canonical();
-    for entry in entries {
-        let Some(address) = parsed(entry.trim()).filter(|_| is_trusted(found)) else { break };
-        found = address.to_canonical();
-    }
-    found
-}
-
-/// An address, perhaps with a port.
-fn parsed(entry: &str) -> Option<IpAddr> {
-    let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']'));
-    let address = bare.unwrap_or(entry).parse().ok();
-    address.or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }

@@ -42,7 +42,7 @@ pub async fn serve(auth: &Auth, listener: TcpListener, app: Router) -> Result<()
 /// Return that error from `main`, so that the process exits with a failure and its supervisor
 /// starts it again.
 ///
-/// Each request knows the address of its peer, for [`Client::info`](crate::Client).
+/// Each request knows the address of its peer; see [`Peer`](crate::Peer).
 ///
 /// ```
 /// use axum::Router;
