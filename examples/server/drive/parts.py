@@ -71,12 +71,14 @@ class Program:
     def _read(self):
         for line in self.process.stdout:
             self.lines.put(line.rstrip())
+        self.lines.put(None)
 
     def line(self, pattern):
         """The match of the next line that matches."""
         end = time.monotonic() + 60
         while True:
             line = self.lines.get(timeout=max(0.1, end - time.monotonic()))
+            assert line is not None, f"the program ended before it printed {pattern}"
             found = re.search(pattern, line)
             if found:
                 return found
