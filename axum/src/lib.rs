@@ -19,6 +19,8 @@
 //!   are for operators; [`login_guard`] and [`step_up_guard`] are for pages.
 //! - **Blocking calls.** [`blocking()`] and [`SignedIn::blocking`] run calls that hash or write on
 //!   a thread that may wait.
+//! - **Data of `tower-sessions`.** With the feature `tower-sessions`, `with_session_data` gives
+//!   handlers that take a `tower_sessions::Session` the data of the caller's session.
 //! - **A server's end.** [`serve()`] closes the store after the last request.
 //!
 //! The page `web` of the library's manual begins with a whole server, and explains cookies,
@@ -62,6 +64,8 @@ mod peer;
 mod rejection;
 pub mod routes;
 mod serve;
+#[cfg(feature = "tower-sessions")]
+mod session_data;
 mod signed_in;
 
 pub use auth::{Auth, DangerousAuth, InvalidOrigin};
@@ -74,6 +78,8 @@ pub use pages::{Next, login_guard, step_up_guard};
 pub use peer::Peer;
 pub use rejection::Rejection;
 pub use serve::{ServeError, serve, serve_until};
+#[cfg(feature = "tower-sessions")]
+pub use session_data::with_session_data;
 pub use signed_in::{Admin, ApiKey, Fresh, Privilege, Privileged, SignedIn, StepUp};
 
 /// The examples of the manual's page, which the library cannot run.

@@ -110,7 +110,7 @@ impl SignedIn {
         self.held.answer(&self.auth, rejection)
     }
 
-    fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
+    pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
         let Some(held) = credentials::read(auth, parts)? else { return Ok(None) };
         let principal = held.verify(auth)?;
         let store = auth.store().acting_as(principal);

@@ -22,5 +22,6 @@ mod proxies;
 mod rejections;
 mod routes;
 mod second_factor;
+mod session_data;
 mod tickets;
 mod world;

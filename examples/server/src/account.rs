@@ -92,7 +92,7 @@ fn sessions(me: &SignedIn, sessions: &[SessionInfo]) -> Markup {
     html! {
         h2 #sessions { "Where I am signed in" }
         div.scroll {
-            table aria-labelledby="sessions" {
+            table.cards aria-labelledby="sessions" {
                 thead { tr {
                     th scope="col" { "Browser" } th scope="col" { "Address" }
                     th scope="col" { "Since" } th scope="col" { "Last use" } th scope="col" { "" }
@@ -103,9 +103,9 @@ fn sessions(me: &SignedIn, sessions: &[SessionInfo]) -> Markup {
                     @let is_current = current == Some(session.id);
                     tr.current[is_current] {
                         td { (agent) }
-                        td { @if let Some(ip) = client.and_then(|client| client.address()) { (ip) } }
-                        td { (time(session.opened_at)) }
-                        td { (time(session.last_seen_at)) }
+                        td data-label="Address" { @if let Some(ip) = client.and_then(|client| client.address()) { (ip) } }
+                        td data-label="Since" { (time(session.opened_at)) }
+                        td data-label="Last use" { (time(session.last_seen_at)) }
                         td.actions { @if is_current { strong { "This one" } } @else {
                             form.inline method="post"
                                 action=(format!("/account/sessions/{}/revoke", session.id)) {
@@ -131,7 +131,7 @@ fn devices(me: &SignedIn, devices: &[KnownDevice]) -> Markup {
     html! {
         h2 #devices { "Browsers that I have used" }
         div.scroll {
-            table aria-labelledby="devices" {
+            table.cards aria-labelledby="devices" {
                 thead { tr {
                     th scope="col" { "Browser" } th scope="col" { "First login" }
                     th scope="col" { "Last login" } th scope="col" { "Trusted: asks for no code" }
@@ -140,9 +140,9 @@ fn devices(me: &SignedIn, devices: &[KnownDevice]) -> Markup {
                     @let is_current = current.as_ref() == Some(&device.handle);
                     tr.current[is_current] {
                         td { code { (device.handle) } @if is_current { " " strong { "This one" } } }
-                        td { (time(device.first_login_at)) }
-                        td { (time(device.last_login_at)) }
-                        td { @match device.trusted_until {
+                        td data-label="First login" { (time(device.first_login_at)) }
+                        td data-label="Last login" { (time(device.last_login_at)) }
+                        td data-label="Trusted" { @match device.trusted_until {
                             Some(end) => { "until " (time(end)) },
                             None => { "no" },
                         } }

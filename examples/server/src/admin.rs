@@ -2,6 +2,8 @@
 //!
 //! An administrator of a branch sees and changes its users alone; one without a branch, all users.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -201,12 +203,21 @@ async fn create(State(site): State<Site>, admin: Admin, Form(invited): Form<Invi
 
 async fn audit(admin: Admin) -> Result<Markup, Rejection> {
     let subtree = subtree(&admin);
-    let read = move |store: &Store| store.audit().latest(AUDIT_ROWS, &AuditFilter::new());
-    let mut rows = admin.blocking(read).await?;
-    rows.retain(|row| match subtree {
-        Subtree::Branch(branch) => row.branch == Some(branch),
-        _ => true,
-    });
+    let read = move |store: &Store| -> Result<_, Error> {
+        let mut rows = store.audit().latest(AUDIT_ROWS, &AuditFilter::new())?;
+        rows.retain(|row| match subtree {
+            Subtree::Branch(branch) => row.branch == Some(branch),
+            _ => true,
+        });
+        let mut names = BTreeMap::new();
+        for id in rows.iter().flat_map(|row| [row.user, row.actor.user()]).flatten() {
+            if let Some(user) = store.users().find(id)? {
+                names.insert(id, user.username);
+            }
+        }
+        Ok((rows, names))
+    };
+    let (rows, names) = admin.blocking(read).await?;
     let body = html! {
         div.scroll {
             table {
@@ -215,23 +226,23 @@ async fn audit(admin: Admin) -> Result<Markup, Rejection> {
                     th scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Outcome" }
                     th scope="col" { "By" } th scope="col" { "About" } th scope="col" { "From" }
                 } }
-                tbody { @for row in &rows { (audit_row(row)) } }
+                tbody { @for row in &rows { (audit_row(row, &names)) } }
             }
         }
     };
     Ok(page(&admin, "/admin/audit", "Audit log", body))
 }
 
-fn audit_row(row: &AuditEntry) -> Markup {
-    let short = |user: UserId| user.to_string().chars().rev().take(8).collect::<Vec<_>>();
-    let shown = |user: Option<UserId>| user.map(short).into_iter().flatten().rev();
+fn audit_row(row: &AuditEntry, names: &BTreeMap<UserId, String>) -> Markup {
+    let name =
+        |user: Option<UserId>| user.and_then(|id| names.get(&id)).map_or("", String::as_str);
     html! {
         tr {
             td { (time(row.at)) }
             td { (row.event) }
             td { (row.outcome.as_str()) @if let Some(reason) = &row.reason { ": " (reason) } }
-            td { code { (shown(row.actor.user()).collect::<String>()) } }
-            td { code { (shown(row.user).collect::<String>()) } }
+            td { (name(row.actor.user())) }
+            td { (name(row.user)) }
             td { @if let Some(ip) = row.client_info.as_ref().and_then(|c| c.address()) { (ip) } }
         }
     }
