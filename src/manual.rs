@@ -5,6 +5,7 @@
 //! - [`getting_started`]: from an empty project to a program that logs users in.
 //! - [`desktop`]: a desktop program that keeps its users signed in.
 //! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
+//! - [`other_servers`]: from tower-sessions, axum-login, better-auth, PocketBase or Django.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
@@ -54,10 +55,15 @@ pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
 }
 
-// Its examples need `gatepost-axum`, whose tests run them.
+// The examples of these two need `gatepost-axum`, whose tests run them.
 #[cfg(not(doctest))]
 pub mod web {
     #![doc = include_str!("../manual/web.md")]
+}
+
+#[cfg(not(doctest))]
+pub mod other_servers {
+    #![doc = include_str!("../manual/other_servers.md")]
 }
 
 pub mod devices {

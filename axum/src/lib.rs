@@ -82,7 +82,11 @@ pub use serve::{ServeError, serve, serve_until};
 pub use session_data::with_session_data;
 pub use signed_in::{Admin, ApiKey, Fresh, Privilege, Privileged, SignedIn, StepUp};
 
-/// The examples of the manual's page, which the library cannot run.
+/// The examples of the manual's pages, which the library cannot run.
 #[cfg(doctest)]
-#[doc = include_str!("../../manual/web.md")]
-mod manual {}
+mod manual {
+    #[doc = include_str!("../../manual/web.md")]
+    mod web {}
+    #[doc = include_str!("../../manual/other_servers.md")]
+    mod other_servers {}
+}
