@@ -11,6 +11,9 @@ use crate::client::LoggedIn;
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
+/// The outcome of a call that changes a second factor.
+type Factor<T> = Result<FactorOutcome<T>, Error>;
+
 impl SignedIn {
     /// Runs a call of the store that takes what the caller presented, such as `Store::renew`, on a
     /// thread that may wait; see [`blocking`](crate::blocking()).
@@ -156,7 +159,7 @@ impl SignedIn {
 
     async fn factor<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store, Presented<'_>) -> Result<FactorOutcome<T>, Error> + Send + 'static,
+        work: impl FnOnce(&Store, Presented<'_>) -> Factor<T> + Send + 'static,
     ) -> Result<T, Rejection> {
         let outcome = self.presenting(work).await?;
         outcome.done().map_err(|refusal| self.refused(refusal, Rejection::wrong_password_or_code))

@@ -196,7 +196,8 @@ pub struct ApiKey(SignedIn);
 ///
 /// async fn set_email(me: Fresh<ChangeEmail>, email: String) -> Result<(), Rejection> {
 ///     let user = me.principal.user;
-///     me.blocking(move |store: &Store| store.users().set_email(user, Some(&email))).await.map(drop)
+///     let change = move |store: &Store| store.users().set_email(user, Some(&email));
+///     me.blocking(change).await.map(drop)
 /// }
 /// # let router = axum::Router::<gatepost_axum::Auth>::new()
 /// #     .route("/email", axum::routing::post(set_email));

@@ -14,7 +14,7 @@ use gatepost::policy::SessionPolicy;
 use gatepost::sessions::{Assurance, NewApiKey};
 use gatepost::{DeviceId, NewUser, Options, Store, User};
 use gatepost_axum::{
-    Admin, ApiKey, Auth, Client, Fresh, Privilege, Privileged, Rejection, SignedIn, StepUp,
+    Admin, ApiKey, Auth, Client, Fresh, Peer, Privilege, Privileged, Rejection, SignedIn, StepUp,
     healthz, login_guard, metrics, routes, step_up_guard,
 };
 use http_body_util::BodyExt;
@@ -81,6 +81,7 @@ pub(crate) fn app(auth: Auth) -> Router {
         .route("/fresh", get(fresh))
         .route("/strong", get(|_: Fresh<Strong>| async {}))
         .route("/client", get(address).post(address))
+        .route("/peer", post(async |peer: Peer| peer.info.agent().unwrap_or_default().to_owned()))
         .route("/create", post(create))
         .nest("/pages", login_guard(pages, "/login"))
         .merge(healthz())

@@ -139,7 +139,7 @@ class Driver:
                 time.sleep(0.1)
 
     def call(self, method, path, body=None):
-        data = None if method != "POST" else json.dumps(body or {}).encode()
+        data = json.dumps(body or {}).encode() if method == "POST" else None
         url = f"http://127.0.0.1:{self.port}{path}"
         request = urllib.request.Request(url, data, {"content-type": "application/json"})
         request.method = method

@@ -103,7 +103,9 @@ fn sessions(me: &SignedIn, sessions: &[SessionInfo]) -> Markup {
                     @let is_current = current == Some(session.id);
                     tr.current[is_current] {
                         td { (agent) }
-                        td data-label="Address" { @if let Some(ip) = client.and_then(|client| client.address()) { (ip) } }
+                        td data-label="Address" {
+                            @if let Some(ip) = client.and_then(|client| client.address()) { (ip) }
+                        }
                         td data-label="Since" { (time(session.opened_at)) }
                         td data-label="Last use" { (time(session.last_seen_at)) }
                         td.actions { @if is_current { strong { "This one" } } @else {

@@ -223,7 +223,8 @@ async fn audit(admin: Admin) -> Result<Markup, Rejection> {
             table {
                 caption { "The latest events, the newest first, in UTC" }
                 thead { tr {
-                    th scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Outcome" }
+                    th scope="col" { "Time" } th scope="col" { "Event" }
+                    th scope="col" { "Outcome" }
                     th scope="col" { "By" } th scope="col" { "About" } th scope="col" { "From" }
                 } }
                 tbody { @for row in &rows { (audit_row(row, &names)) } }
