@@ -161,7 +161,7 @@ fn app(site: Site) -> Router {
 }
 
 /// No script at all, nothing of another site, and no frame (ASVS 3.4).
-const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 3] = [
     (
         "content-security-policy",
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -170,5 +170,4 @@ const HEADERS: [(&str, &str); 4] = [
     // A link with a token in it is sent to no other site.
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
-    ("strict-transport-security", "max-age=63072000"),
 ];
