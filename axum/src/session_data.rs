@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use cookie::time::OffsetDateTime;
@@ -96,15 +97,16 @@ async fn lend(State(auth): State<Auth>, request: Request, next: Next) -> Respons
     if !session.is_modified() || response.status().is_server_error() {
         return response;
     }
-    match session.save().await {
-        Ok(()) => response,
-        Err(_) => {
-            let failed = data.state.lock().await.failed.take();
-            let unknown = || {
-                let detail = "The service cannot answer now.";
-                Rejection::new(ErrorClass::Unavailable, "unavailable", detail)
-            };
-            me.answer(failed.unwrap_or_else(unknown)).into_response()
+    if session.save().await.is_ok() {
+        return response;
+    }
+    match data.state.lock().await.failed.take() {
+        // The handler has ended the session, and the data with it.
+        Some(rejection) if rejection.status() == StatusCode::NOT_FOUND => response,
+        Some(rejection) => me.answer(rejection).into_response(),
+        None => {
+            let detail = "The service cannot answer now.";
+            Rejection::new(ErrorClass::Unavailable, "unavailable", detail).into_response()
         }
     }
 }

@@ -204,7 +204,7 @@ pub struct ApiKey(SignedIn);
 /// # assert!(router.has_routes());
 /// ```
 ///
-/// A login is a proof, and so is [`SignedIn::prove`](SignedIn::prove), for which
+/// A login is a proof, and so is [`SignedIn::prove`], for which
 /// [`routes::prove`](crate::routes::prove) is the ready route and
 /// [`step_up_guard`](crate::step_up_guard) the way of pages. Any other caller that is signed in,
 /// one with an API key included, is answered 403 (`step_up_required`).

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use gatepost::sessions::{SessionFilter, Version};
-use gatepost_axum::{Auth, with_session_data};
+use gatepost_axum::{Auth, Client, LoggedOut, Rejection, with_session_data};
 use serde_json::json;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
@@ -28,7 +28,8 @@ fn world() -> World {
                 session.insert("large", "x".repeat(5_000)).await.unwrap();
             }),
         )
-        .route("/race", post(race));
+        .route("/race", post(race))
+        .route("/leave", post(leave));
     let routes = with_session_data(routes, auth.clone()).with_state(auth.clone());
     let visitors = SessionManagerLayer::new(MemoryStore::default());
     let app = app(auth).merge(routes.layer(visitors));
@@ -48,6 +49,12 @@ async fn remove(session: Session) -> String {
 async fn fail(session: Session) -> StatusCode {
     session.insert("visits", 1_000).await.unwrap();
     StatusCode::INTERNAL_SERVER_ERROR
+}
+
+/// A logout as programs of `tower-sessions` have it, and then the session's own.
+async fn leave(client: Client, session: Session) -> Result<(LoggedOut, ()), Rejection> {
+    session.flush().await.unwrap();
+    Ok((client.log_out().await?, ()))
 }
 
 /// Another request writes while this one runs.
@@ -124,6 +131,17 @@ async fn cycling_keeps_the_data_and_removing_or_flushing_empties_it() {
     assert_eq!(ada.post("/flush", None).await.status, 200);
     assert_eq!(stored(&world), json!({}));
     assert_eq!(visit(&mut ada).await, "1", "she is still signed in");
+}
+
+#[tokio::test]
+async fn a_handler_that_empties_the_data_and_logs_out_is_answered_as_it_says() {
+    let world = world();
+    let mut ada = world.browser().signed_in("ada").await;
+    visit(&mut ada).await;
+    let answer = ada.post("/leave", None).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.clears_the_cookie());
+    ada.get("/mine").await.is_refused(401, "sign_in");
 }
 
 #[tokio::test]
