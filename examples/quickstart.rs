@@ -1,7 +1,8 @@
 //! A directory of real size in one file: `cargo run --example quickstart`.
 //!
 //! The example loads 300 users into a new file, logs some of them in, shows why other logins are
-//! refused, and lists, verifies and revokes sessions. What it prints is also asserted: if a line
+//! refused, lists, verifies and revokes sessions, enrols a second factor, and shows an image by a
+//! ticket. What it prints is also asserted: if a line
 //! were not true, the example would fail. Only the clock is not the real one: the example moves it.
 
 #![allow(
@@ -14,6 +15,8 @@
 mod directory;
 #[path = "data/page.rs"]
 mod page;
+#[path = "data/second_factor.rs"]
+mod second_factor;
 
 use std::error::Error;
 use std::path::Path;
@@ -22,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use directory::{Directory, id};
 use gatepost::audit::{AuditFilter, EventKind};
-use gatepost::host::ManualClock;
+use gatepost::host::{KeyId, Keys, ManualClock, SealingKey};
 use gatepost::policy::ApiVersion;
 use gatepost::sessions::{NewApiKey, SessionFilter};
 use gatepost::{
@@ -40,8 +43,11 @@ fn main() -> Result<()> {
     let home = tempfile::tempdir()?;
     let path = home.path().join("auth.db");
     let clock = ManualClock::new("2026-11-23T08:00:00Z".parse()?);
+    // The secrets of authenticators are stored only sealed, under a key that is not in the file.
+    let keys = Keys::new(KeyId::new("2026-11")?, SealingKey::random()?);
     let options = Options::server()
         .service_name("Quickstart")
+        .keyring(Arc::new(keys))
         .login_by_email(true)
         .clock(Arc::new(clock.clone()));
     let store = Store::open(&path, options)?;
@@ -54,6 +60,8 @@ fn main() -> Result<()> {
     story.list_sessions(&sessions)?;
     story.force_a_change()?;
     story.guess_a_password(&sessions)?;
+    let tamsin = story.enrol_a_second_factor(&sessions)?;
+    story.show_an_image(&tamsin)?;
     story.log_out(&sessions)?;
     story.use_an_api_key()?;
     story.revoke_a_branch(&sessions)?;

@@ -142,6 +142,9 @@ kinds! {
     NotFound (NotFound) = "Check the id or name; it may have been deleted.",
     /// The session or API key of the principal is no longer live: sign in again.
     SessionEnded (SignIn) = "Sign in again: the session or API key has ended.",
+    /// The administrator sees the record and may not do this to it: an administrator of a larger
+    /// part of the store may.
+    NotPermitted (Forbidden) = "Ask an administrator of a larger part of the store.",
     /// A unique name is already taken: choose another.
     Taken (Conflict) = "Choose another name, or release the one in use first.",
     /// One more record would exceed a limit: raise the limit, or remove one first.
@@ -326,6 +329,10 @@ impl Error {
         Self::new(ErrorKind::NotFound, what)
     }
 
+    pub(crate) fn not_permitted(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::NotPermitted, what)
+    }
+
     pub(crate) fn taken(what: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Taken, what)
     }
@@ -404,7 +411,8 @@ impl ErrorKind {
             Kind::Closed | Kind::NotADatabase | Kind::NotOurs | Kind::TooNew => true,
             Kind::ReadOnly | Kind::NoPermission | Kind::Unsafe | Kind::Unsupported => true,
             Kind::Invalid | Kind::NotFound | Kind::SessionEnded | Kind::Taken => false,
-            Kind::LimitReached | Kind::NotEmpty | Kind::Stale | Kind::Insufficient => false,
+            Kind::NotPermitted | Kind::LimitReached | Kind::NotEmpty => false,
+            Kind::Stale | Kind::Insufficient => false,
             Kind::Overloaded | Kind::OutOfMemory | Kind::SqliteTooOld => false,
             Kind::NoRandom | Kind::KeyMissing | Kind::Misuse => false,
         }

@@ -49,6 +49,7 @@
 //! - Test your program: [`testing`](manual::testing).
 //! - Back a store up and restore it: [`backup`](manual::backup).
 //! - Answer errors: [`errors`](manual::errors).
+//! - Watch a store: [`watching`](manual::watching).
 //! - Operate a store from a shell: [`command`](manual::command).
 //! - Look up a term: [`glossary`](manual::glossary).
 //! - See all pages: [`manual`].
@@ -57,6 +58,7 @@
 //!
 //! - **Open a file:** [`Store::open`] with [`Options`]; a copy that is followed:
 //!   [`Store::open_read_only`].
+//! - **Move in and out:** [`Store::import`]; the page [`moving`](crate::manual::moving).
 //! - **Keep it safe:** [`Store::backup`], [`Store::restore`], [`Store::adopt_restored`].
 //! - **Serve a request:** [`Store::log_in`], [`Store::verify`], [`Store::may`], [`Store::renew`],
 //!   [`Store::log_out`]; with second factors [`Store::complete_login`], [`Store::prove`],
@@ -73,7 +75,10 @@
 //!
 //! None is on by default.
 //!
+//! - `import-hashes`: password hashes of other systems (bcrypt, scrypt, PBKDF2), verified until the
+//!   first login replaces them.
 //! - `serde`: records as JSON, typed session data, and the wire shapes of services.
+//! - `tracing`: spans and events for the crate of that name.
 //! - `test-util`: in-memory stores, a clock that a test moves, a seeded random source and a cheap
 //!   password hash. For the tests of a program only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -86,6 +91,7 @@ pub mod manual;
 mod options;
 mod pending;
 mod record;
+mod spans;
 mod storage;
 mod store;
 mod sync;
@@ -123,13 +129,22 @@ pub use value::secret::{Password, Secret};
 pub use value::subtree::Subtree;
 pub use value::time::Timestamp;
 
+/// Administration by subtree: handles limited to what an administrator may administer.
+pub mod administration {
+    pub use crate::flow::administering::{
+        AdministeredApiKeys, AdministeredBranches, AdministeredOrganisations,
+        AdministeredSecondFactors, AdministeredSessions, AdministeredTokens, AdministeredUsers,
+        Administration,
+    };
+}
+
 /// The audit log: its entries, filters and chain, and the events that a host adds.
 pub mod audit {
     pub use crate::record::audit::{
-        Audit, AuditAnchor, AuditConsumer, AuditEntry, AuditFilter, AuditSource, ChainCheck,
-        CheckedChain, MissedRows, Notice, UnseenRows,
+        Audit, AuditAnchor, AuditConsumer, AuditFilter, AuditSource, ChainCheck, CheckedChain,
+        MissedRows, Notice, UnseenRows,
     };
-    pub use crate::value::event::{EventKind, HostEvent, Outcome};
+    pub use crate::value::event::{AuditEntry, EventKind, HostEvent, Outcome};
 }
 
 /// Backups, and what a restore reports.
@@ -148,6 +163,7 @@ pub mod configuration {
 /// of the latter two.
 pub mod directory {
     pub use crate::flow::erase::ErasureReport;
+    pub use crate::flow::import::{ImportRecord, Imported};
     pub use crate::flow::personal_data::PersonalData;
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
@@ -157,8 +173,10 @@ pub mod directory {
     pub use crate::value::principal::{UserKind, UserStatus};
 }
 
-/// What a host may supply: the clock, the source of random bytes, and the keys that seal hashes.
+/// What a host may supply: the clock, the source of random bytes, the keys that seal hashes, and an
+/// observer of what is committed.
 pub mod host {
+    pub use crate::value::event::Observer;
     pub use crate::value::keyring::{KeyId, Keyring, Keys, SealingKey};
     #[cfg(feature = "test-util")]
     pub use crate::value::random::SeededRandom;
@@ -191,6 +209,7 @@ pub mod second_factors {
 
 /// Sessions, devices, API keys, one-time tokens and resource tickets.
 pub mod sessions {
+    pub use crate::flow::impersonate::Impersonation;
     pub use crate::flow::one_time::{Redemption, ResetMail, ResetRequest, RevokeApiKeys};
     pub use crate::flow::password_set::RevokeSessions;
     pub use crate::flow::prove::Reauthentication;
@@ -214,6 +233,9 @@ pub mod sessions {
 
 /// The state of an open store, for those who operate it.
 pub mod status {
+    pub use crate::flow::counts::Counts;
+    pub use crate::flow::examine::{Examination, HashCost};
+    pub use crate::flow::explain::{AuditEvidence, Explanation, RefusalCause};
     pub use crate::flow::rekey::{KeyUse, RekeyReport};
     pub use crate::flow::sweep::MaintenanceReport;
     pub use crate::storage::{CommitOutcome, FileState, OpenWarning};

@@ -5,6 +5,7 @@
 //! - [`getting_started`]: from an empty project to a program that logs users in.
 //! - [`desktop`]: a desktop program that keeps its users signed in.
 //! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
+//! - [`other_servers`]: from tower-sessions, axum-login, better-auth, PocketBase or Django.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
@@ -12,10 +13,13 @@
 //! - [`options`]: which preset to choose, every option with its default, and the reasons.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
 //! - [`api_keys`]: keys for programs: scopes, keys made from keys and sessions, rotation.
+//! - [`administration`]: administrators of one organisation or branch, and what they may do.
 //! - [`one_time_tokens`]: password reset, e-mail confirmation, invitation, temporary password, and
 //!   the first administrator.
 //! - [`second_factors`]: authenticators with time-based codes, and recovery codes.
 //! - [`tickets`]: images and downloads by a URL that is valid for some seconds.
+//! - [`impersonation`]: an administrator acts as a user.
+//! - [`explain`]: why a token or a login is refused, and which row of the audit log is behind it.
 //! - [`staying_signed_in`]: lifetimes, renewal, "remember me", cookies.
 //! - [`testing`]: how to test a program that uses Gatepost.
 //! - [`processes`]: several threads and processes on one file.
@@ -29,6 +33,7 @@
 //! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
 //! - [`audit`]: reading the audit log, proving it whole, and erasing a person.
 //! - [`operating`]: opening, permissions, upkeep, a full disk.
+//! - [`watching`]: an observer of events, tracing, the state, and metrics.
 //!
 //! **Understand**
 //!
@@ -54,10 +59,15 @@ pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
 }
 
-// Its examples need `gatepost-axum`, whose tests run them.
+// The examples of these two need `gatepost-axum`, whose tests run them.
 #[cfg(not(doctest))]
 pub mod web {
     #![doc = include_str!("../manual/web.md")]
+}
+
+#[cfg(not(doctest))]
+pub mod other_servers {
+    #![doc = include_str!("../manual/other_servers.md")]
 }
 
 pub mod devices {
@@ -76,6 +86,18 @@ pub mod revocation {
 
 pub mod api_keys {
     #![doc = include_str!("../manual/api_keys.md")]
+}
+
+pub mod administration {
+    #![doc = include_str!("../manual/administration.md")]
+}
+
+pub mod explain {
+    #![doc = include_str!("../manual/explain.md")]
+}
+
+pub mod impersonation {
+    #![doc = include_str!("../manual/impersonation.md")]
 }
 
 pub mod one_time_tokens {
@@ -120,6 +142,10 @@ pub mod command {
     #![doc = include_str!("../manual/command.md")]
 }
 
+pub mod moving {
+    #![doc = include_str!("../manual/moving.md")]
+}
+
 pub mod backup {
     #![doc = include_str!("../manual/backup.md")]
 }
@@ -130,6 +156,10 @@ pub mod audit {
 
 pub mod operating {
     #![doc = include_str!("../manual/operating.md")]
+}
+
+pub mod watching {
+    #![doc = include_str!("../manual/watching.md")]
 }
 
 pub mod hot_path {

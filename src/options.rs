@@ -21,6 +21,7 @@ pub use file::Lockout;
 use crate::error::{Error, Result};
 use crate::hasher::Cost;
 use crate::storage::Tolerances;
+use crate::value::event::Observer;
 use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, BreachCheck, Breaches, PasswordPolicy, SessionPolicy};
 use crate::value::random::RandomSource;
@@ -97,6 +98,7 @@ pub struct Options {
     pub(crate) random: Arc<dyn RandomSource>,
     /// The file stores the id of the key under which it seals.
     pub(crate) keyring: Option<Arc<dyn Keyring>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 
     source: Source,
 }

@@ -1,8 +1,13 @@
 //! The store: one open file, which all its handles share.
 
-use std::collections::BTreeMap;
+pub(crate) mod metrics;
+mod observe;
+mod status;
+
+pub use status::{ChangeSignal, Service, Status};
+
 use std::fmt;
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
@@ -14,13 +19,12 @@ use crate::hasher::Hasher;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::pending::uses::{Batch, WriteUse};
+use crate::spans;
 use crate::storage::{
-    CommitOutcome, FileState, Finished, OpenWarning, Purpose, ReadTx, SCHEMA_VERSION, Storage,
-    WriteTx, not_begun,
+    Finished, OpenWarning, Purpose, ReadTx, SCHEMA_VERSION, Storage, WriteTx, not_begun,
+    sqlite_version,
 };
 use crate::value::event::Actor;
-use crate::value::keyring::KeyId;
-use crate::value::policy::ApiVersion;
 use crate::value::random::random_bytes;
 use crate::value::time::Timestamp;
 
@@ -51,6 +55,20 @@ use crate::value::time::Timestamp;
 pub struct Store {
     core: Arc<Core>,
     actor: Actor,
+    /// `None` in every handle of a host.
+    precondition: Option<Arc<dyn Precondition>>,
+}
+
+/// What each transaction of a handle checks before its job, on the job's own snapshot: an error
+/// ends the call. Such a handle never leaves the library.
+trait Precondition: Send + Sync {
+    fn check(&self, tx: &ReadTx<'_>) -> Result<()>;
+}
+
+impl<F: Fn(&ReadTx<'_>) -> Result<()> + Send + Sync> Precondition for F {
+    fn check(&self, tx: &ReadTx<'_>) -> Result<()> {
+        self(tx)
+    }
 }
 
 /// The core that all handles of one file share.
@@ -65,12 +83,14 @@ pub(crate) struct Core {
     pub(crate) pending: Pending,
     /// The key of tickets where there is no keyring, drawn for the first of them.
     ticket_key: OnceLock<Zeroizing<[u8; 32]>>,
+    observer_panics: AtomicU64,
+    opened_at: Timestamp,
 }
 
 impl Store {
     /// A handle of `core` whose actor is the host.
     pub(crate) fn of(core: Arc<Core>) -> Self {
-        Self { core, actor: Actor::Host }
+        Self { core, actor: Actor::Host, precondition: None }
     }
 
     /// A handle of the same store whose writes the audit log ascribes to `actor`.
@@ -92,7 +112,11 @@ impl Store {
     /// ```
     #[must_use]
     pub fn acting_as(&self, actor: impl Into<Actor>) -> Self {
-        Self { core: Arc::clone(&self.core), actor: actor.into() }
+        Self {
+            core: Arc::clone(&self.core),
+            actor: actor.into(),
+            precondition: self.precondition.clone(),
+        }
     }
 
     /// The name of the service and the newest API version that it serves, as replies show them.
@@ -138,6 +162,9 @@ impl Store {
             path: place.map(|place| place.files.main.clone()),
             open_warnings: self.core.open_warnings.clone(),
             schema_version: SCHEMA_VERSION,
+            library_version: env!("CARGO_PKG_VERSION"),
+            sqlite_version: sqlite_version(),
+            opened_at: self.core.opened_at,
             hashes_done: hasher.evaluations,
             hashes_upgraded: hasher.upgrades,
             hashes_running: hasher.running,
@@ -156,7 +183,25 @@ impl Store {
             log_bytes: self.core.storage.log_bytes(),
             last_unknown_commit: self.core.storage.last_unknown_commit(),
             cached: self.core.coherence.as_ref().map(|coherence| coherence.cache.len()),
+            observer_panics: self.core.observer_panics.load(Ordering::Relaxed),
         }
+    }
+
+    /// A handle of the same store and actor, each of whose transactions begins with `check`.
+    pub(crate) fn checking(
+        &self,
+        check: impl Fn(&ReadTx<'_>) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self { precondition: Some(Arc::new(check)), ..self.clone() }
+    }
+
+    pub(crate) fn has_precondition(&self) -> bool {
+        self.precondition.is_some()
+    }
+
+    /// Checks the precondition of this handle in this transaction.
+    pub(crate) fn check_precondition(&self, tx: &ReadTx<'_>) -> Result<()> {
+        self.precondition.as_ref().map_or(Ok(()), |precondition| precondition.check(tx))
     }
 
     pub(crate) fn core(&self) -> &Core {
@@ -173,7 +218,12 @@ impl Store {
 
     /// Runs `job` in one read transaction, which sees one snapshot of the file.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        self.core.storage.read(job)
+        spans::span!("read");
+        let checked = |tx: &ReadTx<'_>| {
+            self.check_precondition(tx)?;
+            job(tx)
+        };
+        self.core.storage.read(checked).inspect_err(|error| spans::failed("read", error))
     }
 
     /// Runs `job` in one write transaction without an audit event: for maintenance and for the
@@ -194,10 +244,12 @@ impl Store {
         purpose: Purpose,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<T> {
+        spans::span!("write");
         self.core.write_denials().map_err(not_of_this_write)?;
         let uses = &self.core.pending.uses;
         let mut along = None;
-        let answer = self.core.storage.write(purpose, &self.actor, |tx| {
+        let answer = self.core.write(purpose, &self.actor, |tx| {
+            self.check_precondition(tx)?;
             let finished = job(tx)?;
             if purpose == Purpose::Ordinary && matches!(finished, Finished::Commit(_)) {
                 along = uses.write_batch(tx)?;
@@ -249,6 +301,8 @@ impl Core {
             change_signal,
             open_warnings,
             ticket_key: OnceLock::new(),
+            observer_panics: AtomicU64::new(0),
+            opened_at: storage.now(),
             storage,
             options,
         }))
@@ -271,7 +325,7 @@ impl Core {
     /// Writes the revocations that could not be written when their calls were made.
     pub(crate) fn write_denials(&self) -> Result<()> {
         self.pending.denials.write_all(|denial| {
-            self.storage.write(Purpose::Revocation, &denial.actor, |tx| {
+            self.write(Purpose::Revocation, &denial.actor, |tx| {
                 // Another thread may have written it already, and a session been opened since.
                 let revoked =
                     self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
@@ -324,132 +378,4 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("actor", &self.actor).finish_non_exhaustive()
     }
-}
-
-/// The name of a service and the newest API version that it serves, as replies show them to
-/// clients; [`Store::service`](crate::Store::service) returns it.
-///
-/// ```
-/// use gatepost::status::Service;
-/// use gatepost::{Options, Store};
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("auth.db");
-/// let Service { name, api_version, .. } = Store::open(path, Options::server())?.service();
-/// assert_eq!((name.as_str(), api_version.to_string()), ("Gatepost", "1.0".into()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Service {
-    /// The name of the service.
-    pub name: String,
-    /// The newest API version that the service serves.
-    pub api_version: ApiVersion,
-}
-
-/// How [`Store::verify`](crate::Store::verify) learns that another process has committed, and so
-/// whether it may answer from its cache.
-///
-/// ```
-/// use gatepost::status::ChangeSignal;
-/// use gatepost::{Options, Store};
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("auth.db");
-/// let store = Store::open(path, Options::server().cache(None))?;
-/// assert_eq!(store.status().change_signal, ChangeSignal::NotWanted);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum ChangeSignal {
-    /// Each verify compares the header of SQLite's wal-index, which is in memory that all
-    /// processes share, and answers from the cache if it is unchanged.
-    SharedWalIndex,
-    /// Each verify reads the file, because the option `cache` is `None`.
-    NotWanted,
-    /// Each verify reads the file, because its file system has no shared memory.
-    NotShared,
-    /// The store is in memory, and no other process can open it.
-    InMemory,
-}
-
-/// The state of a store, for an operator; [`Store::status`](crate::Store::status) returns it. All
-/// counts are those of this process, since it opened the store.
-///
-/// ```
-/// use gatepost::{Options, Store};
-///
-/// # let directory = tempfile::tempdir()?;
-/// # let path = directory.path().join("auth.db");
-/// let status = Store::open(&path, Options::server())?.status();
-/// assert!(status.path.is_some());
-/// assert_eq!((status.denied, status.hashes_running), (0, 0));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct Status {
-    /// The path of the file; `None` for a store in memory.
-    pub path: Option<PathBuf>,
-    /// The warnings of opening the store, such as options that differ from the stored ones.
-    pub open_warnings: Vec<OpenWarning>,
-    /// The schema version that this version of the library writes.
-    pub schema_version: i64,
-    /// The number of password hashes computed.
-    pub hashes_done: u64,
-    /// The number of stored hashes that a login replaced by one of the cost in force.
-    pub hashes_upgraded: u64,
-    /// The number of password hashes that are being computed now.
-    pub hashes_running: usize,
-    /// The number of logins that wait for a hash now.
-    pub hashes_waiting: usize,
-    /// The number of work buffers that are kept for the next hash; they are freed after a minute
-    /// without a hash.
-    pub hash_buffers_kept: usize,
-    /// How many logins, openings of a session and changes of a password were refused, by
-    /// [`LoginRefusal::name`](crate::LoginRefusal::name).
-    pub login_refusals: BTreeMap<&'static str, u64>,
-    /// How many tokens [`Store::verify`](crate::Store::verify) and its like refused, by
-    /// [`InvalidTokenReason::name`](crate::status::InvalidTokenReason::name).
-    pub verify_refusals: BTreeMap<&'static str, u64>,
-    /// The id of the current key of this process's keyring; `None` without a keyring.
-    /// [`Store::key_use`](crate::Store::key_use) counts the hashes under each key of the file.
-    pub current_key: Option<KeyId>,
-    /// Whether the resource tickets of this process are valid in this process only, because it has
-    /// no keyring. See [`Store::tickets`](crate::Store::tickets).
-    pub tickets_are_local: bool,
-    /// How many logins and changes of a password could not be compared, because the user's hash is
-    /// sealed under a key that the keyring lacks. They were refused as
-    /// [`InvalidCredentials`](crate::LoginRefusal::InvalidCredentials).
-    pub key_missing_refusals: u64,
-    /// How a verify learns that a cached answer may be stale; chosen when the store was opened.
-    pub change_signal: ChangeSignal,
-    /// How the file is watched, or why the store has closed itself.
-    pub file_state: FileState,
-    /// The number of writes that were committed.
-    pub writes: u64,
-    /// The number of commits, and so of flushes of the disk, that contained these writes.
-    pub commits: u64,
-    /// The number of revocations that could not be written, because the disk was full or failed.
-    /// They are kept in memory: this process refuses their credentials, and writes the revocations
-    /// before anything else as soon as it can.
-    pub denied: usize,
-    /// The size of the write-ahead log on the disk, in bytes; 0 in memory. Up to about 8 MiB is
-    /// normal; if it is far larger, a program keeps a read transaction on the file open.
-    pub log_bytes: u64,
-    /// Whether the last write of this process that failed with
-    /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown) was applied. Read it after
-    /// [`Store::open`] on the same path, and before the next write. `None` if no write failed so
-    /// since the process started, if the store is in memory, and if the file was moved or replaced
-    /// since. If several writes failed so since the last opening, it says that they were applied,
-    /// or were not, only if that is true of all.
-    pub last_unknown_commit: Option<CommitOutcome>,
-    /// The number of cached sessions and keys; `None` if the store has no cache, because the
-    /// option `cache` is `None`, it is in memory, or its file system has no shared memory.
-    pub cached: Option<usize>,
 }

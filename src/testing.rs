@@ -5,7 +5,7 @@
 use crate::error::Result;
 use crate::record::clock;
 use crate::record::session::{self, NewSession};
-use crate::storage::Finished;
+use crate::storage::{Finished, ReadTx};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::id::{SessionId, UserId};
@@ -28,6 +28,11 @@ pub const VERIFY_API_KEY_SQL: &str = crate::record::proof::VERIFY_API_KEY_SQL;
 /// As of any write.
 pub fn believe_clock(store: &Store) -> Result<()> {
     store.transact(|tx| clock::believe(tx).map(Finished::Commit))
+}
+
+/// Returns what `job` returns, and the SQL statements that the calling thread ran meanwhile.
+pub fn statements<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+    ReadTx::noting(job)
 }
 
 /// The number of sessions that one transaction opens.
@@ -74,6 +79,7 @@ pub fn open_many(store: &Store, user: UserId, count: usize) -> Result<Vec<Opened
                         assurance: Assurance::Aal1,
                         label: None,
                         client_info: None,
+                        actor: None,
                     },
                 )?;
                 opened.push(Opened { id, token, device });

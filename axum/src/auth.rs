@@ -93,7 +93,7 @@ impl Auth {
     /// Default: none, and the header is ignored.
     ///
     /// List only proxies that add the address of their client to the header: a caller could write
-    /// any address into it otherwise. See [`Client::info`](crate::Client).
+    /// any address into it otherwise. See [`Peer`](crate::Peer).
     ///
     /// ```
     /// # use gatepost::{Options, Store};

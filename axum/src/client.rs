@@ -2,27 +2,25 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
-use axum::http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
-use gatepost::sessions::RevokeApiKeys;
 use gatepost::{
-    ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginRefusal, LoginReply,
-    LoginRequest, Password, PendingStep, Principal, Profile,
+    ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginReply, LoginRequest,
+    Password, PendingStep, Principal, Profile,
 };
-use ipnet::IpNet;
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
 use crate::cookies;
 use crate::credentials::{self, Held};
 use crate::cross_site;
+use crate::peer;
 use crate::rejection::Rejection;
 
 /// The browser or program behind a request, signed in or not: for a login and a logout of your own.
@@ -33,12 +31,8 @@ use crate::rejection::Rejection;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Client {
-    /// The IP address and the user agent, for the session and the audit log.
-    ///
-    /// The address is that of the peer. If the peer is a trusted proxy
-    /// ([`Auth::trusted_proxies`]), the header `X-Forwarded-For` is read from right to left, up to
-    /// the first address that is not a trusted proxy. It is unknown unless the program serves with
-    /// [`serve`](crate::serve()) or with axum's `into_make_service_with_connect_info`.
+    /// The IP address and the user agent, for the session and the audit log; see
+    /// [`Peer`](crate::Peer).
     pub info: ClientInfo,
     auth: Auth,
     device: DeviceId,
@@ -69,10 +63,7 @@ impl Client {
         password: Password,
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<LoggedIn, Rejection> {
-        let request = LoginRequest::new(username, password, self.device.clone());
-        let request = more(request.client_info(self.info.clone()));
-        let store = self.auth.store().clone();
-        let outcome = blocking(move || store.log_in(request)).await?;
+        let outcome = self.attempt(username, password, more).await?;
         Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
     }
 
@@ -87,10 +78,29 @@ impl Client {
         password: Password,
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<BegunLogin, Rejection> {
+        match self.attempt(username, password, more).await? {
+            LoginOutcome::Pending(step) => {
+                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
+                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
+            }
+            outcome => {
+                let reply = outcome.granted()?;
+                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
+                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        username: impl Into<String>,
+        password: Password,
+        more: impl FnOnce(LoginRequest) -> LoginRequest,
+    ) -> Result<LoginOutcome, Rejection> {
         let request = LoginRequest::new(username, password, self.device.clone());
         let request = more(request.client_info(self.info.clone()));
         let store = self.auth.store().clone();
-        self.begun(blocking(move || store.log_in(request)).await?)
+        blocking(move || store.log_in(request)).await
     }
 
     /// Completes a login that waits, on the device of this browser; `request` makes the request of
@@ -121,20 +131,6 @@ impl Client {
         let begun =
             blocking(move || store.second_factors().enrol_at_login(&step, &device, new)).await?;
         Ok(begun.done()?)
-    }
-
-    fn begun(&self, outcome: LoginOutcome) -> Result<BegunLogin, Rejection> {
-        match outcome {
-            LoginOutcome::Pending(step) => {
-                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
-                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
-            }
-            outcome => {
-                let reply = outcome.granted()?;
-                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
-                Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
-            }
-        }
     }
 
     /// Revokes the session of the request. Idempotent: without a session, or with one that has
@@ -181,7 +177,7 @@ where
         };
         // A credential that cannot be read is none that could be revoked.
         let held = credentials::read(&auth, parts).unwrap_or_default().map(Arc::new);
-        Ok(Self { info: info(&auth, parts), auth, device, held })
+        Ok(Self { info: peer::info(&auth, parts), auth, device, held })
     }
 }
 
@@ -249,7 +245,7 @@ pub struct LoggedIn {
 }
 
 impl LoggedIn {
-    fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
+    pub(crate) fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
         let session = cookies::of_session(auth.site(), &reply);
         let device = device.map(|device| cookies::of_device(auth.site(), device));
         let cookies = [session].into_iter().chain(device).collect();
@@ -294,59 +290,4 @@ fn set(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) 
         headers.append(SET_COOKIE, cookie);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
-
-pub(crate) async fn change_password(
-    auth: &Auth,
-    held: Arc<Held>,
-    current: Password,
-    new: Password,
-    keys: RevokeApiKeys,
-) -> Result<LoggedIn, Rejection> {
-    let store = auth.store().clone();
-    let change = move || match keys {
-        RevokeApiKeys::All => {
-            store.change_password_and_revoke_keys(&held.credentials, current, new)
-        }
-        _ => store.change_password(&held.credentials, current, new),
-    };
-    let outcome = blocking(change).await?;
-    match outcome.granted() {
-        Ok(reply) => Ok(LoggedIn::new(auth, reply, None)),
-        Err(LoginRefusal::InvalidCredentials) => Err(Rejection::wrong_current_password()),
-        Err(LoginRefusal::SessionNotLive) => Err(Rejection::refused_credential()),
-        Err(refusal) => Err(refusal.into()),
-    }
-}
-
-fn info(auth: &Auth, parts: &Parts) -> ClientInfo {
-    let mut info = ClientInfo::new();
-    if let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() {
-        info = info.ip(address(peer.ip(), &parts.headers, &auth.site().trusted_proxies));
-    }
-    match parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-        Some(agent) => info.user_agent(agent),
-        None => info,
-    }
-}
-
-/// The address of the client: each trusted proxy has added that of its own peer at the right.
-fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
-    // A line that is not text is one entry that is no address.
-    let entries = lines.flat_map(|line| line.to_str().unwrap_or("").rsplit(','));
-    let mut found = peer.to_canonical();
-    for entry in entries {
-        let Some(address) = parsed(entry.trim()).filter(|_| is_trusted(found)) else { break };
-        found = address.to_canonical();
-    }
-    found
-}
-
-/// An address, perhaps with a port.
-fn parsed(entry: &str) -> Option<IpAddr> {
-    let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']'));
-    let address = bare.unwrap_or(entry).parse().ok();
-    address.or_else(|| entry.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }

@@ -4,20 +4,22 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, OriginalUri, Request};
-use axum::http::header::{LOCATION, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next as Inner, from_fn};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use crate::rejection::SignInRequired;
+use crate::rejection::Demand;
 
 /// Makes a router answer with a redirect to the login page (303) where it would answer 401.
 ///
 /// The address of a GET request goes along as `?next=…`; after the login, [`Next`] reads it. Use it
-/// for pages that a person opens, not for routes that a script calls. It changes the answers of the
-/// extractors and of [`Rejection`](crate::Rejection) alone; it protects no route by itself.
+/// for pages that a person opens, not for routes that a script calls. It protects no route by
+/// itself: it changes the answers of the extractors and of [`Rejection`](crate::Rejection), and
+/// gives every answer without a `Cache-Control` the value `no-store`, so that the button *Back*
+/// shows nothing after a logout (ASVS 14.3.2).
 ///
 /// ```
 /// use axum::body::Body;
@@ -47,13 +49,49 @@ pub fn login_guard<S>(pages: Router<S>, login_page: &'static str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
+    guarded(pages, login_page, Demand::SignIn)
+}
+
+/// Makes a router answer with a redirect to the page that asks for the password or a code (303)
+/// where [`Fresh`](crate::Fresh) would answer 403. In all else it is as [`login_guard`], which goes
+/// around it:
+///
+/// ```
+/// use axum::Router;
+/// use axum::routing::get;
+/// use gatepost_axum::{Auth, Fresh, StepUp, login_guard, step_up_guard};
+///
+/// struct Export;
+/// impl StepUp for Export {}
+///
+/// async fn page(_me: Fresh<Export>) -> &'static str {
+///     "Everything."
+/// }
+///
+/// let pages = Router::new().route("/export", get(page));
+/// let pages: Router<Auth> = login_guard(step_up_guard(pages, "/prove"), "/login");
+/// assert!(pages.has_routes());
+/// ```
+pub fn step_up_guard<S>(pages: Router<S>, proof_page: &'static str) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    guarded(pages, proof_page, Demand::StepUp)
+}
+
+fn guarded<S>(pages: Router<S>, page: &'static str, demand: Demand) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
     let guard = move |request: Request, inner: Inner| async move {
         let next = next_of(&request);
-        let response = inner.run(request).await;
-        match response.extensions().get::<SignInRequired>() {
-            Some(_) => redirect(response, login_page, next),
-            None => response,
+        let mut response = inner.run(request).await;
+        if response.extensions().get() == Some(&demand) {
+            response = redirect(response, page, next);
         }
+        let no_store = HeaderValue::from_static("no-store");
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
+        response
     };
     pages.layer(from_fn(guard))
 }
@@ -67,9 +105,8 @@ fn next_of(request: &Request) -> Option<String> {
 }
 
 /// A redirect with the cookies of the refusal, so that the refused one is cleared.
-fn redirect(refused: Response, login_page: &str, next: Option<String>) -> Response {
-    let to =
-        next.map_or_else(|| login_page.to_owned(), |next| format!("{login_page}?next={next}"));
+fn redirect(refused: Response, page: &str, next: Option<String>) -> Response {
+    let to = next.map_or_else(|| page.to_owned(), |next| format!("{page}?next={next}"));
     let Ok(location) = HeaderValue::try_from(to) else { return refused };
     let mut response = StatusCode::SEE_OTHER.into_response();
     for cookie in refused.headers().get_all(SET_COOKIE) {

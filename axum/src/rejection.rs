@@ -9,6 +9,7 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use gatepost::sessions::NotFresh;
 use gatepost::{Error, ErrorClass, ErrorKind, InvalidToken, LoginRefusal, NotPermitted};
 use serde::Serialize;
 
@@ -55,9 +56,15 @@ struct Inner {
     cleared: Option<HeaderValue>,
 }
 
-/// In a response that asks the caller to sign in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SignInRequired;
+/// What a rejection asks of the person, for the guards of pages. It is part of the response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    SignIn,
+    StepUp,
+}
+
+/// The word of a rejection that asks for a step-up, as [`LoginRefusal::StepUpRequired`] has it.
+const STEP_UP_REQUIRED: &str = "step_up_required";
 
 impl Rejection {
     /// A rejection of the program's own: `code` is a word for programs, `detail` a sentence for
@@ -145,6 +152,12 @@ impl Rejection {
         Self::new(ErrorClass::Forbidden, "wrong_current_password", detail)
     }
 
+    /// The same, for calls that take a password, a code or both.
+    pub(crate) fn wrong_password_or_code() -> Self {
+        let detail = "The password or the code is wrong, or there were too many attempts.";
+        Self::new(ErrorClass::Forbidden, "wrong_password_or_code", detail)
+    }
+
     /// Whether the credential itself was refused.
     pub(crate) fn is_of_token(&self) -> bool {
         self.0.is_token
@@ -206,6 +219,18 @@ impl From<NotPermitted> for Rejection {
                 Self::new(refused.class(), "not_permitted", "You may not do this.")
             }
             NotPermitted::Ended => Self::refused_credential(),
+        }
+    }
+}
+
+impl From<NotFresh> for Rejection {
+    fn from(refused: NotFresh) -> Self {
+        match refused {
+            NotFresh::StepUpRequired => {
+                let detail = "Confirm first that it is you.";
+                Self::new(refused.class(), STEP_UP_REQUIRED, detail)
+            }
+            NotFresh::Invalid => Self::refused_credential(),
         }
     }
 }
@@ -283,7 +308,9 @@ impl IntoResponse for Rejection {
             headers.append(SET_COOKIE, cookie);
         }
         if status == StatusCode::UNAUTHORIZED {
-            response.extensions_mut().insert(SignInRequired);
+            response.extensions_mut().insert(Demand::SignIn);
+        } else if code == STEP_UP_REQUIRED {
+            response.extensions_mut().insert(Demand::StepUp);
         }
         response
     }

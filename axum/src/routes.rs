@@ -19,6 +19,18 @@
 //! - `POST /change-password` takes `current_password` and `new_password`, and answers as `/login`.
 //!   With `"revoke_api_keys": true` it also revokes the API keys of the user.
 //!
+//! - `POST /prove` takes `password` or `code`, and answers as `/login`: the session has a new token
+//!   and counts as freshly authenticated ([`Fresh`](crate::Fresh)).
+//! - `GET /second-factor` answers 200 with `second_factor`, which is `null` or has `since` and
+//!   `recovery_codes_left`.
+//! - `POST /second-factor/enrol` answers 200 with the secret for an authenticator: `base32`, `uri`
+//!   and `expires_at`.
+//! - `POST /second-factor/replace` takes `password` and `code`, and answers as `enrol`.
+//! - `POST /second-factor/confirm` takes `codes` (two, one after the other), and answers 200 with
+//!   `recovery_codes`.
+//! - `POST /second-factor/remove` takes `password` and `code`, and answers 204.
+//! - `POST /second-factor/recovery-codes` takes `password` and `code`, and answers as `confirm`.
+//!
 //! The routes of one-time tokens ([`one_time_tokens()`]), for callers who are not signed in, need a
 //! queue for mail and are not among [`all`]:
 //!
@@ -57,7 +69,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post};
 use axum::{Json, Router, middleware};
-use gatepost::second_factors::NewTotp;
+use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
 use gatepost::sessions::{SessionFilter, SessionInfo, StepDemand};
 use gatepost::{
     CompleteLogin, Error, LoginRequest, Password, Principal, Profile, SessionId, Timestamp,
@@ -70,21 +82,29 @@ use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
 mod one_time;
+mod second_factor;
 
 pub use one_time::{
     accept_invitation, confirm_email, first_administrator, one_time_tokens,
     request_password_reset, reset_password,
 };
+pub use second_factor::{prove, second_factor};
 
 const BODY_MAX_BYTES: usize = 64 * 1_024;
 
-/// All routes of a caller's own login, sessions and password.
+/// All routes of a caller's own login, sessions, password and second factor.
 pub fn all<S>() -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     Auth: FromRef<S>,
 {
-    login().merge(logout()).merge(me()).merge(sessions()).merge(change_password())
+    login()
+        .merge(logout())
+        .merge(me())
+        .merge(sessions())
+        .merge(change_password())
+        .merge(prove())
+        .merge(second_factor())
 }
 
 /// `POST /login`, `POST /login/complete` and `POST /login/enrol`.
@@ -146,7 +166,7 @@ async fn no_store(mut response: Response) -> Response {
     response
 }
 
-/// The answer of `/login`, `/me` and `/change-password`.
+/// The answer of `/login`, `/me`, `/change-password` and `/prove`.
 #[derive(Serialize)]
 struct Me {
     principal: Principal,
@@ -205,6 +225,13 @@ struct Enrolment {
     expires_at: Timestamp,
 }
 
+impl From<TotpEnrolment> for Enrolment {
+    fn from(begun: TotpEnrolment) -> Self {
+        let (base32, uri) = (begun.base32.expose().to_owned(), begun.uri.expose().to_owned());
+        Self { base32, uri, expires_at: begun.expires_at }
+    }
+}
+
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
@@ -241,9 +268,7 @@ async fn do_enrol_at_login(
     body: Result<Json<Enrol>, JsonRejection>,
 ) -> Result<Json<Enrolment>, Rejection> {
     let Json(Enrol { step }) = body?;
-    let begun = client.enrol_at_login(step, NewTotp::new()).await?;
-    let (base32, uri) = (begun.base32.expose().to_owned(), begun.uri.expose().to_owned());
-    Ok(Json(Enrolment { base32, uri, expires_at: begun.expires_at }))
+    Ok(Json(client.enrol_at_login(step, NewTotp::new()).await?.into()))
 }
 
 async fn do_log_in(
@@ -347,11 +372,13 @@ async fn do_change_password(
 }
 
 fn answer(logged_in: LoggedIn) -> Response {
-    let recovery_codes = logged_in
-        .recovery_codes
-        .as_ref()
-        .map(|set| set.codes.iter().map(|code| code.expose().to_owned()).collect());
+    let recovery_codes = logged_in.recovery_codes.as_ref().map(exposed);
     let (principal, profile) = (logged_in.principal, logged_in.profile.clone());
     let me = Me { principal, profile, recovery_codes };
     (logged_in, Json(me)).into_response()
+}
+
+/// Recovery codes for the page that shows them once.
+fn exposed(set: &RecoveryCodes) -> Vec<String> {
+    set.codes.iter().map(|code| code.expose().to_owned()).collect()
 }

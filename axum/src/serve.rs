@@ -16,7 +16,6 @@ use tokio::task::JoinError;
 use tokio::time;
 
 use crate::auth::Auth;
-use crate::operating::is_open;
 
 /// How long requests that run when the server is asked to end may go on.
 const REQUESTS_MAX_WAIT: Duration = Duration::from_secs(30);
@@ -42,7 +41,7 @@ pub async fn serve(auth: &Auth, listener: TcpListener, app: Router) -> Result<()
 /// Return that error from `main`, so that the process exits with a failure and its supervisor
 /// starts it again.
 ///
-/// Each request knows the address of its peer, for [`Client::info`](crate::Client).
+/// Each request knows the address of its peer; see [`Peer`](crate::Peer).
 ///
 /// ```
 /// use axum::Router;
@@ -104,7 +103,7 @@ async fn keep_up(store: &Store) -> Error {
     loop {
         time::sleep(CHECK_EVERY).await;
         checks = checks.wrapping_add(1);
-        if checks.is_multiple_of(CHECKS_PER_UPKEEP) || !is_open(&store.status()) {
+        if checks.is_multiple_of(CHECKS_PER_UPKEEP) || !store.status().is_open() {
             let store = store.clone();
             let done = tokio::task::spawn_blocking(move || store.maintain()).await;
             match done {

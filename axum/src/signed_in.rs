@@ -4,15 +4,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRef, FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use gatepost::sessions::RevokeApiKeys;
-use gatepost::{Credential, NotPermitted, Password, Principal, Store};
+use gatepost::sessions::{Assurance, FreshSession};
+use gatepost::{Credential, DeviceId, NotPermitted, Principal, Store};
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
-use crate::client::{LoggedIn, change_password};
 use crate::credentials::{self, Held};
 use crate::rejection::Rejection;
 
@@ -66,8 +66,8 @@ pub struct SignedIn {
     pub principal: Principal,
     /// The store, acting as the caller: the audit log records the caller for each write.
     pub store: Store,
-    auth: Auth,
-    held: Arc<Held>,
+    pub(crate) auth: Auth,
+    pub(crate) held: Arc<Held>,
 }
 
 impl SignedIn {
@@ -97,48 +97,20 @@ impl SignedIn {
         blocking(move || work(&store)).await.map_err(|rejection| self.answer(rejection))
     }
 
-    /// Changes the caller's own password. All other sessions of the user end. This one gets a new
-    /// token: answer with the [`LoggedIn`], which sets its cookie.
+    /// The device of the caller: the browser, for a session of cookies; `None` for an API key.
     ///
-    /// # Errors
-    /// 403 (`wrong_current_password`) if the current password is wrong, 422 if the new one breaks
-    /// a rule, 401 if the credential is an API key or the session has ended, 429 after too many
-    /// attempts; and as `Store::change_password`.
-    pub async fn change_password(
-        &self,
-        current: Password,
-        new: Password,
-    ) -> Result<LoggedIn, Rejection> {
-        self.change(current, new, RevokeApiKeys::Keep).await
-    }
-
-    /// As [`SignedIn::change_password`], and revokes all API keys of the user in the same write.
-    ///
-    /// # Errors
-    /// As [`SignedIn::change_password`].
-    pub async fn change_password_and_revoke_keys(
-        &self,
-        current: Password,
-        new: Password,
-    ) -> Result<LoggedIn, Rejection> {
-        self.change(current, new, RevokeApiKeys::All).await
-    }
-
-    async fn change(
-        &self,
-        current: Password,
-        new: Password,
-        keys: RevokeApiKeys,
-    ) -> Result<LoggedIn, Rejection> {
-        let changed = change_password(&self.auth, Arc::clone(&self.held), current, new, keys);
-        changed.await.map_err(|rejection| self.answer(rejection))
+    /// A page that lists devices marks the current one by
+    /// [`DeviceId::handle`](gatepost::DeviceId::handle).
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        self.held.credentials.device.as_ref()
     }
 
     pub(crate) fn answer(&self, rejection: Rejection) -> Rejection {
         self.held.answer(&self.auth, rejection)
     }
 
-    fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
+    pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
         let Some(held) = credentials::read(auth, parts)? else { return Ok(None) };
         let principal = held.verify(auth)?;
         let store = auth.store().acting_as(principal);
@@ -212,6 +184,49 @@ pub trait Privilege {
 #[derive(Debug, Clone)]
 pub struct ApiKey(SignedIn);
 
+/// A caller whose user has proved lately to be the user (step-up): for what a stolen session must
+/// not be enough for, such as a new e-mail address (ASVS 7.5.1). How lately is a type:
+///
+/// ```
+/// use gatepost::Store;
+/// use gatepost_axum::{Fresh, Rejection, StepUp};
+///
+/// struct ChangeEmail;
+/// impl StepUp for ChangeEmail {} // In the last 15 minutes, by a password or a code.
+///
+/// async fn set_email(me: Fresh<ChangeEmail>, email: String) -> Result<(), Rejection> {
+///     let user = me.principal.user;
+///     let change = move |store: &Store| store.users().set_email(user, Some(&email));
+///     me.blocking(change).await.map(drop)
+/// }
+/// # let router = axum::Router::<gatepost_axum::Auth>::new()
+/// #     .route("/email", axum::routing::post(set_email));
+/// # assert!(router.has_routes());
+/// ```
+///
+/// A login is a proof, and so is [`SignedIn::prove`], for which
+/// [`routes::prove`](crate::routes::prove) is the ready route and
+/// [`step_up_guard`](crate::step_up_guard) the way of pages. Any other caller that is signed in,
+/// one with an API key included, is answered 403 (`step_up_required`).
+#[derive(Debug, Clone)]
+pub struct Fresh<S>(SignedIn, FreshSession, PhantomData<fn() -> S>);
+
+impl<S> Fresh<S> {
+    /// The proof that the session was checked, for functions that ask for one.
+    #[must_use]
+    pub const fn session(&self) -> &FreshSession {
+        &self.1
+    }
+}
+
+/// How lately and how strongly the user must have proved to be the user, for [`Fresh`].
+pub trait StepUp {
+    /// The greatest age of the proof. Default: 15 minutes.
+    const MAX_AGE: Duration = Duration::from_secs(15 * 60);
+    /// The least level of the session. Default: [`Aal1`](Assurance::Aal1), a password.
+    const LEVEL: Assurance = Assurance::Aal1;
+}
+
 /// A check of a caller that is signed in.
 trait Narrowed: Sized {
     fn narrow(caller: SignedIn) -> Result<Self, Rejection>;
@@ -238,6 +253,16 @@ impl Narrowed for ApiKey {
         match caller.principal.credential {
             Credential::ApiKey(_) => Ok(Self(caller)),
             Credential::Session(_) => Err(NotPermitted::Denied.into()),
+        }
+    }
+}
+
+impl<S: StepUp> Narrowed for Fresh<S> {
+    fn narrow(caller: SignedIn) -> Result<Self, Rejection> {
+        let held = &caller.held.credentials;
+        match caller.store.require_fresh(held, S::MAX_AGE, S::LEVEL)?.granted() {
+            Ok(session) => Ok(Self(caller, session, PhantomData)),
+            Err(refused) => Err(caller.answer(refused.into())),
         }
     }
 }
@@ -273,3 +298,4 @@ macro_rules! extracted {
 extracted!(Admin);
 extracted!(Privileged<P>, P: Privilege);
 extracted!(ApiKey);
+extracted!(Fresh<P>, P: StepUp);

@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatepost::Options;
 
 use crate::command::{
-    audit, backup, branch, calibrate, config, credit, device, doctor, factor, init, key, key_file,
-    organisation, pages, rekey, restore, session, stats, sweep, token, user,
+    audit, backup, branch, calibrate, config, credit, device, doctor, explain, export, factor,
+    import, init, key, key_file, organisation, pages, rekey, restore, session, stats, sweep,
+    token, user,
 };
 
 /// Operates a Gatepost store: users, sessions, keys, configuration, the audit log, and its health.
@@ -122,12 +123,15 @@ pub(crate) enum Command {
     Rekey(rekey::Rekey),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Import(import::Import),
+    Export(export::Export),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Tokens that callers present, and the one-time tokens of users
     #[command(subcommand)]
     Token(token::Token),
+    Explain(explain::Explain),
     Stats(stats::Stats),
     Sweep(sweep::Sweep),
     Doctor(doctor::Doctor),
@@ -172,5 +176,53 @@ mod tests {
             seen += 1;
         });
         assert!(seen >= 63, "only {seen} subcommands were seen");
+    }
+
+    /// The commands in the fenced blocks of a page, and those in backticks: from `gatepost` on, to
+    /// what the shell reads itself.
+    fn commands(page: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (number, block) in page.split("```").enumerate() {
+            let pieces: Vec<&str> = match number % 2 {
+                1 => block.lines().skip(1).collect(),
+                _ => block.split('`').skip(1).step_by(2).collect(),
+            };
+            for piece in pieces.into_iter().filter(|piece| !piece.starts_with('#')) {
+                let words = piece.find("gatepost ").map(|at| piece.split_at(at).1);
+                let is_start = piece.trim_start().starts_with("gatepost ")
+                    || ["* * ", "ExecStart=", "sudo "].iter().any(|way| piece.contains(way));
+                let command = words.filter(|_| is_start).map(|words| words.replace('\n', " "));
+                found.extend(command.map(|one| {
+                    one.split(['<', '|', '>']).next().unwrap_or_default().trim().to_owned()
+                }));
+            }
+        }
+        let is_other =
+            |one: &str| ["gatepost help", "gatepost ="].iter().any(|it| one.starts_with(it));
+        found.retain(|one| !one.contains('…') && !is_other(one));
+        found
+    }
+
+    #[test]
+    fn every_command_of_readme_and_of_the_manual_is_one_that_this_command_accepts() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let pages = std::fs::read_dir(root.join("manual")).unwrap();
+        let pages = pages.map(|entry| entry.unwrap().path());
+        let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+        let readmes = ["README.md", "cli/README.md"].map(|name| root.join(name));
+        let (mut accepted, mut refused) = (0, Vec::new());
+        for path in pages.chain(readmes) {
+            for command in commands(&std::fs::read_to_string(&path).unwrap()) {
+                let typed = shlex::split(&command).unwrap_or_default();
+                match Arguments::try_parse_from(typed) {
+                    Ok(_) => accepted += 1,
+                    Err(error) => {
+                        refused.push(format!("{}: {command}: {}", path.display(), error.kind()));
+                    }
+                }
+            }
+        }
+        assert!(refused.is_empty(), "{refused:#?}");
+        assert!(accepted >= 100, "only {accepted} commands were found");
     }
 }

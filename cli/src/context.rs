@@ -72,6 +72,11 @@ impl Context {
     }
 }
 
+/// Another store, opened as [`Context::open`] opens that of the command line.
+pub(crate) fn stored_in(path: &Path, global: &Global) -> Result<Context> {
+    Context::of(path, Options::stored(), global)
+}
+
 /// The stored options of the file, with what the command line adds to them except keys.
 pub(crate) fn stored(global: &Global) -> Options {
     allowed(global, Options::stored())

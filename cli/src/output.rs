@@ -3,7 +3,7 @@
 //! Both come from the same serialised records of the library. Times, which the library serialises
 //! as milliseconds, are printed as RFC 3339 in UTC in both.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use gatepost::{Secret, Timestamp};
@@ -34,8 +34,10 @@ impl Output {
     ) -> Result<()> {
         let mut out = io::BufWriter::new(io::stdout().lock());
         let mut block = Vec::new();
+        let mut is_empty = true;
         for row in rows {
             let row = value(&row?)?;
+            is_empty = false;
             if self.json {
                 write_line(&mut out, &row.to_string())?;
                 continue;
@@ -49,7 +51,11 @@ impl Output {
         if !block.is_empty() {
             write_table(&mut out, columns, &block)?;
         }
-        read(out.flush())
+        read(out.flush())?;
+        if is_empty && !self.json && io::stdout().is_terminal() {
+            note("There is nothing to list.");
+        }
+        Ok(())
     }
 
     /// Prints one record: as JSON on one line, or each of its fields on a line.
@@ -98,6 +104,25 @@ impl Output {
         }
         write_line(&mut out, &with_times(record).to_string())
     }
+
+    /// As [`Output::secret`], for several: one on each line.
+    pub(crate) fn secrets(
+        self,
+        about: &str,
+        name: &str,
+        secrets: &[Secret],
+        mut record: Value,
+    ) -> Result<()> {
+        let mut out = io::stdout().lock();
+        if !self.json {
+            note(about);
+            return secrets.iter().try_for_each(|secret| write_line(&mut out, secret.expose()));
+        }
+        if let Value::Object(fields) = &mut record {
+            fields.insert(name.to_owned(), secrets.iter().map(Secret::expose).collect());
+        }
+        write_line(&mut out, &with_times(record).to_string())
+    }
 }
 
 /// One row of a list of the library, or its error.
@@ -107,6 +132,12 @@ pub(crate) type Found<T> = std::result::Result<T, gatepost::Error>;
 pub(crate) fn note(sentence: &str) {
     // If standard error is closed, no person reads it.
     let _ = writeln!(io::stderr(), "{}", printable(sentence));
+}
+
+/// Prints a picture of several lines for a person to standard error.
+pub(crate) fn picture(lines: &str) {
+    // As for a note.
+    let _ = writeln!(io::stderr(), "{lines}");
 }
 
 /// The record as JSON, with its times in RFC 3339.
@@ -197,7 +228,8 @@ fn write_line(out: &mut impl Write, line: &str) -> Result<()> {
     read(writeln!(out, "{line}"))
 }
 
-fn read(written: io::Result<()>) -> Result<()> {
+/// The result of writing to the output; a reader that is gone is no failure.
+pub(crate) fn read(written: io::Result<()>) -> Result<()> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::NotRead,
         _ => Failure::io("standard output cannot be written", &error),

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use gatepost::Password;
+use gatepost::{DeviceId, Password};
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, Result};
@@ -29,6 +29,25 @@ pub(crate) fn new_password(from_stdin: bool) -> Result<Password> {
     Ok(Password::new(typed.to_string()))
 }
 
+/// A password that exists, typed once at the terminal, without echo.
+pub(crate) fn password(question: &str) -> Result<Password> {
+    hidden(question).map(|typed| Password::new(typed.to_string()))
+}
+
+/// One line of standard input, such as a code, which is asked for on standard error.
+pub(crate) fn line(question: &str) -> Result<Zeroizing<String>> {
+    let mut terminal = io::stderr().lock();
+    let asked = write!(terminal, "{}", printable(question)).and_then(|()| terminal.flush());
+    asked.map_err(|error| Failure::io("standard error", &error))?;
+    let mut text = Zeroizing::new(String::new());
+    let mut input = io::stdin().lock().take(SECRET_MAX_BYTES);
+    input.read_line(&mut text).map_err(|error| Failure::io("standard input", &error))?;
+    if text.trim().is_empty() {
+        return Err(Failure::new(Exit::NotConfirmed, "no code was typed", "Run it again."));
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
 /// The whole of standard input, without its line end.
 pub(crate) fn secret_of_stdin(what: &str) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
@@ -43,6 +62,16 @@ pub(crate) fn secret_of_stdin(what: &str) -> Result<Zeroizing<String>> {
         return Err(Failure::invalid(format!("standard input has no {what}")));
     }
     Ok(Zeroizing::new(line.to_owned()))
+}
+
+/// A token on the first line of standard input, and the id of its device on the second, if there is
+/// one.
+pub(crate) fn token_of_stdin() -> Result<(Zeroizing<String>, Option<DeviceId>)> {
+    let input = secret_of_stdin("token")?;
+    let mut lines = input.lines().map(str::trim);
+    let token = Zeroizing::new(lines.next().unwrap_or_default().to_owned());
+    let device = lines.next().filter(|line| !line.is_empty()).map(DeviceId::new).transpose()?;
+    Ok((token, device))
 }
 
 /// Asks before what cannot be undone. Without a terminal there is no person to answer.

@@ -149,6 +149,7 @@ pub(crate) const TOKENS: &[(&str, Option<&str>)] = &[
     ("ada.till", Some("till")),
     ("ada.desk", Some("desk")),
     ("bob.van", Some("van")),
+    ("bob.cab", Some("cab")),
     ("ada.ended", Some("ended")),
     ("bob.expired", Some("expired")),
     ("bob.idle", Some("idle")),
@@ -257,6 +258,7 @@ fn fill(store: &Store) -> Named {
     }
     let first = store.one_time_tokens().issue_first_administrator().unwrap();
     names.push(("first_administrator", first.token.expose().to_owned()));
+    store.users().grant_administration(bob, quay).map(drop).unwrap();
     store.external_identities().link(ada, ISSUER, "7").map(drop).unwrap();
     store.audit().record(&[HostEvent::new("scene.set").unwrap()]).unwrap();
     names
@@ -270,8 +272,13 @@ fn waiting(store: &Store, names: &Named) -> Named {
     // The code of the step before, so that the present one is still good.
     let trusted = trusted.code(code(FACTOR, -1)).trust_device(Duration::from_secs(86_400));
     drop(store.log_in(trusted).unwrap().granted().unwrap());
-    let van = &names.iter().find(|(name, _)| *name == "bob.van").unwrap().1;
-    let enrolled = factors.enrol((van, &device("van")), NewTotp::new()).unwrap();
+    let id = |name: &str| -> UserId {
+        names.iter().find(|(other, _)| *other == name).unwrap().1.parse().unwrap()
+    };
+    // Proved lately, as an enrolment and a reset need it.
+    let [cab, cart] = [("bob", "cab"), ("spare", "cart")]
+        .map(|(name, on)| session(store, id(name), on, 6_000).token.expose().to_owned());
+    let enrolled = factors.enrol((&cab, &device("cab")), NewTotp::new()).unwrap();
     let of_bob = enrolled.done().unwrap().base32;
     let step = |name: &str| {
         let login = LoginRequest::new(name, PASSWORD.into(), device(DOOR));
@@ -285,6 +292,8 @@ fn waiting(store: &Store, names: &Named) -> Named {
     let enrolled = factors.enrol_at_login(&of_ada, &device(DOOR), NewTotp::new()).unwrap();
     let by_ada = enrolled.done().unwrap().base32;
     vec![
+        ("bob.cab", cab),
+        ("spare.cart", cart),
         ("bob.secret", of_bob.expose().to_owned()),
         ("ada.secret", by_ada.expose().to_owned()),
         ("fay.step", of_fay),

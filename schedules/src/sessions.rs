@@ -50,6 +50,7 @@ pub(crate) fn principal(which: usize, number: u64) -> Principal {
         assurance: Assurance::Aal1,
         opened_at: at,
         authenticated_at: at,
+        is_impersonated: false,
         expires_at: Some(expiry(which)),
         place: CacheHint::NOWHERE,
     }

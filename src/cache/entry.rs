@@ -32,6 +32,7 @@ const IS_ADMIN: u16 = 1 << 4;
 const HAS_END: u16 = 1 << 5;
 const IS_AAL2: u16 = 1 << 6;
 const IS_AAL3: u16 = 1 << 7;
+const IS_IMPERSONATED: u16 = 1 << 8;
 
 /// Number of bits of the lower part of a word; a session that needs more is not cached.
 const LOW_BITS: u32 = 48;
@@ -108,6 +109,7 @@ fn flags(principal: &Principal) -> u16 {
         (principal.organisation.is_some(), HAS_ORGANISATION),
         (principal.kind == UserKind::System, IS_SYSTEM),
         (principal.is_admin, IS_ADMIN),
+        (principal.is_impersonated, IS_IMPERSONATED),
         (principal.expires_at.is_some(), HAS_END),
     ]
     .into_iter()
@@ -188,6 +190,7 @@ impl CachedEntry {
             opened_at: at(low(opened)),
             authenticated_at: at(low(authenticated)),
             expires_at: has(HAS_END).then_some(at(end)),
+            is_impersonated: has(IS_IMPERSONATED),
             place: image.place(),
         }
     }

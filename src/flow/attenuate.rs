@@ -47,8 +47,8 @@ impl ApiKeys<'_> {
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) as [`issue`](Self::issue) does, and if the scopes
-    ///   have a name that those of the parent lack;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) as [`issue`](Self::issue) does, if the scopes have
+    ///   a name that those of the parent lack, and for the session of an impersonation;
     /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the principal's session or key is no
     ///   longer live;
     /// - [`LimitReached`](crate::ErrorKind::LimitReached) if the key would have more than 8 keys
@@ -59,6 +59,11 @@ impl ApiKeys<'_> {
         let draft = Draft::of(new, self.store.now())?;
         self.store.write(|tx| {
             let live = self.store.still_live(tx, principal)?.principal;
+            if live.is_impersonated {
+                return Err(Error::invalid(
+                    "api_keys().attenuate makes no key from the session of an impersonation",
+                ));
+            }
             let parent = Parent::of(tx, &live)?;
             let draft = draft.clone().within(&parent, tx.now())?;
             if api_key::living_of(tx, parent.user)?.len() >= api_key::rows(API_KEYS_PER_USER_MAX) {

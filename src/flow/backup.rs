@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::error::Result;
 use crate::record::audit::Written;
+use crate::spans;
 use crate::storage::{BackupProgress, BackupReport};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
@@ -50,6 +51,7 @@ impl Store {
         target: impl AsRef<Path>,
         mut progress: impl FnMut(BackupProgress),
     ) -> Result<BackupReport> {
+        spans::span!("backup");
         let written = self.core().storage.backup(target.as_ref(), &mut progress);
         let event = match &written {
             Ok(report) => {

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::record::audit::Written;
 use crate::record::{options, user};
+use crate::spans;
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 
@@ -46,6 +47,7 @@ impl Store {
     /// - [`Taken`](crate::ErrorKind::Taken) for `login_by_email`, while two users share an e-mail
     ///   address or the address of one is the username of another.
     pub fn change_options(&self, change: impl FnOnce(Options) -> Options) -> Result<()> {
+        spans::span!("change_options");
         self.write(|tx| {
             let before = options::stored(tx, self.options())?;
             let after = change(before.clone());

@@ -5,8 +5,8 @@ use crate::flow::revoke::Cause;
 use crate::record::audit::{self, Written};
 use crate::record::user::{self, Users};
 use crate::record::{
-    api_key, configuration, credential, device, external_identity, one_time_token, pending_step,
-    second_factor, session, throttle,
+    administration, api_key, configuration, credential, device, external_identity, one_time_token,
+    pending_step, second_factor, session, throttle,
 };
 use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind};
@@ -76,6 +76,7 @@ pub(crate) fn erase(tx: &WriteTx<'_>, id: UserId, seq: i64) -> Result<usize> {
     pending_step::erase_of(tx, id)?;
     one_time_token::erase_of(tx, id)?;
     external_identity::erase_of(tx, id)?;
+    administration::erase_of(tx, id)?;
     device::erase_of(tx, id)?;
     credential::remove(tx, id)?;
     configuration::erase_of(tx, id)?;

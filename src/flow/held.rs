@@ -3,12 +3,16 @@
 use crate::error::Result;
 use crate::flow::verify::Decision;
 use crate::record::proof::Proof;
+use crate::record::second_factor;
 use crate::storage::ReadTx;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
+use crate::value::freshness::is_fresh;
 use crate::value::id::SessionId;
+use crate::value::limits::STEP_UP_MAX_AGE;
 use crate::value::presented::Presented;
-use crate::value::principal::{Credential, InvalidTokenReason, Principal};
+use crate::value::principal::{Assurance, Credential, InvalidTokenReason, Principal};
+use crate::value::refusal::LoginRefusal;
 use crate::value::target::Target;
 use crate::value::token::ParsedToken;
 
@@ -21,6 +25,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// The refusal of a call that only the user may make in the session.
+    pub(crate) fn refused_if_impersonated(&self) -> Option<LoginRefusal> {
+        self.principal.is_impersonated.then_some(LoginRefusal::ImpersonationNotAllowed)
+    }
+
     /// The other sessions of its user.
     pub(crate) fn others(&self) -> Target {
         Target::OtherSessions { user: self.principal.user, kept: self.session }
@@ -49,6 +58,12 @@ impl Store {
         }
     }
 
+    /// The handle for what is done in the session of this principal: the rows of an impersonation
+    /// name the administrator, whatever actor the host has set.
+    pub(crate) fn in_session_of(&self, principal: &Principal) -> Self {
+        if principal.is_impersonated { self.acting_as(principal) } else { self.clone() }
+    }
+
     /// Checks the session again in this transaction: it may have been revoked since it was
     /// presented.
     pub(crate) fn held_now(&self, tx: &ReadTx<'_>, held: &Held) -> Result<Decision> {
@@ -58,4 +73,12 @@ impl Store {
         };
         Ok(self.decide(credential, &proof, &held.parsed, held.device.as_ref(), tx.now()))
     }
+}
+
+/// Whether the user of a session has proved lately all that a login needs: with a second factor, if
+/// one is in force.
+pub(crate) fn is_stepped_up(tx: &ReadTx<'_>, principal: &Principal) -> Result<bool> {
+    let has_factor = second_factor::is_in_force(tx, principal.user)?;
+    let level = if has_factor { Assurance::Aal2 } else { Assurance::Aal1 };
+    Ok(is_fresh(principal, STEP_UP_MAX_AGE, level, tx.now()))
 }

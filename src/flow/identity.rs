@@ -8,7 +8,7 @@ use crate::record::credential;
 use crate::record::options;
 use crate::record::user::{self, User, Users};
 use crate::storage::{ReadTx, WriteTx};
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, reasons};
 use crate::value::id::UserId;
 use crate::value::name::{EmailAddress, Username};
 use crate::value::target::Target;
@@ -161,8 +161,7 @@ impl Users<'_> {
         self.store.revoke(Target::User(id), cause, |tx, revocation| {
             let is_first = user::existing(tx, id)?.confirmed_at.is_none();
             let removed = is_first && !keeps_password && credential::remove(tx, id)?;
-            confirm(tx, id, revocation)?;
-            let event = Event::new(EventKind::UserConfirmed).user(id);
+            let event = confirm(tx, id, revocation)?;
             let event = if removed { event.detail("password removed") } else { event };
             Ok(Written::With(user::existing(tx, id)?, event))
         })
@@ -175,9 +174,11 @@ pub(crate) fn confirmation(tx: &ReadTx<'_>, id: UserId) -> Result<Cause> {
     Ok(if is_first { Cause::FirstConfirmed } else { Cause::ContactChanged })
 }
 
-/// Confirms the account, in a write whose cause [`confirmation`] gave. Another call may have
-/// confirmed it since, so that less is revoked.
-pub(crate) fn confirm(tx: &WriteTx<'_>, id: UserId, revocation: &Revocation) -> Result<()> {
-    let marks = revocation.watermarks_of(tx, confirmation(tx, id)?)?;
-    user::confirm(tx, id, marks)
+/// Confirms the account, in a write whose cause [`confirmation`] gave, and returns its event.
+/// Another call may have confirmed it since, so that less is revoked.
+pub(crate) fn confirm(tx: &WriteTx<'_>, id: UserId, revocation: &Revocation) -> Result<Event> {
+    let cause = confirmation(tx, id)?;
+    user::confirm(tx, id, revocation.watermarks_of(tx, cause)?)?;
+    let event = Event::new(EventKind::UserConfirmed).user(id);
+    Ok(if cause == Cause::FirstConfirmed { event.reason(reasons::FIRST) } else { event })
 }

@@ -22,7 +22,8 @@ mod temporary;
 pub use complete::CompleteLogin;
 pub(crate) use complete::step_token;
 pub(crate) use new_password::{Current, hash_new_password};
-pub(crate) use open::{Opening, Room, open, room, write_uses_of};
+use open::seen_on;
+pub(crate) use open::{Displaced, Opening, Room, open, room, write_uses_of};
 pub use reply::{LoginOutcome, LoginReply, OpenedSession, PendingStep, Profile};
 pub(crate) use reply::{granted, profile};
 pub(crate) use request::check_opening;
@@ -38,13 +39,14 @@ use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::ChangeAtLogin;
 use crate::record::audit::{self, Written};
 use crate::record::credential::{self, StoredPassword};
+use crate::record::pending_step;
 use crate::record::second_factor::CodeUse;
 use crate::record::throttle::{self, Subject};
 use crate::record::user::{self, User};
-use crate::record::{device, pending_step};
+use crate::spans;
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, PASSWORD_CHANGED};
+use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, reasons};
 use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::refusal::LoginRefusal;
@@ -99,6 +101,7 @@ impl Store {
     /// process refuses the user's sessions from memory.
     #[doc(alias("login", "signin", "authenticate"))]
     pub fn log_in(&self, request: LoginRequest) -> Result<LoginOutcome> {
+        spans::span!("log_in");
         self.log_in_with(&request).inspect(|outcome| self.count_login(outcome))
     }
 
@@ -447,22 +450,16 @@ impl Login<'_> {
         }
         let opened = open(tx, self.store.options(), &self.opening(user.id, need), room)?;
         throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
-        let is_new_device = match self.attempt.subject.device {
-            Some(device) => {
-                let is_new = device::seen(tx, user.id, device)?;
-                if let (Need::Typed, Some(lifetime)) = (need, self.request.trust) {
-                    device::trust(tx, user.id, device, tx.now() + lifetime)?;
-                }
-                is_new
-            }
-            None => false,
-        };
+        let trust = self.request.trust.filter(|_| matches!(need, Need::Typed));
+        let is_new_device = seen_on(tx, user.id, self.attempt.subject.device, trust)?;
         user::logged_in(tx, user.id)?;
         sweep_a_little(self.store, tx, user.id)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let event = if fresh.is_some() { event.reason(PASSWORD_CHANGED) } else { event };
+        let keys = self.request.revoke_api_keys;
+        let reason = reasons::of_login(fresh.is_some(), keys, revocation.is_some());
+        let event = Event { reason, ..event };
         let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
         let mut reply = granted(tx, self.store, user.id, opened)?;
         reply.recovery_codes = codes;

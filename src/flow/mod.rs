@@ -1,11 +1,19 @@
 //! Operations that use several record types, each one screen of plain steps.
 
+pub(crate) mod administering;
+pub(crate) mod administration;
 pub(crate) mod attenuate;
 pub(crate) mod backup;
 pub(crate) mod change_options;
+pub(crate) mod counts;
 pub(crate) mod erase;
+pub(crate) mod examine;
+pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod held;
 pub(crate) mod identity;
+pub(crate) mod impersonate;
+pub(crate) mod import;
 pub(crate) mod lifecycle;
 pub(crate) mod login;
 pub(crate) mod may;

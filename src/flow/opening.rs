@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
 use crate::record::{api_key, credential, options, session, store, user};
+use crate::spans;
 use crate::storage::{
     FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
 };
@@ -77,6 +78,7 @@ impl Store {
     ///   [`Io`](crate::ErrorKind::Io), [`OutOfMemory`](crate::ErrorKind::OutOfMemory),
     ///   [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
+        spans::span!("open");
         options.check_bounds()?;
         let path = path.as_ref();
         Self::open_file(path, options).map_err(|error| error.at(path))

@@ -18,9 +18,10 @@ use crate::record::second_factor;
 use crate::record::session;
 use crate::record::throttle::{self, Subject};
 use crate::record::user;
+use crate::spans;
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
-use crate::value::event::EventKind;
+use crate::value::event::{EventKind, reasons};
 use crate::value::freshness::is_fresh;
 use crate::value::limits::STEP_UP_MAX_AGE;
 use crate::value::password_check;
@@ -84,6 +85,7 @@ impl Store {
         current: Password,
         new: Password,
     ) -> Result<LoginOutcome> {
+        spans::span!("change_password");
         let cause = Cause::OwnPasswordChange { and_keys: false };
         self.counted_change(presented.into(), current, new, cause)
     }
@@ -154,8 +156,8 @@ impl Store {
         let Some(held) = self.held(presented, parsed, session)? else {
             return refused(LoginRefusal::SessionNotLive);
         };
-        if !self.may_change_password(&held)? {
-            return refused(LoginRefusal::StepUpRequired);
+        if let Some(refusal) = self.refusal_of_change(&held)? {
+            return refused(refusal);
         }
         let mut ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
@@ -207,13 +209,17 @@ impl Store {
         }
     }
 
-    /// A user who has a second factor must have proved it lately: a password and an old session are
-    /// less than a login needs. Without a factor the current password is all there is to prove.
-    fn may_change_password(&self, held: &Held) -> Result<bool> {
+    /// Why the user may not change the password in the session. A user who has a second factor must
+    /// have proved it lately: a password and an old session are less than a login needs. Without a
+    /// factor the current password is all there is to prove.
+    fn refusal_of_change(&self, held: &Held) -> Result<Option<LoginRefusal>> {
+        if let Some(refusal) = held.refused_if_impersonated() {
+            return Ok(Some(refusal));
+        }
         let (principal, level) = (&held.principal, Assurance::Aal2);
-        let now = self.now();
-        Ok(is_fresh(principal, STEP_UP_MAX_AGE, level, now)
-            || !self.read(|tx| second_factor::is_in_force(tx, principal.user))?)
+        let is_allowed = is_fresh(principal, STEP_UP_MAX_AGE, level, self.now())
+            || !self.read(|tx| second_factor::is_in_force(tx, principal.user))?;
+        Ok((!is_allowed).then_some(LoginRefusal::StepUpRequired))
     }
 
     /// On a full disk the password cannot change, but what the change would have revoked is
@@ -267,6 +273,10 @@ impl Store {
         let reply = self.renewed(tx, &live, held)?;
         let event =
             subject_event(EventKind::PasswordChanged, &attempt.subject).session(held.session);
+        let event = match revocation.revokes_keys() {
+            true => event.reason(reasons::KEYS_REVOKED),
+            false => event,
+        };
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 

@@ -11,7 +11,7 @@ use crate::record::second_factor;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
 use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, reasons};
 use crate::value::id::UserId;
 use crate::value::principal::UserKind;
 use crate::value::secret::Password;
@@ -75,9 +75,22 @@ impl Users<'_> {
         self.store_hash(id, hashed.as_str())
     }
 
-    /// Sets the hash of a user's password, taken from another system: an Argon2id hash (RFC 9106)
-    /// in PHC form, of a cost that [`Cost::new`](crate::policy::Cost::new) accepts. Revokes and
-    /// forgives what [`Users::set_password`] does.
+    /// Sets the hash of a user's password, taken from another system, in the form of that system.
+    /// Revokes and forgives what [`Users::set_password`] does.
+    ///
+    /// The hash is verified as its source verified it, also in what that did with the typed
+    /// password, and replaced by one of the cost in force at the first granted login. No policy of
+    /// new passwords applies. Accepted are salted hashes within bounds:
+    /// - Argon2id, Argon2i and Argon2d as a PHC string or as Django's, of a cost that
+    ///   [`Cost::new`](crate::policy::Cost::new) accepts;
+    /// - with the feature `import-hashes` also bcrypt of cost 4 to 16, alone or as Django's; scrypt
+    ///   of at most 256 MiB, as a PHC string, or as Django, Werkzeug, better-auth and Firebase
+    ///   write it; PBKDF2 of 1,000 to 10 million iterations, as a PHC string, or as Django,
+    ///   Werkzeug and ASP.NET Core Identity (version 3) write it.
+    ///
+    /// The page [`moving`](crate::manual::moving) of the manual shows each form. bcrypt reads no
+    /// more than 72 bytes: a login with a longer password, or with one that has a zero byte, is
+    /// verified and replaces nothing.
     ///
     /// ```
     /// use gatepost::{ErrorKind, NewUser};
@@ -91,24 +104,27 @@ impl Users<'_> {
     /// store.users().set_password_hash(ada, phc)?;
     /// assert!(store.users().remove_password(ada)?);
     ///
-    /// let weak = store.users().set_password_hash(ada, "$2y$10$abc").unwrap_err();
-    /// assert_eq!(weak.kind(), ErrorKind::Invalid);
+    /// let fast = "{SSHA}MTIzNDU2Nzg5MDEyMzQ1Njc4OTBzYWx0";
+    /// let refused = store.users().set_password_hash(ada, fast).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::Invalid);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) if the hash is of another kind or too weak, or for
-    ///   a system user;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the hash is of another kind, too weak or beyond
+    ///   a bound, or for a system user;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
     ///   file seals;
+    /// - [`Misuse`](crate::ErrorKind::Misuse) for a hash that needs the feature `import-hashes`, if
+    ///   the program was built without it;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom), where there is a keyring.
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
-    pub fn set_password_hash(&self, id: UserId, phc: &str) -> Result<()> {
-        self.store.core().hasher.validate_phc(phc)?;
-        self.store_hash(id, phc)
+    pub fn set_password_hash(&self, id: UserId, hash: &str) -> Result<()> {
+        let phc = self.store.core().hasher.import(hash)?;
+        self.store_hash(id, &phc)
     }
 
     /// Removes a user's password; `false` if the user had none.
@@ -180,7 +196,12 @@ impl Users<'_> {
                 None if !is_new => return Ok(Written::Nothing(false)),
                 None => {}
             }
-            Ok(Written::With(true, Event::new(EventKind::PasswordChangeRequired).user(id)))
+            let event = Event::new(EventKind::PasswordChangeRequired).user(id);
+            let event = match revocation {
+                Some(_) => event.reason(reasons::SESSIONS_REVOKED),
+                None => event,
+            };
+            Ok(Written::With(true, event))
         };
         let revokes = match sessions {
             RevokeSessions::Keep => None,

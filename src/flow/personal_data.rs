@@ -1,8 +1,9 @@
 //! Everything that the file has about one user.
 
 use crate::error::Result;
+use crate::record::administration;
 use crate::record::api_key::{self, ApiKeyInfo};
-use crate::record::audit::{AuditEntry, AuditFilter};
+use crate::record::audit::AuditFilter;
 use crate::record::configuration::{self, Setting};
 use crate::record::device::{self, KnownDevice};
 use crate::record::external_identity::{self, ExternalIdentity};
@@ -10,7 +11,9 @@ use crate::record::one_time_token::{self, OneTimeTokenInfo};
 use crate::record::second_factor::{self, SecondFactor};
 use crate::record::session::{self, SessionInfo};
 use crate::record::user::{self, User, Users};
+use crate::value::event::AuditEntry;
 use crate::value::id::UserId;
+use crate::value::subtree::Subtree;
 
 /// Everything that the file has about one user, except secrets and digests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub struct PersonalData {
     pub settings: Vec<Setting>,
     /// The devices on which the user has logged in.
     pub devices: Vec<KnownDevice>,
+    /// The organisations and branches that the user administers.
+    pub administrations: Vec<Subtree>,
     /// The external identities.
     pub external_identities: Vec<ExternalIdentity>,
     /// The second factor, without its secret.
@@ -69,6 +74,7 @@ impl Users<'_> {
                 user: user::stored(tx, id)?,
                 settings: configuration::stored_of(tx, id)?,
                 devices: device::all_of(tx, id)?,
+                administrations: administration::of_user(tx, id)?,
                 external_identities: external_identity::of_user(tx, id)?,
                 second_factor: second_factor::of_user(tx, id)?,
                 sessions: session::stored_of(tx, id)?,

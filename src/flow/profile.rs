@@ -45,22 +45,33 @@ impl Store {
     /// # Errors
     /// `SessionEnded` if it is no longer live.
     pub(crate) fn still_live(&self, tx: &ReadTx<'_>, principal: &Principal) -> Result<Live> {
+        self.still_proven(tx, principal).map(|(live, _)| live)
+    }
+
+    /// As [`still_live`](Self::still_live), with the row that proves it.
+    pub(crate) fn still_proven(
+        &self,
+        tx: &ReadTx<'_>,
+        principal: &Principal,
+    ) -> Result<(Live, Proof)> {
         let credential = principal.credential;
         let denials = &self.core().pending.denials;
         let known = denials.known();
         if !known.is_empty() {
             let lineage = proof::lineage(tx, credential)?.ok_or_else(ended)?;
-            if known.cover(principal, &lineage, tx.now()) {
+            let own = proof::actor_session(tx, principal)?;
+            let is_denied = |one: &Principal| known.cover(one, &lineage, tx.now());
+            if is_denied(principal) || own.as_ref().is_some_and(is_denied) {
                 return Err(ended());
             }
         }
         Proof::of(tx, credential)?
-            .and_then(|proof| self.judge(credential, &proof, tx.now()).ok())
+            .and_then(|proof| Some((self.judge(credential, &proof, tx.now()).ok()?, proof)))
             .ok_or_else(ended)
     }
 }
 
-fn ended() -> Error {
+pub(crate) fn ended() -> Error {
     let what = "the session or API key of the principal is no longer live";
     Error::new(ErrorKind::SessionEnded, what)
 }

@@ -15,6 +15,7 @@ use crate::record::audit::Written;
 use crate::record::second_factor::{self, CodeUse};
 use crate::record::throttle;
 use crate::record::{credential, session};
+use crate::spans;
 use crate::storage::WriteTx;
 use crate::store::Store;
 use crate::value::event::EventKind;
@@ -116,6 +117,7 @@ impl Store {
         presented: impl Into<Presented<'p>>,
         with: Reauthentication,
     ) -> Result<LoginOutcome> {
+        spans::span!("prove");
         let outcome = self.prove_with(presented.into(), with.0)?;
         self.count_login(&outcome);
         Ok(outcome)
@@ -195,6 +197,9 @@ impl Store {
         let Some(held) = self.held(presented, parsed, session)? else {
             return refused(LoginRefusal::SessionNotLive);
         };
+        if let Some(refusal) = held.refused_if_impersonated() {
+            return refused(refusal);
+        }
         if held.principal.assurance > Assurance::Aal2 {
             return Err(Error::invalid(
                 "prove: only the host can authenticate a session of AAL3 again (sessions().open)",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::{self, Written};
 use crate::record::{credential, second_factor, store};
+use crate::spans;
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::keyring::KeyId;
@@ -87,6 +88,7 @@ impl Store {
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     #[doc(alias("rotate", "pepper"))]
     pub fn rekey(&self, most: usize) -> Result<RekeyReport> {
+        spans::span!("rekey");
         if !(1..=REKEY_PER_CALL_MAX_HASHES).contains(&most) {
             return Err(Error::invalid(format!(
                 "rekey: most ({most}) is not 1 to {REKEY_PER_CALL_MAX_HASHES}"

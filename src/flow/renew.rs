@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::flow::verify::credential;
 use crate::record::audit::Written;
 use crate::record::session::{self, Lifetime};
+use crate::spans;
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::limits::RENEWALS_PER_LIFETIME;
@@ -63,6 +64,7 @@ impl Store {
     /// - A call that would move the expiry by less than a twentieth of the lifetime changes nothing
     ///   and returns the present expiry, except for the last move, to `max_lifetime`: a program may
     ///   renew at each request.
+    /// - The expiry of an impersonation does not move.
     /// - A call is a use of the session, as a verify is.
     ///
     /// Reads the file once. If the expiry moves, writes it, and waits up to 5 s for another writer.
@@ -99,6 +101,7 @@ impl Store {
     /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown).
     #[doc(alias("refresh", "remember me", "sliding", "extend"))]
     pub fn renew<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Renewal> {
+        spans::span!("renew");
         let presented = presented.into();
         self.core().storage.check_open()?;
         let parsed = token::parse(presented.token());
@@ -114,6 +117,9 @@ impl Store {
         let Some(held) = self.held(presented, parsed, id)? else {
             return Ok(Renewal::Invalid(InvalidToken));
         };
+        if let (true, Some(own)) = (held.principal.is_impersonated, held.principal.expires_at) {
+            return Ok(Renewal::Valid(own));
+        }
         // Read first, so that a call that moves nothing takes no write lock.
         let lifetime = self.read(|tx| session::lifetime(tx, id))?;
         let end = |lifetime| self.end_from(&held.principal, lifetime, self.now());

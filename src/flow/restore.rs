@@ -9,6 +9,7 @@ use crate::flow::opening::while_none_opens;
 use crate::options::Options;
 use crate::record::audit;
 use crate::record::restore::{self, Lost, Stricter};
+use crate::spans;
 use crate::storage::{Before, Replaced, RestoreRequest, Storage, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
@@ -182,6 +183,7 @@ impl Store {
         path: impl AsRef<Path>,
         options: impl Into<RestoreOptions>,
     ) -> Result<RestoreReport> {
+        spans::span!("restore");
         let path = path.as_ref();
         let options = options.into();
         restored(backup.as_ref(), path, &options).map_err(|error| at(error, path))
@@ -227,6 +229,7 @@ impl Store {
     ///   [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Full`](crate::ErrorKind::Full),
     ///   [`Io`](crate::ErrorKind::Io), [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn adopt_restored(path: impl AsRef<Path>, options: Options) -> Result<AdoptReport> {
+        spans::span!("adopt_restored");
         let path = path.as_ref();
         adopted(path, &options).map_err(|error| at(error, path))
     }

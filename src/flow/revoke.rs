@@ -57,6 +57,11 @@ impl Revocation {
         apply::event(self.target, self.cause.revokes())
     }
 
+    /// Whether the cause revokes API keys.
+    pub(crate) fn revokes_keys(&self) -> bool {
+        self.cause.revokes().keys
+    }
+
     /// The watermarks for the UPDATE that revokes together with its other changes. It must be the
     /// next statement of the transaction that writes a change row.
     pub(crate) fn watermarks(&self, tx: &WriteTx<'_>) -> Result<Watermarks> {
@@ -104,7 +109,7 @@ impl Store {
                 Ok(Written::With(..)) | Err(_) => {}
             }
         }
-        if wanted.get().unwrap_or(true) {
+        if wanted.get().unwrap_or_else(|| self.is_permitted()) {
             self.deny(target, cause);
             // The revocation alone is less than what the job writes: it may fit. Not if a status
             // suspends keys besides, which are refused only as long as the denial waits.
@@ -134,7 +139,16 @@ impl Store {
     ) -> Result<Written<T>> {
         let actor = self.actor();
         let storage = &self.core().storage;
-        storage.write(Purpose::Revocation, &actor, |tx| job(tx).map(Finished::Nothing))
+        storage.write(Purpose::Revocation, &actor, |tx| {
+            self.check_precondition(tx)?;
+            job(tx).map(Finished::Nothing)
+        })
+    }
+
+    /// Whether the precondition of this handle holds, where no write could ask. If it cannot be
+    /// read, nothing is denied: the caller may have no right to the target.
+    fn is_permitted(&self) -> bool {
+        !self.has_precondition() || self.read(|_| Ok(())).is_ok()
     }
 
     /// As [`Store::transact`], for the write that must precede a revocation: the charge of a

@@ -22,7 +22,7 @@ use crate::record::throttle;
 use crate::record::user::User;
 use crate::storage::WriteTx;
 use crate::store::Store;
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, reasons};
 use crate::value::factor_code::FactorCode;
 use crate::value::presented::Presented;
 use crate::value::principal::{InvalidTokenReason, UserKind};
@@ -102,13 +102,19 @@ impl Change {
 }
 
 impl Store {
-    /// The live session that is presented.
-    fn session_presented(&self, presented: Presented<'_>) -> Result<Option<Held>> {
+    /// The live session that is presented, if its user may change the second factor in it.
+    fn session_presented(
+        &self,
+        presented: Presented<'_>,
+    ) -> Result<std::result::Result<Held, LoginRefusal>> {
         let Some((parsed, session)) = session_token(presented.token()) else {
             self.count_refusal(InvalidTokenReason::Malformed);
-            return Ok(None);
+            return Ok(Err(LoginRefusal::SessionNotLive));
         };
-        self.held(presented, parsed, session)
+        let Some(held) = self.held(presented, parsed, session)? else {
+            return Ok(Err(LoginRefusal::SessionNotLive));
+        };
+        Ok(held.refused_if_impersonated().map_or(Ok(held), Err))
     }
 
     /// Makes a change that password and code prove. A right code of the authenticator is used up
@@ -123,8 +129,9 @@ impl Store {
         let Proof { presented, password, code } = proof;
         password.check_length()?;
         code.check_length()?;
-        let Some(held) = self.session_presented(presented)? else {
-            return Ok(self.refused_change(LoginRefusal::SessionNotLive));
+        let held = match self.session_presented(presented)? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(self.refused_change(refusal)),
         };
         if !self.read(|tx| second_factor::is_in_force(tx, held.principal.user))? {
             return Err(Error::not_found("the user has no second factor"));
@@ -209,7 +216,7 @@ impl Store {
         let (done, event) = effect(tx, held)?;
         let event = event.user(user).device(held.device).session(held.session);
         let by_recovery = used == CodeUse::Recovery;
-        let event = if by_recovery { event.reason("recovery_code") } else { event };
+        let event = if by_recovery { event.reason(reasons::RECOVERY_CODE) } else { event };
         Ok(Written::With(FactorOutcome::Done(done), event))
     }
 

@@ -12,6 +12,7 @@ use crate::record::audit::Written;
 use crate::record::pending_step::{Asked, NewStep, Proved};
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
+use crate::spans;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE};
 use crate::value::id::UserId;
@@ -137,6 +138,7 @@ impl Sessions<'_> {
     ///   is not in the future, or the device is missing where one is required;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn open(&self, request: OpenSession) -> Result<LoginOutcome> {
+        spans::span!("sessions.open");
         let store = self.store;
         let options = store.options();
         check_opening(options, request.device.as_ref(), request.end, store.now())?;

@@ -10,6 +10,7 @@ use crate::record::audit::{self, Written};
 use crate::record::{
     api_key, change, clock, one_time_token, pending_step, second_factor, session, store,
 };
+use crate::spans;
 use crate::storage::{Finished, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
@@ -77,6 +78,7 @@ impl Store {
     /// before stay removed.
     #[doc(alias("gc", "cleanup"))]
     pub fn maintain(&self) -> Result<MaintenanceReport> {
+        spans::span!("maintain");
         while self.core().write_uses() {}
         self.flush_tally();
         self.core().hasher.release_idle(self.now());
@@ -130,6 +132,7 @@ impl Store {
     /// - [`Busy`](crate::ErrorKind::Busy) if a write of another thread does not finish within 5 s.
     /// - [`Io`](crate::ErrorKind::Io).
     pub fn close(&self) -> Result<()> {
+        spans::span!("close");
         // A revocation that the disk refuses here is lost: the file never had it.
         let _ = self.core().write_denials();
         while self.core().write_uses() {}

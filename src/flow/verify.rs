@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::pending::denials::Known;
 use crate::pending::uses::{latest, step_ms};
 use crate::record::proof::{self, Proof, Timeout};
+use crate::spans;
 use crate::storage::params;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
@@ -143,7 +144,28 @@ impl Store {
             }
         };
         let now = self.now();
-        Ok(known.iter().any(|known| known.cover(principal, &lineage, now)))
+        if known.iter().any(|known| known.cover(principal, &lineage, now)) {
+            return Ok(true);
+        }
+        match (principal.is_impersonated, principal.credential.session()) {
+            (true, Some(session)) => match self.actor_session(session)? {
+                Some(own) => self.is_denied(&own, known),
+                // Deleted since it was found.
+                None => Ok(true),
+            },
+            _ => Ok(false),
+        }
+    }
+
+    /// The administrator's own session that an impersonation was opened from.
+    fn actor_session(&self, session: SessionId) -> Result<Option<Principal>> {
+        let (storage, wait) = (&self.core().storage, limits::VERIFY_REREAD_WAIT);
+        let own: Option<Option<SessionId>> =
+            storage.select_one(wait, proof::ACTOR_SQL, params![session], |row| row.get(0))?;
+        let Some(own) = own.flatten().map(Credential::Session) else { return Ok(None) };
+        let found =
+            storage.select_one(wait, proof::sql(own), params![own.id()], Proof::from_row)?;
+        Ok(found.map(|proof| proof.principal(own)))
     }
 
     /// Counts a refused token, in memory: a verify of a refused token never waits for the disk.
@@ -209,6 +231,7 @@ impl Store {
         presented: Presented<'_>,
         parsed: Option<ParsedToken>,
     ) -> Result<Decision> {
+        spans::span!("verify.file");
         // Before the SELECT begins, so that a change which it does not see outdates the entry.
         let fill = coherence.begin_fill(image);
         let mut found = self.presented_to_file(presented, parsed)?;
@@ -320,8 +343,8 @@ impl Store {
             if idle_end <= now {
                 return Err(InvalidTokenReason::Idle);
             }
-            // The use of a key is no use of the session that it was made from.
-            timeout_end = credential.api_key().map(|_| idle_end);
+            // The use of a key or an impersonation is no use of the session that it came from.
+            timeout_end = (credential != Credential::Session(session)).then_some(idle_end);
         }
         if !proof.is_active {
             return Err(InvalidTokenReason::Suspended);
@@ -333,7 +356,9 @@ impl Store {
     /// The last use of a session or key, also if it has not reached the file yet.
     fn last_use(&self, credential: Credential, proof: &Proof, now: Timestamp) -> LastUse {
         let idle_ms = match credential {
-            Credential::Session(_) => proof.timeout.map(|timeout| timeout.idle_ms),
+            Credential::Session(id) => {
+                proof.timeout.filter(|own| own.session == id).map(|own| own.idle_ms)
+            }
             Credential::ApiKey(_) => None,
         };
         LastUse {
@@ -371,7 +396,8 @@ pub(crate) struct Live {
     pub(crate) principal: Principal,
     /// Set if it was read from the file.
     last_use: Option<LastUse>,
-    /// For a key: when the inactivity timeout of the session that it was made from is over.
+    /// For a key or an impersonation: when the inactivity timeout of the session that it came from
+    /// is over.
     timeout_end: Option<Timestamp>,
 }
 

@@ -1,5 +1,5 @@
 //! Password hashing: Argon2id with a bounded number of concurrent hashes, in pooled and wiped work
-//! memory.
+//! memory; and the verification of hashes of other systems, which the first login replaces.
 //!
 //! **Admission.** A login is admitted, then charges its attempt, then hashes, then records the
 //! result. [`Hasher::admit`] returns a [`Ticket`], which keeps a place until it is dropped, and
@@ -10,19 +10,24 @@
 //! while the next login flushes its charge to the disk. There are no more than that: each place is
 //! an attempt that stays charged if the process is killed.
 //!
-//! **No timing oracle.** Every call of [`Ticket::verify`] that returns a result evaluates Argon2
+//! **No timing oracle.** Every call of [`Ticket::verify`] that returns a result evaluates one hash
 //! exactly once, whether there is a stored hash or not, so that the time does not reveal whether a
 //! user exists. A stored hash that cannot be read is an error without evaluation, never a refusal
 //! and never a match.
 //!
 //! **Normalisation.** Passwords are normalised to NFC (NIST SP 800-63B-4 section 3.1.1.2), only
 //! here, so that the same keys pressed on two systems give the same bytes. That is irreversible
-//! for stored hashes, so [`NORM_VERSION`] is stored with each.
+//! for stored hashes, so [`NORM_VERSION`] is stored with each. A hash of another system says in its
+//! text what that system did with the typed password.
 
+mod algorithm;
 mod cost;
+#[cfg(feature = "import-hashes")]
+mod foreign;
 mod gate;
 mod memory;
 mod phc;
+mod sources;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,10 +36,11 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
+use self::algorithm::{Argon2Variant, Argon2Version, HashAlgorithm, Normalisation};
 pub use self::cost::Cost;
 use self::gate::{Gate, Permit};
 use self::memory::MemoryPool;
-use self::phc::Stored;
+use self::phc::{STAND_IN_SALT, Stored};
 use crate::error::{Error, Result};
 use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES};
 use crate::value::random::{RandomSource, random_bytes};
@@ -43,9 +49,6 @@ use crate::value::time::Timestamp;
 
 /// The normalisation of new hashes: 1 is NFC.
 pub(crate) const NORM_VERSION: i64 = 1;
-
-/// The salt of the hash that is computed for a user without a stored hash.
-const STAND_IN_SALT: &[u8; HASH_SALT_BYTES] = b"stand-in, unused";
 
 /// Hashes passwords, with a bounded number of concurrent hashes. Each open store has one.
 #[derive(Debug)]
@@ -92,14 +95,15 @@ pub(crate) struct Hashed(Zeroizing<String>);
 #[must_use]
 pub(crate) struct Verification {
     pub(crate) matches: bool,
-    /// The password matches and a new hash would take more work than the stored one.
+    /// The password matches, and the stored hash is of another system or takes less work than a
+    /// new one.
     pub(crate) needs_upgrade: bool,
 }
 
 /// The counters of the hasher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HasherStatus {
-    /// Number of Argon2 evaluations since the start.
+    /// Number of evaluated hashes since the start.
     pub(crate) evaluations: u64,
     /// Number of stored hashes that were replaced by one of the cost in force.
     pub(crate) upgrades: u64,
@@ -119,8 +123,8 @@ impl Hasher {
         let ahead = ahead_of(slots.slots()).min(max_waiting);
         let places = Gate::new(slots.slots() + ahead, max_waiting - ahead);
         let pool = MemoryPool::new(block_count(cost), slots.slots());
-        let output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
-        let stand_in = Stored { cost, salt: STAND_IN_SALT.to_vec(), output }.write().to_string();
+        let stand_in = Stored::standing_in(HashAlgorithm::own(cost), Normalisation::Nfc);
+        let stand_in = stand_in.write().to_string();
         Self {
             cost,
             places,
@@ -142,45 +146,42 @@ impl Hasher {
         }
     }
 
-    /// Whether `text` may be imported as the stored hash of a password.
+    /// Reads the hash of a password in the form of its source, and returns it in the form in which
+    /// it is stored.
     ///
     /// # Errors
     ///
-    /// `Invalid` for anything except an Argon2id hash (version 19) of a cost that [`Cost::new`]
-    /// accepts, with a salt of 8 to 64 bytes and an output of 16 to 64.
-    pub(crate) fn validate_phc(&self, text: &str) -> Result<()> {
-        if self.read(text).is_some() {
-            return Ok(());
-        }
-        let what = match Stored::read(text) {
-            Some(_) => {
-                "the password hash is below the floor of Cost::new: 47,104 KiB and 1 pass, 19,456 \
-                 and 2, or 12,288 and 3"
-            }
-            None if !text.starts_with(phc::HEAD) => {
-                "the password hash is of another algorithm or version: it must begin with \
-                 $argon2id$v=19$"
-            }
-            None => {
-                "the Argon2id hash is malformed or beyond 262,144 KiB, 16 passes, 16 lanes, a \
-                 salt of 8 to 64 bytes and an output of 16 to 64"
-            }
+    /// `Invalid`, with the reason, for anything except a salted hash of a known algorithm within
+    /// the bounds that this build can compute; Argon2 must have a cost that [`Cost::new`] accepts.
+    pub(crate) fn import(&self, text: &str) -> Result<Zeroizing<String>> {
+        let refused = |what: &'static str| {
+            Error::invalid(what).advising(
+                "This hash cannot be imported: issue a one-time token for a reset, or set a new \
+                 password with users().set_password.",
+            )
         };
-        Err(Error::invalid(what).advising(
-            "This hash cannot be imported: set a new password with users().set_password instead.",
-        ))
+        let stored = sources::read(text).map_err(refused)?;
+        if !stored.algorithm.is_accepted(self.cost) {
+            return Err(refused(
+                "the password hash is below the floor of Cost::new: 47,104 KiB and 1 pass, 19,456 \
+                 and 2, or 12,288 and 3",
+            ));
+        }
+        if !stored.algorithm.is_computable() {
+            return Err(uncomputable());
+        }
+        Ok(stored.write())
     }
 
     /// The PHC string that is read and compared if there is no stored hash. Its cost is that of the
     /// users at `place` among all, cheapest first: `costs` counts the users of each cost. Without
     /// any user, it is the cost in force.
     pub(crate) fn stand_in(&self, costs: &[(String, u64)], place: u64) -> String {
-        let tail = self.stand_in.splitn(5, '$').nth(4).unwrap_or_default();
         let mut known: Vec<(u64, String, u64)> = costs
             .iter()
             .filter_map(|(cost, users)| {
-                let text = [cost, "$", tail].concat();
-                Some((self.read(&text)?.cost.work(), text, *users))
+                let stand_in = self.accept(Stored::stand_in(cost)?)?;
+                Some((stand_in.algorithm.work(), stand_in.write().to_string(), *users))
             })
             .collect();
         known.sort();
@@ -193,6 +194,17 @@ impl Hasher {
             }
         }
         self.stand_in.clone()
+    }
+
+    /// The work that a hash of this cost takes, which is named as stored hashes begin; `None` if it
+    /// is none that this process can compute.
+    pub(crate) fn work_of(&self, cost: &str) -> Option<u64> {
+        Some(self.accept(Stored::stand_in(cost)?)?.algorithm.work())
+    }
+
+    /// The work that a new hash takes.
+    pub(crate) fn work(&self) -> u64 {
+        HashAlgorithm::own(self.cost).work()
     }
 
     /// Frees work memory that was not used for a minute.
@@ -218,23 +230,30 @@ impl Hasher {
     /// Reads a stored hash that this hasher accepts: one of the cheap test cost only if that is
     /// its own cost.
     fn read(&self, text: &str) -> Option<Stored> {
-        let stored = Stored::read(text)?;
-        (stored.cost.meets_floor() || stored.cost == self.cost).then_some(stored)
+        self.accept(Stored::read(text)?)
     }
 
-    /// Evaluates Argon2 once. The crate evaluates it nowhere else.
+    fn accept(&self, stored: Stored) -> Option<Stored> {
+        stored.algorithm.is_accepted(self.cost).then_some(stored)
+    }
+
+    /// Evaluates one hash. The crate evaluates hashes nowhere else.
     fn evaluate(
         &self,
-        cost: Cost,
+        algorithm: HashAlgorithm,
         password: &str,
         salt: &[u8],
         output: &mut [u8],
         now: Timestamp,
     ) -> Result<()> {
         let _slot = self.slots.wait();
+        let HashAlgorithm::Argon2 { variant, version, cost } = algorithm else {
+            self.evaluations.fetch_add(1, Ordering::Relaxed);
+            return compute_foreign(algorithm, password, salt, output);
+        };
         let memory = self.pool.take(block_count(cost), now)?;
         self.evaluations.fetch_add(1, Ordering::Relaxed);
-        argon2id(cost)
+        argon2(variant, version, cost)
             .and_then(|argon2| {
                 argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, memory)
             })
@@ -265,37 +284,45 @@ impl Ticket<'_> {
         if password.is_empty() {
             return Err(Error::invalid("the password is empty, and no policy allows that"));
         }
-        let cost = self.hasher.cost;
+        let algorithm = HashAlgorithm::own(self.hasher.cost);
         let salt = random_bytes::<HASH_SALT_BYTES>(random)?;
         let mut output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
-        self.hasher.evaluate(cost, &password, &salt, &mut output, self.now)?;
-        Ok(Hashed(Stored { cost, salt: salt.to_vec(), output }.write()))
+        self.hasher.evaluate(algorithm, &password, &salt, &mut output, self.now)?;
+        let normalisation = Normalisation::Nfc;
+        Ok(Hashed(Stored { algorithm, normalisation, salt: salt.to_vec(), output }.write()))
     }
 
     /// Verifies a password against a stored hash. Without `may_match` it never matches, after the
     /// same work.
     ///
-    /// An empty password matches no stored hash.
+    /// An empty password matches no stored hash. A password of which the algorithm did not read all
+    /// asks for no upgrade: a new hash would be of the part, too, that was not verified.
     ///
     /// # Errors
     ///
-    /// `Invalid` if the password is longer than 4,096 bytes, `Corrupt` if [`Hasher::validate_phc`]
-    /// would refuse the stored hash (both without hashing), `OutOfMemory` if there is no work
-    /// memory.
+    /// `Invalid` if the password is longer than 4,096 bytes, `Corrupt` if the stored hash is not
+    /// one that this hasher accepts, `Misuse` if this build cannot compute it (all three without
+    /// hashing), `OutOfMemory` if there is no work memory.
     pub(crate) fn verify(
         &self,
         password: &Password,
         stored: &str,
         may_match: bool,
     ) -> Result<Verification> {
-        let password = normalised(password)?;
+        password.check_length()?;
         let Some(stored) = self.hasher.read(stored) else {
             return Err(Error::corrupt("a stored password hash is not one that Gatepost wrote"));
         };
+        if !stored.algorithm.is_computable() {
+            return Err(uncomputable());
+        }
+        let password = as_hashed(password, stored.normalisation)?;
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
-        self.hasher.evaluate(stored.cost, &password, &stored.salt, &mut output, self.now)?;
+        self.hasher.evaluate(stored.algorithm, &password, &stored.salt, &mut output, self.now)?;
         let matches = stored.is_output(&output) && !password.is_empty() && may_match;
-        let needs_upgrade = matches && stored.is_weaker_than(self.hasher.cost);
+        let needs_upgrade = matches
+            && stored.is_weaker_than(self.hasher.cost)
+            && stored.algorithm.reads_all_of(password.as_bytes());
         Ok(Verification { matches, needs_upgrade })
     }
 }
@@ -332,26 +359,87 @@ pub(crate) fn normalised(password: &Password) -> Result<Zeroizing<String>> {
     Ok(nfc)
 }
 
+/// The bytes that the source of a hash would have hashed.
+fn as_hashed(password: &Password, normalisation: Normalisation) -> Result<Zeroizing<String>> {
+    let typed = password.expose();
+    match normalisation {
+        Normalisation::Nfc => normalised(password),
+        Normalisation::Typed => Ok(Zeroizing::new(typed.to_owned())),
+        Normalisation::Nfkc => {
+            // NFKC makes UTF-8 at most eleven times as long.
+            let mut nfkc = Zeroizing::new(String::with_capacity(11 * typed.len()));
+            nfkc.extend(typed.nfkc());
+            Ok(nfkc)
+        }
+    }
+}
+
+/// Whether this build can compute hashes whose text begins like this, up to the salt. What cannot
+/// be read is no algorithm that another build would compute.
+pub(crate) fn check_computable(cost: &str) -> Result<()> {
+    match Stored::stand_in(cost) {
+        Some(stored) if !stored.algorithm.is_computable() => Err(uncomputable()),
+        _ => Ok(()),
+    }
+}
+
+fn uncomputable() -> Error {
+    Error::misuse(
+        "a password hash of another system needs the feature import-hashes, which this program \
+         was built without",
+    )
+    .advising("Build the program with the feature import-hashes of gatepost; nothing was changed.")
+}
+
+#[cfg(feature = "import-hashes")]
+fn compute_foreign(
+    algorithm: HashAlgorithm,
+    password: &str,
+    salt: &[u8],
+    output: &mut [u8],
+) -> Result<()> {
+    foreign::compute(algorithm, password.as_bytes(), salt, output)
+}
+
+#[cfg(not(feature = "import-hashes"))]
+fn compute_foreign(_: HashAlgorithm, _: &str, _: &[u8], _: &mut [u8]) -> Result<()> {
+    Err(uncomputable())
+}
+
 /// The time of one hash on this machine: the shortest of three, as the first must fetch its
 /// memory.
 #[expect(clippy::disallowed_methods, reason = "calibration measures elapsed time")]
 fn measure(cost: Cost) -> Option<Duration> {
     let hasher = Hasher::new(cost, 1, 0);
+    let algorithm = HashAlgorithm::own(cost);
     let now = Timestamp::from_millis(0);
     let mut output = [0; HASH_OUTPUT_BYTES];
     let mut shortest = None;
     for _ in 0..3 {
         let start = std::time::Instant::now();
-        hasher.evaluate(cost, "calibration", STAND_IN_SALT, &mut output, now).ok()?;
+        hasher.evaluate(algorithm, "calibration", STAND_IN_SALT, &mut output, now).ok()?;
         let took = start.elapsed();
         shortest = Some(shortest.map_or(took, |shortest| took.min(shortest)));
     }
     shortest
 }
 
-fn argon2id(cost: Cost) -> argon2::Result<Argon2<'static>> {
+fn argon2(
+    variant: Argon2Variant,
+    version: Argon2Version,
+    cost: Cost,
+) -> argon2::Result<Argon2<'static>> {
+    let variant = match variant {
+        Argon2Variant::Id => Algorithm::Argon2id,
+        Argon2Variant::I => Algorithm::Argon2i,
+        Argon2Variant::D => Algorithm::Argon2d,
+    };
+    let version = match version {
+        Argon2Version::V16 => Version::V0x10,
+        Argon2Version::V19 => Version::V0x13,
+    };
     let params = Params::new(cost.memory_kib(), cost.passes(), cost.lanes(), None)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    Ok(Argon2::new(variant, version, params))
 }
 
 /// Number of callers that may charge an attempt while all of `slots` hash.
@@ -361,7 +449,8 @@ fn ahead_of(slots: usize) -> usize {
 
 /// Number of 1 KiB blocks that Argon2 uses: the memory, rounded down to four for each lane.
 fn block_count(cost: Cost) -> usize {
-    argon2id(cost).map_or(0, |argon2| argon2.params().block_count())
+    let params = Params::new(cost.memory_kib(), cost.passes(), cost.lanes(), None);
+    params.map_or(0, |params| params.block_count())
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ fn argon2id_computes_the_vector_of_rfc_9106() {
 #[test]
 fn a_hash_of_the_reference_implementation_is_accepted_and_verifies() {
     let hasher = Hasher::new(Cost::recommended(), 1, 0);
-    hasher.validate_phc(REFERENCE).unwrap();
+    hasher.import(REFERENCE).unwrap();
     assert!(matches(&hasher, "password", REFERENCE));
     assert!(!matches(&hasher, "Password", REFERENCE));
 }
@@ -79,14 +79,14 @@ fn a_hash_of_other_frameworks_with_up_to_16_lanes_is_accepted_and_verifies() {
         "$argon2id$v=19$m=65536,t=1,p=16$YzhzYWx0MTZieXRlcy4ueA$\
          FndYiWydZEWcZtI01gnrAnZVCvGCDg+FzVOhp9mgqX0",
     ] {
-        hasher.validate_phc(stored).unwrap();
+        hasher.import(stored).unwrap();
         assert!(matches(&hasher, "password", stored));
         assert!(!matches(&hasher, "Password", stored));
     }
     // The default of Spring Security: 16 MiB and two passes are below the floor.
     let weak = "$argon2id$v=19$m=16384,t=2,p=1$YzhzYWx0MTZieXRlcy4ueA$\
                 jlRkRJN7KxbD35Vs9UjMvA/UhFNw9t4ag55PqEwE/8U";
-    assert!(hasher.validate_phc(weak).unwrap_err().to_string().contains("below the floor"));
+    assert!(hasher.import(weak).unwrap_err().to_string().contains("below the floor"));
 }
 
 #[test]
@@ -170,8 +170,10 @@ fn an_empty_password_is_never_hashed_and_never_matches() {
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let salt = vec![1; HASH_SALT_BYTES];
     let mut output = Zeroizing::new(vec![0; HASH_OUTPUT_BYTES]);
-    hasher.evaluate(hasher.cost, "", &salt, &mut output, now()).unwrap();
-    let of_nothing = Stored { cost: hasher.cost, salt, output }.write();
+    let algorithm = HashAlgorithm::own(hasher.cost);
+    hasher.evaluate(algorithm, "", &salt, &mut output, now()).unwrap();
+    let normalisation = Normalisation::Nfc;
+    let of_nothing = Stored { algorithm, normalisation, salt, output }.write();
     assert!(!matches(&hasher, "", &of_nothing));
 }
 
@@ -190,7 +192,7 @@ fn a_stored_hash_over_the_limits_takes_no_memory() {
         let stored = REFERENCE.replace(from, to);
         let error = admitted(&hasher).verify(&password("password"), &stored, true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{stored}");
-        assert_eq!(hasher.validate_phc(&stored).unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(hasher.import(&stored).unwrap_err().kind(), ErrorKind::Invalid);
     }
     assert_eq!(hasher.status().evaluations, 0);
     assert_eq!(hasher.status().idle_buffers, 0);
@@ -199,9 +201,9 @@ fn a_stored_hash_over_the_limits_takes_no_memory() {
 #[test]
 fn the_cheap_cost_is_accepted_by_a_hasher_of_that_cost_alone() {
     let stored = hash(&cheap(), "a password");
-    cheap().validate_phc(&stored).unwrap();
+    cheap().import(&stored).unwrap();
     let real = Hasher::new(Cost::recommended(), 1, 0);
-    assert_eq!(real.validate_phc(&stored).unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(real.import(&stored).unwrap_err().kind(), ErrorKind::Invalid);
     let error = admitted(&real).verify(&password("a password"), &stored, true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(real.status().evaluations, 0);
@@ -222,7 +224,9 @@ fn a_hash_that_took_less_work_is_to_be_replaced_and_a_costlier_one_is_not() {
     ) {
         let output = Zeroizing::new(vec![0; output]);
         let cost = Cost::new(stored.0, stored.1, 1).unwrap();
-        let stored = Stored { cost, salt: vec![0; salt], output };
+        let algorithm = HashAlgorithm::own(cost);
+        let normalisation = Normalisation::Nfc;
+        let stored = Stored { algorithm, normalisation, salt: vec![0; salt], output };
         let current = Cost::new(current.0, current.1, 1).unwrap();
         assert_eq!(stored.is_weaker_than(current), expected);
     }
@@ -273,7 +277,7 @@ fn work_memory_is_freed_by_upkeep_without_any_login() {
 fn the_stand_in_hash_is_a_valid_hash_of_the_same_length() {
     let hasher = cheap();
     let stand_in = hasher.stand_in(&[], u64::MAX);
-    hasher.validate_phc(&stand_in).unwrap();
+    hasher.import(&stand_in).unwrap();
     assert_eq!(stand_in.len(), hash(&hasher, "a password").len());
 }
 
@@ -288,7 +292,7 @@ fn a_stand_in_costs_what_a_share_of_the_users_costs_cheapest_first() {
     for (quarter, cost) in [&cheap, &cheap, &middle, &dear].into_iter().enumerate() {
         let stand_in = drawn(quarter as u64);
         assert!(stand_in.starts_with(cost.as_str()), "{stand_in}");
-        hasher.validate_phc(&stand_in).unwrap();
+        hasher.import(&stand_in).unwrap();
     }
     assert!(hasher.stand_in(&costs, 0).starts_with(&cheap));
     assert!(hasher.stand_in(&costs, u64::MAX).starts_with(&dear));
@@ -438,7 +442,7 @@ proptest! {
         p in prop_oneof![any::<u32>(), 0..6u32],
     ) {
         let stored = REFERENCE.replace("m=65536,t=2,p=1", &format!("m={m},t={t},p={p}"));
-        let accepted = Hasher::new(Cost::recommended(), 1, 0).validate_phc(&stored).is_ok();
+        let accepted = Hasher::new(Cost::recommended(), 1, 0).import(&stored).is_ok();
         prop_assert_eq!(accepted, Cost::new(m, t, p).is_ok());
     }
 }

@@ -47,6 +47,7 @@ impl Options {
             clock: None,
             random: Arc::new(SystemRandom),
             keyring: None,
+            observer: None,
             source: Source::Host,
         }
     }

@@ -11,7 +11,6 @@ use super::{ChangeAtLogin, FileOptions, Options, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hasher::Cost;
 use crate::storage::Tolerances;
-use crate::value::keyring::Keyring;
 use crate::value::policy::{ApiVersion, Breaches, PasswordPolicy, SessionLimit, SessionPolicy};
 use crate::value::time::Clock;
 
@@ -131,7 +130,8 @@ impl Options {
             ("dangerous", self.dangers() == other.dangers()),
             ("clock", same_clock(self.clock.as_ref(), other.clock.as_ref())),
             ("random_source", same(&self.random, &other.random)),
-            ("keyring", same_keyring(self.keyring.as_ref(), other.keyring.as_ref())),
+            ("keyring", same_supplied(self.keyring.as_ref(), other.keyring.as_ref())),
+            ("observer", same_supplied(self.observer.as_ref(), other.observer.as_ref())),
         ];
         same.into_iter().find(|(_, is_same)| !is_same).map(|(name, _)| name)
     }
@@ -225,7 +225,7 @@ fn same_clock(one: Option<&Arc<dyn Clock>>, other: Option<&Arc<dyn Clock>>) -> b
     }
 }
 
-fn same_keyring(one: Option<&Arc<dyn Keyring>>, other: Option<&Arc<dyn Keyring>>) -> bool {
+fn same_supplied<T: ?Sized>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => same(one, other),
         (one, other) => one.is_none() && other.is_none(),

@@ -1,8 +1,10 @@
-//! The setters of what a host supplies itself: a breach check, a keyring, a clock, a random source.
+//! The setters of what a host supplies itself: a breach check, a keyring, an observer, a clock, a
+//! random source.
 
 use std::sync::Arc;
 
 use super::Options;
+use crate::value::event::Observer;
 use crate::value::keyring::Keyring;
 use crate::value::policy::{BreachCheck, Breaches};
 use crate::value::random::RandomSource;
@@ -69,6 +71,34 @@ impl Options {
     #[doc(alias("pepper", "encryption"))]
     pub fn keyring(self, keyring: Arc<dyn Keyring>) -> Self {
         Self { keyring: Some(keyring), ..self }
+    }
+
+    /// What learns of each row of the audit log that this process commits, on the thread of the
+    /// call that wrote it and after the commit: [`Observer`] says when it is called and what
+    /// happens if it is slow or panics. The default is none. Kind: of the process.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use gatepost::audit::AuditEntry;
+    /// use gatepost::host::Observer;
+    /// use gatepost::{NewUser, Options, Store};
+    /// #[derive(Debug, Default)]
+    /// struct Rows(AtomicUsize);
+    /// impl Observer for Rows {
+    ///     fn committed(&self, _: &AuditEntry) { self.0.fetch_add(1, Ordering::Relaxed); }
+    /// }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// let rows = Arc::new(Rows::default());
+    /// let store = Store::open(path, Options::server().observer(rows.clone()))?;
+    /// store.users().create(NewUser::person("ada"))?;
+    /// assert_eq!(rows.0.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias("listener", "hook", "callback"))]
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// The clock from which the store reads the time. The default is the system's. Kind: of the

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::spans;
 use crate::value::event::EventKind;
 use crate::value::limits;
 use crate::value::time::Timestamp;
@@ -51,6 +52,7 @@ impl Counts {
 
     /// Counts one refusal.
     pub(crate) fn count(&self, kind: EventKind, reason: &'static str, now: Timestamp) {
+        spans::refused(kind.name(), reason);
         if kind == EventKind::VerifyRefused {
             one_more(&self.tokens, reason);
         }
@@ -107,6 +109,7 @@ impl Counts {
 
     /// Counts a refused login, whether or not it left an audit row.
     pub(crate) fn login_refused(&self, reason: &'static str) {
+        spans::refused(EventKind::LoginRefused.name(), reason);
         one_more(&self.logins, reason);
     }
 

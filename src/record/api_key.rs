@@ -189,7 +189,7 @@ impl ApiKeys<'_> {
     }
 }
 
-fn scopes_of(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<Scopes>> {
+pub(crate) fn scopes_of(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<Scopes>> {
     let scopes: Option<String> =
         tx.exactly_one("SELECT scopes FROM api_key WHERE id = ?1", params![id], |row| row.get(0))?;
     Ok(scopes.map(Scopes))
@@ -367,6 +367,10 @@ pub(crate) fn write_use(tx: &WriteTx<'_>, id: ApiKeyId, at: Timestamp) -> Result
         params![id, at],
     )?;
     Ok(())
+}
+
+pub(crate) fn gone() -> Error {
+    Error::not_found("there is no API key of this id")
 }
 
 pub(crate) fn check_user(tx: &ReadTx<'_>, user: UserId) -> Result<()> {

@@ -6,11 +6,14 @@
 //! and those that unauthenticated callers can cause are three sources, each with a chain and a
 //! maximum number of rows, so that no source can displace the rows of another.
 
+mod actor;
 mod anchor;
 mod chain;
 mod check;
 mod consumer;
 mod list;
+mod naming;
+mod notice;
 mod person;
 mod seal;
 mod source;
@@ -19,7 +22,9 @@ mod tally;
 pub use anchor::AuditAnchor;
 pub use check::{ChainCheck, CheckedChain};
 pub use consumer::{AuditConsumer, MissedRows, UnseenRows};
-pub use list::{AuditEntry, AuditFilter, Notice};
+pub use list::AuditFilter;
+pub(crate) use naming::{is_trimmed, rows_naming};
+pub use notice::Notice;
 pub(crate) use person::forget;
 pub use source::AuditSource;
 
@@ -28,7 +33,7 @@ use crate::record::{clock, options};
 use crate::storage::{Finished, Purpose, ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
-use crate::value::event::{Event, HostEvent};
+use crate::value::event::{AuditEntry, ClientInfo, Event, HostEvent};
 use crate::value::limits;
 use crate::value::time::Timestamp;
 
@@ -158,6 +163,39 @@ fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -
     let seq = next_seq(tx)?;
     let row = chain::Row::new(tx, source, seq, name, event)?;
     let link = row.link(&before);
+    insert(tx, &row, &link)?;
+    tx.execute(
+        "UPDATE audit_chain SET head_seq = ?2, head_chain = ?3, kept_rows = kept_rows + 1
+         WHERE source = ?1",
+        params![source.number(), seq, link],
+    )?;
+    let cap = source.cap(options::of_file(tx)?.audit_max_rows);
+    let surplus = (kept + 1).saturating_sub(cap);
+    if surplus > 0 {
+        trim(tx, source, surplus.min(limits::AUDIT_TRIMMED_PER_APPEND))?;
+    }
+    tx.appended(|| AuditEntry {
+        id: list::entry_id(seq, link.as_bytes()),
+        client_info: ClientInfo::from_columns(row.ip, row.user_agent.map(str::to_owned)),
+        seq,
+        from_host: source == AuditSource::Host,
+        at: row.at,
+        event: row.event.to_owned(),
+        outcome: event.outcome,
+        actor: *tx.actor(),
+        user: row.user,
+        branch: row.branch,
+        organisation: row.organisation,
+        session: row.session,
+        api_key: row.api_key,
+        reason: row.reason.map(str::to_owned),
+        count: row.count,
+        detail: row.detail.map(str::to_owned),
+    });
+    Ok(())
+}
+
+fn insert(tx: &WriteTx<'_>, row: &chain::Row<'_>, link: &Digest) -> Result<()> {
     tx.execute(
         "INSERT INTO audit (seq, source, salt, at, event, outcome, actor, actor_user_id,
              actor_via_id, user_id, branch_id, organisation_id, session_id, api_key_id,
@@ -195,18 +233,8 @@ fn append_to(tx: &WriteTx<'_>, source: AuditSource, name: &str, event: &Event) -
             Error::corrupt("the audit log has a row beyond the end of its chain")
         }
         _ => error,
-    })?;
-    tx.execute(
-        "UPDATE audit_chain SET head_seq = ?2, head_chain = ?3, kept_rows = kept_rows + 1
-         WHERE source = ?1",
-        params![source.number(), seq, link],
-    )?;
-    let cap = source.cap(options::of_file(tx)?.audit_max_rows);
-    let surplus = (kept + 1).saturating_sub(cap);
-    if surplus > 0 {
-        trim(tx, source, surplus.min(limits::AUDIT_TRIMMED_PER_APPEND))?;
-    }
-    Ok(())
+    })
+    .map(drop)
 }
 
 /// The number of the next row.

@@ -1,8 +1,12 @@
 //! Branches, which users belong to. Each branch belongs to one organisation or to none.
 
+mod inside;
+
+pub(crate) use inside::{count_inside, list_inside};
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
-use crate::record::organisation;
+use crate::record::organisation::{self, check_imported};
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::record::watermarks::Watermarks;
 use crate::storage::{ReadTx, Row, WriteTx, params};
@@ -243,15 +247,7 @@ impl<'s> Branches<'s> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or(FIRST);
         page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-            tx.all(
-                concat!(
-                    "SELECT id, name, organisation_id, active, created_at FROM branch WHERE ",
-                    wanted!(),
-                    " ORDER BY id LIMIT ?5"
-                ),
-                params![filter.organisation, filter.active, after, end.unwrap_or(LAST), left],
-                branch,
-            )
+            selected(tx, filter, after, end.unwrap_or(LAST), left)
         })
     }
 
@@ -299,10 +295,7 @@ impl<'s> Branches<'s> {
     /// Fails as [every call that uses the file](crate::manual::errors) does.
     pub fn count(&self, filter: &BranchFilter) -> Result<u64> {
         count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
-            tx.count(
-                concat!("SELECT count(*) FROM branch WHERE ", wanted!()),
-                params![filter.organisation, filter.active, after, end.unwrap_or(LAST)],
-            )
+            counted(tx, filter, after, end.unwrap_or(LAST))
         })
     }
 }
@@ -319,6 +312,33 @@ fn piece_end(tx: &ReadTx<'_>, after: BranchId) -> Result<Option<BranchId>> {
     )
 }
 
+/// At most `limit` branches after `after`, and up to `end`, that the filter selects.
+fn selected(
+    tx: &ReadTx<'_>,
+    filter: &BranchFilter,
+    after: BranchId,
+    end: BranchId,
+    limit: i64,
+) -> Result<Vec<Branch>> {
+    tx.all(
+        concat!(
+            "SELECT id, name, organisation_id, active, created_at FROM branch WHERE ",
+            wanted!(),
+            " ORDER BY id LIMIT ?5"
+        ),
+        params![filter.organisation, filter.active, after, end, limit],
+        branch,
+    )
+}
+
+/// How many branches after `after`, and up to `end`, the filter selects.
+fn counted(tx: &ReadTx<'_>, filter: &BranchFilter, after: BranchId, end: BranchId) -> Result<u64> {
+    tx.count(
+        concat!("SELECT count(*) FROM branch WHERE ", wanted!()),
+        params![filter.organisation, filter.active, after, end],
+    )
+}
+
 /// The branch with this id, if there is one.
 pub(crate) fn find(tx: &ReadTx<'_>, id: BranchId) -> Result<Option<Branch>> {
     tx.one(
@@ -330,10 +350,41 @@ pub(crate) fn find(tx: &ReadTx<'_>, id: BranchId) -> Result<Option<Branch>> {
 
 /// The branch that a request names.
 pub(crate) fn existing(tx: &ReadTx<'_>, id: BranchId) -> Result<Branch> {
-    find(tx, id)?.ok_or_else(|| Error::not_found("there is no branch of this id"))
+    find(tx, id)?.ok_or_else(gone)
+}
+
+pub(crate) fn gone() -> Error {
+    Error::not_found("there is no branch of this id")
 }
 
 /// Makes a branch active or inactive. The caller checks that this is a change.
+/// Inserts a branch of another store, with its id; `None` if there is one of that id.
+///
+/// # Errors
+/// As for an organisation, and `NotFound` for the organisation.
+pub(crate) fn import(
+    tx: &WriteTx<'_>,
+    (id, parent): (BranchId, Option<OrganisationId>),
+    (name, active): (&str, bool),
+    created_at: Option<Timestamp>,
+) -> Result<Option<Event>> {
+    let name = checked_name(name)?;
+    check_imported(id.as_bytes())?;
+    if find(tx, id)?.is_some() {
+        return Ok(None);
+    }
+    if let Some(parent) = parent {
+        organisation::existing(tx, parent)?;
+    }
+    tx.execute(
+        "INSERT INTO branch (id, organisation_id, name, active, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, parent, name, active, created_at.unwrap_or(tx.now())],
+    )?;
+    let event = Event::new(EventKind::BranchCreated).branch(id).organisation(parent);
+    Ok(Some(event.detail(&name)))
+}
+
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: BranchId,

@@ -1,11 +1,11 @@
 //! Configuration: keys and values, of which the value of the narrowest scope is in force.
 //!
 //! A key has one row that stores its letter case and whether clients may see it; a value belongs to
-//! one scope. One statement reads the values in force for a user, from the indexes of the four
-//! scopes that the user is in.
-
+//! one scope. One statement reads the values in force for a user, by the indexes of its scopes.
+mod import;
 mod in_force;
 
+pub(crate) use import::import;
 pub use in_force::Configuration;
 pub(crate) use in_force::public_for;
 

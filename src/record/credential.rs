@@ -5,8 +5,10 @@ mod sealed;
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::error::{Error, Result};
-use crate::hasher::{Admission, Hashed, NORM_VERSION, normalised};
+use crate::hasher::{Admission, Hashed, NORM_VERSION, check_computable, normalised};
 use crate::options::Options;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
@@ -86,6 +88,18 @@ pub(crate) fn costs(tx: &ReadTx<'_>) -> Result<Vec<(String, u64)>> {
     })
 }
 
+/// Refuses a build without the feature `import-hashes`, if users have hashes that need it: before a
+/// name is looked up, so that the answer does not say whose hash it is.
+///
+/// # Errors
+/// `Misuse`.
+pub(crate) fn check_algorithms(tx: &ReadTx<'_>) -> Result<()> {
+    if cfg!(feature = "import-hashes") {
+        return Ok(());
+    }
+    costs(tx)?.iter().try_for_each(|(cost, _)| check_computable(cost))
+}
+
 /// Stores a new hash under a new version, sealed where a keyring is in use, and removes the mark as
 /// compromised.
 ///
@@ -157,6 +171,22 @@ pub(crate) fn reseal(tx: &WriteTx<'_>, options: &Options, user: UserId, old: &st
         replace(tx, user, old, &sealed::seal(tx, user, &phc, (&id, &key))?)?;
     }
     Ok(())
+}
+
+/// The hash of a stored text.
+///
+/// # Errors
+/// `KeyMissing`, `Corrupt`.
+pub(crate) fn unsealed(
+    options: &Options,
+    user: UserId,
+    stored: &str,
+) -> Result<Zeroizing<String>> {
+    if let Some(Ok(id)) = sealed::key_id(stored).map(KeyId::new) {
+        sealed::key_of(options, &id)?;
+    }
+    open(options.keyring.as_deref(), user, stored)?
+        .ok_or_else(|| Error::corrupt("a sealed password hash names no key"))
 }
 
 /// Whether the hash is sealed under a key that this process lacks. Asks the keyring for a key in

@@ -293,6 +293,16 @@ fn event_of(holder: CreditHolder, kind: EventKind) -> Event {
     Event::new(kind).branch(branch).organisation(organisation)
 }
 
+/// Inserts the count of a branch or organisation that has just been imported.
+///
+/// # Errors
+/// `Invalid` above `i64::MAX`.
+pub(crate) fn import(tx: &WriteTx<'_>, holder: CreditHolder, remaining: u64) -> Result<Event> {
+    let remaining = in_bounds(remaining)?;
+    insert(tx, holder, remaining)?;
+    Ok(event_of(holder, EventKind::CreditsSet).count(remaining))
+}
+
 const fn sides(holder: CreditHolder) -> (Option<BranchId>, Option<OrganisationId>) {
     match holder {
         CreditHolder::Branch(id) => (Some(id), None),
@@ -300,6 +310,6 @@ const fn sides(holder: CreditHolder) -> (Option<BranchId>, Option<OrganisationId
     }
 }
 
-fn in_bounds(credits: u64) -> Result<i64> {
+pub(crate) fn in_bounds(credits: u64) -> Result<i64> {
     i64::try_from(credits).map_err(|_| Error::invalid("the credits are more than i64::MAX"))
 }

@@ -1,7 +1,5 @@
 //! Devices on which users have logged in. The file stores a digest of a device, never its text.
 
-use data_encoding::HEXLOWER;
-
 use crate::error::Result;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
@@ -27,8 +25,9 @@ macro_rules! trusted {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct KnownDevice {
-    /// Eight hexadecimal digits that distinguish it from others in a list. They open nothing, and
-    /// the device's own text cannot be computed from them.
+    /// Eight hexadecimal digits that distinguish it from others in a list, as in
+    /// [`DeviceId::handle`](crate::DeviceId::handle). They open nothing, and the device's own text
+    /// cannot be computed from them.
     pub handle: String,
     /// When the user first logged in on it.
     pub first_login_at: Timestamp,
@@ -107,8 +106,9 @@ pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> 
         ),
         params![user, tx.now()],
         |row| {
+            let device: DeviceDigest = row.get(0)?;
             Ok(KnownDevice {
-                handle: handle(&row.get(0)?),
+                handle: device.handle(),
                 first_login_at: row.get(1)?,
                 last_login_at: row.get(2)?,
                 trusted_until: row.get(3)?,
@@ -255,9 +255,4 @@ pub(crate) fn clear_budgets(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
         params![user],
     )?;
     Ok(cleared > 0)
-}
-
-fn handle(device: &DeviceDigest) -> String {
-    let digest = HEXLOWER.encode(device.as_bytes());
-    digest.chars().take(8).collect()
 }

@@ -1,5 +1,6 @@
 //! Record types: one file for each table, with its row type, statements and public handle.
 
+pub(crate) mod administration;
 pub(crate) mod api_key;
 pub(crate) mod audit;
 pub(crate) mod branch;
@@ -9,6 +10,7 @@ pub(crate) mod configuration;
 pub(crate) mod credential;
 pub(crate) mod credit;
 pub(crate) mod device;
+pub(crate) mod examine;
 pub(crate) mod external_identity;
 pub(crate) mod one_time_token;
 pub(crate) mod options;

@@ -1,6 +1,7 @@
 //! Organisations, which branches belong to: the top of three levels.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::record::administration::{Authority, own_organisations};
 use crate::record::audit::Written;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::record::watermarks::Watermarks;
@@ -305,6 +306,34 @@ fn piece_end(tx: &ReadTx<'_>, after: OrganisationId) -> Result<Option<Organisati
     )
 }
 
+/// At most `limit` organisations after `after` that the filter selects, inside of the authority.
+pub(crate) fn list_inside(
+    tx: &ReadTx<'_>,
+    authority: Authority,
+    filter: &OrganisationFilter,
+    after: Option<OrganisationId>,
+    limit: i64,
+) -> Result<Vec<Organisation>> {
+    tx.all(
+        concat!(
+            "SELECT id, name, active, created_at FROM organisation WHERE ",
+            wanted!(),
+            " AND (?5 OR id IN ",
+            own_organisations!("?4"),
+            ") ORDER BY id LIMIT ?6"
+        ),
+        params![
+            filter.active,
+            after.unwrap_or(FIRST),
+            LAST,
+            authority.administrator,
+            authority.everything,
+            limit
+        ],
+        organisation,
+    )
+}
+
 /// The organisation with this id, if there is one.
 pub(crate) fn find(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Option<Organisation>> {
     tx.one(
@@ -316,10 +345,44 @@ pub(crate) fn find(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Option<Organis
 
 /// The organisation that a request names.
 pub(crate) fn existing(tx: &ReadTx<'_>, id: OrganisationId) -> Result<Organisation> {
-    find(tx, id)?.ok_or_else(|| Error::not_found("there is no organisation of this id"))
+    find(tx, id)?.ok_or_else(gone)
+}
+
+pub(crate) fn gone() -> Error {
+    Error::not_found("there is no organisation of this id")
 }
 
 /// Makes an organisation active or inactive. The caller checks that this is a change.
+/// Refuses an id that the library uses for other purposes.
+pub(crate) fn check_imported(id: &[u8; 16]) -> Result<()> {
+    if *id == [0; 16] || *id == [u8::MAX; 16] {
+        return Err(Error::invalid("the id of an imported record is the nil or the max UUID"));
+    }
+    Ok(())
+}
+
+/// Inserts an organisation of another store, with its id; `None` if there is one of that id.
+///
+/// # Errors
+/// `Invalid` for the name, or an id that none can have.
+pub(crate) fn import(
+    tx: &WriteTx<'_>,
+    id: OrganisationId,
+    (name, active): (&str, bool),
+    created_at: Option<Timestamp>,
+) -> Result<Option<Event>> {
+    let name = checked_name(name)?;
+    check_imported(id.as_bytes())?;
+    if find(tx, id)?.is_some() {
+        return Ok(None);
+    }
+    tx.execute(
+        "INSERT INTO organisation (id, name, active, created_at) VALUES (?1, ?2, ?3, ?4)",
+        params![id, name, active, created_at.unwrap_or(tx.now())],
+    )?;
+    Ok(Some(Event::new(EventKind::OrganisationCreated).organisation(id).detail(&name)))
+}
+
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: OrganisationId,

@@ -115,7 +115,39 @@ macro_rules! session_columns {
             $crate::record::proof::active!(),
             ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
-         s.id, s.idle_ms, s.last_seen"
+         coalesce(s.actor_session_id, s.id), coalesce(a.idle_ms, s.idle_ms),
+         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL"
+        )
+    };
+}
+
+/// A session with all that it depends on, and as `a` the administrator's session that it was opened
+/// from, if it is an impersonation. That session is in the file: the triggers of `schema.sql`
+/// delete both together.
+macro_rules! session_verified {
+    () => {
+        concat!(
+            $crate::record::proof::session_joined!(),
+            "
+         LEFT JOIN session AS a ON a.id = s.actor_session_id"
+        )
+    };
+}
+
+/// Whether the administrator's session that session `s` was opened from, if any, is in use at the
+/// time `$now`.
+macro_rules! actor_in_use {
+    ($now:literal) => {
+        concat!(
+            "(s.actor_session_id IS NULL OR EXISTS (
+                 SELECT 1 FROM session AS a WHERE a.id = s.actor_session_id
+                     AND (a.idle_ms IS NULL OR (a.last_seen + a.idle_ms > ",
+            $now,
+            " AND a.last_seen <= ",
+            $crate::value::limits::clock_skew_max_ms!(),
+            " + ",
+            $now,
+            "))))"
         )
     };
 }
@@ -152,14 +184,16 @@ macro_rules! live {
             ") AND s.expires_at > ",
             $now,
             " AND ",
-            $crate::record::proof::in_use!($now)
+            $crate::record::proof::in_use!($now),
+            " AND ",
+            $crate::record::proof::actor_in_use!($now)
         )
     };
 }
 
 pub(crate) use {
-    active, current, highest_watermark, in_use, key_current, key_end, key_joined, live,
-    session_joined, watermark_of,
+    active, actor_in_use, current, highest_watermark, in_use, key_current, key_end, key_joined,
+    live, session_joined, watermark_of,
 };
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
@@ -168,7 +202,7 @@ pub(crate) const VERIFY_SESSION_SQL: &str = concat!(
     session_columns!(),
     "
      FROM ",
-    session_joined!(),
+    session_verified!(),
     "
      WHERE s.id = ?1"
 );
@@ -183,7 +217,7 @@ pub(crate) const TICKET_SQL: &str = concat!(
              coalesce(o.tokens_ended_seq, 0)),
          st.sealing_key, (SELECT seq FROM sqlite_sequence WHERE name = 'change')
      FROM ",
-    session_joined!(),
+    session_verified!(),
     "
      WHERE s.id = ?1"
 );
@@ -205,7 +239,7 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     ",
          k.issued_at, k.issued_at, ",
     key_end!(),
-    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen
+    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0
      FROM ",
     key_joined!(),
     "
@@ -239,8 +273,11 @@ pub(crate) struct Proof {
     pub(crate) last_seen: Option<Timestamp>,
     /// The lifetime at its opening; zero for a key that was issued without one.
     pub(crate) lifetime_ms: i64,
-    /// The inactivity timeout of the session, or of the session that a key was made from.
+    /// The inactivity timeout of the session, or of the session that a key was made from or that an
+    /// impersonation was opened from.
     pub(crate) timeout: Option<Timeout>,
+    /// Whether an administrator opened the session as its user.
+    pub(crate) is_impersonated: bool,
 }
 
 /// The inactivity timeout of a session.
@@ -282,6 +319,7 @@ impl Proof {
             opened_at: self.opened_at,
             authenticated_at: self.authenticated_at,
             expires_at: self.expires_at,
+            is_impersonated: self.is_impersonated,
             place: CacheHint::NOWHERE,
         }
     }
@@ -311,6 +349,7 @@ impl Proof {
             last_seen: row.get(13)?,
             lifetime_ms: row.get(14)?,
             timeout: timeout(row)?,
+            is_impersonated: row.get(18)?,
         })
     }
 }
@@ -323,6 +362,21 @@ fn timeout(row: &Row<'_>) -> rusqlite::Result<Option<Timeout>> {
         }
         _ => Ok(None),
     }
+}
+
+/// The administrator's session that an impersonation was opened from; `None` for every other
+/// session.
+pub(crate) const ACTOR_SQL: &str = "SELECT actor_session_id FROM session WHERE id = ?1";
+
+/// The principal of the session that the session of an impersonation was opened from, if it is one.
+pub(crate) fn actor_session(
+    tx: &crate::storage::ReadTx<'_>,
+    principal: &Principal,
+) -> crate::error::Result<Option<Principal>> {
+    let Some(session) = principal.credential.session() else { return Ok(None) };
+    let own: Option<Option<SessionId>> = tx.one(ACTOR_SQL, params![session], |row| row.get(0))?;
+    let Some(own) = own.flatten().map(Credential::Session) else { return Ok(None) };
+    Ok(Proof::of(tx, own)?.map(|proof| proof.principal(own)))
 }
 
 /// What this credential was made from; `None` if it is a key that is not in the file.
@@ -360,9 +414,9 @@ impl TicketProof {
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             session: Proof::from_row(row)?,
-            tokens_ended_seq: row.get(18)?,
-            sealing_key: row.get(19)?,
-            head: row.get(20)?,
+            tokens_ended_seq: row.get(19)?,
+            sealing_key: row.get(20)?,
+            head: row.get(21)?,
         })
     }
 }

@@ -53,6 +53,8 @@ pub enum Stricter {
     /// The second factor that the user had last stays, or there is none: the one in the backup was
     /// replaced or removed since.
     SecondFactor(UserId),
+    /// Some of the administrations of the user stay withdrawn.
+    Administration(UserId),
     /// An external identity of the user stays unlinked.
     ExternalIdentity(UserId),
     /// The failed attempts on the user stay.

@@ -112,6 +112,15 @@ pub(crate) struct NewSession<'n> {
     pub(crate) assurance: Assurance,
     pub(crate) label: Option<&'n str>,
     pub(crate) client_info: Option<&'n ClientInfo>,
+    /// Set for an impersonation.
+    pub(crate) actor: Option<ActorSession>,
+}
+
+/// An administrator, and the session from which the administrator impersonates a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ActorSession {
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
 }
 
 /// A session of a device, and whether it is live.
@@ -136,9 +145,9 @@ pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
     tx.execute(
         "INSERT INTO session (id, secret_hash, device_hash, user_id, opened_seq, opened_at,
              authenticated_at, lifetime_from, expires_at, idle_ms, aal, last_seen, label, ip,
-             user_agent, lifetime_ms)
+             user_agent, lifetime_ms, actor_user_id, actor_session_id)
          VALUES (?1, ?2, ?3, ?4, (SELECT seq FROM sqlite_sequence WHERE name = 'change'), ?5, ?5,
-             ?5, ?6, ?7, ?8, ?5, ?9, ?10, ?11, ?12)",
+             ?5, ?6, ?7, ?8, ?5, ?9, ?10, ?11, ?12, ?13, ?14)",
         params![
             new.id,
             new.secret_hash,
@@ -151,7 +160,9 @@ pub(crate) fn insert(tx: &WriteTx<'_>, new: &NewSession<'_>) -> Result<()> {
             new.label,
             ip,
             agent,
-            lifetime_ms
+            lifetime_ms,
+            new.actor.map(|actor| actor.user),
+            new.actor.map(|actor| actor.session)
         ],
     )
     .map(drop)
@@ -264,17 +275,33 @@ pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option
     )
 }
 
+/// The sessions that were opened from an administrator's session as another user.
+pub(crate) fn impersonations(tx: &ReadTx<'_>, from: SessionId) -> Result<Vec<Standing>> {
+    tx.all(
+        concat!(
+            "SELECT s.id, s.user_id, coalesce(",
+            live!("?2"),
+            ", 0) FROM ",
+            session_joined!(),
+            " WHERE s.actor_session_id = ?1"
+        ),
+        params![from, tx.now()],
+        |row| Ok(Standing { id: row.get(0)?, user: row.get(1)?, live: row.get(2)? }),
+    )
+}
+
 const LIVE_OF_SQL: &str = concat!(
     "SELECT s.id FROM ",
     session_joined!(),
     " WHERE s.user_id = ?1 AND s.opened_seq >= ",
     watermark_of!("?1"),
-    " AND s.id IS NOT ?3 AND ",
+    " AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND ",
     live!("?2"),
     " ORDER BY s.last_seen, s.id"
 );
 
-/// The live sessions of a user, least recently used first, without the session `except`.
+/// The live sessions of a user, least recently used first, without the session `except` and without
+/// impersonations, which take no place of its user.
 pub(crate) fn live_of(
     tx: &ReadTx<'_>,
     user: UserId,
@@ -309,7 +336,7 @@ const OUT_OF_USE_SQL: &str = concat!(
     session_joined!(),
     " WHERE s.user_id = ?1 AND s.opened_seq >= ",
     watermark_of!("?1"),
-    " AND s.id IS NOT ?3 AND s.expires_at > ?2 AND ",
+    " AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND s.expires_at > ?2 AND ",
     current!(),
     " AND NOT (",
     in_use!("?2"),
@@ -317,7 +344,8 @@ const OUT_OF_USE_SQL: &str = concat!(
 );
 
 /// The sessions of a user, except one, that are neither revoked nor expired and yet not in use:
-/// idle, or from the future. A suspended session is in use. The least recently used comes first.
+/// idle, or from the future. A suspended session is in use, and an impersonation is not counted.
+/// The least recently used comes first.
 pub(crate) fn out_of_use(
     tx: &ReadTx<'_>,
     user: UserId,

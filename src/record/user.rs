@@ -11,6 +11,7 @@ pub(crate) use lifecycle::{
     rename, restore, set_email, set_status,
 };
 pub use list::UserFilter;
+pub(crate) use new::CheckedUser;
 pub use new::NewUser;
 pub use update::UserUpdate;
 

@@ -27,6 +27,11 @@ pub(crate) const APPLICATION_ID: i64 = 0x4750_5354;
 /// The version that this library writes.
 pub(crate) const SCHEMA_VERSION: i64 = 1;
 
+/// The version of SQLite that this program is linked with.
+pub(crate) fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// The whole current schema.
 const SCHEMA: &str = include_str!("schema.sql");
 

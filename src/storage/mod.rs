@@ -47,7 +47,7 @@ pub(crate) use fork::{OpenMark, ThisProcess};
 pub use guard::OpenWarning;
 pub(crate) use guard::{FilePlace, Tolerances};
 use migrate::Recorder;
-pub(crate) use migrate::{FileEvent, SCHEMA_VERSION};
+pub(crate) use migrate::{FileEvent, SCHEMA_VERSION, sqlite_version};
 pub(crate) use restore::{Before, Replaced, RestoreRequest, adopt, restore};
 pub(crate) use rusqlite::{Row, params};
 pub(crate) use transaction::{Finished, Purpose, ReadTx, WriteTx};

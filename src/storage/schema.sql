@@ -184,6 +184,8 @@ CREATE UNIQUE INDEX user_by_username ON user (username_key) WHERE deleted_at IS 
 CREATE INDEX user_by_email ON user (email_key)
     WHERE email_key IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX user_by_branch ON user (branch_id) WHERE branch_id IS NOT NULL;
+-- The users of a place, deleted or not: an administrator of the place lists both.
+CREATE INDEX user_by_place ON user (coalesce(branch_id, former_branch_id));
 
 
 -- One row: a user has this privilege. The library itself checks only 'admin'. Deleted when the
@@ -199,24 +201,48 @@ CREATE TABLE user_privilege (
 CREATE INDEX user_privilege_by_name ON user_privilege (name, user_id);
 
 
+-- One row: a user administers an organisation, with its branches and their users, or one branch with
+-- its users (`Store::administering`). It is no privilege: verify does not read it, so it leaves no
+-- change row. The user may be in any branch or in none, and keeps its rows while it is deleted.
+-- Deleted on request, with the organisation or branch, and by the erasure of the user.
+CREATE TABLE administration (
+    id              INTEGER PRIMARY KEY,
+    user_id         BLOB    NOT NULL REFERENCES user (id),
+    organisation_id BLOB    REFERENCES organisation (id) ON DELETE CASCADE,
+    branch_id       BLOB    REFERENCES branch (id) ON DELETE CASCADE,
+    granted_at      INTEGER NOT NULL,
+    CHECK ((organisation_id IS NULL) <> (branch_id IS NULL))
+) STRICT;
+CREATE INDEX administration_by_user ON administration (user_id);
+CREATE UNIQUE INDEX administration_of_organisation ON administration (organisation_id, user_id)
+    WHERE organisation_id IS NOT NULL;
+CREATE UNIQUE INDEX administration_of_branch ON administration (branch_id, user_id)
+    WHERE branch_id IS NOT NULL;
+
+
 -- One row: the password of a user. No row: the user has no password. A system user never has one.
 -- `version` rises when the password is set or marked as compromised, but not when its hash is made
 -- more costly or only `must_change` is set: a login that verified an older version opens no
 -- session. Deleted on request.
 CREATE TABLE credential (
     user_id     BLOB    PRIMARY KEY REFERENCES user (id),
-    -- Argon2id, PHC string format. Sealed, the salt and the output are replaced by
-    -- `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305, bound to table,
-    -- column, user, algorithm, parameters and key id.
+    -- PHC string format: Argon2id; or a hash of another system, until the first login, which says
+    -- in `norm=` what its source did with the typed password. Sealed, the salt and the output are
+    -- replaced by `sealed1$<key id>$<base64 of nonce, ciphertext and tag>`: XChaCha20-Poly1305,
+    -- bound to table, column, user, algorithm, parameters and key id.
     phc         TEXT    NOT NULL,
     norm        INTEGER NOT NULL,           -- version of the normalisation before hashing
     version     INTEGER NOT NULL CHECK (version >= 1),
     must_change INTEGER NOT NULL DEFAULT 0 CHECK (must_change IN (0, 1)),
     compromised INTEGER NOT NULL DEFAULT 0 CHECK (compromised IN (0, 1)), -- 1: refused at login
     set_at      INTEGER NOT NULL,
-    -- The hash up to its salt: its algorithm and parameters.
-    cost        TEXT    GENERATED ALWAYS AS (substr(phc, 1, 14 + instr(substr(phc, 16), '$')))
-                VIRTUAL,
+    -- The hash up to its salt: its algorithm and parameters. rtrim removes all that is no '$' from
+    -- the end, first the output, then the salt.
+    cost        TEXT    GENERATED ALWAYS AS (
+                    CASE instr(phc, '$sealed1$') WHEN 0
+                    THEN rtrim(rtrim(rtrim(rtrim(phc, replace(phc, '$', '')), '$'),
+                         replace(phc, '$', '')), '$')
+                    ELSE substr(phc, 1, instr(phc, '$sealed1$') - 1) END) VIRTUAL,
     -- The id of the key that seals the hash; empty: it is not sealed.
     key_id      TEXT    GENERATED ALWAYS AS (
                     CASE instr(phc, '$sealed1$') WHEN 0 THEN ''
@@ -323,7 +349,7 @@ CREATE TABLE device (
 -- timeout is over, and its user, branch and organisation are active. Token and device are stored
 -- only as digests. Deleted by logout, by a login that replaces it, by a revocation of this
 -- session, by a login of its user after a watermark has revoked it, and by the sweep after it
--- expired; with it go the API keys that were made from it.
+-- expired; with it go the API keys that were made from it and the impersonations opened from it.
 CREATE TABLE session (
     id               BLOB    PRIMARY KEY CHECK (length(id) = 16),
     secret_hash      BLOB    NOT NULL CHECK (length(secret_hash) = 32),
@@ -342,12 +368,27 @@ CREATE TABLE session (
     last_seen        INTEGER NOT NULL,      -- never falls
     label            TEXT,
     ip               TEXT,
-    user_agent       TEXT
+    user_agent       TEXT,
+    -- Impersonation: the administrator who opened the session as its user, and the administrator's
+    -- own session; NULL: the session is its user's own. It has the inactivity timeout of that
+    -- session and never expires later. The triggers below delete it with that session, and when
+    -- the administrator's sessions are revoked, the administrator is moved or loses the privilege
+    -- admin, or the user gets it.
+    actor_user_id    BLOB    REFERENCES user (id),
+    actor_session_id BLOB    REFERENCES session (id),
+    CHECK ((actor_user_id IS NULL) = (actor_session_id IS NULL)),
+    CHECK (actor_user_id IS NULL OR idle_ms IS NULL)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX session_by_device ON session (device_hash) WHERE device_hash IS NOT NULL;
 -- The sessions that a watermark has revoked come first, so that a search begins behind them.
 CREATE INDEX session_by_user ON session (user_id, opened_seq);
 CREATE INDEX session_by_expiry ON session (expires_at);
+CREATE INDEX session_by_actor ON session (actor_user_id) WHERE actor_user_id IS NOT NULL;
+CREATE INDEX session_by_actor_session ON session (actor_session_id)
+    WHERE actor_session_id IS NOT NULL;
+
+CREATE TRIGGER session_takes_its_impersonations AFTER DELETE ON session
+BEGIN DELETE FROM session WHERE actor_session_id = OLD.id; END;
 
 
 -- One row: a small JSON document of the host program for a session. Deleted with its session.
@@ -599,8 +640,8 @@ CREATE TABLE audit (
     event           TEXT    NOT NULL,
     outcome         TEXT    NOT NULL CHECK (outcome IN ('done', 'refused')),
     actor           TEXT    NOT NULL
-                    CHECK (actor IN ('host', 'user', 'session', 'api_key')),
-    actor_user_id   BLOB,
+                    CHECK (actor IN ('host', 'user', 'session', 'api_key', 'impersonation')),
+    actor_user_id   BLOB,                   -- of an impersonation: the administrator
     actor_via_id    BLOB,                   -- the session or API key that the actor used
     user_id         BLOB,
     branch_id       BLOB,
@@ -729,6 +770,37 @@ WHEN OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq
   OR OLD.tokens_ended_seq IS NOT NEW.tokens_ended_seq
   OR OLD.lineage IS NOT NEW.lineage
 BEGIN INSERT INTO change (kind) VALUES (0); END;
+
+-- The impersonations of an administrator end with all sessions of the administrator, at whatever
+-- place these are revoked, and with a move: another place may have revoked them before.
+CREATE TRIGGER organisation_takes_impersonations AFTER UPDATE OF sessions_ended_seq ON organisation
+WHEN OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq
+BEGIN
+    DELETE FROM session WHERE actor_user_id IS NOT NULL
+        AND (SELECT b.organisation_id FROM user AS u JOIN branch AS b ON b.id = u.branch_id
+             WHERE u.id = session.actor_user_id) = NEW.id;
+END;
+
+CREATE TRIGGER branch_takes_impersonations
+AFTER UPDATE OF sessions_ended_seq, organisation_id ON branch
+WHEN OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq
+  OR OLD.organisation_id IS NOT NEW.organisation_id
+BEGIN
+    DELETE FROM session WHERE actor_user_id IS NOT NULL
+        AND (SELECT branch_id FROM user WHERE id = session.actor_user_id) = NEW.id;
+END;
+
+CREATE TRIGGER user_takes_impersonations AFTER UPDATE OF sessions_ended_seq, branch_id ON user
+WHEN OLD.sessions_ended_seq IS NOT NEW.sessions_ended_seq OR OLD.branch_id IS NOT NEW.branch_id
+BEGIN DELETE FROM session WHERE actor_user_id = NEW.id; END;
+
+CREATE TRIGGER administrator_takes_impersonations AFTER DELETE ON user_privilege
+WHEN OLD.name = 'admin'
+BEGIN DELETE FROM session WHERE actor_user_id = OLD.user_id; END;
+
+CREATE TRIGGER administrator_is_not_impersonated AFTER INSERT ON user_privilege
+WHEN NEW.name = 'admin'
+BEGIN DELETE FROM session WHERE user_id = NEW.user_id AND actor_user_id IS NOT NULL; END;
 
 CREATE TRIGGER organisation_changed
 AFTER UPDATE OF active, sessions_ended_seq, tokens_ended_seq ON organisation
@@ -895,6 +967,14 @@ BEGIN SELECT RAISE(ABORT, 'the user has this privilege'); END;
 CREATE TRIGGER user_privilege_is_fixed BEFORE UPDATE ON user_privilege
 BEGIN SELECT RAISE(ABORT, 'privileges are deleted and inserted'); END;
 
+CREATE TRIGGER administration_is_new BEFORE INSERT ON administration
+WHEN EXISTS (SELECT 1 FROM administration WHERE id = NEW.id OR (user_id = NEW.user_id
+             AND organisation_id IS NEW.organisation_id AND branch_id IS NEW.branch_id))
+BEGIN SELECT RAISE(ABORT, 'the user administers this place'); END;
+
+CREATE TRIGGER administration_is_fixed BEFORE UPDATE ON administration
+BEGIN SELECT RAISE(ABORT, 'administrations are deleted and inserted'); END;
+
 CREATE TRIGGER session_is_new BEFORE INSERT ON session
 WHEN EXISTS (SELECT 1 FROM session WHERE id = NEW.id)
   OR EXISTS (SELECT 1 FROM session WHERE device_hash = NEW.device_hash)
@@ -907,6 +987,27 @@ BEGIN SELECT RAISE(ABORT, 'ids never change'); END;
 CREATE TRIGGER session_device_is_free BEFORE UPDATE OF device_hash ON session
 WHEN EXISTS (SELECT 1 FROM session WHERE device_hash = NEW.device_hash AND id <> NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the device is in use'); END;
+
+CREATE TRIGGER session_impersonates_a_lower_user BEFORE INSERT ON session
+WHEN NEW.actor_session_id IS NOT NULL
+ AND (NOT EXISTS (
+          SELECT 1 FROM session AS own
+          JOIN user_privilege AS p ON p.user_id = own.user_id AND p.name = 'admin'
+          WHERE own.id = NEW.actor_session_id AND own.user_id = NEW.actor_user_id
+            AND own.actor_session_id IS NULL AND own.expires_at >= NEW.expires_at)
+      OR EXISTS (SELECT 1 FROM user_privilege WHERE user_id = NEW.user_id AND name = 'admin'))
+BEGIN SELECT RAISE(ABORT, 'an administrator impersonates a user who is none'); END;
+
+CREATE TRIGGER session_keeps_its_actor
+BEFORE UPDATE OF user_id, actor_user_id, actor_session_id ON session
+WHEN NEW.actor_user_id IS NOT OLD.actor_user_id
+  OR NEW.actor_session_id IS NOT OLD.actor_session_id
+  OR (NEW.user_id IS NOT OLD.user_id AND OLD.actor_user_id IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'a session keeps its actor'); END;
+
+CREATE TRIGGER impersonation_is_not_prolonged BEFORE UPDATE OF expires_at ON session
+WHEN OLD.actor_user_id IS NOT NULL AND NEW.expires_at > OLD.expires_at
+BEGIN SELECT RAISE(ABORT, 'an impersonation never ends later'); END;
 
 CREATE TRIGGER api_key_is_new BEFORE INSERT ON api_key
 WHEN EXISTS (SELECT 1 FROM api_key WHERE id = NEW.id)

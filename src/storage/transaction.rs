@@ -1,6 +1,6 @@
 //! Read and write transactions as types: code that has a [`ReadTx`] cannot write.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 
 use rusqlite::config::DbConfig;
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
 use super::clock::Moment;
 use super::fault;
 use crate::error::{Error, ErrorKind, Result};
-use crate::value::event::Actor;
+use crate::value::event::{Actor, AuditEntry};
 use crate::value::limits;
 use crate::value::random::{Draws, RandomSource};
 use crate::value::time::Timestamp;
@@ -63,6 +63,7 @@ impl ReadTx<'_> {
         params: impl Params,
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>> {
+        note(sql);
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         let rows = statement.query_map(params, map).map_err(fault)?;
         rows.collect::<rusqlite::Result<Vec<T>>>().map_err(fault)
@@ -120,6 +121,9 @@ pub(crate) struct WriteTx<'c> {
     actor: &'c Actor,
     draws: &'c Draws,
     revoking: Cell<Option<i64>>,
+    /// The rows that this transaction has appended to the audit log; `None` if no one asks for
+    /// them.
+    appended: RefCell<Option<Vec<AuditEntry>>>,
 }
 
 impl<'c> WriteTx<'c> {
@@ -131,7 +135,8 @@ impl<'c> WriteTx<'c> {
         draws: &'c Draws,
     ) -> Self {
         let read = ReadTx { connection, moment };
-        Self { read, purpose, actor, draws, revoking: Cell::new(None) }
+        let (revoking, appended) = (Cell::new(None), RefCell::new(None));
+        Self { read, purpose, actor, draws, revoking, appended }
     }
 
     /// Fails with `Misuse` in an ordinary write: on a full disk that is refused without a denial
@@ -143,6 +148,23 @@ impl<'c> WriteTx<'c> {
                 "Gatepost's own error: a write revokes credentials without having declared it",
             )),
         }
+    }
+
+    /// From now on, keeps the rows of the audit log that this transaction appends.
+    pub(crate) fn keep_appended(&self) {
+        self.appended.borrow_mut().get_or_insert_default();
+    }
+
+    /// A row was appended to the audit log.
+    pub(crate) fn appended(&self, entry: impl FnOnce() -> AuditEntry) {
+        if let Some(kept) = &mut *self.appended.borrow_mut() {
+            kept.push(entry());
+        }
+    }
+
+    /// The rows that were kept so far.
+    pub(crate) fn take_appended(&self) -> Vec<AuditEntry> {
+        self.appended.borrow_mut().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The actor of this write, for the audit log.
@@ -183,6 +205,7 @@ impl<'c> WriteTx<'c> {
     /// Runs a statement that writes; returns how many rows it changed.
     pub(crate) fn execute(&self, sql: &'static str, params: impl Params) -> Result<usize> {
         self.check_still_open()?;
+        note(sql);
         let mut statement = self.read.connection.prepare_cached(sql).map_err(fault)?;
         statement.execute(params).map_err(fault)
     }
@@ -249,6 +272,7 @@ pub(super) fn select_one<T>(
     params: impl Params,
     map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Option<T>> {
+    note(sql);
     let mut statement = connection.prepare_cached(sql).map_err(fault)?;
     statement.query_row(params, map).optional().map_err(fault)
 }
@@ -263,4 +287,28 @@ pub(super) fn read<T>(
     let answer = job(&ReadTx { connection, moment })?;
     snapshot.finish().map_err(fault)?;
     Ok(answer)
+}
+
+#[cfg(feature = "test-util")]
+thread_local! {
+    /// The statements of this thread, while a test asks for them.
+    static NOTED: RefCell<Option<Vec<&'static str>>> = const { RefCell::new(None) };
+}
+
+#[cfg(feature = "test-util")]
+fn note(sql: &'static str) {
+    NOTED.with_borrow_mut(|noted| noted.iter_mut().for_each(|noted| noted.push(sql)));
+}
+
+#[cfg(not(feature = "test-util"))]
+fn note(_: &'static str) {}
+
+#[cfg(feature = "test-util")]
+impl ReadTx<'_> {
+    /// What `job` returns, and the statements that this thread ran meanwhile.
+    pub(crate) fn noting<T>(job: impl FnOnce() -> T) -> (T, Vec<&'static str>) {
+        NOTED.set(Some(Vec::new()));
+        let answer = job();
+        (answer, NOTED.take().unwrap_or_default())
+    }
 }

@@ -1,10 +1,15 @@
 //! One row of the audit log: its actor, kind, subject, client and outcome.
 
+mod entry;
 mod kind;
+mod observer;
+pub(crate) mod reasons;
 
 use std::net::IpAddr;
 
+pub use entry::AuditEntry;
 pub use kind::EventKind;
+pub use observer::Observer;
 
 use super::digest::DeviceDigest;
 use super::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
@@ -49,10 +54,22 @@ pub enum Actor {
         /// The key.
         key: ApiKeyId,
     },
+    /// An administrator who acts as a user
+    /// ([`Sessions::impersonate`](crate::sessions::Sessions::impersonate)). The log has this actor
+    /// for each row of such a session, also if the host names the session as
+    /// [`Session`](Self::Session).
+    Impersonation {
+        /// The administrator.
+        administrator: UserId,
+        /// The session that the administrator opened as the user. Its row `session.impersonated`
+        /// names the user.
+        session: SessionId,
+    },
 }
 
 impl Actor {
-    /// The user who acts; `None` for the host program.
+    /// The user who acts, which is the administrator in an impersonation; `None` for the host
+    /// program.
     ///
     /// ```
     /// use gatepost::{Actor, UserId};
@@ -66,9 +83,10 @@ impl Actor {
     pub const fn user(&self) -> Option<UserId> {
         match self {
             Self::Host => None,
-            Self::User(user) | Self::Session { user, .. } | Self::ApiKey { user, .. } => {
-                Some(*user)
-            }
+            Self::User(user)
+            | Self::Session { user, .. }
+            | Self::ApiKey { user, .. }
+            | Self::Impersonation { administrator: user, .. } => Some(*user),
         }
     }
 
@@ -76,7 +94,7 @@ impl Actor {
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         match self {
-            Self::Session { session, .. } => Some(*session),
+            Self::Session { session, .. } | Self::Impersonation { session, .. } => Some(*session),
             _ => None,
         }
     }
@@ -97,6 +115,7 @@ impl Actor {
             Self::User(_) => "user",
             Self::Session { .. } => "session",
             Self::ApiKey { .. } => "api_key",
+            Self::Impersonation { .. } => "impersonation",
         }
     }
 }
@@ -233,8 +252,6 @@ impl Outcome {
     }
 }
 
-/// The reason of a login that also set a new password.
-pub(crate) const PASSWORD_CHANGED: &str = "password_changed";
 /// The detail of a login on a device on which the user had not logged in before.
 pub(crate) const NEW_DEVICE: &str = "new device";
 

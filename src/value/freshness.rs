@@ -110,9 +110,9 @@ impl fmt::Display for NotFresh {
 
 impl std::error::Error for NotFresh {}
 
-/// Whether the principal has the level, by a proof that is less than `max_age` old at `now`. A
-/// proof that is more than a minute in the future is none: the clock was wrong then, or is wrong
-/// now.
+/// Whether the principal has the level, by a proof that is less than `max_age` old at `now`. In an
+/// impersonation the user has proved nothing. A proof that is more than a minute in the future is
+/// none: the clock was wrong then, or is wrong now.
 pub(crate) fn is_fresh(
     principal: &Principal,
     max_age: Duration,
@@ -122,6 +122,7 @@ pub(crate) fn is_fresh(
     let at = principal.authenticated_at;
     let latest = now.as_millis().saturating_add(CLOCK_SKEW_MAX_MS);
     principal.credential.session().is_some()
+        && !principal.is_impersonated
         && principal.assurance >= level
         && at.as_millis() <= latest
         && now < at + max_age

@@ -101,6 +101,17 @@ pub(crate) const HASH_PASSES_MAX: u32 = 16;
 /// The most lanes. One thread computes them one after the other, so more lanes gain nothing; but
 /// other frameworks use as many as a machine has cores, and their hashes can be imported.
 pub(crate) const HASH_LANES_MAX: u32 = 16;
+/// The least work factor N of an imported scrypt hash, as its binary logarithm: RFC 7914 tests with
+/// 1,024 and systems use 16,384 or more.
+pub(crate) const SCRYPT_N_LOG2_MIN: u32 = 10;
+/// The most lanes of an imported scrypt hash, which one thread computes one after the other.
+pub(crate) const SCRYPT_LANES_MAX: u32 = 16;
+/// The most rounds of an imported bcrypt hash, as their binary logarithm: 65,536, about 4 s.
+pub(crate) const BCRYPT_ROUNDS_LOG2_MAX: u32 = 16;
+/// The fewest iterations of an imported PBKDF2 hash (NIST SP 800-132, section 5.2).
+pub(crate) const PBKDF2_ITERATIONS_MIN: u32 = 1_000;
+/// The most iterations of an imported PBKDF2 hash, for all blocks of its output together: seconds.
+pub(crate) const PBKDF2_ITERATIONS_MAX: u32 = 10_000_000;
 /// The salt of a new hash (RFC 9106, section 3.1: 16 bytes).
 pub(crate) const HASH_SALT_BYTES: usize = 16;
 /// The output of a new hash (RFC 9106, section 4: 256 bits).
@@ -262,6 +273,9 @@ pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
 pub(crate) const SUBJECT_MAX_BYTES: usize = 255;
 /// External identities of one user: a list returns all of them.
 pub(crate) const IDENTITIES_PER_USER_MAX: usize = 32;
+/// Organisations and branches that one user administers: each call of `Store::administering` reads
+/// all of them.
+pub(crate) const ADMINISTRATIONS_PER_USER_MAX: usize = 64;
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
@@ -287,6 +301,14 @@ pub(crate) const TEMPORARY_LIFETIME_DEFAULT: Duration = Duration::from_secs(86_4
 pub(crate) const TEMPORARY_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// The token of the first administrator: 24 hours, the day on which the store is set up.
 pub(crate) const FIRST_ADMINISTRATOR_LIFETIME: Duration = Duration::from_secs(86_400);
+
+// Impersonation.
+
+/// A session in which an administrator acts as a user: 15 minutes, time to look at what the user
+/// reports.
+pub(crate) const IMPERSONATION_LIFETIME_DEFAULT: Duration = Duration::from_secs(15 * 60);
+/// The longest lifetime of such a session, 1 hour: it is opened for one task.
+pub(crate) const IMPERSONATION_LIFETIME_MAX: Duration = Duration::from_secs(3_600);
 
 // Resource tickets.
 
@@ -521,3 +543,8 @@ pub(crate) const SQLITE_VALUE_BYTES: i32 = 1_000_000;
 pub(crate) const SQLITE_STATEMENT_BYTES: i32 = 100_000;
 /// The deepest nesting of triggers: those of the library nest two deep.
 pub(crate) const SQLITE_TRIGGER_DEPTH: i32 = 10;
+
+// Import.
+
+/// The most records of one import, which is one write: others wait about 0.1 s for it.
+pub(crate) const IMPORT_MAX_RECORDS: usize = 1_000;

@@ -94,11 +94,31 @@ impl DeviceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The handle under which a list shows this device, 8 hexadecimal digits of its digest: see
+    /// [`KnownDevice`](crate::sessions::KnownDevice). A page marks the current device by it.
+    ///
+    /// ```
+    /// use gatepost::DeviceId;
+    ///
+    /// let till = DeviceId::new("till-1")?;
+    /// assert_eq!(till.handle().len(), 8);
+    /// assert_eq!(till.handle(), DeviceId::new("till-1")?.handle());
+    /// # Ok::<(), gatepost::Error>(())
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> String {
+        DeviceDigest::of(self).handle()
+    }
 }
 
 impl DeviceDigest {
     pub(crate) fn of(device: &DeviceId) -> Self {
         device_digest(device.as_str())
+    }
+
+    pub(crate) fn handle(&self) -> String {
+        HEXLOWER.encode(self.as_bytes()).chars().take(8).collect()
     }
 }
 

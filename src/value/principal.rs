@@ -17,8 +17,8 @@ macro_rules! words {
         }
 
         impl $name {
-            #[cfg(test)]
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$word),+];
+            /// All values, in reading order.
+            pub const ALL: &'static [Self] = &[$(Self::$word),+];
 
             /// The text in the file. It never changes.
             #[must_use]
@@ -194,6 +194,11 @@ pub struct Principal {
     pub authenticated_at: Timestamp,
     /// The first moment at which the credential is expired; `None` for a key that never expires.
     pub expires_at: Option<Timestamp>,
+    /// Whether an administrator opened the session to act as its user
+    /// ([`Sessions::impersonate`](crate::sessions::Sessions::impersonate)).
+    /// [`SessionInfo::impersonator`](crate::sessions::SessionInfo::impersonator) names the
+    /// administrator.
+    pub is_impersonated: bool,
     /// Where the cache of the store that verified it has its entry.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) place: CacheHint,
@@ -238,6 +243,7 @@ impl Principal {
             opened_at: Timestamp::UNIX_EPOCH,
             authenticated_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
+            is_impersonated: false,
             place: CacheHint::NOWHERE,
         }
     }
@@ -351,6 +357,7 @@ impl std::error::Error for InvalidToken {}
 /// assert_eq!(InvalidTokenReason::ALL.len(), 8);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum InvalidTokenReason {
     /// The text does not have the form of a token.

@@ -13,8 +13,9 @@ use crate::error::ErrorClass;
 /// A stranger cannot find out whether a user exists: an unknown user, a missing password and a
 /// wrong password are all [`InvalidCredentials`](Self::InvalidCredentials), after the same work.
 /// A wrong code is the same answer. The other variants are returned only after the right password
-/// (OWASP ASVS 6.3.8), except `TooManyAttempts`, `Overloaded`, `SessionNotLive`, `StepNotLive` and
-/// `StepUpRequired`, which are returned before any password or code is compared.
+/// (OWASP ASVS 6.3.8), except `TooManyAttempts`, `Overloaded`, `SessionNotLive`, `StepNotLive`,
+/// `StepUpRequired` and `ImpersonationNotAllowed`, which are returned before any password or code
+/// is compared.
 ///
 /// ```
 /// use gatepost::{DeviceId, ErrorClass, LoginRefusal, LoginRequest, Options, Password, Store};
@@ -52,7 +53,7 @@ pub enum LoginRefusal {
     BranchDisabled,
     /// The organisation of the user's branch is not active.
     OrganisationDisabled,
-    /// The login demands an administrator, and the user is not one.
+    /// What was asked for demands an administrator, and the user is not one.
     AdministratorRequired,
     /// The user may not use the desktop client.
     DesktopClientDenied,
@@ -88,9 +89,14 @@ pub enum LoginRefusal {
     /// The pending step is not valid: it has expired, was completed or revoked, has had its share
     /// of wrong codes, or never existed. The user logs in again.
     StepNotLive,
-    /// The user has a second factor, and must prove it in this session first:
-    /// [`Store::prove`](crate::Store::prove).
+    /// The user must prove in this session first to be the user, with the second factor if there
+    /// is one: [`Store::prove`](crate::Store::prove).
     StepUpRequired,
+    /// An administrator who acts as another user may not do this: change a credential of the user,
+    /// prove to be the user, or impersonate a further one. Also the answer where the user to
+    /// impersonate is an administrator
+    /// ([`Sessions::impersonate`](crate::sessions::Sessions::impersonate)).
+    ImpersonationNotAllowed,
 }
 
 impl LoginRefusal {
@@ -127,7 +133,8 @@ impl LoginRefusal {
             Self::MfaCodeRequired => "A code of the second factor is required.",
             Self::MfaEnrolmentRequired => "A second factor must be set up first.",
             Self::StepNotLive => "The login took too long. Start again.",
-            Self::StepUpRequired => "Confirm with a code of your second factor first.",
+            Self::StepUpRequired => "Confirm first that it is you.",
+            Self::ImpersonationNotAllowed => "This is not allowed when acting for another user.",
         })
     }
 
@@ -149,6 +156,7 @@ impl LoginRefusal {
             | Self::StepNotLive => ErrorClass::SignIn,
             Self::PasswordChangeNotAllowed
             | Self::StepUpRequired
+            | Self::ImpersonationNotAllowed
             | Self::AccountLocked { .. }
             | Self::AccountDisabled
             | Self::AccountPending
@@ -200,6 +208,7 @@ impl LoginRefusal {
             Self::MfaEnrolmentRequired => "mfa_enrolment_required",
             Self::StepNotLive => "step_not_live",
             Self::StepUpRequired => "step_up_required",
+            Self::ImpersonationNotAllowed => "impersonation_not_allowed",
         }
     }
 }
@@ -244,7 +253,8 @@ mod tests {
             Of::MfaCodeRequired => Of::MfaEnrolmentRequired,
             Of::MfaEnrolmentRequired => Of::StepNotLive,
             Of::StepNotLive => Of::StepUpRequired,
-            Of::StepUpRequired => return None,
+            Of::StepUpRequired => Of::ImpersonationNotAllowed,
+            Of::ImpersonationNotAllowed => return None,
         })
     }
 

@@ -18,8 +18,8 @@ use std::fmt::Debug;
 use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::sessions::{Assurance, NewApiKey, NewOneTimeToken, OpenSession};
 use gatepost::{
-    ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, SessionId,
-    Store, UserId,
+    ApiKeyId, BranchId, Error, ErrorKind, NewUser, Options, OrganisationId, Password, Principal,
+    SessionId, Store, UserId,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -34,6 +34,8 @@ pub(crate) struct Bench {
     pub(crate) ada: UserId,
     /// A user whose name and password may change at any time.
     pub(crate) robin: UserId,
+    /// An administrator of the organisation.
+    pub(crate) ines: Principal,
     pub(crate) session: SessionId,
     pub(crate) token: String,
     pub(crate) key_id: ApiKeyId,
@@ -66,12 +68,18 @@ impl Bench {
         let session = opened.granted().unwrap().session;
         let key = store.api_keys().issue(ada, NewApiKey::new()).unwrap();
         let uma = store.users().create(NewUser::person("uma").email("uma@x")).unwrap().id;
+        let ines = store.users().create(NewUser::person("ines")).unwrap().id;
+        store.users().grant_administration(ines, north).unwrap();
+        let ines = world.open(ines, "till-9");
+        let ines = store.verify((&ines.token, &device("till-9"))).unwrap().valid().unwrap();
+        let robin = NewUser::person("robin").branch(york);
         Self {
+            ines,
             reset: RefCell::new(reset(store, uma)),
             first: RefCell::new(first(store)),
             plain: world.sql(),
             ada,
-            robin: store.users().create(NewUser::person("robin")).unwrap().id,
+            robin: store.users().create(robin).unwrap().id,
             session: session.id,
             token: session.token.expose().to_owned(),
             key_id: key.id,

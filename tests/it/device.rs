@@ -26,6 +26,7 @@ fn the_one_used_last_comes_first() {
     assert_eq!(times, [(at(1), at(3)), (at(2), at(2))]);
     assert_eq!((known[0].handle.len(), known[1].handle.len()), (8, 8));
     assert_ne!(known[0].handle, known[1].handle);
+    assert_eq!(known[0].handle, device("till").handle());
 }
 
 #[test]

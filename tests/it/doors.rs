@@ -19,10 +19,11 @@ use crate::surface;
 use crate::world::{MINUTE, PASSWORD, device};
 use factors::{FACTORS, till};
 use kinds::{
-    API_KEY, CONFIRMATION, FIRST, Held, IMAGE, INVITATION, KINDS, PASSWORD_OF, PLAIN, RESET,
-    SESSION, TEMPORARY, TICKET, TILL,
+    API_KEY, CONFIRMATION, FIRST, Held, IMAGE, IMPERSONATION, INVITATION, KINDS, PASSWORD_OF,
+    PLAIN, RESET, SESSION, TEMPORARY, TICKET, TILL,
 };
-use scene::{Scene, ada};
+pub(crate) use scene::with_another_secret;
+use scene::{Scene, forged};
 
 const NEW: &str = "nine brass bells";
 
@@ -75,7 +76,7 @@ const fn code(leaves: &'static str, make: fn(&Scene) -> Result<bool, Error>) -> 
 const DOORS: &[Door] = &[
     Door {
         call: "Store::verify",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -88,7 +89,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "ReadOnlyStore::verify",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -109,7 +110,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::log_out",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -122,7 +123,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::renew",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, with| {
             let till = device(TILL);
             let on = with.then_some(&till);
@@ -219,7 +220,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Store::may",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(world.store.may(principal, "x")? != Permission::Ended)
@@ -228,7 +229,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "ReadOnlyStore::may",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(reader(world)?.may(principal, "x")? != Permission::Ended)
@@ -245,8 +246,17 @@ const DOORS: &[Door] = &[
         guesses: &[],
     },
     Door {
+        call: "Sessions::impersonate",
+        accepts: &[SESSION, PLAIN],
+        present: |world, held, _| {
+            let Some(principal) = &held.principal else { return Ok(false) };
+            world.impersonate(principal)
+        },
+        guesses: &[],
+    },
+    Door {
         call: "Store::profile",
-        accepts: &[SESSION, PLAIN, API_KEY],
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             world.store.profile(principal).map(|_| true)
@@ -254,8 +264,17 @@ const DOORS: &[Door] = &[
         guesses: &[],
     },
     Door {
-        call: "Sessions::revoke_own",
+        call: "Store::administering",
         accepts: &[SESSION, PLAIN, API_KEY],
+        present: |world, held, _| {
+            let Some(principal) = &held.principal else { return Ok(false) };
+            world.store.administering(principal).subtrees().map(|_| true)
+        },
+        guesses: &[],
+    },
+    Door {
+        call: "Sessions::revoke_own",
+        accepts: &[SESSION, PLAIN, API_KEY, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             let other = world.open(principal.user, "window").id;
@@ -265,7 +284,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Sessions::revoke_others",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             world.store.sessions().revoke_others(principal).map(|()| true)
@@ -274,7 +293,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         call: "Tickets::mint",
-        accepts: &[SESSION, PLAIN],
+        accepts: &[SESSION, PLAIN, IMPERSONATION],
         present: |world, held, _| {
             let Some(principal) = &held.principal else { return Ok(false) };
             Ok(world.store.tickets().mint(principal, NewTicket::new("GET", "/"))?.valid().is_ok())
@@ -295,6 +314,7 @@ const DOORS: &[Door] = &[
 /// Calls whose parameters name a credential and that are no door, and why.
 const NO_DOORS: &[(&str, &str)] = &[
     ("Actor::from", "attribution only"),
+    ("AdministeredUsers::set_password", "a password to be set, by an administrator"),
     ("CompleteLogin::new_password", "a password to be set"),
     ("CompleteLogin::with_code", "the request of `Store::complete_login`"),
     ("CompleteLogin::with_enrolment", "the request of `Store::complete_login`"),
@@ -306,6 +326,7 @@ const NO_DOORS: &[(&str, &str)] = &[
     ("NewUser::password", "a password to be set"),
     ("Options::passwords", "the policy of passwords"),
     ("Presented::from", "a conversion, for the calls that take it"),
+    ("Store::explain", "for operators: it accepts no credential and counts no use"),
     ("Reauthentication::code", "the argument of `Store::prove`"),
     ("Reauthentication::password", "the argument of `Store::prove`"),
     ("Users::set_password", "a password to be set, by the host"),
@@ -471,23 +492,6 @@ fn change(
 }
 
 fn create(world: &Scene, token: &str) -> Result<bool, Error> {
-    world
-        .store
-        .one_time_tokens()
-        .create_first_administrator(token, "root", NEW.into())
-        .map(is_used)
-}
-
-/// A well-formed text of that kind that no call has given out: the id of a session of ada, and
-/// another secret.
-fn forged(world: &Scene, prefix: &str) -> String {
-    let session = world.open(ada(world), TILL);
-    let raw = data_encoding::BASE64URL_NOPAD.decode(&session.token.expose().as_bytes()[4..]);
-    let mut raw = raw.unwrap()[..48].to_vec();
-    raw[47] ^= 1;
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(prefix.as_bytes());
-    hasher.update(&raw);
-    raw.extend(hasher.finalize().to_be_bytes());
-    format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&raw))
+    let tokens = world.store.one_time_tokens();
+    tokens.create_first_administrator(token, "root", NEW.into()).map(is_used)
 }

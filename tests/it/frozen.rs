@@ -175,6 +175,9 @@ fn a_kept_token_verifies_and_an_ended_one_does_not() {
     let of_session = copy.store.api_keys().list(ada.id).unwrap();
     assert_eq!(of_session[0].parent, Some(principal.credential));
 
+    let administers = copy.store.users().administrations(ada.id).unwrap();
+    let (north, york, _) = copy.places();
+    assert_eq!(administers, [Subtree::Branch(york.id), Subtree::Organisation(north.id)]);
     let identity = &copy.store.external_identities().list(ada.id).unwrap()[0];
     assert_eq!(
         (identity.provider.as_str(), identity.subject.as_str(), identity.linked_at),

@@ -4,6 +4,7 @@
 //! process. Where no such file system can be mounted, the test is skipped and says so on its
 //! standard error; `faults/` fills disks beneath SQLite, which needs no such rights.
 
+mod acting;
 pub(crate) mod file_size;
 mod meanwhile;
 mod rows;
@@ -38,6 +39,8 @@ const PLAYS: &[(&str, Play)] = &[
     ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
     ("refused, one waiting", meanwhile::with_one_waiting_a_refusal_denies_nothing),
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
+    ("outside", meanwhile::an_administrator_denies_nothing_outside),
+    ("impersonated", acting::an_impersonation_is_denied_with_the_session_it_came_from),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
 
@@ -382,6 +385,11 @@ fn a_change_that_is_refused_on_a_full_disk_denies_nothing() {
 }
 
 #[test]
+fn an_administrator_of_a_part_denies_nothing_outside_on_a_full_disk() {
+    assert_ne!(play("outside", 1_600), "too small");
+}
+
+#[test]
 fn a_login_whose_new_password_finds_no_room_revokes_what_the_change_would_have() {
     assert_ne!(play("proven", 1_600), "too small");
 }
@@ -389,4 +397,9 @@ fn a_login_whose_new_password_finds_no_room_revokes_what_the_change_would_have()
 #[test]
 fn a_key_that_was_denied_for_good_is_not_merely_suspended_by_a_later_call() {
     assert_ne!(play("stronger", 1_600), "too small");
+}
+
+#[test]
+fn an_impersonation_is_denied_with_the_administrators_session() {
+    assert_ne!(play("impersonated", 1_600), "too small");
 }

@@ -10,6 +10,8 @@
 )]
 
 mod absence;
+mod administering;
+mod administration;
 mod always_starts;
 mod api_key;
 mod attenuate;
@@ -23,6 +25,7 @@ mod child;
 mod clock;
 mod coherence;
 mod configuration;
+mod counts;
 mod credential;
 mod credit;
 mod device;
@@ -31,6 +34,9 @@ mod doors;
 mod erase;
 mod errors;
 mod events;
+mod examine;
+mod explain;
+mod export;
 mod external_identity;
 mod frozen;
 mod full_disk;
@@ -39,6 +45,8 @@ mod group;
 mod guards;
 mod histories;
 mod identity;
+mod impersonate;
+mod import;
 mod keyring;
 mod leak;
 mod lifecycle;
@@ -49,6 +57,7 @@ mod manual;
 mod may;
 mod mistakes;
 mod model;
+mod observer;
 mod one_time;
 mod one_time_token;
 mod opening;
@@ -74,6 +83,8 @@ mod revoke;
 mod schema;
 mod second_factor;
 mod session;
+#[cfg(feature = "tracing")]
+mod spans;
 
 mod surface;
 mod sweep;

@@ -133,7 +133,7 @@ fn options() -> Vec<Mistake> {
 
 fn passwords() -> Vec<Mistake> {
     use ErrorKind::Invalid;
-    const BCRYPT: &str = "$2b$12$abcdefghijklmnopqrstuuxK1u0Yv8dHnC6wXjF0kqvYb9nJ7h5yW";
+    const LDAP: &str = "{SSHA}AC4WuZCgZJjFfQ84yntrHG0y4+teKwWA";
     const WEAK: &str = "$argon2id$v=19$m=4096,t=3,p=1$c29tZXNhbHQ$\
         CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
     const TORN: &str = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ";
@@ -148,16 +148,10 @@ fn passwords() -> Vec<Mistake> {
             let long = "x".repeat(5_000);
             world.store.users().set_password(ada, Password::from(long.as_str())).unwrap_err()
         }),
-        mistake(
-            "a bcrypt hash",
-            Invalid,
-            &["another algorithm", "$argon2id$v=19$"],
-            "set_password",
-            |world| {
-                let ada = world.person("ada").id;
-                world.store.users().set_password_hash(ada, BCRYPT).unwrap_err()
-            },
-        ),
+        mistake("a hash of LDAP", Invalid, &["LDAP", "without a salt"], "set_password", |world| {
+            let ada = world.person("ada").id;
+            world.store.users().set_password_hash(ada, LDAP).unwrap_err()
+        }),
         mistake("a weak hash", Invalid, &["below the floor", "19,456"], "set_password", |world| {
             let ada = world.person("ada").id;
             world.store.users().set_password_hash(ada, WEAK).unwrap_err()

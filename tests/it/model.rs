@@ -115,6 +115,8 @@ pub(crate) struct Token {
     pub(crate) last_use: i64,
     /// The token that the same session got when its user changed the password.
     pub(crate) renewed: Option<usize>,
+    /// The session or key that a key was made from: the key ends with it.
+    pub(crate) parent: Option<usize>,
 }
 
 /// What a verify should find.
@@ -210,7 +212,13 @@ impl Model {
     }
 
     pub(crate) fn live(&self, token: usize) -> bool {
-        !self.tokens[&token].ended && !self.over(token) && self.kept_out(token).is_none()
+        !self.is_ended(token) && !self.over(token) && self.kept_out(token).is_none()
+    }
+
+    /// Whether it, or what it was made from, was ended.
+    pub(crate) fn is_ended(&self, token: usize) -> bool {
+        let held = &self.tokens[&token];
+        held.ended || held.parent.is_some_and(|parent| self.is_ended(self.last_of(parent)))
     }
 
     /// Whether one of its deadlines has passed.
@@ -222,7 +230,8 @@ impl Model {
     pub(crate) fn deadline(&self, token: usize) -> Option<i64> {
         let token = &self.tokens[&token];
         let idle_end = self.policy.idle_ms.filter(|_| !token.is_key).map(|ms| token.last_use + ms);
-        token.expires_at.into_iter().chain(idle_end).min()
+        let of_parent = token.parent.and_then(|parent| self.deadline(self.last_of(parent)));
+        token.expires_at.into_iter().chain(idle_end).chain(of_parent).min()
     }
 
     /// Why the user may not do anything now.

@@ -12,8 +12,8 @@ mod scene;
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
+use gatepost::Page;
 use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
-use gatepost::{Actor, Page};
 
 use crate::surface;
 use crate::world::MINUTE;
@@ -62,9 +62,8 @@ fn findings(operation: &Operation) -> Vec<String> {
     let (tokens, tickets) = (scene.tokens_revoked(), scene.tickets());
     let trust = scene.trust_revoked();
     let begun = scene.world.now();
-    acts::act(operation.name)(&scene, &scene.store().acting_as(scene.root));
+    let mut findings = act_observed(operation, &scene, last);
 
-    let mut findings = Vec::new();
     let mut compare = |what: &str, found: String, expected: String| {
         if found != expected {
             let name = operation.name;
@@ -139,13 +138,51 @@ fn last_event(scene: &Scene) -> i64 {
     scene.world.count("SELECT max(head_seq) FROM audit_chain")
 }
 
+/// Carries the operation out, and compares what the observer received with the rows that it left.
+fn act_observed(operation: &Operation, scene: &Scene, last: i64) -> Vec<String> {
+    scene.seen.take();
+    acts::act(operation.name)(scene, &scene.store().acting_as(scene.root));
+    let observed: Vec<String> = scene.seen.take().into_iter().map(|entry| entry.id).collect();
+    let ids: Vec<String> = rows_since(scene, last).into_iter().map(|entry| entry.id).collect();
+    if observed == ids || !is_observed(operation) {
+        return Vec::new();
+    }
+    vec![format!("{}: observer: {observed:?} instead of {ids:?}", operation.name)]
+}
+
+/// The rows of the log since that one.
+fn rows_since(scene: &Scene, last: i64) -> Vec<AuditEntry> {
+    scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap()
+}
+
+/// A restore is called without a store, and so without an observer.
+fn is_observed(operation: &Operation) -> bool {
+    operation.call() != "Store::restore"
+}
+
+/// Carries an operation out upon ada, through `around`, and returns the rows that it left. Those of
+/// a restore are left out.
+#[cfg(feature = "tracing")]
+pub(crate) fn carry_out(
+    operation: &Operation,
+    around: impl FnOnce(&mut dyn FnMut()),
+) -> Vec<AuditEntry> {
+    let mut scene = Scene::with(acts::policy(operation.name));
+    acts::prepare(operation.name, &mut scene);
+    let last = last_event(&scene);
+    let act = acts::act(operation.name);
+    around(&mut || act(&scene, &scene.store().acting_as(scene.root)));
+    if is_observed(operation) { rows_since(&scene, last) } else { Vec::new() }
+}
+
 /// The events since that one; `not by root` follows those with another actor.
 fn events_since(scene: &Scene, last: i64) -> Vec<String> {
-    let log = scene.store().audit().list(&AuditFilter::new(), Page::after(last, 500)).unwrap();
-    let root = Actor::User(scene.root);
+    let log = rows_since(scene, last);
+    let root = Some(scene.root);
     // A restore is called without a store, and so without an actor.
-    let is_named =
-        |entry: &AuditEntry| entry.actor == root || entry.event == EventKind::StoreRestored.name();
+    let is_named = |entry: &AuditEntry| {
+        entry.actor.user() == root || entry.event == EventKind::StoreRestored.name()
+    };
     let name = |entry| if is_named(entry) { "" } else { ", not by root" };
     log.iter().map(|entry| format!("{}{}", entry.event, name(entry))).collect()
 }

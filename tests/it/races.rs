@@ -7,6 +7,7 @@
 mod bulk;
 mod credits;
 mod devices;
+mod doors;
 mod factors;
 mod first_administrator;
 pub(crate) mod fleet;
@@ -40,6 +41,7 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
         "bulk" => bulk::revoke,
         "credits" => credits::spend,
         "devices" => devices::log_in,
+        "doors" => doors::guess,
         "factors" => factors::present,
         "first-administrator" => first_administrator::present,
         "guesses" => guesses::guess,
@@ -60,6 +62,10 @@ pub(crate) fn role(parent: &mut Parent, words: &[String]) {
 /// A section, as `scripts/races` names it, and how many rounds its short run has.
 type Section = (&'static str, u64, fn(Run));
 
+/// Rounds of what is used once: fewer in `cargo test`, which has to stay within its minutes. The
+/// gate runs the optimised form, as `scripts/once 50`.
+const ONCE: u64 = if cfg!(debug_assertions) { 10 } else { 50 };
+
 const SECTIONS: &[Section] = &[
     ("limits-end-oldest", 4, |run| limits::hold(run, SessionLimit::EvictLeastRecentlyUsed)),
     ("limits-refuse", 5, |run| limits::hold(run, SessionLimit::Refuse)),
@@ -75,10 +81,12 @@ const SECTIONS: &[Section] = &[
     ("killed", 2, killed::leaves_nothing_half_done),
     ("killed-hashing", 1, killed::leaves_its_attempt_charged),
     ("memory", 1, memory::stays_within_the_gate),
-    ("one-time", 50, one_time::tokens_are_used_once),
-    ("factors", 25, factors::codes_are_accepted_once),
-    ("steps", 12, steps::stay_within_their_share),
-    ("first-administrator", 12, first_administrator::is_one),
+    ("one-time", ONCE, one_time::tokens_are_used_once),
+    ("factors", ONCE, factors::codes_are_accepted_once),
+    ("steps", ONCE, steps::stay_within_their_share),
+    ("first-administrator", ONCE, first_administrator::is_one),
+    ("doors", 1, |run| doors::compare_no_guess_beyond_the_limit(run, doors::SIXTY_FOUR)),
+    ("doors-512", 1, |run| doors::compare_no_guess_beyond_the_limit(run, doors::CROWD)),
 ];
 
 #[track_caller]
@@ -178,6 +186,11 @@ fn a_pending_step_is_guessed_at_no_more_than_its_share_over_kills() {
 #[test]
 fn a_one_time_token_is_used_exactly_once_over_kills() {
     short("one-time");
+}
+
+#[test]
+fn no_door_compares_a_guess_beyond_the_limit_over_kills() {
+    short("doors");
 }
 
 #[test]

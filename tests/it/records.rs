@@ -48,6 +48,7 @@ fn records() -> Map<String, Value> {
     (status.path, status.cached, status.log_bytes) = (None, None, 0);
     (status.writes, status.commits, status.hashes_done) = (1, 1, 1);
     status.hash_buffers_kept = 0;
+    (status.library_version, status.sqlite_version) = ("0.1.0", "3.51.3");
     status.change_signal = gatepost::status::ChangeSignal::SharedWalIndex;
     status.file_state = gatepost::status::FileState::FileAndLocks;
     let sealed = World::with(|options| options.keyring(keys(&[("2026-11", 1)])));

@@ -4,6 +4,7 @@ pub(crate) mod authenticator;
 mod codes;
 mod length;
 mod sealed;
+mod step_up;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};

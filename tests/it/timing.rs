@@ -45,9 +45,17 @@ const RESET: usize = 10_000;
 /// What hashes cost in a population of several costs, beside the cost in force.
 const COSTS: [(u32, u32); 3] = [(12_288, 3), (47_104, 1), (19_456, 3)];
 
-/// Words, each after `=`: `timing`, how many rounds, the cost (`tests`, `recommended` or `mixed`),
-/// how many unknown names were tried before, the seed of the order, and how many names of each kind
-/// there are.
+/// What users have in a population of other systems, beside the hashes of this one. Each takes one
+/// to three milliseconds.
+const FOREIGN: [&str; 3] = [
+    "$2b$05$J6lREMVscHfc0XexP36e8OMqmdAoXYgO9l1z//M6XM28j5mrMWJSW",
+    "pbkdf2_sha256$5000$QCdWQPwz4yfUWVxDt8j3eg$w9v28Xlojx7MYaXQiUMaNAuXYcBgDDl31waCEPDS01k=",
+    "$scrypt$ln=10,r=8,p=1$8J5z7v2fU2ptDaHUuvc+Jw$U2u0bdO6cdvO5X7T2ieodZ0YOVRxoOXLMQvbHbl0arI",
+];
+
+/// Words, each after `=`: `timing`, how many rounds, the cost (`tests`, `recommended`, `mixed` or
+/// `foreign`), how many unknown names were tried before, the seed of the order, and how many names
+/// of each kind there are.
 #[test]
 fn long() {
     let words = crate::child::words();
@@ -122,8 +130,12 @@ fn populate(
     names: usize,
     clock: &ManualClock,
 ) -> (Store, rusqlite::Connection) {
-    let is_mixed = cost == "mixed";
-    let cost = if cost == "tests" { Cost::insecure_for_tests() } else { Cost::recommended() };
+    let (is_mixed, is_foreign) = (cost == "mixed", cost == "foreign");
+    let cost = if cost == "tests" || is_foreign {
+        Cost::insecure_for_tests()
+    } else {
+        Cost::recommended()
+    };
     let year = 400 * DAY;
     let options = for_tests().cost(cost).clock(Arc::new(clock.clone())).login_by_email(true);
     let store = Store::open(path, options.audit_max_age(year).audit_max_rows(1_000)).unwrap();
@@ -145,6 +157,7 @@ fn populate(
             let hash = match which % (COSTS.len() + 1) {
                 0 => own.clone(),
                 drawn if is_mixed => imported(drawn - 1),
+                drawn if is_foreign => FOREIGN[drawn - 1].to_owned(),
                 _ if *what == "imported" => own.replace("p=1$", "p=1$c29tZSBzYWx0"),
                 _ => own.clone(),
             };

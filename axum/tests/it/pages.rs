@@ -40,6 +40,32 @@ async fn other_answers_of_a_page_stay_as_they_are() {
     forged.get("/pages/report").await.is_refused(503, "unavailable");
 }
 
+#[tokio::test]
+async fn a_page_that_asks_for_a_proof_sends_the_caller_to_the_page_of_proofs() {
+    let world = World::new();
+    let mut browser = world.browser();
+    let location = "/login?next=%2Fpages%2Fexport%3Fall%3D1";
+    assert_eq!(browser.get("/pages/export?all=1").await.headers["location"], location);
+    let mut browser = world.browser().signed_in("ada").await;
+    assert_eq!(browser.get("/pages/export?all=1").await.status, 200);
+    world.clock.advance(std::time::Duration::from_secs(900));
+    let answer = browser.get("/pages/export?all=1").await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.headers["location"], "/prove?next=%2Fpages%2Fexport%3Fall%3D1");
+    assert!(answer.set_cookies().is_empty(), "the session goes on");
+}
+
+#[tokio::test]
+async fn a_browser_keeps_no_page_unless_the_page_says_so() {
+    let world = World::new();
+    let mut browser = world.browser();
+    assert_eq!(browser.get("/pages/report").await.headers["cache-control"], "no-store");
+    let mut browser = browser.signed_in("ada").await;
+    assert_eq!(browser.get("/pages/report").await.headers["cache-control"], "no-store");
+    let kept = browser.get("/pages/kept").await;
+    assert_eq!(kept.headers["cache-control"], "private, max-age=60");
+}
+
 #[test]
 fn only_a_path_of_this_site_is_followed() {
     for path in ["/", "/report", "/report?year=2026&to=https://other.example/", "/a//b", "/@b"] {

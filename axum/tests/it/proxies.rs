@@ -86,3 +86,13 @@ async fn a_session_shows_the_address_and_the_user_agent_of_its_login() {
 fn network(text: &str) -> IpNet {
     text.parse().unwrap()
 }
+
+#[tokio::test]
+async fn a_login_without_cookies_knows_its_peer_whatever_the_site() {
+    let world = World::new();
+    let mut page = world.browser().header("user-agent", "Test/1");
+    page.headers.push(("sec-fetch-site", "cross-site".into()));
+    let answer = page.post("/peer", None).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "Test/1"));
+    page.post("/client", None).await.is_refused(403, "cross_site_request");
+}

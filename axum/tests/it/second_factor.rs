@@ -13,10 +13,10 @@ use serde_json::json;
 
 use crate::world::{PASSWORD, World, app};
 
-const SECRET: &[u8] = b"12345678901234567890";
-const STEP: Duration = Duration::from_secs(30);
+pub(crate) const SECRET: &[u8] = b"12345678901234567890";
+pub(crate) const STEP: Duration = Duration::from_secs(30);
 
-fn world(policy: SecondFactorPolicy) -> World {
+pub(crate) fn world(policy: SecondFactorPolicy) -> World {
     let clock = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
     let options = Options::for_tests().sessions(SessionPolicy::web()).second_factor(policy);
     let options = options.clock(Arc::new(clock.clone()));
@@ -28,7 +28,7 @@ fn world(policy: SecondFactorPolicy) -> World {
 }
 
 /// Where ada has a factor.
-fn with_factor() -> World {
+pub(crate) fn with_factor() -> World {
     let world = world(SecondFactorPolicy::Optional);
     let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
     let ada = world.user("ada").id;
@@ -37,7 +37,7 @@ fn with_factor() -> World {
     world
 }
 
-fn code_of(secret: &[u8], at: Timestamp) -> String {
+pub(crate) fn code_of(secret: &[u8], at: Timestamp) -> String {
     let mac = Hmac::<sha1::Sha1>::new_from_slice(secret).unwrap();
     let mac = mac.chain_update((at.as_millis() / 30_000).to_be_bytes()).finalize().into_bytes();
     let at = usize::from(mac[19] & 15);

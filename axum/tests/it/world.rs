@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -10,11 +11,11 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use gatepost::host::ManualClock;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::NewApiKey;
-use gatepost::{NewUser, Options, Store, User};
+use gatepost::sessions::{Assurance, NewApiKey};
+use gatepost::{DeviceId, NewUser, Options, Store, User};
 use gatepost_axum::{
-    Admin, ApiKey, Auth, Client, Privilege, Privileged, Rejection, SignedIn, healthz, login_guard,
-    metrics, routes,
+    Admin, ApiKey, Auth, Client, Fresh, Peer, Privilege, Privileged, Rejection, SignedIn, StepUp,
+    healthz, login_guard, metrics, routes, step_up_guard,
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -64,7 +65,12 @@ impl World {
 
 pub(crate) fn app(auth: Auth) -> Router {
     let page = |me: SignedIn| async move { me.principal.user.to_string() };
-    let pages = Router::new().route("/report", get(page).post(page));
+    let kept = |_: SignedIn| async { [("cache-control", "private, max-age=60")] };
+    let pages = Router::new()
+        .route("/report", get(page).post(page))
+        .route("/kept", get(kept))
+        .route("/export", get(|_: Fresh<Export>| async {}));
+    let pages = step_up_guard(pages, "/prove");
     Router::new()
         .nest("/auth", routes::all())
         .route("/mine", get(mine).post(mine))
@@ -72,7 +78,10 @@ pub(crate) fn app(auth: Auth) -> Router {
         .route("/admin", get(|_: Admin| async {}))
         .route("/reports", get(|_: Privileged<ReadReports>| async {}))
         .route("/key", get(|_: ApiKey| async {}).post(|_: ApiKey| async {}))
+        .route("/fresh", get(fresh))
+        .route("/strong", get(|_: Fresh<Strong>| async {}))
         .route("/client", get(address).post(address))
+        .route("/peer", post(async |peer: Peer| peer.info.agent().unwrap_or_default().to_owned()))
         .route("/create", post(create))
         .nest("/pages", login_guard(pages, "/login"))
         .merge(healthz())
@@ -84,6 +93,23 @@ struct ReadReports;
 
 impl Privilege for ReadReports {
     const NAME: &'static str = "reports.read";
+}
+
+pub(crate) struct Export;
+
+/// The defaults: a proof in the last 15 minutes, of any level.
+impl StepUp for Export {}
+
+struct Strong;
+
+impl StepUp for Strong {
+    const MAX_AGE: Duration = Duration::from_secs(60);
+    const LEVEL: Assurance = Assurance::Aal2;
+}
+
+async fn fresh(me: Fresh<Export>) -> String {
+    assert_eq!(me.session().principal(), &me.principal);
+    me.device().map(DeviceId::handle).unwrap_or_default()
 }
 
 async fn mine(me: SignedIn) -> String {

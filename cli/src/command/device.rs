@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::{names, prompt};
 
-const COLUMNS: &[&str] = &["handle", "first_login_at", "last_login_at"];
+const COLUMNS: &[&str] = &["handle", "first_login_at", "last_login_at", "trusted_until"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Device {
@@ -24,6 +24,12 @@ pub(crate) enum Device {
     /// the list is no id.
     #[command(after_help = "Example: gatepost device forget ada < device.txt")]
     Forget {
+        /// The user, by username or id
+        user: String,
+    },
+    /// End the trust of all devices of a user: each login needs the second factor again
+    #[command(after_help = "Example: gatepost device revoke-trust ada")]
+    RevokeTrust {
         /// The user, by username or id
         user: String,
     },
@@ -46,6 +52,17 @@ impl Device {
                 }
                 let record = json!({ "user": user.id, "forgotten": true });
                 context.output.done("forgotten", &record)
+            }
+            Self::RevokeTrust { user } => {
+                let user = names::user(&context.store, &user)?;
+                let store = context.writing("device.revoke-trust")?;
+                let revoked = store.devices().revoke_trust(user.id)?;
+                let sentence = match revoked {
+                    true => format!("no device of {} is trusted any more", user.username),
+                    false => format!("{} had no trusted device", user.username),
+                };
+                let record = json!({ "user": user.id, "trust_revoked": revoked });
+                context.output.done(&sentence, &record)
             }
         }
     }

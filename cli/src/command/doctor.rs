@@ -1,6 +1,8 @@
 //! The health of a store: each finding with its severity and what to do.
 
 mod checks;
+mod files;
+mod whole;
 
 use clap::Args;
 use gatepost::host::{Clock, SystemClock};
@@ -16,8 +18,10 @@ const COLUMNS: &[&str] = &["severity", "check", "what", "advice"];
 
 /// Check the health of the store
 ///
-/// Opens the file and checks what the library reports of it: warnings of the opening, permissions,
-/// owners, the write-ahead log, free space, the clock, and the chains of the audit log.
+/// Checks the permissions and owners of the file, of what is beside it and of its directory; opens
+/// it; and checks what the library reports: warnings of the opening, the write-ahead log, free
+/// space, the clock. Without `--quick` it reads the whole file as well: pages, constraints, foreign
+/// keys, the costs and keys of the hashes, the options, and the chains of the audit log.
 ///
 /// The exit code is 0 if nothing was found or only notes, 10 for warnings, and 11 for errors.
 #[derive(Debug, Args)]
@@ -26,6 +30,11 @@ pub(crate) struct Doctor {
     /// Only what takes the same time for every size of the file: for a health probe
     #[arg(long)]
     quick: bool,
+
+    /// Take the permissions of other users from the directory, the file, what is beside it and the
+    /// key files, before the file is opened. Nothing else is ever changed
+    #[arg(long)]
+    fix: bool,
 }
 
 /// How bad a finding is.
@@ -68,10 +77,15 @@ impl Doctor {
     pub(crate) fn run(self, global: &Global) -> Result<Exit> {
         let begun = SystemClock::default().now();
         // Before the opening, which changes the permissions.
-        let mut findings = checks::files(&global.file);
+        let mut findings = files::check(global, self.fix);
         // It writes nothing, so no user acts.
         match Context::open(&Global { acting_as: None, ..global.clone() }) {
-            Ok(context) => findings.extend(checks::store(&context, self.quick)),
+            Ok(context) => {
+                findings.extend(checks::store(&context));
+                if !self.quick {
+                    findings.extend(whole::check(&context));
+                }
+            }
             // It is no finding that this command may not look.
             Err(failure) if failure.exit() == Exit::Refused => return Err(failure),
             Err(failure) => findings.push(Finding::of("opening", &failure)),

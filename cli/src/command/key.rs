@@ -8,8 +8,8 @@ use gatepost::sessions::{IssuedApiKey, NewApiKey};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::Result;
-use crate::names;
+use crate::failure::{Exit, Failure, Result};
+use crate::{names, prompt};
 
 const COLUMNS: &[&str] =
     &["id", "label", "parent", "scopes", "issued_at", "expires_at", "last_used_at"];
@@ -29,6 +29,24 @@ pub(crate) enum Key {
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         lifetime: Option<Duration>,
         /// A privilege that the key may use; given more than once, each of them; all if left out
+        #[arg(long = "scope", value_name = "PRIVILEGE")]
+        scopes: Vec<String>,
+    },
+    /// Make an API key from a session or another key, and print it once
+    ///
+    /// The new key can do no more than the one it is made from, and ends with it. Standard input
+    /// has the token or API key on its first line, and the id of the device of a session on its
+    /// second. The exit code is 1 if it is not valid.
+    #[command(after_help = "Example: gatepost key attenuate --scope reports.read < key.txt")]
+    Attenuate {
+        /// What the key is for
+        #[arg(long)]
+        label: Option<String>,
+        /// How long the key is valid, such as 1h; as long as its parent if it is left out
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        lifetime: Option<Duration>,
+        /// A privilege that the key may use; given more than once, each of them; those of its
+        /// parent if left out
         #[arg(long = "scope", value_name = "PRIVILEGE")]
         scopes: Vec<String>,
     },
@@ -67,17 +85,19 @@ impl Key {
         match self {
             Self::Issue { user, label, lifetime, scopes } => {
                 let user = names::user(&context.store, &user)?;
-                let mut new = NewApiKey::new();
-                if let Some(label) = label {
-                    new = new.label(label);
-                }
-                if let Some(lifetime) = lifetime {
-                    new = new.lifetime(lifetime);
-                }
-                if !scopes.is_empty() {
-                    new = new.scopes(scopes);
-                }
+                let new = new_key(label, lifetime, scopes);
                 let issued = context.writing("key.issue")?.api_keys().issue(user.id, new)?;
+                print(context, &issued)
+            }
+            Self::Attenuate { label, lifetime, scopes } => {
+                let (token, device) = prompt::token_of_stdin()?;
+                let store = &context.store;
+                let parent = store.verify((token.as_str(), device.as_ref()))?.valid();
+                let parent = parent
+                    .map_err(|no| Failure::new(Exit::No, no.to_string(), "Sign in again."))?;
+                let new = new_key(label, lifetime, scopes);
+                let issued =
+                    context.writing("key.attenuate")?.api_keys().attenuate(&parent, new)?;
                 print(context, &issued)
             }
             Self::List { user } => {
@@ -108,6 +128,17 @@ impl Key {
             }
         }
     }
+}
+
+fn new_key(label: Option<String>, lifetime: Option<Duration>, scopes: Vec<String>) -> NewApiKey {
+    let mut new = NewApiKey::new();
+    if let Some(label) = label {
+        new = new.label(label);
+    }
+    if let Some(lifetime) = lifetime {
+        new = new.lifetime(lifetime);
+    }
+    if scopes.is_empty() { new } else { new.scopes(scopes) }
 }
 
 fn print(context: &Context, issued: &IssuedApiKey) -> Result<()> {

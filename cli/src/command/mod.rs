@@ -11,7 +11,10 @@ pub(crate) mod config;
 pub(crate) mod credit;
 pub(crate) mod device;
 pub(crate) mod doctor;
+pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod factor;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod key_file;
@@ -48,9 +51,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<Exit> {
         Command::Rekey(command) => command.run(&open()?)?,
         Command::Backup(command) => command.run(&open()?)?,
         Command::Restore(command) => command.run(&global)?,
+        Command::Import(command) => return command.run(&open()?, &global),
+        Command::Export(command) => command.run(&open()?)?,
         Command::Audit(command) => return command.run(&open()?),
         Command::Token(command) => return command.run(&open()?),
         Command::Stats(command) => command.run(&open()?)?,
+        Command::Explain(command) => command.run(&open()?)?,
         Command::Sweep(command) => command.run(&open()?)?,
         Command::Doctor(command) => return command.run(&global),
         Command::Calibrate(command) => command.run(&global)?,

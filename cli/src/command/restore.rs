@@ -1,10 +1,12 @@
 //! Restores.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use gatepost::Store;
 use gatepost::backup::RestoreOptions;
+use indicatif::ProgressBar;
 
 use crate::arguments::Global;
 use crate::context::{self, Context};
@@ -60,7 +62,12 @@ impl Restore {
         if self.all_as_in_backup {
             options = options.all_as_in_backup();
         }
-        let report = Store::restore(&self.path, &global.file, options)?;
+        // On standard error, and hidden if that is no terminal. How long it takes is not known.
+        let bar = ProgressBar::new_spinner().with_message("restoring");
+        bar.enable_steady_tick(Duration::from_millis(100));
+        let restored = Store::restore(&self.path, &global.file, options);
+        bar.finish_and_clear();
+        let report = restored?;
         self.record(&global);
         output.record(&report)
     }

@@ -1,7 +1,6 @@
 //! Tokens of sessions, API keys, and the one-time tokens of users.
 
 use clap::Subcommand;
-use gatepost::DeviceId;
 use serde_json::json;
 
 use crate::context::Context;
@@ -75,11 +74,8 @@ impl Token {
 }
 
 fn verify(context: &Context) -> Result<Exit> {
-    let input = prompt::secret_of_stdin("token")?;
-    let mut lines = input.lines().map(str::trim);
-    let token = lines.next().unwrap_or_default();
-    let device = lines.next().filter(|line| !line.is_empty()).map(DeviceId::new).transpose()?;
-    match context.store.verify((token, device.as_ref()))?.valid() {
+    let (token, device) = prompt::token_of_stdin()?;
+    match context.store.verify((token.as_str(), device.as_ref()))?.valid() {
         Ok(principal) => context.output.record(&principal).map(|()| Exit::Done),
         Err(invalid) => {
             note(&format!("gatepost: {invalid}"));

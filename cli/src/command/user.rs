@@ -1,6 +1,7 @@
 //! Users.
 
 mod add;
+mod administers;
 mod change;
 mod issue;
 
@@ -109,6 +110,9 @@ pub(crate) enum User {
         after_help = "Example: gatepost user privileges ada --grant reports.write --withdraw admin"
     )]
     Privileges(change::Privileges),
+    /// Show, grant and withdraw the organisations and branches that a user administers
+    #[command(after_help = "Example: gatepost user administers ada --branch York")]
+    Administers(administers::Administers),
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +200,7 @@ impl User {
             Self::Rename(rename) => rename.run(context),
             Self::Email(email) => email.run(context),
             Self::Privileges(privileges) => privileges.run(context),
+            Self::Administers(administers) => administers.run(context),
         }
     }
 }

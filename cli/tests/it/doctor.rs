@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::host::{Clock, SystemClock};
+use gatepost::policy::Cost;
 use gatepost::{NewUser, Options, Store, Timestamp};
 use serde_json::Value;
 
@@ -184,4 +185,129 @@ fn the_table_for_people_has_the_same_findings() {
     assert_eq!(ran.code, 10);
     assert!(ran.out.contains("permissions") && ran.out.contains("644"), "{ran:?}");
     assert!(ran.err.starts_with("1 findings in "), "{ran:?}");
+}
+
+#[test]
+fn a_broken_constraint_is_an_error() {
+    let world = World::new();
+    world.ok(&["organisation", "add", "Northern"]);
+    let broken = "PRAGMA ignore_check_constraints = ON; UPDATE organisation SET active = 7";
+    world.sql().execute_batch(broken).unwrap();
+    let (code, findings) = examine(&world, &["--quick"]);
+    assert_eq!((code, findings.len()), (0, 0));
+    let (code, findings) = examine(&world, &[]);
+    assert_eq!(code, 11);
+    assert!(findings.contains(&("integrity".to_owned(), "error".to_owned())), "{findings:?}");
+}
+
+#[test]
+fn a_row_that_refers_to_nothing_is_an_error() {
+    let world = World::new();
+    world.ok(&["branch", "add", "York"]);
+    world.ok(&["user", "add", "ada", "--branch", "York", "--no-password"]);
+    world.sql().execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM branch").unwrap();
+    check(&world, 11, &[("references", "error")]);
+}
+
+#[test]
+fn hashes_below_the_policy_are_a_warning_and_those_above_it_a_note() {
+    let world = World::new();
+    world.person("ada");
+    let set = |cost: Cost| world.store().change_options(|options| options.cost(cost)).unwrap();
+    set(Cost::new(32_768, 2, 1).unwrap());
+    check(&world, 10, &[("hashes", "warning")]);
+    world.person("ben");
+    check(&world, 10, &[("hashes", "warning")]);
+    set(Cost::recommended());
+    check(&world, 0, &[("hashes", "note")]);
+}
+
+#[test]
+fn a_second_factor_that_no_program_can_enrol_is_a_warning() {
+    let world = World::new();
+    world.person("ada");
+    world.ok(&["factor", "policy", "all"]);
+    check(&world, 10, &[("options", "warning")]);
+    world.ok(&["key-file", "create", "a.key", "a"]);
+    let key = ["--key-file", "a.key"];
+    world.ok(&[&["rekey", "--yes"], &key[..]].concat());
+    assert_eq!(examine(&world, &key), (0, vec![("options".to_owned(), "note".to_owned())]));
+}
+
+#[test]
+fn a_file_for_tests_is_an_error() {
+    let world = World::new();
+    world.update_without_triggers("store", "UPDATE store SET for_tests = 1");
+    check(&world, 11, &[("options", "error")]);
+}
+
+#[test]
+fn a_change_log_that_nothing_trims_is_a_warning() {
+    let world = World::new();
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 100000)
+        INSERT INTO change (kind) SELECT 0 FROM n";
+    world.sql().execute_batch(fill).unwrap();
+    check(&world, 10, &[("change_log", "warning")]);
+}
+
+#[test]
+fn expired_sessions_that_no_one_deletes_are_a_warning() {
+    let world = World::new();
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= 10000)
+        INSERT INTO session (id, secret_hash, user_id, opened_seq, opened_at, authenticated_at,
+            expires_at, lifetime_ms, aal, last_seen)
+        SELECT randomblob(16), randomblob(32), (SELECT id FROM user), 1, 1, 1, 2, 1, 1, 1 FROM n";
+    world.sql().execute_batch(fill).unwrap();
+    world.update_without_triggers("store", "UPDATE store SET believed_at = 3");
+    check(&world, 10, &[("sweeps", "warning")]);
+    world.ok(&["sweep"]);
+    check(&world, 0, &[]);
+}
+
+fn mode(world: &World, name: &str) -> u32 {
+    fs::metadata(world.directory().join(name)).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn wide_modes_are_narrowed_with_fix_and_named() {
+    let world = World::new();
+    world.ok(&["key-file", "create", "a.key", "a"]);
+    let widen = [("", 0o777), ("auth.db", 0o644), ("a.key", 0o640)];
+    for (name, wide) in widen {
+        set_mode(&world, name, wide);
+    }
+    let words = ["--key-file", "a.key"];
+    // The key file is refused first; and the directory would be.
+    assert_eq!(examine(&world, &words).0, 11);
+    assert_eq!(mode(&world, ""), 0o777);
+    let warning = ("permissions".to_owned(), "warning".to_owned());
+    let fixed = examine(&world, &[&words[..], &["--fix"]].concat());
+    assert_eq!(fixed, (10, vec![warning; 3]));
+    assert_eq!(
+        [mode(&world, ""), mode(&world, "auth.db"), mode(&world, "a.key")],
+        [0o755, 0o600, 0o600]
+    );
+    assert_eq!(examine(&world, &[&words[..], &["--fix"]].concat()), (0, Vec::new()));
+}
+
+#[test]
+fn a_directory_for_all_users_is_not_changed() {
+    let world = World::new();
+    set_mode(&world, "", 0o1777);
+    let (code, findings) = examine(&world, &["--fix"]);
+    assert_eq!(code, 11);
+    assert_eq!(findings[0], ("permissions".to_owned(), "error".to_owned()));
+    assert_eq!(mode(&world, ""), 0o1777);
+    set_mode(&world, "", 0o700);
+}
+
+#[test]
+fn a_quick_probe_prints_how_long_it_took() {
+    let world = World::new();
+    let ran = world.run(&["doctor", "--quick"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.starts_with("0 findings in ") && ran.err.ends_with(" ms\n"), "{ran:?}");
+    let report = world.row(&["doctor", "--quick"]);
+    assert!(report["took_ms"].as_u64().unwrap() < 5_000, "{report}");
 }

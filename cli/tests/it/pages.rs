@@ -81,6 +81,20 @@ fn the_commands_of_the_manual_run_on_a_store_that_another_process_keeps_busy() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_moving_run() {
+    let blocks = shell_blocks(include_str!("../../../manual/moving.md"));
+    let world = World::new();
+    crate::moving::lay_files(&world);
+    for block in &blocks {
+        let ran = run_all(&world, &format!("umask 077\n{block}"));
+        assert_eq!(ran.code, 0, "{block}\n{ran:?}");
+    }
+    let lines = blocks.iter().flat_map(|block| block.lines());
+    let commands = lines.filter(|line| line.starts_with("gatepost ")).count();
+    assert!(commands >= 12, "only {commands} commands were run");
+}
+
+#[test]
 fn the_commands_of_the_readme_run() {
     let readme = include_str!("../../../README.md");
     let section = readme.split("\n## ").find(|part| part.starts_with("The command\n")).unwrap();

@@ -14,7 +14,7 @@ const WAIT_MS: u64 = 60_000;
 const ENDED: &str = "The exit code is ";
 
 /// Runs the command at a terminal.
-fn at_a_terminal(world: &World, words: &[&str]) -> PtySession {
+pub(crate) fn at_a_terminal(world: &World, words: &[&str]) -> PtySession {
     in_a_shell(world, "gatepost \"$@\"", words)
 }
 
@@ -28,7 +28,7 @@ fn in_a_shell(world: &World, line: &str, words: &[&str]) -> PtySession {
 
 /// Waits for the end of the command; its exit code, and what the terminal showed before.
 #[track_caller]
-fn end(mut terminal: PtySession) -> (i32, String) {
+pub(crate) fn end(mut terminal: PtySession) -> (i32, String) {
     let shown = terminal.exp_eof().unwrap();
     let (before, code) = shown.split_once(ENDED).expect(&shown);
     (code.trim().parse().unwrap(), before.to_owned())
@@ -70,6 +70,17 @@ fn a_password_is_asked_at_the_terminal_also_if_standard_input_is_a_pipe() {
     let (code, shown) = end(terminal);
     assert_eq!(code, 0, "{shown}");
     assert!(logs_in(&world, OTHER));
+}
+
+#[test]
+fn an_empty_list_says_so_at_a_terminal_alone() {
+    let world = World::new();
+    let (code, shown) = end(at_a_terminal(&world, &["user", "list"]));
+    assert_eq!((code, shown.trim()), (0, "There is nothing to list."));
+    let ran = world.run(&["user", "list"]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    let (code, shown) = end(at_a_terminal(&world, &["user", "list", "--json"]));
+    assert_eq!((code, shown.trim()), (0, ""));
 }
 
 #[test]

@@ -220,6 +220,25 @@ fn privileges_are_granted_and_withdrawn_in_one_write() {
 }
 
 #[test]
+fn an_administration_is_granted_shown_and_withdrawn() {
+    let world = World::new();
+    world.ok(&["user", "add", "ada", "--no-password"]);
+    world.ok(&["organisation", "add", "Northern"]);
+    let york = world.row(&["branch", "add", "York"])["id"].clone();
+    let of_york = json!([{ "branch": york, "name": "York" }]);
+    let words = ["user", "administers", "ada", "--branch", "York"];
+    assert_eq!(world.row(&words)["administers"], of_york);
+    world.ok(&["user", "administers", "ada", "--organisation", "Northern"]);
+    let shown = world.row(&["user", "administers", "ada"])["administers"].clone();
+    assert_eq!(shown.as_array().unwrap().len(), 2);
+    assert_eq!(shown[1]["name"], "Northern");
+    world.ok(&["user", "administers", "ada", "--organisation", "Northern", "--withdraw"]);
+    assert_eq!(world.row(&["user", "administers", "ada"])["administers"], of_york);
+    let granted = ["audit", "list", "--event", "user.administration_granted"];
+    assert_eq!(world.rows(&granted).len(), 2);
+}
+
+#[test]
 fn a_confirmed_account_keeps_its_first_confirmation() {
     let world = World::new();
     world.ok(&["user", "add", "ada", "--no-password", "--status", "pending"]);

@@ -50,6 +50,25 @@ impl World {
         rusqlite::Connection::open(self.directory().join("auth.db")).unwrap()
     }
 
+    /// Runs an UPDATE as a hand would that first took the triggers of its table away, and put them
+    /// back afterwards.
+    #[track_caller]
+    pub(crate) fn update_without_triggers(&self, table: &str, update: &str) {
+        let sql = self.sql();
+        let listed =
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1";
+        let mut listed = sql.prepare(listed).unwrap();
+        let triggers = listed.query_map([table], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let triggers: Vec<(String, String)> = triggers.map(Result::unwrap).collect();
+        for (name, _) in &triggers {
+            sql.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+        }
+        sql.execute_batch(update).unwrap();
+        for (_, create) in &triggers {
+            sql.execute_batch(create).unwrap();
+        }
+    }
+
     /// The command in that directory, which is also where the words that it is given lead.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(cargo_bin("gatepost"));

@@ -14,17 +14,17 @@ use crate::store::{FACTOR, PASSWORD, code, device};
 #[rustfmt::skip]
 pub(super) const OF_FACTORS: &[Operation] = &[
     Operation::write("enrol a second factor", "SecondFactors::enrol", |scene, store| {
-        let held = (scene.token("bob.van"), &device("van"));
+        let held = (scene.token("bob.cab"), &device("cab"));
         assert!(store.second_factors().enrol(held, NewTotp::new())?.done().is_ok());
         Ok(())
-    }).upon("bob.van"),
+    }).upon("bob.cab"),
     Operation::write("confirm a second factor", "SecondFactors::confirm", |scene, store| {
-        let held = (scene.token("bob.van"), &device("van"));
+        let held = (scene.token("bob.cab"), &device("cab"));
         let [first, second] = [-1, 0].map(|later| code(scene.token("bob.secret"), later));
         let confirmed = store.second_factors().confirm(held, first, second)?;
         assert!(confirmed.done().is_ok(), "right codes were refused");
         Ok(())
-    }).upon("bob.van").draws(),
+    }).upon("bob.cab").draws(),
     Operation::write("replace a second factor", "SecondFactors::replace", |scene, store| {
         let held = (scene.token("fay.pad"), &device("pad"));
         let (password, code) = (PASSWORD.into(), code(FACTOR, 0));
@@ -56,6 +56,15 @@ pub(super) const OF_FACTORS: &[Operation] = &[
         assert!(store.second_factors().reset(scene.id("fay"))?);
         Ok(())
     }).upon(NO_TOKEN),
+    Operation::write("reset a second factor by a session", "SecondFactors::reset_by",
+        |scene, store| {
+            let held = (scene.token("spare.cart"), &device("cart"));
+            let reset = store.second_factors().reset_by(held, scene.id("fay"))?;
+            assert!(reset.done().is_ok_and(|had_one| had_one), "the reset was refused");
+            Ok(())
+        }).upon(NO_TOKEN).prepared(|scene, store| {
+            drop(store.users().set_privileges(scene.id("spare"), &["admin"]).unwrap());
+        }),
     Operation::write("import a second factor", "SecondFactors::import", |scene, store| {
         let secret = TotpSecret::from_base32(FACTOR).expect("a secret");
         store.second_factors().import(scene.id("spare"), secret, NewTotp::new())

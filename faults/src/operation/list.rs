@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
-use gatepost::directory::{CreditHolder, UserFilter, UserStatus, UserUpdate};
+use gatepost::directory::{CreditHolder, ImportRecord, UserFilter, UserStatus, UserUpdate};
 use gatepost::sessions::{
-    NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys, RevokeSessions,
-    SessionFilter, Version,
+    Impersonation, NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Redemption, RevokeApiKeys,
+    RevokeSessions, SessionFilter, Version,
 };
+use gatepost::uuid::Uuid;
 use gatepost::{
     BranchId, Ended, Error, LoginOutcome, LoginRefusal, LoginRequest, NewUser, OrganisationId,
     Page, SessionId, Store, Subtree, UserId,
@@ -17,7 +18,7 @@ use gatepost::{
 
 use super::{NO_TOKEN, Operation};
 use crate::place::beside;
-use crate::scene::{ISSUER, Start, dear};
+use crate::scene::{ISSUER, Scene, Start, dear};
 use crate::store::{PASSWORD, device, options, sql};
 use crate::trial::SEED;
 
@@ -96,6 +97,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         let answer = store.sessions().open(OpenSession::new(scene.id("ada"), device("new")))?;
         assert!(answer.granted().is_ok());
         Ok(())
+    }),
+    Operation::write("impersonate", "Sessions::impersonate", |scene, store| {
+        let verdict = store.verify((scene.token("bob.van"), &device("van")))?;
+        let administrator = verdict.valid().unwrap();
+        let request = Impersonation::new(scene.id("ada"), device("new"));
+        let answer = store.sessions().impersonate(&administrator, request)?;
+        assert!(answer.granted().is_ok(), "an administrator was refused");
+        Ok(())
+    }).prepared(|scene, store| {
+        store.users().set_privileges(scene.id("bob"), &["admin"]).unwrap();
     }),
     Operation::write("log out", "Store::log_out", |scene, store| {
         assert_eq!(store.log_out((scene.token("ada.till"), &device("till")))?, Ended::Now);
@@ -209,6 +220,15 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("erase a user", "Users::erase", |scene, store| {
         store.users().erase(scene.id("gone")).map(drop)
     }),
+    Operation::write("import a user", "Store::import", |_, store| {
+        let record = ImportRecord::User {
+            id: UserId::from_uuid(Uuid::from_u128(1)),
+            user: Box::new(NewUser::person("fay")),
+            created_at: None,
+            confirmed_at: None,
+        };
+        store.import(vec![record])?.into_iter().try_for_each(|result| result.map(drop))
+    }),
     Operation::write("create a user", "Users::create", |_, store| {
         let new = NewUser::person("eve").email("eve@example.com").privilege("admin");
         store.users().create(new.password(PASSWORD.into())).map(drop)
@@ -283,6 +303,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
             let (tokens, token) = (store.one_time_tokens(), scene.token("first_administrator"));
             used(tokens.create_first_administrator(token, "chief", NEXT.into())?)
         }).draws(),
+    Operation::write("grant an administration", "Users::grant_administration", |scene, store| {
+        let branch = branch_of_bob(scene, store)?;
+        assert!(store.users().grant_administration(scene.id("ada"), branch)?);
+        Ok(())
+    }),
+    Operation::write("withdraw an administration", "Users::withdraw_administration",
+        |scene, store| {
+            let branch = branch_of_bob(scene, store)?;
+            assert!(store.users().withdraw_administration(scene.id("bob"), branch)?);
+            Ok(())
+        }),
     Operation::write("link an external identity", "ExternalIdentities::link", |scene, store| {
         store.external_identities().link(scene.id("bob"), ISSUER, "8").map(drop)
     }),
@@ -445,4 +476,9 @@ fn clear_copy(store: &Store) {
     for suffix in ["", ".manifest", ".partial", ".partial-journal", ".manifest.partial"] {
         let _ = fs::remove_file(beside(&copy_of(store), suffix));
     }
+}
+
+fn branch_of_bob(scene: &Scene, store: &Store) -> Result<BranchId, Error> {
+    let bob = store.users().find(scene.id("bob"))?.expect("bob");
+    Ok(bob.branch.expect("the branch of bob"))
 }

@@ -13,6 +13,7 @@ use crate::flow::login::check_opening;
 use crate::hasher::{Admission, Verification};
 use crate::record::credential;
 use crate::record::pending_step::{self, Asked, PendingStepRow};
+use crate::spans;
 use crate::storage::Finished;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
@@ -146,6 +147,7 @@ impl Store {
     /// A refusal is a value. Fails as [`log_in`](Self::log_in) does.
     #[doc(alias("2FA", "MFA", "TOTP"))]
     pub fn complete_login(&self, request: CompleteLogin) -> Result<LoginOutcome> {
+        spans::span!("complete_login");
         self.complete_login_with(request).inspect(|outcome| self.count_login(outcome))
     }
 

@@ -1,11 +1,13 @@
 //! Opening a session: the device, the limit, the lifetime.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
 use crate::flow::revoke::make_way;
 use crate::options::Options;
-use crate::record::audit;
 use crate::record::session::{self, NewSession};
+use crate::record::{audit, device};
 use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
@@ -37,11 +39,11 @@ pub(crate) struct Room {
 }
 
 /// A session that makes way for another.
-struct Displaced {
-    session: SessionId,
-    user: UserId,
+pub(crate) struct Displaced {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
     /// Why a live session ends; `None` for one that had ended or was out of use.
-    reason: Option<&'static str>,
+    pub(crate) reason: Option<&'static str>,
 }
 
 /// Decides in this snapshot whether the policy allows the session. Changes nothing.
@@ -92,8 +94,7 @@ pub(crate) fn open(
 ) -> Result<OpenedSession> {
     let id = session::draw_id(tx)?;
     for displaced in room.making_way {
-        make_way(tx, displaced.session)?;
-        displaced.record(tx, id)?;
+        displaced.give_way(tx, id)?;
     }
     let (expires_at, clamped) = expiry(options, opening.end, tx.now());
     let (token, secret_hash) = token::mint(TokenKind::Session, *id.as_bytes(), tx.random())?;
@@ -112,12 +113,19 @@ pub(crate) fn open(
             assurance: opening.assurance,
             label: opening.label,
             client_info: opening.client_info,
+            actor: None,
         },
     )?;
     Ok(OpenedSession { id, token, expires_at, clamped })
 }
 
 impl Displaced {
+    /// Deletes the session for the session `by`.
+    pub(crate) fn give_way(&self, tx: &WriteTx<'_>, by: SessionId) -> Result<()> {
+        make_way(tx, self.session)?;
+        self.record(tx, by)
+    }
+
     /// A row of its own, under the user whose session it was: the login may be another user's.
     fn record(&self, tx: &WriteTx<'_>, by: SessionId) -> Result<()> {
         let Some(reason) = self.reason else { return Ok(()) };
@@ -155,4 +163,20 @@ fn expiry(options: &Options, asked: Option<Deadline>, now: Timestamp) -> (Timest
         Some(asked) => (asked, false),
         None => (now + options.sessions.lifetime, false),
     }
+}
+
+/// Stores that the user has logged in on this device, and trusts it for `trust`; whether it is the
+/// first login there.
+pub(super) fn seen_on(
+    tx: &WriteTx<'_>,
+    user: UserId,
+    device: Option<DeviceDigest>,
+    trust: Option<Duration>,
+) -> Result<bool> {
+    let Some(device) = device else { return Ok(false) };
+    let is_new = device::seen(tx, user, device)?;
+    if let Some(lifetime) = trust {
+        device::trust(tx, user, device, tx.now() + lifetime)?;
+    }
+    Ok(is_new)
 }

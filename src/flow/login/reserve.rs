@@ -118,6 +118,7 @@ impl Store {
         let device = request.device.as_ref().map(DeviceDigest::of);
         let mut charged = None;
         let reserved = self.transact(|tx| {
+            credential::check_algorithms(tx)?;
             credential::check_key(tx, self.options())?;
             let (user, near) = find(tx, typed)?;
             let subject = Subject { user, near, device };
@@ -151,6 +152,7 @@ impl Store {
         tx: &WriteTx<'_>,
         subject: Subject,
     ) -> Result<Finished<Reserved>> {
+        credential::check_algorithms(tx)?;
         credential::check_key(tx, self.options())?;
         let reservation = throttle::reserve(tx, &subject, options::of_file(tx)?.lockout)?;
         if let Reservation::Closed(rest) = reservation {

@@ -202,10 +202,11 @@ impl Login<'_> {
     }
 
     /// Uses up a right code beside a wrong password, so that who saw it cannot use it. Recovery
-    /// codes stay: the owner may have mistyped the password.
+    /// codes stay: the owner may have mistyped the password. At a closed gate no code is compared
+    /// either: it would be a guess that nothing charges.
     pub(super) fn use_up_code(&self, tx: &WriteTx<'_>) -> Result<()> {
-        if let (Some(user), Some(TypedFactor::Code(code))) =
-            (self.attempt.subject.user, &self.request.factor)
+        if let (Some(user), Some(TypedFactor::Code(code)), true) =
+            (self.attempt.subject.user, &self.request.factor, self.attempt.is_compared())
         {
             // Right or wrong, the answer is the same.
             let _: CodeUse = second_factor::use_totp(tx, self.store.options(), user, code)?;

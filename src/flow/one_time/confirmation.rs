@@ -4,7 +4,6 @@ use super::Redemption;
 use crate::error::Result;
 use crate::flow::identity;
 use crate::record::one_time_token::OneTimeTokens;
-use crate::value::event::{Event, EventKind};
 use crate::value::one_time::OneTimePurpose;
 use crate::value::principal::InvalidToken;
 
@@ -45,8 +44,8 @@ impl OneTimeTokens<'_> {
         let user = checked.user;
         let cause = store.read(|tx| identity::confirmation(tx, user))?;
         store.redeem(&checked, cause, |tx, revocation| {
-            identity::confirm(tx, user, revocation)?;
-            Ok(Event::new(EventKind::UserConfirmed).user(user).detail(checked.purpose.as_str()))
+            let event = identity::confirm(tx, user, revocation)?;
+            Ok(event.detail(checked.purpose.as_str()))
         })
     }
 }

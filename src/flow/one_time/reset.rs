@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::flow::revoke::Cause;
 use crate::record::one_time_token::OneTimeTokens;
 use crate::record::{credential, throttle};
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, reasons};
 use crate::value::one_time::OneTimePurpose;
 use crate::value::principal::InvalidToken;
 use crate::value::secret::Password;
@@ -85,7 +85,11 @@ impl OneTimeTokens<'_> {
             credential::set(tx, store.options(), user, hashed.as_str(), false)?;
             throttle::clear(tx, user)?;
             revocation.apply(tx)?;
-            Ok(Event::new(EventKind::PasswordReset).user(user))
+            let event = Event::new(EventKind::PasswordReset).user(user);
+            Ok(match keys {
+                RevokeApiKeys::Keep => event,
+                RevokeApiKeys::All => event.reason(reasons::KEYS_REVOKED),
+            })
         })
     }
 }

@@ -41,7 +41,7 @@ impl ApiKeys<'_> {
     pub fn revoke(&self, id: ApiKeyId) -> Result<()> {
         let target = Target::ApiKey { id, from: AT_ONCE };
         self.store.revoke(target, Cause::Asked, |tx, revocation| {
-            let user = api_key::user_of(tx, id)?.ok_or_else(gone)?;
+            let user = api_key::user_of(tx, id)?.ok_or_else(api_key::gone)?;
             revocation.apply(tx)?;
             Ok(Written::With((), revocation.event().user(user)))
         })
@@ -135,7 +135,7 @@ impl ApiKeys<'_> {
         }
         let from = if overlap.is_zero() { AT_ONCE } else { self.store.now() + overlap };
         self.store.revoke(Target::ApiKey { id, from }, Cause::Asked, |tx, revocation| {
-            let old = api_key::living(tx, id)?.ok_or_else(gone)?;
+            let old = api_key::living(tx, id)?.ok_or_else(api_key::gone)?;
             // Bounds the keys of a user, however often a key is rotated.
             let most = api_key::rows(API_KEYS_PER_USER_MAX);
             if !overlap.is_zero() && api_key::living_of(tx, old.user)?.len() >= most {
@@ -156,7 +156,3 @@ impl ApiKeys<'_> {
 
 /// A moment that has passed by every clock.
 const AT_ONCE: Timestamp = Timestamp::MIN;
-
-fn gone() -> Error {
-    Error::not_found("there is no API key of this id")
-}

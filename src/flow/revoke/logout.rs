@@ -5,6 +5,7 @@ use crate::flow::revoke::{Cause, Ended};
 use crate::flow::verify::session_token;
 use crate::record::audit::Written;
 use crate::record::proof::Proof;
+use crate::spans;
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::event::{Event, EventKind};
@@ -48,6 +49,7 @@ impl Store {
     /// writes the revocation before anything else as soon as it can.
     #[doc(alias("logout", "signout"))]
     pub fn log_out<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Ended> {
+        spans::span!("log_out");
         let presented = presented.into();
         let Some((parsed, id)) = session_token(presented.token()) else {
             return Err(Error::invalid(
@@ -56,13 +58,18 @@ impl Store {
             ));
         };
         // Read first, so that a session that is already over takes no write lock.
-        if Ended::of(&self.presented(presented, || Some(parsed))?).is_none() {
+        let found = self.presented(presented, || Some(parsed))?;
+        if Ended::of(&found).is_none() {
             // A file that replaced the open one may have the session.
             self.core().storage.check_file()?;
             return Ok(Ended::Before);
         }
         let device = presented.device().map(DeviceDigest::of);
-        self.revoke(Target::Session(id), Cause::Asked, |tx, revocation| {
+        let store = match &found {
+            Ok(live) => self.in_session_of(&live.principal),
+            Err(_) => self.clone(),
+        };
+        store.revoke(Target::Session(id), Cause::Asked, |tx, revocation| {
             let credential = Credential::Session(id);
             let Some(proof) = Proof::of(tx, credential)? else {
                 return Ok(Written::Nothing(Ended::Before));

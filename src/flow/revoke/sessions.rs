@@ -76,15 +76,13 @@ impl Sessions<'_> {
         // Read first: a write that fails before the owner is known must not deny the session of
         // another user. The user of a session never changes.
         let own = self.store.read(|tx| {
-            let user = self.store.still_live(tx, principal)?.principal.user;
+            let live = self.store.still_live(tx, principal)?.principal;
             let proof = Proof::of(tx, Credential::Session(session))?;
-            Ok(proof.is_some_and(|proof| proof.user == user))
+            Ok(proof.filter(|proof| proof.user == live.user).map(|_| live))
         })?;
-        if !own {
-            return Ok(Ended::Before);
-        }
+        let Some(live) = own else { return Ok(Ended::Before) };
         let target = Target::Session(session);
-        self.store.revoke(target, Cause::Asked, |tx, revocation| {
+        self.store.in_session_of(&live).revoke(target, Cause::Asked, |tx, revocation| {
             self.store.still_live(tx, principal)?;
             self.revoke_one(tx, revocation, session)
         })
@@ -142,18 +140,18 @@ impl Sessions<'_> {
             ));
         };
         let check_live = |tx: &ReadTx<'_>| {
-            let user = self.store.still_live(tx, principal)?.principal.user;
+            let live = self.store.still_live(tx, principal)?.principal;
             // The fields of a principal are public: a host can write another user into it.
-            if user == principal.user {
-                Ok(())
+            if live.user == principal.user {
+                Ok(live)
             } else {
                 Err(Error::not_found("the principal names another user than its session does"))
             }
         };
         // Read first: a write that fails before the owner is known must deny nothing.
-        self.store.read(check_live)?;
+        let live = self.store.read(check_live)?;
         let target = Target::OtherSessions { user: principal.user, kept };
-        self.store.revoke(target, Cause::Asked, |tx, revocation| {
+        self.store.in_session_of(&live).revoke(target, Cause::Asked, |tx, revocation| {
             check_live(tx)?;
             revocation.apply(tx)?;
             Ok(Written::With((), revocation.event()))

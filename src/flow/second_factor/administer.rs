@@ -1,18 +1,25 @@
 //! Reset a second factor, and import one from another system, by an administrator.
 
-use super::{CAUSE, check_person, event_of};
+use super::{CAUSE, FactorOutcome, check_person, event_of};
 use crate::error::{Error, Result};
+use crate::flow::held::{Held, is_stepped_up};
+use crate::flow::revoke::Revocation;
 use crate::record::audit::Written;
 use crate::record::second_factor::{self, NewFactor, NewTotp, SecondFactors, used_elsewhere};
 use crate::record::user;
+use crate::storage::{ReadTx, WriteTx};
+use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
+use crate::value::presented::Presented;
+use crate::value::refusal::LoginRefusal;
 use crate::value::target::Target;
 use crate::value::totp::{FactorOrigin, TotpSecret};
 
 impl SecondFactors<'_> {
     /// Removes the second factor of a user who has lost it, with its recovery codes; `false` if the
-    /// user has none.
+    /// user has none. Checks no right: for an operator at the command line, or a program that has
+    /// rights of its own. [`reset_by`](Self::reset_by) checks the administrator who asks for it.
     ///
     /// Revokes all sessions and one-time tokens of the user
     /// ([what revokes what](crate::manual::revocation)). Until the user enrols again, the password
@@ -36,12 +43,72 @@ impl SecondFactors<'_> {
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn reset(&self, user: UserId) -> Result<bool> {
         self.store.revoke(Target::User(user), CAUSE, |tx, revocation| {
-            user::existing(tx, user)?;
-            if !second_factor::remove(tx, user)? {
-                return Ok(Written::Nothing(false));
+            Ok(match reset(tx, user, revocation)? {
+                Some(event) => Written::With(true, event),
+                None => Written::Nothing(false),
+            })
+        })
+    }
+
+    /// Removes the second factor of another user, as [`reset`](Self::reset) does, for an
+    /// administrator whose session is presented; `false` if the user has none.
+    ///
+    /// The user of the session must have the privilege `admin`, else the answer is
+    /// [`AdministratorRequired`](LoginRefusal::AdministratorRequired), and must have proved in the
+    /// last 15 minutes to be the user, with the second factor if there is one, else it is
+    /// [`StepUpRequired`](LoginRefusal::StepUpRequired)
+    /// ([`Store::prove`](crate::Store::prove); ASVS 7.5.3). An invalid token is refused as
+    /// [`SessionNotLive`](LoginRefusal::SessionNotLive). The audit log names the administrator and
+    /// the session as the actor.
+    ///
+    /// ```
+    /// use gatepost::{DeviceId, LoginRefusal, LoginRequest, NewUser, Password};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let password = || Password::from("till and tally");
+    /// let ada = store.users().create(NewUser::person("ada").password(password()))?.id;
+    /// let bob = store.users().create(NewUser::person("bob"))?.id;
+    /// let device = DeviceId::random()?;
+    /// let login = LoginRequest::new("ada", password(), device.clone());
+    /// let token = store.log_in(login)?.granted()?.session.token;
+    ///
+    /// let refused = store.second_factors().reset_by((&token, &device), bob)?.done();
+    /// assert_eq!(refused.unwrap_err(), LoginRefusal::AdministratorRequired);
+    /// store.users().set_privileges(ada, &["admin"])?;
+    /// assert!(!store.second_factors().reset_by((&token, &device), bob)?.done()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A refusal is a value. Fails as [`reset`](Self::reset) does, and with:
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for the administrator's own second factor, which
+    ///   [`remove`](Self::remove) removes by password and code.
+    pub fn reset_by<'p>(
+        &self,
+        presented: impl Into<Presented<'p>>,
+        user: UserId,
+    ) -> Result<FactorOutcome<bool>> {
+        let store = self.store;
+        let held = match store.session_presented(presented.into())? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(store.refused_change(refusal)),
+        };
+        if held.principal.user == user {
+            return Err(Error::invalid(
+                "reset_by: second_factors().remove removes the factor of the session's own user",
+            ));
+        }
+        let acting = store.acting_as(held.principal);
+        acting.revoke(Target::User(user), CAUSE, |tx, revocation| {
+            if let Err(refusal) = may_reset(store, tx, &held)? {
+                return Ok(Written::Nothing(store.refused_change(refusal)));
             }
-            revocation.apply(tx)?;
-            Ok(Written::With(true, Event::new(EventKind::SecondFactorReset).user(user)))
+            Ok(match reset(tx, user, revocation)? {
+                Some(event) => Written::With(FactorOutcome::Done(true), event),
+                None => Written::Nothing(FactorOutcome::Done(false)),
+            })
         })
     }
 
@@ -103,4 +170,32 @@ impl SecondFactors<'_> {
             Ok(Written::With((), event))
         })
     }
+}
+
+/// Whether the user of the session may reset the factors of others now.
+fn may_reset(
+    store: &Store,
+    tx: &ReadTx<'_>,
+    held: &Held,
+) -> Result<std::result::Result<(), LoginRefusal>> {
+    let Ok(live) = store.held_now(tx, held)? else {
+        return Ok(Err(LoginRefusal::SessionNotLive));
+    };
+    if !live.principal.is_admin {
+        return Ok(Err(LoginRefusal::AdministratorRequired));
+    }
+    if !is_stepped_up(tx, &live.principal)? {
+        return Ok(Err(LoginRefusal::StepUpRequired));
+    }
+    Ok(Ok(()))
+}
+
+/// Removes the factor and revokes; the event, unless there was none.
+fn reset(tx: &WriteTx<'_>, user: UserId, revocation: &Revocation) -> Result<Option<Event>> {
+    user::existing(tx, user)?;
+    if !second_factor::remove(tx, user)? {
+        return Ok(None);
+    }
+    revocation.apply(tx)?;
+    Ok(Some(Event::new(EventKind::SecondFactorReset).user(user)))
 }

@@ -2,7 +2,7 @@
 
 use super::{CAUSE, Change, FactorOutcome, Proof, check_person, event_of};
 use crate::error::{Error, Result};
-use crate::flow::held::Held;
+use crate::flow::held::{Held, is_stepped_up};
 use crate::flow::login::{Reserved, failed, subject_event};
 use crate::flow::revoke::Revocation;
 use crate::record::audit::Written;
@@ -28,7 +28,12 @@ impl SecondFactors<'_> {
     /// enrolment of the user that was not confirmed ends.
     ///
     /// Show the secret only to the user, and show it once: as a QR code of the URI and as text.
-    /// An invalid token is refused as [`SessionNotLive`](LoginRefusal::SessionNotLive).
+    /// An invalid token is refused as [`SessionNotLive`](LoginRefusal::SessionNotLive). A user who
+    /// has not proved in the last 15 minutes to be the user is refused as
+    /// [`StepUpRequired`](LoginRefusal::StepUpRequired), because a thief of the session could
+    /// otherwise put another factor in force and keep the user out (ASVS 7.5.1):
+    /// [`Store::prove`](crate::Store::prove) with the password, a login or
+    /// [`Sessions::open`](crate::sessions::Sessions::open) is such a proof.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -69,18 +74,22 @@ impl SecondFactors<'_> {
     ) -> Result<FactorOutcome<TotpEnrolment>> {
         let shape = new.checked()?;
         let store = self.store;
-        let Some(held) = store.session_presented(presented.into())? else {
-            return Ok(store.refused_change(LoginRefusal::SessionNotLive));
+        let held = match store.session_presented(presented.into())? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(store.refused_change(refusal)),
         };
         store.write(|tx| {
-            if store.held_now(tx, &held)?.is_err() {
-                let refused = store.refused_change(LoginRefusal::SessionNotLive);
-                return Ok(Written::Nothing(refused));
-            }
+            let refused = |refusal| Ok(Written::Nothing(store.refused_change(refusal)));
+            let Ok(live) = store.held_now(tx, &held)? else {
+                return refused(LoginRefusal::SessionNotLive);
+            };
             if second_factor::is_in_force(tx, held.principal.user)? {
                 return Err(Error::invalid(
                     "the user has a second factor: second_factors().replace takes its place",
                 ));
+            }
+            if !is_stepped_up(tx, &live.principal)? {
+                return refused(LoginRefusal::StepUpRequired);
             }
             let (enrolment, event) = begin(store, tx, of_session(&held), shape)?;
             let event = event.user(held.principal.user).device(held.device).session(held.session);
@@ -185,8 +194,9 @@ impl SecondFactors<'_> {
         first.check_length()?;
         second.check_length()?;
         let store = self.store;
-        let Some(held) = store.session_presented(presented.into())? else {
-            return Ok(store.refused_change(LoginRefusal::SessionNotLive));
+        let held = match store.session_presented(presented.into())? {
+            Ok(held) => held,
+            Err(refusal) => return Ok(store.refused_change(refusal)),
         };
         let outcome = store.revoke(held.others(), CAUSE, |tx, revocation| {
             confirm(store, tx, &held, (&first, &second), revocation)

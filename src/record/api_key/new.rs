@@ -114,6 +114,12 @@ impl Draft {
         Ok(Self { label, end, scopes })
     }
 
+    /// The scopes; `None` if the key may do all that its user may.
+    pub(crate) fn scopes(&self) -> Option<Vec<String>> {
+        let scopes = self.scopes.as_ref()?;
+        Some(scopes.names().map(str::to_owned).collect())
+    }
+
     /// The draft of a key that can do no more than its parent, and expires no later.
     pub(crate) fn within(self, parent: &Parent, now: Timestamp) -> Result<Self> {
         let scopes = match (self.scopes, &parent.scopes) {

@@ -4,8 +4,8 @@
 //! the users whom the row names. The chain covers that hash. So an erasure removes the values and
 //! the salt, and leaves the chain as it is.
 
-use super::AuditSource;
 use super::person::{Persons, person_hash};
+use super::{AuditSource, actor};
 use crate::error::Result;
 use crate::storage::WriteTx;
 use crate::value::digest::{DeviceDigest, Digest, sha256};
@@ -47,7 +47,7 @@ impl<'r> Row<'r> {
         name: &'r str,
         event: &'r Event,
     ) -> Result<Self> {
-        let actor = tx.actor();
+        let actor = actor::of(tx, event)?;
         let persons = Persons::of(tx, event.user, actor.user())?;
         let via = match (actor.session(), actor.api_key()) {
             (Some(session), _) => Some(*session.as_bytes()),

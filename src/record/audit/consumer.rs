@@ -6,10 +6,10 @@
 //! trimmed before it was acknowledged is counted and reported.
 
 use super::list::rows_after;
-use super::{Audit, AuditEntry, AuditSource, Written, next_seq};
+use super::{Audit, AuditSource, Written, next_seq};
 use crate::error::{Error, Result};
 use crate::storage::{Finished, ReadTx, params};
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{AuditEntry, Event, EventKind};
 use crate::value::id::Page;
 use crate::value::limits::CONSUMER_NAME_MAX_BYTES;
 use crate::value::name::is_plain_word;

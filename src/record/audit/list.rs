@@ -4,106 +4,10 @@ use super::{Audit, AuditSource};
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::storage::{ReadTx, Row, params};
-use crate::value::event::{Actor, ClientInfo, EventKind, NEW_DEVICE, Outcome, PASSWORD_CHANGED};
-use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, SessionId, UserId, rows};
+use crate::value::event::{Actor, AuditEntry, ClientInfo, EventKind};
+use crate::value::id::{Page, UserId, rows};
 use crate::value::limits;
 use crate::value::time::Timestamp;
-
-/// One row of the audit log: who did what to whom, when and from where (ASVS 16.2.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct AuditEntry {
-    /// The number of the row; all sources share one sequence without gaps.
-    pub seq: i64,
-    /// Identifies the row in every history of the file: its number, a dash and 16 hexadecimal
-    /// digits of its hash. Two rows of one `id` are the same row, so a program that receives rows
-    /// more than once drops duplicates by it.
-    pub id: String,
-    /// Whether the host recorded the row; otherwise the library did.
-    pub from_host: bool,
-    /// When the event happened, by the store's clock.
-    pub at: Timestamp,
-    /// The event: the name of an [`EventKind`], or the host's own name.
-    pub event: String,
-    /// Whether it succeeded or was refused.
-    pub outcome: Outcome,
-    /// The actor: the host, a user, a session or an API key.
-    pub actor: Actor,
-    /// The user that the event concerns.
-    pub user: Option<UserId>,
-    /// The branch that it concerns.
-    pub branch: Option<BranchId>,
-    /// The organisation that it concerns.
-    pub organisation: Option<OrganisationId>,
-    /// The session that it concerns.
-    pub session: Option<SessionId>,
-    /// The API key that it concerns.
-    pub api_key: Option<ApiKeyId>,
-    /// Where the request came from, if the host gave it.
-    pub client_info: Option<ClientInfo>,
-    /// Why it was refused, or which rule applied.
-    pub reason: Option<String>,
-    /// How many rows, credits or refusals the event covers, where it counts.
-    pub count: Option<i64>,
-    /// One more line of text.
-    pub detail: Option<String>,
-}
-
-/// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-#[non_exhaustive]
-pub enum Notice {
-    /// The user logged in on a device for the first time.
-    NewDevice,
-    /// The password was set, changed, reset, removed or marked as compromised.
-    PasswordChanged,
-    /// The username or the e-mail address was changed.
-    ContactChanged,
-    /// Failed attempts stopped further ones for a day or longer.
-    LockedOut,
-}
-
-impl AuditEntry {
-    /// Returns what the user of the row should learn of; `None` for every other row, and for a
-    /// refusal.
-    ///
-    /// ```
-    /// use gatepost::NewUser;
-    /// use gatepost::audit::{AuditFilter, Notice};
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
-    /// let ada = store.users().create(NewUser::person("ada"))?;
-    /// store.users().rename(ada.id, "augusta")?;
-    ///
-    /// let newest = &store.audit().latest(1, &AuditFilter::new())?[0];
-    /// assert_eq!((newest.user, newest.notice()), (Some(ada.id), Some(Notice::ContactChanged)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn notice(&self) -> Option<Notice> {
-        if self.from_host || self.outcome == Outcome::Refused {
-            return None;
-        }
-        match EventKind::from_name(&self.event)? {
-            EventKind::LoginGranted | EventKind::SessionOpened => match self.reason.as_deref() {
-                Some(PASSWORD_CHANGED) => Some(Notice::PasswordChanged),
-                _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
-            },
-            EventKind::PasswordSet
-            | EventKind::PasswordChanged
-            | EventKind::PasswordReset
-            | EventKind::PasswordRemoved
-            | EventKind::PasswordMarkedCompromised => Some(Notice::PasswordChanged),
-            EventKind::UserRenamed | EventKind::UserEmailChanged => Some(Notice::ContactChanged),
-            EventKind::AttemptsThrottled => Some(Notice::LockedOut),
-            _ => None,
-        }
-    }
-}
 
 /// Selects the rows of a list; all if nothing is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -166,6 +70,8 @@ macro_rules! columns {
              detail, chain"
     };
 }
+
+pub(super) use columns;
 
 /// The conditions of a filter on a row.
 macro_rules! conditions {
@@ -457,11 +363,11 @@ pub(super) fn rows_after(tx: &ReadTx<'_>, after: i64, limit: i64) -> Result<Vec<
     AuditFilter::new().rows(tx, after, i64::MAX, limit, true)
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let seq: i64 = row.get(0)?;
     Ok(AuditEntry {
         seq,
-        id: format!("{seq}-{}", hash_digits(row.get_ref(18)?.as_bytes().unwrap_or_default())),
+        id: entry_id(seq, row.get_ref(18)?.as_bytes().unwrap_or_default()),
         from_host: row.get::<_, i64>(1)? == AuditSource::Host.number(),
         at: row.get(2)?,
         event: row.get(3)?,
@@ -479,9 +385,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     })
 }
 
-/// The first 16 hexadecimal digits of a hash, which may be of another length in a damaged file.
-fn hash_digits(chain: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(chain.get(..8).unwrap_or(chain))
+/// The number of a row and the first 16 hexadecimal digits of its hash, which may be of another
+/// length in a damaged file.
+pub(super) fn entry_id(seq: i64, chain: &[u8]) -> String {
+    format!("{seq}-{}", data_encoding::HEXLOWER.encode(chain.get(..8).unwrap_or(chain)))
 }
 
 /// A row that names an actor without an id, which the library never writes, counts as the host's.
@@ -492,6 +399,9 @@ fn actor(row: &Row<'_>) -> rusqlite::Result<Actor> {
         ("user", Some(user)) => Actor::User(user),
         ("session", Some(user)) => Actor::Session { user, session: row.get(7)? },
         ("api_key", Some(user)) => Actor::ApiKey { user, key: row.get(7)? },
+        ("impersonation", Some(administrator)) => {
+            Actor::Impersonation { administrator, session: row.get(7)? }
+        }
         _ => Actor::Host,
     })
 }

@@ -28,7 +28,7 @@ impl Store {
         if counts.is_empty() {
             return;
         }
-        let kept = self.core().storage.try_write(&Actor::Host, |tx| {
+        let kept = self.core().try_write(&Actor::Host, |tx| {
             for one in &counts {
                 let event = Event::new(one.kind)
                     .refused(one.reason)

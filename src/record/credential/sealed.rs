@@ -141,7 +141,7 @@ pub(crate) fn cost(text: &str) -> &str {
 
 /// Algorithm and parameters, and the secret rest: salt and output.
 fn split(phc: &str) -> Option<(&str, &str)> {
-    let at = phc.match_indices('$').nth(3)?.0;
+    let at = phc.rmatch_indices('$').nth(1)?.0;
     Some((phc.get(..at)?, phc.get(at + 1..)?))
 }
 

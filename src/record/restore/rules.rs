@@ -51,6 +51,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { table: "user", harsher: &[USER_DELETED, USER_STATUS], revokes: uncounted(
         concat!("UPDATE user SET trust_ended_seq = ", next_change!())) },
     Rule { table: "user_privilege", harsher: AS_IN_BACKUP, revokes: None },
+    Rule { table: "administration", harsher: &[ADMINISTRATION], revokes: None },
     Rule { table: "credential", harsher: &[PASSWORD], revokes: None },
     // Triggers of `credential` write it.
     Rule { table: "hash_cost", harsher: AS_IN_BACKUP, revokes: None },
@@ -225,6 +226,21 @@ const EXTERNAL_IDENTITY: Harsher = Harsher {
                  WHERE l.provider = external_identity.provider
                      AND l.subject = external_identity.subject
                      AND l.user_id = external_identity.user_id)"],
+};
+
+/// An administration that was withdrawn does not come back for a user that the live file has.
+const ADMINISTRATION: Harsher = Harsher {
+    milder: "SELECT DISTINCT b.user_id FROM administration AS b
+             JOIN live.user AS u ON u.id = b.user_id
+             WHERE NOT EXISTS (SELECT 1 FROM live.administration AS l
+                 WHERE l.user_id = b.user_id AND l.organisation_id IS b.organisation_id
+                     AND l.branch_id IS b.branch_id)",
+    stays: |id| Stricter::Administration(UserId::from_bytes(id)),
+    writes: &["DELETE FROM administration WHERE user_id IN (SELECT id FROM live.user)
+             AND NOT EXISTS (SELECT 1 FROM live.administration AS l
+                 WHERE l.user_id = administration.user_id
+                     AND l.organisation_id IS administration.organisation_id
+                     AND l.branch_id IS administration.branch_id)"],
 };
 
 const FAILED_ATTEMPTS: Harsher = Harsher {

@@ -49,6 +49,9 @@ pub struct SessionInfo {
     /// without one of a 24th of the lifetime and at least an hour. Uses of another process count
     /// once they have reached the file.
     pub last_seen_at: Timestamp,
+    /// The administrator who opened it to act as the user
+    /// ([`Sessions::impersonate`]); `None` for the user's own sessions.
+    pub impersonator: Option<UserId>,
 }
 
 /// Selects the live sessions of a list; all if nothing is set.
@@ -79,7 +82,8 @@ impl SessionFilter {
 macro_rules! columns {
     () => {
         "SELECT s.id, s.user_id, s.device_hash IS NOT NULL, s.label, s.ip, s.user_agent, s.aal,
-             s.opened_at, s.authenticated_at, s.expires_at, s.idle_ms, s.last_seen "
+             s.opened_at, s.authenticated_at, s.expires_at, s.idle_ms, s.last_seen,
+             s.actor_user_id "
     };
 }
 
@@ -335,6 +339,23 @@ impl<'s> Sessions<'s> {
         })
     }
 
+    /// A page of the live sessions of one user, which never reads those of other users: in one
+    /// snapshot, as a user has at most 10,000.
+    pub(crate) fn list_of_user(
+        &self,
+        user: UserId,
+        page: Page<SessionId>,
+    ) -> Result<Vec<SessionInfo>> {
+        let limit = page.limit()?;
+        let after = page.after_id().unwrap_or(FIRST);
+        let place = Some(*user.as_bytes());
+        let Some(of_user) = &OF_USER.of_few else { return Ok(Vec::new()) };
+        self.store.read(|tx| {
+            let params = params![place, limits::LIST_PIECE_ROWS, tx.now(), after, limit];
+            Ok(self.with_waiting_uses(tx.all(of_user.listed, params, info)?, tx.now()))
+        })
+    }
+
     /// Returns a live session by its handle; `None` if it is not live.
     ///
     /// ```
@@ -447,45 +468,9 @@ fn info(row: &Row<'_>) -> rusqlite::Result<SessionInfo> {
             .and_then(|idle| u64::try_from(idle).ok())
             .map(Duration::from_millis),
         last_seen_at: row.get(11)?,
+        impersonator: row.get(12)?,
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::options::Options;
-    use crate::store::Store;
-
-    /// How SQLite finds the rows: the lines of the query plan that are about sessions.
-    macro_rules! plan {
-        ($sql:expr, $($param:expr),+) => {{
-            let explain: &'static str = format!("EXPLAIN QUERY PLAN {}", $sql).leak();
-            let store = Store::in_memory(Options::for_tests()).unwrap();
-            let lines = store.read(|tx| {
-                tx.all(explain, params![$($param),+], |row| row.get::<_, String>(3))
-            });
-            let lines = lines.unwrap().into_iter();
-            lines.filter(|line| line.split(' ').nth(1) == Some("s")).collect::<Vec<_>>()
-        }};
-    }
-
-    #[test]
-    fn few_sessions_are_found_by_their_users_and_many_in_the_order_of_their_ids() {
-        let (now, id) = (Timestamp::UNIX_EPOCH, [0_u8; 16]);
-        let by_user = "SEARCH s USING INDEX session_by_user (user_id=? AND opened_seq>?)";
-        let of_places = [&OF_ORGANISATION, &OF_BRANCH, &OF_USER];
-        for statements in of_places {
-            let few = statements.of_few.as_ref().unwrap();
-            let is_few = plan!(few.is_few, id, 1);
-            let covered = by_user.replace("INDEX", "COVERING INDEX");
-            assert_eq!(is_few, [format!("{covered} LEFT-JOIN")]);
-            assert_eq!(plan!(few.listed, id, 1, now, id, 1), [by_user]);
-            assert_eq!(plan!(few.counted, id, 1, now), [by_user]);
-        }
-        let by_id = ["SEARCH s USING PRIMARY KEY (id>? AND id<?)"];
-        for statements in of_places.into_iter().chain([&OF_STORE]) {
-            assert_eq!(plan!(statements.of_piece, id, now, id, id, 1), by_id);
-            assert_eq!(plan!(statements.count_of_piece, id, now, id, id), by_id);
-        }
-    }
-}
+mod tests;

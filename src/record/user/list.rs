@@ -2,6 +2,7 @@
 
 use super::{User, Users, row, selecting, with_attempts};
 use crate::error::Result;
+use crate::record::administration::{Authority, own_branches, own_organisations};
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
 use crate::storage::{ReadTx, params};
 use crate::value::id::{BranchId, OrganisationId, Page, UserId, rows};
@@ -107,30 +108,10 @@ impl<'s> Users<'s> {
     ///   privileges.
     pub fn list(&self, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>> {
         let limit = page.limit()?;
-        let (privilege, text) = filter.checked()?;
+        let selection = filter.checked()?;
         let after = page.after_id().unwrap_or(UserId::NIL);
         page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-            let found = tx.all(
-                concat!(
-                    selecting!("WHERE "),
-                    wanted!(),
-                    " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
-                ),
-                params![
-                    filter.status,
-                    filter.branch,
-                    filter.organisation,
-                    filter.kind,
-                    privilege,
-                    text,
-                    filter.deleted,
-                    after,
-                    end.unwrap_or(LAST),
-                    left
-                ],
-                row,
-            )?;
-            found.into_iter().map(|found| with_attempts(tx, found)).collect()
+            selection.rows(tx, after, end, left)
         })
     }
 
@@ -181,27 +162,166 @@ impl<'s> Users<'s> {
     /// # Errors
     /// Those of [`list`](Self::list).
     pub fn count(&self, filter: &UserFilter) -> Result<u64> {
-        let (privilege, text) = filter.checked()?;
+        let selection = filter.checked()?;
         count_in_pieces(self.store, UserId::NIL, piece_end, |tx, after, end| {
-            tx.count(
-                concat!(
-                    "SELECT count(*) FROM user WHERE ",
-                    wanted!(),
-                    " AND user.id > ?8 AND user.id <= ?9"
-                ),
-                params![
-                    filter.status,
-                    filter.branch,
-                    filter.organisation,
-                    filter.kind,
-                    privilege,
-                    text,
-                    filter.deleted,
-                    after,
-                    end.unwrap_or(LAST)
-                ],
-            )
+            selection.count(tx, after, end)
         })
+    }
+
+    /// As [`list`](Self::list), of the users inside of what `authority` says in each transaction.
+    pub(crate) fn list_inside(
+        &self,
+        authority: &dyn Fn(&ReadTx<'_>) -> Result<Authority>,
+        filter: &UserFilter,
+        page: Page<UserId>,
+    ) -> Result<Vec<User>> {
+        let limit = page.limit()?;
+        let selection = filter.checked()?;
+        let after = page.after_id().unwrap_or(UserId::NIL);
+        let piece_end = |tx: &ReadTx<'_>, after| piece_end_inside(tx, authority(tx)?, after);
+        page_in_pieces(
+            self.store,
+            after,
+            limit,
+            piece_end,
+            |tx, after, end, left| match authority(tx)? {
+                Authority { everything: true, .. } => selection.rows(tx, after, end, left),
+                Authority { administrator, .. } => {
+                    selection.rows_inside(tx, administrator, after, end, left)
+                }
+            },
+        )
+    }
+
+    /// As [`count`](Self::count), of the same users.
+    pub(crate) fn count_inside(
+        &self,
+        authority: &dyn Fn(&ReadTx<'_>) -> Result<Authority>,
+        filter: &UserFilter,
+    ) -> Result<u64> {
+        let selection = filter.checked()?;
+        let piece_end = |tx: &ReadTx<'_>, after| piece_end_inside(tx, authority(tx)?, after);
+        count_in_pieces(self.store, UserId::NIL, piece_end, |tx, after, end| {
+            match authority(tx)? {
+                Authority { everything: true, .. } => selection.count(tx, after, end),
+                Authority { administrator, .. } => {
+                    selection.count_inside(tx, administrator, after, end)
+                }
+            }
+        })
+    }
+}
+
+/// A filter whose texts were checked.
+struct Selection<'f> {
+    filter: &'f UserFilter,
+    privilege: Option<String>,
+    /// Folded.
+    text: Option<String>,
+}
+
+/// The parameters of `wanted`, and those that follow.
+macro_rules! wanted_params {
+    ($selection:ident, $($more:expr),+) => {
+        params![
+            $selection.filter.status,
+            $selection.filter.branch,
+            $selection.filter.organisation,
+            $selection.filter.kind,
+            $selection.privilege,
+            $selection.text,
+            $selection.filter.deleted,
+            $($more),+
+        ]
+    };
+}
+
+/// Whether a user is in a branch that the user `$who` administers. An organisation of the filter
+/// that this one does not administer selects no user, as if it did not exist.
+macro_rules! inside {
+    ($who:literal) => {
+        concat!(
+            "user.id IN (
+                 SELECT place.id FROM user AS place INDEXED BY user_by_place
+                 WHERE coalesce(place.branch_id, place.former_branch_id) IN ",
+            own_branches!($who),
+            ") AND (?3 IS NULL OR ?3 IN ",
+            own_organisations!($who),
+            ")"
+        )
+    };
+}
+
+impl Selection<'_> {
+    fn rows(
+        &self,
+        tx: &ReadTx<'_>,
+        after: UserId,
+        end: Option<UserId>,
+        left: i64,
+    ) -> Result<Vec<User>> {
+        let found = tx.all(
+            concat!(
+                selecting!("WHERE "),
+                wanted!(),
+                " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
+            ),
+            wanted_params![self, after, end.unwrap_or(LAST), left],
+            row,
+        )?;
+        found.into_iter().map(|found| with_attempts(tx, found)).collect()
+    }
+
+    fn rows_inside(
+        &self,
+        tx: &ReadTx<'_>,
+        administrator: Option<UserId>,
+        after: UserId,
+        end: Option<UserId>,
+        left: i64,
+    ) -> Result<Vec<User>> {
+        let found = tx.all(
+            concat!(
+                selecting!("WHERE "),
+                wanted!(),
+                " AND ",
+                inside!("?11"),
+                " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
+            ),
+            wanted_params![self, after, end.unwrap_or(LAST), left, administrator],
+            row,
+        )?;
+        found.into_iter().map(|found| with_attempts(tx, found)).collect()
+    }
+
+    fn count(&self, tx: &ReadTx<'_>, after: UserId, end: Option<UserId>) -> Result<u64> {
+        tx.count(
+            concat!(
+                "SELECT count(*) FROM user WHERE ",
+                wanted!(),
+                " AND user.id > ?8 AND user.id <= ?9"
+            ),
+            wanted_params![self, after, end.unwrap_or(LAST)],
+        )
+    }
+
+    fn count_inside(
+        &self,
+        tx: &ReadTx<'_>,
+        administrator: Option<UserId>,
+        after: UserId,
+        end: Option<UserId>,
+    ) -> Result<u64> {
+        tx.count(
+            concat!(
+                "SELECT count(*) FROM user WHERE ",
+                wanted!(),
+                " AND ",
+                inside!("?10"),
+                " AND user.id > ?8 AND user.id <= ?9"
+            ),
+            wanted_params![self, after, end.unwrap_or(LAST), administrator],
+        )
     }
 }
 
@@ -216,15 +336,37 @@ fn piece_end(tx: &ReadTx<'_>, after: UserId) -> Result<Option<UserId>> {
     )
 }
 
+/// As `piece_end`, where only users inside of the authority are rows: how many there are outside
+/// shows in no number of pieces.
+fn piece_end_inside(
+    tx: &ReadTx<'_>,
+    authority: Authority,
+    after: UserId,
+) -> Result<Option<UserId>> {
+    if authority.everything {
+        return piece_end(tx, after);
+    }
+    tx.one(
+        concat!(
+            "SELECT place.id FROM user AS place INDEXED BY user_by_place
+             WHERE coalesce(place.branch_id, place.former_branch_id) IN ",
+            own_branches!("?1"),
+            " AND place.id > ?2 ORDER BY place.id LIMIT 1 OFFSET ?3"
+        ),
+        params![authority.administrator, after, limits::LIST_PIECE_ROWS - 1],
+        |row| row.get(0),
+    )
+}
+
 impl UserFilter {
-    /// The privilege and the folded text to search for, once checked.
-    fn checked(&self) -> Result<(Option<String>, Option<String>)> {
+    fn checked(&self) -> Result<Selection<'_>> {
         const WRONG: &str =
             "the text of the UserFilter is longer than 254 bytes or has control characters";
         let privilege = self.privilege.as_deref().map(Privilege::parse).transpose()?;
         let line = |value| text(value, WRONG, EMAIL_MAX_BYTES);
         let wanted = self.text.as_deref().map(line).transpose()?;
         let wanted = wanted.map(|text| searched(text.trim())).filter(|text| !text.is_empty());
-        Ok((privilege.map(|privilege| privilege.as_str().to_owned()), wanted))
+        let privilege = privilege.map(|privilege| privilege.as_str().to_owned());
+        Ok(Selection { filter: self, privilege, text: wanted })
     }
 }

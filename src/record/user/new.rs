@@ -7,6 +7,7 @@ use super::lifecycle::{check_email_free, check_username_free};
 use super::{User, Users, check_branch, existing, place_words, search_key};
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
+use crate::record::organisation::check_imported;
 use crate::record::{credential, options};
 use crate::storage::{WriteTx, params};
 use crate::store::Store;
@@ -17,6 +18,7 @@ use crate::value::name::{EmailAddress, Privilege, Username};
 use crate::value::principal::{UserKind, UserStatus};
 use crate::value::random::random_bytes;
 use crate::value::secret::Password;
+use crate::value::time::Timestamp;
 
 /// A user to be created. [`Users::create`] checks all values.
 ///
@@ -51,7 +53,7 @@ pub struct NewUser {
 enum InitialPassword {
     Nothing,
     Password(Password),
-    /// A hash in PHC form, wrapped so that it is wiped and never printed.
+    /// A hash in the form of its source, wrapped so that it is wiped and never printed.
     Hash(Password),
 }
 
@@ -136,15 +138,15 @@ impl NewUser {
         Self { proof, ..self }
     }
 
-    /// The hash of a password from another system: an Argon2id hash (RFC 9106) in PHC form, of a
-    /// cost that [`Cost::new`](crate::policy::Cost::new) accepts. An empty one is none.
-    pub fn password_hash(self, phc: impl Into<String>) -> Self {
-        let phc = Password::new(phc.into());
+    /// The hash of a password from another system, in the form of that system: one of those that
+    /// [`Users::set_password_hash`] accepts. An empty one is none.
+    pub fn password_hash(self, hash: impl Into<String>) -> Self {
+        let hash = Password::new(hash.into());
         Self {
-            proof: if phc.is_empty() {
+            proof: if hash.is_empty() {
                 InitialPassword::Nothing
             } else {
-                InitialPassword::Hash(phc)
+                InitialPassword::Hash(hash)
             },
             ..self
         }
@@ -233,6 +235,11 @@ impl NewUser {
         Self { proof, ..Self::person(username).privilege(Privilege::ADMIN) }
     }
 
+    /// The branch that the user is to be in, and the names of its privileges.
+    pub(crate) fn asked(&self) -> (Option<BranchId>, Vec<String>) {
+        (self.branch, self.privileges.clone())
+    }
+
     /// Checks the values and hashes the password, before the write begins.
     pub(crate) fn checked(self, store: &Store) -> Result<CheckedUser> {
         let username = Username::parse(&self.username)?;
@@ -254,10 +261,7 @@ impl NewUser {
     ) -> Result<Option<Zeroizing<String>>> {
         match &self.proof {
             InitialPassword::Nothing => Ok(None),
-            InitialPassword::Hash(phc) => {
-                store.core().hasher.validate_phc(phc.expose())?;
-                Ok(Some(Zeroizing::new(phc.expose().to_owned())))
-            }
+            InitialPassword::Hash(hash) => store.core().hasher.import(hash.expose()).map(Some),
             InitialPassword::Password(password) => {
                 let mut words = match self.branch {
                     Some(branch) => store.read(|tx| place_words(tx, branch))?,
@@ -280,6 +284,38 @@ impl CheckedUser {
     /// # Errors
     /// `Taken`, `NotFound` for the branch, `Invalid` for attributes that are no JSON, `NoRandom`.
     pub(crate) fn insert(&self, tx: &WriteTx<'_>, store: &Store) -> Result<User> {
+        let is_taken = "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1)";
+        let id = tx.draw_id(UserId::draw, is_taken)?;
+        self.insert_as(tx, store, id, (tx.now(), None))?;
+        existing(tx, id)
+    }
+
+    /// Writes a user of another store, with its id; `None` if there is or was one of that id.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), and `Invalid` for an id that none can have.
+    pub(crate) fn import(
+        &self,
+        tx: &WriteTx<'_>,
+        store: &Store,
+        id: UserId,
+        (created_at, confirmed_at): (Option<Timestamp>, Option<Timestamp>),
+    ) -> Result<Option<Event>> {
+        check_imported(id.as_bytes())?;
+        if tx.count("SELECT count(*) FROM user WHERE id = ?1", params![id])? > 0 {
+            return Ok(None);
+        }
+        self.insert_as(tx, store, id, (created_at.unwrap_or(tx.now()), confirmed_at))?;
+        Ok(Some(Event::new(EventKind::UserCreated).user(id).branch(self.new.branch)))
+    }
+
+    fn insert_as(
+        &self,
+        tx: &WriteTx<'_>,
+        store: &Store,
+        id: UserId,
+        times: (Timestamp, Option<Timestamp>),
+    ) -> Result<()> {
         let (username, email) = (&self.username, self.email.as_ref());
         let unique_email = options::of_file(tx)?.login_by_email;
         check_branch(tx, self.new.branch)?;
@@ -288,16 +324,14 @@ impl CheckedUser {
         if let Some(email) = email {
             check_email_free(tx, &email.key, None, unique_email)?;
         }
-        let is_taken = "SELECT EXISTS (SELECT 1 FROM user WHERE id = ?1)";
-        let id = tx.draw_id(UserId::draw, is_taken)?;
-        insert(tx, id, &self.new, &self.fields, (username, email))?;
+        insert(tx, id, &self.new, &self.fields, (username, email), times)?;
         for name in &self.privileges {
             grant(tx, id, name)?;
         }
         if let Some(phc) = &self.phc {
             credential::set(tx, store.options(), id, phc, self.new.must_change)?;
         }
-        existing(tx, id)
+        Ok(())
     }
 }
 
@@ -307,6 +341,7 @@ fn insert(
     new: &NewUser,
     fields: &UserFields,
     (username, email): (&Username, Option<&EmailAddress>),
+    (created_at, confirmed_at): (Timestamp, Option<Timestamp>),
 ) -> Result<()> {
     let search_key = search_key(
         &username.shown,
@@ -318,8 +353,8 @@ fn insert(
     tx.execute(
         "INSERT INTO user (id, branch_id, status, kind, username, username_key, email, email_key,
              desktop_client_denied, created_at, first_name, last_name, description, search_key,
-             attributes, audit_salt)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             attributes, audit_salt, confirmed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
         params![
             id,
             new.branch,
@@ -330,13 +365,14 @@ fn insert(
             email.map(|email| &email.shown),
             email.map(|email| &email.key),
             fields.desktop_client_denied.unwrap_or(false),
-            tx.now(),
+            created_at,
             stored(&fields.first_name),
             stored(&fields.last_name),
             stored(&fields.description),
             search_key,
             stored(&fields.attributes),
-            random_bytes::<AUDIT_SALT_BYTES>(tx.random())?.as_slice()
+            random_bytes::<AUDIT_SALT_BYTES>(tx.random())?.as_slice(),
+            confirmed_at
         ],
     )
     .map(drop)

@@ -31,6 +31,7 @@ const ROWS: &str = "
         VALUES (zeroblob(16), zeroblob(16), 'active', 'person', 'Ada', 'ada', 1, 'ada',
             zeroblob(16));
     INSERT INTO user_privilege (user_id, name) VALUES (zeroblob(16), 'admin');
+    INSERT INTO administration VALUES (1, zeroblob(16), NULL, zeroblob(16), 1);
     INSERT INTO credential (user_id, phc, norm, version, set_at)
         VALUES (zeroblob(16), '$', 1, 1, 1);
     INSERT INTO device (user_id, device_hash, first_login_at, last_login_at)
@@ -51,8 +52,7 @@ const ROWS: &str = "
     INSERT INTO totp_enrolment (user_id, secret, key_id, algorithm, digits, session_id, begun_seq,
             begun_at, expires_at)
         VALUES (zeroblob(16), zeroblob(20), '', 'sha1', 6, zeroblob(16), 1, 1, 9);
-    INSERT INTO recovery_code (user_id, code_hash, issued_at)
-        VALUES (zeroblob(16), zeroblob(32), 1);
+    INSERT INTO recovery_code VALUES (zeroblob(16), zeroblob(32), 1);
     INSERT INTO pending_step (id, secret_hash, user_id, demand, guesses_left, issued_seq, issued_at,
             expires_at, require_admin, is_desktop)
         VALUES (zeroblob(16), zeroblob(32), zeroblob(16), 'code', 5, 1, 1, 9, 0, 0);

@@ -81,6 +81,10 @@ event_kinds! {
     UserMoved = "user.moved",
     /// A user's set of privileges was changed.
     UserPrivilegesChanged = "user.privileges_changed",
+    /// A user was made the administrator of an organisation or a branch.
+    UserAdministrationGranted = "user.administration_granted",
+    /// The administration of an organisation or a branch was withdrawn from a user.
+    UserAdministrationWithdrawn = "user.administration_withdrawn",
     /// A user's status became active.
     UserActivated = "user.activated",
     /// A user's status became pending.
@@ -192,6 +196,8 @@ event_kinds! {
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
     SessionOpened = "session.opened",
+    /// An administrator opened a session to act as the user.
+    SessionImpersonated = "session.impersonated",
     /// A client logged out of its session.
     SessionLoggedOut = "session.logged_out",
     /// One session was revoked by its id.
@@ -257,6 +263,45 @@ event_kinds! {
     StoreMaintained = "store.maintained",
     /// The host program recorded an event of its own.
     HostRecorded = "host.recorded",
+}
+
+impl EventKind {
+    /// Whether an administrator who acts as a user may not do it: it makes, replaces or removes
+    /// what a user logs in with, changes what the user may do, or opens a session. What only
+    /// revokes is allowed.
+    pub(crate) const fn is_barred_in_impersonation(self) -> bool {
+        matches!(
+            self,
+            Self::UserRenamed
+                | Self::UserEmailChanged
+                | Self::UserPrivilegesChanged
+                | Self::UserConfirmed
+                | Self::PasswordSet
+                | Self::PasswordChanged
+                | Self::PasswordRemoved
+                | Self::PasswordMarkedCompromised
+                | Self::PasswordReset
+                | Self::InvitationAccepted
+                | Self::ApiKeyIssued
+                | Self::ApiKeyAttenuated
+                | Self::ApiKeyRotated
+                | Self::OneTimeTokenIssued
+                | Self::SecondFactorEnrolmentBegun
+                | Self::SecondFactorAdded
+                | Self::SecondFactorReplaced
+                | Self::SecondFactorImported
+                | Self::SecondFactorRemoved
+                | Self::SecondFactorReset
+                | Self::RecoveryCodesReissued
+                | Self::FirstAdministratorCreated
+                | Self::ExternalIdentityLinked
+                | Self::ExternalIdentityUnlinked
+                | Self::LoginGranted
+                | Self::SessionOpened
+                | Self::SessionImpersonated
+                | Self::SessionProved
+        )
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Consumers: each row at least once, and what was trimmed is reported.
 
 use gatepost::audit::{AuditFilter, AuditSource, HostEvent, Notice, UnseenRows};
-use gatepost::{ErrorKind, LoginRequest, NewUser, Page, Store};
+use gatepost::{ErrorKind, LoginRequest, NewUser, Page, Store, UserId};
 
+use crate::impersonate;
+use crate::pending_step::give_factor;
 use crate::world::{DAY, PASSWORD, World, device, for_tests};
 
 fn unseen(store: &Store, most: u32) -> UnseenRows {
@@ -150,4 +152,25 @@ fn what_a_user_should_learn_of_is_a_notice() {
     // The host's own names mean nothing to the library.
     world.store.audit().record(&[HostEvent::new("password.set").unwrap().user(ada)]).unwrap();
     notices(&[]);
+}
+
+#[test]
+fn a_changed_factor_an_impersonation_and_a_failed_backup_are_notices() {
+    let scene = impersonate::Scene::new();
+    let (world, ada) = (&scene.world, scene.ada);
+    world.store.audit().add_consumer("mailer").unwrap();
+    let notices = |expected: &[(Notice, Option<UserId>)]| {
+        let rows = unseen(&world.store, 500);
+        world.store.audit().acknowledge("mailer", rows.up_to).unwrap();
+        let found = rows.entries.iter().filter_map(|row| Some((row.notice()?, row.user)));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    };
+    give_factor(world, ada);
+    assert!(world.store.second_factors().reset(ada).unwrap());
+    notices(&[(Notice::FactorChanged, Some(ada)), (Notice::FactorChanged, Some(ada))]);
+    drop(scene.as_ada());
+    notices(&[(Notice::Impersonated, Some(ada))]);
+    let nowhere = world.directory().join("no such place").join("copy.db");
+    assert!(world.store.backup(nowhere, |_| ()).is_err());
+    notices(&[(Notice::BackupFailed, None)]);
 }

@@ -90,6 +90,9 @@ fn full() -> Bench {
         options.sessions(SessionPolicy::server().inactivity_timeout(HOUR)).login_by_email(true)
     });
     let store = &bench.world.store;
+    // A unique column cannot have one value twice: the session that is looked at is the only one.
+    store.sessions().revoke(bench.ines.credential.session().unwrap()).unwrap();
+    store.users().grant_administration(bench.ada, bench.york).unwrap();
     store.users().set_privileges(bench.ada, &["admin"]).unwrap();
     store.users().set_email(bench.ada, Some("ada@example.com")).unwrap();
     store.external_identities().link(bench.ada, "a", "b").unwrap();
@@ -175,8 +178,13 @@ fn call_everything(path: &Path, token: &str, key: &str) -> Option<(bool, bool)> 
     let (session, api_key) = (verify(token, Some(&till)), verify(key, None));
     for principal in [session, api_key].into_iter().flatten() {
         let _ = store.profile(&principal);
+        let by = store.administering(&principal);
+        let _ = (by.subtrees(), by.users().list(&UserFilter::new(), Page::default()));
+        let _ = by.branches().list(&BranchFilter::new(), Page::default());
         let _ = store.sessions().revoke_others(&principal);
     }
+    let shown = [store.explain((token, Some(&till))), store.explain((key, None))];
+    drop(shown);
     let everyone = store.users().list(&UserFilter::new().text("a"), Page::default());
     let ada = everyone.unwrap_or_default().first().map(|user| user.id);
     for name in ["ada", "ada@example.com", "unknown"] {
@@ -245,6 +253,7 @@ fn call_for(store: &Store, ada: UserId, token: &str) {
     for key in store.api_keys().list(ada).unwrap_or_default() {
         let _ = store.api_keys().rotate(key.id, Duration::ZERO);
     }
+    let _ = store.explain_user(ada);
     let _ = store.users().unlock(ada);
     let _ = store.users().set_status(ada, UserStatus::Locked);
     let _ = store.users().delete(ada);

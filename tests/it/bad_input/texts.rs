@@ -35,6 +35,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("Store::restore", "bad_input/paths.rs"),
     ("Store::adopt_restored", "bad_input/paths.rs"),
     ("Store::open_read_only", "bad_input/paths.rs"),
+    ("Impersonation::label", "is checked as OpenSession::label is"),
     ("ReadOnlyStore::may", "checks the name as Store::may does"),
     ("Keys::from_file", "bad_input/paths.rs"),
     ("Keys::create_file", "bad_input/paths.rs"),
@@ -208,6 +209,33 @@ const ATTACKS: &[Attack] = &[
     }),
     attack("Users::find_by_email", |bench, text| {
         bench.world.store.users().find_by_email(text).map(drop)
+    }),
+    Attack { path: "AdministeredUsers::rename", may: &[ErrorKind::Taken], call: |bench, text| {
+        administered(bench).users().rename(bench.robin, text).map(drop)
+    }},
+    attack("AdministeredUsers::set_email", |bench, text| {
+        administered(bench).users().set_email(bench.robin, Some(text)).map(drop)
+    }),
+    attack("AdministeredUsers::set_password", |bench, text| {
+        administered(bench).users().set_password(bench.robin, Password::from(text))
+    }),
+    Attack {
+        path: "AdministeredUsers::set_privileges",
+        may: &[ErrorKind::NotPermitted],
+        call: |bench, text| {
+            administered(bench).users().set_privileges(bench.robin, &[text]).map(drop)
+        },
+    },
+    attack("AdministeredUsers::find_by_username", |bench, text| {
+        administered(bench).users().find_by_username(text).map(drop)
+    }),
+    attack("AdministeredBranches::create", |bench, text| {
+        let by = administered(bench);
+        let made = by.branches().create(text, bench.north)?.id;
+        by.branches().delete(made)
+    }),
+    attack("AdministeredBranches::rename", |bench, text| {
+        administered(bench).branches().rename(bench.york, text).map(drop)
     }),
     attack("UserFilter::text", |bench, text| list(bench, UserFilter::new().text(text))),
     attack("UserFilter::privilege", |bench, text| list(bench, UserFilter::new().privilege(text))),

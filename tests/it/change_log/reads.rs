@@ -18,7 +18,7 @@ const SILENT: [(&str, &str); 4] = [
     ("api_key", "lifetime_ms"),
 ];
 /// Never changed: a trigger refuses it.
-const FIXED: [&str; 3] = ["id", "session_id", "scopes"];
+const FIXED: [&str; 4] = ["id", "session_id", "actor_session_id", "scopes"];
 /// An INSERT can change an answer here: its user has one more privilege.
 const COMES: &str = "user_privilege";
 /// Has one row, which a trigger keeps.

@@ -269,6 +269,26 @@ pub(super) const FACTORS: &[Door] = &[
             reissue(world, (&here(world), Some(&desk())), PASSWORD, &wrong_at(world.now()))
         })],
     },
+    Door {
+        call: "SecondFactors::reset_by",
+        accepts: &[SESSION, PLAIN],
+        present: |world, held, with| {
+            // An administrator ends the token of the first one, which may be the one presented. A
+            // user who becomes an administrator is impersonated no longer.
+            let user = world.user_of(held.username);
+            let privileges = |names: &[&str]| world.store.users().set_privileges(user, names);
+            if held.principal.is_none_or(|principal| principal.is_impersonated) {
+                return reset_by(world, &held.text, with);
+            }
+            privileges(&["admin"])?;
+            let reset = reset_by(world, &held.text, with);
+            privileges(&[])?;
+            reset
+        },
+        guesses: &[unguessable("verify.refused unknown", |world| {
+            reset_by(world, &forged(world, "gps_"), true)
+        })],
+    },
 ];
 
 pub(super) fn till() -> DeviceId {
@@ -364,6 +384,14 @@ fn remove(
     let factors = world.store.second_factors();
     let done = factors.remove(presented, password.into(), code.into())?;
     Ok(done.done().is_ok())
+}
+
+/// Resets the factor of pat, who has none.
+fn reset_by(world: &Scene, token: &str, with_device: bool) -> Result<bool, Error> {
+    let till = till();
+    let presented = (token, with_device.then_some(&till));
+    let factors = world.store.second_factors();
+    Ok(factors.reset_by(presented, world.user_of("pat"))?.done().is_ok())
 }
 
 fn reissue(

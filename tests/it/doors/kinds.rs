@@ -1,6 +1,6 @@
 //! The kinds of credentials: one row each.
 
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, NewTicket, TicketBearer};
+use gatepost::sessions::{Impersonation, NewApiKey, NewOneTimeToken, NewTicket, TicketBearer};
 use gatepost::{LoginRequest, Principal, UserId};
 
 use super::scene::{Scene, ada, ben};
@@ -30,6 +30,7 @@ pub(super) struct Held {
 
 pub(super) const SESSION: &str = "session";
 pub(super) const PLAIN: &str = "session of a user without a second factor";
+pub(super) const IMPERSONATION: &str = "session of an impersonation";
 pub(super) const API_KEY: &str = "API key";
 pub(super) const RESET: &str = "password reset";
 pub(super) const CONFIRMATION: &str = "e-mail confirmation";
@@ -46,6 +47,16 @@ pub(super) const RECOVERY: &str = "recovery code";
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: SESSION, make: |world| session(world, "ada", ada(world)) },
     Kind { name: PLAIN, make: |world| session(world, "ben", ben(world)) },
+    Kind {
+        name: IMPERSONATION,
+        make: |world| {
+            let request = Impersonation::new(ben(world), device(TILL));
+            let outcome = world.store.sessions().impersonate(&world.administrator(), request);
+            let text = outcome.unwrap().granted().unwrap().session.token.expose().to_owned();
+            let verdict = world.store.verify((&text, &device(TILL))).unwrap();
+            Held { username: "ben", principal: verdict.valid().ok(), ..held(text) }
+        },
+    },
     Kind {
         name: API_KEY,
         make: |world| {

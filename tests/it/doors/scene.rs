@@ -5,9 +5,10 @@ use std::ops::Deref;
 use gatepost::directory::UserStatus;
 use gatepost::policy::SecondFactorPolicy;
 use gatepost::second_factors::TotpEnrolment;
-use gatepost::sessions::OpenSession;
-use gatepost::{NewUser, Options, UserId};
+use gatepost::sessions::{Impersonation, OpenSession};
+use gatepost::{DeviceId, Error, LoginOutcome, NewUser, Options, Principal, UserId};
 
+use super::kinds::TILL;
 use crate::pending_step::{self, STEP, code_at, code_of, give_factor, unsealed};
 use crate::world::{PASSWORD, World, device};
 
@@ -76,6 +77,34 @@ impl Scene {
         token
     }
 
+    /// The principal of a session of an administrator, who is there from now on.
+    pub(super) fn administrator(&self) -> Principal {
+        let users = self.store.users();
+        let found = users.find_by_username("boss").unwrap();
+        let boss = found
+            .unwrap_or_else(|| users.create(NewUser::person("boss").privilege("admin")).unwrap());
+        let on = device("office");
+        let session = self.open(boss.id, "office");
+        self.store.verify((&session.token, &on)).unwrap().valid().unwrap()
+    }
+
+    /// Whether a principal that has the right to may impersonate another user.
+    pub(super) fn impersonate(&self, by: &Principal) -> Result<bool, Error> {
+        let users = self.store.users();
+        let found = users.find_by_username("zoe").unwrap();
+        let zoe = found.unwrap_or_else(|| users.create(NewUser::person("zoe")).unwrap());
+        // Not for an impersonation, which would end with it.
+        let grant = |names: &[&str]| match by.is_impersonated {
+            true => Ok(()),
+            false => users.set_privileges(by.user, names).map(drop),
+        };
+        grant(&["admin"])?;
+        let request = Impersonation::new(zoe.id, DeviceId::random()?);
+        let outcome = self.store.sessions().impersonate(by, request);
+        grant(&[])?;
+        Ok(!matches!(outcome?, LoginOutcome::Refused(_)))
+    }
+
     /// The two codes that confirm an enrolment.
     pub(super) fn codes(&self, enrolment: &TotpEnrolment) -> (String, String) {
         let base32 = enrolment.base32.expose().as_bytes();
@@ -113,4 +142,22 @@ pub(super) fn ada(world: &World) -> UserId {
 
 pub(super) fn ben(world: &World) -> UserId {
     world.user_of("ben")
+}
+
+/// A well-formed text of that kind that no call has given out: the id of a session of ada, and
+/// another secret.
+pub(super) fn forged(world: &Scene, prefix: &str) -> String {
+    with_another_secret(world.open(ada(world), TILL).token.expose(), prefix)
+}
+
+/// A token with the id of this one, and a secret that differs in one bit.
+pub(crate) fn with_another_secret(token: &str, prefix: &str) -> String {
+    let raw = data_encoding::BASE64URL_NOPAD.decode(&token.as_bytes()[4..]);
+    let mut raw = raw.unwrap()[..48].to_vec();
+    raw[47] ^= 1;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(prefix.as_bytes());
+    hasher.update(&raw);
+    raw.extend(hasher.finalize().to_be_bytes());
+    format!("{prefix}{}", data_encoding::BASE64URL_NOPAD.encode(&raw))
 }

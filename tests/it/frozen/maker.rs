@@ -118,6 +118,8 @@ fn fill(store: &Store) -> Known {
     let principal = store.verify((&session.token, &device("till-1"))).unwrap().valid().unwrap();
     store.api_keys().attenuate(&principal, NewApiKey::new()).unwrap();
 
+    store.users().grant_administration(ada, york).unwrap();
+    store.users().grant_administration(ada, north).unwrap();
     store.external_identities().link(ada, "https://login.example.com", "7").unwrap();
     let confirmation = NewOneTimeToken::email_confirmation();
     let one_time = store.one_time_tokens().issue(ada, confirmation).unwrap();

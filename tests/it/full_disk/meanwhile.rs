@@ -195,3 +195,44 @@ pub(super) fn with_one_waiting_a_refusal_denies_nothing(disk: Disk) -> Result<()
     assert!(!disk.is_live(&ada) && disk.is_live(&ben) && !disk.is_live(&cay));
     disk.store.close()
 }
+
+/// Ada administers the branch that ben is in, and not cay. On a full disk, with and without a
+/// denial that waits, her calls deny what is inside and nothing else.
+pub(super) fn an_administrator_denies_nothing_outside(disk: Disk) -> Result<(), Error> {
+    let york = disk.store.branches().create("York", None)?.id;
+    let (ada, ben, cay) = (disk.holder("ada")?, disk.holder("ben")?, disk.holder("cay")?);
+    disk.store.users().move_to(ben.user, york)?;
+    disk.store.users().grant_administration(ada.user, york)?;
+    let session_of = |holder: &Holder| {
+        let verdict = disk.store.verify((&holder.token, &device(&holder.device))).unwrap();
+        verdict.valid().unwrap()
+    };
+    let of_cay = session_of(&cay).credential.session().unwrap();
+    let of_ada = disk.store.administering(&session_of(&ada));
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    for denied in [0, 1] {
+        let outside = of_ada.users().delete(cay.user).unwrap_err();
+        assert_eq!(outside.kind(), ErrorKind::NotFound);
+        assert_eq!(of_ada.sessions().revoke(of_cay)?, Ended::Before);
+        assert_eq!(
+            of_ada.sessions().revoke_all(cay.user).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        assert_eq!(disk.store.status().denied, denied);
+        assert!(disk.is_live(&cay));
+        let inside = of_ada.users().delete(ben.user).unwrap_err();
+        assert_eq!(inside.kind(), ErrorKind::Full);
+        assert!(!disk.is_live(&ben));
+    }
+    // An administrator whose session is over, and it cannot be written that it is.
+    let refused = disk.store.log_out((&ada.token, &device("ada"))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    let late = of_ada.users().set_status(ben.user, gatepost::directory::UserStatus::Locked);
+    assert_eq!(late.unwrap_err().kind(), ErrorKind::SessionEnded);
+    assert_eq!(disk.store.status().denied, 2);
+    drop(reader);
+    disk.make_room();
+    disk.store.close()
+}

@@ -55,6 +55,7 @@ impl Story {
         let begun = factors.replace((of, &on), FIRST.into(), recovery, new).unwrap();
         self.secret_of_factor(begun.done().unwrap().base32.expose());
         self.held(&factors.remove((of, &on), FIRST.into(), "000000".into()).unwrap());
+        self.held(&factors.reset_by((of, &on), super::story::unknown_user()));
         factors.reset(lea).unwrap();
         let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
         self.held(&secret);

@@ -484,7 +484,7 @@ impl BreachCheck for Nothing {
     }
 }
 
-fn unknown_user() -> UserId {
+pub(super) fn unknown_user() -> UserId {
     "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap()
 }
 

@@ -78,6 +78,7 @@ impl Story {
         self.gave(&reply.session.token);
         self.presents_tickets(store, &reply.principal);
         self.is_known_elsewhere(store, pat);
+        self.administers(store, &reply.principal);
         self.gets_an_administrator(world);
         tokens.revoke_all(pat).unwrap();
         self.failed(tokens.issue_first_administrator());
@@ -98,6 +99,26 @@ impl Story {
         self.held(&bearer);
         self.held(&tickets.may(&bearer, "admin").unwrap());
         self.held(&tickets.verify(issued.ticket.expose(), "GET", "/images/8").unwrap());
+    }
+
+    fn administers(&mut self, store: &Store, principal: &Principal) {
+        let york = store.branches().create("Whitby", None).unwrap().id;
+        let users = store.users();
+        assert!(users.grant_administration(principal.user, york).unwrap());
+        let of_pat = store.administering(principal);
+        self.held(&of_pat);
+        self.held(&of_pat.subtrees().unwrap());
+        self.held(&of_pat.users());
+        self.held(&of_pat.branches());
+        self.held(&of_pat.organisations());
+        self.held(&of_pat.sessions());
+        self.held(&of_pat.api_keys());
+        self.held(&of_pat.one_time_tokens());
+        self.held(&of_pat.second_factors());
+        self.held(&of_pat.users().administrations(principal.user).unwrap());
+        self.failed(of_pat.users().delete(principal.user));
+        assert!(users.withdraw_administration(principal.user, york).unwrap());
+        store.branches().delete(york).unwrap();
     }
 
     fn is_known_elsewhere(&mut self, store: &Store, ada: UserId) {

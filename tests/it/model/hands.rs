@@ -235,6 +235,14 @@ impl Hands {
                 let end = minutes.map(|minutes| words.minutes_on(minutes));
                 keys.issue(user, NewApiKey::new().expires_at(end))?
             }
+            "attenuate" => {
+                let (token, device) = (words.text(), words.device());
+                let end = words.any().map(|minutes| words.minutes_on(minutes));
+                let Ok(parent) = self.store.verify((token, device.as_ref()))?.valid() else {
+                    return Ok("refused".into());
+                };
+                keys.attenuate(&parent, NewApiKey::new().expires_at(end))?
+            }
             "rotate" => {
                 let (old, minutes) = (words.some(), words.some::<u64>());
                 keys.rotate(old, Duration::from_secs(60 * minutes))?

@@ -126,6 +126,10 @@ impl Names {
                 format!("place delete-organisation {}", organisation(o))
             }
             Op::Issue { user: u, minutes } => format!("key issue {} {}", user(u), any(minutes)),
+            Op::Attenuate { token, shown, minutes } => {
+                let presented = self.presented(model, token, shown);
+                format!("key attenuate {presented} {}", any(minutes))
+            }
             Op::Rotate { token, minutes } => {
                 format!("key rotate {} {minutes}", self.tokens[&token].0)
             }

@@ -60,6 +60,7 @@ pub(crate) enum Op {
     Unlock { user: usize },
     ForgetDevice { user: usize, device: usize },
     Issue { user: usize, minutes: Option<i64> },
+    Attenuate { token: usize, shown: Shown, minutes: Option<i64> },
     Rotate { token: usize, minutes: i64 },
     Revoke { token: usize },
     RevokeKeys { user: usize },
@@ -87,7 +88,8 @@ pub(crate) enum Guess {
 #[rustfmt::skip]
 const BESIDE: &[&str] = &[
     "advance", "Store::maintain", "Store::verify", "Store::renew", "Store::log_in",
-    "Sessions::open", "Users::unlock", "ApiKeys::issue", "Settings::set", "Settings::remove",
+    "Sessions::open", "Users::unlock", "ApiKeys::issue", "ApiKeys::attenuate(session)",
+    "ApiKeys::attenuate(API key)", "Settings::set", "Settings::remove",
     "Settings::effective", "CreditBook::set", "CreditBook::spend", "CreditBook::add",
 ];
 
@@ -129,6 +131,7 @@ const NO_KIND: &[(&str, &str)] = &[
     ("SecondFactors::replace(recovery code)", "revokes as SecondFactors::confirm does"),
     ("SecondFactors::reissue_recovery_codes", "revokes as SecondFactors::confirm does"),
     ("SecondFactors::reset", "revokes as Sessions::revoke_all(user) does"),
+    ("SecondFactors::reset_by", "revokes as SecondFactors::reset does"),
     ("SecondFactors::import", "revokes as Sessions::revoke_all(user) does"),
     ("Users::move_to(place revoked since)", "Users::move_to, by what the place refuses"),
     ("Branches::move_to(place revoked since)", "Branches::move_to, by what the place refuses"),
@@ -199,6 +202,10 @@ impl Op {
             Self::Unlock { .. } => "Users::unlock",
             Self::ForgetDevice { .. } => "Devices::forget",
             Self::Issue { .. } => "ApiKeys::issue",
+            Self::Attenuate { token, .. } if model.tokens[&token].is_key => {
+                "ApiKeys::attenuate(API key)"
+            }
+            Self::Attenuate { .. } => "ApiKeys::attenuate(session)",
             Self::Rotate { minutes: 0, .. } => "ApiKeys::rotate(no overlap)",
             Self::Rotate { .. } => "ApiKeys::rotate(overlap)",
             Self::Revoke { .. } => "ApiKeys::revoke",
@@ -260,6 +267,7 @@ impl Step {
             Op::AdvanceTo { token: t, .. }
             | Op::Verify { token: t, .. }
             | Op::Renew { token: t, .. }
+            | Op::Attenuate { token: t, .. }
             | Op::LogOut { token: t, .. }
             | Op::EndOthers { token: t, .. } => token(t).is_some(),
             Op::End { token: t } => token(t).is_some_and(|t| !t.is_key),

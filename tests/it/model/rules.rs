@@ -78,20 +78,23 @@ impl Model {
             }
             Op::DeleteBranch { branch } => self.delete_branch(branch),
             Op::DeleteOrganisation { organisation } => self.delete_organisation(organisation),
-            Op::Issue { user, minutes } => self.issue(user, minutes),
-            Op::Rotate { token, minutes } => self.rotate(token, minutes),
-            Op::Revoke { token } => self.revoke_key(kind, token),
-            Op::RevokeKeys { user } => self.revoke_keys(kind, user),
+            Op::Issue { .. }
+            | Op::Attenuate { .. }
+            | Op::Rotate { .. }
+            | Op::Revoke { .. }
+            | Op::RevokeKeys { .. } => self.apply_to_keys(kind, op),
             Op::Value(op) => self.apply_value(op),
-            Op::ForgetDevice { user, device } => {
-                let known = self.devices.remove(&(user, device));
-                if known {
-                    self.revoke(kind, Subject::Device(user, device));
-                }
-                Expect::Says(if known { "true" } else { "false" })
-            }
+            Op::ForgetDevice { user, device } => self.forget_device(kind, user, device),
             about_a_user => self.stand(about_a_user),
         }
+    }
+
+    fn forget_device(&mut self, kind: &str, user: usize, device: usize) -> Expect {
+        let known = self.devices.remove(&(user, device));
+        if known {
+            self.revoke(kind, Subject::Device(user, device));
+        }
+        Expect::Says(if known { "true" } else { "false" })
     }
 
     pub(super) fn held(&mut self, token: usize) -> &mut Token {
@@ -155,7 +158,7 @@ impl Model {
     }
 
     /// A verify: a use, if it passes. The last use is kept in steps.
-    fn used(&mut self, token: usize, device: Option<usize>) -> Option<Found> {
+    pub(super) fn used(&mut self, token: usize, device: Option<usize>) -> Option<Found> {
         let found = self.found(token).filter(|_| self.tokens[&token].device == device)?;
         let (now, idle_ms) = (self.now, self.policy.idle_ms);
         let held = self.held(token);
@@ -219,6 +222,7 @@ impl Model {
             lifetime_ms: Some(expires_at - self.now),
             last_use: self.now,
             renewed: None,
+            parent: None,
         };
         self.tokens.insert(self.step, session);
         Expect::Opened(expires_at)
@@ -315,7 +319,7 @@ impl Model {
     }
 
     /// A handle stays when the token is renewed.
-    fn last_of(&self, token: usize) -> usize {
+    pub(super) fn last_of(&self, token: usize) -> usize {
         self.tokens[&token].renewed.map_or(token, |next| self.last_of(next))
     }
 

@@ -252,8 +252,19 @@ fn of_places(model: &Model) -> Weighted {
 fn of_keys(model: &Model) -> Weighted {
     let issue = (user(model), perhaps(&[1, 10, 1_500]))
         .prop_map(|(user, minutes)| Op::Issue { user, minutes });
-    let revoke_all = user(model).prop_map(|user| Op::RevokeKeys { user });
-    let mut all = vec![(24, issue.boxed()), (2, revoke_all.boxed())];
+    let live = model.tokens.iter().filter(|(token, key)| key.is_key && model.live(**token));
+    let holders: Vec<usize> = live.map(|(_, key)| key.user).collect();
+    let weight = if holders.is_empty() { 1 } else { 5 };
+    let revoke_all = mostly(holders, (0..USERS.len()).collect());
+    let revoke_all = revoke_all.prop_map(|user| Op::RevokeKeys { user });
+    let mut all = vec![(24, issue.boxed()), (weight, revoke_all.boxed())];
+    for is_key in [false, true] {
+        if let Some(parents) = tokens(model, |token| model.tokens[&token].is_key == is_key) {
+            let attenuate = (parents, shown(), perhaps(&[1, 10, 1_500]))
+                .prop_map(|(token, shown, minutes)| Op::Attenuate { token, shown, minutes });
+            all.push((9, attenuate.boxed()));
+        }
+    }
     if let Some(keys) = tokens(model, |token| model.tokens[&token].is_key) {
         let rotate = (keys.clone(), select(&[0, 0, 1, 10]))
             .prop_map(|(token, minutes)| Op::Rotate { token, minutes });

@@ -1,5 +1,6 @@
 //! How each operation of the list is called: upon ada, her session `ada-1`, her key or her places.
 
+mod copies;
 mod factors;
 mod keys;
 mod steps;
@@ -7,7 +8,9 @@ mod steps;
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserStatus, UserUpdate};
 use gatepost::policy::{SessionLimit, SessionPolicy};
-use gatepost::sessions::{NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version};
+use gatepost::sessions::{
+    Impersonation, NewOneTimeToken, NewTicket, OpenSession, RevokeSessions, Version,
+};
 use gatepost::{
     Ended, LoginRefusal, LoginReply, LoginRequest, NewUser, Password, Permission, Store, Subtree,
 };
@@ -16,6 +19,7 @@ use super::scene::Scene;
 use crate::keyring::keys;
 use crate::pending_step::unsealed;
 use crate::world::{HOUR, MINUTE, PASSWORD, device};
+use copies::{COPIES, back_up};
 use factors::{FACTORS, FACTORS_PREPARED};
 use keys::{KEYS, ONE_TIME};
 use steps::{STEPS, STEPS_PREPARED, WITH_FACTOR};
@@ -30,7 +34,7 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
 /// How the operation of that name is called, by a store that acts as root.
 #[track_caller]
 pub(super) fn act(name: &str) -> Act {
-    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, STEPS, FACTORS, REST];
+    let all = [SESSIONS, PASSWORDS, USERS, PLACES, KEYS, ONE_TIME, STEPS, FACTORS, COPIES, REST];
     let all = all.into_iter().flatten();
     let found = all.into_iter().find(|(other, _)| *other == name);
     found.unwrap_or_else(|| panic!("say in operations/acts.rs how {name} is called")).1
@@ -109,6 +113,10 @@ const PREPARED: &[(&str, Act)] = &[
         s.world.clock.advance(2 * MINUTE);
         s.world.believe_clock();
     }),
+    ("Sessions::impersonate", |s, store| {
+        store.users().set_privileges(s.root, &["admin"]).unwrap();
+        s.remember(s.world.open(s.root, "desk").token.expose());
+    }),
     ("Store::restore", back_up),
     // The first hash that is sealed names the key, and leaves the others.
     ("Store::rekey", |s, store| store.users().set_password(s.root, NEW.into()).unwrap()),
@@ -148,6 +156,7 @@ const PREPARED: &[(&str, Act)] = &[
     }),
     ("OneTimeTokens::create_first_administrator", |s, _| s.issue_first_administrator()),
     ("ExternalIdentities::unlink", link),
+    ("Users::withdraw_administration", administer),
     ("Users::restore", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::erase", |s, store| store.users().delete(s.ada).unwrap()),
     ("Audit::acknowledge", |_, store| {
@@ -211,6 +220,12 @@ const SESSIONS: &[(&str, Act)] = &[
         assert!(matches!(refusal, LoginRefusal::TooManyAttempts { .. }), "{refusal:?}");
     }),
     ("Sessions::open", |s, store| open(store, s.ada, "ada-3")),
+    ("Sessions::impersonate", |s, store| {
+        let verdict = store.verify((s.one_time().as_str(), &device("desk"))).unwrap();
+        let request = Impersonation::new(s.ada, device("window"));
+        let outcome = store.sessions().impersonate(&verdict.valid().unwrap(), request).unwrap();
+        drop(outcome.granted().unwrap());
+    }),
     ("Sessions::open(on the device of a session)", |s, store| open(store, s.ada, "ada-1")),
     ("Sessions::open(device takeover)", |s, store| open(store, s.bob, "ada-1")),
     ("Sessions::open(session limit)", |s, store| open(store, s.ada, "ada-3")),
@@ -364,15 +379,6 @@ const REST: &[(&str, Act)] = &[
             .change_options(|options| options.lockout(gatepost::policy::Lockout::Permanent))
             .unwrap();
     }),
-    ("Store::backup", back_up),
-    ("Store::backup(refused)", |s, store| {
-        let refused = store.backup(&s.world.path, |_| ()).unwrap_err();
-        assert_eq!(refused.kind(), gatepost::ErrorKind::Invalid);
-    }),
-    ("Store::restore", |s, _| {
-        let copy = s.world.directory().join("copy.db");
-        Store::restore(copy, &s.world.path, s.world.options.clone()).unwrap();
-    }),
     ("Store::maintain", |_, store| assert_eq!(store.maintain().unwrap().sessions, 1)),
     ("Store::rekey", |_, store| assert_eq!(store.rekey(9).unwrap().hashes, 2)),
     ("Store::rekey(no hash to seal)", |_, store| assert!(store.rekey(9).unwrap().is_complete)),
@@ -388,6 +394,10 @@ const REST: &[(&str, Act)] = &[
     ("Tickets::mint", |s, store| {
         let minted = store.tickets().mint(&s.principal("ada-1"), NewTicket::new("GET", "/"));
         assert!(minted.unwrap().valid().is_ok());
+    }),
+    ("Users::grant_administration", administer),
+    ("Users::withdraw_administration", |s, store| {
+        assert!(store.users().withdraw_administration(s.ada, s.york).unwrap());
     }),
     ("ExternalIdentities::link", link),
     ("ExternalIdentities::unlink", |s, store| {
@@ -433,10 +443,6 @@ const REST: &[(&str, Act)] = &[
 ];
 
 /// Another file, new.
-fn back_up(scene: &Scene, store: &Store) {
-    store.backup(scene.world.directory().join("copy.db"), |_| ()).unwrap();
-}
-
 fn another(scene: &Scene) -> Store {
     let path = scene.world.directory().join("another.db");
     Store::open(path, scene.world.options.clone()).unwrap()
@@ -468,6 +474,10 @@ fn issue_confirmation(scene: &Scene, store: &Store) {
 
 fn link(scene: &Scene, store: &Store) {
     drop(store.external_identities().link(scene.ada, ISSUER, "7").unwrap());
+}
+
+fn administer(scene: &Scene, store: &Store) {
+    assert!(store.users().grant_administration(scene.ada, scene.york).unwrap());
 }
 
 fn set_theme(_: &Scene, store: &Store) {

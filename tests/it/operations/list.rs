@@ -295,6 +295,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR_BY_OTHER, "SecondFactors::reset", "second_factor.reset")
         .reports(&["user"]).sessions(Reach::User).tokens().trust(),
+    op(FACTOR_BY_OTHER, "SecondFactors::reset_by", "second_factor.reset")
+        .reports(&["user"]).sessions(Reach::User).tokens().trust(),
     op(FACTOR_BY_OTHER, "SecondFactors::import", "second_factor.imported")
         .reports(&["user"]).sessions(Reach::User).tokens().trust(),
 
@@ -331,6 +333,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "Store::change_options", "store.options_changed"),
     op(NONE, "Store::backup", "store.backed_up"),
     op(NONE, "Store::backup(refused)", "store.backup_failed"),
+    op(NONE, "Store::import", "user.created"),
     op(NONE, "Store::maintain", "store.maintained"),
     op(NONE, "Store::rekey", "store.rekeyed"),
     op(NONE, "Store::rekey(no hash to seal)", "store.key_changed"),
@@ -343,6 +346,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "SecondFactors::enrol_at_login", "second_factor.enrolment_begun"),
     op(NONE, "Store::prove", "session.proved").reports(&["session"]).sessions(Reach::OneRenewed),
     op(NONE, "Sessions::open", "session.opened"),
+    op(NONE, "Sessions::impersonate", "session.impersonated"),
     op(NONE, "Store::renew", "session.renewed").reports(&["session"]),
     op(NONE, "Sessions::set_label", "session.labelled"),
     op(NONE, "Sessions::set_data_json", "session.data_set"),
@@ -363,6 +367,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(NONE, "SecondFactors::enrol", "second_factor.enrolment_begun"),
     op(NONE, "SecondFactors::replace", "second_factor.enrolment_begun"),
     op(NONE, "Tickets::mint", ""),
+    op(NONE, "Users::grant_administration", "user.administration_granted"),
+    op(NONE, "Users::withdraw_administration", "user.administration_withdrawn"),
     op(NONE, "ExternalIdentities::link", "external_identity.linked"),
     op(NONE, "ExternalIdentities::unlink", "external_identity.unlinked"),
     op(NONE, "Organisations::create", "organisation.created"),

@@ -1,6 +1,7 @@
 //! Five users in every relation to one of them, with sessions and keys.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
@@ -12,6 +13,7 @@ use gatepost::{
 };
 
 use super::list::Relation;
+use crate::observer::Seen;
 use crate::second_factor::authenticator::Authenticator;
 use crate::second_factor::{SECRET, STEP};
 use crate::world::{PASSWORD, SECOND, World, device};
@@ -41,6 +43,8 @@ pub(crate) struct Scene {
     made: Vec<(&'static str, ApiKeyId, Secret)>,
     /// The one-time token or the codes that an operation presents.
     one_time: RefCell<String>,
+    /// The observer of the store.
+    pub(crate) seen: Arc<Seen>,
 }
 
 /// How each session and key of the scene, by its name, is related to the first one.
@@ -62,7 +66,8 @@ impl Scene {
     }
 
     pub(crate) fn with(policy: SessionPolicy) -> Self {
-        let world = World::with(|options| options.sessions(policy));
+        let seen = Arc::new(Seen::default());
+        let world = World::with(|options| options.sessions(policy).observer(seen.clone()));
         let (organisations, branches) = (world.store.organisations(), world.store.branches());
         let north = organisations.create("Northern").unwrap().id;
         let south = organisations.create("Southern").unwrap().id;
@@ -106,6 +111,7 @@ impl Scene {
             keys,
             made: Vec::new(),
             one_time,
+            seen,
         }
     }
 

@@ -111,6 +111,25 @@ fn a_closed_gate_refuses_the_code_of_a_step_uncompared() {
     assert!(scene.finish(&step, "till", &scene.code()).is_ok(), "nor was the share charged");
 }
 
+/// Attempts at a closed gate used up the code of an owner whose own login had been charged before,
+/// and compared codes that nothing had charged.
+#[test]
+fn a_closed_gate_compares_no_code_of_a_login() {
+    let mut scene = Scene::new();
+    let guess = |on| LoginRequest::new("ada", Password::from("a wrong one"), device(on));
+    for _ in 0..5 {
+        assert!(scene.world.ask(guess("elsewhere")).is_err());
+    }
+    // Another process, whose table of typed texts lets the attempt through to the gate.
+    scene.world.reopen();
+    let code = scene.code();
+    let closed = scene.world.hashes(1, |_| scene.world.ask(guess("desk").code(code.as_str())));
+    assert_eq!(closed.unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(scene.world.user(scene.ada).failed_attempts, 5);
+    scene.world.clock.advance(Duration::from_secs(30));
+    assert!(scene.world.ask(scene.login("till").code(code)).is_ok(), "the code was used up");
+}
+
 #[test]
 fn guesses_on_a_known_device_and_on_unknown_ones_have_budgets_of_their_own() {
     let scene = Scene::new();

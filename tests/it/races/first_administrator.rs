@@ -5,7 +5,7 @@
 use gatepost::{ErrorKind, NewUser, Options, UserId};
 
 use super::Run;
-use super::fleet::{Dice, Fleet, PROCESSES, Racer, each_round};
+use super::fleet::{Dice, Fleet, Kill, Racer, each_round_aloud};
 use crate::child::Parent;
 use crate::world::World;
 
@@ -28,34 +28,11 @@ pub(crate) fn is_one(run: Run) {
         let issued = world.store.one_time_tokens().issue_first_administrator().unwrap();
         let mixed = round % OTHERWISE_EVERY == OTHERWISE_EVERY - 1;
         let line = format!("{} {round} {mixed}", issued.token.expose());
-        fleet.children.iter_mut().for_each(|child| child.say(&line));
-        let victim = (round % KILLED_EVERY == 0).then(|| dice.below(PROCESSES));
-        let mut used = 0;
-        let mut is_done = |said: &str| {
-            match said {
-                "used" => used += 1,
-                "refused" => refused += 1,
-                _ => return said == "done",
-            }
-            false
-        };
-        if let Some(victim) = victim {
-            for _ in 0..dice.below(8) {
-                if is_done(&fleet.children[victim].hear()) {
-                    break;
-                }
-            }
-            for said in fleet.kill(victim) {
-                is_done(&said);
-            }
-            kills += 1;
-        }
-        for child in &mut fleet.children {
-            while !is_done(&child.hear()) {}
-        }
-        if let Some(victim) = victim {
-            fleet.replace(victim);
-        }
+        let kill = Kill::thrown(&mut dice, round, KILLED_EVERY, 8);
+        kills += u64::from(kill.is_some());
+        let heard = fleet.race_aloud(&line, kill);
+        let used = heard.of("used");
+        refused += heard.of("refused");
         let by_token = count(&world, "user.first_administrator_created", round);
         let at = format!("seed {}, round {round}", run.seed);
         // A process that was killed may not have said that it used the token.
@@ -97,7 +74,7 @@ fn count(world: &World, event: &str, round: u64) -> u64 {
 /// each process creates an administrator without it.
 pub(crate) fn present(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(options);
-    each_round(parent, |line| {
+    each_round_aloud(parent, |line| {
         let words: Vec<&str> = line.split(' ').collect();
         let (token, round, mixed) = (words[0], words[1], words[2] == "true");
         racer.threads(|player| {
@@ -118,6 +95,5 @@ pub(crate) fn present(parent: &mut Parent, racer: &Racer) {
             let is_used = created.is_some_and(|created| created.valid().is_ok());
             Parent.say(if is_used { "used" } else { "refused" });
         });
-        "done".to_owned()
     });
 }

@@ -1,4 +1,4 @@
-//! Four processes of sixteen threads, which do what each line says, and what they count.
+//! Four processes of sixteen threads, or more, which do what each line says, and what they count.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,14 +26,26 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts the processes and prints their numbers.
+    /// Starts four processes and prints their numbers.
     #[track_caller]
     pub(crate) fn start(section: &'static str, world: &World, seed: u64, rest: &[&str]) -> Self {
+        Self::of(PROCESSES, section, world, seed, rest)
+    }
+
+    /// Starts so many processes and prints their numbers.
+    #[track_caller]
+    pub(crate) fn of(
+        processes: usize,
+        section: &'static str,
+        world: &World,
+        seed: u64,
+        rest: &[&str],
+    ) -> Self {
         let rest = rest.iter().map(|word| String::from(*word)).collect();
         let path = world.path.clone();
         let mut fleet = Self { section, path, seed, rest, children: Vec::new() };
         let mut pids = vec![std::process::id().to_string()];
-        for index in 0..PROCESSES {
+        for index in 0..processes {
             let (child, pid) = fleet.launch(index);
             fleet.children.push(child);
             assert!(!pids.contains(&pid), "{pid} twice");
@@ -75,6 +87,29 @@ impl Fleet {
         self.send_all(line, Some(&mut look))
     }
 
+    /// Sends all of them a line and counts what their threads say until each process has finished
+    /// the round. The process of `kill` is killed meanwhile, and replaced.
+    pub(crate) fn race_aloud(&mut self, line: &str, kill: Option<Kill>) -> Tally {
+        self.children.iter_mut().for_each(|child| child.say(line));
+        let mut heard = Tally::default();
+        if let Some(Kill { victim, lines }) = kill {
+            let child = &mut self.children[victim];
+            let said = std::iter::repeat_with(|| child.hear());
+            let mut before: Vec<String> =
+                said.take(lines).take_while(|said| said != FINISHED).collect();
+            before.extend(self.kill(victim));
+            before.iter().filter(|said| *said != FINISHED).for_each(|said| heard.count(said));
+        }
+        for child in &mut self.children {
+            let said = std::iter::repeat_with(|| child.hear());
+            said.take_while(|said| said != FINISHED).for_each(|said| heard.count(&said));
+        }
+        if let Some(Kill { victim, .. }) = kill {
+            self.replace(victim);
+        }
+        heard
+    }
+
     fn send_all(&mut self, line: &str, look: Option<&mut dyn FnMut()>) -> Tally {
         thread::scope(|scope| {
             let ask = |child: &'_ mut Child| {
@@ -96,6 +131,25 @@ impl Fleet {
 
     pub(crate) fn end(self) {
         self.children.into_iter().for_each(Child::end);
+    }
+}
+
+/// The last line of a process in a round in which its threads speak.
+const FINISHED: &str = "finished";
+
+/// Which process of a round is killed, and after how many of its lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kill {
+    victim: usize,
+    lines: usize,
+}
+
+impl Kill {
+    /// Thrown in one round of `every`: a kill after fewer than `most` lines.
+    pub(crate) fn thrown(dice: &mut Dice, round: u64, every: u64, most: usize) -> Option<Self> {
+        round
+            .is_multiple_of(every)
+            .then(|| Self { victim: dice.below(PROCESSES), lines: dice.below(most) })
     }
 }
 
@@ -127,10 +181,15 @@ impl Racer {
 
     /// Runs sixteen threads that begin at once, and adds up what they count.
     pub(crate) fn threads(&self, play: impl Fn(&mut Player) + Sync) -> Tally {
-        let begin = Barrier::new(THREADS);
+        self.threads_of(THREADS, play)
+    }
+
+    /// The same with so many threads.
+    pub(crate) fn threads_of(&self, count: usize, play: impl Fn(&mut Player) + Sync) -> Tally {
+        let begin = Barrier::new(count);
         thread::scope(|scope| {
             let spawn = |thread: usize| {
-                let mut player = Player::new(self, thread);
+                let mut player = Player::new(self, count, thread);
                 let (begin, play) = (&begin, &play);
                 scope.spawn(move || {
                     begin.wait();
@@ -138,7 +197,7 @@ impl Racer {
                     player.tally
                 })
             };
-            let running: Vec<_> = (0..THREADS).map(spawn).collect();
+            let running: Vec<_> = (0..count).map(spawn).collect();
             let mut sum = Tally::default();
             running.into_iter().for_each(|thread| sum.add_all(&thread.join().unwrap()));
             sum
@@ -148,15 +207,15 @@ impl Racer {
 
 /// One thread of a race.
 pub(crate) struct Player {
-    /// Its number among all sixty-four.
+    /// Its number among those of all processes.
     pub(crate) number: usize,
     pub(crate) dice: Dice,
     pub(crate) tally: Tally,
 }
 
 impl Player {
-    fn new(racer: &Racer, thread: usize) -> Self {
-        let number = usize::try_from(racer.index).unwrap() * THREADS + thread;
+    fn new(racer: &Racer, threads: usize, thread: usize) -> Self {
+        let number = usize::try_from(racer.index).unwrap() * threads + thread;
         let dice = Dice::new(racer.seed, u64::try_from(number).unwrap());
         Self { number, dice, tally: Tally::default() }
     }
@@ -214,6 +273,12 @@ impl Tally {
         other.0.iter().for_each(|(what, count)| self.add(what, *count));
     }
 
+    /// The counts whose names begin with this word, each on a line of its own.
+    pub(crate) fn line_of(&self, word: &str) -> String {
+        let lines = self.0.iter().filter(|(what, _)| what.starts_with(word));
+        lines.map(|(what, n)| format!("\n{what}: {n}")).collect()
+    }
+
     pub(crate) fn line(&self) -> String {
         let words: Vec<String> = self.0.iter().map(|(what, n)| format!("{what}={n}")).collect();
         words.join(" ")
@@ -260,6 +325,15 @@ pub(crate) fn as_word(at: Timestamp) -> String {
 /// A time from a word.
 pub(crate) fn from_word(word: &str) -> Timestamp {
     Timestamp::from_millis(word.parse().unwrap())
+}
+
+/// Plays a round for each line of the parent: threads say what happens, and the process says when
+/// the round is finished.
+pub(crate) fn each_round_aloud(parent: &mut Parent, mut round: impl FnMut(&str)) {
+    each_round(parent, |line| {
+        round(line);
+        FINISHED.to_owned()
+    });
 }
 
 /// Answers each line of the parent with a line, usually the counts of a round.

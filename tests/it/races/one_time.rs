@@ -6,7 +6,7 @@ use gatepost::sessions::{NewOneTimeToken, Redemption, RevokeApiKeys};
 use gatepost::{Error, LoginRequest, NewUser, Options, Store, UserId};
 
 use super::Run;
-use super::fleet::{Dice, Fleet, PROCESSES, Player, Racer, each_round};
+use super::fleet::{Dice, Fleet, Kill, Player, Racer, each_round_aloud};
 use crate::child::Parent;
 use crate::world::{World, device};
 
@@ -79,29 +79,12 @@ pub(crate) fn tokens_are_used_once(run: Run) {
         let issued = PURPOSES.each_ref().map(|purpose| issue(&world, purpose, round));
         let tokens: Vec<&str> = issued.iter().map(|(_, token)| token.as_str()).collect();
         let line = tokens.join(" ");
-        fleet.children.iter_mut().for_each(|child| child.say(&line));
-        let mut heard = Heard::default();
-        let victim = (round % KILLED_EVERY == 0).then(|| dice.below(PROCESSES));
-        if let Some(victim) = victim {
-            for _ in 0..dice.below(40) {
-                if heard.is_done(&fleet.children[victim].hear()) {
-                    break;
-                }
-            }
-            for line in fleet.kill(victim) {
-                heard.is_done(&line);
-            }
-            kills += 1;
-        }
-        for child in &mut fleet.children {
-            while !heard.is_done(&child.hear()) {}
-        }
-        if let Some(victim) = victim {
-            fleet.replace(victim);
-        }
+        let kill = Kill::thrown(&mut dice, round, KILLED_EVERY, 40);
+        kills += u64::from(kill.is_some());
+        let heard = fleet.race_aloud(&line, kill);
         let (user, word) = &issued[LOGIN];
         if uses(&world, PURPOSES[LOGIN].event, *user) == 0 {
-            assert!(victim.is_some(), "seed {}, round {round}: refused to all", run.seed);
+            assert!(kill.is_some(), "seed {}, round {round}: refused to all", run.seed);
             world.store.users().unlock(*user).unwrap();
             assert!((PURPOSES[LOGIN].door)(&world.store, word, usize::MAX).unwrap());
         }
@@ -110,10 +93,11 @@ pub(crate) fn tokens_are_used_once(run: Run) {
             let event = PURPOSES[number].event;
             assert_eq!(used, 1, "seed {}, round {round}: {event}", run.seed);
             // A process that was killed may not have said that it used one.
-            assert!(heard.used[number] <= 1, "seed {}, round {round}: {event}", run.seed);
-            unheard += 1 - heard.used[number];
+            let said = heard.of(&format!("used {number}"));
+            assert!(said <= 1, "seed {}, round {round}: {event}", run.seed);
+            unheard += 1 - said;
         }
-        refused += heard.refused;
+        refused += heard.of("refused");
     }
     fleet.end();
     let tokens = run.rounds * 4;
@@ -124,25 +108,6 @@ pub(crate) fn tokens_are_used_once(run: Run) {
     assert!(unheard <= 4 * kills);
     let left = "SELECT count(*) FROM one_time_token WHERE uses_left > 0";
     assert_eq!(world.count(left), 0);
-}
-
-/// What the threads have said.
-#[derive(Default)]
-struct Heard {
-    used: [u64; 4],
-    refused: u64,
-}
-
-impl Heard {
-    /// Notes what a thread said; whether its process has finished the round.
-    fn is_done(&mut self, line: &str) -> bool {
-        match line.split_once(' ') {
-            Some(("used", number)) => self.used[number.parse::<usize>().unwrap()] += 1,
-            Some(("refused", _)) => self.refused += 1,
-            _ => return line == "done",
-        }
-        false
-    }
 }
 
 fn issue(world: &World, purpose: &Purpose, round: u64) -> (UserId, String) {
@@ -165,10 +130,9 @@ fn uses(world: &World, event: &str, user: UserId) -> i64 {
 /// Presents each token once from each thread, in an order of its own, and says what came of it.
 pub(crate) fn present(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(options);
-    each_round(parent, |line| {
+    each_round_aloud(parent, |line| {
         let tokens: Vec<&str> = line.split(' ').collect();
         racer.threads(|player| present_all(player, &store, &tokens));
-        "done".to_owned()
     });
 }
 
@@ -179,7 +143,6 @@ fn present_all(player: &mut Player, store: &Store, tokens: &[&str]) {
         let door = PURPOSES[number].door;
         let at = player.number;
         let is_used = player.insist(|| door(store, tokens[number], at));
-        let said = if is_used { "used" } else { "refused" };
-        Parent.say(&format!("{said} {number}"));
+        Parent.say(&if is_used { format!("used {number}") } else { "refused".to_owned() });
     }
 }

@@ -1,16 +1,18 @@
 //! Pending steps, guessed at and completed by sixty-four threads of processes that are killed: no
 //! more codes are compared than the share of a step, and a step opens one session.
 
-use gatepost::{CompleteLogin, LoginOutcome, LoginRefusal, Options, Store, UserId};
+use gatepost::{CompleteLogin, Error, LoginOutcome, LoginRefusal, Options, Store, UserId};
 
 use super::Run;
-use super::fleet::{Dice, Fleet, PROCESSES, Player, Racer, as_word, each_round, from_word};
+use super::fleet::{Dice, Fleet, Kill, Player, Racer, as_word, each_round_aloud, from_word};
 use crate::child::Parent;
 use crate::pending_step::{code_at, give_factor, pending, unsealed, wrong_at};
 use crate::world::{PASSWORD, World, device};
 
-/// Wrong codes after which a step is spent.
+/// Wrong codes after which a step is spent, and how many of them come before the race: the gate of
+/// the user, which is opened again, must not be what ends it.
 const SHARE: u64 = 5;
+const BEFORE: u64 = 3;
 /// In one round of so many a process is killed.
 const KILLED_EVERY: u64 = 3;
 
@@ -27,40 +29,29 @@ pub(crate) fn stay_within_their_share(run: Run) {
         let (guessed, first) = wait(&world, &format!("guessed-{round}"));
         let (completed, second) = wait(&world, &format!("completed-{round}"));
         let (wrong, right) = (wrong_at(world.now()), code_at(world.now()));
+        for _ in 0..BEFORE {
+            let refused = answer(&world.store, &first, &wrong).unwrap().granted().unwrap_err();
+            assert_eq!(refused, LoginRefusal::InvalidCredentials);
+        }
+        assert!(world.store.users().unlock(guessed).unwrap());
         let line = format!("{} {first} {second} {wrong} {right}", as_word(world.now()));
-        fleet.children.iter_mut().for_each(|child| child.say(&line));
-        let mut heard = Heard::default();
-        let victim = (round % KILLED_EVERY == 0).then(|| dice.below(PROCESSES));
-        if let Some(victim) = victim {
-            for _ in 0..dice.below(12) {
-                if heard.is_done(&fleet.children[victim].hear()) {
-                    break;
-                }
-            }
-            for line in fleet.kill(victim) {
-                heard.is_done(&line);
-            }
-            kills += 1;
-        }
-        for child in &mut fleet.children {
-            while !heard.is_done(&child.hear()) {}
-        }
-        if let Some(victim) = victim {
-            fleet.replace(victim);
-        }
+        let kill = Kill::thrown(&mut dice, round, KILLED_EVERY, 12);
+        kills += u64::from(kill.is_some());
+        let heard = fleet.race_aloud(&line, kill);
         let place = format!("seed {}, round {round}", run.seed);
         // What a killed process had charged stays charged, whether its answer was heard or not.
-        assert_eq!(world.user(guessed).failed_attempts, SHARE, "{place}");
-        assert!(heard.wrong <= SHARE, "{place}: {} compared", heard.wrong);
-        assert!(victim.is_some() || heard.wrong > 0, "{place}");
+        assert_eq!(world.user(guessed).failed_attempts, SHARE - BEFORE, "{place}");
+        let wrong = heard.of("wrong");
+        assert!(wrong <= SHARE - BEFORE, "{place}: {wrong} compared");
+        assert!(kill.is_some() || wrong > 0, "{place}");
         let left = "SELECT min(guesses_left) FROM pending_step";
         assert_eq!(world.count(left), 0, "{place}");
         assert!(world.sessions_of(guessed).is_empty(), "{place}");
-        let sessions = world.sessions_of(completed).len();
-        assert!(sessions == 1 || (sessions == 0 && victim.is_some()), "{place}: {sessions}");
-        assert!(heard.opened <= sessions, "{place}");
+        let sessions = world.sessions_of(completed).len() as u64;
+        assert!(sessions == 1 || (sessions == 0 && kill.is_some()), "{place}: {sessions}");
+        assert!(heard.of("opened") <= sessions, "{place}");
         opened += sessions;
-        refused += heard.refused;
+        refused += heard.of("refused");
         world.sql().execute("DELETE FROM pending_step", []).unwrap();
     }
     fleet.end();
@@ -77,32 +68,11 @@ fn wait(world: &World, name: &str) -> (UserId, String) {
     (user, format!("{name}/{}", step.token.expose()))
 }
 
-/// What the threads have said.
-#[derive(Default)]
-struct Heard {
-    wrong: u64,
-    opened: usize,
-    refused: u64,
-}
-
-impl Heard {
-    /// Notes what a thread said; whether its process has finished the round.
-    fn is_done(&mut self, line: &str) -> bool {
-        match line {
-            "wrong" => self.wrong += 1,
-            "opened" => self.opened += 1,
-            "refused" => self.refused += 1,
-            _ => return line == "done",
-        }
-        false
-    }
-}
-
 /// Guesses at the first step until the answer is another than a wrong code's, and completes the
 /// second one.
 pub(crate) fn guess(parent: &mut Parent, racer: &Racer) {
     let store = racer.store(options);
-    each_round(parent, |line| {
+    each_round_aloud(parent, |line| {
         let words: Vec<&str> = line.split(' ').collect();
         let [now, first, second, wrong, right] = words[..] else { panic!("{line}") };
         racer.clock.set(from_word(now));
@@ -115,25 +85,23 @@ pub(crate) fn guess(parent: &mut Parent, racer: &Racer) {
                 complete(player, &store, second, right);
             }
         });
-        "done".to_owned()
     });
 }
 
 fn guess_all(player: &mut Player, store: &Store, step: &str, code: &str) {
-    while answer(player, store, step, code) == Err(LoginRefusal::InvalidCredentials) {
+    let mut guess = || player.insist(|| answer(store, step, code)).granted().map(drop);
+    while guess() == Err(LoginRefusal::InvalidCredentials) {
         Parent.say("wrong");
     }
     Parent.say("refused");
 }
 
 fn complete(player: &mut Player, store: &Store, step: &str, code: &str) {
-    let opened = answer(player, store, step, code).is_ok();
+    let opened = player.insist(|| answer(store, step, code)).granted().is_ok();
     Parent.say(if opened { "opened" } else { "refused" });
 }
 
-fn answer(player: &mut Player, store: &Store, step: &str, code: &str) -> Result<(), LoginRefusal> {
+fn answer(store: &Store, step: &str, code: &str) -> Result<LoginOutcome, Error> {
     let (on, token) = step.split_once('/').unwrap();
-    let with = || CompleteLogin::with_code(token, device(on), code);
-    let outcome: LoginOutcome = player.insist(|| store.complete_login(with()));
-    outcome.granted().map(drop)
+    store.complete_login(CompleteLogin::with_code(token, device(on), code))
 }

@@ -57,6 +57,22 @@ fn a_deleted_user_stays_deleted() {
 }
 
 #[test]
+fn an_administration_stays_withdrawn() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let york = world.store.branches().create("York", None).unwrap().id;
+    let leeds = world.store.branches().create("Leeds", None).unwrap().id;
+    for branch in [york, leeds] {
+        world.store.users().grant_administration(ada, branch).unwrap();
+    }
+    backs_up(&world);
+    world.store.users().withdraw_administration(ada, york).unwrap();
+    check(&world, &[Stricter::Administration(ada)], |world| {
+        world.store.users().administrations(ada).unwrap() == [gatepost::Subtree::Branch(leeds)]
+    });
+}
+
+#[test]
 fn an_external_identity_stays_unlinked() {
     let world = World::new();
     let ada = world.person("ada").id;

@@ -7,6 +7,11 @@ use super::{full, hand, list};
 /// The purpose of each trigger that refuses: a statement that it alone prevents.
 #[rustfmt::skip]
 const REFUSED: &[(&str, &str)] = &[
+    ("administration_is_fixed", "UPDATE administration SET user_id = #2"),
+    ("administration_is_new",
+     "REPLACE INTO administration (user_id, branch_id, granted_at) VALUES (#1, #1, 0)"),
+    ("administration_is_new",
+     "REPLACE INTO administration (id, user_id, branch_id, granted_at) VALUES (1, #2, #1, 0)"),
     ("api_key_is_new",
      "REPLACE INTO api_key (id, secret_hash, user_id, issued_seq, issued_at)
           VALUES (#1, zeroblob(32), #2, HEAD, 0)"),
@@ -254,7 +259,17 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// Triggers that keep a count or another row, and the tests that fail without them.
-const KEEPING: [&str; 10] = [
+const KEEPING: [&str; 19] = [
+    // impersonate.rs
+    "administrator_is_not_impersonated",
+    "administrator_takes_impersonations",
+    "branch_takes_impersonations",
+    "impersonation_is_not_prolonged",
+    "organisation_takes_impersonations",
+    "session_impersonates_a_lower_user",
+    "session_keeps_its_actor",
+    "session_takes_its_impersonations",
+    "user_takes_impersonations",
     "api_key_ends_its_descendants",  // attenuate.rs
     "api_key_takes_its_descendants", // attenuate.rs
     "session_takes_its_keys",        // attenuate.rs

@@ -6,8 +6,14 @@ use super::source::{Project, Source, is_name};
 #[rustfmt::skip]
 const INVENTORY: &[(&str, &[&str])] = &[
     ("argon2",    &["Algorithm", "Argon2", "Params", "Version", "Block", "Result"]),
-    ("sha1",      &["Sha1"]), // inside TOTP alone (RFC 6238)
-    ("sha2",      &["Digest", "Sha256"]),
+    ("sha1",      &["Sha1"]), // inside TOTP (RFC 6238) and imported PBKDF2 alone
+    ("sha2",      &["Digest", "Sha256", "Sha512"]),
+    // What other systems hashed with, until the first login.
+    ("bcrypt",    &[]),
+    ("scrypt",    &["Params"]),
+    ("pbkdf2",    &["Sha1", "Sha256", "Sha512"]),
+    ("aes",       &["Aes256"]),
+    ("ctr",       &["Ctr128BE", "KeyIvInit", "StreamCipher"]),
     ("hmac",      &["Hmac", "KeyInit", "Mac"]),
     ("subtle",    &["ConstantTimeEq"]),
     ("getrandom", &[]),
@@ -20,7 +26,7 @@ const INVENTORY: &[(&str, &[&str])] = &[
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
     "caseless", "chrono", "crc32fast", "data-encoding", "libc", "parking_lot",
-    "rusqlite", "rustix", "serde", "serde_json",
+    "rusqlite", "rustix", "serde", "serde_json", "tracing",
     "unicode-general-category", "unicode-normalization", "uuid",
 ];
 
@@ -68,7 +74,10 @@ pub(crate) fn unlisted_algorithms(file: &Source) -> Vec<String> {
         }
     }
     for at in file.find("Algorithm::") {
-        if !file.code[at..].starts_with("Algorithm::Argon2id") {
+        // Where imported hashes are verified, the other kinds of Argon2 are named too.
+        let verifies_imports = file.name == "src/hasher/mod.rs";
+        let kind = if verifies_imports { "Algorithm::Argon2" } else { "Algorithm::Argon2id" };
+        if !file.code[at..].starts_with(kind) {
             findings.push(format!("{}: passwords are hashed with Argon2id", file.place(at)));
         }
     }
@@ -118,9 +127,12 @@ mod can_fail {
         let check = |text: &str| unlisted_algorithms(&Source::new("src/a.rs", text)).len();
         assert_eq!(check("use sha2::{Digest as _, Sha256};"), 0);
         assert_eq!(check("use sha2::{Digest, Sha224};"), 1);
-        assert_eq!(check("sha2::Sha512::digest(x)"), 1);
+        assert_eq!(check("sha2::Sha384::digest(x)"), 1);
         assert_eq!(check("Argon2::new(Algorithm::Argon2d, Version::V0x13, p)"), 1);
         assert_eq!(check("Argon2::new(Algorithm::Argon2id, Version::V0x13, p)"), 0);
+        let check = |text| unlisted_algorithms(&Source::new("src/hasher/mod.rs", text)).len();
+        assert_eq!(check("Variant::D => Algorithm::Argon2d,"), 0);
+        assert_eq!(check("Variant::D => Algorithm::Bcrypt,"), 1);
     }
 
     #[test]

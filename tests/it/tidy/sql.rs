@@ -5,6 +5,7 @@ use super::source::{Source, is_name};
 /// Each table and the modules that write it: one file, or one folder.
 #[rustfmt::skip]
 pub(crate) const OWNERS: &[(&str, &[&str])] = &[
+    ("administration",    &["record/administration"]),
     ("api_key",           &["record/api_key"]),
     ("audit",             &["record/audit"]),
     ("audit_consumer",    &["record/audit"]),

@@ -1,15 +1,11 @@
-//! The checks, each a function that returns its findings.
-//!
-//! The files of a store are looked at by `stat` alone: to open one of them from a process that has
-//! the store open would drop the locks of SQLite.
+//! The checks that take the same time for every size of the file, each a function that returns its
+//! finding.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use gatepost::audit::{AuditFilter, ChainCheck};
-use gatepost::host::{Clock, KeyId, SystemClock};
+use gatepost::audit::AuditFilter;
+use gatepost::host::{Clock, SystemClock};
 use gatepost::status::{ChangeSignal, OpenWarning, Status};
 
 use super::{Finding, Severity};
@@ -25,70 +21,25 @@ const FREE_FEW_BYTES: u64 = 256 * 1_048_576;
 /// Clocks of machines that share a file may differ by so much.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// The file, what is beside it, and its directory, before the store is opened.
-pub(super) fn files(path: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Ok(file) = fs::metadata(path) else { return findings };
-    // A store under a link has its log beside the target.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    findings.extend(mode("the file", &file));
-    for (ending, what) in [("-wal", "the write-ahead log"), ("-shm", "the shared memory")] {
-        let Ok(beside) = fs::symlink_metadata(with_ending(&path, ending)) else { continue };
-        findings.extend(mode(what, &beside));
-        if beside.uid() != file.uid() {
-            findings.push(Finding::new(
-                Severity::Error,
-                "owner",
-                format!("{what} belongs to the user {}, the file to {}", beside.uid(), file.uid()),
-                format!("Run chown {} on it, while no process has the store open.", file.uid()),
-            ));
-        }
-    }
-    findings
-}
-
-fn mode(what: &str, file: &Metadata) -> Option<Finding> {
-    let mode = file.mode() & 0o777;
-    (mode & 0o077 != 0).then(|| {
-        Finding::new(
-            Severity::Warning,
-            "permissions",
-            format!("{what} had the mode {mode:03o}: other users could read or write it"),
-            "It is 600 now, if the file system allows it. Find out which program changed it, and \
-             whether a copy of the file was taken.",
-        )
-    })
-}
-
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 /// What the open store reports.
-pub(super) fn store(context: &Context, quick: bool) -> Vec<Finding> {
+pub(super) fn store(context: &Context) -> Vec<Finding> {
     let status = context.store.status();
     let mut findings: Vec<Finding> = status.open_warnings.iter().filter_map(warning).collect();
     findings.extend(log(&status));
     findings.extend(change_signal(&status));
     findings.extend(status.path.as_deref().and_then(free_space));
     findings.extend(or_error("clock", clock(context)));
-    if !quick {
-        findings.extend(or_error("sealing", sealing(context)));
-        findings.extend(or_error("audit", chains(context)));
-    }
     findings
 }
 
-fn or_error(check: &'static str, found: Result<Option<Finding>>) -> Option<Finding> {
+pub(super) fn or_error(check: &'static str, found: Result<Option<Finding>>) -> Option<Finding> {
     found.unwrap_or_else(|failure| Some(Finding::of(check, &failure)))
 }
 
 fn warning(warning: &OpenWarning) -> Option<Finding> {
     use Severity::{Error, Note, Warning};
     let (severity, what, advice) = match warning {
-        // `files` has said so, with the mode that was found.
+        // `files::check` has said so, with the mode that was found.
         OpenWarning::PermissionsTightened => return None,
         OpenWarning::PermissionsWide => (
             Error,
@@ -113,7 +64,7 @@ fn warning(warning: &OpenWarning) -> Option<Finding> {
         OpenWarning::SharedDirectory => (
             Warning,
             "another user can write to the directory of the file, and so can replace the file",
-            "Give the directory to the user of the program, and run chmod 700 on it.",
+            "Give the directory to the user of the program, and run gatepost doctor --fix.",
         ),
         OpenWarning::ForeignReserve => (
             Warning,
@@ -202,48 +153,6 @@ fn clock(context: &Context) -> Result<Option<Finding>> {
         "clock",
         format!("the newest row of the audit log is of {at}, and the clock says {now}"),
         "Correct the clock, and keep it synchronised: sessions expire by it.",
-    )))
-}
-
-/// A file that has a key keeps no hash without it, and not for long under two.
-fn sealing(context: &Context) -> Result<Option<Finding>> {
-    let Status { current_key, open_warnings, .. } = context.store.status();
-    // Without a `--key-file`, or before a rekey, this process does not know the key of the file.
-    let own = current_key.filter(|_| !open_warnings.contains(&OpenWarning::RekeyDue));
-    let uses = context.store.key_use()?;
-    let keys: Vec<&str> =
-        uses.iter().filter_map(|one| one.key.as_ref()).map(KeyId::as_str).collect();
-    let bare: u64 = uses.iter().filter(|one| one.key.is_none()).map(|one| one.hashes).sum();
-    let is_older = |key: &&str| own.as_ref().is_some_and(|own| own.as_str() != *key);
-    let (what, advice) = if keys.len() > 1 || keys.iter().any(is_older) {
-        (
-            format!(
-                "password hashes are sealed under an older key; all keys: {}",
-                keys.join(", ")
-            ),
-            "Run gatepost rekey with a --key-file for each; if a key is lost, the users of its \
-             hashes need new passwords.",
-        )
-    } else if !keys.is_empty() && bare > 0 {
-        (
-            format!("{bare} password hashes are not sealed, although the file has a key"),
-            "Run gatepost rekey --key-file PATH.",
-        )
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Finding::new(Severity::Warning, "sealing", what, advice)))
-}
-
-fn chains(context: &Context) -> Result<Option<Finding>> {
-    let ChainCheck::Broken { seq, .. } = context.store.audit().verify_chain(None)? else {
-        return Ok(None);
-    };
-    Ok(Some(Finding::new(
-        Severity::Error,
-        "audit",
-        format!("row {seq} of the audit log was changed, moved or is missing"),
-        "Find out which program wrote to the file; keep a copy as evidence.",
     )))
 }
 

@@ -1,5 +1,6 @@
 //! Calls that the attacks by texts share.
 
+use gatepost::administration::Administration;
 use gatepost::audit::HostEvent;
 use gatepost::configuration::Configuration;
 use gatepost::directory::{UserFilter, UserUpdate};
@@ -79,4 +80,9 @@ pub(super) fn in_force(bench: &Bench) -> Result<Configuration, Error> {
 pub(super) fn log_in(bench: &Bench, request: LoginRequest) -> Result<(), Error> {
     let _ = bench.world.store.log_in(request)?;
     bench.world.store.users().unlock(bench.ada).map(drop)
+}
+
+/// The handles of ines, who administers the organisation that robin is in.
+pub(super) fn administered(bench: &Bench) -> Administration {
+    bench.world.store.administering(&bench.ines)
 }

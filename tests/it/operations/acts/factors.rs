@@ -22,6 +22,10 @@ pub(super) const FACTORS_PREPARED: &[(&str, Act)] = &[
         let codes = codes.unwrap().done().unwrap().codes;
         s.remember(codes[0].expose());
     }),
+    ("SecondFactors::reset_by", |s, store| {
+        store.users().set_privileges(s.root, &["admin"]).unwrap();
+        s.remember(s.world.open(s.root, "root-1").token.expose());
+    }),
 ];
 
 pub(super) const FACTORS: &[(&str, Act)] = &[
@@ -53,6 +57,11 @@ pub(super) const FACTORS: &[(&str, Act)] = &[
         assert_eq!(codes.unwrap().done().unwrap().codes.len(), 10);
     }),
     ("SecondFactors::reset", |s, store| assert!(store.second_factors().reset(s.ada).unwrap())),
+    ("SecondFactors::reset_by", |s, store| {
+        let (token, on) = (s.one_time(), device("root-1"));
+        let reset = store.second_factors().reset_by((&token, &on), s.ada).unwrap();
+        assert!(reset.done().unwrap());
+    }),
     ("SecondFactors::import", |s, store| {
         let secret = TotpSecret::new(SECRET.to_vec()).unwrap();
         store.second_factors().import(s.ada, secret, NewTotp::new()).unwrap();

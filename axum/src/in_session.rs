@@ -1,0 +1,191 @@
+//! What callers change about themselves in their session. Each call presents the token once more.
+
+use std::sync::Arc;
+
+use gatepost::second_factors::{FactorCode, FactorOutcome, NewTotp, RecoveryCodes, TotpEnrolment};
+use gatepost::sessions::Reauthentication;
+use gatepost::{Error, ErrorClass, LoginOutcome, LoginRefusal, Password, Presented, Store};
+
+use crate::blocking::blocking;
+use crate::client::LoggedIn;
+use crate::rejection::Rejection;
+use crate::signed_in::SignedIn;
+
+/// The outcome of a call that changes a second factor.
+type Factor<T> = Result<FactorOutcome<T>, Error>;
+
+impl SignedIn {
+    /// Runs a call of the store that takes what the caller presented, such as `Store::renew`, on a
+    /// thread that may wait; see [`blocking`](crate::blocking()).
+    ///
+    /// ```
+    /// use gatepost_axum::{Rejection, SignedIn};
+    ///
+    /// async fn stay(me: SignedIn) -> Result<(), Rejection> {
+    ///     let renewed = me.presenting(|store, presented| store.renew(presented)).await?;
+    ///     renewed.valid().map(drop).map_err(Rejection::from)
+    /// }
+    /// # let router = axum::Router::<gatepost_axum::Auth>::new()
+    /// #     .route("/stay", axum::routing::post(stay));
+    /// # assert!(router.has_routes());
+    /// ```
+    ///
+    /// # Errors
+    /// That of `work`, as a [`Rejection`].
+    pub async fn presenting<T, E>(
+        &self,
+        work: impl FnOnce(&Store, Presented<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, Rejection>
+    where
+        T: Send + 'static,
+        E: Into<Rejection> + Send + 'static,
+    {
+        let (store, held) = (self.store.clone(), Arc::clone(&self.held));
+        let done = blocking(move || work(&store, Presented::from(&held.credentials))).await;
+        done.map_err(|rejection| self.answer(rejection))
+    }
+
+    /// Changes the caller's own password. All other sessions of the user end. This one gets a new
+    /// token: answer with the [`LoggedIn`], which sets its cookie.
+    ///
+    /// # Errors
+    /// 403 (`wrong_current_password`) if the current password is wrong, or (`step_up_required`) if
+    /// the user has a second factor and proved it longer than 15 minutes ago; 422 if the new one
+    /// breaks a rule, 401 if the credential is an API key or the session has ended, 429 after too
+    /// many attempts; and as `Store::change_password`.
+    pub async fn change_password(
+        &self,
+        current: Password,
+        new: Password,
+    ) -> Result<LoggedIn, Rejection> {
+        let change =
+            |store: &Store, held: Presented<'_>| store.change_password(held, current, new);
+        self.granted(self.presenting(change).await?, Rejection::wrong_current_password)
+    }
+
+    /// As [`SignedIn::change_password`], and revokes all API keys of the user in the same write.
+    ///
+    /// # Errors
+    /// As [`SignedIn::change_password`].
+    pub async fn change_password_and_revoke_keys(
+        &self,
+        current: Password,
+        new: Password,
+    ) -> Result<LoggedIn, Rejection> {
+        let change = |store: &Store, held: Presented<'_>| {
+            store.change_password_and_revoke_keys(held, current, new)
+        };
+        self.granted(self.presenting(change).await?, Rejection::wrong_current_password)
+    }
+
+    /// Proves again that the caller is the user (step-up), by the password or a code of the second
+    /// factor: [`Fresh`](crate::Fresh) asks for it. The session gets a new token: answer with the
+    /// [`LoggedIn`], which sets its cookie.
+    ///
+    /// # Errors
+    /// 403 (`wrong_password_or_code`) if it is wrong, or (`mfa_code_required`) if a password does
+    /// not suffice in this session; 401 if the session has ended, 429 after too many attempts; and
+    /// as `Store::prove`.
+    pub async fn prove(&self, with: Reauthentication) -> Result<LoggedIn, Rejection> {
+        let prove = |store: &Store, held: Presented<'_>| store.prove(held, with);
+        self.granted(self.presenting(prove).await?, Rejection::wrong_password_or_code)
+    }
+
+    /// Begins the enrolment of an authenticator. Show the secret once, and never log it.
+    ///
+    /// # Errors
+    /// As `SecondFactors::enrol`; 422 if the user has a second factor already.
+    pub async fn enrol_second_factor(&self, new: NewTotp) -> Result<TotpEnrolment, Rejection> {
+        self.factor(move |store, held| store.second_factors().enrol(held, new)).await
+    }
+
+    /// Begins the replacement of the second factor, which stays in force until
+    /// [`SignedIn::confirm_second_factor`].
+    ///
+    /// # Errors
+    /// 403 (`wrong_password_or_code`) if either is wrong, 429 after too many attempts; and as
+    /// `SecondFactors::replace`.
+    pub async fn replace_second_factor(
+        &self,
+        password: Password,
+        code: FactorCode,
+        new: NewTotp,
+    ) -> Result<TotpEnrolment, Rejection> {
+        self.factor(move |store, held| store.second_factors().replace(held, password, code, new))
+            .await
+    }
+
+    /// Confirms an enrolment or replacement by two codes, one after the other. Show the recovery
+    /// codes once. All other sessions of the user end.
+    ///
+    /// # Errors
+    /// 403 (`wrong_password_or_code`) if a code is wrong, 429 after too many attempts; and as
+    /// `SecondFactors::confirm`.
+    pub async fn confirm_second_factor(
+        &self,
+        first: FactorCode,
+        second: FactorCode,
+    ) -> Result<RecoveryCodes, Rejection> {
+        self.factor(move |store, held| store.second_factors().confirm(held, first, second)).await
+    }
+
+    /// Removes the second factor and its recovery codes. All other sessions of the user end.
+    ///
+    /// # Errors
+    /// 403 (`wrong_password_or_code`) if either is wrong, 429 after too many attempts; and as
+    /// `SecondFactors::remove`.
+    pub async fn remove_second_factor(
+        &self,
+        password: Password,
+        code: FactorCode,
+    ) -> Result<(), Rejection> {
+        self.factor(move |store, held| store.second_factors().remove(held, password, code)).await
+    }
+
+    /// Replaces the recovery codes. Show the new ones once. All other sessions of the user end.
+    ///
+    /// # Errors
+    /// As [`SignedIn::remove_second_factor`].
+    pub async fn reissue_recovery_codes(
+        &self,
+        password: Password,
+        code: FactorCode,
+    ) -> Result<RecoveryCodes, Rejection> {
+        let reissue = move |store: &Store, held: Presented<'_>| {
+            store.second_factors().reissue_recovery_codes(held, password, code)
+        };
+        self.factor(reissue).await
+    }
+
+    async fn factor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, Presented<'_>) -> Factor<T> + Send + 'static,
+    ) -> Result<T, Rejection> {
+        let outcome = self.presenting(work).await?;
+        outcome.done().map_err(|refusal| self.refused(refusal, Rejection::wrong_password_or_code))
+    }
+
+    fn granted(
+        &self,
+        outcome: LoginOutcome,
+        wrong: fn() -> Rejection,
+    ) -> Result<LoggedIn, Rejection> {
+        match outcome.granted() {
+            Ok(reply) => Ok(LoggedIn::new(&self.auth, reply, None)),
+            Err(refusal) => Err(self.refused(refusal, wrong)),
+        }
+    }
+
+    /// The session goes on after every refusal but one, so no other is 401: a client that signs
+    /// out on a 401 would give up a session that is valid.
+    fn refused(&self, refusal: LoginRefusal, wrong: fn() -> Rejection) -> Rejection {
+        match refusal {
+            LoginRefusal::InvalidCredentials => wrong(),
+            LoginRefusal::SessionNotLive => self.answer(Rejection::refused_credential()),
+            refusal if refusal.class() == ErrorClass::SignIn => {
+                Rejection::new(ErrorClass::Forbidden, refusal.name(), refusal.message())
+            }
+            refusal => refusal.into(),
+        }
+    }
+}

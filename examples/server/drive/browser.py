@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Drives the pages of the example server in headless Chromium, as a person does.
+
+browser.py [FOLDER]: with a folder, it also keeps a picture of every page, light and dark. Prints
+each scene and the number of checks; the first check that fails ends the run.
+"""
+
+import sys
+from pathlib import Path
+
+from parts import PASSWORD, Browser, Driver, Program, Server, binary, code, free_port, next_step
+
+NEW_PASSWORD = "seven geese at noon"
+pictures = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+counts = {"scenes": 0, "checks": 0, "pictures": 0}
+
+
+def check(found, *expected):
+    """Each of `expected` is in `found`."""
+    for part in expected:
+        counts["checks"] += 1
+        assert part in found, f"{part!r} is not in:\n{found}"
+
+
+def absent(found, part):
+    counts["checks"] += 1
+    assert part not in found, f"{part!r} is in:\n{found}"
+
+
+# Asked of every page that is pictured: what a person with a keyboard or a screen reader needs.
+ACCESSIBLE = """
+const found = [];
+const named = (e) => e.labels?.length || e.ariaLabel || e.textContent.trim();
+for (const e of document.querySelectorAll('input:not([type=hidden]), select, button, a'))
+    if (!named(e)) found.push('no label: ' + e.outerHTML);
+for (const e of document.querySelectorAll('img')) if (!e.alt) found.push('no alt: ' + e.outerHTML);
+if (!document.documentElement.lang) found.push('no language');
+if (document.querySelectorAll('h1').length != 1) found.push('not one h1');
+if (document.querySelectorAll('script').length) found.push('a script');
+const ids = [...document.querySelectorAll('[id]')].map(e => e.id);
+for (const id of ids) if (ids.filter(other => other == id).length > 1) found.push('twice: ' + id);
+const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = (rgb) => rgb.slice(0, 3)
+    .map(c => c / 255).map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
+const ground = (e) => {
+    for (; e; e = e.parentElement) {
+        const rgb = parse(getComputedStyle(e).backgroundColor);
+        if (rgb.length == 3 || rgb[3] > 0) return rgb;
+    }
+    return [255, 255, 255];
+};
+for (const e of document.querySelectorAll('h1, h2, p, a, td, th, label, button, input, caption, li')) {
+    const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    if ((a + .05) / (b + .05) < 4.5) found.push('contrast: ' + e.outerHTML.slice(0, 80));
+}
+return found;
+"""
+
+
+def shown(browser, name):
+    """The page is accessible; its pictures are kept."""
+    for scheme in ["light", "dark"]:
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.cdp("Emulation.setEmulatedMedia", features=features)
+        counts["checks"] += 1
+        found = browser.script(ACCESSIBLE)
+        assert not found, f"{name}, {scheme}: {found}"
+        if pictures:
+            pictures.mkdir(parents=True, exist_ok=True)
+            browser.picture(pictures / f"{name}-{scheme}.png", scheme)
+            counts["pictures"] += 1
+
+
+def scene(title):
+    counts["scenes"] += 1
+    print(f"-- {title}", flush=True)
+
+
+driver = Driver()
+server = Server("--demo")
+ada = Browser(driver, server)
+
+scene("a person who is not signed in is sent to the login page, and back after the login")
+ada.go("/account")
+check(ada.path, "/login?next=%2Faccount")
+shown(ada, "login")
+
+scene("a wrong password")
+ada.fill(username="ada", password="a wrong guess")
+check(ada.text, "The username or password is wrong")
+assert "__Host-session" not in ada.cookies()
+shown(ada, "login-wrong")
+
+scene("sign in")
+ada.fill(username="ada", password=PASSWORD)
+check(ada.path, "/account")
+cookies = ada.cookies()
+for name in ["__Host-session", "__Host-device"]:
+    cookie = cookies[name]
+    check(str(cookie), "'httpOnly': True", "'secure': True", "'sameSite': 'Lax'", "'path': '/'")
+check(ada.text, "Where I am signed in", "This one")
+ada.go("/login")
+check(ada.path, "/")
+check(ada.text, "Hello, Ada", "York")
+shown(ada, "home")
+
+scene("an image by a ticket")
+loaded = "return document.querySelector('main img').naturalWidth"
+ada.until(lambda: ada.script(loaded) > 0)
+image = ada.script("return document.querySelector('main img').src")
+check(image, "?ticket=gpt_")
+
+scene("her sessions: another browser is revoked, and signed out at its next request")
+other = Browser(driver, server, width=420, height=900)
+other.sign_in("ada")
+other.go("/account")
+shown(other, "account-narrow")
+ada.go("/account")
+check(ada.text, "Sign out everywhere else")
+shown(ada, "account")
+ada.click("td.actions button")
+absent(ada.text, "Sign out everywhere else")
+other.go("/account")
+check(other.path, "/login?next=%2Faccount")
+assert "__Host-session" not in other.cookies(), "the refused cookie is cleared"
+
+scene("the second server sees who is signed in, and who is not any more")
+port = free_port()
+guest = Program(
+    *(binary("guest"), "--listen", f"127.0.0.1:{port}", "--server", server.origin)
+)
+guest.line("^listening")
+ada.go(f"http://localhost:{port}/")
+check(ada.text, "Hello, ada. I am the second server.")
+other.go(f"http://localhost:{port}/")
+check(other.text, "Sign in at the first server.")
+
+scene("logout, and the button Back")
+ada.go("/")
+ada.go("/account")
+ada.click("nav button")
+check(ada.path, "/login")
+assert "__Host-session" not in ada.cookies() and "__Host-device" in ada.cookies()
+ada.back()
+absent(ada.text, "Where I am signed in")
+check(ada.path, "/login")
+ada.go(image)
+absent(ada.script("return document.documentElement.outerHTML"), "#3f7d58")
+ada.go(f"http://localhost:{port}/")
+check(ada.text, "Sign in at the first server.")
+
+scene("two users in turn in one browser: the second login ends the first session")
+ada.sign_in("ada")
+first = ada.cookies()
+ada.go("/login")  # Signed in already: on.
+check(ada.path, "/")
+# Bob signs in on the login page that Ada left open, without her signing out.
+bob_form = """
+document.body.innerHTML = '<main><form method="post" action="/login"><input name="username">'
+    + '<input name="password" type="password"><button>Sign in</button></form></main>';
+"""
+ada.script(bob_form)
+ada.fill(username="bob", password=PASSWORD)
+check(ada.text, "Hello, Bob")
+second = ada.cookies()
+check(second["__Host-device"]["value"], first["__Host-device"]["value"])
+check(str(first["__Host-session"]["value"] != second["__Host-session"]["value"]), "True")
+old = {"name": "__Host-session", "value": first["__Host-session"]["value"]}
+ada.cdp("Network.setCookie", url=server.origin, path="/", secure=True, **old)
+ada.go("/account")
+check(ada.path, "/login?next=%2Faccount")
+
+scene("too many attempts")
+for _ in range(5):
+    other.sign_in("eve", "a wrong guess")
+    check(other.text, "The username or password is wrong")
+other.fill(username="eve", password=PASSWORD)
+check(other.text, "Too many attempts")
+shown(other, "login-throttled")
+
+scene("an administrator has to set up a second factor at the first login")
+root = Browser(driver, server)
+root.sign_in("root")
+check(root.text, "Set up your second factor")
+assert "__Host-session" not in root.cookies()
+shown(root, "login-enrol")
+root_secret = root.script("return document.querySelector('#secret').textContent")
+root.fill(first="000000", second="111111")
+check(root.text, "wrong")
+check(root.script("return document.querySelector('#secret').textContent"), root_secret)
+root.fill(first=code(root_secret, -1), second=code(root_secret))
+check(root.text, "Recovery codes")
+shown(root, "login-recovery-codes")
+recovery = root.script("return document.querySelector('.codes li').textContent")
+root.click("main a")
+check(root.text, "Hello, Ruth")
+
+scene("the administrator disables a user, who is signed out at once and may not log in")
+ada.sign_in("ada")
+check(ada.text, "Hello, Ada")
+root.go("/admin/users")
+check(root.text, "ada@example.com", "eve", "failed attempts")
+shown(root, "admin-users")
+root.click("button[aria-label='Disable: ada']")
+ada.go("/")
+check(ada.path, "/login")
+ada.fill(username="ada", password=PASSWORD)
+check(ada.text, "disabled")
+root.click("button[aria-label='Enable: ada']")
+
+scene("the administrator demands a new password: a forced change at the next login")
+root.click("button[aria-label='Demand a new password: bob']")
+other.sign_in("bob")
+check(other.text, "Choose a new password")
+shown(other, "login-change")
+other.fill(username="bob", password=PASSWORD, new_password="password")
+check(other.text, "many people use")
+other.fill(username="bob", password=PASSWORD, new_password=NEW_PASSWORD)
+check(other.text, "Hello, Bob")
+
+scene("the administrator of a branch sees its users alone, and invites a person")
+carol = Browser(driver, server)
+carol.sign_in("carol")
+carol_secret = carol.script("return document.querySelector('#secret').textContent")
+carol.fill(first=code(carol_secret, -1), second=code(carol_secret))
+carol.go("/admin/users")
+check(carol.text, "ada@example.com")
+absent(carol.text, "root@example.com")
+carol.fill("main form[method=post].stacked button", username="dora", email="dora@example.com")
+check(carol.text, "dora@example.com", "pending")
+carol.go(server.mail("dora@example.com"))
+check(carol.text, "Welcome")
+shown(carol, "welcome")
+carol.fill(new_password=NEW_PASSWORD)
+check(carol.text, "The password is set.")
+other.click("nav button")
+other.sign_in("dora", NEW_PASSWORD)
+check(other.text, "Hello, dora", "York")
+absent(other.text, "Audit")
+other.go("/admin/users")
+check(other.text, "You may not do this.")
+shown(other, "forbidden")
+
+scene("the audit log")
+root.go("/admin/audit")
+check(root.text, "user.disabled", "login.refused", "user.invitation_accepted")
+shown(root, "admin-audit")
+
+scene("a forgotten password: the token sets a new one, once")
+other.go("/")
+other.click("nav button")
+other.go("/forgot")
+shown(other, "forgot")
+other.fill(username="ada@example.com")
+check(other.text, "If there is such an account")
+link = server.mail("ada@example.com")
+other.go(link)
+shown(other, "reset")
+other.fill("main form button", new_password="short")
+check(other.text, "shorter than 8 characters")
+other.fill("main form button", new_password=NEW_PASSWORD)
+check(other.text, "The password is set.")
+shown(other, "reset-done")
+other.go(link)
+other.fill("main form button", new_password=PASSWORD)
+check(other.text, "The link was used or has expired")
+other.sign_in("ada")
+check(other.text, "The username or password is wrong")
+other.fill(username="ada", password=NEW_PASSWORD)
+check(other.text, "Hello, Ada")
+
+scene("she sets up a second factor in her session")
+other.go("/account/second-factor")
+shown(other, "second-factor")
+other.click("main form button")
+shown(other, "second-factor-enrol")
+secret = other.script("return document.querySelector('#secret').textContent")
+other.fill(first=code(secret, -1), second=code(secret))
+check(other.text, "not shown again")
+shown(other, "recovery-codes")
+other.go("/account")
+check(other.text, "10 recovery codes are left")
+other.go("/account/password")
+shown(other, "password")
+
+scene("a login with the second factor: a recovery code, then a code of the authenticator")
+root.click("nav button")
+root.sign_in("root")
+check(root.text, "Second factor")
+shown(root, "login-code")
+root.fill(code="000000")
+check(root.text, "wrong")
+root.fill(code=recovery)
+check(root.text, "Hello, Ruth")
+root.go("/account")
+check(root.text, "9 recovery codes are left")
+other.click("nav button")
+next_step()
+other.sign_in("ada", NEW_PASSWORD)
+other.find("[name=trust]")
+other.fill(code=code(secret))
+check(other.text, "Hello, Ada")
+other.go("/prove?next=/account")
+shown(other, "prove")
+other.fill(code="000000")
+check(other.text, "wrong")
+
+scene("nothing at an unknown address")
+other.go("/no/such/page")
+check(other.text, "There is no such page.")
+shown(other, "missing")
+
+for browser in [ada, other, root, carol]:
+    browser.end()
+guest.process.terminate()
+assert server.end() == 0, "the server ends with success"
+driver.end()
+print("{scenes} scenes, {checks} checks, {pictures} pictures".format(**counts))

@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Independent HTTP clients at the example server, behind nginx with TLS: curl, Python's requests
+(the package `requests`), and a page of another origin in Chromium. Prints the number of checks.
+"""
+
+import base64
+import functools
+import http.server
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import requests
+from parts import PASSWORD, Browser, Driver, Server, free_port
+from proxy import Proxy
+
+port = free_port()
+origin = f"https://localhost:{port}"
+server = Server("--demo", "--trusted-proxy", "127.0.0.1/32", origin=origin)
+proxy = Proxy(port, server.port)
+folder = Path(tempfile.mkdtemp(prefix="clients-"))
+checks = 0
+
+
+def check(found, expected):
+    global checks
+    checks += 1
+    assert found == expected, f"{found!r}, not {expected!r}"
+
+
+def curl(path, *arguments):
+    """The status and the body."""
+    command = ["curl", "-sS", "--cacert", proxy.certificate, "-w", "\n%{http_code}", *arguments]
+    done = subprocess.run([*command, f"{origin}{path}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+end = time.monotonic() + 20
+while True:
+    try:
+        curl("/healthz")
+        break
+    except AssertionError:
+        assert time.monotonic() < end, "nginx does not answer"
+        time.sleep(0.1)
+
+# curl with a jar of cookies, as a browser without a script.
+jar = ["-b", folder / "jar", "-c", folder / "jar"]
+login = ["--data-urlencode", "username=ada", "--data-urlencode", f"password={PASSWORD}"]
+check(curl("/account", *jar)[0], 303)
+check(curl("/login", *jar, *login)[0], 303)
+status, body = curl("/account", *jar)
+check((status, "This one" in body, "curl/" in body), (200, True, True))
+# nginx adds the address, and a header of the caller is not believed beyond it.
+status, body = curl("/account", *jar, "-H", "X-Forwarded-For: 203.0.113.9")
+check("203.0.113.9" in body, False)
+for headers in [
+    ["Sec-Fetch-Site: cross-site"],
+    ["Sec-Fetch-Site: same-site"],
+    ["Origin: https://evil.example"],
+    ["Origin: null"],
+]:
+    forged = [word for header in headers for word in ("-H", header)]
+    check(curl("/logout", *jar, *forged, "-X", "POST")[0], 403)
+check(curl("/account", *jar)[0], 200)
+check(curl("/logout", *jar, "-X", "POST", "-H", f"Origin: {origin}")[0], 303)
+check(curl("/account", *jar)[0], 303)
+
+# requests, with the cookies of a session.
+browser = requests.Session()
+browser.trust_env = False  # An environment may name certificates of its own.
+browser.verify = str(proxy.certificate)
+answer = browser.post(
+    f"{origin}/login", {"username": "bob", "password": PASSWORD}, allow_redirects=False
+)
+check(answer.status_code, 303)
+check(sorted(browser.cookies.keys()), ["__Host-device", "__Host-session"])
+set_cookies = answer.raw.headers.getlist("set-cookie")
+for line in set_cookies:
+    for part in ["HttpOnly", "Secure", "SameSite=Lax", "Path=/", "Max-Age="]:
+        check(part in line, True)
+check("no-store" in answer.headers["cache-control"], True)
+check("Hello, Bob" in browser.get(origin).text, True)
+for name in ["content-security-policy", "referrer-policy", "x-content-type-options"]:
+    check(name in browser.get(origin).headers, True)
+
+# The endpoints for programs, with the token in the body, and then as Basic and Bearer.
+def call(path, body=None, **more):
+    url = f"{origin}/VPE/session/{path}/"
+    return requests.post(url, json=body, verify=str(proxy.certificate), **more)
+
+
+check(call("testConnection").json()["Success"], True)
+program = {"Username": "bob", "Password": PASSWORD, "DeviceId": "program-1"}
+reply = call("login", program).json()
+golden = """Success Message SessionId Configuration User Branch Organisation DesktopClientDenied
+    IncompatibleServiceVersion LockedUserAccount NewPasswordRequired RemainingCredits
+    ServerApiVersion VpeName"""
+check(list(reply), golden.split())
+check((reply["Success"], reply["User"]["Username"]), (True, "bob"))
+session = {"SessionId": reply["SessionId"], "DeviceId": "program-1"}
+check(call("verify", session).json()["Username"], "bob")
+check(call("verify", {**session, "DeviceId": "program-2"}).json()["Success"], False)
+refused = call("login", {**program, "Password": "a wrong guess"}).json()
+check((refused["Success"], refused["SessionId"], refused["User"]), (False, None, None))
+
+
+def verify(*credentials):
+    headers = {"authorization": " ".join(credentials)}
+    url = f"{origin}/VPE/session/verify/"
+    return requests.get(url, headers=headers, verify=str(proxy.certificate))
+
+
+def basic(user, password=""):
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+check(verify("Basic", basic(reply["SessionId"], "program-1")).status_code, 200)
+check(verify("Basic", basic(reply["SessionId"], "program-2")).status_code, 401)
+check(verify("Bearer", reply["SessionId"]).status_code, 401)  # A session needs its device.
+check(verify("Bearer", "gps_forged").headers["www-authenticate"], 'Bearer error="invalid_token"')
+changed = call(
+    "changePassword", {**session, "CurrentPassword": PASSWORD, "NewPassword": "seven wet geese"}
+).json()
+check(changed["Success"], True)
+check(call("verify", session).json()["Success"], False)
+check(browser.get(f"{origin}/account", allow_redirects=False).status_code, 303)
+session["SessionId"] = changed["SessionId"]
+check(call("logout", session).json()["Success"], True)
+check(call("logout", session).json()["Success"], True)
+check(call("verify", session).json()["Success"], False)
+check(call("login", data="{").status_code, 415)
+
+# Too many attempts say when to come back.
+for _ in range(6):
+    answer = requests.post(
+        f"{origin}/login",
+        {"username": "eve", "password": "a wrong guess"},
+        verify=str(proxy.certificate),
+    )
+check((answer.status_code, answer.headers["retry-after"].isdigit()), (429, True))
+
+# A page of another origin: it may call the endpoints for programs, and gets nothing by cookies.
+page = folder / "page"
+page.mkdir()
+(page / "index.html").write_text("<!doctype html><title>Another site</title>")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+other = http.server.ThreadingHTTPServer(
+    ("127.0.0.1", 0), functools.partial(Quiet, directory=page)
+)
+threading.Thread(target=other.serve_forever, daemon=True).start()
+plain = Server("--demo")
+driver = Driver()
+chromium = Browser(driver, plain)
+chromium.sign_in("ada")
+chromium.go(f"http://127.0.0.1:{other.server_address[1]}/index.html")
+fetched = """
+const [url, options] = arguments;
+return fetch(url, options).then(
+    async (answer) => [answer.status, (await answer.text()).slice(0, 2000)],
+    (error) => ['refused', String(error)]);
+"""
+
+
+def fetch(path, **options):
+    return chromium.script(fetched, f"{plain.origin}{path}", options)
+
+
+program = json.dumps({"Username": "carol", "Password": PASSWORD, "DeviceId": "page-1"})
+status, text = fetch(
+    "/VPE/session/login/",
+    method="POST",
+    body=program,
+    headers={"content-type": "application/json"},
+)
+check((status, json.loads(text)["Success"]), (200, False))  # Carol has to enrol a factor first.
+bob = program.replace("carol", "bob")
+json_type = {"content-type": "application/json"}
+status, text = fetch("/VPE/session/login/", method="POST", body=bob, headers=json_type)
+check((status, json.loads(text)["Success"]), (200, True))
+check(fetch("/account", credentials="include")[0], "refused")
+check(fetch("/logout", method="POST", credentials="include")[0], "refused")
+# A form of the other site is answered 403, and signs no one out.
+chromium.script(
+    "document.body.innerHTML = `<form method=post action=${arguments[0]}><button>x</button>`",
+    f"{plain.origin}/logout",
+)
+chromium.click("button")
+check("comes from another site" in chromium.text or chromium.path.startswith("/login"), True)
+chromium.go("/")
+check("Hello, Ada" in chromium.text, True)
+
+chromium.end()
+driver.end()
+plain.end()
+check(server.end(), 0)
+print(f"{checks} checks")

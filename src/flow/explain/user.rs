@@ -1,0 +1,122 @@
+//! Why a login of a user is refused, and why the keys and sessions of a user are suspended.
+
+use super::trace::rows;
+use super::{AuditEvidence, Explanation, RefusalCause};
+use crate::error::Result;
+use crate::record::audit::{self, AuditFilter};
+use crate::record::user::User;
+use crate::record::{branch, credential, organisation, user};
+use crate::store::Store;
+use crate::value::event::{AuditEntry, EventKind};
+use crate::value::id::UserId;
+use crate::value::principal::UserStatus;
+
+impl Store {
+    /// What of the user, or of the user's place, refuses everything of the user.
+    pub(super) fn explain_standing(&self, id: UserId) -> Result<Explanation> {
+        let Some(user) = self.read(|tx| user::find(tx, id))? else {
+            return self.explain_absent(id);
+        };
+        Ok(self.standing_of(&user)?.unwrap_or_else(|| of_user(id, RefusalCause::Accepted)))
+    }
+
+    pub(super) fn explain_login(&self, id: UserId) -> Result<Explanation> {
+        let found = self.read(|tx| {
+            let Some(user) = user::find(tx, id)? else { return Ok(None) };
+            Ok(Some((user, credential::of(tx, id)?, tx.now())))
+        })?;
+        let Some((user, credential, now)) = found else { return self.explain_absent(id) };
+        if let Some(explanation) = self.standing_of(&user)? {
+            return Ok(explanation);
+        }
+        if user.is_locked_out(now) {
+            let kinds = [EventKind::AttemptsThrottled, EventKind::LoginRefused];
+            let evidence = self.last_of_user(id, &kinds)?;
+            let at = user.locked_out_until;
+            return Ok(Explanation { at, evidence, ..of_user(id, RefusalCause::LockedOut) });
+        }
+        let (cause, kinds): (_, &[EventKind]) = match credential {
+            None => (
+                RefusalCause::NoPassword,
+                &[EventKind::PasswordRemoved, EventKind::UserConfirmed, EventKind::UserCreated],
+            ),
+            Some(stored) if stored.compromised => {
+                (RefusalCause::PasswordCompromised, &[EventKind::PasswordMarkedCompromised])
+            }
+            Some(stored) if stored.must_change => (
+                RefusalCause::NewPasswordRequired,
+                &[EventKind::PasswordChangeRequired, EventKind::UserCreated],
+            ),
+            Some(_) => return Ok(of_user(id, RefusalCause::Accepted)),
+        };
+        Ok(Explanation { evidence: self.last_of_user(id, kinds)?, ..of_user(id, cause) })
+    }
+
+    fn explain_absent(&self, id: UserId) -> Result<Explanation> {
+        let evidence = self.last_of_user(id, &[EventKind::UserDeleted])?;
+        let is_stored = self.read(|tx| Ok(user::stored(tx, id).is_ok()))?;
+        if evidence.row().is_some() || is_stored {
+            return Ok(Explanation { evidence, ..of_user(id, RefusalCause::UserDeleted) });
+        }
+        Ok(Explanation { evidence, ..Explanation::new(RefusalCause::Unknown) })
+    }
+
+    fn standing_of(&self, of: &User) -> Result<Option<Explanation>> {
+        let by_status = match of.status {
+            UserStatus::Active => None,
+            UserStatus::Locked => Some((RefusalCause::UserLocked, EventKind::UserLocked)),
+            UserStatus::Disabled => Some((RefusalCause::UserDisabled, EventKind::UserDisabled)),
+            UserStatus::Pending => Some((RefusalCause::UserPending, EventKind::UserMadePending)),
+        };
+        if let Some((cause, kind)) = by_status {
+            // A user may be created in every status.
+            let evidence = self.last_of_user(of.id, &[kind, EventKind::UserCreated])?;
+            return Ok(Some(Explanation { evidence, ..of_user(of.id, cause) }));
+        }
+        let (place, above) = self.read(|tx| {
+            let place = of.branch.map(|id| branch::find(tx, id)).transpose()?.flatten();
+            let above = place.as_ref().and_then(|place| place.organisation);
+            let above = above.map(|id| organisation::find(tx, id)).transpose()?.flatten();
+            Ok((place, above))
+        })?;
+        let (cause, kind) = match (&place, &above) {
+            (Some(place), _) if !place.active => {
+                (RefusalCause::BranchInactive, EventKind::BranchDeactivated)
+            }
+            (_, Some(above)) if !above.active => {
+                (RefusalCause::OrganisationInactive, EventKind::OrganisationDeactivated)
+            }
+            _ => return Ok(None),
+        };
+        let branch = place.map(|place| place.id);
+        let organisation = above.map(|above| above.id);
+        let all = rows(self, AuditFilter::new().kind(kind), 0)?;
+        let evidence = self.last_where(all, |row| match kind {
+            EventKind::BranchDeactivated => row.branch == branch,
+            _ => row.organisation == organisation,
+        })?;
+        Ok(Some(Explanation { evidence, ..of_user(of.id, cause) }))
+    }
+
+    /// The last row about a user that has one of these kinds.
+    fn last_of_user(&self, id: UserId, kinds: &[EventKind]) -> Result<AuditEvidence> {
+        let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
+        self.last_where(all, |row| kinds.iter().any(|kind| kind.name() == row.event))
+    }
+
+    fn last_where(
+        &self,
+        all: Vec<AuditEntry>,
+        is_it: impl Fn(&AuditEntry) -> bool,
+    ) -> Result<AuditEvidence> {
+        let last = all.into_iter().filter(|row| is_it(row)).last();
+        if last.is_none() && self.read(audit::is_trimmed)? {
+            return Ok(AuditEvidence::Trimmed);
+        }
+        Ok(AuditEvidence::of(last))
+    }
+}
+
+fn of_user(id: UserId, cause: RefusalCause) -> Explanation {
+    Explanation { user: Some(id), ..Explanation::new(cause) }
+}
