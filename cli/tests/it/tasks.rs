@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::thread;
 
+use gatepost::directory::UserFilter;
 use gatepost::{DeviceId, LoginRequest, NewUser, Password, Secret, Store};
 
 use crate::busy::Busy;
@@ -12,7 +13,7 @@ use crate::world::{PASSWORD, Ran, World};
 const USERS: usize = 1_000;
 
 /// The tasks in order, each with its one command.
-const TASKS: [(&str, &str); 12] = [
+const TASKS: [(&str, &str); 15] = [
     ("add a user", "gatepost user add zoe --password-stdin < password.txt"),
     ("reset a password", "gatepost user reset zoe > reset.txt"),
     ("see who is logged in", "gatepost session list --json > sessions.jsonl"),
@@ -25,8 +26,11 @@ const TASKS: [(&str, &str); 12] = [
     ("restore", "gatepost restore copy.db --yes"),
     ("check the health", "gatepost doctor --json > health.json"),
     ("probe the health", "gatepost doctor --quick --json > probe.json"),
-    ("export the users", "gatepost user list --json > users.jsonl"),
+    ("list the users", "gatepost user list --json > users.jsonl"),
+    ("export the users", "gatepost export --to all.jsonl"),
+    ("import users with bcrypt hashes", "gatepost import imported.jsonl --from pocketbase"),
     ("export one person's data", "gatepost user export ada > ada.json"),
+    ("explain why a user is refused", "gatepost explain --user ada --json > why.json"),
     ("revoke all API keys of a user", "gatepost key revoke --user ada --yes"),
 ];
 
@@ -48,6 +52,8 @@ fn is_valid(store: &Store, token: &Secret, device: &DeviceId) -> bool {
 fn each_task_of_an_operator_is_one_command_on_a_busy_store() {
     let world = World::new();
     std::fs::write(world.directory().join("password.txt"), PASSWORD).unwrap();
+    let hashes = include_bytes!("moving/pocketbase.jsonl");
+    std::fs::write(world.directory().join("imported.jsonl"), hashes).unwrap();
     let store = world.store();
     thread::scope(|scope| {
         for part in 0..8 {
@@ -93,6 +99,10 @@ fn each_task_of_an_operator_is_one_command_on_a_busy_store() {
     assert_eq!(lines(&world, "failed.jsonl"), 1);
     // ada, zoe and the user of the busy process.
     assert_eq!(lines(&world, "users.jsonl"), USERS + 3);
+    assert!(lines(&world, "all.jsonl") >= USERS + 3);
+    let imported = lines(&world, "imported.jsonl");
+    let users = store.users().count(&UserFilter::new()).unwrap();
+    assert_eq!(users, u64::try_from(USERS + 3 + imported).unwrap());
     assert!(world.rows(&["key", "list", "ada"]).is_empty());
     busy.end();
 }
