@@ -30,6 +30,7 @@
 //!
 //! - [`keys`]: a key outside the file that seals the password hashes.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
+//! - [`moving`]: users from another system, with their passwords, and out of Gatepost.
 //! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
 //! - [`audit`]: reading the audit log, proving it whole, and erasing a person.
 //! - [`operating`]: opening, permissions, upkeep, a full disk.
