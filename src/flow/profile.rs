@@ -57,21 +57,27 @@ impl Store {
         let credential = principal.credential;
         let denials = &self.core().pending.denials;
         let known = denials.known();
+        let proof = Proof::of(tx, credential)?.ok_or_else(ended)?;
+        let live = self.judge(credential, &proof, tx.now()).map_err(|_| ended())?;
+        // The fields of a principal are public: a host can write another user into it, whom the
+        // audit log would then name.
+        if live.principal.user != principal.user {
+            return Err(ended());
+        }
         if !known.is_empty() {
             let lineage = proof::lineage(tx, credential)?.ok_or_else(ended)?;
-            let own = proof::actor_session(tx, principal)?;
+            let own = proof::actor_session(tx, &live.principal)?;
+            // As the row has it: the user may have been moved since the principal was made.
             let is_denied = |one: &Principal| known.cover(one, &lineage, tx.now());
-            if is_denied(principal) || own.as_ref().is_some_and(is_denied) {
+            if is_denied(&live.principal) || own.as_ref().is_some_and(is_denied) {
                 return Err(ended());
             }
         }
-        Proof::of(tx, credential)?
-            .and_then(|proof| Some((self.judge(credential, &proof, tx.now()).ok()?, proof)))
-            .ok_or_else(ended)
+        Ok((live, proof))
     }
 }
 
-pub(crate) fn ended() -> Error {
+fn ended() -> Error {
     let what = "the session or API key of the principal is no longer live";
     Error::new(ErrorKind::SessionEnded, what)
 }

@@ -56,11 +56,17 @@ pub(super) fn checkpoint_on_close(connection: &Connection, allowed: bool) -> Res
     set.map(drop).map_err(fault)
 }
 
-/// Off while a migration rebuilds tables: dropping the old table would delete rows that reference
-/// it.
-pub(super) fn enforce_foreign_keys(connection: &Connection, enforced: bool) -> Result<()> {
-    let set = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, enforced);
-    set.map(drop).map_err(fault)
+/// Whether a migration may rebuild tables. Foreign keys are not enforced meanwhile, because dropping
+/// the old table would delete rows that reference it; and a table gets the name of the old one
+/// although triggers of other tables still name that, as `ALTER TABLE` would refuse otherwise.
+pub(super) fn let_tables_be_rebuilt(connection: &Connection, may: bool) -> Result<()> {
+    for (config, on) in [
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, !may),
+        (DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, may),
+    ] {
+        connection.set_db_config(config, on).map_err(fault)?;
+    }
+    Ok(())
 }
 
 /// Opens the file for the reader pool. The connection is read-write, as a read-only connection

@@ -321,9 +321,9 @@ pub(super) fn bring_up_to_date(
     if lacking(connection, steps)?.is_empty() {
         return Ok(None);
     }
-    connection::enforce_foreign_keys(connection, false)?;
+    connection::let_tables_be_rebuilt(connection, true)?;
     let migrated = migrate(connection, path, steps, recorder);
-    connection::enforce_foreign_keys(connection, true)?;
+    connection::let_tables_be_rebuilt(connection, false)?;
     migrated
 }
 

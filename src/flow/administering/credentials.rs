@@ -211,11 +211,12 @@ impl Administrator {
         self.may_change_inside(inside.ok_or_else(api_key::gone)?)
     }
 
-    /// Checks that the administrator has what a key of this draft gives.
+    /// Checks that the administrator has what a key of this draft gives, and each of its scopes:
+    /// the user may get that privilege later, and the key with it.
     fn may_hold_key(&self, tx: &ReadTx<'_>, user: UserId, draft: &Draft) -> Result<()> {
-        let (privileges, scopes) = (user::existing(tx, user)?.privileges, draft.scopes());
-        let is_left = |name: &&String| scopes.as_ref().is_none_or(|scopes| scopes.contains(name));
-        self.holds(privileges.iter().filter(is_left).map(String::as_str))
+        let privileges = user::existing(tx, user)?.privileges;
+        let given = draft.scopes().unwrap_or(privileges);
+        self.holds(given.iter().map(String::as_str))
     }
 }
 

@@ -33,7 +33,8 @@ fn impersonator(tx: &ReadTx<'_>, session: SessionId) -> Result<Option<UserId>> {
         return Ok(stored);
     }
     tx.one(
-        "SELECT actor_user_id FROM audit WHERE event = ?1 AND session_id = ?2 LIMIT 1",
+        "SELECT actor_user_id FROM audit
+         WHERE event = ?1 AND source = 0 AND session_id = ?2 LIMIT 1",
         params![EventKind::SessionImpersonated.name(), session],
         |row| row.get(0),
     )

@@ -267,12 +267,16 @@ event_kinds! {
 
 impl EventKind {
     /// Whether an administrator who acts as a user may not do it: it makes, replaces or removes
-    /// what a user logs in with, changes what the user may do, or opens a session. What only
-    /// revokes is allowed.
+    /// what a user logs in with, makes a user or brings one back, changes what a user may do, or
+    /// opens a session. What only revokes is allowed.
     pub(crate) const fn is_barred_in_impersonation(self) -> bool {
         matches!(
             self,
-            Self::UserRenamed
+            Self::UserCreated
+                | Self::UserRestored
+                | Self::UserAdministrationGranted
+                | Self::UserAdministrationWithdrawn
+                | Self::UserRenamed
                 | Self::UserEmailChanged
                 | Self::UserPrivilegesChanged
                 | Self::UserConfirmed
@@ -286,6 +290,7 @@ impl EventKind {
                 | Self::ApiKeyAttenuated
                 | Self::ApiKeyRotated
                 | Self::OneTimeTokenIssued
+                | Self::PasswordResetRequested
                 | Self::SecondFactorEnrolmentBegun
                 | Self::SecondFactorAdded
                 | Self::SecondFactorReplaced

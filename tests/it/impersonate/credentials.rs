@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use gatepost::audit::{AuditFilter, HostEvent};
+use gatepost::directory::{BranchFilter, ImportRecord, UserFilter};
 use gatepost::second_factors::NewTotp;
 use gatepost::sessions::{
     Assurance, IssuedApiKey, NewApiKey, NewOneTimeToken, NewTicket, OpenSession, Reauthentication,
 };
+use gatepost::uuid::Uuid;
 use gatepost::{
     Actor, Ended, Error, ErrorKind, LoginOutcome, LoginRefusal, LoginRequest, NewUser, Page,
     Store, UserId,
@@ -52,6 +54,51 @@ fn it_changes_no_credential_of_the_user() {
     assert_eq!(world.user(scene.ada).failed_attempts, 0);
 }
 
+type Call = fn(&Store, UserId, &IssuedApiKey) -> Result<(), Error>;
+
+const CALLS: [(&str, Call); 18] = [
+    ("create", |s, _, _| s.users().create(NewUser::person("eve").privilege("admin")).map(drop)),
+    ("restore", |s, _, _| {
+        let deleted = UserFilter::new().deleted();
+        s.users().restore(s.users().list(&deleted, Page::default())?[0].id).map(drop)
+    }),
+    ("grant", |s, ada, _| {
+        let leeds = s.branches().list(&BranchFilter::new(), Page::default())?.pop().unwrap().id;
+        s.users().grant_administration(ada, leeds).map(drop)
+    }),
+    ("withdraw", |s, ada, _| {
+        let own = s.users().administrations(ada)?[0];
+        s.users().withdraw_administration(ada, own).map(drop)
+    }),
+    ("import", |s, _, _| {
+        let (id, user) = (UserId::from_uuid(Uuid::from_u128(7)), NewUser::person("eve"));
+        let (user, created_at, confirmed_at) = (Box::new(user), None, None);
+        let record = ImportRecord::User { id, user, created_at, confirmed_at };
+        s.import(vec![record])?.pop().unwrap().map(drop)
+    }),
+    ("rename", |s, ada, _| s.users().rename(ada, "augusta").map(drop)),
+    ("e-mail", |s, ada, _| s.users().set_email(ada, Some("a@example.com")).map(drop)),
+    ("privileges", |s, ada, _| s.users().set_privileges(ada, &["x"]).map(drop)),
+    ("confirm", |s, ada, _| s.users().confirm(ada).map(drop)),
+    ("set password", |s, ada, _| s.users().set_password(ada, "nine brass bells".into())),
+    ("remove password", |s, ada, _| s.users().remove_password(ada).map(drop)),
+    ("compromised", |s, ada, _| s.users().mark_compromised(ada).map(drop)),
+    ("rotate", |s, _, key| s.api_keys().rotate(key.id, Duration::ZERO).map(drop)),
+    ("one-time token", |s, ada, _| {
+        s.one_time_tokens().issue(ada, NewOneTimeToken::password_reset()).map(drop)
+    }),
+    ("link", |s, ada, _| s.external_identities().link(ada, "https://idp", "7").map(drop)),
+    ("open", |s, ada, _| s.sessions().open(OpenSession::new(ada, device("further"))).map(drop)),
+    ("log in", |s, _, _| {
+        let login = LoginRequest::new("ada", PASSWORD.into(), device("further"));
+        s.log_in(login).map(drop)
+    }),
+    ("issue", |s, _, _| {
+        let robot = s.users().find_by_username("robot")?.unwrap();
+        s.api_keys().issue(robot.id, NewApiKey::new()).map(drop)
+    }),
+];
+
 /// Every call that writes such an event, ascribed to the session by whatever spelling.
 #[test]
 fn what_is_ascribed_to_it_changes_no_credential() {
@@ -62,39 +109,16 @@ fn what_is_ascribed_to_it_changes_no_credential() {
     let session = scene.as_ada();
     let principal = scene.verified(&session, "window");
     let spelled = Actor::Session { user: ada, session: session.id };
-    type Call = fn(&Store, UserId, &IssuedApiKey) -> Result<(), Error>;
-    let calls: [(&str, Call); 13] = [
-        ("rename", |s, ada, _| s.users().rename(ada, "augusta").map(drop)),
-        ("e-mail", |s, ada, _| s.users().set_email(ada, Some("a@example.com")).map(drop)),
-        ("privileges", |s, ada, _| s.users().set_privileges(ada, &["x"]).map(drop)),
-        ("confirm", |s, ada, _| s.users().confirm(ada).map(drop)),
-        ("set password", |s, ada, _| s.users().set_password(ada, "nine brass bells".into())),
-        ("remove password", |s, ada, _| s.users().remove_password(ada).map(drop)),
-        ("compromised", |s, ada, _| s.users().mark_compromised(ada).map(drop)),
-        ("rotate", |s, _, key| s.api_keys().rotate(key.id, Duration::ZERO).map(drop)),
-        ("one-time token", |s, ada, _| {
-            s.one_time_tokens().issue(ada, NewOneTimeToken::password_reset()).map(drop)
-        }),
-        ("link", |s, ada, _| s.external_identities().link(ada, "https://idp", "7").map(drop)),
-        ("open", |s, ada, _| {
-            s.sessions().open(OpenSession::new(ada, device("further"))).map(drop)
-        }),
-        ("log in", |s, _, _| {
-            let login = LoginRequest::new("ada", PASSWORD.into(), device("further"));
-            s.log_in(login).map(drop)
-        }),
-        ("issue", |s, _, _| {
-            let robot = match s.users().find_by_username("robot")? {
-                Some(robot) => robot,
-                None => s.users().create(NewUser::system("robot"))?,
-            };
-            s.api_keys().issue(robot.id, NewApiKey::new()).map(drop)
-        }),
-    ];
+    let gone = world.store.users().create(NewUser::person("gone")).unwrap().id;
+    world.store.users().delete(gone).unwrap();
+    let [york, _] =
+        ["York", "Leeds"].map(|name| world.store.branches().create(name, None).unwrap().id);
+    world.store.users().grant_administration(ada, york).unwrap();
+    world.store.users().create(NewUser::system("robot")).unwrap();
     let before = world.user(ada);
     for actor in [Actor::from(&principal), spelled] {
         let store = world.store.acting_as(actor);
-        for (name, call) in calls {
+        for (name, call) in CALLS {
             let error = call(&store, ada, &key).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{name}");
             assert!(error.to_string().contains("changes no credential"), "{name}: {error}");
