@@ -94,7 +94,8 @@ impl SignedIn {
     /// Begins the enrolment of an authenticator. Show the secret once, and never log it.
     ///
     /// # Errors
-    /// As `SecondFactors::enrol`; 422 if the user has a second factor already.
+    /// 403 (`step_up_required`) if the last proof of the user is older than 15 minutes; 422 if the
+    /// user has a second factor already; and as `SecondFactors::enrol`.
     pub async fn enrol_second_factor(&self, new: NewTotp) -> Result<TotpEnrolment, Rejection> {
         self.factor(move |store, held| store.second_factors().enrol(held, new)).await
     }

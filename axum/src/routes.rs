@@ -24,7 +24,7 @@
 //! - `GET /second-factor` answers 200 with `second_factor`, which is `null` or has `since` and
 //!   `recovery_codes_left`.
 //! - `POST /second-factor/enrol` answers 200 with the secret for an authenticator: `base32`, `uri`
-//!   and `expires_at`.
+//!   and `expires_at`; 403 (`step_up_required`) if the last proof is older than 15 minutes.
 //! - `POST /second-factor/replace` takes `password` and `code`, and answers as `enrol`.
 //! - `POST /second-factor/confirm` takes `codes` (two, one after the other), and answers 200 with
 //!   `recovery_codes`.

@@ -133,6 +133,19 @@ async fn a_factor_is_enrolled_replaced_and_removed_in_a_session() {
 }
 
 /// Begins an enrolment at that path and confirms it; returns the secret.
+#[tokio::test]
+async fn an_enrolment_asks_for_a_proof_of_the_last_quarter_of_an_hour() {
+    let world = world(SecondFactorPolicy::Optional);
+    let mut browser = world.browser().signed_in("ada").await;
+    world.clock.advance(QUARTER);
+    let refused = browser.post("/auth/second-factor/enrol", None).await;
+    refused.is_refused(403, "step_up_required");
+    assert_eq!(browser.get("/mine").await.status, 200, "it is still signed in");
+    let proof = json!({ "password": PASSWORD });
+    assert_eq!(browser.post("/auth/prove", Some(proof)).await.status, 200);
+    enrolled(&world, &mut browser, "/auth/second-factor/enrol", None).await;
+}
+
 async fn enrolled(
     world: &World,
     browser: &mut Browser,

@@ -72,6 +72,19 @@ def shown(browser, name):
             counts["pictures"] += 1
 
 
+def post(browser, path):
+    """A form without fields, as a person may send who knows the address."""
+    form = "document.body.innerHTML = `<form method=post action=${arguments[0]}><button>x</button>`"
+    browser.script(form, path)
+    browser.click("button")
+
+
+def button_path(browser, label):
+    """The path to which the form of that button is sent."""
+    form = "return new URL(document.querySelector(arguments[0]).form.action).pathname"
+    return browser.script(form, f"button[aria-label='{label}']")
+
+
 def scene(title):
     counts["scenes"] += 1
     print(f"-- {title}", flush=True)
@@ -219,14 +232,29 @@ check(other.text, "many people use")
 other.fill(username="bob", password=PASSWORD, new_password=NEW_PASSWORD)
 check(other.text, "Hello, Bob")
 
+scene("the administrator of everything invites a person to no branch")
+root.go("/admin/users")
+invite = "main form[method=post].stacked button"
+root.fill(invite, username="gus", email="gus@example.com")
+check(root.text, "gus@example.com", "pending")
+root.fill(invite, username="gus", email="gus2@example.com")
+check(root.text, "taken")
+root.go("/admin/users")
+disable_gus = button_path(root, "Sign out: gus").replace("/revoke", "/disable")
+disable_ada = button_path(root, "Disable: ada")
+
 scene("the administrator of a branch sees its users alone, and invites a person")
 carol = Browser(driver, server)
 carol.sign_in("carol")
-carol_secret = carol.script("return document.querySelector('#secret').textContent")
-carol.fill(first=code(carol_secret, -1), second=code(carol_secret))
-carol.go("/admin/users")
+check(carol.text, "Hello, Carol", "York")
+carol.click("nav a[href='/admin/users']")
 check(carol.text, "ada@example.com")
 absent(carol.text, "root@example.com")
+absent(carol.text, "gus@example.com")
+branches = "return [...document.querySelectorAll('#branch option')].map(o => o.text).join()"
+check(carol.script(branches), "York")
+absent(carol.script(branches), "None")
+shown(carol, "admin-users-of-a-branch")
 carol.fill("main form[method=post].stacked button", username="dora", email="dora@example.com")
 check(carol.text, "dora@example.com", "pending")
 carol.go(server.mail("dora@example.com"))
@@ -237,10 +265,52 @@ check(carol.text, "The password is set.")
 other.click("nav button")
 other.sign_in("dora", NEW_PASSWORD)
 check(other.text, "Hello, dora", "York")
-absent(other.text, "Audit")
+absent(other.script("return document.querySelector('nav').innerText"), "Users")
 other.go("/admin/users")
 check(other.text, "You may not do this.")
 shown(other, "forbidden")
+
+scene("the administrator of a branch disables, enables, signs out, unlocks and mails a link")
+carol.go("/admin/users")
+carol.click("button[aria-label='Disable: dora']")
+other.go("/")
+check(other.path, "/login")
+carol.click("button[aria-label='Enable: dora']")
+other.sign_in("dora", NEW_PASSWORD)
+check(other.text, "Hello, dora")
+carol.click("button[aria-label='Sign out: dora']")
+other.go("/")
+check(other.path, "/login")
+carol.click("button[aria-label='Forgive failed attempts: eve']")
+absent(carol.text, "failed attempts")
+# The wait of the name that was typed is another, which goes on.
+other.sign_in("eve@example.com")
+check(other.text, "Hello, Eve")
+carol.click("button[aria-label='Mail a reset link: eve']")
+check(server.mail("eve@example.com"), "/reset?token=")
+carol.click("button[aria-label='Demand a new password: eve']")
+check(carol.text, "must change the password")
+other.go("/")
+check(other.path, "/login")
+
+scene("outside of the branch is as if it did not exist, and the audit log is closed")
+post(carol, disable_gus)
+check(carol.text, "There is no user of this id.")
+check(carol.script("return document.title"), "Not Found")
+shown(carol, "outside")
+unknown = disable_gus.split("/")
+unknown[3] = "01890000-0000-7000-8000-000000000000"
+post(carol, "/".join(unknown))
+check(carol.text, "There is no user of this id.")
+carol.go("/admin/audit")
+check(carol.text, "You may not do this.")
+other.sign_in("dora", NEW_PASSWORD)
+for path in [disable_gus, disable_ada]:
+    post(other, path)
+    check(other.text, "There is no user of this id.")
+root.go("/admin/users")
+check(root.text, "gus@example.com", "pending")
+absent(root.text, "disabled")
 
 scene("the audit log")
 root.go("/admin/audit")
@@ -270,9 +340,19 @@ check(other.text, "The username or password is wrong")
 other.fill(username="ada", password=NEW_PASSWORD)
 check(other.text, "Hello, Ada")
 
-scene("she sets up a second factor in her session")
+scene("she sets up a second factor in her session, which asks for a proof and comes back")
 other.go("/account/second-factor")
 shown(other, "second-factor")
+server.age_proofs(15 * 60)
+other.click("main form button")
+check(other.path, "/prove?next=/account/second-factor")
+other.fill(password=NEW_PASSWORD)
+check(other.path, "/account/second-factor")
+server.age_proofs(15 * 60)
+other.go("/account/second-factor")
+check(other.path, "/prove?next=%2Faccount%2Fsecond-factor")
+other.fill(password=NEW_PASSWORD)
+check(other.path, "/account/second-factor")
 other.click("main form button")
 shown(other, "second-factor-enrol")
 secret = other.script("return document.querySelector('#secret').textContent")

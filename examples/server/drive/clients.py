@@ -177,15 +177,15 @@ def fetch(path, **options):
     return chromium.script(fetched, f"{plain.origin}{path}", options)
 
 
-program = json.dumps({"Username": "carol", "Password": PASSWORD, "DeviceId": "page-1"})
+program = json.dumps({"Username": "root", "Password": PASSWORD, "DeviceId": "page-1"})
 status, text = fetch(
     "/VPE/session/login/",
     method="POST",
     body=program,
     headers={"content-type": "application/json"},
 )
-check((status, json.loads(text)["Success"]), (200, False))  # Carol has to enrol a factor first.
-bob = program.replace("carol", "bob")
+check((status, json.loads(text)["Success"]), (200, False))  # Root has to enrol a factor first.
+bob = program.replace("root", "bob")
 json_type = {"content-type": "application/json"}
 status, text = fetch("/VPE/session/login/", method="POST", body=bob, headers=json_type)
 check((status, json.loads(text)["Success"]), (200, True))

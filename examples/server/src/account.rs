@@ -9,7 +9,7 @@ use axum::{Form, Router};
 use gatepost::second_factors::{NewTotp, SecondFactor};
 use gatepost::sessions::{Assurance, KnownDevice, Reauthentication, SessionFilter, SessionInfo};
 use gatepost::{DeviceId, Error, Password, SessionId, Store};
-use gatepost_axum::{Fresh, Next, Rejection, SignedIn, StepUp, login_guard};
+use gatepost_axum::{Fresh, Next, Rejection, SignedIn, StepUp, login_guard, step_up_guard};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -19,15 +19,19 @@ use crate::page::{
 };
 
 pub(crate) fn pages() -> Router<Site> {
+    // A form whose proof is too old is not sent again: the proof leads back to the page before it.
+    let forms = Router::new()
+        .route("/account/second-factor", post(enrol))
+        .route("/account/second-factor/confirm", post(confirm))
+        .route("/account/second-factor/remove", post(remove));
     Router::new()
         .route("/", get(home))
         .route("/account", get(account))
         .route("/account/sessions/{id}/revoke", post(revoke))
         .route("/account/sessions/revoke-others", post(revoke_others))
         .route("/account/password", get(password_form).post(change_password))
-        .route("/account/second-factor", get(factor).post(enrol))
-        .route("/account/second-factor/confirm", post(confirm))
-        .route("/account/second-factor/remove", post(remove))
+        .route("/account/second-factor", get(factor))
+        .merge(step_up_guard(forms, "/prove?next=/account/second-factor"))
 }
 
 /// The page that asks for a proof is behind the guard of logins alone.
@@ -233,7 +237,8 @@ fn remove_form(wrong: Option<&str>) -> Markup {
     }
 }
 
-async fn enrol(me: Fresh<ChangeFactor>) -> Result<Markup, Rejection> {
+/// The library itself asks for a proof of the last 15 minutes.
+async fn enrol(me: SignedIn) -> Result<Markup, Rejection> {
     let begun = me.enrol_second_factor(NewTotp::new()).await?;
     Ok(confirm_page(&me, None, begun.uri.expose()))
 }

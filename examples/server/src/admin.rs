@@ -1,18 +1,22 @@
-//! Administration: the users of an administrator's subtree, and the end of the audit log.
+//! Administration: the users inside of what the caller administers, and the end of the audit log.
 //!
-//! An administrator of a branch sees and changes its users alone; one without a branch, all users.
+//! Every call goes through `Store::administering`, which checks in the same transaction that the
+//! user is inside: one outside is 404 as one that does not exist. The audit log is for
+//! administrators of everything.
 
 use std::collections::BTreeMap;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
+use gatepost::administration::Administration;
 use gatepost::audit::{AuditEntry, AuditFilter};
-use gatepost::directory::{UserFilter, UserStatus};
+use gatepost::directory::{Branch, BranchFilter, UserFilter, UserStatus};
 use gatepost::sessions::{NewOneTimeToken, RevokeSessions};
-use gatepost::{Error, ErrorClass, NewUser, Page, Store, Subtree, User, UserId};
-use gatepost_axum::{Admin, Rejection};
+use gatepost::{Error, NewUser, NotPermitted, Page, Store, Subtree, User, UserId};
+use gatepost_axum::{Admin, Rejection, SignedIn};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -20,6 +24,8 @@ use crate::page::{again, error, field, page, time};
 use crate::{Mail, Site};
 
 const USERS_PER_PAGE: u32 = 50;
+/// Branches to choose from; a site with more of them needs a search.
+const BRANCHES: u32 = 200;
 const AUDIT_ROWS: u32 = 50;
 
 pub(crate) fn pages() -> Router<Site> {
@@ -29,10 +35,6 @@ pub(crate) fn pages() -> Router<Site> {
         .route("/admin/audit", get(audit))
 }
 
-fn subtree(admin: &Admin) -> Subtree {
-    admin.principal.branch.map_or(Subtree::Store, Subtree::Branch)
-}
-
 #[derive(Deserialize)]
 struct Search {
     #[serde(default)]
@@ -40,25 +42,43 @@ struct Search {
     after: Option<UserId>,
 }
 
-async fn users(admin: Admin, Query(search): Query<Search>) -> Result<Markup, Rejection> {
-    users_page(&admin, None, search).await
+/// What the page of the users shows.
+struct Shown {
+    users: Vec<User>,
+    branches: Vec<Branch>,
+    administers_everything: bool,
+}
+
+async fn users(me: SignedIn, Query(search): Query<Search>) -> Result<Markup, Rejection> {
+    users_page(&me, None, search).await
 }
 
 async fn users_page(
-    admin: &Admin,
+    me: &SignedIn,
     wrong: Option<&str>,
     search: Search,
 ) -> Result<Markup, Rejection> {
     let Search { text, after } = search;
     let mut filter = UserFilter::new();
-    if let Subtree::Branch(branch) = subtree(admin) {
-        filter = filter.branch(branch);
-    }
     if !text.trim().is_empty() {
         filter = filter.text(text.trim());
     }
     let at = after.map_or(Page::first(USERS_PER_PAGE), |id| Page::after(id, USERS_PER_PAGE));
-    let users = admin.blocking(move |store| store.users().list(&filter, at)).await?;
+    let principal = me.principal;
+    let read = move |store: &Store| -> Result<Shown, Rejection> {
+        let inside = store.administering(&principal);
+        let subtrees = inside.subtrees()?;
+        if subtrees.is_empty() {
+            return Err(NotPermitted::Denied.into());
+        }
+        Ok(Shown {
+            users: inside.users().list(&filter, at)?,
+            branches: inside.branches().list(&BranchFilter::new(), Page::first(BRANCHES))?,
+            administers_everything: subtrees.contains(&Subtree::Store),
+        })
+    };
+    let shown = me.blocking(read).await?;
+    let users = &shown.users;
     let rest = users.last().filter(|_| users.len() == USERS_PER_PAGE as usize);
     let body = html! {
         (error(wrong))
@@ -75,23 +95,34 @@ async fn users_page(
                     th scope="col" { "Status" } th scope="col" { "Last login" }
                     th scope="col" { "Actions" }
                 } }
-                tbody { @for user in &users { (row(admin, user)) } }
+                tbody { @for user in users { (row(me, user)) } }
             }
         }
         @if let Some(last) = rest {
             p { a href=(format!("?after={}", last.id)) { "Next page" } }
         }
+        (invitation(&shown))
+    };
+    Ok(page(me, "/admin/users", "Users", body))
+}
+
+fn invitation(shown: &Shown) -> Markup {
+    html! {
         h2 { "Invite a person" }
         form.stacked method="post" {
             (field("username", "Username", "text", "off", ""))
             (field("email", "E-mail address", "email", "off", ""))
+            label for="branch" { "Branch" }
+            select id="branch" name="branch" {
+                @if shown.administers_everything { option value="" { "None" } }
+                @for branch in &shown.branches { option value=(branch.id) { (branch.name) } }
+            }
             button { "Send an invitation" }
         }
-    };
-    Ok(page(admin, "/admin/users", "Users", body))
+    }
 }
 
-fn row(admin: &Admin, user: &User) -> Markup {
+fn row(me: &SignedIn, user: &User) -> Markup {
     let button = |act: &str, text: &str, kind: &str| {
         html! {
             form.inline method="post" action=(format!("/admin/users/{}/{act}", user.id)) {
@@ -99,7 +130,7 @@ fn row(admin: &Admin, user: &User) -> Markup {
             }
         }
     };
-    let is_self = admin.principal.user == user.id;
+    let is_self = me.principal.user == user.id;
     html! {
         tr.current[is_self] {
             td { (user.username) @if user.privileges.iter().any(|p| p == "admin") { " (admin)" } }
@@ -127,47 +158,47 @@ fn row(admin: &Admin, user: &User) -> Markup {
     }
 }
 
-/// The user, if the administrator may act on it: else 404, as for one that does not exist.
-fn within(store: &Store, subtree: Subtree, id: UserId) -> Result<User, Rejection> {
-    let found = store.users().find(id)?.filter(|user| match subtree {
-        Subtree::Branch(branch) => user.branch == Some(branch),
-        _ => true,
-    });
-    let missing = || Rejection::new(ErrorClass::NotFound, "no_user", "There is no such user.");
-    found.ok_or_else(missing)
+/// What a button of a row does.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Act {
+    Disable,
+    Enable,
+    Revoke,
+    Unlock,
+    DemandChange,
+    Reset,
 }
 
 async fn act(
     State(site): State<Site>,
-    admin: Admin,
-    Path((id, act)): Path<(UserId, String)>,
+    me: SignedIn,
+    path: Result<Path<(UserId, Act)>, PathRejection>,
 ) -> Result<Redirect, Rejection> {
-    let subtree = subtree(&admin);
-    let work = move |store: &Store| -> Result<(), Rejection> {
-        let user = within(store, subtree, id)?;
-        Ok(done(store, &site.mail, &user, &act)?)
-    };
-    admin.blocking(work).await?;
+    let Path((id, act)) = path?;
+    let principal = me.principal;
+    me.blocking(move |store| done(&store.administering(&principal), &site.mail, id, act)).await?;
     Ok(Redirect::to("/admin/users"))
 }
 
-fn done(store: &Store, mail: &Mail, user: &User, act: &str) -> Result<(), Error> {
+fn done(inside: &Administration, mail: &Mail, id: UserId, act: Act) -> Result<(), Error> {
     match act {
-        "disable" => store.users().set_status(user.id, UserStatus::Disabled).map(drop),
-        "enable" => store.users().set_status(user.id, UserStatus::Active).map(drop),
-        "revoke" => store.sessions().revoke_all(user.id),
-        "unlock" => store.users().unlock(user.id).map(drop),
-        "demand-change" => {
-            store.users().require_password_change(user.id, RevokeSessions::All).map(drop)
+        Act::Disable => inside.users().set_status(id, UserStatus::Disabled).map(drop),
+        Act::Enable => inside.users().set_status(id, UserStatus::Active).map(drop),
+        Act::Revoke => inside.sessions().revoke_all(id),
+        Act::Unlock => inside.users().unlock(id).map(drop),
+        Act::DemandChange => {
+            inside.users().require_password_change(id, RevokeSessions::All).map(drop)
         }
-        "reset" => {
-            let new = NewOneTimeToken::password_reset();
-            let issued = store.one_time_tokens().issue(user.id, new)?;
-            let to = user.email.as_deref().unwrap_or(&user.username);
-            mail.send(to, "/reset", issued.token.expose());
+        Act::Reset => {
+            let issued = inside.one_time_tokens().issue(id, NewOneTimeToken::password_reset())?;
+            // A user who was moved out meanwhile gets no mail.
+            if let Some(user) = inside.users().find(id)? {
+                let to = user.email.as_deref().unwrap_or(&user.username);
+                mail.send(to, "/reset", issued.token.expose());
+            }
             Ok(())
         }
-        _ => Ok(()),
     }
 }
 
@@ -175,25 +206,32 @@ fn done(store: &Store, mail: &Mail, user: &User, act: &str) -> Result<(), Error>
 struct Invited {
     username: String,
     email: String,
+    /// The id of a branch, or nothing for none.
+    branch: String,
 }
 
-async fn create(State(site): State<Site>, admin: Admin, Form(invited): Form<Invited>) -> Response {
-    let branch = admin.principal.branch;
+async fn create(State(site): State<Site>, me: SignedIn, Form(invited): Form<Invited>) -> Response {
+    let principal = me.principal;
     let invite = move |store: &Store| -> Result<(), Error> {
+        let branch = match invited.branch.as_str() {
+            "" => None,
+            id => Some(id.parse()?),
+        };
         let new = NewUser::person(invited.username)
             .email(&invited.email)
             .branch(branch)
             .status(UserStatus::Pending);
-        let user = store.users().create(new)?;
-        let issued = store.one_time_tokens().issue(user.id, NewOneTimeToken::invitation())?;
+        let inside = store.administering(&principal);
+        let user = inside.users().create(new)?;
+        let issued = inside.one_time_tokens().issue(user.id, NewOneTimeToken::invitation())?;
         site.mail.send(&invited.email, "/welcome", issued.token.expose());
         Ok(())
     };
-    match admin.blocking(invite).await {
+    match me.blocking(invite).await {
         Ok(()) => Redirect::to("/admin/users").into_response(),
         Err(refused) => {
             let all = Search { text: String::new(), after: None };
-            match users_page(&admin, Some(&refused.to_string()), all).await {
+            match users_page(&me, Some(&refused.to_string()), all).await {
                 Ok(page) => again(refused, page),
                 Err(refused) => refused.into_response(),
             }
@@ -202,13 +240,8 @@ async fn create(State(site): State<Site>, admin: Admin, Form(invited): Form<Invi
 }
 
 async fn audit(admin: Admin) -> Result<Markup, Rejection> {
-    let subtree = subtree(&admin);
-    let read = move |store: &Store| -> Result<_, Error> {
-        let mut rows = store.audit().latest(AUDIT_ROWS, &AuditFilter::new())?;
-        rows.retain(|row| match subtree {
-            Subtree::Branch(branch) => row.branch == Some(branch),
-            _ => true,
-        });
+    let read = |store: &Store| -> Result<_, Error> {
+        let rows = store.audit().latest(AUDIT_ROWS, &AuditFilter::new())?;
         let mut names = BTreeMap::new();
         for id in rows.iter().flat_map(|row| [row.user, row.actor.user()]).flatten() {
             if let Some(user) = store.users().find(id)? {

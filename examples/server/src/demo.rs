@@ -2,30 +2,34 @@
 
 use gatepost::{Error, NewUser, Store};
 
+use crate::page::USERS_LINK;
+
 pub(crate) const PASSWORD: &str = "lantern over wet slate";
 
-/// Creates `root`, an administrator of all; `carol`, an administrator of the branch York; and
+/// Creates `root`, an administrator of everything; `carol`, who administers the branch York; and
 /// `ada`, `bob` and `eve` of that branch, unless they are there.
 pub(crate) fn create(store: &Store) -> Result<(), Error> {
     if store.users().find_by_username("root")?.is_some() {
         return Ok(());
     }
     let york = store.branches().create("York", None)?.id;
-    for (name, first, branch) in [
-        ("root", "Ruth", None),
-        ("carol", "Carol", Some(york)),
-        ("ada", "Ada", Some(york)),
-        ("bob", "Bob", Some(york)),
-        ("eve", "Eve", Some(york)),
+    for (name, first, branch, privilege) in [
+        ("root", "Ruth", None, Some("admin")),
+        ("carol", "Carol", Some(york), Some(USERS_LINK)),
+        ("ada", "Ada", Some(york), None),
+        ("bob", "Bob", Some(york), None),
+        ("eve", "Eve", Some(york), None),
     ] {
-        let is_admin = matches!(name, "root" | "carol");
         let user = NewUser::person(name)
             .first_name(first)
             .email(format!("{name}@example.com"))
             .branch(branch)
-            .privileges(is_admin.then_some("admin"))
+            .privileges(privilege)
             .password(PASSWORD.into());
-        store.users().create(user)?;
+        let id = store.users().create(user)?.id;
+        if name == "carol" {
+            store.users().grant_administration(id, york)?;
+        }
     }
     println!("demo users root, carol, ada, bob, eve; password: {PASSWORD}");
     Ok(())

@@ -15,8 +15,15 @@ use qrcode::QrCode;
 use qrcode::render::svg;
 use serde::Deserialize;
 
+/// The privilege of this site that shows the link to the page of the users.
+///
+/// It opens no page: that one asks for the administrations of the caller. They are read from the
+/// file, and this is answered from memory, as the head of every page needs it.
+pub(crate) const USERS_LINK: &str = "site.users-link";
+
 /// A page of a caller who is signed in; `here` is the path of its link in the navigation.
 pub(crate) fn page(me: &SignedIn, here: &str, title: &str, body: Markup) -> Markup {
+    let is_admin = me.principal.is_admin;
     let link = |path: &str, text: &str| {
         let current = (path == here).then_some("page");
         html! { a href=(path) aria-current=[current] { (text) } }
@@ -27,10 +34,8 @@ pub(crate) fn page(me: &SignedIn, here: &str, title: &str, body: Markup) -> Mark
             nav aria-label="Main" {
                 (link("/", "Home"))
                 (link("/account", "Account"))
-                @if me.principal.is_admin {
-                    (link("/admin/users", "Users"))
-                    (link("/admin/audit", "Audit"))
-                }
+                @if is_admin || me.may(USERS_LINK).is_ok() { (link("/admin/users", "Users")) }
+                @if is_admin { (link("/admin/audit", "Audit")) }
                 form.inline method="post" action="/logout" { button.quiet { "Sign out" } }
             }
         },
