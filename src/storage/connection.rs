@@ -56,9 +56,9 @@ pub(super) fn checkpoint_on_close(connection: &Connection, allowed: bool) -> Res
     set.map(drop).map_err(fault)
 }
 
-/// Whether a migration may rebuild tables. Foreign keys are not enforced meanwhile, because dropping
-/// the old table would delete rows that reference it; and a table gets the name of the old one
-/// although triggers of other tables still name that, as `ALTER TABLE` would refuse otherwise.
+/// Whether a migration may rebuild tables. Foreign keys are not enforced meanwhile, because
+/// dropping the old table would delete rows that reference it; and a table gets the name of the old
+/// one although triggers of other tables still name that, as `ALTER TABLE` would refuse otherwise.
 pub(super) fn let_tables_be_rebuilt(connection: &Connection, may: bool) -> Result<()> {
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, !may),

@@ -134,8 +134,8 @@ pub struct Status {
     /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown) was applied. Read it after
     /// [`Store::open`](crate::Store::open) on the same path, and before the next write. `None` if
     /// no write failed so since the process started, if the store is in memory, and if the file was
-    /// moved or replaced since. If several writes failed so since the last opening, it says that they were applied,
-    /// or were not, only if that is true of all.
+    /// moved or replaced since. If several writes failed so since the last opening, it says that
+    /// they were applied, or were not, only if that is true of all.
     pub last_unknown_commit: Option<CommitOutcome>,
     /// The number of cached sessions and keys; `None` if the store has no cache, because the
     /// option `cache` is `None`, it is in memory, or its file system has no shared memory.

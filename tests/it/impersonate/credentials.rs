@@ -63,7 +63,8 @@ const CALLS: [(&str, Call); 18] = [
         s.users().restore(s.users().list(&deleted, Page::default())?[0].id).map(drop)
     }),
     ("grant", |s, ada, _| {
-        let leeds = s.branches().list(&BranchFilter::new(), Page::default())?.pop().unwrap().id;
+        let all = s.branches().list(&BranchFilter::new(), Page::default())?;
+        let leeds = all.iter().find(|branch| branch.name == "Leeds").unwrap().id;
         s.users().grant_administration(ada, leeds).map(drop)
     }),
     ("withdraw", |s, ada, _| {
@@ -119,7 +120,7 @@ fn what_is_ascribed_to_it_changes_no_credential() {
     for actor in [Actor::from(&principal), spelled] {
         let store = world.store.acting_as(actor);
         for (name, call) in CALLS {
-            let error = call(&store, ada, &key).unwrap_err();
+            let error = call(&store, ada, &key).expect_err(name);
             assert_eq!(error.kind(), ErrorKind::Invalid, "{name}");
             assert!(error.to_string().contains("changes no credential"), "{name}: {error}");
         }
