@@ -33,7 +33,8 @@ words! {
         Accepted = "accepted",
         /// The text does not have the form of the token of a session or of an API key.
         Malformed = "malformed",
-        /// Neither the file nor the log knows a session, key or user of this id.
+        /// Neither the file nor the log knows a session, key or user of this id; or it is gone, and
+        /// the log was trimmed, so that it does not say how it ended ([`AuditEvidence::Trimmed`]).
         Unknown = "unknown",
         /// The session or key exists, and this is not its token, nor was it one that the log knows
         /// to be replaced: the text is forged.

@@ -1,6 +1,7 @@
 //! Explain: a scene for each reason and each cause of a refusal, and the row of the log behind it.
 
 mod login;
+mod order;
 mod sessions;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! Why a session or an API key is refused.
 
-use super::trace::{self, Chapter};
+use super::trace::{self, Chapter, Ending};
 use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::Result;
 use crate::record::proof::{self, Proof};
@@ -22,6 +22,8 @@ struct Stored {
     /// Why it is refused; `None` if it is live.
     reason: Option<InvalidTokenReason>,
     is_denied: bool,
+    /// When the inactivity timeout is over, after the last use also if that waits in memory.
+    idle_end: Option<Timestamp>,
     now: Timestamp,
 }
 
@@ -56,10 +58,19 @@ impl Store {
             let now = tx.now();
             let is_denied = known.cover(&principal, &lineage, now)
                 || own.is_some_and(|own| known.cover(&own, &lineage, now));
+            let idle_end = self.idle_end(&proof, now);
             let reason = self.judge(credential, &proof, now).err();
-            Ok(Some(Stored { proof, parent, reason, is_denied, now }))
+            Ok(Some(Stored { proof, parent, reason, is_denied, idle_end, now }))
         })?;
         Ok(found)
+    }
+
+    fn idle_end(&self, proof: &Proof, now: Timestamp) -> Option<Timestamp> {
+        let timeout = proof.timeout?;
+        let session = Credential::Session(timeout.session);
+        let waiting = self.core().pending.uses.last_use(session, now);
+        let last = waiting.map_or(timeout.last_seen, |at| at.max(timeout.last_seen));
+        Some(Timestamp::from_millis(last.as_millis().saturating_add(timeout.idle_ms)))
     }
 
     fn explain_stored(
@@ -114,10 +125,7 @@ impl Store {
         let timeout = stored.proof.timeout;
         let from = timeout.map(|timeout| Credential::Session(timeout.session));
         Explanation {
-            at: timeout.map(|timeout| {
-                let end = timeout.last_seen.as_millis().saturating_add(timeout.idle_ms);
-                Timestamp::from_millis(end)
-            }),
+            at: stored.idle_end,
             through: from.filter(|from| *from != credential),
             evidence: chapter.beginning(),
             ..Explanation::new(RefusalCause::Inactive)
@@ -132,10 +140,8 @@ impl Store {
         chapter: &Chapter,
     ) -> Result<Explanation> {
         let own = trace::revocation(self, credential, stored.proof.user, chapter)?;
-        if let (AuditEvidence::None, Some(parent)) = (&own, stored.parent) {
-            return self.explain_through(parent);
-        }
-        Ok(Explanation { evidence: own, ..Explanation::new(RefusalCause::Revoked) })
+        let first = self.first_end(&own, stored.parent)?;
+        Ok(first.unwrap_or_else(|| Explanation::new(RefusalCause::Revoked)))
     }
 
     /// The row is gone: a call deleted it, or its time was over.
@@ -154,31 +160,46 @@ impl Store {
                 ..Explanation::new(RefusalCause::Unknown)
             });
         };
-        let revoked = trace::revocation(self, credential, user, chapter)?;
-        if revoked != AuditEvidence::None {
-            return Ok(Explanation {
-                reason: unknown,
-                evidence: revoked,
-                ..Explanation::new(RefusalCause::Revoked)
-            });
-        }
-        if let Some(right) = trace::right_lost(self, chapter)? {
-            return Ok(Explanation {
-                reason: unknown,
-                evidence: AuditEvidence::of(Some(right)),
-                ..Explanation::new(RefusalCause::Revoked)
-            });
-        }
-        if let Some(parent) = chapter.parent() {
-            let through = self.explain_through(parent)?;
-            if through.cause != RefusalCause::Accepted {
-                return Ok(Explanation { reason: unknown, user: Some(user), ..through });
-            }
+        let own = trace::deletion(self, credential, user, chapter)?;
+        if let Some(first) = self.first_end(&own, chapter.parent())? {
+            // What may have revoked it says nothing of whether it was over before.
+            let is_unknown = first.evidence == AuditEvidence::Trimmed && !own.is_certain();
+            let cause = if is_unknown { RefusalCause::Unknown } else { first.cause };
+            return Ok(Explanation { cause, reason: unknown, user: Some(user), ..first });
         }
         Ok(Explanation {
             reason: unknown,
             evidence: chapter.beginning(),
             ..Explanation::new(RefusalCause::Over)
+        })
+    }
+
+    /// What came first: its own end, or that of the session or key that it came from. `None` if
+    /// neither ended it.
+    fn first_end(&self, own: &Ending, parent: Option<Credential>) -> Result<Option<Explanation>> {
+        let by_own = |evidence: AuditEvidence| {
+            let explanation = Explanation { evidence, ..Explanation::new(RefusalCause::Revoked) };
+            (explanation.evidence != AuditEvidence::None).then_some(explanation)
+        };
+        let through = parent.map(|parent| self.explain_through(parent)).transpose()?;
+        let Some(through) = through.filter(|through| through.cause != RefusalCause::Accepted)
+        else {
+            return Ok(by_own(own.evidence()));
+        };
+        let is_ended = matches!(
+            through.cause,
+            RefusalCause::Revoked | RefusalCause::Replaced | RefusalCause::Unknown
+        );
+        Ok(match &through.evidence {
+            AuditEvidence::Row(row) if is_ended => {
+                let is_first = own.is_in_time(row) && own.is_after(row);
+                if is_first { Some(through) } else { by_own(own.evidence()) }
+            }
+            // The row about the parent may have come before.
+            AuditEvidence::Trimmed if is_ended && own.is_certain() => {
+                by_own(AuditEvidence::Trimmed)
+            }
+            _ => by_own(own.evidence()).or(Some(through)),
         })
     }
 

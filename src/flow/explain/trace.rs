@@ -11,7 +11,9 @@ use crate::record::audit::{self, AuditFilter};
 use crate::store::Store;
 use crate::value::event::{AuditEntry, EventKind, Outcome, reasons};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, UserId};
+use crate::value::limits;
 use crate::value::principal::Credential;
+use crate::value::time::Timestamp;
 
 /// What the log says of one session or key.
 pub(super) struct Chapter {
@@ -68,6 +70,16 @@ impl Chapter {
 
     pub(super) fn user(&self) -> Option<UserId> {
         self.opening().and_then(|row| row.user)
+    }
+
+    /// The row of the beginning, if it is an impersonation.
+    fn impersonation(&self) -> Option<&AuditEntry> {
+        self.opening().filter(|row| row.event == EventKind::SessionImpersonated.name())
+    }
+
+    /// When an impersonation was over at the latest.
+    fn over_at(&self) -> Option<Timestamp> {
+        self.impersonation().map(|row| row.at + limits::IMPERSONATION_LIFETIME_MAX)
     }
 
     /// What it came from.
@@ -202,6 +214,59 @@ const OF_PLACES: [EventKind; 4] = [
 const OF_STORE: [EventKind; 3] =
     [EventKind::StoreSessionsEnded, EventKind::StoreRestored, EventKind::StoreAdopted];
 
+/// The first row that ended a session or key, as far as the log says.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// The first that did so for certain.
+    row: Option<AuditEntry>,
+    /// The number of the first that may have done so: the row that would say was trimmed.
+    doubt: Option<i64>,
+    /// When it was over at the latest: no later row ended it.
+    over_at: Option<Timestamp>,
+}
+
+impl Ending {
+    /// Considers a row; `ends` is whether it ended the session or key, `None` if the row that would
+    /// say was trimmed.
+    fn consider(&mut self, row: &AuditEntry, ends: Option<bool>) {
+        if !self.is_in_time(row) {
+            return;
+        }
+        match ends {
+            Some(true) if self.row.as_ref().is_none_or(|first| row.seq < first.seq) => {
+                self.row = Some(row.clone());
+            }
+            Some(_) => {}
+            None => self.doubt = Some(self.doubt.map_or(row.seq, |first| first.min(row.seq))),
+        }
+    }
+
+    pub(super) fn is_in_time(&self, row: &AuditEntry) -> bool {
+        self.over_at.is_none_or(|end| row.at <= end)
+    }
+
+    /// Whether some row ended it for certain, be it the first or not.
+    pub(super) fn is_certain(&self) -> bool {
+        self.row.is_some()
+    }
+
+    /// Whether a row comes before each that ended it, or may have.
+    pub(super) fn is_after(&self, row: &AuditEntry) -> bool {
+        let certain = self.row.as_ref().map(|first| first.seq);
+        certain.into_iter().chain(self.doubt).all(|first| row.seq < first)
+    }
+
+    pub(super) fn evidence(&self) -> AuditEvidence {
+        match (&self.row, self.doubt) {
+            (Some(row), doubt) if doubt.is_none_or(|doubt| row.seq < doubt) => {
+                AuditEvidence::of(Some(row.clone()))
+            }
+            (None, None) => AuditEvidence::None,
+            _ => AuditEvidence::Trimmed,
+        }
+    }
+}
+
 /// The first row that revoked all credentials of this kind of the user, of a place or of the store
 /// since the beginning of this one.
 pub(super) fn revocation(
@@ -209,31 +274,53 @@ pub(super) fn revocation(
     credential: Credential,
     user: UserId,
     chapter: &Chapter,
-) -> Result<AuditEvidence> {
+) -> Result<Ending> {
+    let mut first = Ending::default();
+    revocations(store, credential, user, chapter, &mut first)?;
+    Ok(first)
+}
+
+/// As [`revocation`], for a session or key that is not in the file any more: it may also have been
+/// deleted with the right to it.
+pub(super) fn deletion(
+    store: &Store,
+    credential: Credential,
+    user: UserId,
+    chapter: &Chapter,
+) -> Result<Ending> {
+    let mut first = Ending { over_at: chapter.over_at(), ..Ending::default() };
+    revocations(store, credential, user, chapter, &mut first)?;
+    right_lost(store, chapter, &mut first)?;
+    Ok(first)
+}
+
+fn revocations(
+    store: &Store,
+    credential: Credential,
+    user: UserId,
+    chapter: &Chapter,
+    first: &mut Ending,
+) -> Result<()> {
     let Some(base) = chapter.base() else {
-        let is_trimmed = chapter.is_trimmed;
-        return Ok(if is_trimmed { AuditEvidence::Trimmed } else { AuditEvidence::None });
+        first.doubt = chapter.is_trimmed.then_some(0);
+        return Ok(());
     };
     let of_user = rows(store, AuditFilter::new().user(user).from_library(), 0)?;
-    let mut own = of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base);
-    let mut first: Option<AuditEntry> = match credential {
-        Credential::Session(id) => {
-            let others = |row: &AuditEntry| row.session != Some(id);
-            own.find(|(kind, row)| revokes_sessions(*kind, row) && others(row))
-        }
-        Credential::ApiKey(_) => own.find(|(kind, row)| revokes_keys(*kind, row)),
+    for (kind, row) in of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base) {
+        let revokes = match credential {
+            Credential::Session(id) => revokes_sessions(kind, row) && row.session != Some(id),
+            Credential::ApiKey(_) => revokes_keys(kind, row),
+        };
+        first.consider(row, Some(revokes));
     }
-    .map(|(_, row)| row.clone());
     for row in of_kinds(store, &OF_STORE, base)? {
         let is_of_keys = row.event != EventKind::StoreSessionsEnded.name();
-        if credential.session().is_some() || is_of_keys {
-            earlier(&mut first, row);
-        }
+        first.consider(&row, Some(credential.session().is_some() || is_of_keys));
     }
     if credential.session().is_some() {
-        by_place(store, &of_user, base, &mut first)?;
+        by_place(store, &of_user, chapter.is_trimmed, base, first)?;
     }
-    Ok(AuditEvidence::of(first))
+    Ok(())
 }
 
 /// Considers the revocations at the place that the user was in, and the moves into a place where
@@ -241,8 +328,9 @@ pub(super) fn revocation(
 fn by_place(
     store: &Store,
     of_user: &[AuditEntry],
+    is_trimmed: bool,
     base: i64,
-    first: &mut Option<AuditEntry>,
+    first: &mut Ending,
 ) -> Result<()> {
     let at_places = of_kinds(store, &OF_PLACES, base)?;
     if at_places.is_empty() {
@@ -250,100 +338,133 @@ fn by_place(
     }
     let moves = [EventKind::BranchCreated, EventKind::BranchMoved];
     let of_branches = of_kinds(store, &moves, 0)?;
-    let places = Places { of_user, of_branches: &of_branches };
-    let revoked_before = |branch: Option<BranchId>, organisation: Option<OrganisationId>, seq| {
-        at_places.iter().any(|row| {
-            let is_there = (row.branch.is_some() && is_of_branch(row) && row.branch == branch)
-                || (!is_of_branch(row) && row.organisation == organisation);
-            is_there && row.seq < seq && (branch.is_some() || organisation.is_some())
-        })
-    };
+    let places = Places { of_user, of_branches: &of_branches, is_trimmed };
     for row in &at_places {
-        let branch = places.branch_at(row.seq);
-        let organisation = branch.and_then(|branch| places.organisation_at(branch, row.seq));
-        let covers = match is_of_branch(row) {
-            true => branch.is_some() && row.branch == branch,
-            false => organisation.is_some() && row.organisation == organisation,
-        };
-        if covers {
-            earlier(first, row.clone());
-        }
+        first.consider(row, places.is_under(place_of(row), row.seq));
     }
     for (kind, row) in of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base) {
-        let organisation = row.branch.and_then(|to| places.organisation_at(to, row.seq));
-        if kind == EventKind::UserMoved && revoked_before(row.branch, organisation, row.seq) {
-            earlier(first, row.clone());
+        if let (EventKind::UserMoved, Some(to)) = (kind, row.branch) {
+            let before = at_places.iter().filter(|revoked| revoked.seq < row.seq);
+            let is_there =
+                before.map(|revoked| places.is_branch_under(to, place_of(revoked), row.seq));
+            first.consider(row, any(is_there));
         }
     }
-    for row in of_branches.iter().filter(|row| row.seq > base) {
-        let is_own = row.branch.is_some() && places.branch_at(row.seq) == row.branch;
-        if is_own && revoked_before(None, row.organisation, row.seq) {
-            earlier(first, row.clone());
+    for row in of_branches.iter().filter(|row| row.seq > base && is_move(row)) {
+        let (Some(branch), Some(to)) = (row.branch, row.organisation) else { continue };
+        let to = Place::Organisation(to);
+        let is_revoked =
+            at_places.iter().any(|revoked| revoked.seq < row.seq && place_of(revoked) == Some(to));
+        if is_revoked {
+            first.consider(row, places.is_under(Some(Place::Branch(branch)), row.seq));
         }
     }
     Ok(())
 }
 
-/// Where a user was when a row was written, as far as the log knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Branch(BranchId),
+    Organisation(OrganisationId),
+}
+
+/// The place whose sessions a row of [`OF_PLACES`] revokes.
+fn place_of(row: &AuditEntry) -> Option<Place> {
+    let of_branch = [EventKind::BranchSessionsEnded, EventKind::BranchDeactivated];
+    match of_branch.iter().any(|kind| kind.name() == row.event) {
+        true => row.branch.map(Place::Branch),
+        false => row.organisation.map(Place::Organisation),
+    }
+}
+
+fn is_move(row: &AuditEntry) -> bool {
+    row.event == EventKind::BranchMoved.name()
+}
+
+/// Whether one is so; `None` if none is for certain, and one may be.
+fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut of_all = Some(false);
+    for one in each {
+        match one {
+            Some(true) => return one,
+            Some(false) => {}
+            None => of_all = None,
+        }
+    }
+    of_all
+}
+
+/// Where a user was when a row was written. `None` if the row that placed the user, or the branch,
+/// may be among those that were trimmed.
 struct Places<'p> {
     of_user: &'p [AuditEntry],
     of_branches: &'p [AuditEntry],
+    is_trimmed: bool,
 }
 
 impl Places<'_> {
-    fn branch_at(&self, seq: i64) -> Option<BranchId> {
+    fn is_under(&self, place: Option<Place>, seq: i64) -> Option<bool> {
         let placed = |kind| {
             matches!(kind, EventKind::UserCreated | EventKind::UserMoved | EventKind::UserRestored)
         };
         let rows = self.of_user.iter().filter_map(done).filter(|(kind, _)| placed(*kind));
-        rows.take_while(|(_, row)| row.seq < seq).last().and_then(|(_, row)| row.branch)
+        match rows.take_while(|(_, row)| row.seq < seq).last() {
+            Some((_, row)) => match row.branch {
+                Some(branch) => self.is_branch_under(branch, place, seq),
+                None => Some(false),
+            },
+            None => self.unless_trimmed(),
+        }
     }
 
-    fn organisation_at(&self, branch: BranchId, seq: i64) -> Option<OrganisationId> {
+    /// Whether a branch was this place, or in it.
+    fn is_branch_under(&self, branch: BranchId, place: Option<Place>, seq: i64) -> Option<bool> {
+        let organisation = match place {
+            Some(Place::Organisation(id)) => id,
+            Some(Place::Branch(id)) => return Some(id == branch),
+            None => return Some(false),
+        };
         let rows = self.of_branches.iter().filter(|row| row.branch == Some(branch));
-        rows.take_while(|row| row.seq < seq).last().and_then(|row| row.organisation)
+        match rows.take_while(|row| row.seq < seq).last() {
+            Some(row) => Some(row.organisation == Some(organisation)),
+            None => self.unless_trimmed(),
+        }
+    }
+
+    fn unless_trimmed(&self) -> Option<bool> {
+        (!self.is_trimmed).then_some(false)
     }
 }
 
-fn is_of_branch(row: &AuditEntry) -> bool {
-    let of_branch = [EventKind::BranchSessionsEnded, EventKind::BranchDeactivated];
-    of_branch.iter().any(|kind| kind.name() == row.event)
-}
-
-/// For an impersonation: the row with which the right to it was lost, by the administrator or
-/// because the user got it.
-pub(super) fn right_lost(store: &Store, chapter: &Chapter) -> Result<Option<AuditEntry>> {
-    let opening = chapter.opening();
-    let begun = |row: &&AuditEntry| row.event == EventKind::SessionImpersonated.name();
-    let Some(opening) = opening.filter(begun) else { return Ok(None) };
-    let mut first = None;
+/// For an impersonation: considers the rows with which the right to it was lost, by the
+/// administrator or because the user got it.
+fn right_lost(store: &Store, chapter: &Chapter, first: &mut Ending) -> Result<()> {
+    let Some(opening) = chapter.impersonation() else { return Ok(()) };
     let has_detail = |row: &AuditEntry, word: &str| {
         row.detail.iter().flat_map(|detail| detail.split(' ')).any(|one| one == word)
     };
-    for (user, word) in [(opening.actor.user(), "-admin"), (opening.user, "+admin")] {
-        let Some(user) = user else { continue };
-        let filter = AuditFilter::new().user(user).from_library();
-        for row in rows(store, filter, opening.seq)? {
-            let is_admins = word == "-admin";
-            let ends = match done(&row).map(|(kind, _)| kind) {
-                Some(EventKind::UserPrivilegesChanged) => has_detail(&row, word),
-                Some(EventKind::UserMoved) => is_admins,
-                Some(kind) => is_admins && revokes_sessions(kind, &row),
-                None => false,
-            };
-            if ends {
-                earlier(&mut first, row);
-                break;
-            }
+    if let Some(user) = opening.user {
+        for row in rows(store, AuditFilter::new().user(user).from_library(), opening.seq)? {
+            let kind = done(&row).map(|(kind, _)| kind);
+            let is_so = kind == Some(EventKind::UserPrivilegesChanged);
+            first.consider(&row, Some(is_so && has_detail(&row, "+admin")));
         }
     }
-    Ok(first)
-}
-
-fn earlier(first: &mut Option<AuditEntry>, row: AuditEntry) {
-    if first.as_ref().is_none_or(|first| row.seq < first.seq) {
-        *first = Some(row);
+    let Some(administrator) = opening.actor.user() else { return Ok(()) };
+    let of_user = rows(store, AuditFilter::new().user(administrator).from_library(), 0)?;
+    for (kind, row) in of_user.iter().filter_map(done).filter(|(_, row)| row.seq > opening.seq) {
+        let ends = match kind {
+            EventKind::UserPrivilegesChanged => has_detail(row, "-admin"),
+            EventKind::UserMoved => true,
+            _ => revokes_sessions(kind, row),
+        };
+        first.consider(row, Some(ends));
     }
+    let places = Places { of_user: &of_user, of_branches: &[], is_trimmed: chapter.is_trimmed };
+    for row in of_kinds(store, &[EventKind::BranchMoved], opening.seq)? {
+        first.consider(&row, places.is_under(row.branch.map(Place::Branch), row.seq));
+    }
+    Ok(())
 }
 
 /// The rows of something that was done, of some kinds, after a row, in their order.

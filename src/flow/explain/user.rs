@@ -2,7 +2,7 @@
 
 use super::trace::rows;
 use super::{AuditEvidence, Explanation, RefusalCause};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::record::audit::{self, AuditFilter};
 use crate::record::user::User;
 use crate::record::{branch, credential, organisation, user};
@@ -10,6 +10,9 @@ use crate::store::Store;
 use crate::value::event::{AuditEntry, EventKind};
 use crate::value::id::UserId;
 use crate::value::principal::UserStatus;
+
+/// What `users().confirm_and_remove_password` adds to its row, if there was a password.
+const PASSWORD_REMOVED: &str = "password removed";
 
 impl Store {
     /// What of the user, or of the user's place, refuses everything of the user.
@@ -54,7 +57,11 @@ impl Store {
 
     fn explain_absent(&self, id: UserId) -> Result<Explanation> {
         let evidence = self.last_of_user(id, &[EventKind::UserDeleted])?;
-        let is_stored = self.read(|tx| Ok(user::stored(tx, id).is_ok()))?;
+        let is_stored = self.read(|tx| match user::stored(tx, id) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        })?;
         if evidence.row().is_some() || is_stored {
             return Ok(Explanation { evidence, ..of_user(id, RefusalCause::UserDeleted) });
         }
@@ -101,7 +108,13 @@ impl Store {
     /// The last row about a user that has one of these kinds.
     fn last_of_user(&self, id: UserId, kinds: &[EventKind]) -> Result<AuditEvidence> {
         let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
-        self.last_where(all, |row| kinds.iter().any(|kind| kind.name() == row.event))
+        self.last_where(all, |row| {
+            let is_kind = kinds.iter().any(|kind| kind.name() == row.event);
+            // The only confirmation that is asked for is the one that removed the password.
+            let is_confirmed = row.event == EventKind::UserConfirmed.name();
+            let has_removed = row.detail.as_deref() == Some(PASSWORD_REMOVED);
+            is_kind && (!is_confirmed || has_removed)
+        })
     }
 
     fn last_where(

@@ -293,7 +293,7 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
 ];
 
 /// Ada is in York, in the Northern organisation.
-fn in_york(s: &mut Scene) -> (gatepost::BranchId, gatepost::OrganisationId) {
+pub(super) fn in_york(s: &mut Scene) -> (gatepost::BranchId, gatepost::OrganisationId) {
     let north = s.store().organisations().create("Northern").unwrap().id;
     let york = s.store().branches().create("York", north).unwrap().id;
     s.store().users().move_to(s.ada, york).unwrap();
