@@ -10,7 +10,9 @@ use crate::value::secret::Secret;
 
 impl Users<'_> {
     /// Returns the stored hash of a user's password, unsealed, for an export to another store;
-    /// `None` if the user has no password.
+    /// `None` if the user has no password, or it is marked as
+    /// [compromised](Users::mark_compromised): the mark would be lost, and the password valid
+    /// again.
     ///
     /// It is a PHC string that [`Users::set_password_hash`] accepts. It is secret: with it, guesses
     /// can be tried elsewhere without a limit. The library records nothing about this call.
@@ -37,7 +39,7 @@ impl Users<'_> {
     pub fn exposed_password_hash(&self, id: UserId) -> Result<Option<Secret>> {
         let stored = self.store.read(|tx| {
             user::existing(tx, id)?;
-            credential::of(tx, id)
+            Ok(credential::of(tx, id)?.filter(|stored| !stored.compromised))
         })?;
         let Some(stored) = stored else { return Ok(None) };
         let phc: Zeroizing<String> = credential::unsealed(self.store.options(), id, &stored.phc)?;

@@ -142,8 +142,10 @@ impl Store {
             .finish(request, &attempt, verification, &step)
             .inspect_err(|error| self.uncharge_without_key(&attempt, error))?;
         self.settle_words(&attempt, &answer);
-        let is_opened = matches!((&step, &answer), (NextStep::Open, LoginOutcome::Granted(_)));
-        if verification.needs_upgrade && is_opened {
+        let is_kept = matches!(step, NextStep::Open | NextStep::OpenRevoking(_));
+        let is_refused = matches!(answer, LoginOutcome::Refused(_));
+        // Where a second factor is missing, this is the only call that knows the password.
+        if verification.needs_upgrade && is_kept && !is_refused {
             self.upgrade_hash(&attempt, &request.password);
         }
         Ok(answer)

@@ -90,7 +90,7 @@ impl Users<'_> {
     ///
     /// The page [`moving`](crate::manual::moving) of the manual shows each form. bcrypt reads no
     /// more than 72 bytes: a login with a longer password, or with one that has a zero byte, is
-    /// verified and replaces nothing.
+    /// verified and replaces nothing. The page has the other passwords that replace no hash.
     ///
     /// ```
     /// use gatepost::{ErrorKind, NewUser};

@@ -181,11 +181,13 @@ impl HashAlgorithm {
     }
 
     /// Whether the algorithm reads this whole password. bcrypt ignores what follows the 72nd byte,
-    /// and repeats the password after a zero byte, so that `a` and `a\0a` have one hash.
+    /// and repeats the password after a zero byte, so that `a` and `a\0a` have one hash. scrypt and
+    /// PBKDF2 key HMAC, which appends zero bytes, so that `a` and `a\0` have one (RFC 2104).
     pub(super) fn reads_all_of(self, password: &[u8]) -> bool {
         match self {
             Self::Bcrypt { sha256: false, .. } => password.len() <= 72 && !password.contains(&0),
-            _ => true,
+            Self::Scrypt { .. } | Self::Pbkdf2 { .. } => !password.ends_with(&[0]),
+            Self::Bcrypt { sha256: true, .. } | Self::Argon2 { .. } => true,
         }
     }
 }

@@ -296,7 +296,8 @@ impl Ticket<'_> {
     /// same work.
     ///
     /// An empty password matches no stored hash. A password of which the algorithm did not read all
-    /// asks for no upgrade: a new hash would be of the part, too, that was not verified.
+    /// asks for no upgrade: a new hash would be of the part, too, that was not verified. Nor does
+    /// one whose NFKC was verified and which NFC keeps apart from others of the same hash.
     ///
     /// # Errors
     ///
@@ -316,13 +317,15 @@ impl Ticket<'_> {
         if !stored.algorithm.is_computable() {
             return Err(uncomputable());
         }
-        let password = as_hashed(password, stored.normalisation)?;
+        let typed = password;
+        let password = as_hashed(typed, stored.normalisation)?;
         let mut output = Zeroizing::new(vec![0; stored.output.len()]);
         self.hasher.evaluate(stored.algorithm, &password, &stored.salt, &mut output, self.now)?;
         let matches = stored.is_output(&output) && !password.is_empty() && may_match;
         let needs_upgrade = matches
             && stored.is_weaker_than(self.hasher.cost)
-            && stored.algorithm.reads_all_of(password.as_bytes());
+            && stored.algorithm.reads_all_of(password.as_bytes())
+            && (stored.normalisation != Normalisation::Nfkc || password == normalised(typed)?);
         Ok(Verification { matches, needs_upgrade })
     }
 }

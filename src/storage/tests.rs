@@ -3,10 +3,12 @@
 use super::writer::trouble::{self, Trouble};
 use super::*;
 use crate::directory::OrganisationFilter;
+use crate::second_factors::{NewTotp, TotpSecret};
+use crate::sessions::{Assurance, OpenSession};
 use crate::value::id::Page;
 use crate::value::random::SystemRandom;
 use crate::value::subtree::Subtree;
-use crate::{Options, Store};
+use crate::{DeviceId, LoginRefusal, NewUser, Options, Store};
 
 fn storage() -> Storage {
     Storage::in_memory(None, Arc::new(SystemRandom), true, &|_, _| Ok(())).unwrap()
@@ -183,6 +185,55 @@ fn a_revocation_that_runs_out_of_memory_becomes_a_denial_and_an_error() {
     assert_eq!(store.status().denied, 1);
     store.organisations().create("Northern").unwrap();
     assert_eq!(store.status().denied, 0);
+}
+
+/// Whose right is decided in the job, which never runs: a denial that waits is in doubt.
+#[test]
+fn a_reset_without_the_right_denies_nothing_where_no_write_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options::for_tests().dangerous().allow_unsealed_totp_secrets();
+    let store = Store::open(directory.path().join("auth.db"), options).unwrap();
+    let users = store.users();
+    let [ada, ben, cay, dee] =
+        ["ada", "ben", "cay", "dee"].map(|name| users.create(NewUser::person(name)).unwrap().id);
+    let secret = TotpSecret::from_base32("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+    store.second_factors().import(ben, secret, NewTotp::new()).unwrap();
+    let device = DeviceId::new("desk").unwrap();
+    let open = |user, device: &DeviceId| {
+        let level = if user == ben { Assurance::Aal2 } else { Assurance::Aal1 };
+        let reply = store
+            .sessions()
+            .open(OpenSession::new(user, device.clone()).assurance(level))
+            .unwrap();
+        reply.granted().unwrap().session.token
+    };
+    let token = open(ada, &device);
+    let others = [ben, dee].map(|user| {
+        let device = DeviceId::random().unwrap();
+        (open(user, &device), device)
+    });
+    let live = || {
+        let verify = |(token, device): &(_, _)| store.verify((token, device)).unwrap();
+        others.each_ref().map(|other| verify(other).valid().is_ok())
+    };
+    let reset = |user| {
+        trouble::next(&[trouble::lost]);
+        store.sessions().revoke_all(cay).unwrap_err();
+        trouble::next(&[trouble::kept, trouble::lost, trouble::lost, trouble::lost]);
+        let answer = store.second_factors().reset_by((&token, &device), user);
+        trouble::next(&[]);
+        answer.map(|outcome| outcome.done())
+    };
+    let refused = reset(ben);
+    assert_eq!(live(), [true, true]);
+    assert_eq!(refused.unwrap(), Err(LoginRefusal::AdministratorRequired));
+    users.set_privileges(ada, &["admin"]).unwrap();
+    let nothing = reset(dee);
+    assert_eq!(live(), [true, true]);
+    assert_eq!(nothing.unwrap(), Ok(false));
+    users.set_privileges(ada, &["admin", "other"]).unwrap();
+    assert_eq!(reset(ben).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(live(), [false, true], "the right of it was read, and no write began");
 }
 
 /// A denial is written before the next write, and its commit is in doubt. The caller must not take

@@ -30,6 +30,17 @@ fn a_hash_is_exposed_in_a_form_that_can_be_imported() {
     assert_eq!(unknown.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+/// An import has no mark for it, and would make it valid again.
+#[test]
+fn a_compromised_password_is_not_exposed() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    world.store.users().mark_compromised(ada).unwrap();
+    assert!(world.store.users().exposed_password_hash(ada).unwrap().is_none());
+    world.store.users().set_password(ada, "nine brass bells".into()).unwrap();
+    assert!(world.store.users().exposed_password_hash(ada).unwrap().is_some());
+}
+
 #[test]
 fn a_sealed_hash_is_exposed_with_its_key_alone() {
     let world = with_keys(&[OLD]);

@@ -9,6 +9,7 @@ use gatepost::{
 };
 
 use crate::keyring::{NEW, OLD, with_keys};
+use crate::pending_step::{Scene, wrong_at};
 use crate::world::{World, device, morning};
 
 /// Made by bcrypt 5.0 of Python, Django 5.2 (PBKDF2), passlib 1.7 (scrypt) and argon2-cffi 25.1.
@@ -83,6 +84,43 @@ fn the_throttle_stops_guesses_at_a_hash_of_another_system() {
     }
     let refusal = world.hashes(0, |_| world.log_in("ada", FOREIGN[0].2, "till")).unwrap_err();
     assert!(matches!(refusal, LoginRefusal::TooManyAttempts { .. }), "{refusal:?}");
+}
+
+/// The call that completes the step does not know the password. The step is of the version of the
+/// password, which stays.
+#[test]
+fn a_login_that_waits_for_a_second_factor_replaces_the_hash() {
+    let (head, hash, password) = FOREIGN[0];
+    let scene = Scene::new();
+    let (world, codes) = (&scene.world, scene.recovery_codes());
+    let foreign = || {
+        world.store.users().set_password_hash(scene.ada, hash).unwrap();
+        world.count("SELECT version FROM credential")
+    };
+    let is_foreign = || world.stored_hash(scene.ada).starts_with(head);
+    let login = |password: &str| LoginRequest::new("ada", password.into(), device("till"));
+
+    let version = foreign();
+    world.hashes(1, |_| world.ask(login("till and tall"))).unwrap_err();
+    let wrong = login(password).code(wrong_at(world.now()));
+    world.hashes(1, |_| world.ask(wrong)).unwrap_err();
+    assert!(is_foreign(), "a refused login replaces nothing");
+    let step = world.hashes(2, |_| scene.pending(login(password)));
+    assert!(!is_foreign());
+    assert_eq!(world.count("SELECT version FROM credential"), version);
+    let code = scene.next_code();
+    world.hashes(0, |_| scene.finish(&step, "till", &code)).unwrap();
+
+    foreign();
+    let code = scene.next_code();
+    world.hashes(2, |_| world.ask(login(password).code(code))).unwrap();
+    assert!(!is_foreign());
+
+    foreign();
+    let code = codes[0].as_str();
+    world.hashes(2, |_| world.ask(login(password).recovery_code(code))).unwrap();
+    assert!(!is_foreign());
+    world.hashes(1, |_| scene.pending(login(password)));
 }
 
 /// Its end may be mistyped, and would then be part of the new hash.

@@ -100,6 +100,20 @@ impl SecondFactors<'_> {
                 "reset_by: second_factors().remove removes the factor of the session's own user",
             ));
         }
+        // Read first: a write that fails before the right is known must not deny the sessions of
+        // another user, nor of one who has no factor.
+        let has_factor = store.read(|tx| {
+            if let Err(refusal) = may_reset(store, tx, &held)? {
+                return Ok(Err(refusal));
+            }
+            user::existing(tx, user)?;
+            second_factor::is_in_force(tx, user).map(Ok)
+        })?;
+        match has_factor {
+            Ok(true) => {}
+            Ok(false) => return Ok(FactorOutcome::Done(false)),
+            Err(refusal) => return Ok(store.refused_change(refusal)),
+        }
         let acting = store.acting_as(held.principal);
         acting.revoke(Target::User(user), CAUSE, |tx, revocation| {
             if let Err(refusal) = may_reset(store, tx, &held)? {

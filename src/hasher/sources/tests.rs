@@ -1,3 +1,5 @@
+use unicode_normalization::UnicodeNormalization;
+
 use super::super::{Admission, Cost, Hasher, Verification};
 use crate::error::ErrorKind;
 use crate::value::secret::Password;
@@ -6,6 +8,20 @@ use crate::value::time::Timestamp;
 /// The letter after the comma is the Roman numeral U+2163, which NFKC replaces by two letters; the
 /// last one is decomposed, and NFC composes it. So the three normalisations differ.
 const TYPED: &str = "pass w\u{f6}rd, \u{2163} cafe\u{301}";
+
+/// Made by Django 5.2, of [`TYPED`].
+const PBKDF2: &str =
+    "pbkdf2_sha256$20000$QCdWQPwz4yfUWVxDt8j3eg$w9v28Xlojx7MYaXQiUMaNAuXYcBgDDl31waCEPDS01k=";
+
+/// Made by passlib 1.7, of [`TYPED`].
+const PASSLIB: &str =
+    "$scrypt$ln=14,r=8,p=1$8J5z7v2fU2ptDaHUuvc+Jw$U2u0bdO6cdvO5X7T2ieodZ0YOVRxoOXLMQvbHbl0arI";
+
+/// The sample of the repository firebase/scrypt.
+const FIREBASE: &str = "$firescrypt$ln=14,r=8,p=1$42xEC+ixf3L2lw==$\
+     lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZq\
+     AjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==$Bw==$jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wj\
+     LNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==";
 
 fn hasher() -> Hasher {
     Hasher::new(Cost::recommended(), 1, 0)
@@ -70,11 +86,7 @@ fn argon2id_of_django_verifies_as_typed_and_is_kept() {
 /// Made by Django 5.2.
 #[test]
 fn the_hashes_of_django_verify() {
-    check(
-        "pbkdf2_sha256$20000$QCdWQPwz4yfUWVxDt8j3eg$w9v28Xlojx7MYaXQiUMaNAuXYcBgDDl31waCEPDS01k=",
-        TYPED,
-        "$pbkdf2-sha256$i=20000,l=32,norm=typed",
-    );
+    check(PBKDF2, TYPED, "$pbkdf2-sha256$i=20000,l=32,norm=typed");
     check(
         "pbkdf2_sha1$20000$nAxgj3k1uRpuA3gcZ2OSkF$c1/3hkOFiOOiDPf8IcPmvHtewVk=",
         TYPED,
@@ -126,32 +138,47 @@ fn the_hashes_of_werkzeug_verify() {
     );
 }
 
+/// Made by better-auth 1.7, of [`TYPED`].
+const BETTER_AUTH: &str = "9b02ee13e59623de6cdb4aa85c27442d:\
+     fd2a0208876f6a96a71b5335b3226f20e76438ca1dc3751314e98633\
+     6e8057ad3c0ff0742f2702b31057ec6a8322eba155b28eafa0a35de9a2e13b81352b07c1";
+
 /// Made by better-auth 1.7 and by passlib 1.7.
 #[test]
 fn scrypt_of_better_auth_and_as_a_phc_string_verifies() {
-    check(
-        "9b02ee13e59623de6cdb4aa85c27442d:fd2a0208876f6a96a71b5335b3226f20e76438ca1dc3751314e98633\
-         6e8057ad3c0ff0742f2702b31057ec6a8322eba155b28eafa0a35de9a2e13b81352b07c1",
-        TYPED,
-        "$scrypt$ln=14,r=16,p=1,norm=nfkc",
-    );
-    check(
-        "$scrypt$ln=14,r=8,p=1$8J5z7v2fU2ptDaHUuvc+Jw$U2u0bdO6cdvO5X7T2ieodZ0YOVRxoOXLMQvbHbl0arI",
-        TYPED,
-        "$scrypt$ln=14,r=8,p=1,norm=typed",
-    );
+    check(BETTER_AUTH, &TYPED.nfkc().collect::<String>(), "$scrypt$ln=14,r=16,p=1,norm=nfkc");
+    check(PASSLIB, TYPED, "$scrypt$ln=14,r=8,p=1,norm=typed");
 }
 
-/// The sample of the repository firebase/scrypt.
+/// A new hash would be of the letter that this keyboard types, and of no other that NFKC makes of
+/// it.
+#[test]
+fn better_auths_hash_is_kept_if_nfc_and_nfkc_of_the_typed_text_differ() {
+    let hasher = hasher();
+    let stored = hasher.import(BETTER_AUTH).unwrap();
+    let kept = Verification { matches: true, needs_upgrade: false };
+    assert_eq!(verify(&hasher, TYPED, &stored), kept);
+    // Decomposed, and the same in NFC and NFKC.
+    let typed = TYPED.replace('\u{2163}', "IV");
+    assert_eq!(verify(&hasher, &typed, &stored), Verification { needs_upgrade: true, ..kept });
+}
+
+/// HMAC fills a key with zero bytes up to its block.
+#[test]
+fn a_zero_byte_at_the_end_replaces_no_hash_that_is_keyed_by_the_password() {
+    let hasher = hasher();
+    let kept = Verification { matches: true, needs_upgrade: false };
+    for (text, password) in [(PBKDF2, TYPED), (FIREBASE, "user1password"), (PASSLIB, TYPED)] {
+        let stored = hasher.import(text).unwrap();
+        assert_eq!(verify(&hasher, &format!("{password}\0"), &stored), kept, "{text}");
+        let within = verify(&hasher, &format!("\0{password}"), &stored);
+        assert!(!within.matches, "{text}");
+    }
+}
+
 #[test]
 fn the_scrypt_of_firebase_verifies() {
-    check(
-        "$firescrypt$ln=14,r=8,p=1$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZ\
-         vqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==$Bw==$jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pV\
-         MXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==",
-        "user1password",
-        "$firebase-scrypt$ln=14,r=8,p=1,norm=typed",
-    );
+    check(FIREBASE, "user1password", "$firebase-scrypt$ln=14,r=8,p=1,norm=typed");
 }
 
 /// From the tests of ASP.NET Core Identity.
