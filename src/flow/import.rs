@@ -80,8 +80,9 @@ pub enum ImportRecord {
 pub enum Imported {
     /// It was created.
     Created,
-    /// There is, or was, a record of this id, or a value of this key in this scope. It is left as
-    /// it is, whatever the record says.
+    /// There is a record of this id, or a value of this key in this scope, or there was a user of
+    /// this id who is deleted now. It is left as it is, whatever the record says. A branch, an
+    /// organisation or a setting that was deleted is created again.
     Existing,
 }
 

@@ -1,18 +1,22 @@
 //! Moving out: the records as JSON lines, in the form that `gatepost import` reads.
 
-use std::fs::{File, OpenOptions};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
-use gatepost::directory::{BranchFilter, CreditHolder, OrganisationFilter, UserFilter};
-use gatepost::{Store, Subtree, User};
+use gatepost::directory::{
+    Branch, BranchFilter, CreditHolder, Organisation, OrganisationFilter, UserFilter,
+};
+use gatepost::{BranchId, ErrorKind, OrganisationId, Store, Subtree, User};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::output::note;
 
 /// Write organisations, branches, users and configuration, as JSON lines
 ///
@@ -41,9 +45,16 @@ impl Export {
         };
         let file = create(path)?;
         let mut out = BufWriter::new(&file);
-        self.write(context, &mut out)?;
-        drop(out);
-        file.sync_all().map_err(|error| Failure::io("the export cannot be written", &error))?;
+        let written = self.write(context, &mut out).and_then(|()| {
+            file.sync_all().map_err(|error| Failure::io("the export cannot be written", &error))
+        });
+        if let Err(failure) = written {
+            // A part of an export may have hashes, and is of no use.
+            if let Err(error) = fs::remove_file(path) {
+                note(&format!("gatepost: delete {}, which is a part: {error}", path.display()));
+            }
+            return Err(failure);
+        }
         let sentence = format!("wrote {}", path.display());
         context.output.done(&sentence, &json!({ "path": path.display().to_string() }))
     }
@@ -54,19 +65,115 @@ impl Export {
         let bar = ProgressBar::new(store.users().count(&UserFilter::new())?);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} users, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        line(out, &json!({ "type": "gatepost", "version": 1 }))?;
-        places(store, out)?;
+        let mut records = Records {
+            store,
+            out,
+            with_password_hashes: self.with_password_hashes,
+            organisations: HashSet::new(),
+            branches: HashSet::new(),
+        };
+        records.line(&json!({ "type": "gatepost", "version": 1 }))?;
+        records.places()?;
         for user in store.users().iter(&UserFilter::new()) {
-            let user = user?;
-            line(out, &self.user_record(store, &user)?)?;
-            settings(store, Subtree::User(user.id), out)?;
+            records.user(user?)?;
             bar.inc(1);
         }
         bar.abandon();
-        flush(out)
+        crate::output::read(records.out.flush())
+    }
+}
+
+/// What is written. The store may change meanwhile: a record that was deleted since it was listed
+/// is left out, and a place that was added since comes before its first user.
+struct Records<'a, W> {
+    store: &'a Store,
+    out: &'a mut W,
+    with_password_hashes: bool,
+    /// The places that are written.
+    organisations: HashSet<OrganisationId>,
+    branches: HashSet<BranchId>,
+}
+
+impl<W: Write> Records<'_, W> {
+    /// The configuration of the store, the organisations and the branches, each with its own.
+    fn places(&mut self) -> Result<()> {
+        self.settings(Subtree::Store)?;
+        for organisation in self.store.organisations().iter(&OrganisationFilter::new()) {
+            self.organisation(&organisation?)?;
+        }
+        for branch in self.store.branches().iter(&BranchFilter::new()) {
+            self.branch(&branch?)?;
+        }
+        Ok(())
     }
 
-    fn user_record(&self, store: &Store, user: &User) -> Result<Value> {
+    fn organisation(&mut self, organisation: &Organisation) -> Result<()> {
+        let holder = CreditHolder::Organisation(organisation.id);
+        let Some(credits) = unless_deleted(self.store.credits().remaining(holder))? else {
+            return Ok(());
+        };
+        self.line(&json!({
+            "type": "organisation",
+            "id": organisation.id,
+            "name": organisation.name,
+            "active": organisation.active,
+            "credits": credits,
+            "created_at": organisation.created_at.to_string(),
+        }))?;
+        self.organisations.insert(organisation.id);
+        self.settings(Subtree::Organisation(organisation.id))
+    }
+
+    fn branch(&mut self, branch: &Branch) -> Result<()> {
+        if let Some(id) = branch.organisation
+            && !self.organisations.contains(&id)
+        {
+            match self.store.organisations().find(id)? {
+                Some(organisation) => self.organisation(&organisation)?,
+                None => return self.branch_as_it_is_now(branch.id),
+            }
+        }
+        let holder = CreditHolder::Branch(branch.id);
+        let Some(credits) = unless_deleted(self.store.credits().remaining(holder))? else {
+            return Ok(());
+        };
+        self.line(&json!({
+            "type": "branch",
+            "id": branch.id,
+            "organisation": branch.organisation,
+            "name": branch.name,
+            "active": branch.active,
+            "credits": credits,
+            "created_at": branch.created_at.to_string(),
+        }))?;
+        self.branches.insert(branch.id);
+        self.settings(Subtree::Branch(branch.id))
+    }
+
+    /// An organisation with branches is never deleted, so this one has moved or is deleted.
+    fn branch_as_it_is_now(&mut self, id: BranchId) -> Result<()> {
+        self.store.branches().find(id)?.map_or(Ok(()), |branch| self.branch(&branch))
+    }
+
+    fn user(&mut self, user: User) -> Result<()> {
+        if let Some(id) = user.branch
+            && !self.branches.contains(&id)
+        {
+            match self.store.branches().find(id)? {
+                Some(branch) => self.branch(&branch)?,
+                // A branch with users is never deleted, so this user has moved or is deleted.
+                None => {
+                    let now = self.store.users().find(user.id)?;
+                    return now.map_or(Ok(()), |user| self.user(user));
+                }
+            }
+        }
+        let Some(record) = unless_deleted(self.user_record(&user))? else { return Ok(()) };
+        self.line(&record)?;
+        self.settings(Subtree::User(user.id))
+    }
+
+    fn user_record(&self, user: &User) -> std::result::Result<Value, gatepost::Error> {
         let mut record = json!({
             "type": "user",
             "id": user.id,
@@ -85,7 +192,7 @@ impl Export {
             "confirmed_at": user.confirmed_at.map(|at| at.to_string()),
         });
         if self.with_password_hashes
-            && let Some(hash) = store.users().exposed_password_hash(user.id)?
+            && let Some(hash) = self.store.users().exposed_password_hash(user.id)?
             && let Value::Object(fields) = &mut record
         {
             fields.insert("password_hash".to_owned(), hash.expose().into());
@@ -93,62 +200,39 @@ impl Export {
         }
         Ok(record)
     }
+
+    fn settings(&mut self, scope: Subtree) -> Result<()> {
+        let place = match scope {
+            Subtree::Store => "store".to_owned(),
+            Subtree::Organisation(id) => format!("organisation {id}"),
+            Subtree::Branch(id) => format!("branch {id}"),
+            Subtree::User(id) => format!("user {id}"),
+        };
+        for setting in self.store.configuration().iter(scope) {
+            let Some(setting) = unless_deleted(setting)? else { return Ok(()) };
+            self.line(&json!({
+                "type": "setting",
+                "scope": place,
+                "key": setting.key,
+                "value": setting.value,
+                "public": setting.is_public,
+            }))?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, record: &Value) -> Result<()> {
+        crate::output::read(writeln!(self.out, "{record}"))
+    }
 }
 
-/// The configuration of the store, the organisations and the branches, each with its own.
-fn places(store: &Store, out: &mut impl Write) -> Result<()> {
-    settings(store, Subtree::Store, out)?;
-    for organisation in store.organisations().iter(&OrganisationFilter::new()) {
-        let organisation = organisation?;
-        let credits = store.credits().remaining(CreditHolder::Organisation(organisation.id))?;
-        let record = json!({
-            "type": "organisation",
-            "id": organisation.id,
-            "name": organisation.name,
-            "active": organisation.active,
-            "credits": credits,
-            "created_at": organisation.created_at.to_string(),
-        });
-        line(out, &record)?;
-        settings(store, Subtree::Organisation(organisation.id), out)?;
+/// What was read of a record; `None` if the record was deleted since it was listed.
+fn unless_deleted<T>(read: std::result::Result<T, gatepost::Error>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
-    for branch in store.branches().iter(&BranchFilter::new()) {
-        let branch = branch?;
-        let credits = store.credits().remaining(CreditHolder::Branch(branch.id))?;
-        let record = json!({
-            "type": "branch",
-            "id": branch.id,
-            "organisation": branch.organisation,
-            "name": branch.name,
-            "active": branch.active,
-            "credits": credits,
-            "created_at": branch.created_at.to_string(),
-        });
-        line(out, &record)?;
-        settings(store, Subtree::Branch(branch.id), out)?;
-    }
-    Ok(())
-}
-
-fn settings(store: &Store, scope: Subtree, out: &mut impl Write) -> Result<()> {
-    let place = match scope {
-        Subtree::Store => "store".to_owned(),
-        Subtree::Organisation(id) => format!("organisation {id}"),
-        Subtree::Branch(id) => format!("branch {id}"),
-        Subtree::User(id) => format!("user {id}"),
-    };
-    for setting in store.configuration().iter(scope) {
-        let setting = setting?;
-        let record = json!({
-            "type": "setting",
-            "scope": place,
-            "key": setting.key,
-            "value": setting.value,
-            "public": setting.is_public,
-        });
-        line(out, &record)?;
-    }
-    Ok(())
 }
 
 /// A new file that only its owner can read.
@@ -163,12 +247,4 @@ fn create(path: &PathBuf) -> Result<File> {
             _ => Failure::io("the file of the export cannot be created", &error),
         }
     })
-}
-
-fn line(out: &mut impl Write, record: &Value) -> Result<()> {
-    crate::output::read(writeln!(out, "{record}"))
-}
-
-fn flush(out: &mut impl Write) -> Result<()> {
-    crate::output::read(out.flush())
 }

@@ -1,7 +1,9 @@
 //! Moving in: records from a file, of this project's own form or of another system.
 
+mod csv_rows;
 mod fields;
 mod lines;
+mod once;
 mod record;
 mod systems;
 
@@ -21,6 +23,7 @@ use crate::failure::{Exit, Failure, Result};
 use crate::output::note;
 use fields::Fields;
 use lines::Lines;
+use systems::Privileges;
 
 /// The records of one write.
 const RECORDS_PER_WRITE: usize = 500;
@@ -109,9 +112,10 @@ impl Import {
         let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let mut counts = Counts::default();
+        let mut privileges = Privileges::default();
         let mut batch: Vec<(u64, ImportRecord)> = Vec::with_capacity(RECORDS_PER_WRITE);
         while let Some((line, fields)) = lines.next()? {
-            match fields.and_then(|fields| self.record(fields)) {
+            match fields.and_then(|fields| self.record(fields, &mut privileges)) {
                 Ok(Some(record)) => batch.push((line, record)),
                 Ok(None) => counts.skipped += 1,
                 Err(what) => self.refuse(&bar, line, &what, &mut counts),
@@ -127,10 +131,14 @@ impl Import {
         Ok(counts)
     }
 
-    fn record(&self, fields: Fields) -> std::result::Result<Option<ImportRecord>, String> {
+    fn record(
+        &self,
+        fields: Fields,
+        privileges: &mut Privileges,
+    ) -> std::result::Result<Option<ImportRecord>, String> {
         match self.from {
             None => record::read(fields),
-            Some(System::Django) => systems::django(fields),
+            Some(System::Django) => systems::django(fields, privileges),
             Some(System::Pocketbase) => systems::pocketbase(fields).map(Some),
             Some(System::BetterAuth) => systems::better_auth(fields).map(Some),
             Some(System::TowerSessions) => systems::tower_sessions(fields).map(Some),

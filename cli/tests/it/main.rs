@@ -17,6 +17,8 @@ mod explain;
 mod factors;
 mod keys;
 mod moving;
+mod moving_out;
+mod moving_refusals;
 mod one_time_tokens;
 mod opening;
 mod pages;

@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use serde_json::{Map, Value};
-
 use super::Format;
+use super::csv_rows::Rows;
 use super::fields::Fields;
+use super::once::{self, Unread};
 use crate::failure::{Exit, Failure, Result};
 
 /// Longer than any record within the bounds of the library.
-const LINE_MAX_BYTES: u64 = 1_048_576;
+pub(super) const LINE_MAX_BYTES: u64 = 1_048_576;
 
 pub(super) struct Lines {
     bytes: u64,
@@ -20,11 +20,11 @@ pub(super) struct Lines {
 
 enum Reader {
     Json { file: BufReader<File>, line: u64, bytes_read: u64 },
-    Csv { file: Box<csv::Reader<File>>, headings: csv::StringRecord },
+    Csv(Box<Rows>),
 }
 
 /// The number of a line, and its fields or why it has none.
-type Numbered = (u64, std::result::Result<Fields, String>);
+pub(super) type Numbered = (u64, std::result::Result<Fields, String>);
 
 impl Lines {
     pub(super) fn open(path: &Path, format: Option<Format>) -> Result<Self> {
@@ -40,12 +40,7 @@ impl Lines {
         let is_csv = path.extension().is_some_and(|extension| extension == "csv");
         let reader = match format.unwrap_or(if is_csv { Format::Csv } else { Format::Jsonl }) {
             Format::Jsonl => Reader::Json { file: BufReader::new(file), line: 0, bytes_read: 0 },
-            Format::Csv => {
-                let mut file = csv::ReaderBuilder::new().flexible(false).from_reader(file);
-                let headings =
-                    file.headers().map_err(|error| damaged(&error.to_string()))?.clone();
-                Reader::Csv { file: Box::new(file), headings }
-            }
+            Format::Csv => Reader::Csv(Box::new(Rows::of(file)?)),
         };
         Ok(Self { bytes, reader })
     }
@@ -57,7 +52,7 @@ impl Lines {
     pub(super) fn bytes_read(&self) -> u64 {
         match &self.reader {
             Reader::Json { bytes_read, .. } => *bytes_read,
-            Reader::Csv { file, .. } => file.position().byte(),
+            Reader::Csv(rows) => rows.bytes_read(),
         }
     }
 
@@ -82,24 +77,12 @@ impl Lines {
                 }
                 return Ok(Some((*line, object(&text))));
             },
-            Reader::Csv { file, headings } => {
-                let mut row = csv::StringRecord::new();
-                let line = file.position().line();
-                match file.read_record(&mut row) {
-                    Ok(false) => Ok(None),
-                    Ok(true) => {
-                        let line = row.position().map_or(line, csv::Position::line);
-                        Ok(Some((line, Ok(cells(headings, &row)))))
-                    }
-                    Err(error) if error.is_io_error() => Err(damaged(&error.to_string())),
-                    Err(error) => Ok(Some((line, Err(error.to_string())))),
-                }
-            }
+            Reader::Csv(rows) => rows.next(),
         }
     }
 }
 
-fn damaged(what: &str) -> Failure {
+pub(super) fn damaged(what: &str) -> Failure {
     Failure::new(
         Exit::Invalid,
         what.to_owned(),
@@ -112,12 +95,8 @@ fn object(text: &[u8]) -> std::result::Result<Fields, String> {
     if text.trim_ascii_start().starts_with(b"[") {
         return Err("this is an array: the file must have one JSON object on each line".to_owned());
     }
-    serde_json::from_slice::<Map<String, Value>>(text)
-        .map(Fields::new)
-        .map_err(|error| format!("this is no JSON object (column {})", error.column()))
-}
-
-fn cells(headings: &csv::StringRecord, row: &csv::StringRecord) -> Fields {
-    let cells = headings.iter().zip(row.iter());
-    Fields::new(cells.map(|(name, cell)| (name.trim().to_owned(), cell.into())).collect())
+    once::object(text).map(Fields::new).map_err(|unread| match unread {
+        Unread::Twice(name) => format!("{name} is there twice"),
+        Unread::Json(error) => format!("this is no JSON object (column {})", error.column()),
+    })
 }

@@ -1,5 +1,7 @@
 //! Records of other systems, in the form that the recipes of the manual's page `moving` write.
 
+use std::collections::HashMap;
+
 use gatepost::directory::{ImportRecord, UserStatus};
 use gatepost::{NewUser, Timestamp};
 
@@ -12,7 +14,7 @@ const ADMIN: &str = "admin";
 
 /// A line of `dumpdata`; `None` for one that is no user. The model of a user is the one that has a
 /// password, so it may be of the project's own.
-pub(super) fn django(mut line: Fields) -> Taken<Option<ImportRecord>> {
+pub(super) fn django(mut line: Fields, named: &mut Privileges) -> Taken<Option<ImportRecord>> {
     let key = line.required("pk").map_err(|_| "pk is missing: dump without --natural-primary")?;
     let mut fields = line.object("fields")?;
     if !fields.has("password") {
@@ -31,11 +33,16 @@ pub(super) fn django(mut line: Fields) -> Taken<Option<ImportRecord>> {
         privileges.push("staff".to_owned());
     }
     for group in fields.natural_keys("groups")? {
-        privileges.push(privilege(&format!("group:{}", group.concat())));
+        match group.as_slice() {
+            [name] => privileges.push(named.privilege("group:", name)?),
+            _ => return Err("groups has something that is no group".to_owned()),
+        }
     }
     for permission in fields.natural_keys("user_permissions")? {
         match permission.as_slice() {
-            [name, application, _] => privileges.push(privilege(&format!("{application}.{name}"))),
+            [name, application, _] => {
+                privileges.push(named.privilege("", &format!("{application}.{name}"))?);
+            }
             _ => return Err("user_permissions has something that is no permission".to_owned()),
         }
     }
@@ -123,8 +130,27 @@ const fn status(is_active: bool) -> UserStatus {
     if is_active { UserStatus::Active } else { UserStatus::Disabled }
 }
 
-/// The name with a hyphen in the place of what no privilege can have.
-fn privilege(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-    name.to_ascii_lowercase().chars().map(|c| if is_plain(c) { c } else { '-' }).collect()
+/// The privileges that names of Django have become, each with its name: two names never become the
+/// same privilege.
+#[derive(Default)]
+pub(super) struct Privileges(HashMap<String, String>);
+
+impl Privileges {
+    /// The prefix and the name, in lower case and with hyphens in the place of spaces.
+    fn privilege(&mut self, prefix: &str, name: &str) -> Taken<String> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+        if !name.chars().all(|c| is_plain(c) || c == ' ') {
+            return Err(format!(
+                "{name:?} cannot be a privilege: rename it to ASCII letters, digits, spaces, ._:-"
+            ));
+        }
+        let privilege = format!("{prefix}{name}").to_ascii_lowercase().replace(' ', "-");
+        let first = self.0.entry(privilege.clone()).or_insert_with(|| name.to_owned());
+        if first != name {
+            return Err(format!(
+                "{first:?} and {name:?} would be one privilege, {privilege}: rename one of them"
+            ));
+        }
+        Ok(privilege)
+    }
 }
