@@ -6,9 +6,21 @@ each scene and the number of checks; the first check that fails ends the run.
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
-from parts import PASSWORD, Browser, Driver, Program, Server, binary, code, free_port, next_step
+from parts import (
+    PASSWORD,
+    Browser,
+    Driver,
+    Program,
+    Server,
+    binary,
+    code,
+    free_port,
+    next_step,
+    refused,
+)
 
 NEW_PASSWORD = "seven geese at noon"
 pictures = Path(sys.argv[1]) if len(sys.argv) > 1 else None
@@ -359,6 +371,7 @@ secret = other.script("return document.querySelector('#secret').textContent")
 other.fill(first=code(secret, -1), second=code(secret))
 check(other.text, "not shown again")
 shown(other, "recovery-codes")
+ada_recovery = other.script("return document.querySelector('.codes li').textContent")
 other.go("/account")
 check(other.text, "10 recovery codes are left")
 other.go("/account/password")
@@ -378,13 +391,77 @@ check(root.text, "9 recovery codes are left")
 other.click("nav button")
 next_step()
 other.sign_in("ada", NEW_PASSWORD)
-other.find("[name=trust]")
+other.script("document.querySelector('[name=trust]').click()")
 other.fill(code=code(secret))
 check(other.text, "Hello, Ada")
 other.go("/prove?next=/account")
 shown(other, "prove")
 other.fill(code="000000")
 check(other.text, "wrong")
+
+scene("a store of --demo opens with --demo alone, which listens on this machine alone")
+for address in ["0.0.0.0:0", "127.0.0.1:0"]:
+    check(refused("--data", server.data, "--listen", address), "--demo made this store")
+check(refused("--demo", "--data", server.data, "--listen", "0.0.0.0:0"), "127.0.0.1 alone")
+folder = Path(tempfile.mkdtemp(prefix="folder-"))
+command = [binary("gatepost-example-server"), "--listen"]
+demo = Program(*command, "127.0.0.1:0", "--demo", cwd=folder)
+demo.line("^listening on")
+demo.end()
+check(str([path.name for path in folder.iterdir()] == ["demo-data"]), "True")
+
+scene("the first administrator follows the link that is printed; --demo spares that store")
+port = free_port()
+own = Program(*command, f"127.0.0.1:{port}", cwd=folder)
+own.origin = f"http://localhost:{port}"
+link = own.line(r"^mail to the operator: \S+(/first\?token=\S+)$")[1]
+own.line("^listening on")
+first = Browser(driver, own)
+first.go(link)
+shown(first, "first")
+first.fill(username="zoe", password=NEW_PASSWORD)
+check(first.path, "/login")
+first.sign_in("zoe", NEW_PASSWORD)
+check(first.text, "Set up your second factor")
+first.end()
+assert own.end() == 0
+check(str((folder / "data" / "auth.db").exists()), "True")
+check(refused("--demo", "--data", folder / "data", "--listen", "127.0.0.1:0"), "has others")
+own = Program(*command, "127.0.0.1:0", cwd=folder)
+own.line("^listening on")  # It was not marked.
+own.end()
+
+scene("in a trusted browser the password signs in, and a change of it asks for the code")
+other.click("nav button")
+other.sign_in("ada", NEW_PASSWORD)
+check(other.text, "Hello, Ada")
+other.go("/account/password")
+other.fill(current=NEW_PASSWORD, new=PASSWORD)
+check(other.path, "/prove?next=/account/password")
+other.find("[name=code]")
+absent(other.script("return document.querySelector('main').innerHTML"), 'name="password"')
+other.fill(code="000000")
+check(other.text, "wrong")
+shown(other, "prove-trusted")
+next_step()
+other.fill(code=code(secret))
+check(other.path, "/account/password")
+other.fill(current=NEW_PASSWORD, new=PASSWORD)
+check(other.text, "Your password is changed.")
+
+scene("a session whose second factor was removed is told to sign in again")
+other.go("/account/second-factor")
+other.fill(password=PASSWORD, code=ada_recovery)
+check(other.text, "You sign in with your password alone.")
+server.age_proofs(15 * 60)
+other.go("/account/second-factor")
+check(other.path, "/prove?next=%2Faccount%2Fsecond-factor")
+check(other.text, "sign out, and sign in again")
+shown(other, "prove-removed")
+other.click("nav button")
+other.sign_in("ada")
+other.go("/account/second-factor")
+check(other.text, "Set one up")
 
 scene("nothing at an unknown address")
 other.go("/no/such/page")

@@ -92,7 +92,13 @@ for name in ["content-security-policy", "referrer-policy", "x-content-type-optio
 # The endpoints for programs, with the token in the body, and then as Basic and Bearer.
 def call(path, body=None, **more):
     url = f"{origin}/VPE/session/{path}/"
-    return requests.post(url, json=body, verify=str(proxy.certificate), **more)
+    return kept_nowhere(requests.post(url, json=body, verify=str(proxy.certificate), **more))
+
+
+def kept_nowhere(answer):
+    names = ["cache-control", "x-content-type-options"]
+    check([answer.headers.get(name) for name in names], ["no-store", "nosniff"])
+    return answer
 
 
 check(call("testConnection").json()["Success"], True)
@@ -113,7 +119,7 @@ check((refused["Success"], refused["SessionId"], refused["User"]), (False, None,
 def verify(*credentials):
     headers = {"authorization": " ".join(credentials)}
     url = f"{origin}/VPE/session/verify/"
-    return requests.get(url, headers=headers, verify=str(proxy.certificate))
+    return kept_nowhere(requests.get(url, headers=headers, verify=str(proxy.certificate)))
 
 
 def basic(user, password=""):

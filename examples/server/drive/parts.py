@@ -64,8 +64,8 @@ def free_port():
 class Program:
     """A program that runs, and the lines that it prints."""
 
-    def __init__(self, *command):
-        self.process = start(*command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, *command, **options):
+        self.process = start(*command, stdout=subprocess.PIPE, text=True, **options)
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -87,6 +87,14 @@ class Program:
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=40)
+
+
+def refused(*arguments):
+    """What the example server says, which ends with a failure before it listens."""
+    command = [str(word) for word in (binary("gatepost-example-server"), *arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "listening" not in done.stdout, done
+    return done.stderr
 
 
 class Server(Program):

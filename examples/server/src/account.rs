@@ -24,14 +24,16 @@ pub(crate) fn pages() -> Router<Site> {
         .route("/account/second-factor", post(enrol))
         .route("/account/second-factor/confirm", post(confirm))
         .route("/account/second-factor/remove", post(remove));
+    let password = Router::new().route("/account/password", post(change_password));
     Router::new()
         .route("/", get(home))
         .route("/account", get(account))
         .route("/account/sessions/{id}/revoke", post(revoke))
         .route("/account/sessions/revoke-others", post(revoke_others))
-        .route("/account/password", get(password_form).post(change_password))
+        .route("/account/password", get(password_form))
         .route("/account/second-factor", get(factor))
         .merge(step_up_guard(forms, "/prove?next=/account/second-factor"))
+        .merge(step_up_guard(password, "/prove?next=/account/password"))
 }
 
 /// The page that asks for a proof is behind the guard of logins alone.
@@ -294,25 +296,35 @@ async fn remove(me: Fresh<ChangeFactor>, Form(form): Form<Removal>) -> Response 
     }
 }
 
-async fn prove_form(me: SignedIn, next: Next) -> Markup {
-    prove_page(&me, None, &next)
+async fn prove_form(me: SignedIn, next: Next) -> Result<Markup, Rejection> {
+    prove_page(&me, None, &next).await
 }
 
-fn prove_page(me: &SignedIn, wrong: Option<&str>, next: &Next) -> Markup {
+/// Asks for a code if a second factor is in force, also where the password alone has signed in: in
+/// a trusted browser. There the password proves too little to change the password.
+async fn prove_page(me: &SignedIn, wrong: Option<&str>, next: &Next) -> Result<Markup, Rejection> {
+    let user = me.principal.user;
+    let factor = me.blocking(move |store| store.second_factors().info(user)).await?;
+    let proof = match factor {
+        Some(_) => code_field("code", "Code of your authenticator"),
+        None => field("password", "Password", "password", "current-password", ""),
+    };
+    // A factor was removed in this session, which the password does not prove again.
+    let is_over = factor.is_none() && me.principal.assurance > Assurance::Aal1;
     let body = html! {
         p { "What you are about to do needs to be done by you." }
         (error(wrong))
-        form.stacked method="post" action="/prove" {
-            @if me.principal.assurance == Assurance::Aal1 {
-                (field("password", "Password", "password", "current-password", ""))
-            } @else {
-                (code_field("code", "Code of your authenticator"))
+        @if is_over {
+            p { "Your second factor was removed in this session: sign out, and sign in again." }
+        } @else {
+            form.stacked method="post" action="/prove" {
+                (proof)
+                (hidden("next", next.as_str()))
+                button { "Go on" }
             }
-            (hidden("next", next.as_str()))
-            button { "Go on" }
         }
     };
-    page(me, "", "Is it you?", body)
+    Ok(page(me, "", "Is it you?", body))
 }
 
 #[derive(Deserialize)]
@@ -323,17 +335,17 @@ struct Proof {
     next: Next,
 }
 
-async fn prove(me: SignedIn, Form(form): Form<Proof>) -> Response {
+async fn prove(me: SignedIn, Form(form): Form<Proof>) -> Result<Response, Rejection> {
     let Proof { password, code, next } = form;
     let with = match password {
         Some(password) => Reauthentication::password(password),
         None => Reauthentication::code(code.unwrap_or_default()),
     };
     match me.prove(with).await {
-        Ok(proved) => (proved, Redirect::to(next.as_str())).into_response(),
+        Ok(proved) => Ok((proved, Redirect::to(next.as_str())).into_response()),
         Err(refused) => {
-            let page = prove_page(&me, Some(&refused.to_string()), &next);
-            again(refused, page)
+            let page = prove_page(&me, Some(&refused.to_string()), &next).await?;
+            Ok(again(refused, page))
         }
     }
 }

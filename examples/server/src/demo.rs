@@ -1,14 +1,32 @@
 //! Users to try the server with.
 
-use gatepost::{Error, NewUser, Store};
+use std::error::Error;
+
+use gatepost::directory::UserFilter;
+use gatepost::{NewUser, Store, Subtree};
 
 use crate::page::USERS_LINK;
 
 pub(crate) const PASSWORD: &str = "lantern over wet slate";
 
+/// The key of the configuration that marks a store whose users have this password. It is in the
+/// store, so that a copy has it as well.
+const MARK: &str = "example.demo";
+
+pub(crate) fn is_marked(store: &Store) -> Result<bool, gatepost::Error> {
+    Ok(store.configuration().get(Subtree::Store, MARK)?.is_some())
+}
+
 /// Creates `root`, an administrator of everything; `carol`, who administers the branch York; and
-/// `ada`, `bob` and `eve` of that branch, unless they are there.
-pub(crate) fn create(store: &Store) -> Result<(), Error> {
+/// `ada`, `bob` and `eve` of that branch, unless they are there. A store that has
+/// other users is left as it is.
+pub(crate) fn create(store: &Store) -> Result<(), Box<dyn Error>> {
+    if !is_marked(store)? {
+        if store.users().count(&UserFilter::new())? > 0 {
+            return Err("--demo creates users with a known password: this store has others".into());
+        }
+        store.configuration().set(Subtree::Store, MARK, "true")?;
+    }
     if store.users().find_by_username("root")?.is_some() {
         return Ok(());
     }

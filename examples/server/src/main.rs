@@ -37,8 +37,9 @@ struct Arguments {
     /// Where to listen; port 0 is any free port
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// The folder of the store and its key file, which only this user may read
-    #[arg(long, default_value = "data")]
+    /// The folder of the store and its key file, which only this user may read; with `--demo`, it
+    /// is `demo-data` unless you name one
+    #[arg(long, default_value = "data", default_value_if("demo", "true", "demo-data"))]
     data: PathBuf,
     /// The public address of the server, for the links in mails
     #[arg(long, default_value = "http://localhost:8080")]
@@ -52,7 +53,8 @@ struct Arguments {
     /// Hashes that may run at once: the cores divided by the number of processes
     #[arg(long, default_value_t = 2)]
     hashes: usize,
-    /// Create users to try the server with, all with one known password
+    /// Create users to try the server with, all with one known password; their store is opened with
+    /// this option alone
     #[arg(long)]
     demo: bool,
 }
@@ -96,6 +98,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = open(&arguments.data, arguments.hashes)?;
     if arguments.demo {
         demo::create(&store)?;
+    } else if demo::is_marked(&store)? {
+        // At any address: a proxy may make a loopback address public.
+        return Err(
+            "--demo made this store, with a known password: name another with --data".into()
+        );
     }
     let mail = Mail { origin: arguments.origin.trim_end_matches('/').into() };
     invite_first_administrator(&store, &mail)?;

@@ -4,8 +4,10 @@
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::Method;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -14,6 +16,7 @@ use gatepost::{HeaderCredentials, LoginRequest, Principal, Store, UserId};
 use gatepost_axum::{Auth, Peer, Rejection, SignedIn, blocking};
 use serde::Serialize;
 use tower_http::cors::{Any, CorsLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::Site;
 
@@ -25,6 +28,9 @@ pub(crate) fn routes() -> Router<Site> {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([AUTHORIZATION, CONTENT_TYPE])
         .expose_headers([RETRY_AFTER]);
+    let set = |name: HeaderName, value| {
+        SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+    };
     Router::new()
         .route("/VPE/session/testConnection/", get(test).post(test))
         .route("/VPE/session/login/", post(log_in))
@@ -32,6 +38,9 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/VPE/session/changePassword/", post(change_password))
         .route("/VPE/session/verify/", get(verify_headers).post(verify))
         .layer(cors)
+        // An answer has a token in it, or what is true at this moment alone.
+        .layer(set(CACHE_CONTROL, "no-store"))
+        .layer(set(X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
 #[derive(Serialize)]
