@@ -449,7 +449,7 @@ check(other.path, "/account/password")
 other.fill(current=NEW_PASSWORD, new=PASSWORD)
 check(other.text, "Your password is changed.")
 
-scene("a session whose second factor was removed is told to sign in again")
+scene("a session whose second factor was removed is asked to sign in again")
 other.go("/account/second-factor")
 other.fill(password=PASSWORD, code=ada_recovery)
 check(other.text, "You sign in with your password alone.")
