@@ -43,7 +43,7 @@ impl Store {
     /// The live session or key of this principal, read again.
     ///
     /// # Errors
-    /// `SessionEnded` if it is no longer live.
+    /// `SessionEnded` if it is no longer live, or is not the one of the principal's user.
     pub(crate) fn still_live(&self, tx: &ReadTx<'_>, principal: &Principal) -> Result<Live> {
         self.still_proven(tx, principal).map(|(live, _)| live)
     }

@@ -341,9 +341,11 @@ fn nothing_is_made_from_what_is_not_live() {
     }
     // The fields of a principal are public: the file decides.
     let scene = Scene::new();
-    let ben = scene.world.person("ben").id;
     let mut forged = scene.session();
-    (forged.user, forged.expires_at) = (ben, None);
+    forged.user = scene.world.person("ben").id;
+    let made = scene.world.store.api_keys().attenuate(&forged, NewApiKey::new());
+    assert_eq!(made.unwrap_err().kind(), ErrorKind::SessionEnded);
+    (forged.user, forged.expires_at) = (scene.ada, None);
     let key = scene.make(&forged, NewApiKey::new());
     assert_eq!(scene.verified(&key.key).user, scene.ada);
     assert_eq!(key.expires_at, scene.session().expires_at);

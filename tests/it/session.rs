@@ -220,7 +220,7 @@ fn a_principal_that_names_another_user_than_its_session_does_revokes_nothing() {
     let verdict = world.store.verify((&held.token, &device("till-1"))).unwrap();
     let mut principal = verdict.valid().unwrap();
     principal.user = bob;
-    world.refuses(ErrorKind::NotFound, |store| store.sessions().revoke_others(&principal));
+    world.refuses(ErrorKind::SessionEnded, |store| store.sessions().revoke_others(&principal));
     assert!(world.passes(&held, "till-1") && world.passes(&other, "till-2"));
     assert!(world.passes(&bobs, "till-3"));
 }

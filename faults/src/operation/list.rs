@@ -223,7 +223,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("import a user", "Store::import", |_, store| {
         let record = ImportRecord::User {
             id: UserId::from_uuid(Uuid::from_u128(1)),
-            user: Box::new(NewUser::person("fay")),
+            user: Box::new(NewUser::person("imported")),
             created_at: None,
             confirmed_at: None,
         };
