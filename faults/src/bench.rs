@@ -64,14 +64,14 @@ pub(crate) const BENCHES: &[Bench] = &[
         name: "errors",
         proves: "no error of input or output and no full disk, at any call, makes an answer wrong",
         long: 1,
-        short: 40,
+        short: 80,
         run: errors::run,
     },
     Bench {
         name: "verdicts",
         proves: "no error of input or output, at any call of a verify, is a yes or a no",
         long: 1,
-        short: 2,
+        short: 4,
         run: errors::run_verdicts,
     },
     Bench {
