@@ -55,7 +55,8 @@ const PURPOSES: [Purpose; 4] = [
         new: NewOneTimeToken::temporary_password,
         door: |store, word, number| {
             let (name, token) = word.split_once('/').unwrap();
-            let on = device(&format!("till-{number}"));
+            // Of this round alone: a device keeps the session of the user who logged in there.
+            let on = device(&format!("{name}-{number}"));
             let login = LoginRequest::new(name, token.into(), on).new_password(NEW.into());
             store.log_in(login).map(|outcome| outcome.granted().is_ok())
         },
