@@ -79,18 +79,13 @@ struct Typed<'t> {
 #[rustfmt::skip]
 const DOORS: &[Door] = &[
     Door { name: "password", budget: Budget::Silent,
-        present: |typed, on| typed.store.log_in(login(typed.password, on)) },
+        present: with_password },
     Door { name: "code", budget: Budget::Silent,
-        present: |typed, on| typed.store.log_in(login(PASSWORD, on).code(typed.code)) },
+        present: with_code },
     Door { name: "recovery code", budget: Budget::Silent,
-        present: |typed, on| {
-            typed.store.log_in(login(PASSWORD, on).recovery_code(typed.recovery))
-        } },
+        present: with_recovery_code },
     Door { name: "code at a step", budget: Budget::Gate,
-        present: |typed, on| {
-            let on = on.clone();
-            typed.store.complete_login(CompleteLogin::with_code(typed.step, on, typed.code))
-        } },
+        present: with_code_at_a_step },
     Door { name: "recovery code at a step", budget: Budget::Gate,
         present: |typed, on| {
             let with = CompleteLogin::with_recovery_code;
@@ -108,18 +103,13 @@ const DOORS: &[Door] = &[
     Door { name: "password of a change", budget: Budget::Gate,
         present: |typed, _| reissue(typed, typed.password, typed.recovery) },
     Door { name: "password on a known device", budget: Budget::Known,
-        present: |typed, on| typed.store.log_in(login(typed.password, on)) },
+        present: with_password },
     Door { name: "code on a known device", budget: Budget::Known,
-        present: |typed, on| typed.store.log_in(login(PASSWORD, on).code(typed.code)) },
+        present: with_code },
     Door { name: "recovery code on a known device", budget: Budget::Known,
-        present: |typed, on| {
-            typed.store.log_in(login(PASSWORD, on).recovery_code(typed.recovery))
-        } },
+        present: with_recovery_code },
     Door { name: "code at a step on a known device", budget: Budget::Known,
-        present: |typed, on| {
-            let on = on.clone();
-            typed.store.complete_login(CompleteLogin::with_code(typed.step, on, typed.code))
-        } },
+        present: with_code_at_a_step },
     Door { name: "reset token", budget: Budget::Token,
         present: |typed, _| {
             let tokens = typed.store.one_time_tokens();
@@ -136,6 +126,22 @@ const TILLS: [&str; 2] = ["till-0", "till-1"];
 
 fn login(password: &str, on: &DeviceId) -> LoginRequest {
     LoginRequest::new("ada", password.into(), on.clone())
+}
+
+fn with_password(typed: &Typed<'_>, on: &DeviceId) -> Result<LoginOutcome, Error> {
+    typed.store.log_in(login(typed.password, on))
+}
+
+fn with_code(typed: &Typed<'_>, on: &DeviceId) -> Result<LoginOutcome, Error> {
+    typed.store.log_in(login(PASSWORD, on).code(typed.code))
+}
+
+fn with_recovery_code(typed: &Typed<'_>, on: &DeviceId) -> Result<LoginOutcome, Error> {
+    typed.store.log_in(login(PASSWORD, on).recovery_code(typed.recovery))
+}
+
+fn with_code_at_a_step(typed: &Typed<'_>, on: &DeviceId) -> Result<LoginOutcome, Error> {
+    typed.store.complete_login(CompleteLogin::with_code(typed.step, on.clone(), typed.code))
 }
 
 fn reissue(typed: &Typed<'_>, password: &str, code: &str) -> Result<LoginOutcome, Error> {

@@ -5,8 +5,8 @@ use gatepost::uuid::Uuid;
 use gatepost::{BranchId, OrganisationId, Timestamp, UserId};
 use serde_json::{Map, Value};
 
-/// What a field is not, in a sentence without its value.
-type Taken<T> = std::result::Result<T, String>;
+/// A value, or what it is not, in a sentence without the value.
+pub(super) type Taken<T> = std::result::Result<T, String>;
 
 /// The namespace of the ids that are made from the ids of other systems (RFC 9562, section 5.5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x5a3c_1f0e_7d42_4b96_8f21_c06d_93e7_ab54);

@@ -3,9 +3,7 @@
 use gatepost::directory::{ImportRecord, UserStatus};
 use gatepost::{NewUser, Subtree};
 
-use super::fields::{Fields, branch_id, organisation_id, user_id};
-
-type Taken<T> = std::result::Result<T, String>;
+use super::fields::{Fields, Taken, branch_id, organisation_id, user_id};
 
 const SYSTEM: &str = "gatepost";
 

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use gatepost::directory::{ImportRecord, UserStatus};
 use gatepost::{NewUser, Timestamp};
 
-use super::fields::{Fields, user_id};
-
-type Taken<T> = std::result::Result<T, String>;
+use super::fields::{Fields, Taken, user_id};
 
 /// The privilege of administrators.
 const ADMIN: &str = "admin";
@@ -57,15 +55,18 @@ pub(super) fn django(mut line: Fields, named: &mut Privileges) -> Taken<Option<I
     Ok(Some(record(user_id("django", &key), user, created_at, None)))
 }
 
+/// The username of a row, or its e-mail address in the place of one.
+fn username(row: &mut Fields, email: Option<&str>) -> Taken<String> {
+    let name = row.text("username")?.or_else(|| email.map(str::to_owned));
+    Ok(name.ok_or("neither username nor email is there")?)
+}
+
 /// A row of an auth collection: `id`, `email`, `username`, `name`, `password`, `verified`,
 /// `created`, and `admin` for a superuser.
 pub(super) fn pocketbase(mut row: Fields) -> Taken<ImportRecord> {
     let id = user_id("pocketbase", &row.required("id")?);
     let email = row.text("email")?;
-    let username = match row.text("username")? {
-        Some(username) => username,
-        None => email.clone().ok_or("neither username nor email is there")?,
-    };
+    let username = username(&mut row, email.as_deref())?;
     let hash = row.text("password")?;
     let admin = row.flag("admin")?.unwrap_or(false);
     let user = person(username, email, hash)
@@ -99,10 +100,7 @@ pub(super) fn better_auth(mut row: Fields) -> Taken<ImportRecord> {
 pub(super) fn tower_sessions(mut row: Fields) -> Taken<ImportRecord> {
     let id = user_id("tower-sessions", &row.required("id")?);
     let email = row.text("email")?;
-    let username = match row.text("username")? {
-        Some(username) => username,
-        None => email.clone().ok_or("neither username nor email is there")?,
-    };
+    let username = username(&mut row, email.as_deref())?;
     let hash = row.text("password")?;
     let admin = row.flag("admin")?.unwrap_or(false);
     let user = person(username, email, hash).privileges(admin.then_some(ADMIN));
