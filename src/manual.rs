@@ -3,7 +3,7 @@
 //! **Start**
 //!
 //! - [`getting_started`]: from an empty project to a program that logs users in.
-//! - [`desktop`]: a desktop program that keeps its users signed in.
+//! - [`desktop`]: a desktop program, with the crate `gatepost-desk`.
 //! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
 //! - [`other_servers`]: from tower-sessions, axum-login, better-auth, PocketBase or Django.
 //! - [`devices`]: which device id each kind of client uses.
@@ -56,11 +56,12 @@ pub mod getting_started {
     #![doc = include_str!("../manual/pictures/hierarchy.svg")]
 }
 
+// The examples of these three need `gatepost-desk` and `gatepost-axum`, whose tests run them.
+#[cfg(not(doctest))]
 pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
 }
 
-// The examples of these two need `gatepost-axum`, whose tests run them.
 #[cfg(not(doctest))]
 pub mod web {
     #![doc = include_str!("../manual/web.md")]

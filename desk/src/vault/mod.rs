@@ -3,6 +3,7 @@
 mod memory;
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -22,7 +23,7 @@ pub use memory::MemoryVault;
 /// # Ok::<(), gatepost_desk::VaultError>(())
 /// ```
 pub trait TokenVault: Send + Sync + fmt::Debug {
-    /// The kind of this vault, for a program that tells its user where the token is.
+    /// The kind of this vault, for a program that shows its user where the token is.
     fn kind(&self) -> VaultKind;
 
     /// The token saved under `name`; `None` if there is none.
@@ -46,6 +47,11 @@ pub trait TokenVault: Send + Sync + fmt::Debug {
     ///
     /// If the vault could not delete it.
     fn delete(&self, name: &str) -> Result<(), VaultError>;
+}
+
+/// The vault of this platform, as far as it was compiled in.
+pub(crate) fn of_the_platform() -> Arc<dyn TokenVault> {
+    Arc::new(MemoryVault::new())
 }
 
 /// The kind of a [`TokenVault`].
@@ -74,6 +80,10 @@ impl SavedToken {
         Self(Zeroizing::new(text))
     }
 
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// The text, for a vault that saves it. Never log it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -88,7 +98,7 @@ impl fmt::Debug for SavedToken {
 }
 
 /// Why a vault could not answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum VaultError {
     /// The vault is locked: its owner has to unlock it first.
@@ -96,7 +106,7 @@ pub enum VaultError {
     /// There is no such vault in this desktop session.
     Unavailable,
     /// The vault failed in another way.
-    Failed(Box<dyn std::error::Error + Send + Sync>),
+    Failed(Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl fmt::Display for VaultError {
