@@ -16,6 +16,30 @@ use crate::vault::SavedToken;
 ///
 /// A wrong code is refused and leaves the step as it is. After
 /// [`StepNotLive`](gatepost::LoginRefusal::StepNotLive) drop it, and ask for the password again.
+///
+/// ```
+/// use gatepost::Options;
+/// use gatepost::host::{KeyId, Keys, SealingKey};
+/// use gatepost::policy::SecondFactorPolicy;
+/// use gatepost::sessions::StepDemand;
+/// use gatepost_desk::{Desk, SignIn};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let folder = gatepost_desk::Folder::at(directory.path())?;
+/// let keys = Keys::new(KeyId::new("2026-11")?, SealingKey::random()?);
+/// let options = Options::desktop().keyring(std::sync::Arc::new(keys));
+/// let options = options.second_factor(SecondFactorPolicy::All);
+/// let desk = Desk::builder("com.example.till").options(options).folder(folder).open()?;
+/// desk.first_administrator("ada", "lantern over wet slate")?;
+///
+/// let SignIn::Refused(why) = desk.sign_in("ada", "lantern over wet slate")? else { panic!() };
+/// let step = why.into_step().ok_or("no step")?;
+/// assert_eq!(step.demand(), StepDemand::Enrolment);
+/// let enrolment = step.enrol()?.done()?; // Show its QR code, and ask for two codes.
+/// assert!(enrolment.uri.expose().starts_with("otpauth://totp/"));
+/// assert!(step.confirm("123456", "654321")?.granted().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct FactorStep {
     desk: Desk,

@@ -37,9 +37,11 @@ pub use seat::{Saved, Seat, SeatState};
 pub use sign_in::{NewPasswordStep, Refused, SignIn, SignInRequest};
 pub use vault::{MemoryVault, SavedToken, TokenVault, VaultError, VaultKind};
 
-/// The examples of the manual's page, which the library cannot run.
+/// The examples of README and of the manual's page, which the library cannot run.
 #[cfg(doctest)]
 mod manual {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
     #[doc = include_str!("../../manual/desktop.md")]
     mod desktop {}
 }

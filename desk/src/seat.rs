@@ -40,6 +40,23 @@ use crate::vault::{SavedToken, VaultError, VaultKind};
 ///
 /// `state`, `touch` and `may` may be called on the thread that draws the window. The others write
 /// the file or the vault, and may wait 5 s for another instance.
+///
+/// ```
+/// use gatepost_desk::{DeskError, SeatState};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let folder = gatepost_desk::Folder::at(directory.path())?;
+/// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+/// # desk.first_administrator("ada", "lantern over wet slate")?;
+/// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+/// assert!(seat.may("admin")?);
+/// assert_eq!(seat.profile()?.user.username, "ada");
+///
+/// desk.store().sessions().revoke(seat.session())?; // By any process, for any reason.
+/// assert!(matches!(seat.may("admin"), Err(DeskError::Ended)));
+/// assert_eq!(seat.state()?, SeatState::Ended);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Seat(Arc<Inner>);
 
@@ -173,6 +190,16 @@ impl Seat {
     /// Moves the end of the session to its full lifetime from now, within the policy's maximum:
     /// for a program that keeps its user signed in while it is used. Returns the new end.
     ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+    /// assert!(seat.renew()? >= seat.sessions()?[0].expires_at);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked), [`Busy`](DeskError::Busy),
     /// [`Vault`](DeskError::Vault) and [`Store`](DeskError::Store).
@@ -187,6 +214,17 @@ impl Seat {
 
     /// Signs the user out: the session is over in every process when this returns, and the saved
     /// token is deleted. Does nothing if the session is over already. Works on a locked seat.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+    /// seat.sign_out()?;
+    /// assert!(desk.resume()?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Busy`](DeskError::Busy) and [`Store`](DeskError::Store): the user is still signed in, and

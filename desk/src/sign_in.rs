@@ -166,6 +166,24 @@ impl NewPasswordStep {
     /// Signs the user in with the new password, which is in force from then on. May be called again
     /// if the new password is refused ([`LoginRefusal::PasswordRejected`]).
     ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost_desk::SignIn;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let bertram = NewUser::person("bertram").password("a first password".into());
+    /// desk.store().users().create(bertram.must_change_password())?;
+    /// let SignIn::NewPasswordRequired(step) = desk.sign_in("bertram", "a first password")? else {
+    ///     panic!("no change was demanded")
+    /// };
+    /// assert!(step.change_to("short")?.granted().is_err());
+    /// assert_eq!(step.change_to("seven geese at noon")?.granted()?.username(), "bertram");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As of [`Desk::sign_in`].
     pub fn change_to(&self, new: impl Into<String>) -> Result<SignIn> {
@@ -179,6 +197,21 @@ impl NewPasswordStep {
 }
 
 /// Why a user is not signed in.
+///
+/// ```
+/// use gatepost::LoginRefusal;
+/// use gatepost_desk::SignIn;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let folder = gatepost_desk::Folder::at(directory.path())?;
+/// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+/// # desk.first_administrator("ada", "lantern over wet slate")?;
+/// let SignIn::Refused(why) = desk.sign_in("ada", "a guess")? else { panic!("not refused") };
+/// assert_eq!(why.refusal(), LoginRefusal::InvalidCredentials);
+/// assert!(why.message().starts_with("The username or password is wrong"));
+/// assert_eq!(why.retry_after(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Refused {
     refusal: LoginRefusal,

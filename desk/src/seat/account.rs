@@ -21,6 +21,18 @@ impl Seat {
 
     /// The live sessions of the user, this one among them.
     ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+    /// let sessions = seat.sessions()?;
+    /// assert_eq!(sessions.len(), 1);
+    /// assert_eq!(sessions[0].id, seat.session());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked) and [`Store`](DeskError::Store).
     pub fn sessions(&self) -> Result<Vec<SessionInfo>> {
@@ -58,6 +70,18 @@ impl Seat {
     /// A user with a second factor must have proved it in the last 15 minutes; otherwise the change
     /// is refused as [`StepUpRequired`](LoginRefusal::StepUpRequired): call
     /// [`unlock`](Self::unlock) with a code first.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+    /// seat.change_password("lantern over wet slate", "nine brass bells")?.done()?;
+    /// assert!(desk.resume()?.is_some());
+    /// assert!(desk.sign_in("ada", "lantern over wet slate")?.granted().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked), [`Busy`](DeskError::Busy),

@@ -93,6 +93,23 @@ impl Seat {
     ///
     /// A wrong password counts as a failed attempt, as at a login.
     ///
+    /// ```
+    /// use gatepost::sessions::Reauthentication;
+    /// use gatepost_desk::SeatState;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let folder = gatepost_desk::Folder::at(directory.path())?;
+    /// # let desk = gatepost_desk::Desk::builder("com.example.till").folder(folder).open()?;
+    /// # desk.first_administrator("ada", "lantern over wet slate")?;
+    /// let seat = desk.sign_in("ada", "lantern over wet slate")?.granted()?;
+    /// seat.lock()?;
+    /// assert!(seat.unlock(Reauthentication::password("a guess"))?.done().is_err());
+    /// assert_eq!(seat.state()?, SeatState::Locked);
+    /// seat.unlock(Reauthentication::password("lantern over wet slate"))?.done()?;
+    /// assert_eq!(seat.state()?, SeatState::Open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Busy`](DeskError::Busy), [`Vault`](DeskError::Vault) and
     /// [`Store`](DeskError::Store): the seat stays as it is.

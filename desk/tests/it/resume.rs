@@ -58,10 +58,10 @@ fn a_user_who_is_forgotten_at_exit_is_asked_again() {
     let bob = world.seat("bob");
     let request = SignInRequest::new("ada", password("ada")).forget_at_exit();
     let seat = world.desk.sign_in_with(request).unwrap().granted().unwrap();
+    assert_eq!(world.vault.token(), None, "the token of the user before is deleted");
     assert!(matches!(seat.saved(), Saved::NotWanted));
     assert_eq!(seat.state().unwrap(), SeatState::Open);
     assert_eq!(bob.state().unwrap(), SeatState::Ended);
-    assert_eq!(world.vault.token(), None, "the token of the user before is deleted");
     assert!(world.restart().resume().unwrap().is_none());
 }
 
