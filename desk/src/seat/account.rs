@@ -174,6 +174,7 @@ impl Seat {
         let token = self.current_token(&turn)?;
         let presented = Presented::from((token.expose(), desk.device()));
         match call(desk.store().second_factors(), presented)? {
+            // Revoked since the token was checked.
             FactorOutcome::Refused(LoginRefusal::SessionNotLive) => Err(self.ended_in(&turn)),
             outcome => Ok(outcome.into()),
         }

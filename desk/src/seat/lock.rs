@@ -127,15 +127,13 @@ impl Seat {
         opens: Opens,
         call: impl FnOnce(&Desk, &SavedToken) -> Result<LoginOutcome, Error>,
     ) -> Result<Outcome<()>> {
-        if self.state_now().view == SeatState::Ended {
-            return Err(DeskError::Ended);
-        }
         let token = self.current_token(turn)?;
         match call(&self.0.desk, &token)? {
             LoginOutcome::Granted(reply) => {
                 self.take(turn, *reply, opens);
                 Ok(Outcome::Done(()))
             }
+            // Revoked since the line above.
             LoginOutcome::Refused(LoginRefusal::SessionNotLive) => Err(self.ended_in(turn)),
             LoginOutcome::Refused(refusal) => Ok(Outcome::refused(refusal)),
             LoginOutcome::Pending(step) => Ok(Outcome::refused(step.refusal())),

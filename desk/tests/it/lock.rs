@@ -197,3 +197,20 @@ fn a_state_is_no_use_of_the_session() {
     world.clock.advance(minute);
     assert_eq!(seat.state().unwrap(), SeatState::Ended);
 }
+
+#[test]
+fn a_seat_that_locks_during_a_change_of_the_password_stays_locked() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let (clock, clone) = (world.clock.clone(), seat.clone());
+    world.vault.at_next_save(move || {
+        clock.advance(IDLE);
+        assert!(matches!(clone.may("reports.read"), Err(DeskError::Locked)));
+    });
+    seat.change_password(password("ada"), password("new")).unwrap().done().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    assert_eq!(world.vault.token(), None);
+    let with = Reauthentication::password(password("new"));
+    seat.unlock(with).unwrap().done().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}

@@ -131,3 +131,18 @@ fn an_instance_that_died_with_the_turn_stops_no_other() {
     let mut two = Instance::start(directory.path());
     assert_eq!(two.ask("sign_in bob"), "granted");
 }
+
+#[test]
+fn an_instance_that_keeps_the_turn_makes_the_other_busy_and_nothing_changes() {
+    let directory = folder();
+    let desk = open(directory.path()).unwrap();
+    // As an instance has it that is stopped in the middle of a sign-in.
+    let turn = std::fs::File::open(desk.folder().path().join("lock")).unwrap();
+    turn.lock().unwrap();
+    let answer = desk.sign_in("ada", crate::world::password("ada"));
+    assert!(matches!(answer, Err(gatepost_desk::DeskError::Busy)), "{answer:?}");
+    let all = gatepost::sessions::SessionFilter::new();
+    assert_eq!(desk.store().sessions().count(&all).unwrap(), 0);
+    drop(turn);
+    assert_eq!(crate::world::seat(&desk, "ada").username(), "ada");
+}

@@ -1,6 +1,7 @@
 //! A desk for the tests, whose time a test moves and whose vault a test breaks.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -92,10 +93,17 @@ pub(crate) fn keyring() -> Arc<Keys> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TestVault(Arc<Shelf>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shelf {
     tokens: Mutex<HashMap<String, String>>,
     is_locked: AtomicBool,
+    at_next_save: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shelf")
+    }
 }
 
 impl TestVault {
@@ -116,6 +124,10 @@ impl TestVault {
         self.0.is_locked.store(is_locked, Ordering::SeqCst);
     }
 
+    pub(crate) fn at_next_save(&self, job: impl FnOnce() + Send + 'static) {
+        *self.0.at_next_save.lock().unwrap() = Some(Box::new(job));
+    }
+
     fn check(&self) -> Result<(), VaultError> {
         if self.0.is_locked.load(Ordering::SeqCst) { Err(VaultError::Locked) } else { Ok(()) }
     }
@@ -134,6 +146,8 @@ impl TokenVault for TestVault {
 
     fn save(&self, name: &str, token: &SavedToken) -> Result<(), VaultError> {
         self.check()?;
+        let job = self.0.at_next_save.lock().unwrap().take();
+        job.into_iter().for_each(|job| job());
         self.0.tokens.lock().unwrap().insert(name.to_owned(), token.expose().to_owned());
         Ok(())
     }
