@@ -6,6 +6,7 @@
 //! - [`desktop`]: a desktop program that keeps its users signed in.
 //! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
 //! - [`other_servers`]: from tower-sessions, axum-login, better-auth, PocketBase or Django.
+//! - [`services`]: programs of TrueVault and TrustID, unchanged, at a server of yours.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
@@ -69,6 +70,10 @@ pub mod web {
 #[cfg(not(doctest))]
 pub mod other_servers {
     #![doc = include_str!("../manual/other_servers.md")]
+}
+
+pub mod services {
+    #![doc = include_str!("../manual/services.md")]
 }
 
 pub mod devices {

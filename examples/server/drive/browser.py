@@ -157,7 +157,10 @@ guest = Program(
 )
 guest.line("^listening")
 ada.go(f"http://localhost:{port}/")
-check(ada.text, "Hello, ada. I am the second server.")
+check(ada.text, "You are user ", ": 0 measurements, sum 0.")
+# Another site could make a browser send its cookies.
+add = "return fetch('/', { method: 'POST', body: '5' }).then((answer) => String(answer.status))"
+check(ada.script(add), "401")
 other.go(f"http://localhost:{port}/")
 check(other.text, "Sign in at the first server.")
 

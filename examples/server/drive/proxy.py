@@ -13,6 +13,7 @@ error_log {folder}/error.log;
 events {{ worker_connections 512; }}
 http {{
     access_log off;
+    client_body_buffer_size 128k; # The folders below belong to another user than its workers.
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
