@@ -94,6 +94,14 @@ const parts = {
             401, "AUTH.INVALID_TOKEN");
     },
 
+    // The example of the manual, as text.
+    async example({ text }) {
+        const Example = (async () => {}).constructor;
+        const names = ["TrueVaultClient", "ACCOUNT", "password", "code"];
+        const run = new Example(...names, text + "return me;");
+        check((await run(TrueVaultClient, here.account, here.password)).id, ids.bob);
+    },
+
     async logout() {
         const other = await logIn("bob");
         const [header, token] = [other.authHeader, other.accessToken];

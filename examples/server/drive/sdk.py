@@ -100,6 +100,11 @@ class Chromium:
         self.driver.end()
 
 
+def example():
+    """That of the manual."""
+    return MANUAL.read_text().partition("```js\n")[2].partition("```")[0]
+
+
 def run(client):
     """The whole of it, on a server of its own; the rows of the table, and the number of checks."""
 
@@ -124,6 +129,7 @@ def run(client):
         password=PASSWORD,
     )
     call("session")
+    call("example", text=example().replace("https://localhost:8443", server.origin))
     secret = call("enrol")
     if time.time() % 30 > 25:
         next_step()  # Both codes are of steps that the server accepts when it gets them.

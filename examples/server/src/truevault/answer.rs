@@ -117,7 +117,7 @@ pub(super) fn shown(user: &User, mfa_enrolled: bool, attributes: Attributes) -> 
         Some(_) => "DEACTIVATED",
         None => word_of(user.status),
     };
-    let mut shown = json!({
+    let shown = json!({
         "account_id": ACCOUNT,
         "id": user.id,
         "user_id": user.id,
@@ -132,14 +132,18 @@ pub(super) fn shown(user: &User, mfa_enrolled: bool, attributes: Attributes) -> 
         // The store has checked that it is JSON.
         Attributes::Json => serde_json::from_str(json).unwrap_or_default(),
     };
-    shown["attributes"] = attributes;
-    shown["group_ids"] = json!([]);
-    shown
+    with(with(shown, "attributes", attributes), "group_ids", json!([]))
 }
 
 /// The same with an access token, whose one reader is the client.
-pub(super) fn with_token(mut shown: Value, token: &Secret) -> Value {
-    shown["access_token"] = json!(token.expose());
+pub(super) fn with_token(shown: Value, token: &Secret) -> Value {
+    with(shown, "access_token", json!(token.expose()))
+}
+
+fn with(mut shown: Value, name: &str, value: Value) -> Value {
+    if let Some(members) = shown.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
     shown
 }
 
