@@ -133,6 +133,8 @@ pub mod errors {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+    #![doc = ""]
+    #![doc = include_str!("../benches/figures/growth.svg")]
 }
 
 pub mod keys {
