@@ -54,7 +54,11 @@ pub struct Peer {
 
 impl Peer {
     /// Starts a process; the reason, if what it needs is not installed.
-    pub fn start(program: &Program, directory: &Path, form: &str) -> Outcome<Result<Self, String>> {
+    pub fn start(
+        program: &Program,
+        directory: &Path,
+        form: &str,
+    ) -> Outcome<Result<Self, String>> {
         let mut command = program.command()?;
         command.arg(directory);
         if !form.is_empty() {

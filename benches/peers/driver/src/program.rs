@@ -78,7 +78,7 @@ fn npm(source: &Path, copy: &Path) -> Outcome<Result<Program, String>> {
     if !is_installed {
         let mut install = Command::new("npm");
         install.args(["ci", "--omit=peer", "--no-fund", "--no-audit"]).current_dir(copy);
-        if let Err(why) = installed(install, "npm ci") {
+        if let Err(why) = installed(install) {
             return Ok(Err(why));
         }
         fs::copy(copy.join(LOCK), copy.join("installed"))?;
@@ -91,14 +91,15 @@ fn pip(requirements: &Path, packages: &Path) -> Result<(), String> {
     let mut install = Command::new("python3");
     install.args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"]);
     install.args(["--upgrade", "--target"]).arg(packages).arg("-r").arg(requirements);
-    installed(install, "pip install")
+    installed(install)
 }
 
-fn installed(mut command: Command, name: &str) -> Result<(), String> {
+fn installed(mut command: Command) -> Result<(), String> {
     let run = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let program = command.get_program().display();
     match run {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => Err(format!("{name} fails")),
-        Err(_) => Err(format!("{name} is not installed")),
+        Ok(_) => Err(format!("{program} cannot install its packages")),
+        Err(_) => Err(format!("{program} is not installed")),
     }
 }
