@@ -1,7 +1,7 @@
 // The words of ../protocol/src/lib.rs, for peers in JavaScript.
 //
-// A peer has `fill(count)`, `presented(number)`, `load(presented)`, `openOne()`, `isLive(token)` and
-// `end(token)`, which mean what they mean there. `allows`, if a peer has it, is the number of
+// A peer has `fill(count)`, `presented(number)`, `load(presented)`, `openOne()`, `isLive(token)`
+// and `end(token)`, which mean what they mean there. `allows`, if a peer has it, is the number of
 // seconds for which its documented default accepts a revoked session.
 
 import { createInterface } from "node:readline";
@@ -60,8 +60,6 @@ async function watch(peer, token, limit) {
   say("watching");
   const started = process.hrtime.bigint();
   let lastYes = 0n;
-  // The first call is of a peer that compiles what it runs often; the driver waits before it
-  // revokes, so that the calls after it are warm.
   while (process.hrtime.bigint() - started < limit) {
     const began = now();
     if (!(await peer.isLive(token))) return say(`stopped ${lastYes}`);
