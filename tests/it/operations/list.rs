@@ -215,6 +215,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
     op(FORGOTTEN, "Devices::forget", "device.forgotten")
         .reports(&["session"]).sessions(Reach::One),
+    op(FORGOTTEN, "Devices::forget_listed", "device.forgotten")
+        .reports(&["session"]).sessions(Reach::One),
 
     op(TRUST, "Devices::revoke_trust", "user.device_trust_revoked").reports(&["user"]).trust(),
 
@@ -296,9 +298,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(FACTOR, "SecondFactors::confirm(replacement)", "second_factor.replaced")
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR, "SecondFactors::remove", "second_factor.removed")
-        .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
-    op(FACTOR, "SecondFactors::replace(recovery code)", "second_factor.enrolment_begun")
         .reports(&["user", "session", "session"]).sessions(Reach::Others).tokens().trust(),
+    op(FACTOR, "SecondFactors::replace(recovery code)", "second_factor.enrolment_begun")
+        .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR, "SecondFactors::reissue_recovery_codes", "second_factor.codes_reissued")
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR_BY_OTHER, "SecondFactors::reset", "second_factor.reset")
