@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import requests
+import proxy as proxies
 from parts import PASSWORD, Browser, Driver, Server, free_port
 from proxy import Proxy
 
@@ -32,22 +33,10 @@ def check(found, expected):
 
 
 def curl(path, *arguments):
-    """The status and the body."""
-    command = ["curl", "-sS", "--cacert", proxy.certificate, "-w", "\n%{http_code}", *arguments]
-    done = subprocess.run([*command, f"{origin}{path}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
+    return proxies.curl(f"{origin}{path}", proxy.certificate, *arguments)
 
 
-end = time.monotonic() + 20
-while True:
-    try:
-        curl("/healthz")
-        break
-    except AssertionError:
-        assert time.monotonic() < end, "nginx does not answer"
-        time.sleep(0.1)
+proxies.wait_for(f"{origin}/healthz", proxy.certificate)
 
 # curl with a jar of cookies, as a browser without a script.
 jar = ["-b", folder / "jar", "-c", folder / "jar"]

@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 from parts import start
@@ -36,21 +37,46 @@ http {{
 """
 
 
+def certify(folder):
+    """Makes a certificate for localhost: `cert.pem` and `key.pem` in the folder."""
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+            *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+        ],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return folder / "cert.pem"
+
+
+def curl(url, certificate, *arguments):
+    """The status and the body."""
+    command = ["curl", "-sS", "--cacert", certificate, "-w", "\n%{http_code}", *arguments]
+    done = subprocess.run([*command, url], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    body, _, status = done.stdout.rpartition("\n")
+    return int(status), body
+
+
+def wait_for(url, certificate):
+    """Waits until a server answers at this address."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return curl(url, certificate)
+        except AssertionError:
+            assert time.monotonic() < end, f"no answer from {url}"
+            time.sleep(0.1)
+
+
 class Proxy:
     def __init__(self, port, *ports):
         self.folder = Path(tempfile.mkdtemp(prefix="nginx-"))
         self.port = port
-        self.certificate = self.folder / "cert.pem"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
-                *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=localhost"),
-                *("-addext", "subjectAltName=DNS:localhost"),
-                *("-keyout", str(self.folder / "key.pem"), "-out", str(self.certificate)),
-            ],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
+        self.certificate = certify(self.folder)
         servers = " ".join(f"server 127.0.0.1:{port};" for port in ports)
         upstreams = " ".join(
             f"upstream server{n} {{ server 127.0.0.1:{port}; keepalive 32; }}"
