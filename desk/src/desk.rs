@@ -72,6 +72,7 @@ pub struct DeskBuilder {
     options: Options,
     folder: Option<Folder>,
     vault: Option<Arc<dyn TokenVault>>,
+    old_vault: Option<Arc<dyn TokenVault>>,
     idle_lock: Option<Duration>,
     clock: Arc<dyn Clock>,
 }
@@ -98,6 +99,7 @@ impl Desk {
             options: Options::desktop(),
             folder: None,
             vault: None,
+            old_vault: None,
             idle_lock: None,
             clock: Arc::new(SystemClock::default()),
         }
@@ -356,6 +358,32 @@ impl DeskBuilder {
         Self { vault: Some(Arc::new(vault)), ..self }
     }
 
+    /// The vault that an earlier version of the program had. [`open`](Self::open) moves the token
+    /// that is there, if any, to the vault of this desk ([`TokenVault::move_to`]). If both have
+    /// one, that of this desk counts.
+    ///
+    /// ```
+    /// use gatepost_desk::{Desk, FileVault, Folder, MemoryVault};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let folder = Folder::at(directory.path().join("till"))?;
+    /// let file = FileVault::in_folder(folder.path().join("saved"));
+    /// let builder = || Desk::builder("com.example.till").folder(folder.clone());
+    /// let desk = builder().vault(file).open()?;
+    /// desk.first_administrator("ada", "seven geese at noon")?;
+    /// let seat = desk.sign_in("ada", "seven geese at noon")?.granted()?;
+    /// # drop((seat, desk));
+    ///
+    /// // The next version of the program:
+    /// let file = FileVault::in_folder(folder.path().join("saved"));
+    /// let desk = builder().vault(MemoryVault::new()).moving_from(file).open()?;
+    /// assert_eq!(desk.resume()?.unwrap().username(), "ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn moving_from(self, vault: impl TokenVault + 'static) -> Self {
+        Self { old_vault: Some(Arc::new(vault)), ..self }
+    }
+
     /// Locks a seat after this time without [`Seat::touch`]: 10 s to 24 h, by the wall clock, so
     /// that the time for which the machine was suspended counts. Default: no lock.
     ///
@@ -381,7 +409,8 @@ impl DeskBuilder {
     /// # Errors
     /// [`Invalid`](DeskError::Invalid) for a name of the program or an idle lock that breaks its
     /// rule, [`NoHome`](DeskError::NoHome), [`Folder`](DeskError::Folder),
-    /// [`Busy`](DeskError::Busy), and [`Store`](DeskError::Store) as of [`Store::open`].
+    /// [`Busy`](DeskError::Busy), [`Vault`](DeskError::Vault) if a token could not be moved
+    /// ([`moving_from`](Self::moving_from)), and [`Store`](DeskError::Store) as of [`Store::open`].
     pub fn open(self) -> Result<Desk> {
         if self.idle_lock.is_some_and(|after| !(IDLE_LOCK_MIN..=IDLE_LOCK_MAX).contains(&after)) {
             return Err(DeskError::Invalid("idle_lock is not 10 s to 24 h"));
@@ -393,10 +422,14 @@ impl DeskBuilder {
         };
         let turn = folder.turn()?;
         let machine = folder.machine(&turn)?;
-        drop(turn);
-        let store = Store::open(folder.store(), self.options)?;
         let name = format!("{}/{}", self.app, machine.place.as_str());
         let vault = self.vault.unwrap_or_else(vault::of_the_platform);
+        // In this turn, so that two instances move it once. An error leaves it where it is.
+        if let Some(old) = self.old_vault {
+            old.move_to(&*vault, &name)?;
+        }
+        drop(turn);
+        let store = Store::open(folder.store(), self.options)?;
         let (idle_lock, clock) = (self.idle_lock, self.clock);
         Ok(Desk(Arc::new(Inner { store, folder, machine, vault, name, idle_lock, clock })))
     }

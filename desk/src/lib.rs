@@ -35,7 +35,11 @@ pub use outcome::{Outcome, SeatRefusal};
 pub use place::Platform;
 pub use seat::{Saved, Seat, SeatState};
 pub use sign_in::{NewPasswordStep, Refused, SignIn, SignInRequest};
-pub use vault::{MemoryVault, SavedToken, TokenVault, VaultError, VaultKind};
+#[cfg(unix)]
+pub use vault::FileVault;
+#[cfg(all(unix, not(target_vendor = "apple"), feature = "secret-service"))]
+pub use vault::SecretServiceVault;
+pub use vault::{MemoryVault, Moved, SavedToken, TokenVault, VaultError, VaultKind};
 
 /// The examples of README and of the manual's page, which the library cannot run.
 #[cfg(doctest)]

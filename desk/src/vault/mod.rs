@@ -1,13 +1,24 @@
 //! Where the token of the session is saved between two starts of a program.
 
+#[cfg(unix)]
+mod file;
 mod memory;
+mod moving;
+#[cfg(all(unix, not(target_vendor = "apple"), feature = "secret-service"))]
+mod secret_service;
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+#[cfg(all(unix, not(target_vendor = "apple"), feature = "secret-service"))]
+pub use self::secret_service::SecretServiceVault;
+#[cfg(unix)]
+pub use file::FileVault;
 pub use memory::MemoryVault;
+pub use moving::Moved;
 
 /// A place that keeps tokens between two starts of a program, one for each name.
 ///
@@ -38,7 +49,8 @@ pub trait TokenVault: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// If the vault could not save it; the token before it is still there.
+    /// If the vault could not save it; the token before it is still there. After
+    /// [`NoAnswer`](VaultError::NoAnswer) it is either of the two.
     fn save(&self, name: &str, token: &SavedToken) -> Result<(), VaultError>;
 
     /// Deletes the token saved under `name`; does nothing if there is none.
@@ -47,11 +59,42 @@ pub trait TokenVault: Send + Sync + fmt::Debug {
     ///
     /// If the vault could not delete it.
     fn delete(&self, name: &str) -> Result<(), VaultError>;
+
+    /// Moves the token saved under `name` to the vault `to`, for a program that changes its vault.
+    ///
+    /// The token is saved in `to` and read back before it is deleted here. A kill at any moment
+    /// leaves it in one of the two vaults or in both; the next call finishes the move. A token that
+    /// `to` already has is never replaced: see [`Moved`].
+    ///
+    /// # Errors
+    ///
+    /// [`SameKind`](VaultError::SameKind) if both vaults are of one kind, and the errors of both
+    /// vaults. After an error the token is still in at least one of them.
+    ///
+    /// ```
+    /// use gatepost_desk::{FileVault, MemoryVault, Moved, SavedToken, TokenVault};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// let file = FileVault::in_folder(folder.path());
+    /// file.save("com.example.till", &SavedToken::new("gps_token".into()))?;
+    ///
+    /// let other = MemoryVault::new(); // In a program: the Secret Service.
+    /// assert_eq!(file.move_to(&other, "com.example.till")?, Moved::Done);
+    /// assert!(file.load("com.example.till")?.is_none());
+    /// assert_eq!(other.load("com.example.till")?.unwrap().expose(), "gps_token");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn move_to(&self, to: &dyn TokenVault, name: &str) -> Result<Moved, VaultError> {
+        moving::move_token(self, to, name)
+    }
 }
 
 /// The vault of this platform, as far as it was compiled in.
 pub(crate) fn of_the_platform() -> Arc<dyn TokenVault> {
-    Arc::new(MemoryVault::new())
+    #[cfg(all(unix, not(target_vendor = "apple"), feature = "secret-service"))]
+    return Arc::new(SecretServiceVault::new());
+    #[cfg(not(all(unix, not(target_vendor = "apple"), feature = "secret-service")))]
+    return Arc::new(MemoryVault::new());
 }
 
 /// The kind of a [`TokenVault`].
@@ -101,12 +144,21 @@ impl fmt::Debug for SavedToken {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// The vault is locked: its owner has to unlock it first.
+    /// The vault is locked. Its owner has to unlock it; the token in it is safe.
     Locked,
-    /// There is no such vault in this desktop session.
+    /// There is no such vault in this desktop session: no bus, no Secret Service on it, or no
+    /// default collection in it.
     Unavailable,
+    /// The vault ended during the call, or gave no answer within the bound of the call. A token
+    /// that was to be saved or deleted may be saved or deleted.
+    NoAnswer,
+    /// The file of the token, or its folder, is not private: another user owns it, can read the
+    /// file or can write to the folder, or it is no regular file. The text says which.
+    NotPrivate(&'static str),
+    /// [`TokenVault::move_to`] was called with two vaults of one kind, which may be one place.
+    SameKind,
     /// The vault failed in another way.
-    Failed(Arc<dyn std::error::Error + Send + Sync>),
+    Failed(Arc<dyn Error + Send + Sync>),
 }
 
 impl fmt::Display for VaultError {
@@ -114,16 +166,24 @@ impl fmt::Display for VaultError {
         f.write_str(match self {
             Self::Locked => "the vault of the saved token is locked",
             Self::Unavailable => "the vault of the saved token is not available",
+            Self::NoAnswer => "the vault of the saved token gave no answer in time",
+            Self::NotPrivate(why) => why,
+            Self::SameKind => "a saved token moves between vaults of different kinds only",
             Self::Failed(_) => "the vault of the saved token failed",
         })
     }
 }
 
-impl std::error::Error for VaultError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for VaultError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(source) => Some(&**source),
             _ => None,
         }
     }
+}
+
+/// A failure of the system, whatever its type.
+fn failed(source: impl Error + Send + Sync + 'static) -> VaultError {
+    VaultError::Failed(Arc::new(source))
 }
