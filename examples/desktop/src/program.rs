@@ -150,7 +150,12 @@ impl Program {
             return;
         }
         let was_used = ctx.input(|input| !input.events.is_empty());
-        let is_sign_in = matches!(self.screen, Screen::SignIn(_));
+        // Another user may sign in over a seat that is locked, in each step of it.
+        let is_sign_in = match &self.screen {
+            Screen::SignIn(_) | Screen::NewPassword(_) | Screen::Code(_) => true,
+            Screen::Enrol(form) => form.step.is_some(),
+            _ => false,
+        };
         if was_used && !is_sign_in {
             seat.touch();
         }
