@@ -3,9 +3,10 @@
 //! **Start**
 //!
 //! - [`getting_started`]: from an empty project to a program that logs users in.
-//! - [`desktop`]: a desktop program that keeps its users signed in.
+//! - [`desktop`]: a desktop program, with the crate `gatepost-desk`.
 //! - [`web`]: a web server on axum, with the crate `gatepost-axum`.
 //! - [`other_servers`]: from tower-sessions, axum-login, better-auth, PocketBase or Django.
+//! - [`services`]: programs of TrueVault and TrustID, unchanged, at a server of yours.
 //! - [`devices`]: which device id each kind of client uses.
 //!
 //! **Build**
@@ -56,11 +57,12 @@ pub mod getting_started {
     #![doc = include_str!("../manual/pictures/hierarchy.svg")]
 }
 
+// The examples of these three need `gatepost-desk` and `gatepost-axum`, whose tests run them.
+#[cfg(not(doctest))]
 pub mod desktop {
     #![doc = include_str!("../manual/desktop.md")]
 }
 
-// The examples of these two need `gatepost-axum`, whose tests run them.
 #[cfg(not(doctest))]
 pub mod web {
     #![doc = include_str!("../manual/web.md")]
@@ -69,6 +71,10 @@ pub mod web {
 #[cfg(not(doctest))]
 pub mod other_servers {
     #![doc = include_str!("../manual/other_servers.md")]
+}
+
+pub mod services {
+    #![doc = include_str!("../manual/services.md")]
 }
 
 pub mod devices {
@@ -133,6 +139,8 @@ pub mod errors {
 
 pub mod calls {
     #![doc = include_str!("../manual/calls.md")]
+    #![doc = ""]
+    #![doc = include_str!("../benches/figures/growth.svg")]
 }
 
 pub mod keys {

@@ -8,7 +8,7 @@ use gatepost::host::{Clock, ManualClock, SystemClock};
 use gatepost::{DeviceId, Ended, LoginRequest, NewUser, Options, Password, Store};
 
 use crate::filled::Filled;
-use crate::{hit, memory};
+use crate::{hit, memory, miss};
 
 /// The first argument of a child.
 pub const ROLE: &str = "child";
@@ -30,6 +30,16 @@ pub fn play(arguments: &[String]) -> bool {
             let calls = calls.trim_start_matches("timeless ");
             hit::counted(&filled, calls.parse().unwrap());
             // Nothing more is to be counted, not even the closing of the store.
+            std::process::exit(0);
+        }
+        [ROLE, "miss", calls] => {
+            let filled = Filled::new(Options::server().cache(None), 1_000);
+            filled.verify_all();
+            hit::counted(&filled, calls.parse().unwrap());
+            std::process::exit(0);
+        }
+        [ROLE, "select", calls] => {
+            miss::counted(&Filled::new(Options::server(), 1_000), calls.parse().unwrap());
             std::process::exit(0);
         }
         [ROLE, "log in and out", path] => log_in_and_out(path),

@@ -1,4 +1,5 @@
-//! Figures that are counted and not timed: instructions, allocations and statements of a cache hit.
+//! Figures that are counted and not timed: instructions, allocations and statements of a
+//! cache hit, and instructions of a miss.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -8,8 +9,12 @@ use crate::filled::Filled;
 use crate::harness::{Order, Run};
 use crate::hit::verify_all;
 
-pub const FIGURES: &[&str] =
-    &["verify_hit_instructions", "verify_hit_allocations", "verify_writes"];
+pub const FIGURES: &[&str] = &[
+    "verify_hit_instructions",
+    "verify_hit_allocations",
+    "verify_miss_instructions",
+    "verify_writes",
+];
 
 /// An allocator that counts every allocation of the program.
 const ALLOCATORS: [&str; 6] =
@@ -27,7 +32,12 @@ pub fn run(run: &mut Run) {
         return;
     }
     if run.wants(&["verify_hit_instructions"]) {
-        run.counted("verify_hit_instructions", "instructions", instructions());
+        run.counted("verify_hit_instructions", "instructions", instructions("verify"));
+    }
+    if run.wants(&["verify_miss_instructions"]) {
+        let select = instructions("select");
+        run.note(format_args!("raw SELECT: {select:.0} instructions"));
+        run.counted("verify_miss_instructions", "instructions", instructions("miss"));
     }
     if run.wants(&["verify_hit_allocations"]) {
         let allocations = calls_of(&ALLOCATORS, MANY) as f64 / MANY as f64;
@@ -41,12 +51,12 @@ pub fn run(run: &mut Run) {
     }
 }
 
-/// Instructions of one more verify: the part that does not grow with their number is the program's.
-fn instructions() -> f64 {
+/// Instructions of one more call: the part that does not grow with their number is the program's.
+fn instructions(role: &str) -> f64 {
     let of = |calls: u64| {
         let options =
-            ["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*hit*hits*"];
-        number_after(&under_valgrind(&options, &calls.to_string()), "Collected :") as f64
+            ["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*hits*"];
+        number_after(&under_valgrind(&options, role, &calls.to_string()), "Collected :") as f64
     };
     (of(MANY) - of(FEW)) / (MANY - FEW) as f64
 }
@@ -59,6 +69,7 @@ fn calls_of(functions: &[&str], calls: u64) -> u64 {
     let to = format!("--callgrind-out-file={}", list.display());
     under_valgrind(
         &["--tool=callgrind", &to, "--zero-before=*hit*hits*"],
+        "verify",
         &format!("timeless {calls}"),
     );
     let (mut callee, mut names, mut sum) = (String::new(), HashMap::new(), 0);
@@ -81,14 +92,14 @@ fn calls_of(functions: &[&str], calls: u64) -> u64 {
     sum
 }
 
-fn under_valgrind(options: &[&str], calls: &str) -> String {
+fn under_valgrind(options: &[&str], role: &str, calls: &str) -> String {
     // The child leaves without clearing up.
     let room = tempfile::tempdir().unwrap();
     let output = Command::new("valgrind")
         .env("TMPDIR", room.path())
         .args(options)
         .arg(std::env::current_exe().unwrap())
-        .args([ROLE, "verify", calls])
+        .args([ROLE, role, calls])
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

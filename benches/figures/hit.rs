@@ -10,7 +10,7 @@ use gatepost::{NewUser, Options, Permission, Principal, Store};
 
 use crate::filled::{Filled, Presented, explain, raw_select};
 use crate::floor::Floor;
-use crate::harness::{Order, ROUNDS, Run, alternate, each, time};
+use crate::harness::{Order, ROUNDS, Run, alternate, each, median, time};
 
 pub const FIGURES: &[&str] =
     &["verify_hit_vs_select", "verify_hit_vs_floor", "verify_threads", "may_vs_verify"];
@@ -187,7 +187,7 @@ pub fn key_vs_session(run: &mut Run) {
 pub fn report<const N: usize>(run: &Run, table: &[[f64; N]], names: [&str; N]) {
     for (at, name) in names.into_iter().enumerate() {
         let column: Vec<f64> = table.iter().map(|row| row[at]).collect();
-        let middle = Duration::from_secs_f64(crate::harness::median(&column));
+        let middle = Duration::from_secs_f64(median(&column));
         run.note(format_args!("{name}: {:.0} ns", each(middle, BATCH)));
     }
 }
@@ -211,13 +211,16 @@ fn threads(run: &mut Run, filled: &Filled) {
         return;
     }
     let calls = run.size(1_000_000);
-    let mut one = || throughput(filled, 1, calls);
-    let mut two = || throughput(filled, 2, calls);
+    let [mut one, mut two, mut four, mut eight] =
+        [1, 2, 4, 8].map(|threads| move || throughput(filled, threads, calls));
     // Calls in a second of all threads together, turned round so that it is a time.
-    let table = alternate(ROUNDS, 3, [&mut one, &mut two]);
-    let ratios: Vec<f64> = table.iter().map(|[one, two]| one / two).collect();
-    run.note("client threads: 1 and 2, each its own tokens");
-    run.figure("verify_threads", "x", &ratios);
+    let table = alternate(ROUNDS, 3, [&mut one, &mut two, &mut four, &mut eight]);
+    let ratios = |of: usize| -> Vec<f64> { table.iter().map(|row| row[0] / row[of]).collect() };
+    run.note("client threads: 1, 2, 4 and 8, each its own tokens");
+    for (at, threads) in [(2, 4), (3, 8)] {
+        run.note(format_args!("{threads} threads / 1: {:.2}", median(&ratios(at))));
+    }
+    run.figure("verify_threads", "x", &ratios(1));
 }
 
 /// How long `calls` take when that many threads share them.

@@ -14,16 +14,19 @@
 )]
 
 mod build;
+mod bulk;
 mod child;
 mod counted;
 mod filled;
 mod floor;
 mod foreign;
+mod growth;
 mod harness;
 mod hit;
 mod memory;
 mod miss;
 mod scale;
+mod svg;
 mod writes;
 
 use harness::Run;
@@ -45,6 +48,7 @@ const PARTS: &[Part] = &[
     (writes::MANY, writes::many),
     (memory::FIGURES, memory::run),
     (scale::FIGURES, scale::run),
+    (growth::FIGURES, growth::run),
     (build::FIGURES, build::run),
 ];
 

@@ -7,6 +7,7 @@
 
 mod file;
 mod medium;
+mod quota;
 mod transfer;
 
 use std::ffi::{CStr, c_char, c_int};
@@ -17,6 +18,7 @@ use rusqlite::ffi;
 
 use crate::process::die;
 use file::{File, HEAD_BYTES};
+pub(crate) use quota::refuse_new_files;
 
 /// A call of SQLite to the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,7 +45,8 @@ impl Coherence {
     /// # Errors
     /// Those of a read of the file; `TooNew` if another process has migrated it too far for this
     /// version.
-    #[inline]
+    // As a call it would copy the entry once more.
+    #[inline(always)]
     pub(crate) fn find(&self, image: Image) -> Result<Option<CachedEntry>> {
         let entry = self.cache.find(image);
         if !self.is_fresh()? {
@@ -60,7 +61,7 @@ impl Coherence {
     }
 
     /// Whether the stamps include everything that is committed now.
-    #[inline]
+    #[inline(always)]
     fn is_fresh(&self) -> Result<bool> {
         let Some(view) = self.index.read() else {
             return Err(Error::new(ErrorKind::Closed, "the store is closed"));
@@ -153,7 +154,7 @@ impl Default for Followed {
 impl Followed {
     #[inline]
     fn is(&self, header: Header) -> bool {
-        self.0.read(header.words()).is_some()
+        self.0.is(header.words())
     }
 
     fn publish(&self, header: Header) {

@@ -162,20 +162,27 @@ impl CachedEntry {
         SetNumber(high(first) as u16)
     }
 
+    /// The session or key of the entry.
+    #[inline]
+    pub(crate) fn credential(&self) -> Credential {
+        let [.., last] = self.record;
+        let id = self.id();
+        if high(last) & u64::from(IS_KEY) != 0 {
+            Credential::ApiKey(ApiKeyId::from_bytes(id))
+        } else {
+            Credential::Session(SessionId::from_bytes(id))
+        }
+    }
+
     /// The principal of the entry, which was found under `image`.
     #[inline]
     pub(crate) fn principal(&self, image: Image) -> Principal {
         let [_, _, _, _, _, b0, b1, o0, o1, end_a, end_b, opened, authenticated] = self.record;
         let flags = high(authenticated);
         let has = |flag| flags & u64::from(flag) != 0;
-        let id = self.id();
         let end = high(end_a) | (high(end_b) << 16) | (high(opened) << 32);
         Principal {
-            credential: if has(IS_KEY) {
-                Credential::ApiKey(ApiKeyId::from_bytes(id))
-            } else {
-                Credential::Session(SessionId::from_bytes(id))
-            },
+            credential: self.credential(),
             user: self.user(),
             branch: has(HAS_BRANCH).then_some(BranchId::from_bytes(bytes(b0, b1))),
             organisation: has(HAS_ORGANISATION)

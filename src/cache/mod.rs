@@ -1,10 +1,10 @@
 //! The cache of verified sessions and API keys. A data structure: it contains no SQL and reads no
 //! clock.
 //!
-//! **Lookup.** The key of an entry is the image of a token and a device as presented: SipHash-2-4
-//! with 128 bits, under a random key of this process. Only a fill, after the token was decoded,
-//! found in the file and compared, inserts an image; so finding an image proves the token and the
-//! device, and no token is stored.
+//! **Lookup.** The key of an entry is the image of a token and a device as presented: 128 bits of a
+//! pseudorandom function, under a random key of this process (`image.rs`). Only a fill, after the
+//! token was decoded, found in the file and compared, inserts an image; so finding an image proves
+//! the token and the device, and no token is stored.
 //!
 //! **Stamps, not evictions.** A change does not search for the entries that it affects. Each
 //! catch-up with the file has a number, the epoch. A fill records the epoch that it read *before*
@@ -20,31 +20,30 @@
 
 pub(crate) mod coherence;
 mod entry;
+mod image;
 mod privileges;
 pub(crate) mod seqlock;
 mod table;
 
-use std::hash::Hasher;
-
-use siphasher::sip128::{Hasher128, SipHasher24};
-
 pub(crate) use self::entry::{CachedEntry, Span};
+pub(crate) use self::image::Image;
+use self::image::ImageKey;
 use self::privileges::PrivilegeSets;
 use self::table::Table;
 use crate::error::Result;
 use crate::sync::{AtomicI64, AtomicU64, Ordering};
 use crate::value::id::UserId;
-use crate::value::limits::{CACHE_SESSION_STAMPS, CACHE_USER_STAMPS, TOKEN_TEXT_BYTES};
+use crate::value::limits::{CACHE_SESSION_STAMPS, CACHE_USER_STAMPS};
 use crate::value::name::DeviceId;
-use crate::value::principal::{CacheHint, Principal};
-use crate::value::random::{RandomSource, random_bytes};
+use crate::value::principal::Principal;
+use crate::value::random::RandomSource;
 use crate::value::time::Timestamp;
 
 /// The cache of one open file.
 pub(crate) struct Cache {
     table: Table,
     privileges: PrivilegeSets,
-    image_key: [u8; 16],
+    image_key: ImageKey,
     epoch: AtomicU64,
     /// The epoch of the last change that may affect every entry.
     everyone: AtomicU64,
@@ -57,10 +56,6 @@ pub(crate) struct Cache {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Epoch(u64);
 
-/// The keyed hash of a token and a device, as presented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Image(u128);
-
 impl Cache {
     /// An empty cache for at most `entries` entries; `Options::cache` documents their size. The
     /// tables of stamps take 1.25 MiB.
@@ -69,7 +64,7 @@ impl Cache {
         Ok(Self {
             table: Table::new(entries),
             privileges: PrivilegeSets::new(),
-            image_key: random_bytes(random)?,
+            image_key: ImageKey::random(random)?,
             epoch: AtomicU64::new(0),
             everyone: AtomicU64::new(0),
             sessions: stamps(CACHE_SESSION_STAMPS),
@@ -79,22 +74,9 @@ impl Cache {
     }
 
     /// The image of a token and a device; `None` if the text cannot be a token.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn image(&self, token: &str, device: Option<&DeviceId>) -> Option<Image> {
-        if token.len() != TOKEN_TEXT_BYTES {
-            return None;
-        }
-        let mut hasher = SipHasher24::new_with_key(&self.image_key);
-        // Tokens have a fixed length, so no byte of the device can be read as part of the token.
-        hasher.write(token.as_bytes());
-        match device {
-            Some(device) => {
-                hasher.write_u8(1);
-                hasher.write(device.as_str().as_bytes());
-            }
-            None => hasher.write_u8(0),
-        }
-        Some(Image(hasher.finish128().as_u128()))
+        self.image_key.image(token, device)
     }
 
     /// Whether the user of an entry has this privilege; `None` if the file must be asked.
@@ -184,22 +166,6 @@ impl Cache {
     /// Number of entries, valid or not.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
-    }
-}
-
-impl Image {
-    /// The hint by which a principal of this image finds its entry again.
-    #[inline]
-    pub(crate) const fn place(self) -> CacheHint {
-        CacheHint([self.0 as u64, (self.0 >> 64) as u64])
-    }
-
-    /// The image of that hint; `None` if the principal was not cached.
-    #[inline]
-    pub(crate) fn at(place: CacheHint) -> Option<Self> {
-        let CacheHint([low, high]) = place;
-        let image = (u128::from(high) << 64) | u128::from(low);
-        (image != 0).then_some(Self(image))
     }
 }
 

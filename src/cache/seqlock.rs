@@ -31,16 +31,35 @@ impl<const N: usize> SeqLock<N> {
     /// The words, if no write overlaps and they begin with `beginning`.
     #[inline]
     pub(crate) fn read(&self, beginning: &[u64]) -> Option<(Sequence, [u64; N])> {
+        self.unwritten(|| {
+            self.begins(beginning).then(|| {
+                std::array::from_fn(|at| match self.words.get(at) {
+                    Some(word) => word.load(Ordering::Relaxed),
+                    None => 0,
+                })
+            })
+        })
+    }
+
+    /// Whether these are the words, and no write overlaps.
+    #[inline]
+    pub(crate) fn is(&self, words: &[u64; N]) -> bool {
+        self.unwritten(|| self.begins(words).then_some(())).is_some()
+    }
+
+    #[inline]
+    fn begins(&self, beginning: &[u64]) -> bool {
+        self.words.iter().zip(beginning).all(|(own, word)| own.load(Ordering::Relaxed) == *word)
+    }
+
+    /// What `read` returns, if the row was written before it and not while it ran.
+    #[inline]
+    fn unwritten<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<(Sequence, T)> {
         let before = self.sequence.load(Ordering::Acquire) & !USED;
-        let begins = |(own, word): (&AtomicU64, &u64)| own.load(Ordering::Relaxed) == *word;
-        let is_wanted = self.words.iter().zip(beginning).all(begins);
-        if before & 1 != 0 || before == 0 || !is_wanted {
+        if before & 1 != 0 || before == 0 {
             return None;
         }
-        let words = std::array::from_fn(|at| match self.words.get(at) {
-            Some(word) => word.load(Ordering::Relaxed),
-            None => 0,
-        });
+        let words = read()?;
         fence(Ordering::Acquire);
         let after = self.sequence.load(Ordering::Relaxed) & !USED;
         (after == before).then_some((Sequence(before), words))

@@ -6,6 +6,8 @@
 //! not say is not said.
 
 mod credential;
+mod places;
+mod rows;
 mod trace;
 mod user;
 

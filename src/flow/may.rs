@@ -2,7 +2,7 @@
 
 use crate::cache::Image;
 use crate::error::Result;
-use crate::flow::verify::{Decision, Live, live_from_cache};
+use crate::flow::verify::{Decision, Live, is_answered_by};
 use crate::store::Store;
 use crate::value::name::Privilege;
 use crate::value::permission::Permission;
@@ -97,17 +97,17 @@ impl Store {
             _ => None,
         };
         if let Some((coherence, image, entry)) = found {
+            // The place is only a hint: the entry there may be another session's.
+            let is_own = entry.credential() == principal.credential;
             // The clock is read after everything that decides.
             let now = self.now();
-            let live = live_from_cache(&entry, image, now);
-            // The place is only a hint: the entry there may be another session's.
-            let live = live.filter(|live| live.principal.credential == principal.credential);
-            if let (Some(live), Some(has)) =
-                (live, coherence.cache.has_privilege(&entry, privilege))
+            if is_own
+                && is_answered_by(&entry, now)
+                && let Some(has) = coherence.cache.has_privilege(&entry, privilege)
             {
                 self.core().storage.check_file_if_due(now)?;
                 *is_granted = has;
-                return Ok(Ok(live));
+                return Ok(Ok(Live::of_entry(&entry, image)));
             }
         }
         self.privileged_by_file(principal, privilege, is_granted)

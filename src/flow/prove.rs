@@ -70,7 +70,8 @@ impl Store {
     /// lifetime (SP 800-63B-4, 2.2.3). No other session is revoked.
     ///
     /// - A password proves nothing in a session above AAL1, whose second factor it does not repeat:
-    ///   refused as [`MfaCodeRequired`](LoginRefusal::MfaCodeRequired).
+    ///   refused as [`MfaCodeRequired`](LoginRefusal::MfaCodeRequired). A session in which the user
+    ///   has removed the factor has AAL1.
     /// - A code of a user without a second factor is refused as
     ///   [`MfaEnrolmentRequired`](LoginRefusal::MfaEnrolmentRequired).
     ///

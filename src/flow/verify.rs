@@ -10,11 +10,15 @@
 //! verify reads the file, adds the use to those that wait, and caches the entry again. So a cached
 //! answer compares the clock and stores nothing.
 
+mod denied;
+mod last_use;
+
 use std::time::Duration;
 
 use crate::cache::coherence::Coherence;
 use crate::cache::{CachedEntry, Image, Span};
 use crate::error::Result;
+use crate::flow::verify::last_use::{LastUse, later};
 use crate::pending::denials::Known;
 use crate::pending::uses::{latest, step_ms};
 use crate::record::proof::{self, Proof, Timeout};
@@ -27,7 +31,6 @@ use crate::value::id::{ApiKeyId, SessionId};
 use crate::value::limits;
 use crate::value::presented::Presented;
 use crate::value::principal::{Credential, InvalidToken, InvalidTokenReason, Principal, Verdict};
-use crate::value::target::Lineage;
 use crate::value::time::Timestamp;
 use crate::value::token::{self, ParsedToken, TokenKind};
 
@@ -69,7 +72,32 @@ impl Store {
     }
 
     fn verify_presented(&self, presented: Presented<'_>) -> Result<Verdict> {
-        match self.live(presented)? {
+        let denials = &self.core().pending.denials;
+        // Before the cache is asked and after it, as in `unless_known`.
+        let had_none = denials.is_empty();
+        match self.cached(presented)? {
+            Cached::Live(entry, image) if had_none && denials.is_empty() => {
+                Ok(Verdict::Valid(entry.principal(image)))
+            }
+            // It was asked for before the denials were.
+            Cached::Live(..) => self.verify_beyond_cache(presented, None),
+            Cached::Not(uncached) => self.verify_beyond_cache(presented, Some(uncached)),
+        }
+    }
+
+    /// Verifies a token for which the cache has no answer, or while there are denials.
+    #[cold]
+    fn verify_beyond_cache(
+        &self,
+        presented: Presented<'_>,
+        uncached: Option<Uncached<'_>>,
+    ) -> Result<Verdict> {
+        let decode = || token::parse(presented.token());
+        let found = match uncached {
+            Some(uncached) => self.unless_denied(|| self.by_file(uncached, presented, decode))?,
+            None => self.live(presented)?,
+        };
+        match found {
             Ok(live) => {
                 self.note_use(&live);
                 Ok(Verdict::Valid(live.principal))
@@ -127,47 +155,6 @@ impl Store {
         Ok(Err(InvalidTokenReason::Revoked))
     }
 
-    /// Whether a denial covers the credential of this principal, or what it was made from.
-    #[cold]
-    pub(crate) fn is_denied(&self, principal: &Principal, known: &[Known]) -> Result<bool> {
-        let lineage = match principal.credential {
-            Credential::Session(_) => Lineage::default(),
-            Credential::ApiKey(id) => {
-                let storage = &self.core().storage;
-                let wait = limits::VERIFY_REREAD_WAIT;
-                let map = proof::lineage_of_row;
-                match storage.select_one(wait, proof::LINEAGE_SQL, params![id], map)? {
-                    Some(lineage) => lineage,
-                    // Deleted since it was found.
-                    None => return Ok(true),
-                }
-            }
-        };
-        let now = self.now();
-        if known.iter().any(|known| known.cover(principal, &lineage, now)) {
-            return Ok(true);
-        }
-        match (principal.is_impersonated, principal.credential.session()) {
-            (true, Some(session)) => match self.actor_session(session)? {
-                Some(own) => self.is_denied(&own, known),
-                // Deleted since it was found.
-                None => Ok(true),
-            },
-            _ => Ok(false),
-        }
-    }
-
-    /// The administrator's own session that an impersonation was opened from.
-    fn actor_session(&self, session: SessionId) -> Result<Option<Principal>> {
-        let (storage, wait) = (&self.core().storage, limits::VERIFY_REREAD_WAIT);
-        let own: Option<Option<SessionId>> =
-            storage.select_one(wait, proof::ACTOR_SQL, params![session], |row| row.get(0))?;
-        let Some(own) = own.flatten().map(Credential::Session) else { return Ok(None) };
-        let found =
-            storage.select_one(wait, proof::sql(own), params![own.id()], Proof::from_row)?;
-        Ok(found.map(|proof| proof.principal(own)))
-    }
-
     /// Counts a refused token, in memory: a verify of a refused token never waits for the disk.
     pub(crate) fn count_refusal(&self, reason: InvalidTokenReason) {
         self.core().pending.counts.count(EventKind::VerifyRefused, reason.name(), self.now());
@@ -194,32 +181,57 @@ impl Store {
 
     /// The live session or key of this token on this device. `decode` parses the token, if its
     /// entry is not cached.
-    #[inline]
     pub(crate) fn presented(
         &self,
         presented: Presented<'_>,
         decode: impl FnOnce() -> Option<ParsedToken>,
     ) -> Result<Decision> {
+        match self.cached(presented)? {
+            Cached::Live(entry, image) => Ok(Ok(Live::of_entry(&entry, image))),
+            Cached::Not(uncached) => self.by_file(uncached, presented, decode),
+        }
+    }
+
+    /// What the cache has for this token on this device.
+    // As a call it would copy the entry once more.
+    #[inline(always)]
+    fn cached(&self, presented: Presented<'_>) -> Result<Cached<'_>> {
+        let core = self.core();
         // Before the token is judged: a store that is closed or was forked gives no answer, not
         // even to a malformed token.
-        self.core().storage.check_open()?;
-        let Some(coherence) = &self.core().coherence else {
-            return Ok(self.presented_to_file(presented, decode())?.map(|found| found.live));
-        };
-        let cache = &coherence.cache;
-        let Some(image) = cache.image(presented.token(), presented.device()) else {
-            return Ok(Err(InvalidTokenReason::Malformed));
+        core.storage.check_open()?;
+        let Some(coherence) = &core.coherence else { return Ok(Cached::Not(Uncached::Off)) };
+        let Some(image) = coherence.cache.image(presented.token(), presented.device()) else {
+            return Ok(Cached::Not(Uncached::Malformed));
         };
         let found = coherence.find(image);
-        if let Some(entry) = found.map_err(|error| self.core().storage.located(error))? {
+        if let Some(entry) = found.map_err(|error| core.storage.located(error))? {
             // The clock is read after everything that decides.
             let now = self.now();
-            if let Some(live) = live_from_cache(&entry, image, now) {
-                self.core().storage.check_file_if_due(now)?;
-                return Ok(Ok(live));
+            if is_answered_by(&entry, now) {
+                core.storage.check_file_if_due(now)?;
+                return Ok(Cached::Live(entry, image));
             }
         }
-        self.ask_file_and_cache(coherence, image, presented, decode())
+        Ok(Cached::Not(Uncached::Absent(coherence, image)))
+    }
+
+    /// The live session or key of a token for which the cache has no answer.
+    fn by_file(
+        &self,
+        uncached: Uncached<'_>,
+        presented: Presented<'_>,
+        decode: impl FnOnce() -> Option<ParsedToken>,
+    ) -> Result<Decision> {
+        match uncached {
+            Uncached::Absent(coherence, image) => {
+                self.ask_file_and_cache(coherence, image, presented, decode())
+            }
+            Uncached::Off => {
+                Ok(self.presented_to_file(presented, decode())?.map(|found| found.live))
+            }
+            Uncached::Malformed => Ok(Err(InvalidTokenReason::Malformed)),
+        }
     }
 
     /// Reads the file and caches a live result.
@@ -390,6 +402,24 @@ pub(crate) type FileAnswer = std::result::Result<LiveRow, InvalidTokenReason>;
 /// A live session or key, or why it is not live.
 pub(crate) type Decision = std::result::Result<Live, InvalidTokenReason>;
 
+/// What the cache has for a token and a device.
+enum Cached<'s> {
+    /// The entry of a live session or key.
+    Live(CachedEntry, Image),
+    Not(Uncached<'s>),
+}
+
+/// Why the cache has no answer.
+#[derive(Clone, Copy)]
+enum Uncached<'s> {
+    /// No entry answers now: the file must be read, and the result cached.
+    Absent(&'s Coherence, Image),
+    /// The store has no cache.
+    Off,
+    /// The text cannot be a token.
+    Malformed,
+}
+
 /// A live session or key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live {
@@ -401,48 +431,13 @@ pub(crate) struct Live {
     timeout_end: Option<Timestamp>,
 }
 
-/// The last use of a session or key before a call at `now`.
-#[derive(Debug, Clone, Copy)]
-struct LastUse {
-    at: Timestamp,
-    /// The last use that the file has.
-    written: Timestamp,
-    now: Timestamp,
-    has_timeout: bool,
-    step_ms: i64,
-}
-
-impl LastUse {
-    /// Whether a step is over, so that the call is a use to add.
-    fn is_due(&self) -> bool {
-        self.steps_since(self.at) >= 1
-    }
-
-    /// Whether the file is so far behind that a verify must write.
-    fn is_late(&self) -> bool {
-        let most = if self.has_timeout { 1 } else { 2 };
-        self.steps_since(self.written) >= most
-    }
-
-    fn steps_since(&self, time: Timestamp) -> i64 {
-        self.now.as_millis().saturating_sub(time.as_millis()) / self.step_ms
-    }
-
-    /// The times at which the cache may answer: to the end of the step that has begun; while the
-    /// file is late, to the next attempt to write.
-    fn span(&self) -> Span {
-        let from = if self.is_due() { self.now } else { self.at.min(latest(self.now)) };
-        let until = if self.is_late() {
-            let retry_ms = self.step_ms / limits::USE_RETRIES_PER_STEP;
-            later(self.now, retry_ms.clamp(1, limits::USE_RETRY_MAX_MS))
-        } else {
-            later(from, self.step_ms)
-        };
-        Span { from, until }
-    }
-}
-
 impl Live {
+    /// What a valid entry says that answers now.
+    #[inline]
+    pub(crate) fn of_entry(entry: &CachedEntry, image: Image) -> Self {
+        Self { principal: entry.principal(image), last_use: None, timeout_end: None }
+    }
+
     /// The times at which the cache may answer for what the file has just shown to be live.
     fn span(&self) -> Span {
         let end = self.principal.expires_at.unwrap_or(Timestamp::MAX);
@@ -455,10 +450,6 @@ impl Live {
             None => Span { from: self.principal.opened_at, until: end },
         }
     }
-}
-
-fn later(time: Timestamp, millis: i64) -> Timestamp {
-    Timestamp::from_millis(time.as_millis().saturating_add(millis))
 }
 
 /// The session or API key of a token; `None` for the other kinds, which verify refuses.
@@ -479,15 +470,10 @@ pub(crate) fn session_token(token: &str) -> Option<(ParsedToken, SessionId)> {
     }
 }
 
-/// Turns a valid entry into a live session or key. `None` if the file must be read: it may be over,
-/// a step of its last use is, or the clock went back.
+/// Whether a valid entry answers at this time. If not, the file must be read: the session or key
+/// may be over, a step of its last use is, or the clock went back.
 #[inline]
-pub(crate) fn live_from_cache(entry: &CachedEntry, image: Image, now: Timestamp) -> Option<Live> {
+pub(crate) fn is_answered_by(entry: &CachedEntry, now: Timestamp) -> bool {
     let Span { from, until } = entry.span();
-    let is_answered = now < until && from <= latest(now);
-    is_answered.then(|| Live {
-        principal: entry.principal(image),
-        last_use: None,
-        timeout_end: None,
-    })
+    now < until && from <= latest(now)
 }

@@ -1,4 +1,5 @@
 //! A counting semaphore with a bounded queue: how many threads may hash, and how many may wait.
+//! A slot can carry something from one thread to the next.
 
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use crate::value::limits::HASH_ESTIMATE_MS;
 /// A slot that becomes free is handed to the thread that has waited longest, and a new thread
 /// queues behind those that wait, so that no thread starves.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Gate<T = ()> {
     slots: usize,
     waiting_max: usize,
-    state: Mutex<State>,
+    state: Mutex<State<T>>,
     handed: Condvar,
 }
 
-#[derive(Debug, Default)]
-struct State {
+#[derive(Debug)]
+struct State<T> {
     /// Slots in use, including those handed over and not yet picked up.
     running: usize,
     /// Waiting threads, including those whose slot is handed over and not yet picked up.
     waiting: usize,
-    /// Slots handed to waiting threads and not yet picked up.
-    handed: usize,
+    /// What the slots carry that were handed to waiting threads and not yet picked up.
+    handed: Vec<Option<T>>,
 }
 
-impl State {
+impl<T> State<T> {
     fn queued(&self) -> usize {
-        self.waiting - self.handed
+        self.waiting - self.handed.len()
     }
 
     fn has_room(&self, slots: usize) -> bool {
@@ -38,9 +39,13 @@ impl State {
     }
 }
 
-/// A slot in use. Dropping it, also while unwinding, passes it on.
+/// A slot in use. Dropping it, also while unwinding, passes it on with what it carries; if no
+/// thread waits, that is dropped.
 #[derive(Debug)]
-pub(super) struct Permit<'g>(&'g Gate);
+pub(super) struct Permit<'g, T = ()> {
+    gate: &'g Gate<T>,
+    pub(super) carried: Option<T>,
+}
 
 /// The counters of the gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +54,11 @@ pub(super) struct Load {
     pub(super) waiting: usize,
 }
 
-impl Gate {
+impl<T> Gate<T> {
     pub(super) fn new(slots: usize, waiting_max: usize) -> Self {
         let slots = slots.max(1);
-        Self { slots, waiting_max, state: Mutex::default(), handed: Condvar::new() }
+        let state = State { running: 0, waiting: 0, handed: Vec::with_capacity(slots) };
+        Self { slots, waiting_max, state: Mutex::new(state), handed: Condvar::new() }
     }
 
     pub(super) fn slots(&self) -> usize {
@@ -61,7 +67,7 @@ impl Gate {
 
     /// Waits for a slot. If the queue is full, fails at once with the time after which to try
     /// again.
-    pub(super) fn enter(&self) -> Result<Permit<'_>, Duration> {
+    pub(super) fn enter(&self) -> Result<Permit<'_, T>, Duration> {
         let state = self.state.lock();
         let queued = state.queued();
         if !state.has_room(self.slots) && queued >= self.waiting_max {
@@ -72,27 +78,26 @@ impl Gate {
 
     /// Waits for a slot without a bound on the queue: for callers whose number is bounded
     /// elsewhere.
-    pub(super) fn wait(&self) -> Permit<'_> {
+    pub(super) fn wait(&self) -> Permit<'_, T> {
         self.take(self.state.lock())
     }
 
-    fn take(&self, mut state: MutexGuard<'_, State>) -> Permit<'_> {
+    fn take(&self, mut state: MutexGuard<'_, State<T>>) -> Permit<'_, T> {
         if state.has_room(self.slots) {
             state.running += 1;
-            return Permit(self);
+            return Permit { gate: self, carried: None };
         }
         state.waiting += 1;
-        loop {
+        let carried = loop {
             // Wait first, check second: a slot that is handed over already is meant for another
             // thread.
             self.handed.wait(&mut state);
-            if state.handed > 0 {
-                break;
+            if let Some(carried) = state.handed.pop() {
+                break carried;
             }
-        }
-        state.handed -= 1;
+        };
         state.waiting -= 1;
-        Permit(self)
+        Permit { gate: self, carried }
     }
 
     pub(super) fn load(&self) -> Load {
@@ -100,13 +105,16 @@ impl Gate {
         Load { running: state.running, waiting: state.queued() }
     }
 
-    fn leave(&self) {
+    fn leave(&self, carried: Option<T>) {
         let mut state = self.state.lock();
-        if state.waiting > state.handed {
-            state.handed += 1;
+        if state.queued() > 0 {
+            state.handed.push(carried);
             self.handed.notify_one();
         } else {
             state.running -= 1;
+            // Dropping it may take long.
+            drop(state);
+            drop(carried);
         }
     }
 
@@ -118,9 +126,16 @@ impl Gate {
     }
 }
 
-impl Drop for Permit<'_> {
+impl<T> Permit<'_, T> {
+    /// Whether a thread waits that no slot was handed to yet. It goes on waiting until one is.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.gate.state.lock().queued() > 0
+    }
+}
+
+impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.gate.leave(self.carried.take());
     }
 }
 
@@ -142,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_thread_beyond_the_bound_of_the_queue_is_refused_with_a_time() {
-        let gate = Gate::new(1, 1);
+        let gate: Gate = Gate::new(1, 1);
         let held = gate.enter().unwrap();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| drop(gate.enter().unwrap()));
@@ -157,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_thread_with_a_slot_handed_over_does_not_count_as_waiting() {
-        let gate = Gate::new(2, 1);
-        *gate.state.lock() = State { running: 1, waiting: 1, handed: 1 };
+        let gate: Gate = Gate::new(2, 1);
+        *gate.state.lock() = State { running: 1, waiting: 1, handed: vec![None] };
         assert_eq!(gate.load(), Load { running: 1, waiting: 0 });
         drop(gate.enter().unwrap());
         assert_eq!(gate.load(), Load { running: 1, waiting: 0 });
@@ -166,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_wakes_without_a_slot_goes_on_waiting() {
-        let gate = Gate::new(1, 1);
+        let gate: Gate = Gate::new(1, 1);
         let held = gate.enter().unwrap();
         thread::scope(|scope| {
             let waiter = scope.spawn(|| drop(gate.enter().unwrap()));
@@ -184,7 +199,7 @@ mod tests {
 
     #[test]
     fn slots_go_to_waiting_threads_in_the_order_they_came() {
-        let gate = Gate::new(1, 8);
+        let gate: Gate = Gate::new(1, 8);
         let order = Mutex::new(Vec::new());
         let held = gate.enter().unwrap();
         thread::scope(|scope| {
@@ -203,7 +218,7 @@ mod tests {
 
     #[test]
     fn never_more_run_than_there_are_slots() {
-        let gate = Gate::new(3, 1_000);
+        let gate: Gate = Gate::new(3, 1_000);
         let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..16 {
@@ -226,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_slot_comes_back_from_a_caller_that_panics() {
-        let gate = Gate::new(1, 0);
+        let gate: Gate = Gate::new(1, 0);
         let unwound = catch_unwind(AssertUnwindSafe(|| {
             let _slot = gate.enter().unwrap();
             panic!("a caller's own bug");
@@ -236,16 +251,32 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_carries_to_a_thread_that_waits_and_to_no_later_one() {
+        let gate = Gate::new(1, 1);
+        let mut held = gate.enter().unwrap();
+        assert!(!held.is_awaited() && held.carried.is_none());
+        held.carried = Some("from the first");
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| gate.enter().unwrap().carried.take());
+            until(|| held.is_awaited());
+            drop(held);
+            assert_eq!(waiter.join().unwrap(), Some("from the first"));
+        });
+        gate.enter().unwrap().carried = Some("from the second");
+        assert!(gate.enter().unwrap().carried.is_none());
+    }
+
+    #[test]
     fn a_gate_of_no_slots_has_one() {
-        assert!(Gate::new(0, 0).enter().is_ok());
+        assert!(<Gate>::new(0, 0).enter().is_ok());
     }
 
     #[test]
     fn the_wait_is_estimated_from_the_queue_in_whole_seconds() {
-        let gate = Gate::new(2, 64);
+        let gate: Gate = Gate::new(2, 64);
         assert_eq!(gate.retry_after(0), Duration::from_secs(1));
         assert_eq!(gate.retry_after(64), Duration::from_secs(2));
-        assert_eq!(Gate::new(1, 64).retry_after(64), Duration::from_secs(4));
-        assert!(Gate::new(1, 64).retry_after(usize::MAX) > Duration::from_secs(1));
+        assert_eq!(<Gate>::new(1, 64).retry_after(64), Duration::from_secs(4));
+        assert!(<Gate>::new(1, 64).retry_after(usize::MAX) > Duration::from_secs(1));
     }
 }

@@ -1,4 +1,4 @@
-//! The work memory of Argon2: pooled, wiped after each use, freed when idle.
+//! The work memory of Argon2: pooled, wiped when no hash waits for it, freed when idle.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +8,7 @@ use argon2::Block;
 use parking_lot::Mutex;
 use zeroize::Zeroize;
 
+use super::gate::{Gate, Load, Permit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits::HASH_MEMORY_IDLE_MAX_MS;
 use crate::value::time::Timestamp;
@@ -29,26 +30,112 @@ struct IdleMemory {
     since: Timestamp,
 }
 
-/// A buffer in use. Dropping it, also while unwinding, wipes it and returns it to the pool.
-pub(super) struct Buffer<'p> {
-    pool: &'p MemoryPool,
-    blocks: Vec<Block>,
+/// The slots for hashing, and the work memory that goes from one to the next.
+#[derive(Debug)]
+pub(super) struct Slots {
+    gate: Gate<Used>,
+    pool: MemoryPool,
+}
+
+/// A slot for one hash. Dropping it, also while unwinding, hands it with its work memory to the
+/// thread that waits for a slot. The next hash overwrites that memory, so wiping it in between
+/// would only take time from both. If no thread waits, the memory is wiped and returned to the
+/// pool before the slot is free.
+pub(super) struct Slot<'s> {
+    permit: Permit<'s, Used>,
+    pool: &'s MemoryPool,
     now: Timestamp,
 }
 
+/// Work memory that a hash may have written. It is wiped when it is dropped.
+struct Used(Vec<Block>);
+
+impl Slots {
+    /// For hashes that take `blocks` KiB; at least one slot.
+    pub(super) fn new(slots: usize, blocks: usize) -> Self {
+        let gate = Gate::new(slots, usize::MAX);
+        let pool = MemoryPool::new(blocks, gate.slots());
+        Self { gate, pool }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.gate.slots()
+    }
+
+    pub(super) fn wait(&self, now: Timestamp) -> Slot<'_> {
+        Slot { permit: self.gate.wait(), pool: &self.pool, now }
+    }
+
+    pub(super) fn load(&self) -> Load {
+        self.gate.load()
+    }
+
+    pub(super) const fn pool(&self) -> &MemoryPool {
+        &self.pool
+    }
+}
+
+impl Slot<'_> {
+    /// Work memory of at least `blocks` KiB. Its content is undefined.
+    pub(super) fn memory(&mut self, blocks: usize) -> Result<&mut [Block]> {
+        if self.permit.carried.as_ref().is_some_and(|used| used.0.len() < blocks) {
+            self.put_back();
+        }
+        let memory = match self.permit.carried.take() {
+            Some(used) => used,
+            None => Used(self.pool.take(blocks)?),
+        };
+        Ok(&mut self.permit.carried.insert(memory).0)
+    }
+
+    /// Wipes the work memory, if it has any, and returns it to the pool.
+    pub(super) fn put_back(&mut self) {
+        if let Some(mut used) = self.permit.carried.take() {
+            used.wipe();
+            self.pool.keep(std::mem::take(&mut used.0), self.now);
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        // A larger buffer, for a costlier stored hash, is not handed on.
+        let is_usual = |used: &Used| used.0.len() == self.pool.blocks;
+        if !self.permit.is_awaited() || !self.permit.carried.as_ref().is_some_and(is_usual) {
+            self.put_back();
+        }
+    }
+}
+
+impl Used {
+    /// Takes about 0.4 ms for 19 MiB; the hash takes 13 ms.
+    fn wipe(&mut self) {
+        self.0.iter_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+/// Prints the size only, never work memory.
+impl fmt::Debug for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Used({} KiB)", self.0.len())
+    }
+}
+
 impl MemoryPool {
-    pub(super) fn new(blocks: usize, kept_max: usize) -> Self {
+    fn new(blocks: usize, kept_max: usize) -> Self {
         Self { blocks, kept_max, idle: Mutex::default(), idle_count: AtomicUsize::new(0) }
     }
 
-    /// A buffer of at least `blocks` KiB. Its content is undefined; it is wiped after use.
-    pub(super) fn take(&self, blocks: usize, now: Timestamp) -> Result<Buffer<'_>> {
+    /// A buffer of at least `blocks` KiB.
+    fn take(&self, blocks: usize) -> Result<Vec<Block>> {
         let pooled = if blocks <= self.blocks { self.take_idle() } else { None };
-        let blocks = match pooled {
-            Some(pooled) => pooled,
-            None => allocate(blocks.max(self.blocks))?,
-        };
-        Ok(Buffer { pool: self, blocks, now })
+        pooled.map_or_else(|| allocate(blocks.max(self.blocks)), Ok)
     }
 
     /// Frees buffers that were not used for a minute.
@@ -98,20 +185,6 @@ impl fmt::Debug for MemoryPool {
     }
 }
 
-impl AsMut<[Block]> for Buffer<'_> {
-    fn as_mut(&mut self) -> &mut [Block] {
-        &mut self.blocks
-    }
-}
-
-impl Drop for Buffer<'_> {
-    fn drop(&mut self) {
-        let mut blocks = std::mem::take(&mut self.blocks);
-        wipe(&mut blocks);
-        self.pool.keep(blocks, self.now);
-    }
-}
-
 fn allocate(blocks: usize) -> Result<Vec<Block>> {
     let mut buffer = Vec::new();
     // Too little memory is an error here; `vec!` would abort the process.
@@ -122,14 +195,10 @@ fn allocate(blocks: usize) -> Result<Vec<Block>> {
     Ok(buffer)
 }
 
-/// Takes about 0.4 ms for 19 MiB; the hash takes 13 ms.
-fn wipe(blocks: &mut [Block]) {
-    blocks.iter_mut().for_each(Zeroize::zeroize);
-}
-
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
 
     use super::*;
 
@@ -137,21 +206,35 @@ mod tests {
         Timestamp::from_millis(1_700_000_000_000 + seconds * 1_000)
     }
 
-    fn dirty(buffer: &mut Buffer<'_>) {
-        for block in buffer.as_mut() {
-            block.as_mut().fill(u64::MAX);
-        }
+    /// Takes a slot and memory of this size, and writes all of it.
+    fn used(slots: &Slots, blocks: usize, now: Timestamp) -> Slot<'_> {
+        let mut slot = slots.wait(now);
+        slot.memory(blocks).unwrap().iter_mut().for_each(|block| block.as_mut().fill(u64::MAX));
+        slot
+    }
+
+    fn is_zero(blocks: &[Block]) -> bool {
+        blocks.iter().all(|block| block.as_ref().iter().all(|&word| word == 0))
     }
 
     #[track_caller]
-    fn check_wiped(pool: &MemoryPool) {
-        let idle = pool.idle.lock();
-        assert!(!idle.is_empty());
-        for buffer in idle.iter() {
-            assert!(
-                buffer.blocks.iter().all(|block| block.as_ref().iter().all(|&word| word == 0))
-            );
-        }
+    fn check_wiped(slots: &Slots, buffers: usize) {
+        let idle = slots.pool.idle.lock();
+        assert_eq!(idle.len(), buffers);
+        assert!(idle.iter().all(|buffer| is_zero(&buffer.blocks)));
+    }
+
+    /// What `then` returns in a second thread, which had to wait for the only slot.
+    fn after_a_wait<T: Send>(slots: &Slots, then: impl FnOnce(Slot<'_>) -> T + Send) -> T {
+        let first = used(slots, 8, at(0));
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| then(slots.wait(at(0))));
+            while !first.permit.is_awaited() {
+                thread::yield_now();
+            }
+            drop(first);
+            waiter.join().unwrap()
+        })
     }
 
     #[test]
@@ -162,48 +245,91 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_comes_back_is_wiped_and_used_again() {
-        let pool = MemoryPool::new(64, 1);
-        let mut buffer = pool.take(64, at(0)).unwrap();
-        dirty(&mut buffer);
-        let place = buffer.as_mut().as_ptr();
-        drop(buffer);
-        check_wiped(&pool);
-        assert_eq!(pool.take(16, at(1)).unwrap().as_mut().as_ptr(), place);
+    fn memory_that_no_hash_waits_for_is_wiped_and_used_again() {
+        let slots = Slots::new(1, 64);
+        let mut slot = used(&slots, 64, at(0));
+        let place = slot.memory(64).unwrap().as_ptr();
+        drop(slot);
+        check_wiped(&slots, 1);
+        assert_eq!(slots.wait(at(1)).memory(16).unwrap().as_ptr(), place);
     }
 
     #[test]
-    fn a_buffer_of_a_caller_that_panics_is_wiped() {
-        let pool = MemoryPool::new(8, 1);
+    fn memory_goes_unwiped_to_the_hash_that_waits_and_is_wiped_after_it() {
+        let slots = Slots::new(1, 8);
+        let words = after_a_wait(&slots, |mut slot| {
+            let memory = slot.memory(8).unwrap();
+            memory.iter().map(|block| block.as_ref()[0]).collect::<Vec<_>>()
+        });
+        assert_eq!(words, [u64::MAX; 8]);
+        check_wiped(&slots, 1);
+    }
+
+    #[test]
+    fn memory_that_the_waiting_caller_does_not_use_is_wiped() {
+        let slots = Slots::new(1, 8);
+        // One that fails before it hashes, one that needs more, and one that needs none.
+        after_a_wait(&slots, |slot| assert!(slot.permit.carried.is_some()));
+        check_wiped(&slots, 1);
+        after_a_wait(&slots, |mut slot| {
+            assert_eq!(slot.memory(9).unwrap().len(), 9);
+            check_wiped(&slots, 1);
+        });
+        check_wiped(&slots, 1);
+        after_a_wait(&slots, |mut slot| {
+            slot.put_back();
+            check_wiped(&slots, 1);
+        });
+    }
+
+    #[test]
+    fn memory_that_was_handed_to_no_thread_is_wiped() {
+        let mut lost = Used(vec![Block::new(); 2]);
+        lost.0[1].as_mut().fill(u64::MAX);
+        lost.wipe();
+        assert!(is_zero(&lost.0));
+    }
+
+    #[test]
+    fn memory_of_a_caller_that_panics_is_wiped() {
+        let slots = Slots::new(1, 8);
         let unwound = catch_unwind(AssertUnwindSafe(|| {
-            let mut buffer = pool.take(8, at(0)).unwrap();
-            dirty(&mut buffer);
+            let _slot = used(&slots, 8, at(0));
             panic!("a caller's own bug");
         }));
         assert!(unwound.is_err());
-        check_wiped(&pool);
+        check_wiped(&slots, 1);
     }
 
     #[test]
     fn no_more_buffers_are_kept_than_may_be_in_use() {
         let pool = MemoryPool::new(8, 2);
-        let three: Vec<_> = (0..3).map(|_| pool.take(8, at(0)).unwrap()).collect();
-        drop(three);
+        (0..3).for_each(|_| pool.keep(vec![Block::new(); 8], at(0)));
         assert_eq!(pool.idle_buffers(), 2);
     }
 
     #[test]
-    fn a_buffer_for_a_costlier_hash_is_not_kept() {
-        let pool = MemoryPool::new(8, 2);
-        assert_eq!(pool.take(9, at(0)).unwrap().as_mut().len(), 9);
-        assert_eq!(pool.idle_buffers(), 0);
+    fn a_buffer_for_a_costlier_hash_is_neither_kept_nor_handed_on() {
+        let slots = Slots::new(1, 8);
+        drop(used(&slots, 9, at(0)));
+        assert_eq!(slots.pool.idle_buffers(), 0);
+        let first = used(&slots, 9, at(0));
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| slots.wait(at(0)).memory(8).unwrap().len());
+            while !first.permit.is_awaited() {
+                thread::yield_now();
+            }
+            drop(first);
+            assert_eq!(waiter.join().unwrap(), 8);
+        });
     }
 
     #[test]
     fn a_buffer_is_freed_after_a_minute_without_use() {
-        let pool = MemoryPool::new(8, 2);
-        drop((pool.take(8, at(0)), pool.take(8, at(0))));
-        drop(pool.take(8, at(30)));
+        let slots = Slots::new(2, 8);
+        drop((used(&slots, 8, at(0)), used(&slots, 8, at(0))));
+        drop(used(&slots, 8, at(30)));
+        let pool = slots.pool();
         pool.release_idle(at(59));
         assert_eq!(pool.idle_buffers(), 2);
         pool.release_idle(at(60));
@@ -214,8 +340,9 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_keeps_a_buffer_for_a_minute_more_at_most() {
-        let pool = MemoryPool::new(8, 1);
-        drop(pool.take(8, at(1_000_000)));
+        let slots = Slots::new(1, 8);
+        drop(used(&slots, 8, at(1_000_000)));
+        let pool = slots.pool();
         pool.release_idle(at(0));
         assert_eq!(pool.idle_buffers(), 1);
         pool.release_idle(at(60));

@@ -1,5 +1,6 @@
-//! Password hashing: Argon2id with a bounded number of concurrent hashes, in pooled and wiped work
-//! memory; and the verification of hashes of other systems, which the first login replaces.
+//! Password hashing: Argon2id with a bounded number of concurrent hashes, in work memory that is
+//! pooled, and wiped when no hash waits for it; and the verification of hashes of other systems,
+//! which the first login replaces.
 //!
 //! **Admission.** A login is admitted, then charges its attempt, then hashes, then records the
 //! result. [`Hasher::admit`] returns a [`Ticket`], which keeps a place until it is dropped, and
@@ -39,7 +40,7 @@ use zeroize::Zeroizing;
 use self::algorithm::{Argon2Variant, Argon2Version, HashAlgorithm, Normalisation};
 pub use self::cost::Cost;
 use self::gate::{Gate, Permit};
-use self::memory::MemoryPool;
+use self::memory::Slots;
 use self::phc::{STAND_IN_SALT, Stored};
 use crate::error::{Error, Result};
 use crate::value::limits::{HASH_OUTPUT_BYTES, HASH_SALT_BYTES};
@@ -57,8 +58,7 @@ pub(crate) struct Hasher {
     /// Bounds the callers that may charge an attempt.
     places: Gate,
     /// Bounds the callers that hash, each of which has a place and work memory.
-    slots: Gate,
-    pool: MemoryPool,
+    slots: Slots,
     evaluations: AtomicU64,
     upgrades: AtomicU64,
     /// A PHC string, read and compared like a stored hash if there is none, for equal timing.
@@ -119,17 +119,15 @@ impl Hasher {
     /// A hasher for at most `max_concurrent` hashes at once (at least one) and at most
     /// `max_waiting` waiting callers. It allocates no work memory before the first hash.
     pub(crate) fn new(cost: Cost, max_concurrent: usize, max_waiting: usize) -> Self {
-        let slots = Gate::new(max_concurrent, usize::MAX);
-        let ahead = ahead_of(slots.slots()).min(max_waiting);
-        let places = Gate::new(slots.slots() + ahead, max_waiting - ahead);
-        let pool = MemoryPool::new(block_count(cost), slots.slots());
+        let slots = Slots::new(max_concurrent, block_count(cost));
+        let ahead = ahead_of(slots.count()).min(max_waiting);
+        let places = Gate::new(slots.count() + ahead, max_waiting - ahead);
         let stand_in = Stored::standing_in(HashAlgorithm::own(cost), Normalisation::Nfc);
         let stand_in = stand_in.write().to_string();
         Self {
             cost,
             places,
             slots,
-            pool,
             evaluations: AtomicU64::new(0),
             upgrades: AtomicU64::new(0),
             stand_in,
@@ -139,7 +137,7 @@ impl Hasher {
     /// Waits for a place, first come, first served. Returns `Overloaded` at once if the queue is
     /// full.
     pub(crate) fn admit(&self, now: Timestamp) -> Admission<'_> {
-        self.pool.release_idle(now);
+        self.slots.pool().release_idle(now);
         match self.places.enter() {
             Ok(place) => Admission::Admitted(Ticket { hasher: self, now, place: Some(place) }),
             Err(retry_after) => Admission::Overloaded { retry_after },
@@ -209,7 +207,7 @@ impl Hasher {
 
     /// Frees work memory that was not used for a minute.
     pub(crate) fn release_idle(&self, now: Timestamp) {
-        self.pool.release_idle(now);
+        self.slots.pool().release_idle(now);
     }
 
     pub(crate) fn count_upgrade(&self) {
@@ -223,7 +221,7 @@ impl Hasher {
             upgrades: self.upgrades.load(Ordering::Relaxed),
             waiting: places.waiting + slots.waiting,
             running: slots.running,
-            idle_buffers: self.pool.idle_buffers(),
+            idle_buffers: self.slots.pool().idle_buffers(),
         }
     }
 
@@ -246,12 +244,13 @@ impl Hasher {
         output: &mut [u8],
         now: Timestamp,
     ) -> Result<()> {
-        let _slot = self.slots.wait();
+        let mut slot = self.slots.wait(now);
         let HashAlgorithm::Argon2 { variant, version, cost } = algorithm else {
+            slot.put_back();
             self.evaluations.fetch_add(1, Ordering::Relaxed);
             return compute_foreign(algorithm, password, salt, output);
         };
-        let memory = self.pool.take(block_count(cost), now)?;
+        let memory = slot.memory(block_count(cost))?;
         self.evaluations.fetch_add(1, Ordering::Relaxed);
         argon2(variant, version, cost)
             .and_then(|argon2| {
@@ -445,9 +444,10 @@ fn argon2(
     Ok(Argon2::new(variant, version, params))
 }
 
-/// Number of callers that may charge an attempt while all of `slots` hash.
+/// Number of callers that may charge an attempt while all of `slots` hash: two at least, as two
+/// hashes may end at once, and a core whose next login is not ready has to wait for its flush.
 fn ahead_of(slots: usize) -> usize {
-    (slots / 4).max(1)
+    (slots / 4).max(2)
 }
 
 /// Number of 1 KiB blocks that Argon2 uses: the memory, rounded down to four for each lane.

@@ -52,9 +52,9 @@ fn argon2id_computes_the_vector_of_rfc_9106() {
         .unwrap();
     let argon2 =
         Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
-    let pool = MemoryPool::new(32, 1);
-    let mut tag = [0; 32];
-    let memory = pool.take(32, now()).unwrap();
+    let slots = Slots::new(1, 32);
+    let (mut tag, mut slot) = ([0; 32], slots.wait(now()));
+    let memory = slot.memory(32).unwrap();
     argon2.hash_password_into_with_memory(&[1; 32], &[2; 16], &mut tag, memory).unwrap();
     let expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659";
     assert_eq!(data_encoding::HEXLOWER.encode(&tag), expected);
@@ -255,19 +255,45 @@ fn work_memory_is_wiped_kept_and_freed_after_a_minute() {
     let hasher = cheap();
     hash(&hasher, "a password");
     assert_eq!(hasher.status().idle_buffers, 1);
-    let mut memory = hasher.pool.take(1, now()).unwrap();
-    assert!(memory.as_mut().iter().all(|block| block.as_ref().iter().all(|&word| word == 0)));
-    drop(memory);
+    let mut slot = hasher.slots.wait(now());
+    let memory = slot.memory(1).unwrap();
+    assert!(memory.iter().all(|block| block.as_ref().iter().all(|&word| word == 0)));
+    drop(slot);
     hasher.release_idle(now() + Duration::from_secs(59));
     assert_eq!(hasher.status().idle_buffers, 1);
     drop(hasher.admit(now() + Duration::from_secs(60)));
     assert_eq!(hasher.status().idle_buffers, 0);
 }
 
+#[cfg(feature = "import-hashes")]
+#[test]
+fn work_memory_is_wiped_before_a_hash_that_does_not_use_it() {
+    const BCRYPT: &str = "$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZabcde";
+    let hasher = cheap();
+    let stored = hasher.import(BCRYPT).unwrap();
+    let until_waiting = |threads| {
+        while hasher.slots.load().waiting < threads {
+            thread::yield_now();
+        }
+    };
+    let mut first = hasher.slots.wait(now());
+    first.memory(8).unwrap().iter_mut().for_each(|block| block.as_mut().fill(u64::MAX));
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(!matches(&hasher, "a password", &stored)));
+        until_waiting(1);
+        let third = scope.spawn(|| hasher.slots.wait(now()).memory(8).unwrap()[0].as_ref()[0]);
+        until_waiting(2);
+        drop(first);
+        assert_eq!(third.join().unwrap(), 0);
+    });
+}
+
 #[test]
 fn work_memory_is_freed_by_upkeep_without_any_login() {
     let hasher = Hasher::new(Cost::insecure_for_tests(), 2, 0);
-    drop((hasher.pool.take(1, now()), hasher.pool.take(1, now())));
+    let mut slots = [0; 2].map(|_| hasher.slots.wait(now()));
+    slots.iter_mut().for_each(|slot| assert_eq!(slot.memory(1).unwrap().len(), 8));
+    drop(slots);
     assert_eq!(hasher.status().idle_buffers, 2, "as many as may hash at once");
     hasher.release_idle(now() + Duration::from_secs(60));
     assert_eq!(hasher.status().idle_buffers, 0);
@@ -342,13 +368,14 @@ fn one_more_than_may_hash_is_admitted_to_charge_its_attempt() {
     let (hashing, reserving) = (admitted(&hasher), admitted(&hasher));
     assert!(matches!(hasher.admit(now()), Admission::Overloaded { .. }));
     drop((hashing, reserving));
-    assert_eq!(Hasher::new(hasher.cost, 8, 1_000).places.slots(), 10);
+    let places = [1, 2, 8, 16].map(|slots| Hasher::new(hasher.cost, slots, 1_000).places.slots());
+    assert_eq!(places, [3, 4, 10, 20]);
 }
 
 #[test]
 fn a_caller_with_a_place_hashes_only_when_a_slot_is_free() {
     let hasher = Hasher::new(Cost::insecure_for_tests(), 1, 1);
-    let slot = hasher.slots.wait();
+    let slot = hasher.slots.wait(now());
     thread::scope(|scope| {
         scope.spawn(|| hash(&hasher, "a password"));
         while hasher.status().waiting == 0 && hasher.status().evaluations == 0 {

@@ -54,11 +54,14 @@ impl Denials {
     /// snapshot, but in the first.
     #[inline]
     pub(crate) fn known(&self) -> Known {
+        if self.is_empty() { Known::default() } else { self.snapshot() }
+    }
+
+    /// Whether there are no denials now.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
         // Acquire: the file is read after this load.
-        if self.count.load(Ordering::Acquire) == 0 {
-            return Known::default();
-        }
-        self.snapshot()
+        self.count.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn count(&self) -> usize {

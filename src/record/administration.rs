@@ -127,6 +127,9 @@ pub(crate) struct InsidePlace {
 }
 
 impl Authority {
+    /// Of a call that is limited to nothing.
+    pub(crate) const EVERYTHING: Self = Self { administrator: None, everything: true };
+
     /// The user, deleted or not; `None` if there is none of this id, or it is outside.
     pub(crate) fn user(self, tx: &ReadTx<'_>, id: UserId) -> Result<Option<Inside>> {
         tx.one(

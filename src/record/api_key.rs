@@ -392,6 +392,23 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ApiKeyInfo> {
     })
 }
 
+/// The detail of the row of a rotation: the old key, and until when an overlap leaves it valid.
+pub(crate) fn rotation(old: ApiKeyId, overlap_end: Option<Timestamp>) -> String {
+    let end = overlap_end.map(|end| format!("{UNTIL}{end}")).unwrap_or_default();
+    format!("{old}{end}")
+}
+
+/// Reads what [`rotation`] wrote.
+pub(crate) fn rotated(detail: &str) -> Option<(ApiKeyId, Option<Timestamp>)> {
+    let (old, end) = match detail.split_once(UNTIL) {
+        Some((old, end)) => (old, Some(end.parse().ok()?)),
+        None => (detail, None),
+    };
+    Some((old.parse().ok()?, end))
+}
+
+const UNTIL: &str = " until ";
+
 pub(crate) fn rows(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }

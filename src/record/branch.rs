@@ -357,7 +357,6 @@ pub(crate) fn gone() -> Error {
     Error::not_found("there is no branch of this id")
 }
 
-/// Makes a branch active or inactive. The caller checks that this is a change.
 /// Inserts a branch of another store, with its id; `None` if there is one of that id.
 ///
 /// # Errors
@@ -385,6 +384,7 @@ pub(crate) fn import(
     Ok(Some(event.detail(&name)))
 }
 
+/// Makes a branch active or inactive. The caller checks that this is a change.
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: BranchId,

@@ -117,6 +117,17 @@ pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> 
     )
 }
 
+/// The device of the user that a list shows under this handle.
+pub(crate) fn listed(tx: &ReadTx<'_>, user: UserId, handle: &str) -> Result<Option<DeviceDigest>> {
+    let devices: Vec<DeviceDigest> = tx.all(
+        "SELECT device_hash FROM device WHERE user_id = ?1
+         ORDER BY last_login_at DESC, device_hash",
+        params![user],
+        |row| row.get(0),
+    )?;
+    Ok(devices.into_iter().find(|device| device.handle() == handle))
+}
+
 /// Whether a login of the user on the device needs no second factor.
 pub(crate) fn is_trusted(tx: &ReadTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
     let found = tx.one(

@@ -352,7 +352,6 @@ pub(crate) fn gone() -> Error {
     Error::not_found("there is no organisation of this id")
 }
 
-/// Makes an organisation active or inactive. The caller checks that this is a change.
 /// Refuses an id that the library uses for other purposes.
 pub(crate) fn check_imported(id: &[u8; 16]) -> Result<()> {
     if *id == [0; 16] || *id == [u8::MAX; 16] {
@@ -383,6 +382,7 @@ pub(crate) fn import(
     Ok(Some(Event::new(EventKind::OrganisationCreated).organisation(id).detail(&name)))
 }
 
+/// Makes an organisation active or inactive. The caller checks that this is a change.
 pub(crate) fn set_active(
     tx: &WriteTx<'_>,
     id: OrganisationId,

@@ -237,6 +237,17 @@ pub(crate) fn prove(
     .map(drop)
 }
 
+/// Lowers a session of AAL2 to AAL1: the authenticator that it was proved with is gone. One of AAL3
+/// keeps its level, which the host has proved.
+pub(crate) fn lower(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {
+    let (from, to) = (level(Assurance::Aal2), level(Assurance::Aal1));
+    tx.execute(
+        "UPDATE session SET aal = ?3 WHERE id = ?1 AND aal = ?2",
+        params![session, from, to],
+    )
+    .map(drop)
+}
+
 /// Makes a session newer than the watermark that revokes the others. This transaction has read the
 /// session as live.
 pub(crate) fn keep(tx: &WriteTx<'_>, session: SessionId) -> Result<()> {

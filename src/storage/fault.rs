@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorKind};
 /// The most files that one connection opens.
 const FILES_OF_A_CONNECTION: usize = 4;
 
+/// The length of a file that is tried: a page of SQLite.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const SMALL_FILE_BYTES: usize = 4_096;
+
 /// Whether a commit that failed with this error may have been applied.
 pub(super) fn leaves_doubt(error: &Error) -> bool {
     // A write over the quota is a write on a full disk, of which SQLite keeps nothing.
@@ -173,6 +177,11 @@ pub(super) fn bad_path(what: &'static str) -> Error {
 /// Finds the cause of an error that SQLite reports with one code for several causes (it cannot
 /// open a file in this directory, or extend it), by asking the system.
 pub(super) fn explained(directory: &Path, error: Error) -> Error {
+    explained_by(directory, error, has_room)
+}
+
+/// As [`explained`], with the call that asks for room.
+fn explained_by(directory: &Path, error: Error, has_room: fn(&Path) -> bool) -> Error {
     let is_ambiguous = |code| [ffi::SQLITE_CANTOPEN, ffi::SQLITE_IOERR].contains(&(code & 0xff));
     if !error.sqlite_code().is_some_and(is_ambiguous) {
         return error;
@@ -183,8 +192,27 @@ pub(super) fn explained(directory: &Path, error: Error) -> Error {
     }
     match rustix::fs::statvfs(directory) {
         Ok(seen) if seen.f_bavail == 0 || (seen.f_files > 0 && seen.f_favail == 0) => full(),
+        _ if !has_room(directory) => full(),
         _ => error,
     }
+}
+
+/// Whether the directory has room for one more small file. The numbers of a file system say nothing
+/// of a quota, and SQLite, which tries again to read a file that it cannot create, loses the first
+/// error. The file that is tried has no name, so none stays.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn has_room(directory: &Path) -> bool {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let tried = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| rustix::io::write(&file, &[0; SMALL_FILE_BYTES]));
+    !matches!(tried, Err(Errno::DQUOT | Errno::NOSPC))
+}
+
+/// Elsewhere a file that is tried would have a name, under which a kill would leave it.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const fn has_room(_: &Path) -> bool {
+    true
 }
 
 fn is_out_of_files(error: &std::io::Error) -> bool {
@@ -270,6 +298,19 @@ mod tests {
         assert_eq!(at_proc(of_code(ffi::SQLITE_CANTOPEN)), ErrorKind::Full);
         assert_eq!(at_proc(of_code(ffi::SQLITE_READONLY)), ErrorKind::ReadOnly);
         assert_eq!(at_proc(Error::corrupt("a test")), ErrorKind::Corrupt);
+    }
+
+    /// The fault bench uses up a real quota: `full`.
+    #[test]
+    fn a_file_that_cannot_be_created_over_the_quota_is_a_full_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let cannot_open =
+            || fault(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None));
+        let kind = |has_room| explained_by(directory.path(), cannot_open(), has_room).kind();
+        assert_eq!(kind(|_| false), ErrorKind::Full);
+        assert_eq!(kind(|_| true), ErrorKind::Io);
+        assert_eq!(kind(has_room), ErrorKind::Io);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "a file was left");
     }
 
     #[test]

@@ -209,15 +209,18 @@ impl ReadPool {
     /// Borrows a connection, waiting at most `wait`. The rest of `wait` is the time that the
     /// connection may wait for the file.
     pub(super) fn take(&self, reader: Reader, wait: Duration) -> Result<Loan<'_>> {
-        let waiting = Stopwatch::start();
-        let connection = Some(self.take_any(reader, waiting, wait)?);
-        let loan = Loan { pool: self, reader, connection };
-        loan.busy_timeout(waiting.left_of(wait)).map_err(fault)?;
+        let (connection, left) = self.take_any(reader, wait)?;
+        let loan = Loan { pool: self, reader, connection: Some(connection) };
+        loan.busy_timeout(left).map_err(fault)?;
         Ok(loan)
     }
 
-    fn take_any(&self, reader: Reader, waiting: Stopwatch, wait: Duration) -> Result<Connection> {
+    /// A connection, and the rest of the wait.
+    fn take_any(&self, reader: Reader, wait: Duration) -> Result<(Connection, Duration)> {
         let mut shelf = self.shelf.lock();
+        // Started where no connection is idle: two readings of the clock are a part of a verify
+        // that shows, and the lock is never held for long.
+        let mut waiting: Option<Stopwatch> = None;
         loop {
             if shelf.closed {
                 return Err(Error::new(ErrorKind::Closed, "the store is closed"));
@@ -226,15 +229,16 @@ impl ReadPool {
                 && let Some(connection) = shelf.idle.pop()
             {
                 *shelf.lent.of(reader) += 1;
-                return Ok(connection);
+                return Ok((connection, waiting.map_or(wait, |waiting| waiting.left_of(wait))));
             }
+            let waiting = *waiting.get_or_insert_with(Stopwatch::start);
             // The first one is opened by any read: there is none to leave to verify.
             let is_allowed = shelf.open() == 0 || shelf.allows(reader, shelf.open() + 1);
             if shelf.may_open() && is_allowed {
                 let (locked, opened) = self.open(shelf, reader);
                 shelf = locked;
                 match opened {
-                    Ok(connection) => return Ok(connection),
+                    Ok(connection) => return Ok((connection, waiting.left_of(wait))),
                     // None is open, so that none will be returned.
                     Err(error) if shelf.open() == 0 => return Err(error),
                     Err(_) => continue,

@@ -122,7 +122,10 @@ pub(crate) fn adopt<T>(request: RestoreRequest, rules: Rules<'_, T>) -> Result<T
     let files = &request.files;
     guard::check_directory(files, request.tolerances)?;
     match guard::check_file(files, request.tolerances)? {
-        None => return Err(Error::not_found("there is no file to take in")),
+        None => {
+            return Err(Error::not_found("there is no file to take in")
+                .advising("Check the path of the file."));
+        }
         Some(_) => drop(guard::tighten(files, request.tolerances)?),
     }
     let taken_in = connection::for_adoption(&files.main).and_then(|connection| {

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {
@@ -25,7 +25,12 @@ macro_rules! digest {
             /// Whether both are the same, in constant time: the time does not depend on where
             /// they differ.
             pub(crate) fn ct_eq(&self, other: &Self) -> bool {
-                self.0.ct_eq(&other.0).into()
+                const { assert!($len % 16 == 0) };
+                let ((own, _), (other, _)) = (self.0.as_chunks(), other.0.as_chunks());
+                // In words of 128 bits: byte by byte it would take ten times as long.
+                let word = |bytes: &[u8; 16]| u128::from_le_bytes(*bytes);
+                let same = |(own, other)| word(own).ct_eq(&word(other));
+                own.iter().zip(other).map(same).fold(Choice::from(1), |all, same| all & same).into()
             }
         }
 

@@ -84,10 +84,12 @@ fn a_rotated_key_ends_at_once_or_after_the_overlap() {
     assert!(verifies(&world, &first) && verifies(&world, &second));
     let event = world.last_event();
     assert_eq!((event.user, event.api_key), (Some(mailer), Some(second.id)));
-    assert_eq!(event.detail, Some(first.id.to_string()));
+    let until = after(HOUR);
+    assert_eq!(event.detail, Some(format!("{} until {until}", first.id)));
 
     world.clock.advance(MINUTE);
     let third = rotate(&world, &second, Duration::ZERO, 1);
+    assert_eq!(world.last_event().detail, Some(second.id.to_string()));
     check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (third.id, None)]);
     assert!(verifies(&world, &first) && !verifies(&world, &second) && verifies(&world, &third));
     // Not expired but gone: no clock that lags behind brings it back.

@@ -91,3 +91,24 @@ fn the_session_of_another_user_on_a_forgotten_device_goes_on() {
     assert!(world.store.devices().forget(ada, &device("till")).unwrap());
     assert_eq!(world.sessions_of(ben).len(), 1);
 }
+
+#[test]
+fn one_is_forgotten_by_the_handle_of_the_list_and_no_other_users() {
+    let world = World::new();
+    let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
+    let ben = world.store.users().create(NewUser::person("ben")).unwrap().id;
+    for (user, on) in [(ada, "till"), (ada, "phone"), (ben, "desk")] {
+        log_in(&world, user, on);
+    }
+    for handle in [device("desk").handle().as_str(), "till", "", &device("till").handle()[..7]] {
+        let forgotten = world.leaves(&[], 0, |store| store.devices().forget_listed(ada, handle));
+        assert!(!forgotten.unwrap(), "{handle:?}");
+    }
+    let forgotten = world.leaves(&[EventKind::DeviceForgotten], 1, |store| {
+        store.devices().forget_listed(ada, &device("till").handle())
+    });
+    assert!(forgotten.unwrap());
+    let left = world.store.devices().list(ada).unwrap();
+    assert_eq!((left.len(), &left[0].handle), (1, &device("phone").handle()));
+    assert_eq!((world.sessions_of(ada).len(), world.sessions_of(ben).len()), (1, 1));
+}

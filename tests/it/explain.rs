@@ -7,13 +7,13 @@ mod sessions;
 use std::collections::BTreeSet;
 
 use gatepost::audit::EventKind;
-use gatepost::sessions::NewApiKey;
+use gatepost::sessions::{NewApiKey, Reauthentication};
 use gatepost::status::{AuditEvidence, Explanation, InvalidTokenReason, RefusalCause};
 use gatepost::{ApiKeyId, Credential, OpenedSession, Principal, Secret, SessionId, Store, UserId};
 
 use crate::impersonate;
 use crate::pending_step::unsealed;
-use crate::world::{World, device};
+use crate::world::{PASSWORD, World, device};
 
 /// Root acts; ada has a session on the device `till` and a key.
 pub(crate) struct Scene {
@@ -177,11 +177,15 @@ fn what_was_trimmed_is_not_guessed() {
     let world = World::with(|options| options.audit_max_rows(1_000));
     let scene = Scene::in_world(world);
     let (gone, kept) = (scene.world.open(scene.ada, "gone"), scene.session.id);
+    let proved = scene.world.open(scene.ada, "proved");
     scene.acting().sessions().revoke(gone.id).unwrap();
     let users = scene.acting();
     for number in 0..1_001 {
         users.users().rename(scene.root, &format!("root-{number}")).unwrap();
     }
+    let with = Reauthentication::password(PASSWORD);
+    let proof = scene.store().prove((&proved.token, &device("proved")), with).unwrap();
+    assert!(proof.granted().is_ok());
     scene.acting().sessions().revoke_all(scene.ada).unwrap();
     let of = |id| scene.store().explain_credential(Credential::Session(id)).unwrap();
     // Neither that there ever was one, nor what ended it.
@@ -190,6 +194,21 @@ fn what_was_trimmed_is_not_guessed() {
     // An earlier row, which is gone, may have revoked it before.
     let why = of(kept);
     assert_eq!((why.cause, why.evidence), (RefusalCause::Revoked, AuditEvidence::Trimmed));
+    // A row that is there shows this one valid after all those that are gone.
+    let event = |why: &Explanation| why.evidence.row().map(|row| row.event.clone());
+    let why = of(proved.id);
+    assert_eq!(
+        (why.cause, event(&why).as_deref()),
+        (RefusalCause::Revoked, Some("user.sessions_ended"))
+    );
+    // Also when the next login has deleted it.
+    drop(scene.world.open(scene.ada, "phone"));
+    let why = of(proved.id);
+    assert_eq!(
+        (why.cause, event(&why).as_deref()),
+        (RefusalCause::Revoked, Some("user.sessions_ended"))
+    );
+    assert_eq!(why.user, Some(scene.ada));
 }
 
 /// An impersonation ends with the session it was opened from, and a key with its parent.

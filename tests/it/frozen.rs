@@ -221,16 +221,36 @@ fn kept_passwords_log_in_and_what_bars_a_login_still_does() {
 }
 
 #[test]
+fn a_kept_hash_of_another_system_logs_in_and_is_replaced() {
+    let copy = Copy::open();
+    let foreign = || {
+        let sql = rusqlite::Connection::open(&copy.path).unwrap();
+        let count = "SELECT count(*) FROM hash_cost WHERE cost LIKE '$bcrypt$%'";
+        sql.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let log_in = |password: &str| {
+        let login = LoginRequest::new("max", password.into(), device("desk-9"));
+        copy.store.log_in(login).unwrap().granted()
+    };
+    assert_eq!(foreign(), 1);
+    assert_eq!(log_in(MIA_PASSWORD).unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(foreign(), 1);
+    assert!(log_in(maker::MAX_PASSWORD).is_ok());
+    assert_eq!(foreign(), 0);
+    assert!(log_in(maker::MAX_PASSWORD).is_ok());
+}
+
+#[test]
 fn kept_hashes_are_sealed_and_are_sealed_again() {
     let copy = Copy::open();
     let uses = copy.store.key_use().unwrap();
-    assert_eq!((uses.len(), uses[0].hashes), (1, 6));
+    assert_eq!((uses.len(), uses[0].hashes), (1, 7));
     assert_eq!(uses[0].key.as_ref().map(KeyId::as_str), Some("2026-01"));
     copy.store.close().unwrap();
     let both = keys(&[("2027-01", 8), maker::KEY[0]]);
     let store = Store::open(&copy.path, for_tests().keyring(both)).unwrap();
     let report = store.rekey(9).unwrap();
-    assert_eq!((report.hashes, report.totp_secrets), (6, 1));
+    assert_eq!((report.hashes, report.totp_secrets), (7, 1));
     assert_eq!((report.damaged, report.is_complete), (0, true));
 }
 

@@ -36,6 +36,8 @@ const PLAYS: &[(&str, Play)] = &[
     ("written first", what_was_refused_is_written_before_anything_else),
     ("settled, remembered", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, true)),
     ("settled, from the file", |disk| meanwhile::a_denial_that_is_written_meanwhile(disk, false)),
+    ("denied meanwhile", |disk| meanwhile::a_denial_that_comes_meanwhile(disk, true)),
+    ("denied, from the file", |disk| meanwhile::a_denial_that_comes_meanwhile(disk, false)),
     ("refused", meanwhile::a_change_that_was_refused_denies_nothing),
     ("refused, one waiting", meanwhile::with_one_waiting_a_refusal_denies_nothing),
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
@@ -373,6 +375,13 @@ fn what_the_disk_refused_is_written_before_anything_else() {
 #[test]
 fn a_verify_does_not_miss_a_denial_that_is_written_meanwhile() {
     for cached in ["settled, remembered", "settled, from the file"] {
+        assert_ne!(play(cached, 1_600), "too small", "{cached}");
+    }
+}
+
+#[test]
+fn a_verify_is_refused_by_a_denial_that_comes_meanwhile() {
+    for cached in ["denied meanwhile", "denied, from the file"] {
         assert_ne!(play(cached, 1_600), "too small", "{cached}");
     }
 }

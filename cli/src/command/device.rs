@@ -20,12 +20,15 @@ pub(crate) enum Device {
     },
     /// Forget a device of a user, and revoke the session on it
     ///
-    /// The id of the device is read from standard input: it is half of a credential. The handle of
-    /// the list is no id.
-    #[command(after_help = "Example: gatepost device forget ada < device.txt")]
+    /// Without --handle, the id of the device is read from standard input: it is half of a
+    /// credential, and no argument.
+    #[command(after_help = "Example: gatepost device forget ada --handle 3f09c1d2")]
     Forget {
         /// The user, by username or id
         user: String,
+        /// The handle of the device in the list
+        #[arg(long)]
+        handle: Option<String>,
     },
     /// End the trust of all devices of a user: each login needs the second factor again
     #[command(after_help = "Example: gatepost device revoke-trust ada")]
@@ -43,14 +46,22 @@ impl Device {
                 let devices = context.store.devices().list(user.id)?;
                 context.output.list(COLUMNS, devices.into_iter().map(Ok))
             }
-            Self::Forget { user } => {
-                let user = names::user(&context.store, &user)?;
-                let device = DeviceId::new(&prompt::secret_of_stdin("device id")?)?;
-                let store = context.writing("device.forget")?;
-                if !store.devices().forget(user.id, &device)? {
+            Self::Forget { user, handle } => {
+                let user = names::user(&context.store, &user)?.id;
+                let forgotten = match handle {
+                    Some(handle) => {
+                        let store = context.writing("device.forget")?;
+                        store.devices().forget_listed(user, &handle)?
+                    }
+                    None => {
+                        let device = DeviceId::new(&prompt::secret_of_stdin("device id")?)?;
+                        context.writing("device.forget")?.devices().forget(user, &device)?
+                    }
+                };
+                if !forgotten {
                     return Err(Failure::not_found("the user has not logged in on this device"));
                 }
-                let record = json!({ "user": user.id, "forgotten": true });
+                let record = json!({ "user": user, "forgotten": true });
                 context.output.done("forgotten", &record)
             }
             Self::RevokeTrust { user } => {

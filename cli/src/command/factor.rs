@@ -31,12 +31,12 @@ pub(crate) enum Factor {
     /// Find out first who is asking: until the user enrols again, the password is the only factor.
     #[command(after_help = "Example: gatepost factor reset ada --yes")]
     Reset(Named),
-    /// Set who must have a second factor: from the next login on
+    /// Show who must have a second factor, or set it: from the next login on
     #[command(after_help = "Example: gatepost factor policy administrators")]
     Policy {
-        /// optional, administrators or all
+        /// optional, administrators or all; shows which it is if it is left out
         #[arg(value_parser = policy)]
-        who: SecondFactorPolicy,
+        who: Option<SecondFactorPolicy>,
     },
 }
 
@@ -47,12 +47,8 @@ pub(crate) struct Named {
 }
 
 fn policy(text: &str) -> std::result::Result<SecondFactorPolicy, String> {
-    match text {
-        "optional" => Ok(SecondFactorPolicy::Optional),
-        "administrators" => Ok(SecondFactorPolicy::Administrators),
-        "all" => Ok(SecondFactorPolicy::All),
-        _ => Err("it is optional, administrators or all".to_owned()),
-    }
+    SecondFactorPolicy::parse(text)
+        .ok_or_else(|| "it is optional, administrators or all".to_owned())
 }
 
 impl Factor {
@@ -67,9 +63,15 @@ impl Factor {
             Self::RecoveryCodes(named) => enrol::reissue(context, &named.user),
             Self::Reset(named) => reset(context, &named.user),
             Self::Policy { who } => {
-                let store = context.writing("factor.policy")?;
-                store.change_options(|options| options.second_factor(who))?;
-                let name = format!("{who:?}").to_lowercase();
+                let who = match who {
+                    Some(who) => {
+                        let store = context.writing("factor.policy")?;
+                        store.change_options(|options| options.second_factor(who))?;
+                        who
+                    }
+                    None => context.store.second_factors().policy()?,
+                };
+                let name = who.as_str();
                 let sentence = format!("a second factor is for: {name}");
                 context.output.done(&sentence, &json!({ "second_factor": name }))
             }

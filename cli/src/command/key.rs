@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ArgGroup, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use gatepost::ApiKeyId;
 use gatepost::sessions::{IssuedApiKey, NewApiKey};
 use serde_json::json;
@@ -22,15 +22,8 @@ pub(crate) enum Key {
     Issue {
         /// The user whose key it is, by username or id
         user: String,
-        /// What the key is for
-        #[arg(long)]
-        label: Option<String>,
-        /// How long the key is valid, such as 90d; without end if it is left out
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-        lifetime: Option<Duration>,
-        /// A privilege that the key may use; given more than once, each of them; all if left out
-        #[arg(long = "scope", value_name = "PRIVILEGE")]
-        scopes: Vec<String>,
+        #[command(flatten)]
+        new: New,
     },
     /// Make an API key from a session or another key, and print it once
     ///
@@ -38,18 +31,7 @@ pub(crate) enum Key {
     /// has the token or API key on its first line, and the id of the device of a session on its
     /// second. The exit code is 1 if it is not valid.
     #[command(after_help = "Example: gatepost key attenuate --scope reports.read < key.txt")]
-    Attenuate {
-        /// What the key is for
-        #[arg(long)]
-        label: Option<String>,
-        /// How long the key is valid, such as 1h; as long as its parent if it is left out
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-        lifetime: Option<Duration>,
-        /// A privilege that the key may use; given more than once, each of them; those of its
-        /// parent if left out
-        #[arg(long = "scope", value_name = "PRIVILEGE")]
-        scopes: Vec<String>,
-    },
+    Attenuate(New),
     /// List the API keys of a user
     #[command(after_help = "Example: gatepost key list importer")]
     List {
@@ -80,24 +62,39 @@ pub(crate) enum Key {
     },
 }
 
+/// What `issue` and `attenuate` say of the new key.
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// What the key is for
+    #[arg(long)]
+    label: Option<String>,
+    /// How long the key is valid, such as 90d; if it is left out, as long as what it is made from,
+    /// or without end
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    lifetime: Option<Duration>,
+    /// A privilege that the key may use; given more than once, each of them; if it is left out, all
+    /// of the user or of what it is made from
+    #[arg(long = "scope", value_name = "PRIVILEGE")]
+    scopes: Vec<String>,
+}
+
 impl Key {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         match self {
-            Self::Issue { user, label, lifetime, scopes } => {
+            Self::Issue { user, new } => {
                 let user = names::user(&context.store, &user)?;
-                let new = new_key(label, lifetime, scopes);
-                let issued = context.writing("key.issue")?.api_keys().issue(user.id, new)?;
+                let store = context.writing("key.issue")?;
+                let issued = store.api_keys().issue(user.id, new.into())?;
                 print(context, &issued)
             }
-            Self::Attenuate { label, lifetime, scopes } => {
+            Self::Attenuate(new) => {
                 let (token, device) = prompt::token_of_stdin()?;
                 let store = &context.store;
                 let parent = store.verify((token.as_str(), device.as_ref()))?.valid();
                 let parent = parent
                     .map_err(|no| Failure::new(Exit::No, no.to_string(), "Sign in again."))?;
-                let new = new_key(label, lifetime, scopes);
-                let issued =
-                    context.writing("key.attenuate")?.api_keys().attenuate(&parent, new)?;
+                let store = context.writing("key.attenuate")?;
+                let issued = store.api_keys().attenuate(&parent, new.into())?;
                 print(context, &issued)
             }
             Self::List { user } => {
@@ -130,15 +127,17 @@ impl Key {
     }
 }
 
-fn new_key(label: Option<String>, lifetime: Option<Duration>, scopes: Vec<String>) -> NewApiKey {
-    let mut new = NewApiKey::new();
-    if let Some(label) = label {
-        new = new.label(label);
+impl From<New> for NewApiKey {
+    fn from(said: New) -> Self {
+        let mut new = Self::new();
+        if let Some(label) = said.label {
+            new = new.label(label);
+        }
+        if let Some(lifetime) = said.lifetime {
+            new = new.lifetime(lifetime);
+        }
+        if said.scopes.is_empty() { new } else { new.scopes(said.scopes) }
     }
-    if let Some(lifetime) = lifetime {
-        new = new.lifetime(lifetime);
-    }
-    if scopes.is_empty() { new } else { new.scopes(scopes) }
 }
 
 fn print(context: &Context, issued: &IssuedApiKey) -> Result<()> {

@@ -119,14 +119,21 @@ fn a_user_who_must_have_a_factor_enrols_one_too() {
 }
 
 #[test]
-fn the_policy_of_second_factors_is_set_by_one_of_three_words() {
+fn the_policy_of_second_factors_is_set_by_one_of_three_words_and_shown_without_one() {
     let world = World::new();
+    assert_eq!(world.row(&["factor", "policy"])["second_factor"], "optional");
     let row = world.row(&["factor", "policy", "administrators"]);
     assert_eq!(row["second_factor"], "administrators");
     let policy = "SELECT second_factor FROM store";
     let stored: String = world.sql().query_row(policy, [], |row| row.get(0)).unwrap();
     assert_eq!(stored, "administrators");
     assert_eq!(world.run(&["factor", "policy", "some"]).code, 2);
+    let events = |world: &World| world.rows(&["audit", "list"]).len();
+    let before = events(&world);
+    assert_eq!(world.row(&["factor", "policy"])["second_factor"], "administrators");
+    let shown = world.run(&["factor", "policy"]);
+    assert_eq!(shown.out.trim(), "a second factor is for: administrators");
+    assert_eq!(events(&world), before, "showing it writes nothing");
 }
 
 #[test]

@@ -179,6 +179,7 @@ fn a_line_that_is_refused_is_named_and_the_others_are_imported() {
     lay(&world, "array.jsonl", "[{\"username\":\"ida\"}]\n");
     assert!(world.run(&["import", "array.jsonl"]).err.contains("one JSON object on each line"));
     world.refused(&["import", "missing.jsonl"], 3, "cannot be read");
+    world.refused(&["import", "missing.jsonl"], 3, "Check the path of the file.");
     lay(&world, "long.jsonl", &"x".repeat(1_100_000));
     world.refused(&["import", "long.jsonl"], 5, "line 1 is longer than 1 MiB");
 }

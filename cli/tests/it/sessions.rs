@@ -203,4 +203,12 @@ fn a_forgotten_device_loses_its_session() {
     assert_eq!(forget("till-1\n"), 0);
     assert_eq!(verify(&world, &token, "till-1"), 1);
     assert!(world.rows(&["device", "list", "ada"]).is_empty());
+
+    let (token, _) = log_in(&world, "ada", "till-2");
+    let listed = world.row(&["device", "list", "ada"]);
+    let by_handle =
+        |handle: &str| world.run(&["device", "forget", "ada", "--handle", handle]).code;
+    assert_eq!(by_handle("till-2"), 3);
+    assert_eq!(by_handle(listed["handle"].as_str().unwrap()), 0);
+    assert_eq!(verify(&world, &token, "till-2"), 1);
 }

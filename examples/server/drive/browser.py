@@ -157,7 +157,10 @@ guest = Program(
 )
 guest.line("^listening")
 ada.go(f"http://localhost:{port}/")
-check(ada.text, "Hello, ada. I am the second server.")
+check(ada.text, "You are user ", ": 0 measurements, sum 0.")
+# Another site could make a browser send its cookies.
+add = "return fetch('/', { method: 'POST', body: '5' }).then((answer) => String(answer.status))"
+check(ada.script(add), "401")
 other.go(f"http://localhost:{port}/")
 check(other.text, "Sign in at the first server.")
 
@@ -449,19 +452,43 @@ check(other.path, "/account/password")
 other.fill(current=NEW_PASSWORD, new=PASSWORD)
 check(other.text, "Your password is changed.")
 
-scene("a session whose second factor was removed is asked to sign in again")
+scene("a session whose second factor was removed is proved by the password")
 other.go("/account/second-factor")
 other.fill(password=PASSWORD, code=ada_recovery)
 check(other.text, "You sign in with your password alone.")
 server.age_proofs(15 * 60)
 other.go("/account/second-factor")
 check(other.path, "/prove?next=%2Faccount%2Fsecond-factor")
-check(other.text, "sign out, and sign in again")
 shown(other, "prove-removed")
-other.click("nav button")
-other.sign_in("ada")
-other.go("/account/second-factor")
+other.fill(password=PASSWORD)
+check(other.path, "/account/second-factor")
 check(other.text, "Set one up")
+
+scene("a browser is forgotten: the session in it is revoked, another one goes on")
+ada.sign_in("ada")
+ada.go("/account")
+labels = """
+return [...document.querySelectorAll('form[action$="/forget"] button')].map(b => b.ariaLabel)
+"""
+
+
+def forgettable(browser):
+    """The label of the button for this browser, and the labels of all."""
+    found = browser.script(labels)
+    return next(label for label in found if label.startswith("Forget, and sign out: ")), found
+
+
+mine, rows = forgettable(ada)
+other.go("/account")
+handle = forgettable(other)[0].split(": ")[1]
+ada.click(f"button[aria-label='Forget: {handle}']")
+check(ada.path, "/account")
+check(str(len(forgettable(ada)[1])), str(len(rows) - 1))
+shown(ada, "account-forget")
+other.go("/account")
+check(other.path, "/login?next=%2Faccount")
+ada.click(f"button[aria-label='{mine}']")
+check(ada.path, "/login?next=%2Faccount")
 
 scene("nothing at an unknown address")
 other.go("/no/such/page")

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import requests
+import proxy as proxies
 from parts import PASSWORD, Browser, Driver, Server, free_port
 from proxy import Proxy
 
@@ -32,22 +33,10 @@ def check(found, expected):
 
 
 def curl(path, *arguments):
-    """The status and the body."""
-    command = ["curl", "-sS", "--cacert", proxy.certificate, "-w", "\n%{http_code}", *arguments]
-    done = subprocess.run([*command, f"{origin}{path}"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
+    return proxies.curl(f"{origin}{path}", proxy.certificate, *arguments)
 
 
-end = time.monotonic() + 20
-while True:
-    try:
-        curl("/healthz")
-        break
-    except AssertionError:
-        assert time.monotonic() < end, "nginx does not answer"
-        time.sleep(0.1)
+proxies.wait_for(f"{origin}/healthz", proxy.certificate)
 
 # curl with a jar of cookies, as a browser without a script.
 jar = ["-b", folder / "jar", "-c", folder / "jar"]
@@ -141,6 +130,64 @@ check(call("logout", session).json()["Success"], True)
 check(call("logout", session).json()["Success"], True)
 check(call("verify", session).json()["Success"], False)
 check(call("login", data="{").status_code, 415)
+
+# The users of the other service's API, by forms of the other encoding, and by JSON.
+account = "01890a5d-ac96-774b-bcce-b302099a8000"
+login = {"account_id": account, "username": "ada", "password": PASSWORD}
+
+
+def users(method, path, status, kind=None, **more):
+    url = f"{origin}{path}"
+    answer = kept_nowhere(requests.request(method, url, verify=str(proxy.certificate), **more))
+    answered = answer.json()
+    found = answered["result"] if status == 200 else answered["error"]["type"]
+    check((answer.status_code, found), (status, kind or "success"))
+    return answered
+
+
+token = users("POST", "/v1/auth/login", 200, data=login)["user"]["access_token"]
+users("POST", "/v1/auth/login", 200, json=login)
+me = {"auth": (token, "")}
+check(users("GET", "/v1/auth/me", 200, **me)["user"]["username"], "ada")
+# A cookie counts for nothing there.
+browser.post(f"{origin}/login", {"username": "bob", "password": "seven wet geese"})
+check(browser.get(f"{origin}/account").status_code, 200)
+check(browser.get(f"{origin}/v1/auth/me").status_code, 401)
+check(browser.put(f"{origin}/v1/auth/me", {"attributes": "e30="}).status_code, 401)
+for path in ["/v2/users", "/v1/auth/login", "/v1/no/such/path"]:
+    users("GET", path, 404, "REQUEST.NOT_SERVED", **me)
+for kind in ["text/plain", "application/json", "multipart/form-data"]:
+    headers = {"content-type": kind}
+    malformed = {"data": "attributes", "headers": headers, **me}
+    users("PUT", "/v1/auth/me", 422, "REQUEST.INVALID", **malformed)
+for body in [
+    {"attributes": "e30=", "status": "ACTIVATED"},
+    {"attributes": "{}"},
+    {"attributes": "e30"},
+    {"attributes": "ezA="},
+    [("attributes", "e30="), ("attributes", "e30=")],
+    {"attributes": "A" * 70_000},
+    {},
+]:
+    users("PUT", "/v1/auth/me", 422, "REQUEST.INVALID", data=body, **me)
+check(users("GET", "/v1/auth/me?full=true", 200, **me)["user"]["attributes"], "e30=")
+text = base64.b64encode('{"city": "東京"}'.encode()).decode()
+users("PUT", "/v1/auth/me", 200, data={"attributes": text}, **me)
+found = users("GET", "/v1/auth/me?full=true", 200, **me)["user"]["attributes"]
+check(base64.b64decode(found), rb'{"city": "\u6771\u4eac"}')
+users("GET", "/v1/auth/me?full=maybe", 422, "REQUEST.INVALID", **me)
+[key] = [line.split()[-1] for line in server.printed if line.startswith("demo program robot")]
+robot = {"auth": (key, "")}
+two = {"username": "eva", "status": "LOCKED"}
+id = users("POST", "/v1/users", 200, data={"username": "eva"}, **robot)["user"]["id"]
+for body in [two, {}, {"group_ids": "x"}, {"status": "ASLEEP"}]:
+    users("PUT", f"/v1/users/{id}", 422, "REQUEST.INVALID", data=body, **robot)
+check(users("GET", f"/v2/users/{id}", 200, **robot)["users"][0]["status"], "ACTIVATED")
+users("GET", f"/v2/users/{','.join([id] * 101)}", 422, "REQUEST.INVALID", **robot)
+wrong = {"data": {**login, "not_valid_after": "tomorrow"}}
+users("POST", "/v1/auth/login", 422, "REQUEST.INVALID", **wrong)
+users("POST", "/v1/auth/logout", 200, **me)
+users("GET", "/v1/auth/me", 401, "AUTH.INVALID_TOKEN", **me)
 
 # Too many attempts say when to come back.
 for _ in range(6):

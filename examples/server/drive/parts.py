@@ -67,10 +67,12 @@ class Program:
     def __init__(self, *command, **options):
         self.process = start(*command, stdout=subprocess.PIPE, text=True, **options)
         self.lines = queue.Queue()
+        self.printed = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         for line in self.process.stdout:
+            self.printed.append(line.rstrip())
             self.lines.put(line.rstrip())
         self.lines.put(None)
 
@@ -114,11 +116,13 @@ class Server(Program):
 
     def age_proofs(self, seconds):
         """Makes the proofs of all sessions older, in the file: no drive can wait so long."""
+        self.change("UPDATE session SET authenticated_at = authenticated_at - ?", seconds * 1000)
+
+    def change(self, statement, *values):
+        """Changes the file, as a person with a shell does."""
         file = sqlite3.connect(self.data / "auth.db", timeout=10)
         with file:
-            file.execute(
-                "UPDATE session SET authenticated_at = authenticated_at - ?", [seconds * 1000]
-            )
+            file.execute(statement, values)
         file.close()
 
     def mail(self, to):

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Router};
 use gatepost::second_factors::{NewTotp, SecondFactor};
-use gatepost::sessions::{Assurance, KnownDevice, Reauthentication, SessionFilter, SessionInfo};
+use gatepost::sessions::{KnownDevice, Reauthentication, SessionFilter, SessionInfo};
 use gatepost::{DeviceId, Error, Password, SessionId, Store};
 use gatepost_axum::{Fresh, Next, Rejection, SignedIn, StepUp, login_guard, step_up_guard};
 use maud::{Markup, html};
@@ -30,6 +30,7 @@ pub(crate) fn pages() -> Router<Site> {
         .route("/account", get(account))
         .route("/account/sessions/{id}/revoke", post(revoke))
         .route("/account/sessions/revoke-others", post(revoke_others))
+        .route("/account/devices/{handle}/forget", post(forget))
         .route("/account/password", get(password_form))
         .route("/account/second-factor", get(factor))
         .merge(step_up_guard(forms, "/prove?next=/account/second-factor"))
@@ -143,6 +144,7 @@ fn devices(me: &SignedIn, devices: &[KnownDevice]) -> Markup {
                 thead { tr {
                     th scope="col" { "Browser" } th scope="col" { "First login" }
                     th scope="col" { "Last login" } th scope="col" { "Trusted: asks for no code" }
+                    th scope="col" { "" }
                 } }
                 tbody { @for device in devices {
                     @let is_current = current.as_ref() == Some(&device.handle);
@@ -154,6 +156,16 @@ fn devices(me: &SignedIn, devices: &[KnownDevice]) -> Markup {
                             Some(end) => { "until " (time(end)) },
                             None => { "no" },
                         } }
+                        td.actions {
+                            form.inline method="post"
+                                action=(format!("/account/devices/{}/forget", device.handle)) {
+                                @let label =
+                                    if is_current { "Forget, and sign out" } else { "Forget" };
+                                button.danger aria-label=(format!("{label}: {}", device.handle)) {
+                                    (label)
+                                }
+                            }
+                        }
                     }
                 } }
             }
@@ -170,6 +182,13 @@ async fn revoke(me: SignedIn, Path(id): Path<SessionId>) -> Result<Redirect, Rej
 async fn revoke_others(me: SignedIn) -> Result<Redirect, Rejection> {
     let principal = me.principal;
     me.blocking(move |store| store.sessions().revoke_others(&principal)).await?;
+    Ok(Redirect::to("/account"))
+}
+
+/// A forgotten browser is asked for a code again, and a session in it is revoked.
+async fn forget(me: SignedIn, Path(handle): Path<String>) -> Result<Redirect, Rejection> {
+    let user = me.principal.user;
+    me.blocking(move |store| store.devices().forget_listed(user, &handle)).await?;
     Ok(Redirect::to("/account"))
 }
 
@@ -309,19 +328,13 @@ async fn prove_page(me: &SignedIn, wrong: Option<&str>, next: &Next) -> Result<M
         Some(_) => code_field("code", "Code of your authenticator"),
         None => field("password", "Password", "password", "current-password", ""),
     };
-    // A factor was removed in this session, which the password does not prove again.
-    let is_over = factor.is_none() && me.principal.assurance > Assurance::Aal1;
     let body = html! {
         p { "What you are about to do needs to be done by you." }
         (error(wrong))
-        @if is_over {
-            p { "Your second factor was removed in this session: sign out, and sign in again." }
-        } @else {
-            form.stacked method="post" action="/prove" {
-                (proof)
-                (hidden("next", next.as_str()))
-                button { "Go on" }
-            }
+        form.stacked method="post" action="/prove" {
+            (proof)
+            (hidden("next", next.as_str()))
+            button { "Go on" }
         }
     };
     Ok(page(me, "", "Is it you?", body))

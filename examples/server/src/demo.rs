@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use gatepost::directory::UserFilter;
+use gatepost::directory::{CreditHolder, UserFilter};
+use gatepost::sessions::NewApiKey;
 use gatepost::{NewUser, Store, Subtree};
 
 use crate::page::USERS_LINK;
@@ -17,9 +18,9 @@ pub(crate) fn is_marked(store: &Store) -> Result<bool, gatepost::Error> {
     Ok(store.configuration().get(Subtree::Store, MARK)?.is_some())
 }
 
-/// Creates `root`, an administrator of everything; `carol`, who administers the branch York; and
-/// `ada`, `bob` and `eve` of that branch, unless they are there. A store that has
-/// other users is left as it is.
+/// Creates `root`, an administrator of everything; `carol`, who administers the branch York; `ada`,
+/// `bob` and `eve` of that branch; and `robot`, a program that administers everything by the API
+/// key that is printed; unless they are there. A store that has other users is left as it is.
 pub(crate) fn create(store: &Store) -> Result<(), Box<dyn Error>> {
     if !is_marked(store)? {
         if store.users().count(&UserFilter::new())? > 0 {
@@ -30,7 +31,11 @@ pub(crate) fn create(store: &Store) -> Result<(), Box<dyn Error>> {
     if store.users().find_by_username("root")?.is_some() {
         return Ok(());
     }
-    let york = store.branches().create("York", None)?.id;
+    let northern = store.organisations().create("Northern")?.id;
+    let york = store.branches().create("York", northern)?.id;
+    store.credits().set(CreditHolder::Branch(york), 100)?;
+    store.configuration().set(Subtree::Store, "autoDeleteEnabled", "False")?;
+    store.configuration().set_public("autoDeleteEnabled", true)?;
     for (name, first, branch, privilege) in [
         ("root", "Ruth", None, Some("admin")),
         ("carol", "Carol", Some(york), Some(USERS_LINK)),
@@ -50,5 +55,8 @@ pub(crate) fn create(store: &Store) -> Result<(), Box<dyn Error>> {
         }
     }
     println!("demo users root, carol, ada, bob, eve; password: {PASSWORD}");
+    let robot = store.users().create(NewUser::system("robot").privilege("admin"))?.id;
+    let issued = store.api_keys().issue(robot, NewApiKey::new())?;
+    println!("demo program robot; API key: {}", issued.key.expose());
     Ok(())
 }

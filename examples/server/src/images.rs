@@ -10,6 +10,9 @@ use gatepost_axum::{ByTicket, Rejection};
 
 use crate::Site;
 
+/// The path of the one image.
+pub(crate) const IMAGE: &str = "/images/1";
+
 pub(crate) fn pages() -> Router<Site> {
     Router::new()
         .route("/images/{number}", get(image))

@@ -1,7 +1,7 @@
 //! A server to start from: `cargo run -- --demo` in this folder, then open <http://localhost:8080>.
 //!
-//! `services` has what programs call; every other module has pages. Each is one part of a
-//! site: take what you need.
+//! `services` and `truevault` have what programs call; every other module has pages. Each is one
+//! part of a site: take what you need.
 
 mod account;
 mod admin;
@@ -11,11 +11,12 @@ mod page;
 mod reset;
 mod services;
 mod sign_in;
+mod truevault;
 
 use std::error::Error;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,7 +25,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::routing::get;
 use clap::Parser;
 use gatepost::host::{KeyId, Keys};
-use gatepost::policy::SecondFactorPolicy;
+use gatepost::policy::{SecondFactorPolicy, SessionLimit, SessionPolicy};
 use gatepost::sessions::ResetMail;
 use gatepost::{ErrorKind, Options, Store};
 use gatepost_axum::{Auth, IpNet, healthz, login_guard, metrics, serve, step_up_guard};
@@ -53,6 +54,10 @@ struct Arguments {
     /// Hashes that may run at once: the cores divided by the number of processes
     #[arg(long, default_value_t = 2)]
     hashes: usize,
+    /// Refuse a login beyond a user's 10 sessions, or on a device where another user is signed in,
+    /// instead of revoking the older session
+    #[arg(long)]
+    keep_sessions: bool,
     /// Create users to try the server with, all with one known password; their store is opened with
     /// this option alone
     #[arg(long)]
@@ -95,7 +100,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if arguments.demo && !arguments.listen.ip().is_loopback() {
         return Err("--demo creates users with a known password: listen on 127.0.0.1 alone".into());
     }
-    let store = open(&arguments.data, arguments.hashes)?;
+    let store = open(&arguments)?;
     if arguments.demo {
         demo::create(&store)?;
     } else if demo::is_marked(&store)? {
@@ -119,7 +124,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(serve(&auth, listener, app).await?)
 }
 
-fn open(data: &Path, hashes: usize) -> Result<Store, Box<dyn Error>> {
+fn open(arguments: &Arguments) -> Result<Store, Box<dyn Error>> {
+    let data = &arguments.data;
     if !data.exists() {
         fs::create_dir_all(data)?;
         #[cfg(unix)]
@@ -132,12 +138,18 @@ fn open(data: &Path, hashes: usize) -> Result<Store, Box<dyn Error>> {
         }
         found => found?,
     };
+    // The clients of `truevault` have no device. One of a session is asked for at each request.
+    let mut sessions = SessionPolicy::web().require_device(false);
+    if arguments.keep_sessions {
+        sessions = sessions.at_limit(SessionLimit::Refuse).device_takeover(false);
+    }
     let options = Options::web()
+        .sessions(sessions)
         .service_name("Example")
         .keyring(Arc::new(keys))
         .login_by_email(true)
         .second_factor(SecondFactorPolicy::Administrators)
-        .max_concurrent_hashes(hashes);
+        .max_concurrent_hashes(arguments.hashes);
     Ok(Store::open(data.join("auth.db"), options)?)
 }
 
@@ -164,7 +176,7 @@ fn app(site: Site) -> Router {
         let name = HeaderName::from_static(name);
         pages.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)))
     });
-    pages.merge(services::routes()).merge(healthz()).with_state(site)
+    pages.merge(services::routes()).merge(truevault::routes()).merge(healthz()).with_state(site)
 }
 
 /// No script at all, nothing of another site, and no frame (ASVS 3.4).

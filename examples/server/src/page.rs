@@ -5,6 +5,7 @@ use std::fmt::Display;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::response::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -105,16 +106,20 @@ pub(crate) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(exact) { (shown) } }
 }
 
+/// The QR code of a URI as SVG, without a declaration of XML; `None` if the URI is too long.
+pub(crate) fn qr_code(uri: &str) -> Option<String> {
+    let code = QrCode::new(uri).ok()?;
+    let picture =
+        code.render::<svg::Color<'_>>().min_dimensions(224, 224).quiet_zone(true).build();
+    Some(picture.split_once("?>").map_or(picture.as_str(), |(_, svg)| svg).to_owned())
+}
+
 /// The secret of an authenticator: a QR code, and the text beside it.
 pub(crate) fn secret(uri: &str) -> Markup {
     let base32 = uri.split(['?', '&']).find_map(|pair| pair.strip_prefix("secret="));
-    let picture = QrCode::new(uri).map(|code| {
-        code.render::<svg::Color<'_>>().min_dimensions(224, 224).quiet_zone(true).build()
-    });
     html! {
         p { "Scan this code with an authenticator program, or type the secret into it." }
-        @if let Ok(picture) = picture {
-            @let picture = picture.split_once("?>").map_or(picture.as_str(), |(_, svg)| svg);
+        @if let Some(picture) = qr_code(uri) {
             div.qr role="img" aria-label="QR code of the secret below" { (PreEscaped(picture)) }
         }
         p { "Secret: " code #secret { (base32.unwrap_or_default()) } }
@@ -144,27 +149,34 @@ pub(crate) fn again(rejection: Rejection, page: Markup) -> Response {
     response
 }
 
+/// What a rejection says.
 #[derive(Deserialize)]
-struct Problem {
-    detail: String,
+pub(crate) struct Problem {
+    pub(crate) detail: String,
+    pub(crate) code: String,
+}
+
+/// The head of an answer that is a rejection, and what it says; any other answer as it is.
+pub(crate) async fn problem_of(response: Response) -> Result<(Parts, Problem), Response> {
+    let kind = response.headers().get(CONTENT_TYPE);
+    if kind.is_none_or(|kind| kind != "application/problem+json") {
+        return Err(response);
+    }
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 10_000).await.unwrap_or_default();
+    let problem = serde_json::from_slice(&bytes).unwrap_or_else(|_| Problem {
+        detail: "The request could not be answered.".to_owned(),
+        code: "unavailable".to_owned(),
+    });
+    Ok((parts, problem))
 }
 
 /// Rejections that no page has shown become one.
 pub(crate) async fn problems_as_pages(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let is_problem = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/problem+json");
-    if !is_problem {
-        return response;
-    }
-    let (mut parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 10_000).await.unwrap_or_default();
-    let detail = serde_json::from_slice(&bytes).map_or_else(
-        |_| "The request could not be answered.".to_owned(),
-        |problem: Problem| problem.detail,
-    );
+    let (mut parts, Problem { detail, .. }) = match problem_of(next.run(request).await).await {
+        Ok(problem) => problem,
+        Err(response) => return response,
+    };
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     parts.headers.remove(CONTENT_LENGTH);
     let title = parts.status.canonical_reason().unwrap_or("Error");

@@ -1,5 +1,6 @@
 //! Full disks and used-up quotas: a store is filled until nothing more fits, and then a user logs
-//! out. With room again the store goes on.
+//! out. With room again the store goes on. And quotas that leave no room for one file more, where a
+//! store is opened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ const TO_BYTES: u64 = 5 * 1_024 * 1_024;
 /// So many sizes of disk.
 pub(crate) fn run(count: u64, seed: u64) -> Tally {
     let scene = Scene::build(seed);
-    in_lanes(count, |lane, share, tally| {
+    let mut tally = in_lanes(count, |lane, share, tally| {
         let place = Place::new("full");
         let path = place.file("auth.db");
         let mut dice = Dice::new(seed, lane);
@@ -45,7 +46,28 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
             })
             .end_well();
         }
-    })
+    });
+    without_new_files(&scene, &mut tally);
+    tally
+}
+
+/// SQLite reports that it cannot open its log, and not why.
+fn without_new_files(scene: &Scene, tally: &mut Tally) {
+    let place = Place::new("full-of-files");
+    let path = place.file("auth.db");
+    for (start, name) in [(Start::Nothing, "a new file"), (Start::Closed, "the log of a file")] {
+        scene.lay(start, &path);
+        let child = Child::fork(|voice| {
+            shim::refuse_new_files();
+            let error = Store::open(&path, options(5)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Full, "{name}: {error:?}");
+            voice.say(format_args!("no room for {name}"));
+        });
+        for line in child.end_well() {
+            tally.one(line);
+        }
+        Child::fork(|_| drop(Store::open(&path, options(5)).unwrap())).end_well();
+    }
 }
 
 fn fill(scene: &Scene, path: &std::path::Path, room: u64, quota: bool, voice: &Voice) {

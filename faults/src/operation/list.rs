@@ -374,6 +374,11 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         assert!(store.devices().forget(scene.id("ada"), &device("desk"))?);
         Ok(())
     }).upon("ada.desk"),
+    Operation::write("forget a listed device", "Devices::forget_listed", |scene, store| {
+        let handle = device("desk").handle();
+        assert!(store.devices().forget_listed(scene.id("ada"), &handle)?);
+        Ok(())
+    }).upon("ada.desk"),
     Operation::write("create an organisation", "Organisations::create", |_, store| {
         store.organisations().create("South").map(drop)
     }),

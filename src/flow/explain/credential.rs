@@ -1,6 +1,7 @@
 //! Why a session or an API key is refused.
 
-use super::trace::{self, Chapter, Ending};
+use super::rows::Ending;
+use super::trace::{self, Chapter};
 use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::Result;
 use crate::record::proof::{self, Proof};
@@ -148,8 +149,14 @@ impl Store {
     fn explain_gone(&self, credential: Credential, chapter: &Chapter) -> Result<Explanation> {
         let unknown = Some(InvalidTokenReason::Unknown);
         if let Some((cause, row)) = chapter.end(credential) {
+            let earlier = match chapter.is_overlap(&row) {
+                true => self.ended_in_overlap(credential, chapter)?,
+                false => None,
+            };
             let evidence = AuditEvidence::of(Some(row));
-            return Ok(Explanation { reason: unknown, evidence, ..Explanation::new(cause) });
+            let explanation =
+                earlier.unwrap_or(Explanation { evidence, ..Explanation::new(cause) });
+            return Ok(Explanation { reason: unknown, ..explanation });
         }
         let Some(user) = chapter.user() else {
             let evidence =
@@ -174,6 +181,18 @@ impl Store {
         })
     }
 
+    /// What ended a key that was rotated before its overlap was over.
+    fn ended_in_overlap(
+        &self,
+        credential: Credential,
+        chapter: &Chapter,
+    ) -> Result<Option<Explanation>> {
+        let Some(user) = chapter.user() else { return Ok(None) };
+        let own = trace::deletion(self, credential, user, chapter)?;
+        let first = self.first_end(&own, chapter.parent())?;
+        Ok(first.filter(|first| first.evidence.row().is_some_and(|_| is_end(first.cause))))
+    }
+
     /// What came first: its own end, or that of the session or key that it came from. `None` if
     /// neither ended it.
     fn first_end(&self, own: &Ending, parent: Option<Credential>) -> Result<Option<Explanation>> {
@@ -186,10 +205,7 @@ impl Store {
         else {
             return Ok(by_own(own.evidence()));
         };
-        let is_ended = matches!(
-            through.cause,
-            RefusalCause::Revoked | RefusalCause::Replaced | RefusalCause::Unknown
-        );
+        let is_ended = is_end(through.cause);
         Ok(match &through.evidence {
             AuditEvidence::Row(row) if is_ended => {
                 let is_first = own.is_in_time(row) && own.is_after(row);
@@ -208,6 +224,11 @@ impl Store {
         let of_parent = self.explain_by(parent, None)?;
         Ok(Explanation { through: Some(of_parent.through.unwrap_or(parent)), ..of_parent })
     }
+}
+
+/// Whether a cause is an end by a call, or may be one.
+const fn is_end(cause: RefusalCause) -> bool {
+    matches!(cause, RefusalCause::Revoked | RefusalCause::Replaced | RefusalCause::Unknown)
 }
 
 /// Why the text is not the token of the row, or the device not its own.

@@ -5,12 +5,15 @@
 //! that kept the session, or gave it a new token, is a new beginning: it is newer than the
 //! watermark of that row.
 
+use super::places::{Place, Places, by_place};
+use super::rows::{Ending, OF_STORE, done, of_kinds, rows};
 use super::{AuditEvidence, RefusalCause};
 use crate::error::Result;
+use crate::record::api_key;
 use crate::record::audit::{self, AuditFilter};
 use crate::store::Store;
-use crate::value::event::{AuditEntry, EventKind, Outcome, reasons};
-use crate::value::id::{ApiKeyId, BranchId, OrganisationId, Page, UserId};
+use crate::value::event::{AuditEntry, EventKind, reasons};
+use crate::value::id::{ApiKeyId, UserId};
 use crate::value::limits;
 use crate::value::principal::Credential;
 use crate::value::time::Timestamp;
@@ -68,8 +71,11 @@ impl Chapter {
         }
     }
 
+    /// The user. Where the row of the beginning was trimmed, a row by which an own session got a
+    /// new token says it too; no impersonation has one.
     pub(super) fn user(&self) -> Option<UserId> {
-        self.opening().and_then(|row| row.user)
+        let said = self.opening().cloned().or_else(|| self.new_token());
+        said.or_else(|| self.overlap().map(|(row, _)| row.clone())).and_then(|row| row.user)
     }
 
     /// The row of the beginning, if it is an impersonation.
@@ -77,9 +83,22 @@ impl Chapter {
         self.opening().filter(|row| row.event == EventKind::SessionImpersonated.name())
     }
 
-    /// When an impersonation was over at the latest.
+    /// The row that rotated this key and left it valid for a while, and until when.
+    fn overlap(&self) -> Option<(&AuditEntry, Timestamp)> {
+        let old = self.key?;
+        let rotated = self.done().filter(|(kind, _)| *kind == EventKind::ApiKeyRotated);
+        let overlaps = rotated.filter_map(|(_, row)| {
+            let (key, until) = api_key::rotated(row.detail.as_deref()?)?;
+            until.filter(|_| key == old).map(|until| (row, until))
+        });
+        overlaps.last()
+    }
+
+    /// When an impersonation, or a key that was rotated, was over at the latest.
     fn over_at(&self) -> Option<Timestamp> {
-        self.impersonation().map(|row| row.at + limits::IMPERSONATION_LIFETIME_MAX)
+        let impersonated =
+            self.impersonation().map(|row| row.at + limits::IMPERSONATION_LIFETIME_MAX);
+        impersonated.or_else(|| self.overlap().map(|(_, until)| until))
     }
 
     /// What it came from.
@@ -87,11 +106,13 @@ impl Chapter {
         self.opening().and_then(parent_in)
     }
 
-    /// The number of the last row that made it newer than what was revoked before.
+    /// The number of the last row that made it newer than what was revoked before, or that shows it
+    /// valid.
     fn base(&self) -> Option<i64> {
-        let opening = self.opening()?.seq;
-        let kept = self.done().filter(|(kind, _)| keeps_its_session(*kind));
-        Some(kept.map(|(_, row)| row.seq).fold(opening, i64::max))
+        let opening = self.opening().map(|row| row.seq);
+        let kept = self.done().filter(|(kind, _)| self.key.is_none() && shows_valid(*kind));
+        let overlap = self.overlap().map(|(row, _)| row.seq);
+        kept.map(|(_, row)| row.seq).chain(opening).chain(overlap).max()
     }
 
     /// The last row that gave the session a new token.
@@ -100,11 +121,11 @@ impl Chapter {
         self.done().filter(|(kind, _)| renews(*kind)).last().map(|(_, row)| row.clone())
     }
 
-    /// The row that ended this session or key by its handle, or put another in its place.
+    /// The last row that ended this session or key by its handle, or put another in its place: a
+    /// key may be revoked after a rotation that left it valid.
     pub(super) fn end(&self, credential: Credential) -> Option<(RefusalCause, AuditEntry)> {
-        let old = credential.api_key().map(|key| key.to_string());
-        let mut rows = self.done();
-        rows.find_map(|(kind, row)| {
+        let ends = self.done().filter_map(|(kind, row)| {
+            let rotated = || api_key::rotated(row.detail.as_deref()?).map(|(key, _)| key);
             let cause = match kind {
                 EventKind::SessionLoggedOut
                 | EventKind::SessionEnded
@@ -117,20 +138,20 @@ impl Chapter {
                 EventKind::SessionReplaced if credential.session().is_some() => {
                     RefusalCause::Replaced
                 }
-                EventKind::ApiKeyRotated if old.is_some() && row.detail == old => {
+                EventKind::ApiKeyRotated if self.key.is_some() && rotated() == self.key => {
                     RefusalCause::Replaced
                 }
                 _ => return None,
             };
             Some((cause, row.clone()))
-        })
+        });
+        ends.last()
     }
-}
 
-/// The kind of a row of something that was done.
-fn done(row: &AuditEntry) -> Option<(EventKind, &AuditEntry)> {
-    let kind = EventKind::from_name(&row.event).filter(|_| !row.from_host)?;
-    (row.outcome == Outcome::Done).then_some((kind, row))
+    /// Whether the end is only that of an overlap, before which another row may have ended the key.
+    pub(super) fn is_overlap(&self, end: &AuditEntry) -> bool {
+        self.overlap().is_some_and(|(row, _)| row.seq == end.seq)
+    }
 }
 
 /// The session or key that this row says the new one was made from.
@@ -157,6 +178,11 @@ const fn keeps_its_session(kind: EventKind) -> bool {
             | EventKind::RecoveryCodesReissued
             | EventKind::SecondFactorEnrolmentBegun
     )
+}
+
+/// Whether such a row shows that the session which it names was valid.
+const fn shows_valid(kind: EventKind) -> bool {
+    keeps_its_session(kind) || matches!(kind, EventKind::SessionProved)
 }
 
 /// Whether a row about a user revokes all sessions of the user, or all except the one it names.
@@ -202,68 +228,6 @@ fn revokes_keys(kind: EventKind, row: &AuditEntry) -> bool {
         EventKind::PasswordReset | EventKind::PasswordChanged => because(reasons::KEYS_REVOKED),
         EventKind::LoginGranted => because(reasons::PASSWORD_CHANGED_KEYS_REVOKED),
         _ => false,
-    }
-}
-
-const OF_PLACES: [EventKind; 4] = [
-    EventKind::BranchSessionsEnded,
-    EventKind::BranchDeactivated,
-    EventKind::OrganisationSessionsEnded,
-    EventKind::OrganisationDeactivated,
-];
-const OF_STORE: [EventKind; 3] =
-    [EventKind::StoreSessionsEnded, EventKind::StoreRestored, EventKind::StoreAdopted];
-
-/// The first row that ended a session or key, as far as the log says.
-#[derive(Default)]
-pub(super) struct Ending {
-    /// The first that did so for certain.
-    row: Option<AuditEntry>,
-    /// The number of the first that may have done so: the row that would say was trimmed.
-    doubt: Option<i64>,
-    /// When it was over at the latest: no later row ended it.
-    over_at: Option<Timestamp>,
-}
-
-impl Ending {
-    /// Considers a row; `ends` is whether it ended the session or key, `None` if the row that would
-    /// say was trimmed.
-    fn consider(&mut self, row: &AuditEntry, ends: Option<bool>) {
-        if !self.is_in_time(row) {
-            return;
-        }
-        match ends {
-            Some(true) if self.row.as_ref().is_none_or(|first| row.seq < first.seq) => {
-                self.row = Some(row.clone());
-            }
-            Some(_) => {}
-            None => self.doubt = Some(self.doubt.map_or(row.seq, |first| first.min(row.seq))),
-        }
-    }
-
-    pub(super) fn is_in_time(&self, row: &AuditEntry) -> bool {
-        self.over_at.is_none_or(|end| row.at <= end)
-    }
-
-    /// Whether some row ended it for certain, be it the first or not.
-    pub(super) fn is_certain(&self) -> bool {
-        self.row.is_some()
-    }
-
-    /// Whether a row comes before each that ended it, or may have.
-    pub(super) fn is_after(&self, row: &AuditEntry) -> bool {
-        let certain = self.row.as_ref().map(|first| first.seq);
-        certain.into_iter().chain(self.doubt).all(|first| row.seq < first)
-    }
-
-    pub(super) fn evidence(&self) -> AuditEvidence {
-        match (&self.row, self.doubt) {
-            (Some(row), doubt) if doubt.is_none_or(|doubt| row.seq < doubt) => {
-                AuditEvidence::of(Some(row.clone()))
-            }
-            (None, None) => AuditEvidence::None,
-            _ => AuditEvidence::Trimmed,
-        }
     }
 }
 
@@ -318,122 +282,9 @@ fn revocations(
         first.consider(&row, Some(credential.session().is_some() || is_of_keys));
     }
     if credential.session().is_some() {
-        by_place(store, &of_user, chapter.is_trimmed, base, first)?;
+        by_place(store, user, chapter.is_trimmed, base, first)?;
     }
     Ok(())
-}
-
-/// Considers the revocations at the place that the user was in, and the moves into a place where
-/// all sessions had been revoked since `base`.
-fn by_place(
-    store: &Store,
-    of_user: &[AuditEntry],
-    is_trimmed: bool,
-    base: i64,
-    first: &mut Ending,
-) -> Result<()> {
-    let at_places = of_kinds(store, &OF_PLACES, base)?;
-    if at_places.is_empty() {
-        return Ok(());
-    }
-    let moves = [EventKind::BranchCreated, EventKind::BranchMoved];
-    let of_branches = of_kinds(store, &moves, 0)?;
-    let places = Places { of_user, of_branches: &of_branches, is_trimmed };
-    for row in &at_places {
-        first.consider(row, places.is_under(place_of(row), row.seq));
-    }
-    for (kind, row) in of_user.iter().filter_map(done).filter(|(_, row)| row.seq > base) {
-        if let (EventKind::UserMoved, Some(to)) = (kind, row.branch) {
-            let before = at_places.iter().filter(|revoked| revoked.seq < row.seq);
-            let is_there =
-                before.map(|revoked| places.is_branch_under(to, place_of(revoked), row.seq));
-            first.consider(row, any(is_there));
-        }
-    }
-    for row in of_branches.iter().filter(|row| row.seq > base && is_move(row)) {
-        let (Some(branch), Some(to)) = (row.branch, row.organisation) else { continue };
-        let to = Place::Organisation(to);
-        let is_revoked =
-            at_places.iter().any(|revoked| revoked.seq < row.seq && place_of(revoked) == Some(to));
-        if is_revoked {
-            first.consider(row, places.is_under(Some(Place::Branch(branch)), row.seq));
-        }
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Branch(BranchId),
-    Organisation(OrganisationId),
-}
-
-/// The place whose sessions a row of [`OF_PLACES`] revokes.
-fn place_of(row: &AuditEntry) -> Option<Place> {
-    let of_branch = [EventKind::BranchSessionsEnded, EventKind::BranchDeactivated];
-    match of_branch.iter().any(|kind| kind.name() == row.event) {
-        true => row.branch.map(Place::Branch),
-        false => row.organisation.map(Place::Organisation),
-    }
-}
-
-fn is_move(row: &AuditEntry) -> bool {
-    row.event == EventKind::BranchMoved.name()
-}
-
-/// Whether one is so; `None` if none is for certain, and one may be.
-fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    let mut of_all = Some(false);
-    for one in each {
-        match one {
-            Some(true) => return one,
-            Some(false) => {}
-            None => of_all = None,
-        }
-    }
-    of_all
-}
-
-/// Where a user was when a row was written. `None` if the row that placed the user, or the branch,
-/// may be among those that were trimmed.
-struct Places<'p> {
-    of_user: &'p [AuditEntry],
-    of_branches: &'p [AuditEntry],
-    is_trimmed: bool,
-}
-
-impl Places<'_> {
-    fn is_under(&self, place: Option<Place>, seq: i64) -> Option<bool> {
-        let placed = |kind| {
-            matches!(kind, EventKind::UserCreated | EventKind::UserMoved | EventKind::UserRestored)
-        };
-        let rows = self.of_user.iter().filter_map(done).filter(|(kind, _)| placed(*kind));
-        match rows.take_while(|(_, row)| row.seq < seq).last() {
-            Some((_, row)) => match row.branch {
-                Some(branch) => self.is_branch_under(branch, place, seq),
-                None => Some(false),
-            },
-            None => self.unless_trimmed(),
-        }
-    }
-
-    /// Whether a branch was this place, or in it.
-    fn is_branch_under(&self, branch: BranchId, place: Option<Place>, seq: i64) -> Option<bool> {
-        let organisation = match place {
-            Some(Place::Organisation(id)) => id,
-            Some(Place::Branch(id)) => return Some(id == branch),
-            None => return Some(false),
-        };
-        let rows = self.of_branches.iter().filter(|row| row.branch == Some(branch));
-        match rows.take_while(|row| row.seq < seq).last() {
-            Some(row) => Some(row.organisation == Some(organisation)),
-            None => self.unless_trimmed(),
-        }
-    }
-
-    fn unless_trimmed(&self) -> Option<bool> {
-        (!self.is_trimmed).then_some(false)
-    }
 }
 
 /// For an impersonation: considers the rows with which the right to it was lost, by the
@@ -460,31 +311,9 @@ fn right_lost(store: &Store, chapter: &Chapter, first: &mut Ending) -> Result<()
         };
         first.consider(row, Some(ends));
     }
-    let places = Places { of_user: &of_user, of_branches: &[], is_trimmed: chapter.is_trimmed };
+    let places = Places::of(store, administrator, chapter.is_trimmed)?;
     for row in of_kinds(store, &[EventKind::BranchMoved], opening.seq)? {
         first.consider(&row, places.is_under(row.branch.map(Place::Branch), row.seq));
     }
     Ok(())
-}
-
-/// The rows of something that was done, of some kinds, after a row, in their order.
-fn of_kinds(store: &Store, kinds: &[EventKind], after: i64) -> Result<Vec<AuditEntry>> {
-    let mut all = Vec::new();
-    for kind in kinds {
-        all.extend(rows(store, AuditFilter::new().kind(*kind), after)?);
-    }
-    all.retain(|row| done(row).is_some());
-    all.sort_by_key(|row| row.seq);
-    Ok(all)
-}
-
-/// All rows that a filter selects after a row.
-pub(super) fn rows(store: &Store, filter: AuditFilter, after: i64) -> Result<Vec<AuditEntry>> {
-    let (mut all, mut after) = (Vec::new(), after);
-    loop {
-        let page = store.audit().list(&filter, Page::longest(Some(after)))?;
-        let Some(last) = page.last() else { return Ok(all) };
-        after = last.seq;
-        all.extend(page);
-    }
 }

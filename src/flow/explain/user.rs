@@ -1,6 +1,6 @@
 //! Why a login of a user is refused, and why the keys and sessions of a user are suspended.
 
-use super::trace::rows;
+use super::rows::rows;
 use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::{ErrorKind, Result};
 use crate::record::audit::{self, AuditFilter};

@@ -36,7 +36,40 @@ impl Devices<'_> {
     /// Fails as [every write](crate::manual::errors#every-write) does. If the disk refuses the
     /// revocation, this process refuses the credentials from memory.
     pub fn forget(&self, user: UserId, device: &DeviceId) -> Result<bool> {
-        let device = DeviceDigest::of(device);
+        self.forget_digest(user, DeviceDigest::of(device))
+    }
+
+    /// As [`forget`](Self::forget), for a device of [`list`](Self::list), by its
+    /// [handle](crate::sessions::KnownDevice::handle): for a page of a user's devices, which has no
+    /// device id except its own. `false` if no device of the list has the handle; of two that have
+    /// it, the one used last is forgotten.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// let token = reply.session.token.expose();
+    /// let handle = &store.devices().list(ada)?[0].handle;
+    /// assert!(store.devices().forget_listed(ada, handle)?);
+    /// assert!(store.verify((token, &device))?.valid().is_err());
+    /// assert!(!store.devices().forget_listed(ada, handle)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`forget`](Self::forget).
+    pub fn forget_listed(&self, user: UserId, handle: &str) -> Result<bool> {
+        match self.store.read(|tx| device::listed(tx, user, handle))? {
+            Some(device) => self.forget_digest(user, device),
+            None => Ok(false),
+        }
+    }
+
+    fn forget_digest(&self, user: UserId, device: DeviceDigest) -> Result<bool> {
         let job = |tx: &WriteTx<'_>, revoked: Option<SessionId>| {
             let forgotten = device::forget(tx, user, device)?;
             // A login may have replaced the session that was read before.

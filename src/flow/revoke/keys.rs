@@ -148,7 +148,7 @@ impl ApiKeys<'_> {
             let event = Event::new(EventKind::ApiKeyRotated)
                 .user(old.user)
                 .api_key(issued.id)
-                .detail(id.to_string());
+                .detail(api_key::rotation(id, (!overlap.is_zero()).then_some(from)));
             Ok(Written::With(issued, event))
         })
     }

@@ -1,19 +1,39 @@
-//! Begin the enrolment at a login that cannot go on without a second factor.
+//! Who needs a second factor, and the enrolment at a login that cannot go on without one.
 
 use super::FactorOutcome;
 use super::enrol::begin;
 use crate::error::Result;
 use crate::flow::login::step_token;
 use crate::record::audit::Written;
+use crate::record::options;
 use crate::record::pending_step;
 use crate::record::second_factor::{NewTotp, SecondFactors, TotpEnrolment};
 use crate::value::digest::DeviceDigest;
 use crate::value::id::SessionId;
 use crate::value::name::DeviceId;
 use crate::value::refusal::LoginRefusal;
-use crate::value::second_factor::StepDemand;
+use crate::value::second_factor::{SecondFactorPolicy, StepDemand};
 
 impl SecondFactors<'_> {
+    /// Returns which users must have a second factor, as the file says now
+    /// ([`Options::second_factor`](crate::Options::second_factor)).
+    ///
+    /// ```
+    /// use gatepost::policy::SecondFactorPolicy;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// assert_eq!(store.second_factors().policy()?, SecondFactorPolicy::Optional);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    pub fn policy(&self) -> Result<SecondFactorPolicy> {
+        self.store.read(|tx| Ok(options::of_file(tx)?.second_factor))
+    }
+
     /// Begins the enrolment that a [pending](crate::LoginOutcome::Pending) login waits for: draws a
     /// secret for the user's authenticator, as [`enrol`](Self::enrol) does in a session. Takes the
     /// token of the step and the device of the login.

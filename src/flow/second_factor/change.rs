@@ -3,6 +3,7 @@
 use super::{Change, FactorOutcome, Proof};
 use crate::error::Result;
 use crate::record::second_factor::{self, RecoveryCodes, SecondFactors};
+use crate::record::session;
 use crate::value::event::{Event, EventKind};
 use crate::value::factor_code::FactorCode;
 use crate::value::presented::Presented;
@@ -13,7 +14,11 @@ impl SecondFactors<'_> {
     /// Takes the password and a code: of the authenticator, or a recovery code.
     ///
     /// Revokes all other sessions and the one-time tokens of the user
-    /// ([what revokes what](crate::manual::revocation)). A wrong password or code is refused as
+    /// ([what revokes what](crate::manual::revocation)). The session presented has the level
+    /// [`Aal1`](crate::sessions::Assurance::Aal1) afterwards, so that the password alone proves it
+    /// again; one of AAL3, which the host has authenticated, keeps its level.
+    ///
+    /// A wrong password or code is refused as
     /// [`InvalidCredentials`](crate::LoginRefusal::InvalidCredentials) and counts as one failed
     /// attempt at the gate of the user, which waits as it does for logins. A right code of the
     /// authenticator is used up although the password is wrong.
@@ -56,6 +61,7 @@ impl SecondFactors<'_> {
         let proof = Proof { presented: presented.into(), password, code };
         self.store.change_with_proof(proof, Change::Remove, |tx, held| {
             second_factor::remove(tx, held.principal.user)?;
+            session::lower(tx, held.session)?;
             Ok(((), Event::new(EventKind::SecondFactorRemoved)))
         })
     }

@@ -29,7 +29,7 @@ pub(crate) fn rows_naming(store: &Store, credential: Credential) -> Result<Vec<A
             concat!(
                 columns!(),
                 " FROM audit WHERE source = 0 AND seq > ?1 AND seq <= ?2
-                  AND (session_id = ?3 OR api_key_id = ?3 OR detail = ?4)
+                  AND (session_id = ?3 OR api_key_id = ?3 OR substr(detail, 1, length(?4)) = ?4)
                   AND event NOT IN ('session.data_set', 'session.labelled', 'session.renewed')
                   ORDER BY seq"
             ),

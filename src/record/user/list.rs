@@ -107,12 +107,7 @@ impl<'s> Users<'s> {
     ///   longer than 254 bytes or has control characters, or the privilege breaks the rule of
     ///   privileges.
     pub fn list(&self, filter: &UserFilter, page: Page<UserId>) -> Result<Vec<User>> {
-        let limit = page.limit()?;
-        let selection = filter.checked()?;
-        let after = page.after_id().unwrap_or(UserId::NIL);
-        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-            selection.rows(tx, after, end, left)
-        })
+        self.list_inside(&|_| Ok(Authority::EVERYTHING), filter, page)
     }
 
     /// Iterates over all users that the filter selects, in the order of their ids.
@@ -162,10 +157,7 @@ impl<'s> Users<'s> {
     /// # Errors
     /// Those of [`list`](Self::list).
     pub fn count(&self, filter: &UserFilter) -> Result<u64> {
-        let selection = filter.checked()?;
-        count_in_pieces(self.store, UserId::NIL, piece_end, |tx, after, end| {
-            selection.count(tx, after, end)
-        })
+        self.count_inside(&|_| Ok(Authority::EVERYTHING), filter)
     }
 
     /// As [`list`](Self::list), of the users inside of what `authority` says in each transaction.
@@ -178,19 +170,10 @@ impl<'s> Users<'s> {
         let limit = page.limit()?;
         let selection = filter.checked()?;
         let after = page.after_id().unwrap_or(UserId::NIL);
-        let piece_end = |tx: &ReadTx<'_>, after| piece_end_inside(tx, authority(tx)?, after);
-        page_in_pieces(
-            self.store,
-            after,
-            limit,
-            piece_end,
-            |tx, after, end, left| match authority(tx)? {
-                Authority { everything: true, .. } => selection.rows(tx, after, end, left),
-                Authority { administrator, .. } => {
-                    selection.rows_inside(tx, administrator, after, end, left)
-                }
-            },
-        )
+        let piece_end = |tx: &ReadTx<'_>, after| piece_end(tx, authority(tx)?, after);
+        page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
+            selection.rows(tx, authority(tx)?, (after, end), left)
+        })
     }
 
     /// As [`count`](Self::count), of the same users.
@@ -200,14 +183,9 @@ impl<'s> Users<'s> {
         filter: &UserFilter,
     ) -> Result<u64> {
         let selection = filter.checked()?;
-        let piece_end = |tx: &ReadTx<'_>, after| piece_end_inside(tx, authority(tx)?, after);
+        let piece_end = |tx: &ReadTx<'_>, after| piece_end(tx, authority(tx)?, after);
         count_in_pieces(self.store, UserId::NIL, piece_end, |tx, after, end| {
-            match authority(tx)? {
-                Authority { everything: true, .. } => selection.count(tx, after, end),
-                Authority { administrator, .. } => {
-                    selection.count_inside(tx, administrator, after, end)
-                }
-            }
+            selection.count(tx, authority(tx)?, (after, end))
         })
     }
 }
@@ -252,99 +230,77 @@ macro_rules! inside {
     };
 }
 
+/// Selects a page of the users of a piece; `$inside` is a further condition.
+macro_rules! page {
+    ($($inside:tt)*) => {
+        concat!(
+            selecting!("WHERE "),
+            wanted!(),
+            $($inside)*
+            " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
+        )
+    };
+}
+
+/// Counts the users of a piece; `$inside` is a further condition.
+macro_rules! number {
+    ($($inside:tt)*) => {
+        concat!(
+            "SELECT count(*) FROM user WHERE ",
+            wanted!(),
+            $($inside)*
+            " AND user.id > ?8 AND user.id <= ?9"
+        )
+    };
+}
+
+/// The users after one id, up to and with another; `None` for all that follow.
+type Piece = (UserId, Option<UserId>);
+
 impl Selection<'_> {
     fn rows(
         &self,
         tx: &ReadTx<'_>,
-        after: UserId,
-        end: Option<UserId>,
+        authority: Authority,
+        (after, end): Piece,
         left: i64,
     ) -> Result<Vec<User>> {
-        let found = tx.all(
-            concat!(
-                selecting!("WHERE "),
-                wanted!(),
-                " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
+        let (end, by) = (end.unwrap_or(LAST), authority.administrator);
+        let found = match authority.everything {
+            true => tx.all(page!(), wanted_params![self, after, end, left], row),
+            false => tx.all(
+                page!(" AND ", inside!("?11"),),
+                wanted_params![self, after, end, left, by],
+                row,
             ),
-            wanted_params![self, after, end.unwrap_or(LAST), left],
-            row,
-        )?;
-        found.into_iter().map(|found| with_attempts(tx, found)).collect()
+        };
+        found?.into_iter().map(|found| with_attempts(tx, found)).collect()
     }
 
-    fn rows_inside(
-        &self,
-        tx: &ReadTx<'_>,
-        administrator: Option<UserId>,
-        after: UserId,
-        end: Option<UserId>,
-        left: i64,
-    ) -> Result<Vec<User>> {
-        let found = tx.all(
-            concat!(
-                selecting!("WHERE "),
-                wanted!(),
-                " AND ",
-                inside!("?11"),
-                " AND user.id > ?8 AND user.id <= ?9 ORDER BY user.id LIMIT ?10"
-            ),
-            wanted_params![self, after, end.unwrap_or(LAST), left, administrator],
-            row,
-        )?;
-        found.into_iter().map(|found| with_attempts(tx, found)).collect()
-    }
-
-    fn count(&self, tx: &ReadTx<'_>, after: UserId, end: Option<UserId>) -> Result<u64> {
-        tx.count(
-            concat!(
-                "SELECT count(*) FROM user WHERE ",
-                wanted!(),
-                " AND user.id > ?8 AND user.id <= ?9"
-            ),
-            wanted_params![self, after, end.unwrap_or(LAST)],
-        )
-    }
-
-    fn count_inside(
-        &self,
-        tx: &ReadTx<'_>,
-        administrator: Option<UserId>,
-        after: UserId,
-        end: Option<UserId>,
-    ) -> Result<u64> {
-        tx.count(
-            concat!(
-                "SELECT count(*) FROM user WHERE ",
-                wanted!(),
-                " AND ",
-                inside!("?10"),
-                " AND user.id > ?8 AND user.id <= ?9"
-            ),
-            wanted_params![self, after, end.unwrap_or(LAST), administrator],
-        )
+    fn count(&self, tx: &ReadTx<'_>, authority: Authority, (after, end): Piece) -> Result<u64> {
+        let (end, by) = (end.unwrap_or(LAST), authority.administrator);
+        match authority.everything {
+            true => tx.count(number!(), wanted_params![self, after, end]),
+            false => {
+                tx.count(number!(" AND ", inside!("?10"),), wanted_params![self, after, end, by])
+            }
+        }
     }
 }
 
 const LAST: UserId = UserId::from_bytes([u8::MAX; 16]);
 
 /// The last row of the piece after the row of `after`; `None` if the rest is shorter than a piece.
-fn piece_end(tx: &ReadTx<'_>, after: UserId) -> Result<Option<UserId>> {
-    tx.one(
-        "SELECT id FROM user WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
-        params![after, limits::LIST_PIECE_ROWS - 1],
-        |row| row.get(0),
-    )
-}
-
-/// As `piece_end`, where only users inside of the authority are rows: how many there are outside
-/// shows in no number of pieces.
-fn piece_end_inside(
-    tx: &ReadTx<'_>,
-    authority: Authority,
-    after: UserId,
-) -> Result<Option<UserId>> {
+/// Only users inside of the authority are rows: how many there are outside shows in no number of
+/// pieces.
+fn piece_end(tx: &ReadTx<'_>, authority: Authority, after: UserId) -> Result<Option<UserId>> {
+    let skipped = limits::LIST_PIECE_ROWS - 1;
     if authority.everything {
-        return piece_end(tx, after);
+        return tx.one(
+            "SELECT id FROM user WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2",
+            params![after, skipped],
+            |row| row.get(0),
+        );
     }
     tx.one(
         concat!(
@@ -353,7 +309,7 @@ fn piece_end_inside(
             own_branches!("?1"),
             " AND place.id > ?2 ORDER BY place.id LIMIT 1 OFFSET ?3"
         ),
-        params![authority.administrator, after, limits::LIST_PIECE_ROWS - 1],
+        params![authority.administrator, after, skipped],
         |row| row.get(0),
     )
 }

@@ -141,7 +141,8 @@ event_kinds! {
     ApiKeyIssued = "api_key.issued",
     /// An API key was made from a session, or from the key whose id is the detail.
     ApiKeyAttenuated = "api_key.attenuated",
-    /// A new API key replaced an old one.
+    /// A new API key replaced the one whose id begins the detail; with an overlap, it says until
+    /// when the old one is valid.
     ApiKeyRotated = "api_key.rotated",
     /// An API key was revoked.
     ApiKeyRevoked = "api_key.revoked",

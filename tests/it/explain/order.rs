@@ -35,36 +35,63 @@ fn trim(world: &World) {
     assert!(world.store.maintain().unwrap().audit_rows > 0);
 }
 
+/// Asserts that the sessions were revoked, and that the log does not say by which row.
+#[track_caller]
+fn is_trimmed(scene: &Scene, session: &OpenedSession, cause: Cause) {
+    let why = of_session(scene.store(), session);
+    assert_eq!((why.cause, why.evidence), (cause, AuditEvidence::Trimmed));
+}
+
 #[test]
 fn a_place_whose_row_was_trimmed_is_not_guessed() {
-    let mut scene = Scene::in_world(short_log());
-    let (york, north) = in_york(&mut scene);
-    trim(&scene.world);
-    // A row of the user comes first, and none of a place can have come before it.
-    let first = scene.world.open(scene.ada, "window");
-    scene.acting().sessions().revoke_all(scene.ada).unwrap();
-    scene.acting().sessions().revoke_all(york).unwrap();
-    let why = of_session(scene.store(), &first);
-    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
-
-    for revoke in [
-        (|s: &Store, york, _| s.sessions().revoke_all(york).unwrap()) as fn(&Store, _, _),
-        |s, _, north: gatepost::OrganisationId| s.sessions().revoke_all(north).unwrap(),
+    for (revoke, event) in [
+        (
+            (|s: &Store, york, _| s.sessions().revoke_all(york).unwrap()) as fn(&Store, _, _),
+            "branch.sessions_ended",
+        ),
+        (
+            |s, _, north: gatepost::OrganisationId| s.sessions().revoke_all(north).unwrap(),
+            "organisation.sessions_ended",
+        ),
     ] {
+        let mut scene = Scene::in_world(short_log());
+        let (york, north) = in_york(&mut scene);
+        trim(&scene.world);
+        // A row of the user comes first, and none of a place can have come before it.
+        let first = scene.world.open(scene.ada, "window");
+        scene.acting().sessions().revoke_all(scene.ada).unwrap();
+        revoke(&scene.acting(), york, north);
+        let why = of_session(scene.store(), &first);
+        assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
+
+        // She is in York, and no later row has moved her or the branch.
         let session = scene.world.open(scene.ada, "window");
         revoke(&scene.acting(), york, north);
         let why = of_session(scene.store(), &session);
-        assert_eq!((why.cause, why.evidence), (Cause::Revoked, AuditEvidence::Trimmed));
+        assert_eq!(answer(&why), (Cause::Revoked, event));
+        // Now one has, and where she was before it was in the rows that are gone.
+        scene.store().users().move_to(scene.ada, None).unwrap();
+        is_trimmed(&scene, &session, Cause::Revoked);
         // The next login deletes it: by now it may have been over as well.
         drop(scene.world.open(scene.ada, "phone"));
-        let why = of_session(scene.store(), &session);
-        assert_eq!((why.cause, why.evidence), (Cause::Unknown, AuditEvidence::Trimmed));
-        assert_eq!(why.user, Some(scene.ada));
+        is_trimmed(&scene, &session, Cause::Unknown);
+        assert_eq!(of_session(scene.store(), &session).user, Some(scene.ada));
         // A later row is not named in its place.
         scene.acting().sessions().revoke_all(scene.ada).unwrap();
-        let why = of_session(scene.store(), &session);
-        assert_eq!((why.cause, why.evidence), (Cause::Revoked, AuditEvidence::Trimmed));
+        is_trimmed(&scene, &session, Cause::Revoked);
     }
+}
+
+#[test]
+fn a_place_is_known_by_the_deletion_of_the_user() {
+    let mut scene = Scene::in_world(short_log());
+    let (york, _) = in_york(&mut scene);
+    trim(&scene.world);
+    let session = scene.world.open(scene.ada, "window");
+    scene.acting().sessions().revoke_all(york).unwrap();
+    scene.acting().users().delete(scene.ada).unwrap();
+    let why = of_session(scene.store(), &session);
+    assert_eq!(answer(&why), (Cause::Revoked, "branch.sessions_ended"));
 }
 
 #[test]
@@ -77,9 +104,11 @@ fn the_organisation_of_a_branch_whose_row_was_trimmed_is_not_guessed() {
     let session = scene.world.open(scene.ada, "window");
     scene.acting().sessions().revoke_all(north).unwrap();
     let why = of_session(scene.store(), &session);
-    assert_eq!((why.cause, why.evidence), (Cause::Revoked, AuditEvidence::Trimmed));
-    // The branch is known since it was moved.
+    assert_eq!(answer(&why), (Cause::Revoked, "organisation.sessions_ended"));
+    // A later row moves the branch: that it was in the Northern organisation before is gone.
     scene.store().branches().move_to(york, None).unwrap();
+    is_trimmed(&scene, &session, Cause::Revoked);
+    // The branch is known since it was moved.
     scene.store().branches().move_to(york, north).unwrap();
     let session = scene.world.open(scene.ada, "window");
     scene.acting().sessions().revoke_all(north).unwrap();
@@ -97,7 +126,34 @@ fn a_move_of_a_branch_whose_row_was_trimmed_is_not_guessed() {
     scene.acting().sessions().revoke_all(south).unwrap();
     scene.acting().branches().move_to(york, south).unwrap();
     let why = of_session(scene.store(), &session);
-    assert_eq!((why.cause, why.evidence), (Cause::Revoked, AuditEvidence::Trimmed));
+    assert_eq!(answer(&why), (Cause::Revoked, "branch.moved"));
+    scene.store().users().move_to(scene.ada, None).unwrap();
+    is_trimmed(&scene, &session, Cause::Revoked);
+}
+
+/// A branch keeps what was revoked in an organisation that it has left: the row that moved the user
+/// into it is named, though no row revokes anything at the place where the branch is now.
+#[test]
+fn a_move_into_a_branch_that_carries_an_older_revocation_is_named() {
+    for is_there_at_the_revocation in [true, false] {
+        let scene = Scene::new();
+        let store = scene.acting();
+        let north = store.organisations().create("Northern").unwrap().id;
+        let york = store.branches().create("York", None).unwrap().id;
+        if is_there_at_the_revocation {
+            store.branches().move_to(york, north).unwrap();
+            store.sessions().revoke_all(north).unwrap();
+        } else {
+            store.sessions().revoke_all(north).unwrap();
+            store.branches().move_to(york, north).unwrap();
+        }
+        store.branches().move_to(york, None).unwrap();
+        let accepted = of_session(scene.store(), &scene.session);
+        assert_eq!(answer(&accepted), (Cause::Accepted, ""));
+        store.users().move_to(scene.ada, york).unwrap();
+        let why = of_session(scene.store(), &scene.session);
+        assert_eq!(answer(&why), (Cause::Revoked, "user.moved"));
+    }
 }
 
 #[test]
@@ -214,7 +270,7 @@ fn a_move_of_the_administrators_branch_ends_an_impersonation() {
     let row = why.evidence.row().unwrap();
     assert_eq!((row.branch, row.actor.user()), (Some(york), Some(scene.ada)));
 
-    // The log does not know any more that York was the administrator's branch.
+    // The log does not know any more that York was the administrator's branch, and the file does.
     trim(&scene.world);
     let own = scene.world.open(scene.boss, "desk");
     let scene = impersonate::Scene { own, ..scene };
@@ -222,7 +278,10 @@ fn a_move_of_the_administrators_branch_ends_an_impersonation() {
     let session = scene.as_ada();
     store.branches().move_to(york, None).unwrap();
     let why = of_session(store, &session);
-    assert_eq!((why.cause, why.evidence), (Cause::Unknown, AuditEvidence::Trimmed));
+    assert_eq!(answer(&why), (Cause::Revoked, "branch.moved"));
+    // Until a later row moves the administrator.
+    store.users().move_to(scene.boss, None).unwrap();
+    assert_eq!(of_session(store, &session).evidence, AuditEvidence::Trimmed);
 }
 
 #[test]

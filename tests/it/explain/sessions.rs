@@ -313,6 +313,32 @@ pub(super) const OF_KEYS: &[(&str, Play)] = &[
         drop(s.acting().api_keys().rotate(s.key.0, Duration::ZERO).unwrap());
         s.of_key(Reason::Unknown, Cause::Replaced, EventKind::ApiKeyRotated)
     }),
+    ("key revoked in the overlap of a rotation", |s| {
+        drop(s.acting().api_keys().rotate(s.key.0, HOUR).unwrap());
+        s.acting().api_keys().revoke(s.key.0).unwrap();
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::ApiKeyRevoked)
+    }),
+    ("all keys revoked in the overlap of a rotation", |s| {
+        drop(s.acting().api_keys().rotate(s.key.0, HOUR).unwrap());
+        s.acting().api_keys().revoke_all(s.ada).unwrap();
+        // This deletes the rows of the revoked keys.
+        drop(s.acting().api_keys().issue(s.ada, NewApiKey::new()).unwrap());
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::ApiKeysRevoked)
+    }),
+    ("all keys revoked after the overlap of a rotation", |s| {
+        drop(s.acting().api_keys().rotate(s.key.0, MINUTE).unwrap());
+        s.world.clock.advance(2 * MINUTE);
+        s.acting().api_keys().revoke_all(s.ada).unwrap();
+        drop(s.acting().api_keys().issue(s.ada, NewApiKey::new()).unwrap());
+        s.of_key(Reason::Unknown, Cause::Replaced, EventKind::ApiKeyRotated)
+    }),
+    ("its session logged out in the overlap of a rotation", |s| {
+        let made = s.store().api_keys().attenuate(&s.principal(), NewApiKey::new()).unwrap();
+        drop(s.acting().api_keys().rotate(made.id, HOUR).unwrap());
+        s.world.log_out(&s.session, "till");
+        s.key = (made.id, made.key);
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::SessionLoggedOut)
+    }),
     ("key expired", |s| {
         drop(s.acting().api_keys().rotate(s.key.0, MINUTE).unwrap());
         s.world.clock.advance(2 * MINUTE);

@@ -22,6 +22,9 @@ pub(super) const BOB_PASSWORD: &str = "heron beside the weir";
 pub(super) const KIM_PASSWORD: &str = "an umbrella in august";
 pub(super) const LEA_PASSWORD: &str = "a lark above the lock";
 pub(super) const MIA_PASSWORD: &str = "kettle under the stair";
+/// Of another system, and its password.
+pub(super) const MAX_HASH: &str = "$2a$05$j301IvBAgpY/1IqNoeADUuSbqhBpVaoTeQNy54xo8RFIm0rpmueh.";
+pub(super) const MAX_PASSWORD: &str = "till and tally";
 pub(super) const ATTRIBUTES: &str = "{\"badge\":42}";
 /// How long the device of lea is trusted.
 pub(super) const TRUST: std::time::Duration = std::time::Duration::from_secs(90 * 86_400);
@@ -171,6 +174,7 @@ fn fill_users(store: &Store, york: BranchId, leeds: BranchId) -> UserId {
     users.create(person("bob", BOB_PASSWORD).branch(leeds)).unwrap();
     users.create(person("kim", KIM_PASSWORD)).unwrap();
     users.create(person("mia", MIA_PASSWORD).must_change_password()).unwrap();
+    users.create(NewUser::person("max").password_hash(MAX_HASH)).unwrap();
     let eve = users.create(NewUser::person("eva").branch(york)).unwrap().id;
     users.rename(eve, "eve").unwrap();
     users.delete(eve).unwrap();

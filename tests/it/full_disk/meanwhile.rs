@@ -92,6 +92,31 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
     disk.store.close()
 }
 
+/// A logout returns `Full` in the middle of a verify, which must not go by what it knew before.
+pub(super) fn a_denial_that_comes_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
+    let meanwhile = Arc::new(Meanwhile::default());
+    let clock = Interrupting(disk.clock.clone(), Arc::clone(&meanwhile));
+    let options = disk.options.clone().clock(Arc::new(clock));
+    let options = if cached { options } else { options.cache(None) };
+    let disk = disk.reopened(options)?;
+    let ada = disk.holder("ada")?;
+    assert!(disk.is_live(&ada));
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    assert!(disk.is_live(&ada));
+    let (store, token) = (disk.store.clone(), ada.token.clone());
+    let log_out = move || {
+        let refused = store.log_out((&token, &device("ada"))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Full);
+    };
+    *meanwhile.0.lock().unwrap() = Some(Box::new(log_out));
+    assert!(!disk.is_live(&ada), "a verify passes that ends after the denial");
+    assert_eq!(disk.store.status().denied, 1);
+    drop(reader);
+    disk.store.close()
+}
+
 /// The disk is filled while a login that has proved the old password checks the new one: no
 /// session is opened and the password stays, and what the change would have revoked is denied.
 pub(super) fn a_login_that_proved_the_password_denies_the_rest(disk: Disk) -> Result<(), Error> {

@@ -104,6 +104,7 @@ const NO_KIND: &[(&str, &str)] = &[
     ("Store::log_in(refused)", "Store::log_in, by its guess"),
     ("Store::log_in(throttled)", "no history fails so often"),
     ("Store::change_password(refused)", "Store::change_password, by its guess"),
+    ("Devices::forget_listed", "Devices::forget, once it has found the device"),
     ("Devices::revoke_trust", "revokes no session and no key"),
     ("Store::log_in(recovery code)", "revokes as Store::log_in(new password) does"),
     ("Store::complete_login(recovery code)", "revokes as Store::log_in(new password) does"),

@@ -243,6 +243,10 @@ const SESSIONS: &[(&str, Act)] = &[
     ("Devices::forget", |s, store| {
         assert!(store.devices().forget(s.ada, &device("ada-1")).unwrap());
     }),
+    ("Devices::forget_listed", |s, store| {
+        let handle = device("ada-1").handle();
+        assert!(store.devices().forget_listed(s.ada, &handle).unwrap());
+    }),
 ];
 
 const PASSWORDS: &[(&str, Act)] = &[

@@ -103,8 +103,16 @@ impl Operation {
 
     /// What it reports and how far it reaches. A verify cannot distinguish operations that are
     /// alike in this.
-    pub(crate) fn effect(&self) -> (&'static [&'static str], Reach, Reach, bool) {
-        (self.changes, self.sessions, self.keys, self.suspends)
+    pub(crate) fn effect(&self) -> (Vec<&'static str>, Reach, Reach, bool) {
+        (self.kinds(), self.sessions, self.keys, self.suspends)
+    }
+
+    /// What it reports; of rows of one kind that follow each other, the first. Another process
+    /// learns nothing more from the second.
+    pub(crate) fn kinds(&self) -> Vec<&'static str> {
+        let mut kinds = self.changes.to_vec();
+        kinds.dedup();
+        kinds
     }
 
     const fn reports(self, changes: &'static [&'static str]) -> Self {
@@ -207,6 +215,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
 
     op(FORGOTTEN, "Devices::forget", "device.forgotten")
         .reports(&["session"]).sessions(Reach::One),
+    op(FORGOTTEN, "Devices::forget_listed", "device.forgotten")
+        .reports(&["session"]).sessions(Reach::One),
 
     op(TRUST, "Devices::revoke_trust", "user.device_trust_revoked").reports(&["user"]).trust(),
 
@@ -288,7 +298,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(FACTOR, "SecondFactors::confirm(replacement)", "second_factor.replaced")
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR, "SecondFactors::remove", "second_factor.removed")
-        .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
+        .reports(&["user", "session", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR, "SecondFactors::replace(recovery code)", "second_factor.enrolment_begun")
         .reports(&["user", "session"]).sessions(Reach::Others).tokens().trust(),
     op(FACTOR, "SecondFactors::reissue_recovery_codes", "second_factor.codes_reissued")

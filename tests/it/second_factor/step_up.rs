@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gatepost::audit::EventKind;
 use gatepost::second_factors::NewTotp;
-use gatepost::sessions::{NewApiKey, Reauthentication};
+use gatepost::sessions::{Assurance, NewApiKey, NotFresh, OpenSession, Reauthentication};
 use gatepost::{
     Actor, Error, ErrorKind, LoginRefusal, LoginRequest, OpenedSession, Store, UserId,
 };
@@ -37,6 +37,48 @@ fn a_session_whose_proof_is_old_enrols_nothing_until_its_user_proves_again() {
     world.clock.advance(15 * MINUTE);
     let opened = world.open(ada, "till");
     assert!(enrol(&world.store, &opened, "till", NewTotp::new()).unwrap().is_ok());
+}
+
+/// It stayed at AAL2: then neither a password proved it again, nor a code of the factor that was
+/// gone, and after 15 minutes its user had to log in for every further change.
+#[test]
+fn a_session_that_removed_its_factor_has_aal1_and_is_proved_by_the_password() {
+    let world = with_keys(&[OLD]);
+    let mut ada = Enrolled::new(&world, "ada");
+    let on = device(&ada.on);
+    let prove = |session: &OpenedSession, with| {
+        world.store.prove((&session.token, &on), with).unwrap().granted().unwrap()
+    };
+    let fresh = |session: &OpenedSession, level| {
+        let fresh = world.store.require_fresh((&session.token, &on), 15 * MINUTE, level).unwrap();
+        fresh.granted().map(|fresh| fresh.principal().assurance)
+    };
+    ada.session = prove(&ada.session, Reauthentication::code(ada.code(&world))).session;
+    assert_eq!(fresh(&ada.session, Assurance::Aal2), Ok(Assurance::Aal2));
+    world.clock.advance(super::STEP);
+    ada.remove(&world.store, PASSWORD, ada.code(&world)).unwrap().unwrap();
+    assert_eq!(fresh(&ada.session, Assurance::Aal2), Err(NotFresh::StepUpRequired));
+    assert_eq!(fresh(&ada.session, Assurance::Aal1), Ok(Assurance::Aal1));
+
+    world.clock.advance(15 * MINUTE);
+    let refused = enrol(&world.store, &ada.session, &ada.on, NewTotp::new()).unwrap();
+    assert_eq!(refused.unwrap_err(), LoginRefusal::StepUpRequired);
+    let proved = prove(&ada.session, Reauthentication::password(PASSWORD));
+    assert_eq!(proved.principal.assurance, Assurance::Aal1);
+    assert!(enrol(&world.store, &proved.session, &ada.on, NewTotp::new()).unwrap().is_ok());
+}
+
+/// That the host has authenticated the user is not the factor's doing.
+#[test]
+fn a_session_of_aal3_that_removed_the_factor_keeps_its_level() {
+    let world = with_keys(&[OLD]);
+    let mut ada = Enrolled::new(&world, "ada");
+    let on = device(&ada.on);
+    let open = OpenSession::new(ada.user, on.clone()).assurance(Assurance::Aal3);
+    ada.session = world.store.sessions().open(open).unwrap().granted().unwrap().session;
+    ada.remove(&world.store, PASSWORD, ada.code(&world)).unwrap().unwrap();
+    let verified = world.store.verify((&ada.session.token, &on)).unwrap().valid().unwrap();
+    assert_eq!(verified.assurance, Assurance::Aal3);
 }
 
 /// Ben, who has a factor, and an administrator.

@@ -14,6 +14,7 @@ const LIFTED: &[(&str, &[&str])] = &[
         "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs", "tests/it/uses/late.rs",
         "tests/it/underneath/rounds.rs", "tests/it/restore/rounds.rs",
         "tests/it/restore/killed.rs", "tests/it/restore/litestream.rs",
+        "desk/src/folder/private.rs", "desk/tests/it/kills.rs",
     ]),
 ];
 /// Programs that measure wall time, or read files by plain SQL: only `unsafe` is banned there.

@@ -16,7 +16,8 @@ const TESTED_BY: &[(&str, &str, &str)] = &[
 ];
 
 /// Folders whose files are all modules of a crate.
-const MODULES_IN: [&str; 4] = ["src/", "tests/it/", "cli/src/", "cli/tests/it/"];
+const MODULES_IN: [&str; 6] =
+    ["src/", "tests/it/", "cli/src/", "cli/tests/it/", "desk/src/", "desk/tests/it/"];
 
 /// Folders of the machines that this project happened to be written or tested on.
 const PRIVATE: [&str; 6] = [

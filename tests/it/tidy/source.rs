@@ -26,11 +26,12 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
-const FOLDERS: [&str; 12] = [
+const FOLDERS: [&str; 13] = [
     ".ci",
     "axum",
     "benches",
     "cli",
+    "desk",
     "examples",
     "faults",
     "fuzz",

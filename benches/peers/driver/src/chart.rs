@@ -1,58 +1,55 @@
-//! The chart: a bar for each peer on a logarithmic scale, and what it costs in freshness.
+//! The chart: a bar for each peer on a logarithmic scale of time, and how stale its answer may be.
 
 use crate::peer::Staleness;
-use crate::{Row, duration, median};
+use crate::svg::{Chart, From, Scale, duration};
+use crate::{Row, median};
 
-const WIDTH: f64 = 860.0;
-const LEFT: f64 = 250.0;
-const BAR: f64 = 330.0;
-const LINE: f64 = 30.0;
-const TOP: f64 = 58.0;
+const WIDTH: f64 = 1_010.0;
+const LEFT: f64 = 310.0;
+const BAR: f64 = 320.0;
+/// Where the column of the staleness begins; the time is written between the bars and it.
+const STALE: f64 = LEFT + BAR + 80.0;
+const LINE: f64 = 28.0;
+const TOP: f64 = 102.0;
 
-/// The picture of the rows, as SVG.
+/// The picture of the rows, the quickest first, as SVG.
 pub fn draw(rows: &[Row]) -> String {
-    let times: Vec<f64> = rows.iter().map(|row| median(&row.ns)).collect();
-    let longest = times.iter().copied().fold(f64::MIN, f64::max);
-    // The scale begins at a power of ten below the shortest.
-    let start = 10_f64.powf(times.iter().copied().fold(f64::MAX, f64::min).log10().floor());
-    let height = TOP + LINE * rows.len() as f64 + 16.0;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"#1f2328\">\n\
-         <rect width=\"{WIDTH}\" height=\"{height}\" rx=\"8\" fill=\"#ffffff\"/>\n\
-         <text x=\"16\" y=\"26\" font-size=\"15\" font-weight=\"600\">\
-         What one check of a session costs (logarithmic), and how stale its answer may be</text>\n"
-    );
-    for (number, (row, ns)) in rows.iter().zip(times).enumerate() {
+    let mut rows: Vec<(&Row, f64)> = rows.iter().map(|row| (row, median(&row.ns))).collect();
+    rows.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    let times: Vec<f64> = rows.iter().map(|(_, ns)| *ns).collect();
+    let scale = Scale::over(&times);
+    let bottom = TOP + LINE * rows.len() as f64;
+    let said: Vec<String> = rows
+        .iter()
+        .map(|(row, ns)| format!("{}: {}, {}", row.name, duration(*ns), row.staleness.in_words()))
+        .collect();
+    let title = "What one check of a session costs, and how long a revoked session is accepted";
+    let mut chart = Chart::new("peers", title, &said.join(". "), [WIDTH, bottom + 40.0]);
+    chart.text([LEFT, 62.0], From::Start, "grey", "time of one check of a session");
+    chart.text([LEFT, 78.0], From::Start, "grey", "(logarithmic scale, less is better)");
+    chart.text([STALE, 62.0], From::Start, "grey", "a session that was revoked in another");
+    chart.text([STALE, 78.0], From::Start, "grey", "process is accepted");
+    for power in scale.powers() {
+        let x = LEFT + BAR * scale.place(power);
+        chart.polyline(&[[x, TOP - 10.0], [x, bottom]], "grid", 1.0);
+        chart.text([x, bottom + 18.0], From::Middle, "grey", &duration(power));
+    }
+    for (number, (row, ns)) in rows.iter().enumerate() {
         let y = TOP + LINE * number as f64;
-        let length = BAR * ((ns / start).ln() / (longest / start).ln()).max(0.01);
-        let colour = match row.staleness {
-            Staleness::None if number == 0 => "#1a7f37",
-            Staleness::None => "#57606a",
-            Staleness::UpTo(_) | Staleness::NeverNoticed(_) => "#cf222e",
+        let is_ours = row.name == "Gatepost";
+        let (bar, stale) = match row.staleness {
+            Staleness::None if is_ours => ("green", "green"),
+            Staleness::None => ("grey", "green"),
+            Staleness::UpTo(_) | Staleness::NeverNoticed { .. } => ("grey", "red"),
         };
-        svg += &format!(
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n\
-             <rect x=\"{LEFT}\" y=\"{}\" width=\"{length:.0}\" height=\"18\" rx=\"3\" \
-             fill=\"{colour}\"/>\n\
-             <text x=\"{:.0}\" y=\"{}\">{} · {}</text>\n",
-            LEFT - 10.0,
-            y + 14.0,
-            row.name,
-            y,
-            LEFT + length + 8.0,
-            y + 14.0,
-            duration(ns),
-            stale(row.staleness),
-        );
+        let weight = if is_ours { "*" } else { "" };
+        let length = BAR * scale.place(*ns);
+        chart.text([LEFT - 10.0, y + 14.0], From::End, "text", &format!("{weight}{}", row.name));
+        chart.rect([LEFT, y, length.max(2.0), 18.0], bar);
+        let time = format!("{weight}{}", duration(*ns));
+        chart.text([LEFT + length + 8.0, y + 14.0], From::Start, "text", &time);
+        let words = format!("{weight}{}", row.staleness.in_words());
+        chart.text([STALE, y + 14.0], From::Start, stale, &words);
     }
-    svg + "</svg>\n"
-}
-
-fn stale(staleness: Staleness) -> String {
-    match staleness {
-        Staleness::None => "fresh".to_owned(),
-        Staleness::UpTo(ms) => format!("stale up to {ms:.1} ms"),
-        Staleness::NeverNoticed(ms) => format!("still passes after {} s", ms / 1_000),
-    }
+    chart.finish()
 }

@@ -2,33 +2,46 @@
 //! that was revoked in another process still passes, and draws the chart that README shows.
 //!
 //! ```sh
-//! cargo run --release --manifest-path benches/peers/driver/Cargo.toml [-- --quick]
+//! cargo run --release --manifest-path benches/peers/driver/Cargo.toml [-- --quick] [PROJECT…]
 //! ```
 //!
 //! 100,000 sessions each, warm, one client, 11 rounds of 20,000 loads; `--quick` takes a tenth. A
-//! ratio is of one round, against Gatepost's load in the same round. A peer whose server is not
-//! installed is left out by name. The first run builds them all, which takes some minutes.
+//! ratio is of one round, against Gatepost's load in the same round. A peer that cannot be built
+//! or started here is left out by name. The first run builds them all, which takes some minutes.
+//! With names of projects, only Gatepost and these are run, and their chart is written to the
+//! directory in which the peers were built.
 
 mod chart;
 mod peer;
+mod program;
+#[path = "../../../figures/svg.rs"]
+mod svg;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use peer::{Peer, Staleness};
+use svg::duration;
 
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// The rows of the table: a name, the project, its form.
-const PEERS: [(&str, &str, &str); 7] = [
+/// A row of the table: a name, the project, its form.
+type Entry = (&'static str, &'static str, &'static str);
+
+const PEERS: [Entry; 12] = [
     ("Gatepost", "gatepost", ""),
     ("raw rusqlite, one SELECT", "rusqlite", ""),
+    ("raw better-sqlite3 (JavaScript), one SELECT", "node", "better-sqlite3"),
     ("JWT, HS256", "jwt", ""),
     ("tower-sessions, moka over sqlx", "tower-sqlx", "cached"),
     ("tower-sessions-rusqlite-store", "tower-rusqlite", ""),
     ("tower-sessions-sqlx-store (SQLite)", "tower-sqlx", ""),
     ("Redis over loopback", "redis", ""),
+    ("better-auth, cookie cache", "node", "better-auth-cached"),
+    ("better-auth", "node", "better-auth"),
+    ("PocketBase, in its own process", "pocketbase", "hook"),
+    ("PocketBase over HTTP", "pocketbase", ""),
 ];
 
 /// The number of rounds and loads.
@@ -53,27 +66,43 @@ pub struct Row {
 }
 
 fn main() -> Outcome<()> {
-    let size = if env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };
+    let (options, wanted): (Vec<String>, Vec<String>) =
+        env::args().skip(1).partition(|argument| argument.starts_with('-'));
+    let size = if options.iter().any(|option| option == "--quick") { QUICK } else { FULL };
+    let is_wanted = |project: &str| {
+        wanted.is_empty() || project == "gatepost" || wanted.iter().any(|name| name == project)
+    };
+    let peers: Vec<_> = PEERS.into_iter().filter(|(_, project, _)| is_wanted(project)).collect();
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("no parent")?;
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| home.join("../../target/peers"), PathBuf::from);
     let data = env::temp_dir().join(format!("peers-{}", std::process::id()));
     fs::create_dir_all(&data)?;
-    let rows = measure(home, &target, &data, &size);
+    let rows = measure(home, &target, &data, &size, &peers);
     fs::remove_dir_all(&data)?;
     let rows = rows?;
     report(&rows, &size)?;
-    fs::write(home.join("chart.svg"), chart::draw(&rows))?;
-    peer::run(home, &target, "libsodium")
+    let is_whole = wanted.is_empty();
+    fs::write(if is_whole { home } else { &target }.join("chart.svg"), chart::draw(&rows))?;
+    if is_whole { libsodium(home, &target) } else { Ok(()) }
 }
 
-fn measure(home: &Path, target: &Path, data: &Path, size: &Size) -> Outcome<Vec<Row>> {
+fn measure(
+    home: &Path,
+    target: &Path,
+    data: &Path,
+    size: &Size,
+    peers: &[Entry],
+) -> Outcome<Vec<Row>> {
     let mut open = Vec::new();
-    for (name, project, form) in PEERS {
-        let program = peer::build(home, target, project)?;
+    for &(name, project, form) in peers {
         let directory = data.join(format!("{project}{form}"));
         fs::create_dir_all(&directory)?;
-        match Peer::start(&program, &directory, form)? {
+        let started = match program::build(home, target, project)? {
+            Ok(program) => Peer::start(&program, &directory, form)?,
+            Err(why) => Err(why),
+        };
+        match started {
             Ok(mut peer) => {
                 peer.ask(&format!("fill {}", size.sessions), "filled")?;
                 open.push((Row { name, ns: Vec::new(), staleness: Staleness::None }, peer));
@@ -91,6 +120,15 @@ fn measure(home: &Path, target: &Path, data: &Path, size: &Size) -> Outcome<Vec<
         row.staleness = peer.staleness(size.ends, size.watch_ms)?;
     }
     Ok(open.into_iter().map(|(row, _)| row).collect())
+}
+
+/// Builds the comparison of two implementations of Argon2id, and lets it print.
+fn libsodium(home: &Path, target: &Path) -> Outcome<()> {
+    let program = program::build(home, target, "libsodium")??;
+    if !program.command()?.status()?.success() {
+        return Err("libsodium failed".into());
+    }
+    Ok(())
 }
 
 fn report(rows: &[Row], size: &Size) -> Outcome<()> {
@@ -126,9 +164,4 @@ pub fn median(of: &[f64]) -> f64 {
     let mut sorted = of.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
-}
-
-/// Nanoseconds in the unit that reads best.
-pub fn duration(ns: f64) -> String {
-    if ns < 1_000.0 { format!("{ns:.0} ns") } else { format!("{:.1} µs", ns / 1_000.0) }
 }

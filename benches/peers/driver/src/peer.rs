@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use crate::Outcome;
+use crate::program::Program;
 
 /// For how long a session that another process has ended went on passing.
 #[derive(Clone, Copy)]
@@ -15,34 +16,50 @@ pub enum Staleness {
     None,
     /// The longest seen, in milliseconds.
     UpTo(f64),
-    /// It still passed when the watch was given up, after this many milliseconds.
-    NeverNoticed(u64),
+    /// It still passed when the watch was given up.
+    NeverNoticed {
+        watched_ms: u64,
+        /// For how many seconds the documented default of the peer lets it pass, if it has one.
+        allowed_s: Option<u64>,
+    },
 }
 
 impl Staleness {
     pub fn in_words(self) -> String {
         match self {
-            Self::None => "0 ms: never".to_owned(),
+            Self::None => "not at all".to_owned(),
             Self::UpTo(ms) => format!("up to {ms:.2} ms"),
-            Self::NeverNoticed(ms) => format!("still after {} s", ms as f64 / 1_000.0),
+            Self::NeverNoticed { watched_ms, allowed_s } => {
+                let watched = format!("still after {} s", watched_ms as f64 / 1_000.0);
+                match allowed_s {
+                    Some(allowed) => format!("{watched} (its default: {allowed} s)"),
+                    None => watched,
+                }
+            }
         }
     }
 }
 
 pub struct Peer {
-    program: PathBuf,
+    program: Program,
     directory: PathBuf,
     form: String,
     child: Child,
     /// `None` once hung up.
     asked: Option<ChildStdin>,
     answers: Lines<BufReader<ChildStdout>>,
+    /// See [`Staleness::NeverNoticed`].
+    allowed_s: Option<u64>,
 }
 
 impl Peer {
     /// Starts a process; the reason, if what it needs is not installed.
-    pub fn start(program: &Path, directory: &Path, form: &str) -> Outcome<Result<Self, String>> {
-        let mut command = Command::new(program);
+    pub fn start(
+        program: &Program,
+        directory: &Path,
+        form: &str,
+    ) -> Outcome<Result<Self, String>> {
+        let mut command = program.command()?;
         command.arg(directory);
         if !form.is_empty() {
             command.arg(form);
@@ -51,18 +68,20 @@ impl Peer {
         let asked = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
         let mut peer = Self {
-            program: program.to_owned(),
+            program: program.clone(),
             directory: directory.to_owned(),
             form: form.to_owned(),
             child,
             asked,
             answers,
+            allowed_s: None,
         };
         let greeting = peer.answer()?;
-        match greeting.strip_prefix("absent ") {
-            Some(why) => Ok(Err(why.to_owned())),
-            None => Ok(Ok(peer)),
+        if let Some(why) = greeting.strip_prefix("absent ") {
+            return Ok(Err(why.to_owned()));
         }
+        peer.allowed_s = greeting.strip_prefix("ready ").map(str::parse).transpose()?;
+        Ok(Ok(peer))
     }
 
     /// Asks, and gives what follows the word that the answer is to begin with.
@@ -83,7 +102,8 @@ impl Peer {
             let ended: i128 = other.ask(&format!("end {token}"), "ended")?.parse()?;
             let answer = self.answer()?;
             let Some(last_yes) = answer.strip_prefix("stopped ") else {
-                return Ok(Staleness::NeverNoticed(watch_ms));
+                let (watched_ms, allowed_s) = (watch_ms, self.allowed_s);
+                return Ok(Staleness::NeverNoticed { watched_ms, allowed_s });
             };
             let late_ns = last_yes.parse::<i128>()? - ended;
             worst = worst.max(late_ns as f64 / 1e6);
@@ -108,7 +128,7 @@ impl Peer {
     fn answer(&mut self) -> Outcome<String> {
         match self.answers.next() {
             Some(line) => Ok(line?),
-            None => Err(format!("{} ended", self.program.display()).into()),
+            None => Err(format!("the peer in {} ended", self.directory.display()).into()),
         }
     }
 }
@@ -119,28 +139,4 @@ impl Drop for Peer {
         drop(self.asked.take());
         let _ = self.child.wait();
     }
-}
-
-/// Builds a project of `home`; answers its program.
-pub fn build(home: &Path, target: &Path, project: &str) -> Outcome<PathBuf> {
-    let manifest = home.join(project).join("Cargo.toml");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--manifest-path"])
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(target)
-        .status()?;
-    if !built.success() {
-        return Err(format!("{project} does not build").into());
-    }
-    Ok(target.join("release").join(format!("peer-{project}")))
-}
-
-/// Builds a project that needs no driver, and lets it print.
-pub fn run(home: &Path, target: &Path, project: &str) -> Outcome<()> {
-    let program = build(home, target, project)?;
-    if !Command::new(program).status()?.success() {
-        return Err(format!("{project} failed").into());
-    }
-    Ok(())
 }

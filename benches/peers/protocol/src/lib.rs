@@ -4,7 +4,8 @@
 //! it keeps its data and, where one project has two forms, the name of the form. The first of two
 //! processes fills the directory, the second opens it as it is.
 //!
-//! - Once started: `ready`, or `absent WHY`.
+//! - Once started: `ready`, or `absent WHY`; `ready S` if its documented default accepts a revoked
+//!   session for S seconds.
 //! - `fill N`: opens N sessions and loads each once; `filled`.
 //! - `load M SEED`: loads M of them at random, 500 in a row; which, and what their clients present,
 //!   is drawn before the clock of those starts. `ns` with the nanoseconds a load.

@@ -30,10 +30,11 @@ impl Lines {
     pub(super) fn open(path: &Path, format: Option<Format>) -> Result<Self> {
         let unreadable = |error: &std::io::Error| {
             let what = format!("{} cannot be read: {error}", path.display());
-            match error.kind() {
-                std::io::ErrorKind::NotFound => Failure::not_found(what),
-                _ => Failure::new(Exit::Unavailable, what, ""),
-            }
+            let (exit, advice) = match error.kind() {
+                std::io::ErrorKind::NotFound => (Exit::NotFound, "Check the path of the file."),
+                _ => (Exit::Unavailable, ""),
+            };
+            Failure::new(exit, what, advice)
         };
         let file = File::open(path).map_err(|error| unreadable(&error))?;
         let bytes = file.metadata().map_err(|error| unreadable(&error))?.len();

@@ -1,0 +1,216 @@
+//! The idle lock: what it hides, what it keeps, and who opens it.
+
+use std::time::Duration;
+
+use gatepost::LoginRefusal;
+use gatepost::sessions::Reauthentication;
+use gatepost_desk::{DeskError, Saved, Seat, SeatState, SignInRequest};
+
+use crate::world::{IDLE, World, password};
+
+fn right() -> Reauthentication {
+    Reauthentication::password(password("ada"))
+}
+
+fn unlock(seat: &Seat) {
+    seat.unlock(right()).unwrap().done().unwrap();
+}
+
+#[test]
+fn a_locked_seat_shows_nothing_and_keeps_its_session() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let session = seat.session();
+    seat.lock().unwrap();
+    seat.lock().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    let errors = [
+        seat.may("reports.read").unwrap_err(),
+        seat.profile().unwrap_err(),
+        seat.store().unwrap_err(),
+        seat.renew().unwrap_err(),
+        seat.sessions().unwrap_err(),
+        seat.revoke(session).unwrap_err(),
+        seat.revoke_others().unwrap_err(),
+        seat.change_password(password("ada"), password("new")).unwrap_err(),
+        seat.second_factor().unwrap_err(),
+        seat.enrol_second_factor().unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, DeskError::Locked), "{error:?}");
+    }
+    assert_eq!(seat.username(), "ada", "for the lock screen");
+    assert!(!seat.unlocks_by_code());
+
+    unlock(&seat);
+    assert_eq!((seat.state().unwrap(), seat.session()), (SeatState::Open, session));
+    assert!(seat.may("reports.read").unwrap());
+}
+
+#[test]
+fn a_restart_does_not_skip_the_lock() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    seat.lock().unwrap();
+    assert_eq!(world.vault.token(), None);
+    assert!(matches!(seat.saved(), Saved::NotWanted));
+    unlock(&seat);
+    assert!(matches!(seat.saved(), Saved::Yes(_)));
+    assert_eq!(world.restart().resume().unwrap().unwrap().session(), seat.session());
+}
+
+#[test]
+fn a_wrong_password_leaves_the_seat_locked_and_has_a_sentence_of_its_own() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    seat.lock().unwrap();
+    let why = seat.unlock(Reauthentication::password(password("bob"))).unwrap().done();
+    let why = why.unwrap_err();
+    assert_eq!(why.refusal(), LoginRefusal::InvalidCredentials);
+    assert!(!why.message().contains("username"), "{why}");
+    assert_eq!((seat.state().unwrap(), world.vault.token()), (SeatState::Locked, None));
+    for _ in 0..9 {
+        let _ = seat.unlock(Reauthentication::password("wrong")).unwrap();
+    }
+    let why = seat.unlock(right()).unwrap().done().unwrap_err();
+    world.clock.advance(why.retry_after().unwrap());
+    unlock(&seat);
+}
+
+#[test]
+fn an_idle_seat_locks_itself_at_the_exact_time() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let moment = Duration::from_millis(1);
+    world.clock.advance(IDLE - moment);
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+    seat.touch();
+    world.clock.advance(IDLE - moment);
+    assert!(seat.may("reports.read").unwrap(), "a use of the session is no touch");
+    world.clock.advance(moment);
+    assert!(matches!(seat.may("reports.read"), Err(DeskError::Locked)));
+    seat.touch();
+    assert_eq!(seat.state().unwrap(), SeatState::Locked, "a touch opens nothing");
+    assert_eq!(world.vault.token(), None);
+    unlock(&seat);
+    world.clock.advance(IDLE - moment);
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}
+
+#[test]
+fn a_touch_that_comes_too_late_locks() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.clock.advance(IDLE); // The machine was suspended.
+    seat.touch();
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+}
+
+#[test]
+fn a_clock_that_goes_back_begins_the_time_again() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.clock.go_back(Duration::from_secs(60));
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+    world.clock.advance(IDLE);
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+}
+
+#[test]
+fn a_vault_that_fails_locks_all_the_same_and_is_asked_again() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.vault.set_locked(true);
+    assert!(matches!(seat.lock(), Err(DeskError::Vault(_))));
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    world.vault.set_locked(false);
+    assert!(world.vault.token().is_some());
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    assert_eq!(world.vault.token(), None);
+}
+
+#[test]
+fn an_unlocked_seat_that_cannot_be_saved_says_so() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    seat.lock().unwrap();
+    world.vault.set_locked(true);
+    unlock(&seat);
+    assert!(matches!(seat.saved(), Saved::Failed(_)));
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}
+
+#[test]
+fn a_seat_that_is_not_kept_is_not_saved_by_an_unlock() {
+    let world = World::new();
+    let request = SignInRequest::new("ada", password("ada")).forget_at_exit();
+    let seat = world.desk.sign_in_with(request).unwrap().granted().unwrap();
+    seat.lock().unwrap();
+    unlock(&seat);
+    assert_eq!(world.vault.token(), None);
+}
+
+#[test]
+fn another_user_takes_a_locked_seat_over() {
+    let world = World::new();
+    let ada = world.seat("ada");
+    ada.lock().unwrap();
+    let refused = world.desk.sign_in("bob", "wrong").unwrap();
+    assert!(refused.granted().is_err());
+    assert_eq!(ada.state().unwrap(), SeatState::Locked, "a refusal changes nothing");
+    let bob = world.seat("bob");
+    assert!(matches!(ada.unlock(right()), Err(DeskError::Ended)));
+    assert!(matches!(ada.lock(), Err(DeskError::Ended)));
+    assert_eq!(ada.state().unwrap(), SeatState::Ended);
+    assert_eq!(world.restart().resume().unwrap().unwrap().session(), bob.session());
+}
+
+#[test]
+fn a_locked_seat_is_signed_out_without_a_password() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    seat.lock().unwrap();
+    seat.sign_out().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Ended);
+    assert!(matches!(seat.unlock(right()), Err(DeskError::Ended)));
+}
+
+#[test]
+fn a_session_that_is_revoked_while_locked_is_over() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    seat.lock().unwrap();
+    world.desk.store().sessions().revoke(seat.session()).unwrap();
+    assert!(matches!(seat.unlock(right()), Err(DeskError::Ended)));
+}
+
+#[test]
+fn a_state_is_no_use_of_the_session() {
+    let minute = Duration::from_secs(60);
+    let policy = gatepost::policy::SessionPolicy::desktop().inactivity_timeout(4 * minute);
+    let world = World::with(|options| options.sessions(policy));
+    let seat = world.seat("ada");
+    for _ in 0..3 {
+        world.clock.advance(minute);
+        assert_eq!(seat.state().unwrap(), SeatState::Open);
+    }
+    world.clock.advance(minute);
+    assert_eq!(seat.state().unwrap(), SeatState::Ended);
+}
+
+#[test]
+fn a_seat_that_locks_during_a_change_of_the_password_stays_locked() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let (clock, clone) = (world.clock.clone(), seat.clone());
+    world.vault.at_next_save(move || {
+        clock.advance(IDLE);
+        assert!(matches!(clone.may("reports.read"), Err(DeskError::Locked)));
+    });
+    seat.change_password(password("ada"), password("new")).unwrap().done().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    assert_eq!(world.vault.token(), None);
+    let with = Reauthentication::password(password("new"));
+    seat.unlock(with).unwrap().done().unwrap();
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}

@@ -1,0 +1,66 @@
+//! A vault that fails is an answer, and never the loss of a session.
+
+use gatepost_desk::{Desk, DeskError, FileVault, Folder, Saved, SeatState, VaultError, VaultKind};
+
+use crate::world::{APP, TestVault, World, create, options, seat};
+
+#[test]
+fn a_sign_in_that_cannot_be_saved_is_granted_and_says_so() {
+    let world = World::new();
+    world.vault.set_locked(true);
+    let seat = world.seat("ada");
+    assert!(matches!(seat.saved(), Saved::Failed(VaultError::Locked)));
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+    world.vault.set_locked(false);
+    assert_eq!(world.vault.token(), None);
+    assert!(world.restart().resume().unwrap().is_none());
+}
+
+#[test]
+fn a_sign_out_needs_no_vault() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.vault.set_locked(true);
+    seat.sign_out().unwrap();
+    world.vault.set_locked(false);
+    assert!(world.vault.token().is_some(), "the store refuses it");
+    assert!(world.restart().resume().unwrap().is_none());
+    assert_eq!(world.vault.token(), None);
+}
+
+#[test]
+fn an_unlock_asks_the_vault_only_if_another_instance_changed_the_token() {
+    let world = World::new();
+    let (one, two) = (world.seat("ada"), world.desk.resume().unwrap().unwrap());
+    let with = || gatepost::sessions::Reauthentication::password(crate::world::password("ada"));
+    world.vault.set_locked(true);
+    one.unlock(with()).unwrap().done().unwrap();
+    assert!(matches!(two.unlock(with()), Err(DeskError::Vault(VaultError::Locked))));
+    assert_eq!(two.state().unwrap(), SeatState::Open, "an error is no end");
+}
+
+#[test]
+fn a_token_moves_to_another_vault_and_stays_where_it_is_while_that_is_locked() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::at(directory.path().join("till")).unwrap();
+    let vault = TestVault::default();
+    let file = || FileVault::in_folder(folder.path().join("saved"));
+    let builder = || Desk::builder(APP).folder(folder.clone()).options(options());
+    let desk = builder().vault(file()).open().unwrap();
+    create(&desk, "ada");
+    assert!(matches!(seat(&desk, "ada").saved(), Saved::Yes(VaultKind::File)));
+    drop(desk);
+
+    vault.set_locked(true);
+    let locked = builder().vault(vault.clone()).moving_from(file()).open();
+    assert!(matches!(locked, Err(DeskError::Vault(VaultError::Locked))));
+    vault.set_locked(false);
+    assert_eq!(vault.token(), None);
+
+    let desk = builder().vault(vault.clone()).moving_from(file()).open().unwrap();
+    assert_eq!(desk.resume().unwrap().unwrap().username(), "ada");
+    assert!(vault.token().is_some());
+    drop(desk);
+    let old = builder().vault(file()).open().unwrap();
+    assert!(old.resume().unwrap().is_none());
+}
