@@ -223,6 +223,8 @@ impl Store {
     /// # Errors
     /// As [`explain`](Self::explain).
     pub fn explain_credential(&self, credential: Credential) -> Result<Explanation> {
+        // No test fails without this: the read refuses as well. But the child of a fork must not
+        // wait for the lock of what is denied, which a thread of its parent may hold.
         self.core().storage.check_open()?;
         self.explain_by(credential, None)
     }

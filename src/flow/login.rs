@@ -433,6 +433,7 @@ impl Login<'_> {
             Ok(codes) => codes,
             Err(refusal) => return self.refuse(tx, refusal),
         };
+        // No test fails without this: `decide` found it valid in the same transaction.
         if !temporary::use_up(tx, self.attempt, user.id)? {
             return self.refuse(tx, LoginRefusal::InvalidCredentials);
         }

@@ -186,7 +186,7 @@ impl Store {
         spans::span!("restore");
         let path = path.as_ref();
         let options = options.into();
-        restored(backup.as_ref(), path, &options).map_err(|error| at(error, path))
+        restored(backup.as_ref(), path, &options).map_err(|error| error.at(path))
     }
 
     /// Takes in a file that was put at `path` by other means than [`Store::restore`]: a copy of the
@@ -231,12 +231,8 @@ impl Store {
     pub fn adopt_restored(path: impl AsRef<Path>, options: Options) -> Result<AdoptReport> {
         spans::span!("adopt_restored");
         let path = path.as_ref();
-        adopted(path, &options).map_err(|error| at(error, path))
+        adopted(path, &options).map_err(|error| error.at(path))
     }
-}
-
-fn at(error: Error, path: &Path) -> Error {
-    if error.path().is_some() { error } else { error.at(path) }
 }
 
 fn request(path: &Path, options: &Options) -> Result<RestoreRequest> {
@@ -256,7 +252,7 @@ fn restored(backup: &Path, path: &Path, options: &RestoreOptions) -> Result<Rest
         true => Err(Error::misuse("this process has the backup open as a store: close it first")),
         false => Ok(()),
     })
-    .map_err(|error| at(error, backup))?;
+    .map_err(|error| error.at(backup))?;
     while_none_opens(path, |open_here| {
         let rules = |tx: &WriteTx<'_>, before: Before| apply(tx, before, options);
         let (report, replaced) = crate::storage::restore(request, backup, open_here, &rules)?;

@@ -447,5 +447,8 @@ mod tests {
         let key: ApiKeyId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
         let revoked = store.write(|tx| set_end(tx, key, tx.now()).map(Written::Nothing));
         assert_eq!(revoked.unwrap_err().kind(), ErrorKind::Misuse);
+        let user: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d78".parse().unwrap();
+        let erased = store.write(|tx| erase_of(tx, user).map(Written::Nothing));
+        assert_eq!(erased.unwrap_err().kind(), ErrorKind::Misuse);
     }
 }

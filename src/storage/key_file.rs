@@ -90,6 +90,7 @@ fn read(path: &Path) -> Result<Keys> {
     // file that is longer than a key is not opened.
     check(&fs::metadata(path).map_err(unreadable)?)?;
     let file = fs::File::open(path).map_err(unreadable)?;
+    // No test fails without this: none can put another file there between the two calls.
     check(&file.metadata().map_err(unreadable)?)?;
     let mut text = Zeroizing::new(Vec::with_capacity(KEY_FILE_MAX_BYTES));
     let mut bounded = file.take(KEY_FILE_MAX_BYTES as u64);

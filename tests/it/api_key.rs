@@ -316,3 +316,20 @@ fn user(world: &World, name: &str) -> UserId {
 fn verifies(world: &World, issued: &IssuedApiKey) -> bool {
     world.store.verify((&issued.key, None)).unwrap().valid().is_ok()
 }
+
+#[test]
+fn scopes_out_of_their_bounds_make_no_key() {
+    let world = World::with(|options| options.api_keys_per_user(2));
+    let ada = world.person("ada").id;
+    let many = |count| (0..count).map(|n| format!("scope.{n}")).collect::<Vec<_>>();
+    let (long, longest) = ("a".repeat(65), "a".repeat(64));
+    let mut refused = vec![many(65), vec![long]];
+    refused.extend(["", "Print", "two words", "print\n", "é"].map(|name| vec![name.to_owned()]));
+    for scopes in refused {
+        let new = NewApiKey::new().scopes(scopes);
+        world.refuses(ErrorKind::Invalid, |store| store.api_keys().issue(ada, new));
+    }
+    for scopes in [many(64), vec![longest]] {
+        world.store.api_keys().issue(ada, NewApiKey::new().scopes(scopes)).unwrap();
+    }
+}

@@ -1,6 +1,7 @@
 //! A store whose file is no longer what it opened closes itself: at the next write, or within a
 //! second of verifies.
 
+mod junk;
 pub(crate) mod only_verifies;
 
 use std::fs;

@@ -13,7 +13,7 @@ use gatepost::{
     UserId,
 };
 
-use crate::world::{MINUTE, PASSWORD, World, device, morning};
+use crate::world::{MINUTE, Meanwhile, PASSWORD, World, device, morning};
 
 const NEW: &str = "nine brass bells";
 const ADDRESS: &str = "ada@example.com";
@@ -369,5 +369,33 @@ fn logs_in(world: &World, password: &str) -> Result<(), LoginRefusal> {
 fn fail(world: &World, times: usize) {
     for _ in 0..times {
         assert!(logs_in(world, "a wrong one").is_err());
+    }
+}
+
+/// The new password is hashed between the look at the token and its use.
+#[test]
+fn a_token_that_is_revoked_meanwhile_sets_no_password() {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| options.breach_check(meanwhile.check()));
+    let ada = world.person("ada").id;
+    let issued = issue(&world, ada, NewOneTimeToken::password_reset());
+    let store = world.store.clone();
+    meanwhile.happens(move || store.one_time_tokens().revoke_all(ada).unwrap());
+    assert!(DOORS[0](&world.store, issued.token.expose()).valid().is_err());
+    let last = world.last_event();
+    assert_eq!(
+        (last.event.as_str(), last.reason.as_deref()),
+        ("one_time_token.refused", Some("revoked"))
+    );
+    assert_eq!(logs_in(&world, PASSWORD), Ok(()));
+}
+
+#[test]
+fn who_is_not_there_has_no_tokens_to_revoke() {
+    let (world, ada) = ada();
+    world.store.users().delete(ada).unwrap();
+    let unknown = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
+    for user in [ada, unknown] {
+        world.refuses(ErrorKind::NotFound, |store| store.one_time_tokens().revoke_all(user));
     }
 }

@@ -144,3 +144,18 @@ fn a_file_that_is_none_of_ours_or_gone_is_refused() {
     assert!(refused.is_err(), "what is no token needs no file");
     assert_eq!(reader.status().unwrap_err().kind(), ErrorKind::Io);
 }
+
+#[test]
+fn options_out_of_their_bounds_are_refused() {
+    let world = World::new();
+    for options in
+        [world.options.clone().api_keys_per_user(u32::MAX), world.options.clone().service_name("")]
+    {
+        let expect = Store::open(&world.path, options.clone()).unwrap_err();
+        let refused = Store::open_read_only(&world.path, options).unwrap_err();
+        assert_eq!(
+            (refused.kind(), refused.to_string()),
+            (ErrorKind::Invalid, expect.to_string())
+        );
+    }
+}

@@ -3,6 +3,7 @@
 pub(crate) mod authenticator;
 mod codes;
 mod length;
+mod refused;
 mod sealed;
 mod step_up;
 

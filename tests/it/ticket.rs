@@ -366,3 +366,15 @@ fn a_closed_store_gives_no_answer_even_to_junk() {
         assert_eq!(error.kind(), ErrorKind::Closed);
     }
 }
+
+#[test]
+fn a_file_that_was_deleted_is_noticed_by_tickets_alone() {
+    let world = World::new();
+    let (_, principal) = world.in_session();
+    let ticket = mint(&world.store, &principal);
+    assert!(passes(&world.store, &ticket));
+    fs::remove_file(&world.path).unwrap();
+    world.clock.advance(SECOND);
+    let error = world.store.tickets().verify(&ticket, "GET", IMAGE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}

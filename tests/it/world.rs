@@ -137,7 +137,7 @@ impl World {
     }
 }
 
-pub(crate) use acts::{Meanwhile, reason};
+pub(crate) use acts::{Meanwhile, reason, wait_for_reads};
 
 /// A device of that name.
 pub(crate) fn device(name: &str) -> DeviceId {

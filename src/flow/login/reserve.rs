@@ -118,6 +118,8 @@ impl Store {
         let device = request.device.as_ref().map(DeviceDigest::of);
         let mut charged = None;
         let reserved = self.transact(|tx| {
+            // No test fails without this: with all features every hash can be computed. The program
+            // of `scripts/beside` has no feature.
             credential::check_algorithms(tx)?;
             credential::check_key(tx, self.options())?;
             let (user, near) = find(tx, typed)?;
@@ -152,6 +154,8 @@ impl Store {
         tx: &WriteTx<'_>,
         subject: Subject,
     ) -> Result<Finished<Reserved>> {
+        // No test fails without this: with all features every hash can be computed. The program
+        // of `scripts/beside` has no feature.
         credential::check_algorithms(tx)?;
         credential::check_key(tx, self.options())?;
         let reservation = throttle::reserve(tx, &subject, options::of_file(tx)?.lockout)?;

@@ -99,6 +99,7 @@ pub(super) fn check(
             Ok(if is_right { CodeUse::Recovery } else { CodeUse::Wrong })
         }
         TypedFactor::Enrolment(first, second) => {
+            // No test fails without this: only `CompleteLogin` has such a factor, and a step.
             let Some(step) = step else { return Ok(CodeUse::Wrong) };
             Ok(match confirmed(tx, options, (user, step), (first, second))? {
                 Confirmation::Right { .. } => CodeUse::Totp,
@@ -124,6 +125,7 @@ pub(super) fn use_up(
             if is_right { CodeUse::Recovery } else { CodeUse::Wrong }
         }
         TypedFactor::Enrolment(first, second) => {
+            // No test fails without this: only `CompleteLogin` has such a factor, and a step.
             let Some(step) = step else { return Ok(Checked::Wrong) };
             return match confirmed(tx, options, (user, step), (first, second))? {
                 Confirmation::Right { shape, secret, at, shift } => {

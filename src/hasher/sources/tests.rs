@@ -190,6 +190,9 @@ fn version_3_of_asp_net_identity_verifies() {
         "$pbkdf2-sha256$i=10000,l=32,norm=typed",
     );
     refused("AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggHIVY0sdEUfdyeM+E1LtH1uJg==", "version 2");
+    let version_2 =
+        "AgAAAAEAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==";
+    refused(version_2, "no known form");
     refused("AQAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", "a bound");
     refused("AQAAAAEAACcQAAAAEAABAgMEBQYH", "malformed");
     refused("AQAAAAkAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7c", "version");
@@ -268,6 +271,10 @@ fn a_cost_beyond_its_bound_is_refused_before_it_is_computed() {
     refused(&format!("pbkdf2:sha256:1000$short$ {}", "0".repeat(64)), "malformed");
     refused(&format!("pbkdf2:sha256:1000$short${}", "0".repeat(64)), "a bound");
     refused(&"x".repeat(513), "a bound");
+    let (all_but_the_key, _) = FIREBASE.rsplit_once('$').unwrap();
+    refused(&format!("{all_but_the_key}$jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH"), "malformed");
+    let (salt, output) = BETTER_AUTH.split_at(33);
+    refused(&format!("{salt}{}", output.split_at(64).0), "malformed");
 }
 
 #[test]
@@ -288,4 +295,20 @@ fn each_stand_in_takes_what_a_hash_of_its_cost_takes() {
         assert!(!verify(&hasher, "a password", &drawn[at]).matches);
         assert_eq!(hasher.status().evaluations, before + 1);
     }
+}
+
+/// Our own normalisation checks the length as well; what is hashed as typed has no other check.
+#[test]
+fn a_password_that_is_too_long_is_not_hashed_for_another_system_either() {
+    let hasher = hasher();
+    let Admission::Admitted(ticket) = hasher.admit(Timestamp::from_millis(0)) else {
+        panic!("no other caller hashes here");
+    };
+    for text in [PBKDF2, BETTER_AUTH] {
+        let stored = hasher.import(text).unwrap();
+        let long = Password::from("x".repeat(4_097));
+        let refused = ticket.verify(&long, &stored, true).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(hasher.status().evaluations, 0);
 }

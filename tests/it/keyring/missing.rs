@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gatepost::host::{KeyId, Keyring, SealingKey};
-use gatepost::{ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store};
+use gatepost::{
+    CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store,
+};
 
 use super::{IMPORTED, NEW, OLD, key_id, keys, uses, with_keys};
 use crate::world::{Meanwhile, PASSWORD, SECOND, World, device};
@@ -217,4 +219,22 @@ fn a_new_password_that_cannot_be_sealed_any_more_charges_no_attempt() {
     assert_eq!(world.count(CHARGED), 0);
     lockable.lock(false);
     world.ask(request("ada").new_password(new())).unwrap();
+}
+
+#[test]
+fn a_step_is_not_completed_without_the_key_and_no_guess_is_charged() {
+    let mut world = with_keys(&[OLD]);
+    let ada = world.person("ada").id;
+    crate::pending_step::give_factor(&world, ada);
+    let step = crate::pending_step::pending(world.store.log_in(request("ada")).unwrap());
+    world.store.close().unwrap();
+    let (options, clock) = (Options::stored(), Arc::new(world.clock.clone()));
+    world.store = Store::open(&world.path, options.clock(clock)).unwrap();
+    let code = crate::pending_step::code_at(world.now());
+    let complete = || CompleteLogin::with_code(step.token.expose(), device("till"), code.as_str());
+    world.refuses(ErrorKind::KeyMissing, |store| store.complete_login(complete()));
+    assert_eq!(world.count(CHARGED), 0);
+    assert_eq!(world.count("SELECT guesses_left FROM pending_step"), 5);
+    world.reopen();
+    assert!(world.store.complete_login(complete()).unwrap().granted().is_ok());
 }

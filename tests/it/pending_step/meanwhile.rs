@@ -1,8 +1,11 @@
 //! What happens between the two calls of a login, and new passwords.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gatepost::directory::UserStatus;
+use gatepost::host::ManualClock;
 use gatepost::policy::ChangeAtLogin;
 use gatepost::sessions::{NewOneTimeToken, RevokeSessions};
 use gatepost::{
@@ -10,7 +13,7 @@ use gatepost::{
 };
 
 use super::{NEW, Scene, give_factor, pending};
-use crate::world::{PASSWORD, device};
+use crate::world::{Meanwhile, PASSWORD, device, morning, wait_for_reads};
 
 /// What is done between the two calls, and the refusal of the second one.
 #[track_caller]
@@ -175,4 +178,101 @@ fn a_hash_that_is_made_more_costly_meanwhile_ends_no_step() {
     assert!(scene.finish(&again, "desk", &scene.code()).is_ok());
     scene.world.clock.advance(Duration::from_secs(30));
     assert!(scene.finish(&step, "till", &scene.code()).is_ok());
+}
+
+/// The new password is hashed between the charge of the guess and the write that opens.
+#[test]
+fn a_step_that_ends_while_the_new_password_is_hashed_opens_nothing() {
+    let meanwhile = Meanwhile::default();
+    let scene = Scene::with(|options| options.breach_check(meanwhile.check()));
+    let keep = RevokeSessions::Keep;
+    scene.world.store.users().require_password_change(scene.ada, keep).unwrap();
+    let step = scene.step("till");
+    let (store, ada) = (scene.world.store.clone(), scene.ada);
+    meanwhile.happens(move || store.one_time_tokens().revoke_all(ada).unwrap());
+    let with = CompleteLogin::with_code(step.token.expose(), device("till"), scene.code());
+    let late = scene.complete(with.new_password(NEW.into()));
+    assert_eq!(late.unwrap_err(), LoginRefusal::StepNotLive);
+    assert!(scene.world.sessions_of(scene.ada).is_empty());
+}
+
+#[test]
+fn a_recovery_code_that_is_used_while_the_new_password_is_hashed_opens_nothing() {
+    let meanwhile = Meanwhile::default();
+    let scene = Scene::with(|options| {
+        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
+    });
+    let code = scene.recovery_codes().remove(0);
+    let (store, first) = (scene.world.store.clone(), scene.login("desk").recovery_code(&*code));
+    meanwhile.happens(move || assert!(store.log_in(first).unwrap().granted().is_ok()));
+    let second = scene.login("till").recovery_code(&*code).new_password(NEW.into());
+    assert_eq!(scene.world.ask(second).unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(scene.world.sessions_of(scene.ada).len(), 1);
+    drop(scene.step("till"));
+}
+
+#[test]
+fn a_step_that_another_process_deletes_is_charged_nothing_and_an_unknown_one_waits_for_no_write() {
+    let scene = Scene::new();
+    let (step, code) = (scene.step("till"), scene.code());
+    let late = scene
+        .world
+        .while_it_waits(|_| scene.finish(&step, "till", &code), "DELETE FROM pending_step");
+    assert_eq!(late.unwrap_err(), LoginRefusal::StepNotLive);
+    let hand = scene.world.sql();
+    hand.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let unknown = scene.finish(&step, "till", &code);
+    assert_eq!(unknown.unwrap_err(), LoginRefusal::StepNotLive);
+    hand.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(scene.world.user(scene.ada).failed_attempts, 0);
+}
+
+/// A login that found no factor does not revoke, so the recovery code of one that comes into force
+/// before its last write must not pass. The factor comes at one reading of the clock after another.
+#[test]
+fn a_recovery_code_of_a_factor_that_comes_meanwhile_is_not_used_up_without_revoking() {
+    let mut too_late = 0;
+    for readings in 0..8 {
+        let (meanwhile, clock) = (Meanwhile::default(), ManualClock::new(morning()));
+        let mut scene = Scene::with(|options| options.clock(meanwhile.clock(&clock)));
+        scene.world.clock = clock;
+        let code = scene.recovery_codes().remove(0);
+        let office = scene.enter("office").session;
+        let hand = Arc::new(Mutex::new(scene.world.sql()));
+        let sql = |text: &str| hand.lock().unwrap().execute_batch(text);
+        sql("CREATE TEMP TABLE factor AS SELECT * FROM totp; DELETE FROM totp;
+             CREATE TEMP TABLE code AS SELECT * FROM recovery_code; DELETE FROM recovery_code;
+             PRAGMA busy_timeout = 0")
+        .unwrap();
+        let (there, has_begun) = (Arc::clone(&hand), Arc::new(AtomicBool::new(false)));
+        let begun = Arc::clone(&has_begun);
+        meanwhile.happens_after(readings, move || {
+            // Within a write no other one begins.
+            let began = there.lock().unwrap().execute_batch("BEGIN IMMEDIATE");
+            begun.store(began.is_ok(), Ordering::SeqCst);
+        });
+        let answer = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| scene.world.ask(scene.login("till").recovery_code(&*code)));
+            while !has_begun.load(Ordering::SeqCst) && !asked.is_finished() {
+                std::thread::yield_now();
+            }
+            if has_begun.load(Ordering::SeqCst) {
+                wait_for_reads();
+                let back = "INSERT INTO totp SELECT * FROM factor;
+                            INSERT INTO recovery_code SELECT * FROM code; COMMIT";
+                sql(back).unwrap();
+            }
+            asked.join().unwrap()
+        });
+        let left = scene.world.count("SELECT count(*) FROM recovery_code");
+        match answer {
+            Ok(_) if left == 9 => assert!(!scene.world.passes(&office, "office"), "{readings}"),
+            Ok(_) => {}
+            Err(refusal) => {
+                assert_eq!((refusal, left), (LoginRefusal::InvalidCredentials, 10));
+                too_late += 1;
+            }
+        }
+    }
+    assert!(too_late > 0);
 }

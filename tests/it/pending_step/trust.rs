@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use gatepost::audit::EventKind;
+use gatepost::policy::SessionPolicy;
 use gatepost::sessions::{Assurance, KnownDevice};
-use gatepost::{CompleteLogin, LoginRefusal, LoginRequest, Password};
+use gatepost::{CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, Password};
 
 use super::{Scene, wrong_at};
 use crate::world::{DAY, HOUR, PASSWORD, device};
@@ -156,4 +157,21 @@ fn a_recovery_code_revokes_the_trust_of_all_devices() {
     scene.world.log_out(&reply.session, "desk");
     assert!(!scene.is_trusted("till"));
     assert!(scene.is_trusted("desk"), "the device of this very login");
+}
+
+#[test]
+fn without_a_device_there_is_nothing_to_trust() {
+    let policy = SessionPolicy::server().require_device(false);
+    let scene = Scene::with(|options| options.sessions(policy));
+    let bare = || LoginRequest::new("ada", Password::from(PASSWORD), None);
+    let code = scene.code();
+    scene.world.refuses(ErrorKind::Invalid, |store| {
+        store.log_in(bare().code(code.as_str()).trust_device(DAY))
+    });
+    let step = scene.pending(bare());
+    let complete = || CompleteLogin::with_code(step.token.expose(), None, code.as_str());
+    scene
+        .world
+        .refuses(ErrorKind::Invalid, |store| store.complete_login(complete().trust_device(DAY)));
+    assert!(scene.complete(complete()).is_ok());
 }

@@ -139,6 +139,7 @@ fn a_backup_that_this_process_has_open_as_a_store_is_not_read() {
     let opened = Store::open(copy(&world), world.options.clone()).unwrap();
     let refused = Store::restore(copy(&world), &world.path, for_tests()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Misuse, "{refused}");
+    assert_eq!(refused.path(), Some(copy(&world).as_path()));
     assert_eq!(opened.status().file_state, FileState::FileAndLocks);
 }
 

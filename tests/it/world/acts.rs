@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
 use gatepost::host::{Clock, ManualClock, RandomSource, RandomUnavailable, SystemRandom};
@@ -78,6 +79,24 @@ impl World {
         answer
     }
 
+    /// Does something by plain SQL, as another process would, while a call waits with its write:
+    /// what the call has read before is older.
+    pub(crate) fn while_it_waits<T: Send>(
+        &self,
+        call: impl FnOnce(&Store) -> T + Send,
+        sql: &str,
+    ) -> T {
+        let hand = self.sql();
+        hand.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::scope(|scope| {
+            let called = scope.spawn(|| call(&self.store));
+            wait_for_reads();
+            hand.execute_batch(sql).unwrap();
+            hand.execute_batch("COMMIT").unwrap();
+            called.join().unwrap()
+        })
+    }
+
     /// Makes the file believe what the clock shows, so that the next sweep deletes what is over.
     pub(crate) fn believe_clock(&self) {
         gatepost::testing::believe_clock(&self.store).unwrap();
@@ -105,6 +124,13 @@ impl World {
 /// Why the newest event was refused.
 pub(crate) fn reason(world: &World) -> String {
     world.last_event().reason.unwrap_or_default()
+}
+
+/// Gives another thread the time to read, until its call waits with its write. What it reads later
+/// is newer, and no test fails by that.
+#[expect(clippy::disallowed_methods, reason = "nothing shows that a call waits for the file")]
+pub(crate) fn wait_for_reads() {
+    std::thread::sleep(Duration::from_millis(300));
 }
 
 type Job = Box<dyn FnOnce() + Send>;
