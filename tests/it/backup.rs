@@ -92,6 +92,10 @@ fn a_backup_replaces_no_file_and_a_failed_one_leaves_none_and_is_recorded() {
     check(world.directory().join("other.db"), ErrorKind::Taken);
     assert_eq!(fs::read(&partial).unwrap(), b"half of a backup");
 
+    fs::create_dir(world.directory().join("third.db.manifest.partial")).unwrap();
+    check(world.directory().join("third.db"), ErrorKind::Taken);
+    assert!(!names(&world).contains(&"third.db".to_owned()));
+
     check(world.path.clone(), ErrorKind::Invalid);
     for beside in ["auth.db-wal", "auth.db-shm", "auth.db-journal", "auth.db-reserve"] {
         check(world.directory().join(beside), ErrorKind::Invalid);

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gatepost::directory::UserStatus;
-use gatepost::host::ManualClock;
+use gatepost::host::{KeyId, Keys, ManualClock};
 use gatepost::policy::ChangeAtLogin;
 use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::{Ended, Error, ErrorKind, NewUser, Options, Store, Subtree, UserId};
@@ -43,6 +43,7 @@ const PLAYS: &[(&str, Play)] = &[
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
     ("outside", meanwhile::an_administrator_denies_nothing_outside),
     ("impersonated", acting::an_impersonation_is_denied_with_the_session_it_came_from),
+    ("key file", no_part_of_a_key_stays),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
 ];
 
@@ -365,6 +366,20 @@ fn on_a_full_disk_every_row_of_the_table_is_written_or_denied() {
 #[test]
 fn a_reserve_is_given_up_for_a_revocation_and_written_again() {
     assert_ne!(play("reserve", 1_600), "too small");
+}
+
+fn no_part_of_a_key_stays(disk: Disk) -> Result<(), Error> {
+    disk.fill();
+    let path = disk.directory.join("new.key");
+    let refused = Keys::create_file(&path, &KeyId::new("new").unwrap()).unwrap_err();
+    assert_eq!((refused.kind(), path.exists()), (ErrorKind::Full, false));
+    disk.make_room();
+    disk.store.close()
+}
+
+#[test]
+fn a_key_file_that_finds_no_room_is_not_made() {
+    assert_ne!(play("key file", 1_600), "too small");
 }
 
 #[test]

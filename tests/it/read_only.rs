@@ -159,3 +159,20 @@ fn options_out_of_their_bounds_are_refused() {
         );
     }
 }
+
+/// A program that follows several copies must know which one is damaged.
+#[test]
+fn an_error_of_the_file_says_which_one_and_one_of_the_caller_does_not() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let presented = (&world.open(ada, "till-1").token, &device("till-1"));
+    let principal = world.store.verify(presented).unwrap().valid().unwrap();
+    let reader = reader(&world);
+    world.store.close().unwrap();
+    fs::write(&world.path, vec![0x5a; 5_000]).unwrap();
+    let damaged = reader.user(ada).unwrap_err();
+    assert_eq!(damaged.kind(), ErrorKind::NotADatabase, "{damaged}");
+    assert_eq!(damaged.path(), Some(world.path.as_path()));
+    let of_caller = reader.may(&principal, "No").unwrap_err();
+    assert_eq!((of_caller.kind(), of_caller.path()), (ErrorKind::Invalid, None));
+}

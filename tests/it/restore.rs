@@ -155,6 +155,7 @@ fn a_backup_that_is_not_what_its_manifest_says_is_refused_and_changes_nothing() 
         assert!(refused.path().is_some_and(|path| path.ends_with("copy.db")), "{what}");
         assert!(world.passes(&session, "till-1") && world.head() == head, "{what}");
         assert!(!world.directory().join("auth.db-restoring").exists(), "{what}");
+        refused.to_string()
     };
     let mut changed = bytes.clone();
     changed[5_000] ^= 1;
@@ -178,9 +179,13 @@ fn a_backup_that_is_not_what_its_manifest_says_is_refused_and_changes_nothing() 
     let refused = Store::restore(copy(&world), &world.path, for_tests()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::TooNew);
     fs::remove_file(&manifest).unwrap();
-    check("no manifest", ErrorKind::NotFound);
+    let says = check("no manifest", ErrorKind::NotFound);
+    assert!(says.contains("has no manifest"), "{says}");
+    fs::create_dir(&manifest).unwrap();
+    check("a directory", ErrorKind::Io);
     fs::remove_file(copy(&world)).unwrap();
-    check("no backup", ErrorKind::NotFound);
+    let says = check("no backup", ErrorKind::NotFound);
+    assert!(says.contains("no backup of that name"), "{says}");
 }
 
 #[test]

@@ -2,13 +2,28 @@
 
 use gatepost::second_factors::NewTotp;
 use gatepost::sessions::Reauthentication;
-use gatepost::{ErrorKind, LoginRefusal, OpenedSession, Store};
+use gatepost::{ErrorKind, LoginRefusal, LoginRequest, OpenedSession, Store};
 
 use super::{Enrolled, begun, confirm, enrol, info};
 use crate::keyring::{OLD, with_keys};
 use crate::world::{PASSWORD, World, device};
 
 const CHARGED: &str = "SELECT coalesce(sum(failures + known_failures), 0) FROM throttle";
+
+#[test]
+fn a_password_or_code_that_is_too_long_is_invalid_and_counts_as_no_attempt() {
+    let world = with_keys(&[OLD]);
+    let ada = Enrolled::new(&world, "ada");
+    let (password, code) = ("x".repeat(4_097), || ada.code(&world));
+    let before = world.store.status().writes;
+    world.refuses(ErrorKind::Invalid, |store| ada.remove(store, &password, code()));
+    world.refuses(ErrorKind::Invalid, |store| ada.reissue(store, &password, code()));
+    world.refuses(ErrorKind::Invalid, |store| {
+        let presented = (&ada.session.token, &device(&ada.on));
+        store.second_factors().replace(presented, password.as_str().into(), code(), NewTotp::new())
+    });
+    assert_eq!(world.store.status().writes, before, "nothing was charged and taken back");
+}
 
 #[test]
 fn a_second_code_that_is_too_long_is_invalid() {
@@ -74,4 +89,13 @@ fn a_password_proves_nothing_in_a_session_that_rises_above_aal1_meanwhile() {
     let refused = world.while_it_waits(prove, "UPDATE session SET aal = 2").unwrap_err();
     assert_eq!(refused, LoginRefusal::MfaCodeRequired);
     assert_eq!(world.count(CHARGED), 0);
+}
+
+#[test]
+fn a_code_beside_a_wrong_password_of_a_user_without_a_factor_is_a_failed_attempt() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let request = LoginRequest::new("ada", "a guess".into(), device("till")).code("123456");
+    assert_eq!(world.ask(request).unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(world.user(ada).failed_attempts, 1);
 }
