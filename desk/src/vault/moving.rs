@@ -1,6 +1,6 @@
 //! Moving a token from one vault to another.
 
-use super::{TokenVault, VaultError, VaultKind};
+use super::{SavedToken, TokenVault, VaultError, VaultKind};
 
 /// What [`TokenVault::move_to`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,14 +25,14 @@ pub(super) fn move_token<V: TokenVault + ?Sized>(
     if from.kind() == to.kind() && from.kind() != VaultKind::Other {
         return Err(VaultError::SameKind);
     }
-    let Some(token) = from.load(name)? else { return Ok(Moved::Nothing) };
-    match to.load(name)? {
+    let Some(token) = load(from, name)? else { return Ok(Moved::Nothing) };
+    match load(to, name)? {
         Some(other) if other.expose() != token.expose() => return Ok(Moved::BothKept),
         // A move that was interrupted before its last step.
         Some(_) => {}
         None => {
             to.save(name, &token)?;
-            let saved = to.load(name)?;
+            let saved = load(to, name)?;
             if saved.is_none_or(|saved| saved.expose() != token.expose()) {
                 return Err(VaultError::NoAnswer);
             }
@@ -42,13 +42,19 @@ pub(super) fn move_token<V: TokenVault + ?Sized>(
     Ok(Moved::Done)
 }
 
+/// An empty text is no token: a damaged file, or an item whose service was killed while it made it.
+/// It stays where it is, or is replaced.
+fn load<V: TokenVault + ?Sized>(vault: &V, name: &str) -> Result<Option<SavedToken>, VaultError> {
+    Ok(vault.load(name)?.filter(|token| !token.expose().is_empty()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::fmt;
     use std::sync::Mutex;
 
-    use super::super::{MemoryVault, SavedToken};
+    use super::super::MemoryVault;
     use super::*;
 
     const NAME: &str = "com.example.till";
@@ -143,6 +149,17 @@ mod tests {
         let (from, to) = (with(Some("one")), with(Some("two")));
         assert_eq!(move_killed(&from, &to, 0).unwrap(), Moved::BothKept);
         assert_eq!((text(&from).as_deref(), text(&to).as_deref()), (Some("one"), Some("two")));
+    }
+
+    #[test]
+    fn an_empty_text_is_no_token_to_move_or_to_keep() {
+        let (from, to) = (with(Some("one")), with(Some("")));
+        assert_eq!(move_killed(&from, &to, 0).unwrap(), Moved::Done);
+        assert_eq!((text(&from), text(&to).as_deref()), (None, Some("one")));
+
+        let (from, to) = (with(Some("")), with(Some("two")));
+        assert_eq!(move_killed(&from, &to, 0).unwrap(), Moved::Nothing);
+        assert_eq!((text(&from).as_deref(), text(&to).as_deref()), (Some(""), Some("two")));
     }
 
     #[test]

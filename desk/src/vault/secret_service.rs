@@ -11,6 +11,12 @@
 //! Each call has a connection and a session of its own (the token crosses the bus encrypted), so a
 //! service that was started again, or another bus, is no special case. A call takes milliseconds,
 //! and a program makes a few of them in a day.
+//!
+//! # Empty items
+//!
+//! GNOME Keyring writes a new item in two steps, the item and then its secret. A kill in between
+//! leaves an item with an empty secret. `load` reports it as no token, so a move writes over it, as
+//! the next save does.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -119,6 +125,7 @@ impl TokenVault for SecretServiceVault {
         VaultKind::SecretService
     }
 
+    /// An item without a text has no token.
     fn load(&self, name: &str) -> Result<Option<SavedToken>, VaultError> {
         let secret = self.within(ANSWER_MAX, async |service| {
             let collection = unlocked_collection(service).await?;
@@ -131,9 +138,8 @@ impl TokenVault for SecretServiceVault {
                 Err(error) => Err(error),
             }
         })?;
-        // What is no text is no token, as in a file.
-        Ok(secret
-            .map(|bytes| SavedToken::new(str::from_utf8(&bytes).unwrap_or_default().to_owned())))
+        let text = secret.as_ref().and_then(|bytes| str::from_utf8(bytes).ok());
+        Ok(text.filter(|text| !text.is_empty()).map(|text| SavedToken::new(text.to_owned())))
     }
 
     fn save(&self, name: &str, token: &SavedToken) -> Result<(), VaultError> {
@@ -196,9 +202,12 @@ fn judge(error: Error) -> VaultError {
     }
 }
 
+/// Whether the reply says that there is no such item. GNOME Keyring replies `UnknownMethod` for an
+/// item that was deleted, and other services the names that the bus or the specification has.
 fn is_gone(error: &Error) -> bool {
     let name = name_of(error);
-    name.is_some_and(|name| name.ends_with(".NoSuchObject") || name.ends_with(".UnknownObject"))
+    let last = name.as_deref().and_then(|name| name.rsplit('.').next());
+    matches!(last, Some("NoSuchObject" | "UnknownObject" | "UnknownMethod"))
 }
 
 /// The name of the error that the service, or the bus, replied with.

@@ -8,6 +8,7 @@ mod opening;
 mod parts;
 mod program;
 mod qr;
+mod reporting;
 mod screen;
 mod theme;
 mod work;

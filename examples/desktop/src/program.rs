@@ -12,6 +12,7 @@ use gatepost_desk::{Desk, DeskError, Seat, SeatState};
 
 use crate::arguments::{Arguments, Vault};
 use crate::opening::{self, Opened, Start};
+use crate::reporting::Reporting;
 use crate::screen::{Action, Screen, sign_in, trouble};
 use crate::work::Work;
 
@@ -28,10 +29,14 @@ pub(crate) struct Program {
     screen: Screen,
     title: &'static str,
     work: Work<Program>,
+    /// How often the user wanted something.
+    actions: u64,
+    reporting: Option<Reporting>,
 }
 
 impl Program {
     pub(crate) fn new(ctx: &Context, arguments: Arguments) -> Self {
+        let reporting = arguments.state.clone().map(Reporting::to);
         let mut program = Self {
             arguments,
             ctx: ctx.clone(),
@@ -40,6 +45,8 @@ impl Program {
             screen: Screen::Starting,
             title: "",
             work: Work::none(),
+            actions: 0,
+            reporting,
         };
         program.open();
         program
@@ -108,6 +115,7 @@ impl Program {
     }
 
     fn act(&mut self, action: Action) {
+        self.actions += 1;
         if let Some(place) = self.screen.problem() {
             *place = None;
         }
@@ -199,6 +207,9 @@ impl eframe::App for Program {
             if let Some(focused) = ctx.memory(|memory| memory.focused()) {
                 ctx.memory_mut(|memory| memory.surrender_focus(focused));
             }
+        }
+        if let Some(reporting) = &mut self.reporting {
+            reporting.frame(&ctx, self.work.is_running(), self.actions, self.title);
         }
     }
 }

@@ -55,6 +55,8 @@ impl Session {
         }
         command.env("HOME", home).env("XDG_RUNTIME_DIR", home).env("XDG_DATA_HOME", home);
         command.env("DBUS_SESSION_BUS_ADDRESS", &self.address);
+        // The folder of another keyring: of the session in which the test runs.
+        command.env_remove("GNOME_KEYRING_CONTROL");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut keyring =
             command.spawn().expect("gnome-keyring-daemon is missing: run scripts/vault");
@@ -131,6 +133,65 @@ fn an_unlocked_service_keeps_one_token_for_each_name() {
     vault.delete(NAME).unwrap();
     assert_eq!(load(&vault).unwrap(), None);
     assert_eq!(vault.load("com.example.till").unwrap().unwrap().expose(), "other");
+}
+
+/// Puts an item beside those of that name, as a service does that was killed while it made one.
+fn put(vault: &SecretServiceVault, name: &str, secret: &[u8]) {
+    let put = async |service: &SecretService<'_>| {
+        let collection = default_collection(service).await?;
+        collection.create_item("By hand", attributes(name), secret, false, "text/plain").await?;
+        Ok(())
+    };
+    vault.within(ANSWER_MAX, put).unwrap();
+}
+
+#[test]
+fn an_item_without_a_text_is_no_token_and_is_written_over() {
+    let session = Session::unlocked();
+    let vault = session.vault();
+    let file = FileVault::in_folder(session.folder.path().join("till"));
+    for secret in [&b""[..], b"\xff"] {
+        put(&vault, NAME, secret);
+        assert_eq!(load(&vault).unwrap(), None);
+        save(&vault, "one").unwrap();
+        assert_eq!(load(&vault).unwrap().as_deref(), Some("one"));
+        vault.delete(NAME).unwrap();
+
+        put(&vault, NAME, secret);
+        save(&file, "two").unwrap();
+        assert_eq!(file.move_to(&vault, NAME).unwrap(), Moved::Done);
+        assert_eq!(load(&vault).unwrap().as_deref(), Some("two"));
+        vault.delete(NAME).unwrap();
+        assert_eq!(load(&vault).unwrap(), None);
+    }
+}
+
+#[test]
+fn a_deletion_deletes_every_item_of_the_name() {
+    let session = Session::unlocked();
+    let vault = session.vault();
+    for secret in [b"one", b"two"] {
+        put(&vault, NAME, secret);
+    }
+    vault.delete(NAME).unwrap();
+    assert_eq!(load(&vault).unwrap(), None);
+}
+
+#[test]
+fn an_item_that_another_process_deletes_during_a_call_is_no_failure() {
+    let session = Session::unlocked();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let vault = session.vault();
+                for _ in 0..100 {
+                    save(&vault, "one").unwrap();
+                    load(&vault).unwrap();
+                    vault.delete(NAME).unwrap();
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -297,4 +358,57 @@ fn a_token_moves_from_a_file_to_the_service_in_spite_of_a_kill_or_a_lock() {
     session.lock();
     assert!(matches!(file.move_to(&session.vault(), NAME), Err(VaultError::Locked)));
     assert_eq!(load(&file).unwrap().as_deref(), Some("one"));
+}
+
+/// The reply of a service, as each kind of call of the client reports it.
+fn replies(name: &str) -> [Error; 2] {
+    let call = zbus::Message::method_call("/", "Call").unwrap().build(&()).unwrap();
+    let name = zbus::names::OwnedErrorName::try_from(name).unwrap();
+    let reply = zbus::Error::MethodError(name, None, call);
+    [Error::Zbus(reply.clone()), Error::ZbusFdo(zbus::fdo::Error::ZBus(reply))]
+}
+
+/// The reply of the bus, as each kind of call of the client reports it.
+fn bus_replies(error: zbus::fdo::Error) -> [Error; 2] {
+    [Error::Zbus(zbus::Error::FDO(Box::new(error.clone()))), Error::ZbusFdo(error)]
+}
+
+#[test]
+fn each_error_of_the_client_has_an_answer() {
+    use zbus::fdo::Error as Fdo;
+    let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+    let mut expect = vec![
+        (Error::Locked, "Locked"),
+        (Error::Prompt, "Locked"),
+        (Error::NoResult, "Unavailable"),
+        (Error::Unavailable, "Unavailable"),
+        (Error::PromptDisconnected, "NoAnswer"),
+        (Error::Zbus(broken().into()), "NoAnswer"),
+        (Error::ZbusFdo(Fdo::IOError("broken pipe".into())), "NoAnswer"),
+    ];
+    let mut add = |errors: [Error; 2], answer| expect.extend(errors.map(|error| (error, answer)));
+    add(replies("org.freedesktop.Secret.Error.IsLocked"), "Locked");
+    for silent in [Fdo::NoReply, Fdo::Disconnected, Fdo::Timeout, Fdo::TimedOut] {
+        add(bus_replies(silent(String::new())), "NoAnswer");
+    }
+    for absent in [Fdo::ServiceUnknown, Fdo::NameHasNoOwner, Fdo::SpawnExecFailed] {
+        add(bus_replies(absent(String::new())), "Unavailable");
+    }
+    for (error, answer) in expect {
+        assert_eq!(format!("{:?}", judge(error)), answer);
+    }
+    let other = replies("org.freedesktop.DBus.Error.AccessDenied");
+    assert!(other.into_iter().all(|error| matches!(judge(error), VaultError::Failed(_))));
+}
+
+#[test]
+fn an_item_that_does_not_exist_is_no_failure() {
+    use zbus::fdo::Error as Fdo;
+    let mut gone = Vec::from(replies("org.freedesktop.Secret.Error.NoSuchObject"));
+    for error in [Fdo::UnknownObject, Fdo::UnknownMethod] {
+        gone.extend(bus_replies(error(String::new())));
+    }
+    assert!(gone.iter().all(is_gone));
+    assert!(!replies("org.freedesktop.Secret.Error.IsLocked").iter().any(is_gone));
+    assert!(!is_gone(&Error::Locked));
 }

@@ -16,6 +16,8 @@ use crate::screen::{Screen, code, enrol, new_password};
 /// How long a remembered user stays signed in.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+const WRONG_CODE: &str = "The code is wrong or was used before, or there were too many attempts.";
+
 impl Program {
     /// Lets the Secret Service show its own window, and opens the desk again.
     pub(super) fn unlock_vault(&mut self) {
@@ -133,7 +135,11 @@ impl Program {
                 if let Screen::SignIn(form) = &mut self.screen {
                     form.password = Typed::default();
                 }
-                self.say(message);
+                // The password was right, so the message of a sign-in would mislead.
+                match &self.screen {
+                    Screen::Code(_) => self.say(WRONG_CODE),
+                    _ => self.say(message),
+                }
             }
         }
     }
