@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::*;
 use crate::{FileVault, Moved};
 
+mod fake;
+
 const NAME: &str = "com.example.till/a1";
 
 /// A desktop session: a bus, on which no service is started by itself, and a home.
@@ -358,6 +360,36 @@ fn a_token_moves_from_a_file_to_the_service_in_spite_of_a_kill_or_a_lock() {
     session.lock();
     assert!(matches!(file.move_to(&session.vault(), NAME), Err(VaultError::Locked)));
     assert_eq!(load(&file).unwrap().as_deref(), Some("one"));
+}
+
+/// What `unlock` answers at that service, and how often it asked the service to unlock.
+fn unlock_at(fake: &fake::Fake) -> (Result<(), VaultError>, u32) {
+    let session = Session::start();
+    let service = Builder::address(session.address.as_str())
+        .and_then(|builder| builder.name("org.freedesktop.secrets"))
+        .and_then(|builder| {
+            builder.serve_at("/org/freedesktop/secrets", fake::Service(fake.clone()))
+        })
+        .and_then(|builder| {
+            let path = "/org/freedesktop/secrets/collection/one";
+            builder.serve_at(path, fake::Collection(fake.clone()))
+        });
+    let _service = async_io::block_on(service.unwrap().build()).unwrap();
+    (session.vault().unlock(ANSWER_MAX), fake.unlocks.load(Ordering::SeqCst))
+}
+
+#[test]
+fn an_unlocking_that_did_not_happen_is_not_believed() {
+    let (answer, unlocks) = unlock_at(&fake::Fake::default());
+    assert!(matches!(answer, Err(VaultError::Locked)), "{answer:?}");
+    assert_eq!(unlocks, 1);
+}
+
+#[test]
+fn an_unlocked_service_is_not_asked_to_unlock() {
+    let (answer, unlocks) = unlock_at(&fake::Fake { is_unlocked: true, ..Default::default() });
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(unlocks, 0);
 }
 
 /// The reply of a service, as each kind of call of the client reports it.
