@@ -40,8 +40,10 @@ def run(*command, **options):
 def start_server():
     """Starts an X server, and returns the number of its display once it takes connections."""
     for _ in range(3):
-        server = start("Xvfb", "-displayfd", "1", "-screen", "0", "760x640x24", "-nolisten", "tcp",
-                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        # Without a reset, which drops the connections that come as the last client goes.
+        server = start("Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "760x640x24",
+                       "-nolisten", "tcp", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                       text=True)
         if select.select([server.stdout], [], [], SERVER_SECONDS)[0]:
             # Nothing, of a server that has ended: another one took its display.
             if display := server.stdout.readline().strip():
@@ -91,13 +93,13 @@ class Window:
         self.desktop, self.program, self.pictures, self.theme = desktop, program, pictures, theme
         self.state = desktop.home / "state"
         self.process = None
-        self.actions = self.number = 0
+        self.keys = self.actions = self.number = 0
 
     def start(self, *arguments):
         self.state.unlink(missing_ok=True)
         self.process = start(self.program, f"--{self.theme}", "--state", self.state, *arguments,
                              env=self.desktop.env)
-        self.actions = 0
+        self.keys = self.actions = 0
         until(self.focus, "the window")
 
     def kill(self):
@@ -119,17 +121,17 @@ class Window:
         return bool(found)
 
     def reported(self):
-        """How many actions are done, and the title of the screen."""
+        """How many keys arrived, how many actions are done, and the title of the screen."""
         if self.process.poll() is not None:
             sys.exit(f"the program has ended: {self.process.returncode}")
         if not self.state.exists():
-            return -1, ""
-        actions, title = self.state.read_text().split(" ", 1)
-        return int(actions), title
+            return -1, -1, ""
+        keys, actions, title = self.state.read_text().split(" ", 2)
+        return int(keys), int(actions), title
 
     def expect(self, title, picture=None):
         """Waits until what was done leads to that screen, and keeps a picture of it."""
-        until(lambda: self.reported() == (self.actions, title),
+        until(lambda: self.reported() == (self.keys, self.actions, title),
               f"the screen {title} after {self.actions} actions", self.reported)
         print(f"  {title}" + (f": {picture}" if picture else ""), flush=True)
         return self.picture(picture) if picture else None
@@ -143,25 +145,33 @@ class Window:
 
     def type(self, *fields):
         """Types into the field in focus and those after it, and presses enter in the last."""
+        self.fill(*fields)
+        self.act("Return")
+
+    def fill(self, *fields):
         for number, text in enumerate(fields):
             if number:
                 self.press("Tab")
             self.xdotool("type", "--delay", "12", text)
-        self.act("Return")
+            self.keys += text.count(" ")
 
     def press(self, *keys):
+        """Presses tab or space, each in a frame of its own."""
         for key in keys:
             self.xdotool("key", key)
-            time.sleep(0.06)
+            self.keys += 1
+            until(lambda: self.reported()[0] == self.keys, f"the key {key}", self.reported)
 
-    def act(self, *keys):
-        """Presses keys of which the last one starts an action."""
-        self.press(*keys)
+    def act(self, key):
+        """Presses the key that starts an action."""
+        self.xdotool("key", key)
+        self.keys += key == "space"
         self.actions += 1
 
     def button(self, number):
         """Presses the button at that place in the order of the tab key, from nothing in focus."""
-        self.act(*["Tab"] * number, "space")
+        self.press(*["Tab"] * number)
+        self.act("space")
 
 
 def until(is_so, what, found=lambda: ""):
@@ -274,7 +284,7 @@ def sessions(window):
 def switch_user(window):
     """From the lock of one user to another, who has to change the first password."""
     window.button(1)
-    window.expect("Locked", "locked-by-code")
+    window.expect("Locked")
     window.button(2)
     window.expect("Sign in", "switch-user")
     window.type("bob", "a password to begin with")
@@ -290,9 +300,7 @@ def starts(window):
     window.kill()
     window.start()
     window.expect("Sign in", "start")
-    window.xdotool("type", "bob")
-    window.press("Tab")
-    window.xdotool("type", BOB)
+    window.fill("bob", BOB)
     window.press("Tab", "space")
     window.button(1)
     window.expect("Home", "home-saved-in-the-keyring")
@@ -321,8 +329,9 @@ def without_keyring(window, desktop):
     time.sleep(1)  # The prompt reports nothing: the time of its first frame.
     window.picture("keyring-asks")
     window.xdotool("type", "--delay", "12", KEYRING_PASSWORD.decode())
-    window.press("Return")
+    window.xdotool("key", "Return")
     window.expect("Home", "home-after-the-keyring")
+    window.focus()
 
 
 def with_code(window, secret):
@@ -336,6 +345,8 @@ def with_code(window, secret):
     window.expect("Code", "code-refused")
     window.type(unused_code(secret))
     window.expect("Home")
+    window.button(1)
+    window.expect("Locked", "locked-by-code")
 
 
 def main():

@@ -102,7 +102,8 @@ pub(crate) fn quiet_button(ui: &mut Ui, text: &str) -> bool {
 pub(crate) fn danger_button(ui: &mut Ui, text: &str) -> bool {
     let colours = colours(ui.ctx());
     let button = Button::new(RichText::new(text).color(colours.danger));
-    clicked(ui, Stroke::new(2.0, colours.danger), button)
+    let ring = Stroke::new(2.0, colours.danger);
+    clicked(ui, ring, button.min_size(vec2(0.0, FIELD_HEIGHT)))
 }
 
 /// Whether it was clicked. The focus is shown as a ring around the button.

@@ -89,8 +89,11 @@ impl Program {
             DeskError::Vault(_) => Some(trouble::Vault::Absent),
             _ => None,
         };
-        self.screen =
-            Screen::Trouble(trouble::Form { problem: Some(sentence(error.to_string())), vault });
+        let problem = match vault {
+            Some(trouble::Vault::Locked) => "Your keyring is locked.".into(),
+            _ => sentence(error.to_string()),
+        };
+        self.screen = Screen::Trouble(trouble::Form { problem: Some(problem), vault });
     }
 
     /// To the sign-in. A notice says what came before.
@@ -178,10 +181,13 @@ impl Program {
     }
 }
 
-/// An error as a person reads it: the library's begin with a small letter, for logs.
+/// An error as a person reads it: the library's are for logs, with a small letter and no full stop.
 fn sentence(mut problem: String) -> String {
     if let Some(first) = problem.get_mut(..1) {
         first.make_ascii_uppercase();
+    }
+    if !problem.ends_with('.') {
+        problem.push('.');
     }
     problem
 }

@@ -3,28 +3,34 @@
 use std::fs;
 use std::path::PathBuf;
 
-use eframe::egui::Context;
+use eframe::egui::{Context, Event, Key};
 
 /// How many frames a state lasts until it is reported: by then it is drawn and on the display, and
 /// its first field has the focus.
 const FRAMES: u32 = 4;
 
-/// Writes `ACTIONS TITLE` after each change: how often the user wanted something that is now done,
-/// and the title of the screen.
+/// Writes `KEYS ACTIONS TITLE` after each change: how often tab or space was pressed, as a frame takes
+/// one tab only; how often the user wanted something that is now done; and the title of the screen.
 pub(crate) struct Reporting {
     file: PathBuf,
+    keys: usize,
     state: String,
     frames: u32,
 }
 
 impl Reporting {
     pub(crate) fn to(file: PathBuf) -> Self {
-        Self { file, state: String::new(), frames: 0 }
+        Self { file, keys: 0, state: String::new(), frames: 0 }
     }
 
     /// Called in each frame. Nothing is reported while a call runs.
     pub(crate) fn frame(&mut self, ctx: &Context, is_working: bool, actions: u64, title: &str) {
-        let state = format!("{actions} {title}");
+        let is_counted = |event: &&Event| match event {
+            Event::Key { key, pressed, .. } => *pressed && matches!(key, Key::Tab | Key::Space),
+            _ => false,
+        };
+        self.keys += ctx.input(|input| input.events.iter().filter(is_counted).count());
+        let state = format!("{} {actions} {title}", self.keys);
         if is_working || state != self.state {
             (self.state, self.frames) = (state, 0);
         }
