@@ -214,6 +214,13 @@ fn a_locked_service_is_an_answer_and_the_token_in_it_is_safe() {
 }
 
 #[test]
+fn a_locked_service_does_not_say_that_there_is_no_token() {
+    let session = Session::unlocked();
+    session.lock();
+    check_fails(&session.vault(), "Locked");
+}
+
+#[test]
 fn an_absent_bus_service_or_collection_is_an_answer() {
     let mut session = Session::start();
     let socket = format!("unix:path={}", session.folder.path().join("no").display());
