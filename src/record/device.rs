@@ -117,15 +117,15 @@ pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> 
     )
 }
 
-/// The device of the user that a list shows under this handle.
-pub(crate) fn listed(tx: &ReadTx<'_>, user: UserId, handle: &str) -> Result<Option<DeviceDigest>> {
-    let devices: Vec<DeviceDigest> = tx.all(
-        "SELECT device_hash FROM device WHERE user_id = ?1
-         ORDER BY last_login_at DESC, device_hash",
-        params![user],
-        |row| row.get(0),
-    )?;
-    Ok(devices.into_iter().find(|device| device.handle() == handle))
+/// The devices of the user that a list shows under this handle: one, unless another was made to
+/// have the same.
+pub(crate) fn listed(tx: &ReadTx<'_>, user: UserId, handle: &str) -> Result<Vec<DeviceDigest>> {
+    let mut devices: Vec<DeviceDigest> =
+        tx.all("SELECT device_hash FROM device WHERE user_id = ?1", params![user], |row| {
+            row.get(0)
+        })?;
+    devices.retain(|device| device.handle() == handle);
+    Ok(devices)
 }
 
 /// Whether a login of the user on the device needs no second factor.

@@ -112,3 +112,22 @@ fn one_is_forgotten_by_the_handle_of_the_list_and_no_other_users() {
     assert_eq!((left.len(), &left[0].handle), (1, &device("phone").handle()));
     assert_eq!((world.sessions_of(ada).len(), world.sessions_of(ben).len()), (1, 1));
 }
+
+/// Who knows the password logs in on a device that hides behind the handle of another.
+#[test]
+fn all_that_have_one_handle_are_forgotten_with_it() {
+    let world = World::new();
+    let ada = world.store.users().create(NewUser::person("ada")).unwrap().id;
+    let (own, made) = (device("till-25427"), device("till-76247"));
+    assert_eq!(own.handle(), made.handle());
+    for on in [made.as_str(), own.as_str(), "phone"] {
+        log_in(&world, ada, on);
+    }
+    let forgotten = world.leaves(&[EventKind::DeviceForgotten; 2], 2, |store| {
+        store.devices().forget_listed(ada, &own.handle())
+    });
+    assert!(forgotten.unwrap());
+    let left = world.store.devices().list(ada).unwrap();
+    assert_eq!((left.len(), &left[0].handle), (1, &device("phone").handle()));
+    assert_eq!(world.sessions_of(ada).len(), 1);
+}

@@ -41,8 +41,9 @@ impl Devices<'_> {
 
     /// As [`forget`](Self::forget), for a device of [`list`](Self::list), by its
     /// [handle](crate::sessions::KnownDevice::handle): for a page of a user's devices, which has no
-    /// device id except its own. `false` if no device of the list has the handle; of two that have
-    /// it, the one used last is forgotten.
+    /// device id except its own. `false` if no device of the list has the handle. All that have it
+    /// are forgotten: who knows the password can log in on a device that is made to have the handle
+    /// of another.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -63,10 +64,11 @@ impl Devices<'_> {
     /// # Errors
     /// As [`forget`](Self::forget).
     pub fn forget_listed(&self, user: UserId, handle: &str) -> Result<bool> {
-        match self.store.read(|tx| device::listed(tx, user, handle))? {
-            Some(device) => self.forget_digest(user, device),
-            None => Ok(false),
-        }
+        let listed = self.store.read(|tx| device::listed(tx, user, handle))?;
+        // Each is tried before an error is returned: what the disk refuses, the process remembers.
+        let each: Vec<Result<bool>> =
+            listed.into_iter().map(|device| self.forget_digest(user, device)).collect();
+        each.into_iter().try_fold(false, |any, forgotten| Ok(any | forgotten?))
     }
 
     fn forget_digest(&self, user: UserId, device: DeviceDigest) -> Result<bool> {
