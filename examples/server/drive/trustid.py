@@ -142,6 +142,15 @@ for path, body in [
     status, _, text = request(server, "POST", f"/VPE/session/{path}/", body)
     check((status, json.loads(text)["detail"]), (422, "The request has no DeviceId."))
 
+# The other service's bodies have each parameter once, in each encoding.
+for kind, body in [
+    ("application/json", '{"username": "eve", "username": "bob"}'),
+    ("application/x-www-form-urlencoded", "username=eve&username=bob"),
+]:
+    status, _, text = request(server, "POST", "/v1/auth/login", body, content_type=kind)
+    message = json.loads(text)["error"]["message"]
+    check((status, message), (422, "The body has a parameter twice."))
+
 # An image, by a URL with a ticket: an empty body on any refusal.
 image = call(server, "image", **session)
 check(list(image), ["Success", "Message", "Url"])

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
@@ -30,6 +31,9 @@ struct Arguments {
     #[arg(long, default_value = "http://localhost:8080")]
     server: String,
 }
+
+/// How long the first server may take to answer. No request waits longer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Measurements of one user that are kept.
 const MEASUREMENTS_MAX: usize = 100;
@@ -115,7 +119,8 @@ struct Verified {
 
 /// The id of the caller; `None` if the first server refuses the credential.
 fn ask(server: &str, headers: &HeaderMap) -> Result<Option<UserId>, ureq::Error> {
-    let mut request = ureq::get(format!("{server}/VPE/session/verify/"));
+    let request = ureq::get(format!("{server}/VPE/session/verify/"));
+    let mut request = request.config().timeout_global(Some(ANSWER_WITHIN)).build();
     for name in [AUTHORIZATION, COOKIE] {
         for value in headers.get_all(&name) {
             request = request.header(&name, value);

@@ -1,6 +1,7 @@
 //! The parameters of a body: a form of either encoding, or JSON. The client sends all three.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -8,6 +9,7 @@ use axum::{Form, Json};
 use data_encoding::BASE64;
 use gatepost::{ErrorClass, Password, Timestamp};
 use gatepost_axum::Rejection;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// The parameters of a body that no handler has taken yet. No error repeats a value: it may be a
 /// password.
@@ -82,9 +84,8 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
                 fields.insert(&name, value)?;
             }
         } else if kind.starts_with(b"application/json") {
-            type Members = BTreeMap<String, Option<String>>;
             let json = Json::<Members>::from_request(request, state).await;
-            for (name, value) in json.map_err(|_| malformed())?.0 {
+            for (name, value) in json.map_err(|_| malformed())?.0.0 {
                 if let Some(value) = value {
                     fields.insert(&name, value)?;
                 }
@@ -93,6 +94,33 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             return Err(malformed());
         }
         Ok(fields)
+    }
+}
+
+/// The members of an object of JSON, also those that it has twice.
+struct Members(Vec<(String, Option<String>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
     }
 }
 
