@@ -6,7 +6,7 @@
 const counts = { checks: 0 };
 const rows = [];
 let status; // Of the last answer: the client does not show it.
-let here, admin, ids, bob, ada;
+let here, admin, ids, bob, ada, hal;
 
 const plain = globalThis.fetch;
 globalThis.fetch = async (...request) => {
@@ -247,8 +247,11 @@ const parts = {
         await refused(() => logIn("root"), 401, "AUTH.MFA_ENROLMENT_REQUIRED");
     },
 
-    // Returns the secret of the authenticator.
+    // Returns the secrets of the authenticators of two users, each of whom needs one later code.
     async enrol() {
+        ids.hal = (await admin.createUser("hal", here.password)).id;
+        hal = await logIn("hal");
+        const other = await hal.startUserMfaEnrollment(ids.hal, "True Do");
         ada = await logIn("ada");
         const mfa = await ada.startUserMfaEnrollment(ids.ada, "True Do");
         check([mfa.uri.startsWith("otpauth://totp/"), mfa.uri.includes(mfa.secret)], [true, true]);
@@ -259,10 +262,11 @@ const parts = {
         row("startUserMfaEnrollment, another user", message);
         await refused(() => client({ apiKey: here.key }).startUserMfaEnrollment(ids.robot, "x"),
             401, "AUTH.INVALID_TOKEN");
-        return mfa.secret;
+        return [mfa.secret, other.secret];
     },
 
-    async confirm({ first, second }) {
+    async confirm({ codes: [[first, second], ofHal] }) {
+        check(await hal.finalizeMfaEnrollment(ids.hal, ...ofHal), undefined);
         await refused(() => ada.finalizeMfaEnrollment(ids.ada, "000000", "111111"),
             403, "REQUEST.WRONG_PASSWORD_OR_CODE");
         check(await ada.finalizeMfaEnrollment(ids.ada, first, second), undefined);
@@ -283,10 +287,10 @@ const parts = {
     },
 
     async unenrol({ code }) {
-        await refused(() => ada.unenrollMfa(ids.ada, "000000", here.password),
+        await refused(() => hal.unenrollMfa(ids.hal, "000000", here.password),
             403, "REQUEST.WRONG_PASSWORD_OR_CODE");
-        check(await ada.unenrollMfa(ids.ada, code, here.password), undefined);
-        check((await (await logIn("ada")).readCurrentUser()).mfa_enrolled, false);
+        check(await hal.unenrollMfa(ids.hal, code, here.password), undefined);
+        check((await (await logIn("hal")).readCurrentUser()).mfa_enrolled, false);
         row("unenrollMfa", "the second factor is removed");
     },
 
