@@ -201,6 +201,29 @@ mod tests {
     fn two_caches_have_images_of_their_own() {
         let token = text(TOKEN_TEXT_BYTES, 0x30);
         assert_ne!(key().image(&token, None), key().image(&token, None));
-        assert!(key().image(token.get(1..).unwrap(), None).is_none());
+    }
+
+    /// The sums are as good as the module says only if no word of the key depends on another one.
+    #[test]
+    fn every_word_of_the_key_is_drawn_for_itself() {
+        let key = key();
+        let words = [key.pairs.as_flattened(), &key.sip].concat();
+        assert_eq!(words.iter().collect::<std::collections::HashSet<_>>().len(), 30);
+        assert!(!words.contains(&0));
+    }
+
+    #[test]
+    fn a_text_of_another_length_than_a_token_has_no_image() {
+        let (key, long) = (key(), text(2 * TOKEN_TEXT_BYTES, 0x30));
+        for bytes in (0..=long.len()).filter(|bytes| *bytes != TOKEN_TEXT_BYTES) {
+            assert_eq!(key.image(long.get(..bytes).unwrap(), None), None, "{bytes} bytes");
+        }
+    }
+
+    #[test]
+    fn a_place_names_its_image_and_no_place_names_none() {
+        let image = key().image(&text(TOKEN_TEXT_BYTES, 0x30), None).unwrap();
+        assert_eq!(Image::at(image.place()), Some(image));
+        assert_eq!(Image::at(CacheHint::NOWHERE), None);
     }
 }
