@@ -88,6 +88,29 @@ fn the_wait_applies_to_the_file_as_well() {
     assert!((4_000..=5_000).contains(&timeout), "{timeout}");
 }
 
+/// A read must not wait twice for as long: for a connection, and then for the file.
+#[test]
+fn what_a_read_waited_for_a_connection_it_does_not_wait_for_the_file() {
+    let (_directory, pool) = pool();
+    let mut loans = take(&pool, Reader::Verify, limits::READ_CONNECTIONS);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let loan = pool.take(Reader::Verify, READ_WAIT).unwrap();
+            connection::pragma_value(&loan, "busy_timeout").unwrap()
+        });
+        while pool.shelf.lock().waiting.verify == 0 {
+            thread::yield_now();
+        }
+        let waited = Stopwatch::start();
+        while waited.elapsed() < Duration::from_millis(20) {
+            thread::yield_now();
+        }
+        loans.pop();
+        let left = waiting.join().unwrap();
+        assert!(left <= 4_980, "{left}");
+    });
+}
+
 #[test]
 fn closing_wakes_waiting_threads_and_keeps_no_connection() {
     let (_directory, pool) = pool();
