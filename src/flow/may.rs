@@ -89,10 +89,12 @@ impl Store {
     ) -> Result<Decision> {
         // No test fails without this: the call is refused below as well. But the child of a fork
         // must not even read the wal-index.
-        self.core().storage.check_open()?;
+        let storage = &self.core().storage;
+        storage.check_open()?;
         let found = match (&self.core().coherence, Image::at(principal.place)) {
             (Some(coherence), Some(image)) => {
-                coherence.find(image)?.map(|entry| (coherence, image, entry))
+                let entry = coherence.find(image).map_err(|error| storage.located(error))?;
+                entry.map(|entry| (coherence, image, entry))
             }
             _ => None,
         };
@@ -105,7 +107,7 @@ impl Store {
                 && is_answered_by(&entry, now)
                 && let Some(has) = coherence.cache.has_privilege(&entry, privilege)
             {
-                self.core().storage.check_file_if_due(now)?;
+                storage.check_file_if_due(now)?;
                 *is_granted = has;
                 return Ok(Ok(Live::of_entry(&entry, image)));
             }

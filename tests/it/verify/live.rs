@@ -131,9 +131,14 @@ fn a_file_that_another_process_made_too_new_has_no_answer_in_the_cache() {
     }
     let world = World::new();
     let session = world.open(world.person("ada").id, "till-1");
-    assert!(world.passes(&session, "till-1"));
+    let (store, till) = (&world.store, device("till-1"));
+    let principal = principal(&world, &session);
     let newer = "PRAGMA user_version = 2; UPDATE store SET min_reader = 2";
     world.sql().execute_batch(newer).unwrap();
-    let refused = world.store.verify((&session.token, &device("till-1"))).unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::TooNew);
+    let verify = store.verify((&session.token, &till)).unwrap_err();
+    let may = store.may(&principal, "admin").unwrap_err();
+    for refused in [verify, may] {
+        assert_eq!(refused.kind(), ErrorKind::TooNew);
+        assert_eq!(refused.path(), Some(world.path.as_path()));
+    }
 }
