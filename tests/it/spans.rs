@@ -91,6 +91,16 @@ fn each_operation_has_a_span_and_an_event_for_each_row_that_it_commits() {
     }
 }
 
+/// The scene of the operations has an observer, for which the rows are read anyway.
+#[test]
+fn without_an_observer_a_subscriber_receives_each_row_too() {
+    let world = World::new();
+    let lines = Capture::of(|| drop([world.person("ada"), world.person("grace")]));
+    let rows = lines.iter().filter(|line| line.contains("message=committed"));
+    let created = rows.map(|line| line.contains(" event=\"user.created\""));
+    assert_eq!(created.collect::<Vec<_>>(), [true; 2], "{lines:#?}");
+}
+
 #[test]
 fn a_refusal_and_a_failure_are_events_with_their_reasons() {
     let world = World::new();
