@@ -4,8 +4,8 @@
 //! SQLite keeps a 48-byte header at the start of the wal-index (`-shm`). Every commit by any
 //! process changes it before the commit is acknowledged, and SQLite itself decides by it whether
 //! its page cache is valid. Comparing those bytes costs about ten nanoseconds and no system call.
-//! A difference means only that the file must be read: checkpoints, WAL resets and recovery change
-//! the header as well, without a change of content.
+//! A difference means only that the file must be read: WAL resets and recovery change the header as
+//! well, without a change of content.
 //!
 //! **Assumptions.** The documented VFS interface: `SQLITE_FCNTL_FILE_POINTER` gives the file of a
 //! connection, and its `xShmMap` the first region of the wal-index. The header is stored there
