@@ -232,6 +232,11 @@ impl Desk {
         self.0.folder.turn()
     }
 
+    /// The turn without waiting; `None` if another instance or thread has it.
+    pub(crate) fn turn_now(&self) -> Option<Turn> {
+        self.0.folder.turn_now().ok().flatten()
+    }
+
     /// The device of every session of this desk.
     pub(crate) fn device(&self) -> &gatepost::DeviceId {
         &self.0.machine.device
@@ -304,15 +309,12 @@ impl Desk {
         let _ = self.0.vault.delete(&self.0.name);
     }
 
-    /// Deletes the saved token if it is this one, whose session is not over.
+    /// Deletes the saved token, whose session is not over.
     ///
     /// # Errors
     /// `Vault`: a restart would go on with the session.
-    pub(crate) fn unsave(&self, _turn: &Turn, token: &SavedToken) -> Result<()> {
-        if self.load()?.is_some_and(|saved| saved.expose() == token.expose()) {
-            self.0.vault.delete(&self.0.name)?;
-        }
-        Ok(())
+    pub(crate) fn unsave(&self, _turn: &Turn) -> Result<()> {
+        Ok(self.0.vault.delete(&self.0.name)?)
     }
 
     /// Deletes the saved token if its session is over. Another instance may have saved that of
@@ -328,16 +330,8 @@ impl Desk {
     /// As [`delete_if_over`](Self::delete_if_over), without waiting: if another instance has the
     /// turn, the next start deletes it.
     pub(crate) fn delete_if_over_now(&self) {
-        if let Ok(Some(turn)) = self.0.folder.turn_now() {
+        if let Some(turn) = self.turn_now() {
             self.delete_if_over(&turn);
-        }
-    }
-
-    /// As [`unsave`](Self::unsave), without waiting; whether it was done.
-    pub(crate) fn unsave_now(&self, token: &SavedToken) -> bool {
-        match self.0.folder.turn_now() {
-            Ok(Some(turn)) => self.unsave(&turn, token).is_ok(),
-            _ => false,
         }
     }
 }

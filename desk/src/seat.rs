@@ -109,8 +109,10 @@ struct State {
     /// Whether the token is saved while the seat is open.
     keeps: bool,
     saved: Saved,
-    /// Whether the saved token of a locked seat must still be deleted.
+    /// Whether the saved token must still be deleted: of a locked seat, or of one that is over.
     unsave_is_due: bool,
+    /// When the vault last failed to delete that of a locked seat.
+    unsave_failed_at: Option<Timestamp>,
     recovery_codes: Option<RecoveryCodes>,
     last_touch: Timestamp,
 }
@@ -126,6 +128,7 @@ impl Seat {
             keeps: saved.is_some(),
             saved: Saved::from(saved),
             unsave_is_due: false,
+            unsave_failed_at: None,
             recovery_codes,
             last_touch: desk.now(),
         };
@@ -162,7 +165,8 @@ impl Seat {
     }
 
     /// Whether the user has a privilege now, as [`Store::may`] answers it. It is a use of the
-    /// session, and about as fast as a verify.
+    /// session, and about as fast as a verify. It asks no vault: if the session is over,
+    /// [`state`](Self::state) deletes the saved token.
     ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked), and [`Store`](DeskError::Store):
@@ -172,7 +176,10 @@ impl Seat {
         match self.0.desk.store().may(&principal, privilege)? {
             Permission::Granted => Ok(true),
             Permission::Denied => Ok(false),
-            Permission::Ended => Err(self.ended()),
+            Permission::Ended => {
+                self.mark_ended();
+                Err(DeskError::Ended)
+            }
         }
     }
 
@@ -249,8 +256,10 @@ impl Seat {
     }
 
     /// The recovery codes of a second factor that was enrolled at this sign-in, once: show them.
+    /// `None` while the seat is locked.
     #[must_use]
     pub fn take_recovery_codes(&self) -> Option<RecoveryCodes> {
+        self.open().ok()?;
         self.state_now().recovery_codes.take()
     }
 
@@ -265,9 +274,10 @@ impl Seat {
         }
     }
 
-    /// Marks the seat as over, and deletes its saved token without waiting.
+    /// Marks the seat as over, and deletes its saved token once, without waiting.
     fn ended(&self) -> DeskError {
-        if self.mark_ended() {
+        self.mark_ended();
+        if std::mem::take(&mut self.state_now().unsave_is_due) {
             self.0.desk.delete_if_over_now();
         }
         DeskError::Ended
@@ -276,15 +286,18 @@ impl Seat {
     /// As [`ended`](Self::ended), for a caller that has the turn.
     fn ended_in(&self, turn: &Turn) -> DeskError {
         self.mark_ended();
+        self.state_now().unsave_is_due = false;
         self.0.desk.delete_if_over(turn);
         DeskError::Ended
     }
 
-    /// Whether the seat was not marked before.
-    fn mark_ended(&self) -> bool {
+    fn mark_ended(&self) {
         let mut state = self.state_now();
-        state.saved = Saved::NotWanted;
-        std::mem::replace(&mut state.view, SeatState::Ended) != SeatState::Ended
+        if state.view != SeatState::Ended {
+            state.view = SeatState::Ended;
+            state.saved = Saved::NotWanted;
+            state.unsave_is_due = true;
+        }
     }
 
     /// The token of this seat's session. Another instance that unlocked the session, or changed the
@@ -295,20 +308,40 @@ impl Seat {
         if desk.verify(&own)?.is_some() {
             return Ok(own);
         }
-        let Some(saved) = desk.load()? else { return Err(self.ended_in(turn)) };
-        match desk.verify(&saved)? {
+        match desk.load()? {
+            Some(saved) if self.adopts(&saved)? => Ok(saved),
+            _ => Err(self.ended_in(turn)),
+        }
+    }
+
+    /// Takes a saved token that is valid for this seat's session; whether it is.
+    fn adopts(&self, saved: &SavedToken) -> Result<bool> {
+        match self.0.desk.verify(saved)? {
             Some((session, principal)) if session == self.0.session => {
                 let mut state = self.state_now();
                 state.token = saved.copy();
                 state.principal = principal;
-                Ok(saved)
+                Ok(true)
             }
-            _ => Err(self.ended_in(turn)),
+            _ => Ok(false),
         }
     }
 
     fn state_now(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Saved {
+    /// Whether the next start may find the token. A vault that is locked or absent saved nothing.
+    fn may_be_there(&self) -> bool {
+        match self {
+            Self::Yes(_) => true,
+            Self::NotWanted => false,
+            Self::Failed(error) => {
+                matches!(error, VaultError::NoAnswer | VaultError::Failed(_))
+            }
+        }
     }
 }
 

@@ -12,6 +12,10 @@ use crate::outcome::Outcome;
 use crate::seat::{Saved, Seat, SeatState, State};
 use crate::vault::SavedToken;
 
+/// The time after which [`Seat::state`] asks a vault again that did not delete a token: a vault
+/// that is silent takes 5 s, in which the window is not drawn.
+const UNSAVE_PAUSE: Duration = Duration::from_secs(30);
+
 /// Whether a call opens a locked seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opens {
@@ -23,19 +27,21 @@ impl Seat {
     /// The state of the seat, for the window to draw. Call it by a timer, about once a second: it
     /// notices a session that was ended elsewhere, locks a seat that is idle for too long, and
     /// reads the configuration again. It reads the file, waits for no writer, and is no use of the
-    /// session, so that an inactivity timeout goes on. At the call that locks the seat it also
-    /// deletes the saved token, and waits for the vault.
+    /// session, so that an inactivity timeout goes on. At the call that locks the seat, or is the
+    /// first after the session ended, it also deletes the saved token, and waits for the vault; a
+    /// locked seat asks a vault that failed again after 30 s.
     ///
     /// # Errors
     /// [`Store`](DeskError::Store): the store could not answer, and the state is the last one.
     pub fn state(&self) -> Result<SeatState> {
         self.lock_if_idle();
-        self.unsave_if_due();
+        self.unsave_without_waiting();
         let (view, principal) = {
             let state = self.state_now();
             (state.view, state.principal)
         };
         if view == SeatState::Ended {
+            self.ended();
             return Ok(view);
         }
         match self.0.desk.profile(&principal)? {
@@ -66,14 +72,13 @@ impl Seat {
     /// [`Ended`](DeskError::Ended); [`Busy`](DeskError::Busy) and [`Vault`](DeskError::Vault) if
     /// the saved token may still be there: [`state`](Self::state) tries again to delete it.
     pub fn lock(&self) -> Result<()> {
-        let token = match self.cover() {
-            Some(token) => token,
-            None if self.state_now().view == SeatState::Ended => return Err(DeskError::Ended),
-            None => return Ok(()),
-        };
-        let turn = self.0.desk.turn()?;
-        self.0.desk.unsave(&turn, &token)?;
-        self.state_now().unsave_is_due = false;
+        if self.cover() == SeatState::Ended {
+            return Err(DeskError::Ended);
+        }
+        if self.due_token().is_some() {
+            let turn = self.0.desk.turn()?;
+            self.unsave_if_due(&turn)?;
+        }
         Ok(())
     }
 
@@ -115,7 +120,11 @@ impl Seat {
     /// [`Store`](DeskError::Store): the seat stays as it is.
     pub fn unlock(&self, with: Reauthentication) -> Result<Outcome<()>> {
         let turn = self.0.desk.turn()?;
-        self.change_token(&turn, Opens::Yes, |desk, token| {
+        self.lock_if_idle();
+        // A proof on an open seat does not open one that is locked during the call.
+        let is_locked = self.state_now().view == SeatState::Locked;
+        let opens = if is_locked { Opens::Yes } else { Opens::No };
+        self.change_token(&turn, opens, |desk, token| {
             desk.store().prove((token.expose(), desk.device()), with)
         })
     }
@@ -157,18 +166,25 @@ impl Seat {
             state.last_touch = now;
         } else {
             // It was locked during the call.
-            state.unsave_is_due = matches!(saved, Some(Ok(_)));
+            state.unsave_is_due = Saved::from(saved).may_be_there();
         }
     }
 
-    /// Locks in memory; returns the token whose saved copy must be deleted, if there is one.
-    fn cover(&self) -> Option<SavedToken> {
+    /// Locks an open seat in memory; returns its state then.
+    fn cover(&self) -> SeatState {
         let mut state = self.state_now();
         if state.view == SeatState::Open {
             state.view = SeatState::Locked;
-            state.unsave_is_due = matches!(state.saved, Saved::Yes(_));
+            state.unsave_is_due = state.saved.may_be_there();
+            state.unsave_failed_at = None;
             state.saved = Saved::NotWanted;
         }
+        state.view
+    }
+
+    /// The token of a locked seat, if its saved copy must still be deleted.
+    fn due_token(&self) -> Option<SavedToken> {
+        let state = self.state_now();
         (state.view == SeatState::Locked && state.unsave_is_due).then(|| state.token.copy())
     }
 
@@ -182,14 +198,34 @@ impl Seat {
         }
     }
 
-    /// Deletes the saved token of a locked seat, if that is still to be done, without waiting.
-    fn unsave_if_due(&self) {
-        let due = {
-            let state = self.state_now();
-            (state.view == SeatState::Locked && state.unsave_is_due).then(|| state.token.copy())
-        };
-        if due.is_some_and(|token| self.0.desk.unsave_now(&token)) {
-            self.state_now().unsave_is_due = false;
+    /// Deletes the saved token of a locked seat, if that is still to be done: its own as of this
+    /// turn, or one that another instance gave the session, which is the seat's own from now on.
+    /// Only the latter is a use of the session. The token of another session stays.
+    fn unsave_if_due(&self, turn: &Turn) -> Result<()> {
+        let Some(own) = self.due_token() else { return Ok(()) };
+        if let Some(saved) = self.0.desk.load()?
+            && (saved.expose() == own.expose() || self.adopts(&saved)?)
+        {
+            self.0.desk.unsave(turn)?;
+        }
+        self.state_now().unsave_is_due = false;
+        Ok(())
+    }
+
+    /// As [`unsave_if_due`](Self::unsave_if_due), but waits for no other instance, and for a vault
+    /// that fails once in a while.
+    fn unsave_without_waiting(&self) {
+        let now = self.0.desk.now();
+        let failed_at = self.state_now().unsave_failed_at;
+        let pauses =
+            failed_at.is_some_and(|at| now >= at && now.duration_since(at) < UNSAVE_PAUSE);
+        if pauses || self.due_token().is_none() {
+            return;
+        }
+        if let Some(turn) = self.0.desk.turn_now()
+            && self.unsave_if_due(&turn).is_err()
+        {
+            self.state_now().unsave_failed_at = Some(now);
         }
     }
 }

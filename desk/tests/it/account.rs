@@ -165,9 +165,11 @@ fn every_call_of_a_seat_that_is_over_says_so_and_the_token_is_gone() {
             end(&world, &seat);
             let answer = call(&seat);
             assert!(matches!(answer, Err(DeskError::Ended)), "{name}, {how}: {answer:?}");
-            assert_ne!(world.vault.token(), own, "{name}, {how}");
+            // `may` is for the thread of a window, and leaves the vault to `state`.
+            assert!(name == "may" || world.vault.token() != own, "{name}, {how}");
             assert!(matches!(call(&seat), Err(DeskError::Ended)), "{name} again, {how}");
             assert_eq!(seat.state().unwrap(), SeatState::Ended, "{name}, {how}");
+            assert_ne!(world.vault.token(), own, "{name}, {how}");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The idle lock: what it hides, what it keeps, and who opens it.
 
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use gatepost::LoginRefusal;
 use gatepost::sessions::Reauthentication;
-use gatepost_desk::{DeskError, Saved, Seat, SeatState, SignInRequest};
+use gatepost_desk::{DeskError, Saved, Seat, SeatState, SignInRequest, VaultError};
 
-use crate::world::{IDLE, World, password};
+use crate::world::{IDLE, World, password, seat};
 
 fn right() -> Reauthentication {
     Reauthentication::password(password("ada"))
@@ -125,6 +126,7 @@ fn a_vault_that_fails_locks_all_the_same_and_is_asked_again() {
     assert_eq!(seat.state().unwrap(), SeatState::Locked);
     world.vault.set_locked(false);
     assert!(world.vault.token().is_some());
+    world.clock.advance(Duration::from_secs(30));
     assert_eq!(seat.state().unwrap(), SeatState::Locked);
     assert_eq!(world.vault.token(), None);
 }
@@ -213,4 +215,119 @@ fn a_seat_that_locks_during_a_change_of_the_password_stays_locked() {
     let with = Reauthentication::password(password("new"));
     seat.unlock(with).unwrap().done().unwrap();
     assert_eq!(seat.state().unwrap(), SeatState::Open);
+}
+
+/// Locks the seat by another thread at the moment of the next save, which has the turn.
+fn lock_at_next_save(world: &World, seat: &Seat) -> Receiver<Result<(), DeskError>> {
+    let (clone, (answer, locked)) = (seat.clone(), channel());
+    world.vault.at_next_save(move || {
+        let other = clone.clone();
+        std::thread::spawn(move || answer.send(other.lock()).unwrap());
+        while clone.profile().is_ok() {
+            std::thread::yield_now();
+        }
+    });
+    locked
+}
+
+#[test]
+fn a_lock_during_a_change_of_the_password_deletes_the_new_token() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let locked = lock_at_next_save(&world, &seat);
+    seat.change_password(password("ada"), password("new")).unwrap().done().unwrap();
+    locked.recv().unwrap().unwrap();
+    assert_eq!(world.vault.token(), None);
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+}
+
+#[test]
+fn a_lock_during_a_proof_on_an_open_seat_stays() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    let locked = lock_at_next_save(&world, &seat);
+    unlock(&seat);
+    locked.recv().unwrap().unwrap();
+    assert_eq!(world.vault.token(), None);
+    assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    unlock(&seat);
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}
+
+#[test]
+fn an_unlock_opens_a_seat_that_no_call_has_locked_yet() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.clock.advance(IDLE);
+    unlock(&seat);
+    assert_eq!(seat.state().unwrap(), SeatState::Open);
+}
+
+#[test]
+fn a_lock_deletes_the_token_that_another_instance_gave_the_session() {
+    let world = World::new();
+    let (one, two) = (world.seat("ada"), world.again().resume().unwrap().unwrap());
+    unlock(&two);
+    drop(two);
+    one.lock().unwrap();
+    assert_eq!(world.vault.token(), None);
+    assert!(world.restart().resume().unwrap().is_none());
+}
+
+#[test]
+fn a_lock_leaves_the_token_of_another_session() {
+    let world = World::new();
+    let ada = world.seat("ada");
+    let bob = seat(&world.again(), "bob");
+    let token = world.vault.token();
+    let _ = ada.lock();
+    assert_eq!(world.vault.token(), token);
+    assert_eq!(bob.state().unwrap(), SeatState::Open);
+}
+
+#[test]
+fn a_lock_deletes_a_token_of_which_no_one_knows_whether_it_is_saved() {
+    let world = World::new();
+    world.vault.set_silent(true);
+    let seat = world.seat("ada");
+    assert!(matches!(seat.saved(), Saved::Failed(VaultError::NoAnswer)));
+    seat.lock().unwrap();
+    assert_eq!(world.vault.token(), None);
+}
+
+#[test]
+fn the_window_asks_the_vault_at_the_lock_and_at_the_end_alone() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.vault.take_calls();
+    seat.may("reports.read").unwrap();
+    seat.state().unwrap();
+    world.clock.advance(IDLE);
+    seat.touch();
+    assert!(matches!(seat.may("reports.read"), Err(DeskError::Locked)));
+    assert_eq!(world.vault.take_calls(), 0);
+
+    // A vault that does not answer is asked once in half a minute.
+    world.vault.set_locked(true);
+    for _ in 0..10 {
+        assert_eq!(seat.state().unwrap(), SeatState::Locked);
+    }
+    assert_eq!(world.vault.take_calls(), 1);
+    world.clock.advance(Duration::from_secs(30));
+    seat.state().unwrap();
+    assert_eq!(world.vault.take_calls(), 1);
+    world.vault.set_locked(false);
+    world.clock.go_back(Duration::from_secs(3_600));
+    seat.state().unwrap();
+    assert_eq!((world.vault.token(), world.vault.take_calls()), (None, 2));
+
+    unlock(&seat);
+    world.desk.store().sessions().revoke(seat.session()).unwrap();
+    world.vault.take_calls();
+    assert!(matches!(seat.may("reports.read"), Err(DeskError::Ended)));
+    assert_eq!(world.vault.take_calls(), 0);
+    for _ in 0..10 {
+        assert_eq!(seat.state().unwrap(), SeatState::Ended);
+    }
+    assert_eq!((world.vault.token(), world.vault.take_calls()), (None, 2));
 }

@@ -8,7 +8,7 @@ use gatepost::sessions::{Reauthentication, RevokeSessions, StepDemand};
 use gatepost_desk::{FactorStep, Seat, SeatState, SignIn};
 use hmac::{Hmac, KeyInit, Mac};
 
-use crate::world::{World, keyring, password};
+use crate::world::{IDLE, World, keyring, password};
 
 const STEP: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -118,6 +118,9 @@ fn a_factor_that_is_demanded_is_enrolled_at_the_sign_in() {
     let authenticator = Authenticator::new(&world, &enrolment);
     let seat = step.confirm(authenticator.shown(), authenticator.next()).unwrap();
     let seat = seat.granted().unwrap();
+    world.clock.advance(IDLE);
+    assert!(seat.take_recovery_codes().is_none(), "the seat is locked");
+    seat.unlock(Reauthentication::code(authenticator.next())).unwrap().done().unwrap();
     assert_eq!(seat.take_recovery_codes().unwrap().codes.len(), 10);
     assert!(seat.take_recovery_codes().is_none(), "they are shown once");
     assert!(world.vault.token().is_some());

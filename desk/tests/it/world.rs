@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -97,6 +97,9 @@ pub(crate) struct TestVault(Arc<Shelf>);
 struct Shelf {
     tokens: Mutex<HashMap<String, String>>,
     is_locked: AtomicBool,
+    /// A save is done, and its answer is lost.
+    is_silent: AtomicBool,
+    calls: AtomicUsize,
     at_next_save: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -124,11 +127,21 @@ impl TestVault {
         self.0.is_locked.store(is_locked, Ordering::SeqCst);
     }
 
+    pub(crate) fn set_silent(&self, is_silent: bool) {
+        self.0.is_silent.store(is_silent, Ordering::SeqCst);
+    }
+
+    /// How often it was asked since the last call of this function.
+    pub(crate) fn take_calls(&self) -> usize {
+        self.0.calls.swap(0, Ordering::SeqCst)
+    }
+
     pub(crate) fn at_next_save(&self, job: impl FnOnce() + Send + 'static) {
         *self.0.at_next_save.lock().unwrap() = Some(Box::new(job));
     }
 
     fn check(&self) -> Result<(), VaultError> {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
         if self.0.is_locked.load(Ordering::SeqCst) { Err(VaultError::Locked) } else { Ok(()) }
     }
 }
@@ -149,7 +162,7 @@ impl TokenVault for TestVault {
         let job = self.0.at_next_save.lock().unwrap().take();
         job.into_iter().for_each(|job| job());
         self.0.tokens.lock().unwrap().insert(name.to_owned(), token.expose().to_owned());
-        Ok(())
+        if self.0.is_silent.load(Ordering::SeqCst) { Err(VaultError::NoAnswer) } else { Ok(()) }
     }
 
     fn delete(&self, name: &str) -> Result<(), VaultError> {
