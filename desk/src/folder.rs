@@ -103,6 +103,7 @@ impl Folder {
         // Not truncated: nothing is ever in it.
         let mut options = private::options();
         let file = options.create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        private::check_file(&path, &file)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Turn(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -138,11 +139,12 @@ impl Folder {
 
 fn read(path: &Path) -> Result<Option<String>> {
     let failed = |error| DeskError::io(path, "the file cannot be read", error);
-    let file = match File::open(path) {
+    let file = match private::options().read(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
+    private::check_file(path, &file)?;
     let mut text = String::new();
     // A text that is cut off, or none, is no pair of ids: it is damaged.
     match file.take(DEVICE_FILE_MAX).read_to_string(&mut text) {

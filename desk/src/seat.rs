@@ -184,7 +184,8 @@ impl Seat {
     }
 
     /// The store, acting as the user: the audit log names the user in what it does. Checks that
-    /// the seat is open; ask for it again for each thing that the user does.
+    /// the seat is open; ask for it again for each thing that the user does, since a store that is
+    /// kept goes on after a lock and after the end.
     ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked) and [`Store`](DeskError::Store).

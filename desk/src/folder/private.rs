@@ -2,7 +2,7 @@
 //! of the crate may not make.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -30,13 +30,38 @@ pub(super) fn make(path: &Path) -> Result<()> {
     check(path)
 }
 
-/// For a file that only its owner can read.
+/// For a file that only its owner can read. Opens no link, and waits for no other end of a pipe.
 pub(super) fn options() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "the folder's access list is inherited"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
     options
+}
+
+/// Fails if the opened file belongs to another account, which put it there while it could write to
+/// the folder.
+pub(super) fn check_file(path: &Path, file: &File) -> Result<()> {
+    let failed = |error| DeskError::io(path, "the file cannot be looked at", error);
+    let seen = file.metadata().map_err(failed)?;
+    if !is_own(&seen) {
+        return Err(DeskError::folder(path, "the file belongs to another account"));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn is_own(seen: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(seen) == rustix::process::geteuid().as_raw()
+}
+
+#[cfg(not(unix))]
+fn is_own(_seen: &Metadata) -> bool {
+    true
 }
 
 #[cfg(unix)]
@@ -50,7 +75,7 @@ fn check(path: &Path) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let failed = |error| DeskError::io(path, "the folder cannot be made private", error);
     let seen = std::fs::metadata(path).map_err(failed)?;
-    if seen.uid() != rustix::process::geteuid().as_raw() {
+    if !is_own(&seen) {
         return Err(DeskError::folder(path, "the folder belongs to another account"));
     }
     if seen.mode() & 0o077 == 0 {

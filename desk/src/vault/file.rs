@@ -144,10 +144,11 @@ impl TokenVault for FileVault {
 
     fn delete(&self, name: &str) -> Result<(), VaultError> {
         let path = self.path(name);
-        if !self.folder.exists() {
-            return Ok(());
+        match delete_unfinished(&path) {
+            // There is no folder yet.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            deleted => deleted.map_err(failed)?,
         }
-        delete_unfinished(&path).map_err(failed)?;
         remove(&path).map_err(failed)?;
         sync_folder(&path).map_err(failed)
     }
@@ -314,6 +315,17 @@ mod tests {
         }
         set_mode(&vault.folder, 0o755);
         assert_eq!(load(&vault).as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_into_is_an_error_and_no_absent_token() {
+        let (folder, mut vault) = vault();
+        fs::write(folder.path().join("file"), "").unwrap();
+        vault.folder = folder.path().join("file/till");
+        let saved = vault.save(NAME, &SavedToken::new("one".into()));
+        for answer in [vault.load(NAME).map(drop), saved, vault.delete(NAME)] {
+            assert!(matches!(answer, Err(VaultError::Failed(_))), "{answer:?}");
+        }
     }
 
     #[test]

@@ -259,6 +259,10 @@ fn an_unlock_opens_a_seat_that_no_call_has_locked_yet() {
     let world = World::new();
     let seat = world.seat("ada");
     world.clock.advance(IDLE);
+    let clone = seat.clone();
+    world.vault.at_next_save(move || {
+        assert!(matches!(clone.may("reports.read"), Err(DeskError::Locked)));
+    });
     unlock(&seat);
     assert_eq!(seat.state().unwrap(), SeatState::Open);
 }

@@ -58,6 +58,46 @@ fn a_damaged_device_file_is_an_error_that_names_it() {
     assert!(error.to_string().contains("damaged"), "{error}");
 }
 
+/// What others left in a folder while they could write to it is not used when it is private again.
+#[cfg(unix)]
+#[test]
+fn what_others_put_into_the_folder_is_refused() {
+    use std::os::unix::fs::{chown, symlink};
+    let world = World::new();
+    let good = std::fs::read_to_string(world.desk.folder().path().join("device")).unwrap();
+    let elsewhere = world.desk.folder().path().join("elsewhere");
+    std::fs::write(&elsewhere, &good).unwrap();
+    for (name, kind) in [
+        ("device", "link"),
+        ("device.new", "link"),
+        ("lock", "link"),
+        ("device", "pipe"),
+        ("lock", "pipe"),
+        ("device", "another account's"),
+        ("lock", "another account's"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::at(directory.path()).unwrap();
+        let path = folder.path().join(name);
+        match kind {
+            "link" => symlink(&elsewhere, &path).unwrap(),
+            "pipe" => {
+                let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+                assert!(made.success());
+            }
+            _ => {
+                std::fs::write(&path, &good).unwrap();
+                if chown(&path, Some(65_534), None).is_err() {
+                    continue; // Only root can.
+                }
+            }
+        }
+        let opened = Desk::builder(APP).folder(folder).options(options()).open();
+        assert!(matches!(opened, Err(DeskError::Folder { .. })), "{name}, {kind}: {opened:?}");
+        assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), good, "{name}, {kind}");
+    }
+}
+
 #[test]
 fn a_name_or_a_lock_that_breaks_a_rule_makes_no_folder() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
 //! Sign in: each outcome, and what is saved after it.
 
-use gatepost::policy::SessionPolicy;
+use gatepost::policy::{SecondFactorPolicy, SessionPolicy};
 use gatepost::{LoginRefusal, NewUser};
 use gatepost_desk::{DeskError, SeatState, SignIn};
 
-use crate::world::{World, password, seat};
+use crate::world::{World, keyring, password, seat};
 
 #[test]
 fn a_wrong_password_is_refused_and_changes_nothing() {
@@ -132,4 +132,14 @@ fn no_secret_is_shown() {
     for secret in [&*token, "begin with", "cleo"] {
         assert!(!shown.contains(secret), "{shown}");
     }
+
+    let all = SecondFactorPolicy::All;
+    let world = World::with(|options| options.keyring(keyring()).second_factor(all));
+    let SignIn::Refused(why) = world.desk.sign_in("ada", password("ada")).unwrap() else {
+        panic!()
+    };
+    let mut step = why.into_step().unwrap();
+    step.set_new_password("seven geese at noon");
+    let shown = format!("{step:?}");
+    assert!(!shown.contains("geese") && !shown.contains("gp"), "{shown}");
 }
