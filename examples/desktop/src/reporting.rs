@@ -9,8 +9,9 @@ use eframe::egui::{Context, Event, Key};
 /// its first field has the focus.
 const FRAMES: u32 = 4;
 
-/// Writes `KEYS ACTIONS TITLE` after each change: how often tab or space was pressed, as a frame takes
-/// one tab only; how often the user wanted something that is now done; and the title of the screen.
+/// Writes `KEYS ACTIONS TITLE` after each change: how often tab or space was pressed, as a frame
+/// takes one tab only; how often the user wanted something that is now done; and the title of the
+/// screen.
 pub(crate) struct Reporting {
     file: PathBuf,
     keys: usize,

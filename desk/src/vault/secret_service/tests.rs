@@ -186,7 +186,7 @@ fn an_item_that_another_process_deletes_during_a_call_is_no_failure() {
         for _ in 0..3 {
             scope.spawn(|| {
                 let vault = session.vault();
-                for _ in 0..100 {
+                for _ in 0..25 {
                     save(&vault, "one").unwrap();
                     load(&vault).unwrap();
                     vault.delete(NAME).unwrap();
