@@ -75,8 +75,8 @@ class Desktop:
             self.keyring.wait()
         unlock = ["--unlock"] if unlocked else []
         self.keyring = start("gnome-keyring-daemon", "--foreground", "--components=secrets",
-                             *unlock, env=self.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+                             *unlock, env=self.env, stdin=subprocess.PIPE,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.keyring.stdin.write(KEYRING_PASSWORD)
         self.keyring.stdin.close()
         until(lambda: "true" in run("dbus-send", "--session", "--print-reply",
