@@ -450,10 +450,11 @@ fn argon2(
     Ok(Argon2::new(variant, version, params))
 }
 
-/// Number of callers that may charge an attempt while all of `slots` hash: two at least, as two
-/// hashes may end at once, and a core whose next login is not ready has to wait for its flush.
+/// Number of callers that may charge an attempt while all of `slots` hash: two at least where two
+/// hash, as both may end at once, and a core whose next login is not ready has to wait for its
+/// flush.
 fn ahead_of(slots: usize) -> usize {
-    (slots / 4).max(2)
+    (slots / 4).max(slots.min(2))
 }
 
 /// Number of 1 KiB blocks that Argon2 uses: the memory, rounded down to four for each lane.

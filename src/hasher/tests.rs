@@ -369,7 +369,7 @@ fn one_more_than_may_hash_is_admitted_to_charge_its_attempt() {
     assert!(matches!(hasher.admit(now()), Admission::Overloaded { .. }));
     drop((hashing, reserving));
     let places = [1, 2, 8, 16].map(|slots| Hasher::new(hasher.cost, slots, 1_000).places.slots());
-    assert_eq!(places, [3, 4, 10, 20]);
+    assert_eq!(places, [2, 4, 10, 20]);
 }
 
 #[test]

@@ -450,7 +450,9 @@ const fn level(assurance: Assurance) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use crate::options::Options;
+    use crate::record::audit::Written;
 
     /// Every login runs these statements in its write. They read all sessions of the user, also
     /// those that were revoked by a watermark and that no limit counts.
@@ -469,5 +471,13 @@ mod tests {
             assert!(sessions[0].contains(by_index), "{plan:?}");
             assert!(!plan.iter().any(|line| line.starts_with("SCAN s")), "{plan:?}");
         }
+    }
+
+    /// A full disk would refuse such a write without denying the session from memory.
+    #[test]
+    fn an_ordinary_write_cannot_revoke_a_session() {
+        let store = Store::in_memory(Options::for_tests()).unwrap();
+        let erased = store.write(|tx| erase_of(tx, UserId::NIL).map(Written::Nothing));
+        assert_eq!(erased.unwrap_err().kind(), ErrorKind::Misuse);
     }
 }

@@ -42,8 +42,8 @@ impl Devices<'_> {
     /// As [`forget`](Self::forget), for a device of [`list`](Self::list), by its
     /// [handle](crate::sessions::KnownDevice::handle): for a page of a user's devices, which has no
     /// device id except its own. `false` if no device of the list has the handle. All that have it
-    /// are forgotten: who knows the password can log in on a device that is made to have the handle
-    /// of another.
+    /// are forgotten: a person who knows the password can log in on a device that is made to have
+    /// the handle of another.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

@@ -290,6 +290,7 @@ const ATTACKS: &[Attack] = &[
         let open = OpenSession::new(bench.ada, device("till-2")).label(text);
         bench.world.store.sessions().open(open).map(drop)
     }),
+    attack("Devices::forget_listed", forget_listed),
     Attack { path: "Sessions::set_label", may: &[], call: |bench, text| {
         bench.world.store.sessions().set_label(bench.session, Some(text))
     }},

@@ -25,6 +25,8 @@ impl Story {
         self.gave(&token);
         let factors = store.second_factors();
         self.held(&factors);
+        self.held(&factors.policy().unwrap());
+        store.devices().forget_listed(lea, "gone").unwrap();
         let new = NewTotp::new().algorithm(TotpAlgorithm::Sha1).digits(6);
         self.held(&new);
         self.held(&TotpAlgorithm::Sha1);

@@ -10,10 +10,11 @@ const LIFTED: &[(&str, &[&str])] = &[
     ("disallowed_methods", &[
         "src/value/time.rs", "src/value/random.rs",
         "src/hasher/mod.rs", "src/storage/connection.rs",
-        "tests/it/world.rs", "tests/it/fuzz.rs", "tests/it/timing.rs", "tests/it/coherence/race.rs",
-        "tests/it/coherence/privileges.rs", "tests/it/throttle/limit.rs", "tests/it/uses/late.rs",
-        "tests/it/underneath/rounds.rs", "tests/it/restore/rounds.rs",
-        "tests/it/restore/killed.rs", "tests/it/restore/litestream.rs",
+        "tests/it/world.rs", "tests/it/world/acts.rs", "tests/it/fuzz.rs", "tests/it/timing.rs",
+        "tests/it/coherence/race.rs", "tests/it/coherence/privileges.rs",
+        "tests/it/throttle/limit.rs", "tests/it/uses/late.rs", "tests/it/underneath/rounds.rs",
+        "tests/it/restore/rounds.rs", "tests/it/restore/killed.rs",
+        "tests/it/restore/litestream.rs",
         "desk/src/folder/private.rs", "desk/tests/it/kills.rs",
     ]),
 ];

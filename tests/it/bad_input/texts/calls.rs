@@ -86,3 +86,7 @@ pub(super) fn log_in(bench: &Bench, request: LoginRequest) -> Result<(), Error> 
 pub(super) fn administered(bench: &Bench) -> Administration {
     bench.world.store.administering(&bench.ines)
 }
+
+pub(super) fn forget_listed(bench: &Bench, handle: &str) -> Result<(), Error> {
+    bench.world.store.devices().forget_listed(bench.ada, handle).map(drop)
+}
