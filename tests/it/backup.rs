@@ -102,7 +102,7 @@ fn a_backup_replaces_no_file_and_a_failed_one_leaves_none_and_is_recorded() {
     }
     check(world.directory().join("none").join("copy.db"), ErrorKind::NotFound);
     check("file:copy.db".into(), ErrorKind::Invalid);
-    assert_eq!(names(&world), ["copy.db", "other.db.partial"]);
+    assert_eq!(names(&world), ["copy.db", "other.db.partial", "third.db.manifest.partial"]);
 }
 
 /// Noise in a page of an index: the file opens, and a backup of it would not restore.
