@@ -6,11 +6,10 @@
 mod http;
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use peer_protocol::{Outcome, Peer, serve};
+use peer_protocol::{Outcome, Peer, Server, serve};
 
 use http::Connection;
 
@@ -18,7 +17,7 @@ const HOOKS: &str = include_str!("../peer.pb.js");
 
 struct PocketBase {
     connection: Connection,
-    server: Option<Child>,
+    _server: Server,
     in_hook: bool,
     tokens: Vec<String>,
 }
@@ -27,20 +26,11 @@ impl Peer for PocketBase {
     type Presented = String;
 
     fn open(directory: &Path, form: Option<&str>) -> Outcome<Result<Self, String>> {
-        let place = directory.join("port");
-        let (port, server) = match fs::read_to_string(&place) {
-            Ok(port) => (port.parse()?, None),
-            Err(_) => {
-                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-                let Ok(server) = start(directory, port) else {
-                    return Ok(Err("pocketbase is not installed".to_owned()));
-                };
-                fs::write(&place, port.to_string())?;
-                (port, Some(server))
-            }
+        let Some(server) = Server::of(directory, |port| start(directory, port))? else {
+            return Ok(Err("pocketbase is not installed".to_owned()));
         };
-        let (connection, in_hook) = (Connection::open(port)?, form == Some("hook"));
-        Ok(Ok(Self { connection, server, in_hook, tokens: Vec::new() }))
+        let (connection, in_hook) = (Connection::open(server.port)?, form == Some("hook"));
+        Ok(Ok(Self { connection, _server: server, in_hook, tokens: Vec::new() }))
     }
 
     fn fill(&mut self, count: usize) -> Outcome<()> {
@@ -101,15 +91,6 @@ fn start(directory: &Path, port: u16) -> Outcome<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?)
-}
-
-impl Drop for PocketBase {
-    fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
-    }
 }
 
 fn main() -> Outcome<()> {

@@ -18,10 +18,14 @@
 //! been acknowledged: nanoseconds since 1970, on the clock that the processes of a host share. A
 //! call that began before the acknowledgement may answer either.
 
+mod server;
+
 use std::error::Error;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub use server::Server;
 
 /// Anything may go wrong in a peer; the driver shows what.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -2,21 +2,19 @@
 //!
 //! The first process starts a server of its own for the directory, the second one uses it.
 
-use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use peer_protocol::{Outcome, Peer, serve};
+use peer_protocol::{Outcome, Peer, Server, serve};
 use redis::{Commands, Connection};
 
 const LIFETIME_S: u64 = 86_400;
 
 struct Redis {
     connection: Connection,
-    server: Option<Child>,
+    _server: Server,
     keys: Vec<String>,
 }
 
@@ -24,19 +22,11 @@ impl Peer for Redis {
     type Presented = String;
 
     fn open(directory: &Path, _: Option<&str>) -> Outcome<Result<Self, String>> {
-        let place = directory.join("port");
-        let (port, server) = match fs::read_to_string(&place) {
-            Ok(port) => (port.parse()?, None),
-            Err(_) => {
-                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-                let Ok(server) = start(directory, port) else {
-                    return Ok(Err("redis-server is not installed".to_owned()));
-                };
-                fs::write(&place, port.to_string())?;
-                (port, Some(server))
-            }
+        let Some(server) = Server::of(directory, |port| start(directory, port))? else {
+            return Ok(Err("redis-server is not installed".to_owned()));
         };
-        Ok(Ok(Self { connection: connect(port)?, server, keys: Vec::new() }))
+        let connection = connect(server.port)?;
+        Ok(Ok(Self { connection, _server: server, keys: Vec::new() }))
     }
 
     fn fill(&mut self, count: usize) -> Outcome<()> {
@@ -101,15 +91,6 @@ fn connect(port: u16) -> Outcome<Connection> {
             Err(_) => thread::sleep(Duration::from_millis(50)),
         }
         tries += 1;
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
     }
 }
 
