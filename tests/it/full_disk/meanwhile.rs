@@ -59,10 +59,11 @@ impl Disk {
     }
 }
 
-/// A verify that began after `log_out` had returned `Full` is delayed between its SELECT and its
-/// answer, while the disk gets room and another write writes the denial. It has to refuse: its
-/// SELECT is older than the row's deletion, and the list of denials is empty by then.
-pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
+/// A full disk on which ada has a session, and what is run in the middle of the next verify.
+fn full_and_interrupted(
+    disk: Disk,
+    cached: bool,
+) -> Result<(Disk, Holder, Arc<Meanwhile>), Error> {
     let meanwhile = Arc::new(Meanwhile::default());
     let clock = Interrupting(disk.clock.clone(), Arc::clone(&meanwhile));
     let options = disk.options.clone().clock(Arc::new(clock));
@@ -72,6 +73,14 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
     assert!(disk.is_live(&ada));
     disk.fill();
     disk.write_until_refused();
+    Ok((disk, ada, meanwhile))
+}
+
+/// A verify that began after `log_out` had returned `Full` is delayed between its SELECT and its
+/// answer, while the disk gets room and another write writes the denial. It has to refuse: its
+/// SELECT is older than the row's deletion, and the list of denials is empty by then.
+pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
+    let (disk, ada, meanwhile) = full_and_interrupted(disk, cached)?;
     let reader = disk.old_snapshot();
     let refused = disk.store.log_out((&ada.token, &device("ada"))).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Full);
@@ -94,15 +103,7 @@ pub(super) fn a_denial_that_is_written_meanwhile(disk: Disk, cached: bool) -> Re
 
 /// A logout returns `Full` in the middle of a verify, which must not go by what it knew before.
 pub(super) fn a_denial_that_comes_meanwhile(disk: Disk, cached: bool) -> Result<(), Error> {
-    let meanwhile = Arc::new(Meanwhile::default());
-    let clock = Interrupting(disk.clock.clone(), Arc::clone(&meanwhile));
-    let options = disk.options.clone().clock(Arc::new(clock));
-    let options = if cached { options } else { options.cache(None) };
-    let disk = disk.reopened(options)?;
-    let ada = disk.holder("ada")?;
-    assert!(disk.is_live(&ada));
-    disk.fill();
-    disk.write_until_refused();
+    let (disk, ada, meanwhile) = full_and_interrupted(disk, cached)?;
     let reader = disk.old_snapshot();
     assert!(disk.is_live(&ada));
     let (store, token) = (disk.store.clone(), ada.token.clone());
