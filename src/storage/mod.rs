@@ -155,7 +155,7 @@ impl Storage {
         clock: Option<Arc<dyn Clock>>,
         random: Arc<dyn RandomSource>,
     ) -> Result<Self> {
-        let files = Files::resolve(path)?;
+        let (open_mark, files) = (OpenMark::new()?, Files::resolve(path)?);
         open::check_readable(&files.main)?;
         Ok(Self {
             clock: SteadyClock::new(clock),
@@ -165,7 +165,7 @@ impl Storage {
             readers: Readers::EachTime(files.main),
             watch: Watch::new(None),
             reserve: None,
-            open_mark: Mutex::new(Some(OpenMark::new()?)),
+            open_mark: Mutex::new(Some(open_mark)),
             upkeep: Upkeep::default(),
         })
     }
