@@ -92,8 +92,9 @@ words! {
 pub enum AuditEvidence {
     /// This row: its actor, its time and its event say who did it, when and by which call.
     Row(Box<AuditEntry>),
-    /// The row cannot be named, because the log was trimmed: it, or one that came before it, may
-    /// have been among the rows that are gone.
+    /// The row cannot be named: it, or one that came before it, may have been among the rows that
+    /// were trimmed, or the place of the user is unknown, because the restore of a backup moves
+    /// users and branches without a row.
     Trimmed,
     /// The log has no row about it.
     None,
