@@ -64,3 +64,19 @@ fn a_token_moves_to_another_vault_and_stays_where_it_is_while_that_is_locked() {
     let old = builder().vault(file()).open().unwrap();
     assert!(old.resume().unwrap().is_none());
 }
+
+#[test]
+fn a_call_that_a_silent_vault_did_not_answer_may_be_repeated() {
+    let world = World::new();
+    let seat = world.seat("ada");
+    world.vault.set_silent(true);
+    for answer in [world.desk.resume().map(drop), seat.lock()] {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, DeskError::Vault(VaultError::NoAnswer)), "{error:?}");
+        assert!(error.is_retryable());
+    }
+    world.vault.set_silent(false);
+    assert_eq!(world.desk.resume().unwrap().unwrap().session(), seat.session());
+    seat.lock().unwrap();
+    assert_eq!(world.vault.token(), None);
+}
