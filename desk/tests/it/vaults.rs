@@ -65,6 +65,51 @@ fn a_token_moves_to_another_vault_and_stays_where_it_is_while_that_is_locked() {
     assert!(old.resume().unwrap().is_none());
 }
 
+/// The earlier version of the program ran again after the token was moved, or before.
+#[test]
+fn of_two_tokens_the_one_of_the_live_session_is_kept() {
+    for last_is_old in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::at(directory.path().join("till")).unwrap();
+        let (old, new) = (TestVault::default(), TestVault::default());
+        let builder = || Desk::builder(APP).folder(folder.clone()).options(options());
+        let moving = || builder().vault(new.clone()).moving_from(old.clone()).open();
+        let (first, last) = if last_is_old { (&new, &old) } else { (&old, &new) };
+        for (vault, user) in [(first, "ada"), (last, "bob")] {
+            let desk = builder().vault(vault.clone()).open().unwrap();
+            create(&desk, user);
+            drop(seat(&desk, user));
+        }
+        let tokens = (old.token(), new.token());
+        old.set_locked(true);
+        assert!(matches!(moving(), Err(DeskError::Vault(VaultError::Locked))));
+        old.set_locked(false);
+        assert_eq!((old.token(), new.token()), tokens, "an error keeps both");
+
+        let desk = moving().unwrap();
+        let live = if last_is_old { tokens.0 } else { tokens.1 };
+        assert_eq!((old.token(), new.token()), (None, live));
+        assert_eq!(desk.resume().unwrap().unwrap().username(), "bob");
+    }
+}
+
+#[test]
+fn of_two_tokens_of_sessions_that_are_over_none_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = Folder::at(directory.path().join("till")).unwrap();
+    let (old, new) = (TestVault::default(), TestVault::default());
+    let builder = || Desk::builder(APP).folder(folder.clone()).options(options());
+    for (vault, user) in [(&old, "ada"), (&new, "bob")] {
+        let desk = builder().vault(vault.clone()).open().unwrap();
+        let user = create(&desk, user);
+        drop(seat(&desk, &user.username));
+        desk.store().sessions().revoke_all(user.id).unwrap();
+    }
+    let desk = builder().vault(new.clone()).moving_from(old.clone()).open().unwrap();
+    assert!(desk.resume().unwrap().is_none());
+    assert_eq!((old.token(), new.token()), (None, None));
+}
+
 #[test]
 fn a_call_that_a_silent_vault_did_not_answer_may_be_repeated() {
     let world = World::new();
