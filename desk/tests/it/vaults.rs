@@ -2,6 +2,8 @@
 
 use gatepost_desk::{Desk, DeskError, FileVault, Folder, Saved, SeatState, VaultError, VaultKind};
 
+use crate::instance::Instance;
+use crate::processes;
 use crate::world::{APP, TestVault, World, create, options, seat};
 
 #[test]
@@ -124,4 +126,45 @@ fn a_call_that_a_silent_vault_did_not_answer_may_be_repeated() {
     assert_eq!(world.desk.resume().unwrap().unwrap().session(), seat.session());
     seat.lock().unwrap();
     assert_eq!(world.vault.token(), None);
+}
+
+/// A vault may follow its owner from one machine to the next, with all that is in it.
+#[test]
+fn one_vault_keeps_the_tokens_of_two_machines_apart() {
+    let vault = TestVault::default();
+    let directory = tempfile::tempdir().unwrap();
+    let desks = ["ada", "bob"].map(|user| {
+        let folder = Folder::at(directory.path().join(user)).unwrap();
+        let builder = Desk::builder(APP).folder(folder).options(options());
+        let desk = builder.vault(vault.clone()).open().unwrap();
+        create(&desk, user);
+        drop(seat(&desk, user));
+        desk
+    });
+    let names = desks.map(|desk| desk.resume().unwrap().unwrap().username());
+    assert_eq!(names, ["ada", "bob"]);
+}
+
+/// In a process that has no bus, so that no Secret Service is there.
+#[test]
+fn without_a_vault_of_the_program_no_file_has_the_token_and_an_absent_service_is_an_answer() {
+    let has_service = cfg!(all(unix, not(target_vendor = "apple"), feature = "secret-service"));
+    let (resumed, saved) = match has_service {
+        true => ("error Vault(Unavailable)", "Failed(Unavailable)"),
+        false => ("none", "Yes(Memory)"),
+    };
+    let directory = processes::folder();
+    for _ in 0..2 {
+        let mut start = Instance::start_closed(directory.path());
+        assert_eq!(start.ask("open_default"), "open");
+        assert_eq!(start.ask("resume"), resumed);
+        assert_eq!(start.ask("sign_in ada"), "granted");
+        assert_eq!(start.ask("saved"), saved);
+        assert_eq!(start.ask("state"), "Open");
+    }
+    let till = std::fs::read_dir(directory.path().join("till")).unwrap();
+    for name in till.map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
+        let is_known = name.starts_with("auth.db") || ["device", "lock"].contains(&&*name);
+        assert!(is_known, "{name}");
+    }
 }
