@@ -7,6 +7,7 @@
 
 mod bans;
 mod crypto;
+mod desk;
 mod docs;
 mod floors;
 mod guards;
@@ -169,6 +170,11 @@ fn each_page_is_shown_and_names_files_that_exist() {
 #[test]
 fn each_promise_has_a_test_and_a_mutant_that_fails_it() {
     report(map::findings(&Project::read()));
+}
+
+#[test]
+fn a_desktop_program_sees_neither_a_device_id_nor_a_token() {
+    each_of_all(desk::carriers);
 }
 
 #[test]
