@@ -184,7 +184,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     #[doc(alias("why", "diagnose"))]
     pub fn explain<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Explanation> {
         let presented = presented.into();

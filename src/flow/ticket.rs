@@ -269,7 +269,7 @@ impl Tickets<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// Fails as [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy), and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the method, the resource or the lifetime breaks
     ///   its bound, or the principal is that of an API key;
@@ -325,7 +325,7 @@ impl Tickets<'_> {
     ///
     /// # Errors
     /// An error is neither yes nor no. Fails as
-    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy), and with:
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
     ///   file seals.

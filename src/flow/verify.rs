@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// An error is neither yes nor no. Fails as
-    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy).
     #[inline]
     pub fn verify<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Verdict> {

@@ -87,7 +87,7 @@ impl Devices<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<KnownDevice>> {
         self.store.read(|tx| all_of(tx, user))
     }

@@ -213,7 +213,7 @@ impl OneTimeTokens<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
         self.store.read(|tx| valid_of(tx, user))
     }

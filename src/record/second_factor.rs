@@ -150,7 +150,7 @@ impl SecondFactors<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn info(&self, user: UserId) -> Result<Option<SecondFactor>> {
         self.store.read(|tx| of_user(tx, user))
     }
