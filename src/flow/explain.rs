@@ -157,10 +157,10 @@ impl Store {
     /// Explains why a token is refused with this device: for operators, and never for the client
     /// that presented it. Counts no use and no refusal.
     ///
-    /// The answer is never more than the file and the audit log say. Reads the file, then the rows
-    /// of the log about the session and its user, a piece at a time; for a session that is not in
-    /// the file any more, the whole log once (about a second for a million rows). The answer is of
-    /// no single moment.
+    /// The answer is never more than the file and the audit log say. Reads the file, then the whole
+    /// log once for the rows about the session or key (about a second for a million rows), and
+    /// those about its user by an index, 2,000 rows in one snapshot. The answer is of no single
+    /// moment.
     ///
     /// ```
     /// use gatepost::status::RefusalCause;
