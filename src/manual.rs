@@ -99,14 +99,6 @@ pub mod administration {
     #![doc = include_str!("../manual/administration.md")]
 }
 
-pub mod explain {
-    #![doc = include_str!("../manual/explain.md")]
-}
-
-pub mod impersonation {
-    #![doc = include_str!("../manual/impersonation.md")]
-}
-
 pub mod one_time_tokens {
     #![doc = include_str!("../manual/one_time_tokens.md")]
 }
@@ -117,6 +109,14 @@ pub mod second_factors {
 
 pub mod tickets {
     #![doc = include_str!("../manual/tickets.md")]
+}
+
+pub mod impersonation {
+    #![doc = include_str!("../manual/impersonation.md")]
+}
+
+pub mod explain {
+    #![doc = include_str!("../manual/explain.md")]
 }
 
 pub mod staying_signed_in {

@@ -225,7 +225,7 @@ impl Storage {
         Ok(Some(index))
     }
 
-    /// The current time: the later of the wall clock and the latest time this store has returned.
+    /// The time of the store: the wall clock, held for up to a minute if that was set back.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -137,7 +137,7 @@ pub(crate) const WAITING_HASHES_MAX: usize = 100_000;
 pub(crate) const KEY_ID_MAX_BYTES: usize = 32;
 /// A key of XChaCha20-Poly1305: 256 bits.
 pub(crate) const SEALING_KEY_BYTES: usize = 32;
-/// Its nonce: 192 bits, so that random ones never repeat.
+/// The nonce of XChaCha20-Poly1305: 192 bits, so that random ones never repeat.
 pub(crate) const SEALING_NONCE_BYTES: usize = 24;
 /// The longest key file: its word, an id, 64 digits. Every file of SQLite's is longer.
 pub(crate) const KEY_FILE_MAX_BYTES: usize = 128;
@@ -153,10 +153,14 @@ pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
 pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
 /// The longest wait that doubling reaches: 1 hour.
 pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
-/// Failures in a row from unknown devices, after which all of them stop...
+/// Failures in a row from unknown devices, after which at most one attempt a day is compared. With
+/// those from known devices they are 100 (NIST SP 800-63B-4, 3.2.2: at most 100 in a row).
 pub(crate) const THROTTLE_GATE_FAILURES: i64 = 90;
-/// ...and from all known devices together (NIST SP 800-63B-4, 3.2.2: at most 100 in a row).
+/// The same for all known devices of a user together.
 pub(crate) const THROTTLE_KNOWN_FAILURES: i64 = 10;
+/// Known devices of one user, with their own counts of failures: more than a person owns. One more
+/// replaces the device on which the last login is the oldest.
+pub(crate) const DEVICES_PER_USER: i64 = 100;
 /// After a stop there is one attempt in 24 hours, with `Lockout::Timed`.
 pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
 
@@ -171,9 +175,9 @@ pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
 pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;
 /// The longest trust of a device, 90 days: as long as the longest session of a desktop.
 pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_secs(90 * 86_400);
-/// The shortest, the step of all times in the file.
+/// The shortest trust of a device: the step of all times in the file.
 pub(crate) const DEVICE_TRUST_LEAST: Duration = Duration::from_millis(1);
-/// Trusted devices of one user: one more takes the trust of the one that was trusted first.
+/// Trusted devices of one user: one more takes the trust of the one whose trust ends first.
 pub(crate) const TRUSTED_DEVICES_PER_USER: i64 = 10;
 /// A change of the password by a user who has a second factor needs a proof that is at most 15
 /// minutes old (ASVS 7.5.1).
@@ -185,9 +189,6 @@ pub(crate) const STEP_UP_MAX_AGE: Duration = Duration::from_secs(15 * 60);
 pub(crate) const WORDS_ENTRIES: usize = 65_536;
 /// The count of a typed text begins again after 24 hours without an attempt.
 pub(crate) const WORDS_KEPT_MS: i64 = 24 * 3_600_000;
-/// Known devices of one user, with their own counts of failures: more than a person owns. One more
-/// replaces the device of the oldest login.
-pub(crate) const DEVICES_PER_USER: i64 = 100;
 
 // Sessions: lifetimes, inactivity timeouts, numbers.
 
@@ -447,7 +448,7 @@ pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
 /// While others write, maintenance pauses for ten times as long as its last transaction took: it
 /// takes at most a tenth of the time of the file.
 pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
-/// The longest such pause.
+/// The longest pause of maintenance.
 pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 // Writes and group commit.
