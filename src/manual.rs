@@ -29,7 +29,7 @@
 //!
 //! **Operate**
 //!
-//! - [`keys`]: a key outside the file that seals the password hashes.
+//! - [`keys`]: a key outside the file that seals password hashes and secrets of second factors.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
 //! - [`moving`]: users from another system, with their passwords, and out of Gatepost.
 //! - [`backup`]: backups, restores, replication with Litestream, read-only stores.

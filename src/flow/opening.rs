@@ -194,7 +194,7 @@ fn already_open(
 fn in_force(tx: &ReadTx<'_>, options: Options) -> Result<(Options, Vec<OpenWarning>)> {
     let stored = options::stored(tx, &options)?;
     let mut warnings = Vec::new();
-    // A hand may have set the option, or the rows: the calls of the library refuse both.
+    // Only another program can have set the option or the rows: the library refuses both.
     if stored.file.login_by_email && user::emails_are_ambiguous(tx)? {
         warnings.push(OpenWarning::AmbiguousEmails);
     }

@@ -66,8 +66,8 @@ fn log_is_missing() -> Error {
 
 /// What [`inspect`] found. Nothing was written yet, except perhaps an empty file.
 struct Inspection {
-    /// Whether there is a wal-index without a WAL, which a hand alone leaves: SQLite deletes the
-    /// WAL last.
+    /// Whether there is a wal-index without a WAL. SQLite deletes the WAL last, so another program
+    /// has deleted it.
     lacks_log: bool,
     /// Whether the file is empty, or becomes empty when SQLite rolls back the journal of a
     /// creation that was cut off.
