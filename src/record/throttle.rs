@@ -6,8 +6,8 @@
 //! from its fifth failure on, each one closes it for a wait in which no password is compared. A
 //! device on which the user has logged in has a count and waits of its own, so that a stranger's
 //! guesses do not lock the owner out; those of all known devices have a sum. The gate stops at 90
-//! and the sum at 10: then there is one attempt a day, or none until an administrator acts. `pending::words`
-//! decides what an attempt at the gate is answered.
+//! and the sum at 10: then there is one attempt a day, or none until an administrator acts.
+//! `pending::words` decides what an attempt at the gate is answered.
 
 use std::time::Duration;
 
