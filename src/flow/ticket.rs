@@ -415,8 +415,12 @@ impl Store {
     ) -> Result<Answer<T>> {
         let read = |wait| {
             let storage = &self.core().storage;
-            let row =
-                storage.select_one(wait, TICKET_SQL, params![session], TicketProof::from_row)?;
+            let row = storage.select_one(
+                wait,
+                TICKET_SQL,
+                params![session],
+                TicketProof::with_reader,
+            )?;
             let now = self.now();
             storage.check_file_if_due(now)?;
             row.map_or(Ok(Err(InvalidTokenReason::Unknown)), |row| decide(row, now))

@@ -297,7 +297,7 @@ impl Store {
             wait,
             proof::sql(credential),
             params![credential.id()],
-            Proof::from_row,
+            Proof::with_reader,
         )?;
         let now = self.now();
         // Also for an unknown token: it may be known in the file that replaced this one.

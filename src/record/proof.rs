@@ -116,7 +116,7 @@ macro_rules! session_columns {
             ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
          coalesce(s.actor_session_id, s.id), coalesce(a.idle_ms, s.idle_ms),
-         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL"
+         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL, st.min_reader"
         )
     };
 }
@@ -239,7 +239,8 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     ",
          k.issued_at, k.issued_at, ",
     key_end!(),
-    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0
+    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0,
+         st.min_reader
      FROM ",
     key_joined!(),
     "
@@ -247,7 +248,9 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
 );
 
 /// The statement that reads what an API key was made from; `?1` is the key's id.
-pub(crate) const LINEAGE_SQL: &str = "SELECT session_id, ancestors FROM api_key WHERE id = ?1";
+pub(crate) const LINEAGE_SQL: &str = "
+    SELECT session_id, ancestors, (SELECT min_reader FROM store WHERE id = 1)
+    FROM api_key WHERE id = ?1";
 
 /// Everything a verify needs to decide, read at one point in time.
 #[derive(Debug, Clone)]
@@ -298,6 +301,9 @@ pub(crate) const fn sql(credential: Credential) -> &'static str {
 }
 
 impl Proof {
+    /// The column with `min_reader` of the store.
+    const MIN_READER: usize = 19;
+
     /// The row of a session or key in this transaction.
     pub(crate) fn of(
         tx: &crate::storage::ReadTx<'_>,
@@ -352,6 +358,11 @@ impl Proof {
             is_impersonated: row.get(18)?,
         })
     }
+
+    /// With `min_reader` of the store.
+    pub(crate) fn with_reader(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        Ok((Self::from_row(row)?, row.get(Self::MIN_READER)?))
+    }
 }
 
 fn timeout(row: &Row<'_>) -> rusqlite::Result<Option<Timeout>> {
@@ -366,7 +377,9 @@ fn timeout(row: &Row<'_>) -> rusqlite::Result<Option<Timeout>> {
 
 /// The administrator's session that an impersonation was opened from; `None` for every other
 /// session.
-pub(crate) const ACTOR_SQL: &str = "SELECT actor_session_id FROM session WHERE id = ?1";
+pub(crate) const ACTOR_SQL: &str = "
+    SELECT actor_session_id, (SELECT min_reader FROM store WHERE id = 1)
+    FROM session WHERE id = ?1";
 
 /// The principal of the session that the session of an impersonation was opened from, if it is one.
 pub(crate) fn actor_session(
@@ -414,10 +427,15 @@ impl TicketProof {
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             session: Proof::from_row(row)?,
-            tokens_ended_seq: row.get(19)?,
-            sealing_key: row.get(20)?,
-            head: row.get(21)?,
+            tokens_ended_seq: row.get(20)?,
+            sealing_key: row.get(21)?,
+            head: row.get(22)?,
         })
+    }
+
+    /// With `min_reader` of the store.
+    pub(crate) fn with_reader(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        Ok((Self::from_row(row)?, row.get(Proof::MIN_READER)?))
     }
 }
 

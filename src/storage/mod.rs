@@ -25,6 +25,7 @@ mod key_file;
 mod migrate;
 mod open;
 mod pool;
+mod reading;
 mod reserve;
 mod restore;
 mod sql;
@@ -246,12 +247,10 @@ impl Storage {
     /// Runs `job` on one snapshot of the file, through a read-only transaction.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.check_open()?;
+        let read = |one: &rusqlite::Connection| reading::read(one, self.clock.moment(), job);
         match self.readers.take(Reader::Other, pool::READ_WAIT) {
-            Some(taken) => taken
-                .and_then(|connection| transaction::read(&connection, self.clock.moment(), job)),
-            None => self
-                .writer
-                .borrow(|connection| transaction::read(connection, self.clock.moment(), job)),
+            Some(taken) => taken.and_then(|connection| read(&connection)),
+            None => self.writer.borrow(read),
         }
         .map_err(|error| self.located(error))
     }
@@ -268,22 +267,23 @@ impl Storage {
     }
 
     /// Runs one SELECT of a verify on its own snapshot, without BEGIN and COMMIT around it. Waits
-    /// at most `wait` for a connection and for the file.
+    /// at most `wait` for a connection and for the file. `map` returns `min_reader` of the store as
+    /// well.
     pub(crate) fn select_one<T>(
         &self,
         wait: Duration,
         sql: &'static str,
         params: impl rusqlite::Params,
-        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<(T, i64)>,
     ) -> Result<Option<T>> {
         self.check_open()?;
         match self.readers.take(Reader::Verify, wait) {
             Some(taken) => {
-                taken.and_then(|connection| transaction::select_one(&connection, sql, params, map))
+                taken.and_then(|connection| reading::select_one(&connection, sql, params, map))
             }
-            None => self
-                .writer
-                .borrow(|connection| transaction::select_one(connection, sql, params, map)),
+            None => {
+                self.writer.borrow(|connection| reading::select_one(connection, sql, params, map))
+            }
         }
         .map_err(|error| self.located(error))
     }

@@ -251,12 +251,7 @@ fn check_version(connection: &Connection) -> Result<Option<OpenWarning>> {
     if version <= SCHEMA_VERSION {
         return Ok(None);
     }
-    if migrate::min_reader(connection)? > SCHEMA_VERSION {
-        return Err(Error::new(
-            ErrorKind::TooNew,
-            "the file was written by a newer version that this one may not read",
-        ));
-    }
+    migrate::check_may_read(connection)?;
     Ok(Some(OpenWarning::NewerSchema))
 }
 

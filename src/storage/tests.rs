@@ -36,7 +36,7 @@ fn every_call_of_a_closed_store_fails_with_closed() {
         .write(Purpose::Ordinary, &Actor::Host, |tx| tx.head().map(Finished::Commit))
         .map(drop);
     let read = storage.read(|tx| tx.head()).map(drop);
-    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
+    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| Ok(((), row.get(0)?)));
     for refused in [write, read, select.map(drop)] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     }
@@ -51,7 +51,7 @@ fn no_call_of_a_store_that_closed_itself_has_an_answer() {
     let write = storage.write(Purpose::Ordinary, &Actor::Host, nothing).map(drop);
     let at_once = storage.try_write(&Actor::Host, nothing).map(drop);
     let read = storage.read(|tx| tx.head()).map(drop);
-    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
+    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| Ok(((), row.get(0)?)));
     for refused in [write, at_once, read, select.map(drop)] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     }
