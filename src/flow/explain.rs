@@ -76,11 +76,15 @@ words! {
         OrganisationInactive = "organisation_inactive",
         /// Too many attempts failed: no password from an unknown device is compared for now.
         LockedOut = "locked_out",
+        /// The password is sealed under a key that this process lacks: it is not compared.
+        KeyMissing = "key_missing",
         /// The password is marked as compromised.
         PasswordCompromised = "password_compromised",
         /// The user has no password.
         NoPassword = "no_password",
-        /// The user must choose a new password: a login needs one.
+        /// The user must choose a new password, because a change was demanded or the password has
+        /// expired ([`Options::password_expiry`](crate::Options::password_expiry)): a login needs
+        /// one.
         NewPasswordRequired = "new_password_required",
     }
 }
@@ -132,7 +136,8 @@ pub struct Explanation {
     pub through: Option<Credential>,
     /// The user, as far as the file or the log knows.
     pub user: Option<UserId>,
-    /// When it expired or its inactivity timeout was over, or until when a user is locked out.
+    /// When it or the password expired, when its inactivity timeout was over, or until when a user
+    /// is locked out.
     pub at: Option<Timestamp>,
     /// The row of the audit log behind it. For a time that has passed, that is the row of the
     /// beginning.

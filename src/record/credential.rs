@@ -32,6 +32,19 @@ pub(crate) struct StoredPassword {
     pub(crate) set_at: Timestamp,
 }
 
+impl StoredPassword {
+    /// When it expired by `Options::password_expiry`; `None` if it has not.
+    pub(crate) fn expired_at(&self, options: &Options, now: Timestamp) -> Option<Timestamp> {
+        let at = options.password_expiry.map(|after| self.set_at + after);
+        at.filter(|at| *at <= now)
+    }
+
+    /// Whether the user must choose a new password.
+    pub(crate) fn must_be_replaced(&self, options: &Options, now: Timestamp) -> bool {
+        self.must_change || self.expired_at(options, now).is_some()
+    }
+}
+
 impl fmt::Debug for StoredPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredPassword").field("version", &self.version).finish_non_exhaustive()

@@ -96,12 +96,17 @@ fn a_hash_whose_key_is_missing_fits_no_password_and_is_not_charged() {
     let kept = world.stored_hash(world.user_of("cyd"));
     let refused = world.hashes(1, |_| world.log_in("cyd", PASSWORD, "desk")).unwrap_err();
     assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    let explained = |world: &World, name| {
+        world.store.explain_user(world.user_of(name)).unwrap().cause.as_str()
+    };
+    assert_eq!((explained(&world, "cyd"), explained(&world, "ada")), ("key_missing", "accepted"));
     assert_eq!(world.count(CHARGED), 0);
     assert_eq!(world.store.status().key_missing_refusals, 1);
     assert_eq!(world.stored_hash(world.user_of("cyd")), kept);
     world.log_in("ada", PASSWORD, "till").unwrap();
     world.reopen_with(&[NEW, OLD]);
     assert_eq!(world.store.status().key_missing_refusals, 0);
+    assert_eq!(explained(&world, "cyd"), "accepted");
     world.log_in("cyd", PASSWORD, "desk").unwrap();
     assert_eq!(world.uses(), uses(&[("new", 2)]));
 }
