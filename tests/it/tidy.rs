@@ -13,6 +13,7 @@ mod guards;
 mod layout;
 mod map;
 mod mutants;
+mod names;
 mod pages;
 mod revocations;
 mod size;
@@ -164,6 +165,14 @@ fn each_page_is_shown_and_names_files_that_exist() {
     let project = Project::read();
     report(pages::unlisted(&project));
     report(pages::missing(&project));
+}
+
+#[test]
+fn each_name_and_heading_that_a_page_refers_to_exists() {
+    let project = Project::read();
+    report(names::unknown_in_map(&project));
+    report(names::unknown_on_pages(&project));
+    report(names::unknown_headings(&project));
 }
 
 #[test]
