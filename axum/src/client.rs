@@ -175,8 +175,11 @@ where
             Some(device) => device,
             None => DeviceId::random()?,
         };
-        // A credential that cannot be read is none that could be revoked.
-        let held = credentials::read(&auth, parts).unwrap_or_default().map(Arc::new);
+        // A credential that cannot be read is none that could be revoked; the cookie beside it may
+        // be one.
+        let held =
+            credentials::read(&auth, parts).or_else(|_| credentials::of_cookie(&auth, parts));
+        let held = held.unwrap_or_default().map(Arc::new);
         Ok(Self { info: peer::info(&auth, parts), auth, device, held })
     }
 }
