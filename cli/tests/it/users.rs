@@ -204,6 +204,10 @@ fn a_deleted_user_is_restored_by_name_or_id() {
     world.ok(&["user", "delete", "ada", "--yes"]);
     // Two deleted users had the name.
     world.refused(&["user", "restore", "ada"], 4, "more than one deleted user ada");
+    // Once `export` said that there was none, while the file had the data of both.
+    world.refused(&["user", "export", "ada"], 4, "more than one deleted user ada");
+    assert_eq!(world.row(&["user", "export", &id])["user"]["id"], id);
+    world.refused(&["user", "export", "eve"], 3, "there is no user eve");
     world.ok(&["user", "restore", &id]);
 }
 

@@ -154,8 +154,14 @@ pub(crate) fn delete(context: &Context, named: &Named) -> Result<()> {
 
 pub(crate) fn export(context: &Context, named: &Named) -> Result<()> {
     let user = match named.find(context) {
-        Ok(user) => user,
-        Err(missing) => names::deleted_user(&context.store, &named.user).map_err(|_| missing)?,
+        Err(missing) if missing.exit() == Exit::NotFound => {
+            let deleted = names::deleted_user(&context.store, &named.user);
+            deleted.map_err(|error| match error.exit() {
+                Exit::NotFound => missing,
+                _ => error,
+            })?
+        }
+        found => found?,
     };
     let data = context.store.users().personal_data(user.id)?;
     Output { json: true }.record(&data)
