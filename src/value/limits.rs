@@ -143,6 +143,9 @@ pub(crate) const SEALING_NONCE_BYTES: usize = 24;
 pub(crate) const KEY_FILE_MAX_BYTES: usize = 128;
 /// The most hashes that one call of `Store::rekey` seals: about 30 ms, in which other writers wait.
 pub(crate) const REKEY_PER_CALL_MAX_HASHES: usize = 1_000;
+/// The hashes, and the secrets of second factors, that an opening tries with the key of the file:
+/// one opens at once, unless the first ones were changed.
+pub(crate) const KEY_CHECK_MAX_ROWS: usize = 16;
 
 // Failed login attempts (throttle and lockout).
 
