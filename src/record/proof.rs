@@ -78,6 +78,21 @@ macro_rules! key_end {
     };
 }
 
+/// The time from which API key `k` is valid: its beginning, or that of the longest overlap that
+/// ends when the key does, if a rotation brought its end forward. The end of an overlap that a
+/// wrong clock gave is farther off.
+macro_rules! key_begin {
+    () => {
+        concat!(
+            "max(k.issued_at, coalesce(
+                 CASE WHEN k.lifetime_ms IS NULL OR k.expires_at < k.issued_at + k.lifetime_ms
+                 THEN k.expires_at - ",
+            $crate::value::limits::api_key_overlap_max_ms!(),
+            " END, k.issued_at))"
+        )
+    };
+}
+
 /// An API key with all that it depends on.
 macro_rules! key_joined {
     () => {
@@ -116,7 +131,7 @@ macro_rules! session_columns {
             ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
          coalesce(s.actor_session_id, s.id), coalesce(a.idle_ms, s.idle_ms),
-         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL"
+         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL, s.opened_at"
         )
     };
 }
@@ -239,7 +254,9 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     ",
          k.issued_at, k.issued_at, ",
     key_end!(),
-    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0
+    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0, ",
+    key_begin!(),
+    "
      FROM ",
     key_joined!(),
     "
@@ -278,6 +295,9 @@ pub(crate) struct Proof {
     pub(crate) timeout: Option<Timeout>,
     /// Whether an administrator opened the session as its user.
     pub(crate) is_impersonated: bool,
+    /// The time from which it is valid: a later one, by more than the tolerated clock skew, shows
+    /// that a clock is wrong.
+    pub(crate) valid_from: Timestamp,
 }
 
 /// The inactivity timeout of a session.
@@ -350,6 +370,7 @@ impl Proof {
             lifetime_ms: row.get(14)?,
             timeout: timeout(row)?,
             is_impersonated: row.get(18)?,
+            valid_from: row.get(19)?,
         })
     }
 }
@@ -414,9 +435,9 @@ impl TicketProof {
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             session: Proof::from_row(row)?,
-            tokens_ended_seq: row.get(19)?,
-            sealing_key: row.get(20)?,
-            head: row.get(21)?,
+            tokens_ended_seq: row.get(20)?,
+            sealing_key: row.get(21)?,
+            head: row.get(22)?,
         })
     }
 }

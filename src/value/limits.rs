@@ -275,7 +275,14 @@ pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
 /// a key on, and the revocation of its first key deletes them all.
 pub(crate) const API_KEY_ANCESTORS_MAX: usize = 8;
 /// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
-pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_millis(api_key_overlap_max_ms!());
+/// The same as a literal, for the SQL statement that contains it.
+macro_rules! api_key_overlap_max_ms {
+    () => {
+        2592000000
+    };
+}
+pub(crate) use api_key_overlap_max_ms;
 /// The name of an identity provider, such as the URL of its issuer.
 pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
 /// The subject at an identity provider. OpenID Connect Core 1.0, section 2 (`sub`): at most 255

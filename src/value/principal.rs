@@ -376,7 +376,8 @@ pub enum InvalidTokenReason {
     /// The user, its branch or its organisation is not active now.
     Suspended,
     /// The session was opened more than a minute in the future, or has an inactivity timeout and
-    /// was last used then: a clock was wrong.
+    /// was last used then; or the overlap of a rotated key would last for more than 30 days: a
+    /// clock was wrong.
     NotYet,
 }
 
