@@ -391,8 +391,7 @@ impl Login<'_> {
     fn is_marked(&self, credential: Option<&StoredPassword>, now: Timestamp) -> bool {
         let options = self.store.options();
         let is_due = |stored: &StoredPassword| {
-            let expired =
-                options.password_expiry.is_some_and(|after| stored.set_at + after <= now);
+            let expired = options.password_expiry.is_some_and(|after| stored.is_over(after, now));
             stored.must_change || expired
         };
         self.attempt.temporary.is_some() || credential.is_some_and(is_due)

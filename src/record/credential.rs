@@ -4,12 +4,14 @@ mod rekey;
 mod sealed;
 
 use std::fmt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::hasher::{Admission, Hashed, NORM_VERSION, check_computable, normalised};
 use crate::options::Options;
+use crate::pending::uses::latest;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::id::UserId;
@@ -30,6 +32,14 @@ pub(crate) struct StoredPassword {
     pub(crate) must_change: bool,
     pub(crate) compromised: bool,
     pub(crate) set_at: Timestamp,
+}
+
+impl StoredPassword {
+    /// Whether it was set that long ago. One that was set in the future is over as well: a clock
+    /// was wrong then, and it would last for longer.
+    pub(crate) fn is_over(&self, after: Duration, now: Timestamp) -> bool {
+        self.set_at + after <= now || self.set_at > latest(now)
+    }
 }
 
 impl fmt::Debug for StoredPassword {
