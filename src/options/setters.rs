@@ -199,8 +199,9 @@ impl Options {
     }
 
     /// The age at which a password must be changed, 1 day to 100 years. One that was set in the
-    /// future, by a wrong clock, must be changed as well. The default is `None`: never. Keep it unless a rule binds you: NIST SP 800-63B-4 3.1.1.2 and OWASP ASVS 6.2.10
-    /// forbid expiry as a routine. Kind: policy.
+    /// future, by a wrong clock, must be changed as well. The default is `None`: never. Keep it
+    /// unless a rule binds you: NIST SP 800-63B-4 3.1.1.2 and OWASP ASVS 6.2.10 forbid expiry as a
+    /// routine. Kind: policy.
     ///
     /// ```
     /// use std::time::Duration;
