@@ -60,7 +60,8 @@ words! {
         /// A revocation could not be written to the disk, and this process refuses it from memory.
         Denied = "denied",
         /// It was opened, or last used, more than a minute in the future: a clock was wrong then,
-        /// or is wrong now.
+        /// or is wrong now. For a user: a code of the second factor was, and none is accepted
+        /// until that time has come.
         Clock = "clock",
         /// An administrator locked the user.
         UserLocked = "user_locked",
@@ -132,7 +133,8 @@ pub struct Explanation {
     pub through: Option<Credential>,
     /// The user, as far as the file or the log knows.
     pub user: Option<UserId>,
-    /// When it expired or its inactivity timeout was over, or until when a user is locked out.
+    /// When it expired or its inactivity timeout was over, or until when a user is locked out or
+    /// has no code that is accepted.
     pub at: Option<Timestamp>,
     /// The row of the audit log behind it. For a time that has passed, that is the row of the
     /// beginning.
@@ -230,7 +232,8 @@ impl Store {
     }
 
     /// Explains why a login of a user with the right password from an unknown device would be
-    /// refused now, as far as the user's status, place, password and failed attempts decide it.
+    /// refused now, as far as the user's status, place, password, failed attempts and used codes
+    /// decide it.
     ///
     /// ```
     /// use gatepost::NewUser;

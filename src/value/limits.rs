@@ -342,6 +342,8 @@ pub(crate) const TICKET_RESOURCE_MAX_BYTES: usize = 2_048;
 
 /// A step of TOTP (RFC 6238, section 5.2 recommends 30 s; ASVS 6.5.5 asks for at most that).
 pub(crate) const TOTP_STEP_MS: i64 = 30_000;
+/// The users of one kind that an examination names, so that its result stays short.
+pub(crate) const EXAMINATION_MAX_USERS: i64 = 20;
 /// A new secret of an authenticator: 160 bits (RFC 4226, section 4 recommends that length).
 pub(crate) const TOTP_SECRET_BYTES: usize = 20;
 /// The shortest secret that is imported: 128 bits (RFC 4226, section 4).

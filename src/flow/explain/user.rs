@@ -5,7 +5,7 @@ use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::{ErrorKind, Result};
 use crate::record::audit::{self, AuditFilter};
 use crate::record::user::User;
-use crate::record::{branch, credential, organisation, user};
+use crate::record::{branch, credential, examine, organisation, user};
 use crate::store::Store;
 use crate::value::event::{AuditEntry, EventKind};
 use crate::value::id::UserId;
@@ -26,9 +26,11 @@ impl Store {
     pub(super) fn explain_login(&self, id: UserId) -> Result<Explanation> {
         let found = self.read(|tx| {
             let Some(user) = user::find(tx, id)? else { return Ok(None) };
-            Ok(Some((user, credential::of(tx, id)?, tx.now())))
+            Ok(Some((user, credential::of(tx, id)?, examine::codes_from(tx, id)?, tx.now())))
         })?;
-        let Some((user, credential, now)) = found else { return self.explain_absent(id) };
+        let Some((user, credential, codes_from, now)) = found else {
+            return self.explain_absent(id);
+        };
         if let Some(explanation) = self.standing_of(&user)? {
             return Ok(explanation);
         }
@@ -50,6 +52,9 @@ impl Store {
                 RefusalCause::NewPasswordRequired,
                 &[EventKind::PasswordChangeRequired, EventKind::UserCreated],
             ),
+            Some(_) if codes_from.is_some() => {
+                return Ok(Explanation { at: codes_from, ..of_user(id, RefusalCause::Clock) });
+            }
             Some(_) => return Ok(of_user(id, RefusalCause::Accepted)),
         };
         Ok(Explanation { evidence: self.last_of_user(id, kinds)?, ..of_user(id, cause) })
