@@ -78,9 +78,17 @@ macro_rules! key_end {
     };
 }
 
+/// The time from which session `s` is valid: its opening, or the later renewal or change of the
+/// password since which it has its lifetime. One of a clock that was ahead is in the future.
+macro_rules! session_begin {
+    () => {
+        "max(s.opened_at, s.expires_at - s.lifetime_ms)"
+    };
+}
+
 /// The time from which API key `k` is valid: its beginning, or that of the longest overlap that
 /// ends when the key does, if a rotation brought its end forward. The end of an overlap that a
-/// wrong clock gave is farther off.
+/// wrong clock gave is farther off. Never before the session that it was made from.
 macro_rules! key_begin {
     () => {
         concat!(
@@ -88,7 +96,7 @@ macro_rules! key_begin {
                  CASE WHEN k.lifetime_ms IS NULL OR k.expires_at < k.issued_at + k.lifetime_ms
                  THEN k.expires_at - ",
             $crate::value::limits::api_key_overlap_max_ms!(),
-            " END, k.issued_at))"
+            " END, k.issued_at), coalesce(s.expires_at - s.lifetime_ms, k.issued_at))"
         )
     };
 }
@@ -131,7 +139,8 @@ macro_rules! session_columns {
             ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
          coalesce(s.actor_session_id, s.id), coalesce(a.idle_ms, s.idle_ms),
-         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL, s.opened_at"
+         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL, ",
+            $crate::record::proof::session_begin!()
         )
     };
 }
@@ -178,7 +187,9 @@ macro_rules! in_use {
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now,
-            ")) AND s.opened_at <= ",
+            ")) AND ",
+            $crate::record::proof::session_begin!(),
+            " <= ",
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now
@@ -208,7 +219,7 @@ macro_rules! live {
 
 pub(crate) use {
     active, actor_in_use, current, highest_watermark, in_use, key_current, key_end, key_joined,
-    live, session_joined, watermark_of,
+    live, session_begin, session_joined, watermark_of,
 };
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
