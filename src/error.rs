@@ -157,7 +157,8 @@ kinds! {
     Insufficient (Conflict) = "Add credits, or spend fewer.",
     /// Another writer used the file for too long: try again.
     Busy (Unavailable) = "Try again in a moment; another program or thread is using the file.",
-    /// Too many logins wait for a hash: try again after
+    /// More passwords wait to be hashed than
+    /// [`Options::max_waiting_hashes`](crate::Options::max_waiting_hashes) allows: try again after
     /// [`retry_after`](Error::retry_after).
     Overloaded (Unavailable) =
         "Try again after retry_after, or raise Options::max_waiting_hashes.",
@@ -165,7 +166,7 @@ kinds! {
     OutOfMemory (Unavailable) =
         "Give this program more memory, or let fewer passwords be hashed at once \
          (Options::max_concurrent_hashes).",
-    /// The disk is full: free space. Nothing was written. Until then only revocations are
+    /// The disk is full: free space. Nothing was written. Until there is room, only revocations are
     /// accepted. A revocation that could not be written is kept in memory, and this process
     /// refuses the credential.
     Full (Unavailable) = "Make room on the disk that holds the file.",
@@ -362,7 +363,7 @@ impl Error {
         )
     }
 
-    /// Too many logins already wait for a hash.
+    /// Too many passwords already wait to be hashed.
     pub(crate) fn overloaded(retry_after: Duration) -> Self {
         let what = "more passwords wait to be hashed than Options::max_waiting_hashes allows";
         let mut error = Self::new(ErrorKind::Overloaded, what);

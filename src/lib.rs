@@ -36,23 +36,8 @@
 //! a missing privilege a [`NotPermitted`], and all of these are values. Each of the four has a
 //! method `class()`, which fits an HTTP status.
 //!
-//! # Where to go next
-//!
-//! - Write a first program: [`getting_started`](manual::getting_started).
-//! - Write a desktop program: [`desktop`](manual::desktop).
-//! - Know which device id a client uses: [`devices`](manual::devices).
-//! - Choose options: [`options`](manual::options).
-//! - Seal the password hashes under a key: [`keys`](manual::keys).
-//! - Enrol a second factor: [`second_factors`](manual::second_factors).
-//! - Keep users signed in, or sign them out: [`staying_signed_in`](manual::staying_signed_in) and
-//!   [`revocation`](manual::revocation).
-//! - Test your program: [`testing`](manual::testing).
-//! - Back a store up and restore it: [`backup`](manual::backup).
-//! - Answer errors: [`errors`](manual::errors).
-//! - Watch a store: [`watching`](manual::watching).
-//! - Operate a store from a shell: [`command`](manual::command).
-//! - Look up a term: [`glossary`](manual::glossary).
-//! - See all pages: [`manual`].
+//! The [`manual`] has a page for each task, in the order in which a reader needs them. The first is
+//! [`getting_started`](manual::getting_started).
 //!
 //! # The API in short
 //!
@@ -67,9 +52,14 @@
 //!   [`Store::organisations`], [`Store::configuration`], [`Store::credits`], [`Store::api_keys`],
 //!   [`Store::sessions`], [`Store::one_time_tokens`], [`Store::second_factors`],
 //!   [`Store::tickets`], [`Store::devices`], [`Store::audit`].
-//! - **Types by module:** [`directory`], [`configuration`], [`sessions`] and [`audit`] have the
-//!   types of the records. [`policy`] has the values of options, [`status`] what an operator reads,
-//!   and [`host`] the clock, the random source and the keyring that a program may supply.
+//! - **Limit an administrator:** [`Store::administering`].
+//! - **Look after a store:** [`Store::maintain`], [`Store::status`], [`Store::counts`],
+//!   [`Store::examine`], [`Store::explain`], [`Store::rekey`], [`Store::change_options`].
+//! - **Types by module:** [`directory`], [`configuration`], [`sessions`], [`second_factors`] and
+//!   [`audit`] have the types of the records, [`administration`] the handles of an administrator.
+//!   [`policy`] has the values of options, [`status`] what an operator reads, [`backup`] what a
+//!   backup and a restore report, and [`host`] the clock, the random source, the keyring and the
+//!   observer that a program may supply.
 //!
 //! # Features
 //!

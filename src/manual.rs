@@ -29,7 +29,7 @@
 //!
 //! **Operate**
 //!
-//! - [`keys`]: a key outside the file that seals the password hashes.
+//! - [`keys`]: a key outside the file that seals password hashes and secrets of second factors.
 //! - [`command`]: the command `gatepost`, one command for each task, and its exit codes.
 //! - [`moving`]: users from another system, with their passwords, and out of Gatepost.
 //! - [`backup`]: backups, restores, replication with Litestream, read-only stores.
@@ -99,14 +99,6 @@ pub mod administration {
     #![doc = include_str!("../manual/administration.md")]
 }
 
-pub mod explain {
-    #![doc = include_str!("../manual/explain.md")]
-}
-
-pub mod impersonation {
-    #![doc = include_str!("../manual/impersonation.md")]
-}
-
 pub mod one_time_tokens {
     #![doc = include_str!("../manual/one_time_tokens.md")]
 }
@@ -117,6 +109,14 @@ pub mod second_factors {
 
 pub mod tickets {
     #![doc = include_str!("../manual/tickets.md")]
+}
+
+pub mod impersonation {
+    #![doc = include_str!("../manual/impersonation.md")]
+}
+
+pub mod explain {
+    #![doc = include_str!("../manual/explain.md")]
 }
 
 pub mod staying_signed_in {

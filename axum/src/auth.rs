@@ -85,7 +85,13 @@ impl Auth {
         if !is_web || !plain.eq_ignore_ascii_case(origin) {
             return Err(InvalidOrigin(()));
         }
-        self.site_mut().allowed_origins.push(plain.to_ascii_lowercase());
+        // A browser leaves out the default port of the scheme (RFC 6454, 6.1).
+        let mut plain = plain.to_ascii_lowercase();
+        let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+        if plain.ends_with(default) {
+            plain.truncate(plain.len() - default.len());
+        }
+        self.site_mut().allowed_origins.push(plain);
         Ok(self)
     }
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponseParts, ResponseParts};
 use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
 use gatepost::{
@@ -150,7 +150,7 @@ impl Client {
             })
             .await?;
         }
-        Ok(LoggedOut { cookie: cookies::cleared(self.auth.site()) })
+        Ok(LoggedOut { cookies: [cookies::cleared(self.auth.site())] })
     }
 }
 
@@ -175,8 +175,11 @@ where
             Some(device) => device,
             None => DeviceId::random()?,
         };
-        // A credential that cannot be read is none that could be revoked.
-        let held = credentials::read(&auth, parts).unwrap_or_default().map(Arc::new);
+        // A credential that cannot be read is none that could be revoked; the cookie beside it may
+        // be one.
+        let held =
+            credentials::read(&auth, parts).or_else(|_| credentials::of_cookie(&auth, parts));
+        let held = held.unwrap_or_default().map(Arc::new);
         Ok(Self { info: peer::info(&auth, parts), auth, device, held })
     }
 }
@@ -201,18 +204,6 @@ pub struct WaitingLogin {
     /// The step, with its token.
     pub step: PendingStep,
     cookies: Vec<HeaderValue>,
-}
-
-impl IntoResponseParts for WaitingLogin {
-    type Error = Infallible;
-
-    fn into_response_parts(
-        self,
-        mut response: ResponseParts,
-    ) -> Result<ResponseParts, Infallible> {
-        set(response.headers_mut(), self.cookies);
-        Ok(response)
-    }
 }
 
 /// A session that was just opened, or has a new token. As a part of a response it sets the cookies
@@ -254,40 +245,31 @@ impl LoggedIn {
     }
 }
 
-impl IntoResponseParts for LoggedIn {
-    type Error = Infallible;
-
-    fn into_response_parts(
-        self,
-        mut response: ResponseParts,
-    ) -> Result<ResponseParts, Infallible> {
-        set(response.headers_mut(), self.cookies);
-        Ok(response)
-    }
-}
-
 /// A session that was ended. As a part of a response it removes the cookie of the session.
 #[derive(Debug)]
 #[must_use = "the cookie is removed only if it is part of the response"]
 pub struct LoggedOut {
-    cookie: HeaderValue,
+    cookies: [HeaderValue; 1],
 }
 
-impl IntoResponseParts for LoggedOut {
-    type Error = Infallible;
+macro_rules! sets_cookies {
+    ($($part:ty),+) => {
+        $(impl IntoResponseParts for $part {
+            type Error = Infallible;
 
-    fn into_response_parts(
-        self,
-        mut response: ResponseParts,
-    ) -> Result<ResponseParts, Infallible> {
-        set(response.headers_mut(), [self.cookie]);
-        Ok(response)
-    }
+            fn into_response_parts(
+                self,
+                mut response: ResponseParts,
+            ) -> Result<ResponseParts, Infallible> {
+                let headers = response.headers_mut();
+                for cookie in self.cookies {
+                    headers.append(SET_COOKIE, cookie);
+                }
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                Ok(response)
+            }
+        })+
+    };
 }
 
-fn set(headers: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
-    for cookie in cookies {
-        headers.append(SET_COOKIE, cookie);
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-}
+sets_cookies!(WaitingLogin, LoggedIn, LoggedOut);

@@ -31,12 +31,17 @@ impl Kind {
     }
 }
 
-/// The value of that cookie in a request; the first if there are several.
+/// The value of that cookie in a request, the first if there are several; an empty one if it is not
+/// ASCII, as none of ours is. The cookies of other programs beside it may have any bytes.
 pub(crate) fn read<'h>(headers: &'h HeaderMap, site: &Site, kind: Kind) -> Option<&'h str> {
-    let name = kind.name(site);
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(found, _)| found.trim() == name).map(|(_, value)| value.trim())
+    let name = kind.name(site).as_bytes();
+    let lines = headers.get_all(COOKIE).iter().map(|line| line.as_bytes());
+    let mut pairs = lines.flat_map(|line| line.split(|byte| *byte == b';'));
+    let value = pairs.find_map(|pair| {
+        let value = pair.trim_ascii().strip_prefix(name)?.trim_ascii_start();
+        value.strip_prefix(b"=").map(<[u8]>::trim_ascii)
+    })?;
+    Some(std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).unwrap_or_default())
 }
 
 /// The session's cookie, which the browser forgets when the session ends.

@@ -27,6 +27,11 @@ pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection
         let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
         return Ok(Some(Held { credentials, is_cookie: false }));
     }
+    of_cookie(auth, parts)
+}
+
+/// As [`read`], for the cookies alone.
+pub(crate) fn of_cookie(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection> {
     let Some(token) = cookies::read(&parts.headers, auth.site(), Kind::Session) else {
         return Ok(None);
     };

@@ -18,7 +18,6 @@
 //! - `POST /sessions/revoke-others` answers 204: the caller's other sessions have ended.
 //! - `POST /change-password` takes `current_password` and `new_password`, and answers as `/login`.
 //!   With `"revoke_api_keys": true` it also revokes the API keys of the user.
-//!
 //! - `POST /prove` takes `password` or `code`, and answers as `/login`: the session has a new token
 //!   and counts as freshly authenticated ([`Fresh`](crate::Fresh)).
 //! - `GET /second-factor` answers 200 with `second_factor`, which is `null` or has `since` and

@@ -184,8 +184,8 @@ pub trait Privilege {
 #[derive(Debug, Clone)]
 pub struct ApiKey(SignedIn);
 
-/// A caller whose user has proved lately to be the user (step-up): for what a stolen session must
-/// not be enough for, such as a new e-mail address (ASVS 7.5.1). How lately is a type:
+/// A caller whose user has proved lately to be the user (step-up): for what must need more than a
+/// stolen session, such as a new e-mail address (ASVS 7.5.1). How lately is a type:
 ///
 /// ```
 /// use gatepost::Store;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gatepost::audit::HostEvent;
-use gatepost::host::Keys;
+use gatepost::host::{Keyring, Keys};
 use gatepost::{Actor, ClientInfo, Options, Store};
 
 use crate::arguments::{Global, Protection};
@@ -92,6 +92,14 @@ fn keys(global: &Global) -> Result<Option<Keys>> {
     let mut all: Option<Keys> = None;
     for path in &global.key_file {
         let next = Keys::from_file(path)?;
+        let id = next.current();
+        if all.as_ref().is_some_and(|newer| newer.key(&id).is_some()) {
+            return Err(Failure::new(
+                Exit::Invalid,
+                format!("two key files have a key with the id {id}, and an id names one key"),
+                "Give each --key-file once. Make a new key with an id of its own.",
+            ));
+        }
         all = Some(match all {
             Some(newer) => newer.with_older(next),
             None => next,

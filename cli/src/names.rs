@@ -20,12 +20,13 @@ pub(crate) fn user(store: &Store, name: &str) -> Result<User> {
     found.ok_or_else(|| Failure::not_found(format!("there is no user {name}")))
 }
 
-/// The deleted user of this id, or who had this username.
+/// The deleted user of this id, or who had this username in any case.
 pub(crate) fn deleted_user(store: &Store, name: &str) -> Result<User> {
     let id = name.parse::<UserId>().ok();
+    let lower = name.to_lowercase();
     let deleted = store.users().iter(&UserFilter::new().deleted());
     only("deleted user", name, deleted, |user| {
-        id.map_or_else(|| user.username == name, |id| user.id == id)
+        id.map_or_else(|| user.username.to_lowercase() == lower, |id| user.id == id)
     })
 }
 

@@ -39,7 +39,7 @@ impl Output {
             let row = value(&row?)?;
             is_empty = false;
             if self.json {
-                write_line(&mut out, &row.to_string())?;
+                write_line(&mut out, &one_line(&row))?;
                 continue;
             }
             block.push(row);
@@ -64,19 +64,19 @@ impl Output {
         let mut out = io::stdout().lock();
         match (&record, self.json) {
             (Value::Object(fields), false) => write_fields(&mut out, fields),
-            _ => write_line(&mut out, &record.to_string()),
+            _ => write_line(&mut out, &one_line(&record)),
         }
     }
 
     /// Prints that something was done: a sentence, or a JSON object.
     pub(crate) fn done(self, sentence: &str, record: &impl Serialize) -> Result<()> {
-        let line = if self.json { value(record)?.to_string() } else { printable(sentence) };
+        let line = if self.json { one_line(&value(record)?) } else { printable(sentence) };
         write_line(&mut io::stdout().lock(), &line)
     }
 
     /// Prints a text alone on its line, or in JSON as the value of `name`.
     pub(crate) fn text(self, name: &str, text: &str) -> Result<()> {
-        let line = if self.json { json!({ name: text }).to_string() } else { text.to_owned() };
+        let line = if self.json { one_line(&json!({ name: text })) } else { text.to_owned() };
         write_line(&mut io::stdout().lock(), &line)
     }
 
@@ -102,7 +102,7 @@ impl Output {
         if let Value::Object(fields) = &mut record {
             fields.insert(name.to_owned(), secret.expose().into());
         }
-        write_line(&mut out, &with_times(record).to_string())
+        write_line(&mut out, &one_line(&with_times(record)))
     }
 
     /// As [`Output::secret`], for several: one on each line.
@@ -121,7 +121,7 @@ impl Output {
         if let Value::Object(fields) = &mut record {
             fields.insert(name.to_owned(), secrets.iter().map(Secret::expose).collect());
         }
-        write_line(&mut out, &with_times(record).to_string())
+        write_line(&mut out, &one_line(&with_times(record)))
     }
 }
 
@@ -206,13 +206,25 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// The text without what could move the cursor of a terminal or turn the direction of a line.
+/// A value as JSON on one line. A terminal may show it, so that what [`is_plain`] refuses is
+/// escaped; outside of its strings, JSON has none of it.
+fn one_line(value: &Value) -> String {
+    let text = value.to_string();
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_plain(c) {
+            line.push(c);
+        } else {
+            let units = c.encode_utf16(&mut [0; 2]).to_vec();
+            line.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    line
+}
+
+/// The text without what could move the cursor of a terminal, turn the direction of a line, or hide
+/// in it.
 pub(crate) fn printable(text: &str) -> String {
-    let is_plain = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
-            && !matches!(c, '\u{2066}'..='\u{2069}')
-    };
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         if is_plain(c) {
@@ -222,6 +234,16 @@ pub(crate) fn printable(text: &str) -> String {
         }
     }
     plain
+}
+
+/// Whether a character shows as itself: by the table of the standard library, which escapes
+/// controls, formats (the Unicode category Cf) and what is no character, and besides them quotes,
+/// backslashes and the wide spaces.
+fn is_plain(c: char) -> bool {
+    let is_space = c.is_whitespace() && !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}');
+    // After a letter, so that a mark that joins one is not escaped.
+    let is_shown = || ['a', c].iter().collect::<String>().escape_debug().count() == 2;
+    is_space || matches!(c, '"' | '\'' | '\\') || is_shown()
 }
 
 fn write_line(out: &mut impl Write, line: &str) -> Result<()> {
@@ -259,7 +281,27 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2J\u{9b}b\nc\u{202e}d\u{2067}"), {
             "a\\u{1b}[2J\\u{9b}b\\u{a}c\\u{202e}d\\u{2067}"
         });
-        assert_eq!(printable("Ada Lovelace, Äöß 日本"), "Ada Lovelace, Äöß 日本");
+        for plain in ["Ada Lovelace, Äöß 日本", "山田\u{3000}太郎", "e\u{301} \"it's\" \\ 🙂"]
+        {
+            assert_eq!(printable(plain), plain);
+        }
+        // Once these were printed as they are.
+        for hidden in ['\u{61c}', '\u{ad}', '\u{200b}', '\u{2060}', '\u{feff}', '\u{e0041}'] {
+            assert_eq!(printable(&hidden.to_string()), hidden.escape_unicode().to_string());
+        }
+    }
+
+    /// Once JSON had the controls above U+007E as they are.
+    #[test]
+    fn stored_text_cannot_steer_a_terminal_by_json() {
+        let text = "a\u{1b}\u{7f}\u{9b}2J\u{202e}\u{61c}\u{e0041} \"ä\" \\ 日本";
+        let line = one_line(&json!({ "name": text }));
+        let expected = concat!(
+            r#"{"name":"a\u001b\u007f\u009b2J\u202e\u061c\udb40\udc41 "#,
+            r#"\"ä\" \\ 日本"}"#
+        );
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["name"], text);
     }
 
     #[test]

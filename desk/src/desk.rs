@@ -15,7 +15,7 @@ use crate::folder::{Folder, Machine, Turn};
 use crate::place::check_app;
 use crate::seat::{Seat, Taken};
 use crate::sign_in::{SignIn, SignInRequest};
-use crate::vault::{self, SavedToken, TokenVault, VaultError, VaultKind};
+use crate::vault::{self, Moved, SavedToken, TokenVault, VaultError, VaultKind};
 
 /// The bounds of an idle lock: shorter locks while a person reads, longer is no lock.
 const IDLE_LOCK_MIN: Duration = Duration::from_secs(10);
@@ -303,6 +303,26 @@ impl Desk {
         Ok(self.0.vault.load(&self.0.name)?)
     }
 
+    /// Moves the token of an earlier vault to that of this desk. If both have one, the store
+    /// decides: a machine has one session, so at most one of them is live. An error keeps both.
+    fn move_from(&self, old: &dyn TokenVault) -> Result<()> {
+        let turn = self.turn()?;
+        let name = &self.0.name;
+        if old.move_to(&*self.0.vault, name)? != Moved::BothKept {
+            return Ok(());
+        }
+        let own = self.load()?;
+        let own_is_live = own.map(|token| self.verify(&token)).transpose()?.flatten().is_some();
+        if own_is_live {
+            old.delete(name)?;
+        } else {
+            // A kill in between leaves the old one, which the next start moves.
+            self.unsave(&turn)?;
+            old.move_to(&*self.0.vault, name)?;
+        }
+        Ok(())
+    }
+
     /// Deletes the saved token, whose session is over. A vault that fails keeps a text that the
     /// store refuses, so nothing is lost and nothing is open.
     pub(crate) fn delete(&self, _turn: &Turn) {
@@ -354,7 +374,7 @@ impl DeskBuilder {
 
     /// The vault that an earlier version of the program had. [`open`](Self::open) moves the token
     /// that is there, if any, to the vault of this desk ([`TokenVault::move_to`]). If both have
-    /// one, that of this desk counts.
+    /// one, the one whose session is live is kept, and the other is deleted.
     ///
     /// ```
     /// use gatepost_desk::{Desk, FileVault, Folder, MemoryVault};
@@ -417,14 +437,14 @@ impl DeskBuilder {
         let turn = folder.turn()?;
         let machine = folder.machine(&turn)?;
         let name = format!("{}/{}", self.app, machine.place.as_str());
-        let vault = self.vault.unwrap_or_else(vault::of_the_platform);
-        // In this turn, so that two instances move it once. An error leaves it where it is.
-        if let Some(old) = self.old_vault {
-            old.move_to(&*vault, &name)?;
-        }
         drop(turn);
+        let vault = self.vault.unwrap_or_else(vault::of_the_platform);
         let store = Store::open(folder.store(), self.options)?;
         let (idle_lock, clock) = (self.idle_lock, self.clock);
-        Ok(Desk(Arc::new(Inner { store, folder, machine, vault, name, idle_lock, clock })))
+        let desk = Desk(Arc::new(Inner { store, folder, machine, vault, name, idle_lock, clock }));
+        if let Some(old) = self.old_vault {
+            desk.move_from(&*old)?;
+        }
+        Ok(desk)
     }
 }

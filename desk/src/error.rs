@@ -48,18 +48,22 @@ pub enum DeskError {
 }
 
 impl DeskError {
-    /// Whether the same call may succeed in a moment.
+    /// Whether the same call may succeed in a moment: [`Busy`](Self::Busy), a vault that gave no
+    /// answer ([`NoAnswer`](VaultError::NoAnswer)), and the errors of the store that say so
+    /// ([`gatepost::Error::is_retryable`]). A call that fails so has changed nothing that a second
+    /// one would change again.
     ///
     /// ```
-    /// use gatepost_desk::DeskError;
+    /// use gatepost_desk::{DeskError, VaultError};
     ///
     /// assert!(DeskError::Busy.is_retryable());
+    /// assert!(DeskError::Vault(VaultError::NoAnswer).is_retryable());
     /// assert!(!DeskError::Ended.is_retryable());
     /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy => true,
+            Self::Busy | Self::Vault(VaultError::NoAnswer) => true,
             Self::Store(error) => error.is_retryable(),
             _ => false,
         }

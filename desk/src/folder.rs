@@ -17,6 +17,7 @@ use gatepost::DeviceId;
 
 use crate::error::{DeskError, Result};
 use crate::place::Platform;
+pub(crate) use private::sync;
 
 const DEVICE: &str = "device";
 const DEVICE_NEW: &str = "device.new";
@@ -133,7 +134,7 @@ impl Folder {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, path)?;
-        private::sync(&self.0)
+        sync(&self.0)
     }
 }
 

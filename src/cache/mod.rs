@@ -96,15 +96,14 @@ impl Cache {
     /// were followed so far.
     #[inline]
     pub(crate) fn is_valid(&self, entry: &CachedEntry) -> bool {
-        let stamps = [
-            Some(&self.everyone),
-            self.sessions.get(slot(&entry.id(), CACHE_SESSION_STAMPS)),
-            self.users.get(slot(entry.user().as_bytes(), CACHE_USER_STAMPS)),
-        ];
-        let filled_in = entry.filled_in();
-        stamps
-            .into_iter()
-            .all(|stamp| stamp.is_some_and(|stamp| stamp.load(Ordering::Relaxed) <= filled_in.0))
+        let Epoch(filled_in) = entry.filled_in();
+        let is_older = |stamp: &AtomicU64| stamp.load(Ordering::Relaxed) <= filled_in;
+        is_older(&self.everyone)
+            && self.sessions.get(slot(&entry.id(), CACHE_SESSION_STAMPS)).is_some_and(is_older)
+            && self
+                .users
+                .get(slot(entry.user().as_bytes(), CACHE_USER_STAMPS))
+                .is_some_and(is_older)
             && entry.span().until.as_millis() > self.swept_to.load(Ordering::Relaxed)
     }
 

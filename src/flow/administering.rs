@@ -135,7 +135,7 @@ impl Administration {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
     ///   no longer live.
     pub fn subtrees(&self) -> Result<Vec<Subtree>> {

@@ -118,7 +118,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn administrations(&self, id: UserId) -> Result<Vec<Subtree>> {
         self.store.read(|tx| administration::of_user(tx, id))
     }

@@ -18,8 +18,8 @@ impl Store {
     /// existing file is never replaced. Only [`Store::restore`] puts it back: a backup is a store
     /// as it was, with everything that was revoked since.
     ///
-    /// Copies 1 MiB a step and calls `progress` after each. Between two steps other processes write
-    /// as ever; a commit makes the copy begin again, and after three times it keeps one snapshot,
+    /// Copies 1 MiB a step and calls `progress` after each. Other processes write between two
+    /// steps; a commit makes the copy begin again, and after three times it keeps one snapshot,
     /// while the write-ahead log grows. Reads the whole file twice. The audit log records the
     /// backup, or the kind of error by which it failed.
     ///

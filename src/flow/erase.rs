@@ -32,9 +32,10 @@ impl Users<'_> {
     /// configuration, and what the audit log keeps beside ids. **It cannot be undone.**
     ///
     /// The id stays, as rows of others refer to it, and so do the user's rows of the audit log,
-    /// whose chain stays intact; the manual's page [`audit`](crate::manual::audit#erasure) lists
-    /// each field. One transaction does all of it. Freed parts of the file are overwritten with
-    /// zeros, and the write-ahead log is emptied. Copies of the file are the host's to delete.
+    /// whose chain stays intact; the manual's page
+    /// [`audit`](crate::manual::audit#how-is-a-person-exported-and-erased) lists each field. One
+    /// transaction does all of it. Freed parts of the file are overwritten with zeros, and the
+    /// write-ahead log is emptied. Copies of the file are the host's to delete.
     ///
     /// ```
     /// use gatepost::NewUser;

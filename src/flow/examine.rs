@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::record::{credential, examine, options};
 use crate::spans;
 use crate::store::Store;
+use crate::value::id::UserId;
 
 /// What an examination found; from [`Store::examine`](crate::Store::examine).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub struct Examination {
     /// The active persons who must have a second factor
     /// ([`Options::second_factor`](crate::Options::second_factor)) and have none.
     pub factors_missing: u64,
+    /// The users whose codes all count as used until more than a minute from now, the first 20 by
+    /// name: a clock was ahead when a code was used, or when the file was restored. Once the clock
+    /// is right, [`reset`](crate::second_factors::SecondFactors::reset) lets each enrol again.
+    pub factors_ahead: Vec<UserId>,
     /// Whether the file was created with `Options::for_tests`, and so accepts hashes that cost
     /// nearly nothing.
     pub is_for_tests: bool,
@@ -80,6 +85,7 @@ impl Store {
                 overdue_rows: examine::overdue_rows(tx)?,
                 hash_costs: Vec::new(),
                 factors_missing: examine::factors_missing(tx, file.second_factor)?,
+                factors_ahead: examine::factors_ahead(tx)?,
                 is_for_tests: file.for_tests,
             };
             Ok((found, credential::costs(tx)?))

@@ -60,7 +60,8 @@ words! {
         /// A revocation could not be written to the disk, and this process refuses it from memory.
         Denied = "denied",
         /// It was opened, or last used, more than a minute in the future: a clock was wrong then,
-        /// or is wrong now.
+        /// or is wrong now. For a user: a code of the second factor was, and none is accepted
+        /// until that time has come.
         Clock = "clock",
         /// An administrator locked the user.
         UserLocked = "user_locked",
@@ -76,11 +77,15 @@ words! {
         OrganisationInactive = "organisation_inactive",
         /// Too many attempts failed: no password from an unknown device is compared for now.
         LockedOut = "locked_out",
+        /// The password is sealed under a key that this process lacks: it is not compared.
+        KeyMissing = "key_missing",
         /// The password is marked as compromised.
         PasswordCompromised = "password_compromised",
         /// The user has no password.
         NoPassword = "no_password",
-        /// The user must choose a new password: a login needs one.
+        /// The user must choose a new password, because a change was demanded or the password has
+        /// expired ([`Options::password_expiry`](crate::Options::password_expiry)): a login needs
+        /// one.
         NewPasswordRequired = "new_password_required",
     }
 }
@@ -92,8 +97,9 @@ words! {
 pub enum AuditEvidence {
     /// This row: its actor, its time and its event say who did it, when and by which call.
     Row(Box<AuditEntry>),
-    /// The row cannot be named, because the log was trimmed: it, or one that came before it, may
-    /// have been among the rows that are gone.
+    /// The row cannot be named: it, or one that came before it, may have been among the rows that
+    /// were trimmed, or the place of the user is unknown, because the restore of a backup moves
+    /// users and branches without a row.
     Trimmed,
     /// The log has no row about it.
     None,
@@ -132,7 +138,8 @@ pub struct Explanation {
     pub through: Option<Credential>,
     /// The user, as far as the file or the log knows.
     pub user: Option<UserId>,
-    /// When it expired or its inactivity timeout was over, or until when a user is locked out.
+    /// When it or the password expired, when its inactivity timeout was over, or until when a user
+    /// is locked out or has no code that is accepted.
     pub at: Option<Timestamp>,
     /// The row of the audit log behind it. For a time that has passed, that is the row of the
     /// beginning.
@@ -157,10 +164,10 @@ impl Store {
     /// Explains why a token is refused with this device: for operators, and never for the client
     /// that presented it. Counts no use and no refusal.
     ///
-    /// The answer is never more than the file and the audit log say. Reads the file, then the rows
-    /// of the log about the session and its user, a piece at a time; for a session that is not in
-    /// the file any more, the whole log once (about a second for a million rows). The answer is of
-    /// no single moment.
+    /// The answer is never more than the file and the audit log say. Reads the file, then the whole
+    /// log once for the rows about the session or key (about a second for a million rows), and
+    /// those about its user by an index, 2,000 rows in one snapshot. The answer is of no single
+    /// moment.
     ///
     /// ```
     /// use gatepost::status::RefusalCause;
@@ -184,7 +191,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     #[doc(alias("why", "diagnose"))]
     pub fn explain<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Explanation> {
         let presented = presented.into();
@@ -230,7 +237,8 @@ impl Store {
     }
 
     /// Explains why a login of a user with the right password from an unknown device would be
-    /// refused now, as far as the user's status, place, password and failed attempts decide it.
+    /// refused now, as far as the user's status, place, password, failed attempts and used codes
+    /// decide it.
     ///
     /// ```
     /// use gatepost::NewUser;

@@ -31,7 +31,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key that seals the
     ///   hash;

@@ -390,12 +390,8 @@ impl Login<'_> {
     /// Whether the user must choose a new password.
     fn is_marked(&self, credential: Option<&StoredPassword>, now: Timestamp) -> bool {
         let options = self.store.options();
-        let is_due = |stored: &StoredPassword| {
-            let expired =
-                options.password_expiry.is_some_and(|after| stored.set_at + after <= now);
-            stored.must_change || expired
-        };
-        self.attempt.temporary.is_some() || credential.is_some_and(is_due)
+        self.attempt.temporary.is_some()
+            || credential.is_some_and(|stored| stored.must_be_replaced(options, now))
     }
 
     fn password_demand(&self, is_marked: bool) -> Option<LoginRefusal> {

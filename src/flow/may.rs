@@ -49,7 +49,7 @@ impl Store {
     ///
     /// # Errors
     /// An error is neither yes nor no. Fails as
-    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy), and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the name is not 1 to 64 of `a-z 0-9 . _ : -`.
     #[doc(alias("permission", "role", "RBAC", "authorize"))]

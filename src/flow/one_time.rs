@@ -1,7 +1,7 @@
 //! Issue, request and use one-time tokens.
 //!
-//! A door first reads what the presented token is worth, so that no junk costs a hash or a write.
-//! Then one write through the door of revocations uses the token up and does what it is for: both
+//! A call that takes a token first reads whether it is valid, so that no junk costs a hash or a
+//! write. Then one write, through `Store::revoke`, uses the token up and does what it is for: both
 //! or neither.
 
 mod confirmation;

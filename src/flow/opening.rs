@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
-use crate::record::{api_key, credential, options, session, store, user};
+use crate::record::{api_key, credential, options, second_factor, session, store, user};
 use crate::spans;
 use crate::storage::{
     FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
@@ -58,7 +58,8 @@ impl Store {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the directory does not exist, or the file with
     ///   [`Options::stored`];
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if the file seals under a key that
-    ///   [`Options::keyring`] lacks, except with [`Options::stored`];
+    ///   [`Options::keyring`] lacks, except with [`Options::stored`], or whose bytes are others in
+    ///   that keyring;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if the file is open in this process with other
     ///   options, where the message names the first one, or if a store was open when this
     ///   process was forked;
@@ -194,13 +195,14 @@ fn already_open(
 fn in_force(tx: &ReadTx<'_>, options: Options) -> Result<(Options, Vec<OpenWarning>)> {
     let stored = options::stored(tx, &options)?;
     let mut warnings = Vec::new();
-    // A hand may have set the option, or the rows: the calls of the library refuse both.
+    // Only another program can have set the option or the rows: the library refuses both.
     if stored.file.login_by_email && user::emails_are_ambiguous(tx)? {
         warnings.push(OpenWarning::AmbiguousEmails);
     }
     if rekey_is_due(tx, &options)? {
         warnings.push(OpenWarning::RekeyDue);
     }
+    check_bytes(tx, &options)?;
     if options.are_stored() {
         return Ok((stored, warnings));
     }
@@ -221,6 +223,32 @@ fn rekey_is_due(tx: &ReadTx<'_>, options: &Options) -> Result<bool> {
     let stored = store::sealing_key(tx)?;
     let current = options.keyring.as_ref().map(|keyring| keyring.current());
     Ok(stored.is_some() && current.is_some() && stored != current)
+}
+
+/// Refuses a keyring whose key has the id of the file's key and other bytes: it would seal what no
+/// other process opens. If all hashes and secrets that are tried were changed, the right key looks
+/// like that too. A keyring that lacks the id is not this function's to refuse.
+fn check_bytes(tx: &ReadTx<'_>, options: &Options) -> Result<()> {
+    let Some(id) = store::sealing_key(tx)? else { return Ok(()) };
+    if !credential::has_key(options, id.as_str()) {
+        return Ok(());
+    }
+    let tried =
+        [credential::opens_one(tx, options, &id)?, second_factor::opens_one(tx, options, &id)?];
+    if !tried.contains(&Some(false)) || tried.contains(&Some(true)) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::KeyMissing,
+        format!(
+            "the key {id} of the keyring of this process (Options::keyring) has other bytes than \
+             that of the file: it opens no secret that is sealed under {id}"
+        ),
+    )
+    .advising(
+        "Give this program the key with which the file was sealed. If it is lost, make a key with \
+         another id and follow the page \"keys\" of the manual.",
+    ))
 }
 
 /// Refuses a second open in one process whose options would not be in force.

@@ -65,7 +65,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user, or it was erased.
     #[doc(alias("GDPR", "export", "data portability"))]
     pub fn personal_data(&self, id: UserId) -> Result<PersonalData> {

@@ -31,7 +31,7 @@ impl Store {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key is no longer live.
     pub fn profile(&self, principal: &Principal) -> Result<Profile> {
         self.read(|tx| {

@@ -102,6 +102,7 @@ impl Store {
     /// - [`NotADatabase`](crate::ErrorKind::NotADatabase), [`NotOurs`](crate::ErrorKind::NotOurs),
     ///   [`TooNew`](crate::ErrorKind::TooNew), [`Corrupt`](crate::ErrorKind::Corrupt) if it is no
     ///   store that this version can read;
+    /// - [`Misuse`](crate::ErrorKind::Misuse) if a store was open when this process was forked;
     /// - [`Invalid`](crate::ErrorKind::Invalid), [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`Busy`](crate::ErrorKind::Busy), [`Io`](crate::ErrorKind::Io),
     ///   [`NoRandom`](crate::ErrorKind::NoRandom).

@@ -1,6 +1,6 @@
-//! Revocation: the one door for every write that revokes credentials.
+//! Revocation: every write that revokes credentials goes through [`Store::revoke`].
 //!
-//! [`Store::revoke`] takes the target and the cause once. On a full disk it makes room for its
+//! It takes the target and the cause once. On a full disk it makes room for its
 //! write: it moves the write-ahead log into the file, then gives up the reserve. If the revocation
 //! still cannot be written, every verify of this process refuses the target from memory
 //! (`pending/denials.rs`), and the revocation is written before anything else as soon as there is
@@ -8,8 +8,7 @@
 //!
 //! `cause.rs` is the table of what each cause revokes. `apply.rs` is the one implementation of each
 //! target, used at once and late. The other files are the public calls that revoke and do nothing
-//! else; a call that changes something besides (a status, a password) passes its change to the
-//! door.
+//! else; a call that changes something besides (a status, a password) passes its change to it.
 
 mod apply;
 mod cause;

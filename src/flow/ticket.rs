@@ -269,7 +269,7 @@ impl Tickets<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// Fails as [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy), and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the method, the resource or the lifetime breaks
     ///   its bound, or the principal is that of an API key;
@@ -325,7 +325,7 @@ impl Tickets<'_> {
     ///
     /// # Errors
     /// An error is neither yes nor no. Fails as
-    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy), and with:
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
     ///   file seals.
@@ -415,8 +415,12 @@ impl Store {
     ) -> Result<Answer<T>> {
         let read = |wait| {
             let storage = &self.core().storage;
-            let row =
-                storage.select_one(wait, TICKET_SQL, params![session], TicketProof::from_row)?;
+            let row = storage.select_one(
+                wait,
+                TICKET_SQL,
+                params![session],
+                TicketProof::with_reader,
+            )?;
             let now = self.now();
             storage.check_file_if_due(now)?;
             row.map_or(Ok(Err(InvalidTokenReason::Unknown)), |row| decide(row, now))

@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// An error is neither yes nor no. Fails as
-    /// [every call that uses the file](crate::manual::errors) does, after 50 ms with
+    /// [every read](crate::manual::errors#every-read) does, after 50 ms with
     /// [`Busy`](crate::ErrorKind::Busy).
     #[inline]
     pub fn verify<'p>(&self, presented: impl Into<Presented<'p>>) -> Result<Verdict> {
@@ -297,7 +297,7 @@ impl Store {
             wait,
             proof::sql(credential),
             params![credential.id()],
-            Proof::from_row,
+            Proof::with_reader,
         )?;
         let now = self.now();
         // Also for an unknown token: it may be known in the file that replaced this one.
@@ -342,7 +342,7 @@ impl Store {
             return Err(InvalidTokenReason::Expired);
         }
         let latest = latest(now);
-        if proof.opened_at > latest {
+        if proof.valid_from > latest {
             return Err(InvalidTokenReason::NotYet);
         }
         let mut timeout_end = None;
@@ -362,7 +362,8 @@ impl Store {
             return Err(InvalidTokenReason::Suspended);
         }
         let last_use = Some(self.last_use(credential, proof, now));
-        Ok(Live { principal: proof.principal(credential), last_use, timeout_end })
+        let (principal, valid_from) = (proof.principal(credential), proof.valid_from);
+        Ok(Live { principal, last_use, valid_from, timeout_end })
     }
 
     /// The last use of a session or key, also if it has not reached the file yet.
@@ -426,6 +427,8 @@ pub(crate) struct Live {
     pub(crate) principal: Principal,
     /// Set if it was read from the file.
     last_use: Option<LastUse>,
+    /// [`Proof::valid_from`], or the same of a valid entry.
+    valid_from: Timestamp,
     /// For a key or an impersonation: when the inactivity timeout of the session that it came from
     /// is over.
     timeout_end: Option<Timestamp>,
@@ -435,7 +438,8 @@ impl Live {
     /// What a valid entry says that answers now.
     #[inline]
     pub(crate) fn of_entry(entry: &CachedEntry, image: Image) -> Self {
-        Self { principal: entry.principal(image), last_use: None, timeout_end: None }
+        let valid_from = entry.span().from;
+        Self { principal: entry.principal(image), last_use: None, valid_from, timeout_end: None }
     }
 
     /// The times at which the cache may answer for what the file has just shown to be live.
@@ -445,9 +449,9 @@ impl Live {
         match &self.last_use {
             Some(last_use) => {
                 let Span { from, until } = last_use.span();
-                Span { from, until: until.min(end) }
+                Span { from: from.max(self.valid_from), until: until.min(end) }
             }
-            None => Span { from: self.principal.opened_at, until: end },
+            None => Span { from: self.valid_from, until: end },
         }
     }
 }

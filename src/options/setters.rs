@@ -198,9 +198,10 @@ impl Options {
         Self { passwords: policy, ..self.setting("passwords") }
     }
 
-    /// The age at which a password must be changed, 1 day to 100 years. The default is `None`:
-    /// never. Keep it unless a rule binds you: NIST SP 800-63B-4 3.1.1.2 and OWASP ASVS 6.2.10
-    /// forbid expiry as a routine. Kind: policy.
+    /// The age at which a password must be changed, 1 day to 100 years. One that was set in the
+    /// future, by a wrong clock, must be changed as well. The default is `None`: never. Keep it
+    /// unless a rule binds you: NIST SP 800-63B-4 3.1.1.2 and OWASP ASVS 6.2.10 forbid expiry as a
+    /// routine. Kind: policy.
     ///
     /// ```
     /// use std::time::Duration;
@@ -291,8 +292,8 @@ impl Options {
         options
     }
 
-    /// What happens at the hundredth failed attempt in a row. The default is [`Lockout::Timed`].
-    /// Kind: of the file.
+    /// What happens after 90 failed attempts in a row on a user from unknown devices, and after ten
+    /// from known ones. The default is [`Lockout::Timed`]. Kind: of the file.
     ///
     /// ```
     /// use gatepost::policy::Lockout;
@@ -370,8 +371,9 @@ impl Options {
         Self { max_concurrent_hashes: hashes, ..self }
     }
 
-    /// How many logins may wait for a hash, 0 to 100,000; one more is refused at once as
-    /// [`Overloaded`](crate::LoginRefusal::Overloaded). The default is 64. Kind: of the process.
+    /// How many calls may wait for a hash, 0 to 100,000. One more login is refused at once as
+    /// [`Overloaded`](crate::LoginRefusal::Overloaded), and another call fails with
+    /// [`Overloaded`](crate::ErrorKind::Overloaded). The default is 64. Kind: of the process.
     ///
     /// ```
     /// use gatepost::{Options, Store};

@@ -49,7 +49,8 @@ impl Options {
     /// an attacker no hash to guess against. The default is none: hashes are stored unsealed.
     ///
     /// From the first hash that is sealed, the file names its key, and opening it without that key
-    /// fails with [`KeyMissing`](crate::ErrorKind::KeyMissing). In a file that has hashes already,
+    /// fails with [`KeyMissing`](crate::ErrorKind::KeyMissing), as it does with other bytes under
+    /// the id of that key. In a file that has hashes already,
     /// each is sealed at the next login of its user, or by
     /// [`Store::rekey`](crate::Store::rekey). The page [`keys`](crate::manual::keys) says how to
     /// make, keep, rotate and lose a key. Kind: of the process; the file stores the id of its key.

@@ -1,4 +1,4 @@
-//! Counts of refused tokens and of logins refused for overload, kept in memory until they are
+//! Counts of refused tokens, and of logins refused without a hash, kept in memory until they are
 //! written.
 //!
 //! A refusal writes no audit row of its own, or an attacker could fill the disk. Refusals are

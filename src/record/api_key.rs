@@ -175,7 +175,7 @@ impl ApiKeys<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<ApiKeyInfo>> {
         self.store.read(|tx| {
             let mut keys = living_of(tx, user)?;

@@ -154,7 +154,7 @@ impl<'s> Branches<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find(&self, id: BranchId) -> Result<Option<Branch>> {
         self.store.read(|tx| find(tx, id))
     }
@@ -241,7 +241,7 @@ impl<'s> Branches<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &BranchFilter, page: Page<BranchId>) -> Result<Vec<Branch>> {
         let limit = page.limit()?;
@@ -292,7 +292,7 @@ impl<'s> Branches<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn count(&self, filter: &BranchFilter) -> Result<u64> {
         count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
             counted(tx, filter, after, end.unwrap_or(LAST))

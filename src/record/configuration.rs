@@ -233,7 +233,7 @@ impl<'s> Settings<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key.
     pub fn get(&self, scope: Subtree, key: &str) -> Result<Option<Setting>> {
         let key = ConfigurationKey::parse(key)?;
@@ -260,7 +260,7 @@ impl<'s> Settings<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500, or the key is
     ///   longer than 128 bytes.
     pub fn list(&self, scope: Subtree, page: Page<&str>) -> Result<Vec<Setting>> {
@@ -323,7 +323,7 @@ impl<'s> Settings<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn count(&self, scope: Subtree) -> Result<u64> {
         let owners = Owners::of(scope);
         self.store.read(|tx| {

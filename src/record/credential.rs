@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::hasher::{Admission, Hashed, NORM_VERSION, check_computable, normalised};
 use crate::options::Options;
+use crate::pending::uses::latest;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::id::UserId;
@@ -18,7 +19,7 @@ use crate::value::password_check;
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
-pub(crate) use rekey::{Resealed, has_key, reseal_some, uses};
+pub(crate) use rekey::{Resealed, has_key, opens_one, reseal_some, uses};
 pub(crate) use sealed::{check_key, cost, key_changed, key_of, open, sealing_key};
 
 /// The stored hash of a user's password, with its version and state.
@@ -30,6 +31,21 @@ pub(crate) struct StoredPassword {
     pub(crate) must_change: bool,
     pub(crate) compromised: bool,
     pub(crate) set_at: Timestamp,
+}
+
+impl StoredPassword {
+    /// When it expired by `Options::password_expiry`; `None` if it has not. One that was set in the
+    /// future has: a clock was wrong then, and it would last for longer.
+    pub(crate) fn expired_at(&self, options: &Options, now: Timestamp) -> Option<Timestamp> {
+        let after = options.password_expiry?;
+        let end = self.set_at + after;
+        (end <= now || self.set_at > latest(now)).then(|| end.min(now))
+    }
+
+    /// Whether the user must choose a new password.
+    pub(crate) fn must_be_replaced(&self, options: &Options, now: Timestamp) -> bool {
+        self.must_change || self.expired_at(options, now).is_some()
+    }
 }
 
 impl fmt::Debug for StoredPassword {

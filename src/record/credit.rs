@@ -132,7 +132,7 @@ impl CreditBook<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn remaining(&self, holder: CreditHolder) -> Result<Option<u64>> {
         let found = self.store.read(|tx| find(tx, holder))?;
         Ok(found.map(|count| count.remaining.unsigned_abs()))

@@ -5,14 +5,21 @@ use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::id::UserId;
-use crate::value::limits;
+use crate::value::limits::{self, clock_skew_max_ms, device_trust_max_ms};
 use crate::value::time::Timestamp;
 
-/// Whether device `d` is trusted at the time `$now`, a parameter of the statement.
+/// Whether device `d` is trusted at the time `$now`, a parameter of the statement. Trust that ends
+/// later than the longest one was given while the clock was wrong.
 macro_rules! trusted {
     ($now:literal) => {
         concat!(
             "(d.trusted_until > ",
+            $now,
+            " AND d.trusted_until <= ",
+            clock_skew_max_ms!(),
+            " + ",
+            device_trust_max_ms!(),
+            " + ",
             $now,
             " AND d.trusted_seq >= coalesce((SELECT u.trust_ended_seq FROM user AS u
                  WHERE u.id = d.user_id AND u.deleted_at IS NULL), 9223372036854775807))"
@@ -87,7 +94,7 @@ impl Devices<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<KnownDevice>> {
         self.store.read(|tx| all_of(tx, user))
     }

@@ -1,9 +1,13 @@
 //! What an examination reads of the tables: whether they are whole, and what waits in them.
 
 use crate::error::Result;
+use crate::pending::uses::latest;
 use crate::storage::{ReadTx, params};
+use crate::value::id::UserId;
+use crate::value::limits::{EXAMINATION_MAX_USERS, TOTP_STEP_MS};
 use crate::value::second_factor::SecondFactorPolicy;
 use crate::value::time::Timestamp;
+use crate::value::totp::step_at;
 
 /// What SQLite finds wrong with pages, indexes and constraints, at most 20 lines.
 pub(crate) fn damage(tx: &ReadTx<'_>) -> Result<Vec<String>> {
@@ -55,4 +59,29 @@ pub(crate) fn factors_missing(tx: &ReadTx<'_>, policy: SecondFactorPolicy) -> Re
             [],
         ),
     }
+}
+
+/// The first users, by name, whose codes all count as used until more than the tolerated clock skew
+/// from now: a clock was ahead when one was used, or when the file was restored.
+pub(crate) fn factors_ahead(tx: &ReadTx<'_>) -> Result<Vec<UserId>> {
+    tx.all(
+        "SELECT t.user_id FROM totp AS t JOIN user AS u ON u.id = t.user_id
+         WHERE u.deleted_at IS NULL AND t.last_step > t.shift + ?1
+         ORDER BY u.username_key LIMIT ?2",
+        params![step_at(latest(tx.now())), EXAMINATION_MAX_USERS],
+        |row| row.get(0),
+    )
+}
+
+/// From when on a code of the user's authenticator is accepted, for a user of [`factors_ahead`].
+pub(crate) fn codes_from(tx: &ReadTx<'_>, user: UserId) -> Result<Option<Timestamp>> {
+    let found: Option<(i64, i64)> = tx.one(
+        "SELECT last_step, shift FROM totp WHERE user_id = ?1 AND last_step > shift + ?2",
+        params![user, step_at(latest(tx.now()))],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(found.map(|(last, shift)| {
+        let next = last.saturating_sub(shift).saturating_add(1);
+        Timestamp::from_millis(next.saturating_mul(TOTP_STEP_MS))
+    }))
 }

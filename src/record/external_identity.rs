@@ -163,7 +163,7 @@ impl ExternalIdentities<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if provider or subject breaks its bound.
     pub fn find(&self, provider: &str, subject: &str) -> Result<Option<UserId>> {
         check(provider, subject)?;
@@ -187,7 +187,7 @@ impl ExternalIdentities<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<ExternalIdentity>> {
         self.store.read(|tx| of_user(tx, user))
     }

@@ -166,7 +166,7 @@ impl Store {
 ///
 /// A token is shown once, is valid for a bounded time, and is used at most once in any race of
 /// threads and processes. Its secret has 256 random bits, which no one can guess (NIST SP
-/// 800-63B-4, 3.2.2 asks for a limit of attempts below 64 bits), so its doors count no attempts. A
+/// 800-63B-4, 3.2.2 asks for a limit of attempts below 64 bits), so no attempts are counted. A
 /// refused token is one value, [`InvalidToken`](crate::InvalidToken), whatever the reason. The
 /// manual shows [whole programs](crate::manual::one_time_tokens).
 ///
@@ -213,7 +213,7 @@ impl OneTimeTokens<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn list(&self, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
         self.store.read(|tx| valid_of(tx, user))
     }

@@ -127,7 +127,7 @@ impl<'s> Organisations<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find(&self, id: OrganisationId) -> Result<Option<Organisation>> {
         self.store.read(|tx| find(tx, id))
     }
@@ -217,7 +217,7 @@ impl<'s> Organisations<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(
         &self,
@@ -283,7 +283,7 @@ impl<'s> Organisations<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn count(&self, filter: &OrganisationFilter) -> Result<u64> {
         count_in_pieces(self.store, FIRST, piece_end, |tx, after, end| {
             tx.count(

@@ -78,6 +78,29 @@ macro_rules! key_end {
     };
 }
 
+/// The time from which session `s` is valid: its opening, or the later renewal or change of the
+/// password since which it has its lifetime. One of a clock that was ahead is in the future.
+macro_rules! session_begin {
+    () => {
+        "max(s.opened_at, s.expires_at - s.lifetime_ms)"
+    };
+}
+
+/// The time from which API key `k` is valid: its beginning, or that of the longest overlap that
+/// ends when the key does, if a rotation brought its end forward. The end of an overlap that a
+/// wrong clock gave is farther off. Never before the session that it was made from.
+macro_rules! key_begin {
+    () => {
+        concat!(
+            "max(k.issued_at, coalesce(
+                 CASE WHEN k.lifetime_ms IS NULL OR k.expires_at < k.issued_at + k.lifetime_ms
+                 THEN k.expires_at - ",
+            $crate::value::limits::api_key_overlap_max_ms!(),
+            " END, k.issued_at), coalesce(s.expires_at - s.lifetime_ms, k.issued_at))"
+        )
+    };
+}
+
 /// An API key with all that it depends on.
 macro_rules! key_joined {
     () => {
@@ -116,7 +139,8 @@ macro_rules! session_columns {
             ",
          s.opened_at, s.authenticated_at, s.expires_at, s.aal, s.last_seen, s.lifetime_ms,
          coalesce(s.actor_session_id, s.id), coalesce(a.idle_ms, s.idle_ms),
-         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL"
+         coalesce(a.last_seen, s.last_seen), s.actor_session_id IS NOT NULL, st.min_reader, ",
+            $crate::record::proof::session_begin!()
         )
     };
 }
@@ -163,7 +187,9 @@ macro_rules! in_use {
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now,
-            ")) AND s.opened_at <= ",
+            ")) AND ",
+            $crate::record::proof::session_begin!(),
+            " <= ",
             $crate::value::limits::clock_skew_max_ms!(),
             " + ",
             $now
@@ -193,7 +219,7 @@ macro_rules! live {
 
 pub(crate) use {
     active, actor_in_use, current, highest_watermark, in_use, key_current, key_end, key_joined,
-    live, session_joined, watermark_of,
+    live, session_begin, session_joined, watermark_of,
 };
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.
@@ -239,7 +265,10 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
     ",
          k.issued_at, k.issued_at, ",
     key_end!(),
-    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0
+    ", 1, k.last_seen, coalesce(k.lifetime_ms, 0), k.session_id, s.idle_ms, s.last_seen, 0,
+         st.min_reader, ",
+    key_begin!(),
+    "
      FROM ",
     key_joined!(),
     "
@@ -247,7 +276,9 @@ pub(crate) const VERIFY_API_KEY_SQL: &str = concat!(
 );
 
 /// The statement that reads what an API key was made from; `?1` is the key's id.
-pub(crate) const LINEAGE_SQL: &str = "SELECT session_id, ancestors FROM api_key WHERE id = ?1";
+pub(crate) const LINEAGE_SQL: &str = "
+    SELECT session_id, ancestors, (SELECT min_reader FROM store WHERE id = 1)
+    FROM api_key WHERE id = ?1";
 
 /// Everything a verify needs to decide, read at one point in time.
 #[derive(Debug, Clone)]
@@ -278,6 +309,9 @@ pub(crate) struct Proof {
     pub(crate) timeout: Option<Timeout>,
     /// Whether an administrator opened the session as its user.
     pub(crate) is_impersonated: bool,
+    /// The time from which it is valid: a later one, by more than the tolerated clock skew, shows
+    /// that a clock is wrong.
+    pub(crate) valid_from: Timestamp,
 }
 
 /// The inactivity timeout of a session.
@@ -298,6 +332,9 @@ pub(crate) const fn sql(credential: Credential) -> &'static str {
 }
 
 impl Proof {
+    /// The column with `min_reader` of the store.
+    const MIN_READER: usize = 19;
+
     /// The row of a session or key in this transaction.
     pub(crate) fn of(
         tx: &crate::storage::ReadTx<'_>,
@@ -350,7 +387,13 @@ impl Proof {
             lifetime_ms: row.get(14)?,
             timeout: timeout(row)?,
             is_impersonated: row.get(18)?,
+            valid_from: row.get(20)?,
         })
+    }
+
+    /// With `min_reader` of the store.
+    pub(crate) fn with_reader(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        Ok((Self::from_row(row)?, row.get(Self::MIN_READER)?))
     }
 }
 
@@ -366,7 +409,9 @@ fn timeout(row: &Row<'_>) -> rusqlite::Result<Option<Timeout>> {
 
 /// The administrator's session that an impersonation was opened from; `None` for every other
 /// session.
-pub(crate) const ACTOR_SQL: &str = "SELECT actor_session_id FROM session WHERE id = ?1";
+pub(crate) const ACTOR_SQL: &str = "
+    SELECT actor_session_id, (SELECT min_reader FROM store WHERE id = 1)
+    FROM session WHERE id = ?1";
 
 /// The principal of the session that the session of an impersonation was opened from, if it is one.
 pub(crate) fn actor_session(
@@ -414,10 +459,15 @@ impl TicketProof {
     pub(crate) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             session: Proof::from_row(row)?,
-            tokens_ended_seq: row.get(19)?,
-            sealing_key: row.get(20)?,
-            head: row.get(21)?,
+            tokens_ended_seq: row.get(21)?,
+            sealing_key: row.get(22)?,
+            head: row.get(23)?,
         })
+    }
+
+    /// With `min_reader` of the store.
+    pub(crate) fn with_reader(row: &Row<'_>) -> rusqlite::Result<(Self, i64)> {
+        Ok((Self::from_row(row)?, row.get(Proof::MIN_READER)?))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::value::secret::Secret;
 use crate::value::time::Timestamp;
 use crate::value::totp::{FactorOrigin, TotpAlgorithm, TotpSecret, TotpShape, step_at, window};
 
-pub(crate) use rekey::{reseal_some, uses};
+pub(crate) use rekey::{opens_one, reseal_some, uses};
 use sealed::Place;
 pub(crate) use sealed::SealedSecret;
 
@@ -150,7 +150,7 @@ impl SecondFactors<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn info(&self, user: UserId) -> Result<Option<SecondFactor>> {
         self.store.read(|tx| of_user(tx, user))
     }

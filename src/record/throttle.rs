@@ -1,13 +1,13 @@
 //! Failed attempts on a user: charged before the password is compared, by the user's id, so that
-//! every spelling and every door share them.
+//! every spelling of the name and every call share them.
 //!
 //! A login charges its attempt as a failure and only then hashes, so that a process killed in
 //! between leaves its attempt charged. Attempts from devices that are not known share the gate:
 //! from its fifth failure on, each one closes it for a wait in which no password is compared. A
 //! device on which the user has logged in has a count and waits of its own, so that a stranger's
 //! guesses do not lock the owner out; those of all known devices have a sum. The gate stops at 90
-//! and the sum at 10: then there is one attempt a day, or none until an administrator acts. What
-//! is answered to an attempt at the gate, `pending::words` decides.
+//! and the sum at 10: then there is one attempt a day, or none until an administrator acts.
+//! `pending::words` decides what an attempt at the gate is answered.
 
 use std::time::Duration;
 
@@ -253,7 +253,7 @@ fn write(tx: &WriteTx<'_>, id: UserId, now: Attempts) -> Result<()> {
         values,
     )?;
     if changed == 0 {
-        // Each user has its row from the start; a hand may have deleted it.
+        // Each user has its row from the start; another program may have deleted it.
         tx.execute(
             "INSERT INTO throttle (user_id, failures, charged_at, known_failures, known_charged_at)
              VALUES (?1, ?2, ?3, ?4, ?5)",

@@ -171,7 +171,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find(&self, id: UserId) -> Result<Option<User>> {
         self.store.read(|tx| find(tx, id))
     }
@@ -192,7 +192,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find_by_username(&self, username: &str) -> Result<Option<User>> {
         let Ok(username) = Username::parse(username) else { return Ok(None) };
         self.store.read(|tx| match by_username_key(tx, &username.key)? {
@@ -219,7 +219,7 @@ impl Users<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find_by_email(&self, email: &str) -> Result<Option<User>> {
         let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
         self.store.read(|tx| match by_email_key(tx, &email.key)? {

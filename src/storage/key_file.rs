@@ -81,8 +81,10 @@ impl Keys {
 
 fn read(path: &Path) -> Result<Keys> {
     let unreadable = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found("the key file does not exist")
-            .advising("Check the path; Keys::create_file makes a new key file."),
+        std::io::ErrorKind::NotFound => Error::not_found("the key file does not exist").advising(
+            "Check the path, or put back a copy of the key file; Keys::create_file makes a key \
+             for a new store.",
+        ),
         std::io::ErrorKind::InvalidInput => no_path(),
         _ => from_io(&error),
     };

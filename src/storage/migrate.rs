@@ -17,7 +17,7 @@ use super::files::Birth;
 use super::guard::OpenWarning;
 use super::transaction::{Purpose, WriteTx};
 use super::{backup, connection, fault};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::event::Actor;
 use crate::value::random::{Draws, RandomSource, random_bytes};
 
@@ -214,8 +214,9 @@ pub(super) fn check_schema(
 
 /// As [`check_schema`], inside a transaction that the caller has begun.
 fn check_schema_now(connection: &Connection) -> Result<(SchemaCookie, Option<OpenWarning>)> {
+    check_may_read(connection)?;
     let cookie = schema_cookie(connection)?;
-    if connection::pragma_value(connection, "user_version")? != SCHEMA_VERSION {
+    if user_version(connection)? != SCHEMA_VERSION {
         // A newer library has migrated the file, and its schema is not known here.
         return Ok((cookie, None));
     }
@@ -248,11 +249,29 @@ fn check_schema_now(connection: &Connection) -> Result<(SchemaCookie, Option<Ope
     Ok((cookie, has_view.then_some(OpenWarning::ForeignView)))
 }
 
-/// Checks the schema again, in a transaction that has begun, if it was changed since `checked`.
+/// Fails with `TooNew` if a newer library has migrated the file beyond what this one may use, even
+/// while this process has it open. Each transaction and each SELECT of a verify checks it.
+pub(super) fn check_may_read(connection: &Connection) -> Result<()> {
+    if user_version(connection)? <= SCHEMA_VERSION || min_reader(connection)? <= SCHEMA_VERSION {
+        return Ok(());
+    }
+    Err(too_new())
+}
+
+pub(super) fn too_new() -> Error {
+    Error::new(
+        ErrorKind::TooNew,
+        "the file was written by a newer version that this one may not read",
+    )
+}
+
+/// Checks in a transaction that has begun that this version may still use the file, and the schema
+/// if it was changed since `checked`.
 pub(super) fn check_schema_since(
     connection: &Connection,
     checked: SchemaCookie,
 ) -> Result<SchemaCookie> {
+    check_may_read(connection)?;
     if schema_cookie(connection)? == checked {
         return Ok(checked);
     }
@@ -260,7 +279,16 @@ pub(super) fn check_schema_since(
 }
 
 fn schema_cookie(connection: &Connection) -> Result<SchemaCookie> {
-    let mut statement = connection.prepare_cached("PRAGMA schema_version").map_err(fault)?;
+    header_number(connection, "PRAGMA schema_version")
+}
+
+fn user_version(connection: &Connection) -> Result<i64> {
+    header_number(connection, "PRAGMA user_version")
+}
+
+/// Of the header of the file, by a prepared statement: it is read for every transaction.
+fn header_number(connection: &Connection, pragma: &'static str) -> Result<i64> {
+    let mut statement = connection.prepare_cached(pragma).map_err(fault)?;
     statement.query_row([], |row| row.get(0)).map_err(fault)
 }
 
@@ -305,7 +333,7 @@ fn objects(connection: &Connection) -> Result<BTreeSet<Object>> {
 }
 
 /// The oldest schema version whose library may use the file.
-pub(super) fn min_reader(connection: &Connection) -> Result<i64> {
+fn min_reader(connection: &Connection) -> Result<i64> {
     connection
         .query_row("SELECT min_reader FROM store WHERE id = 1", [], |row| row.get(0))
         .map_err(fault)

@@ -25,6 +25,7 @@ mod key_file;
 mod migrate;
 mod open;
 mod pool;
+mod reading;
 mod reserve;
 mod restore;
 mod sql;
@@ -155,7 +156,7 @@ impl Storage {
         clock: Option<Arc<dyn Clock>>,
         random: Arc<dyn RandomSource>,
     ) -> Result<Self> {
-        let files = Files::resolve(path)?;
+        let (open_mark, files) = (OpenMark::new()?, Files::resolve(path)?);
         open::check_readable(&files.main)?;
         Ok(Self {
             clock: SteadyClock::new(clock),
@@ -165,7 +166,7 @@ impl Storage {
             readers: Readers::EachTime(files.main),
             watch: Watch::new(None),
             reserve: None,
-            open_mark: Mutex::new(Some(OpenMark::new()?)),
+            open_mark: Mutex::new(Some(open_mark)),
             upkeep: Upkeep::default(),
         })
     }
@@ -225,7 +226,7 @@ impl Storage {
         Ok(Some(index))
     }
 
-    /// The current time: the later of the wall clock and the latest time this store has returned.
+    /// The time of the store: the wall clock, held for up to a minute if that was set back.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -246,12 +247,10 @@ impl Storage {
     /// Runs `job` on one snapshot of the file, through a read-only transaction.
     pub(crate) fn read<T>(&self, job: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         self.check_open()?;
+        let read = |one: &rusqlite::Connection| reading::read(one, self.clock.moment(), job);
         match self.readers.take(Reader::Other, pool::READ_WAIT) {
-            Some(taken) => taken
-                .and_then(|connection| transaction::read(&connection, self.clock.moment(), job)),
-            None => self
-                .writer
-                .borrow(|connection| transaction::read(connection, self.clock.moment(), job)),
+            Some(taken) => taken.and_then(|connection| read(&connection)),
+            None => self.writer.borrow(read),
         }
         .map_err(|error| self.located(error))
     }
@@ -268,22 +267,23 @@ impl Storage {
     }
 
     /// Runs one SELECT of a verify on its own snapshot, without BEGIN and COMMIT around it. Waits
-    /// at most `wait` for a connection and for the file.
+    /// at most `wait` for a connection and for the file. `map` returns `min_reader` of the store as
+    /// well.
     pub(crate) fn select_one<T>(
         &self,
         wait: Duration,
         sql: &'static str,
         params: impl rusqlite::Params,
-        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<(T, i64)>,
     ) -> Result<Option<T>> {
         self.check_open()?;
         match self.readers.take(Reader::Verify, wait) {
             Some(taken) => {
-                taken.and_then(|connection| transaction::select_one(&connection, sql, params, map))
+                taken.and_then(|connection| reading::select_one(&connection, sql, params, map))
             }
-            None => self
-                .writer
-                .borrow(|connection| transaction::select_one(connection, sql, params, map)),
+            None => {
+                self.writer.borrow(|connection| reading::select_one(connection, sql, params, map))
+            }
         }
         .map_err(|error| self.located(error))
     }

@@ -66,8 +66,8 @@ fn log_is_missing() -> Error {
 
 /// What [`inspect`] found. Nothing was written yet, except perhaps an empty file.
 struct Inspection {
-    /// Whether there is a wal-index without a WAL, which a hand alone leaves: SQLite deletes the
-    /// WAL last.
+    /// Whether there is a wal-index without a WAL. SQLite deletes the WAL last, so another program
+    /// has deleted it.
     lacks_log: bool,
     /// Whether the file is empty, or becomes empty when SQLite rolls back the journal of a
     /// creation that was cut off.
@@ -251,12 +251,7 @@ fn check_version(connection: &Connection) -> Result<Option<OpenWarning>> {
     if version <= SCHEMA_VERSION {
         return Ok(None);
     }
-    if migrate::min_reader(connection)? > SCHEMA_VERSION {
-        return Err(Error::new(
-            ErrorKind::TooNew,
-            "the file was written by a newer version that this one may not read",
-        ));
-    }
+    migrate::check_may_read(connection)?;
     Ok(Some(OpenWarning::NewerSchema))
 }
 

@@ -277,18 +277,23 @@ impl CopyBeside {
 /// Opens or creates the file of the copy, readable by its owner alone, and locks it. What a restore
 /// left that was killed is used again.
 fn lock_beside(path: &Path) -> Result<fs::File> {
-    let is_running = || Error::new(ErrorKind::Busy, "another restore of this file is running");
     guard::create(path)?;
     let file = fs::OpenOptions::new().read(true).write(true).open(path);
     let file = file.map_err(|error| from_io(&error))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| is_running())?;
-    // The one that was running may have renamed or deleted it.
-    let is_same = files::identity(path).ok() == files::identity_of(&file).ok();
-    if !is_same {
-        return Err(is_running());
-    }
+    lock_copy(&file, path)?;
     file.set_len(0).map_err(|error| from_io(&error))?;
     Ok(file)
+}
+
+/// Locks the opened file of the copy, if it is still the one at the path: a restore that was
+/// running meanwhile may have renamed or deleted it.
+fn lock_copy(file: &fs::File, path: &Path) -> Result<()> {
+    let is_running = || Error::new(ErrorKind::Busy, "another restore of this file is running");
+    flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|_| is_running())?;
+    if files::identity(path).ok() != files::identity_of(file).ok() {
+        return Err(is_running());
+    }
+    Ok(())
 }
 
 fn fill(path: &Path, from: &Path) -> Result<Connection> {
@@ -296,7 +301,10 @@ fn fill(path: &Path, from: &Path) -> Result<Connection> {
     let source = connection::for_inspection(from)?;
     let backup = Backup::new(&source, &mut copy).map_err(fault)?;
     if backup.step(-1).map_err(fault)? != StepResult::Done {
-        return Err(Error::new(ErrorKind::Busy, "another program has locked the backup"));
+        return Err(Error::new(
+            ErrorKind::Busy,
+            "another program has locked the copy of the backup",
+        ));
     }
     drop(backup);
     check_store(&copy).map_err(|error| error.at(from))?;
@@ -377,4 +385,29 @@ fn move_aside(request: &RestoreRequest) -> Result<PathBuf> {
     }
     backup::flush_directory(&files.main)?;
     Ok(aside.main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Between the opening of the copy and its lock, the restore that was running has ended.
+    #[test]
+    fn a_copy_that_was_renamed_or_deleted_before_it_was_locked_is_that_of_a_running_restore() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("auth.db-restoring");
+        let ended: [fn(&Path); 3] = [
+            |path| fs::remove_file(path).unwrap(),
+            |path| fs::rename(path, path.with_extension("db")).unwrap(),
+            |path| fs::rename(path.with_extension("db"), path).unwrap(),
+        ];
+        for end in ended {
+            assert!(guard::create(&path).unwrap());
+            let file = fs::File::open(&path).unwrap();
+            end(&path);
+            assert_eq!(lock_copy(&file, &path).unwrap_err().kind(), ErrorKind::Busy);
+            let _ = fs::remove_file(&path);
+        }
+        lock_beside(&path).unwrap();
+    }
 }

@@ -8,6 +8,7 @@ use crate::sessions::{Assurance, OpenSession};
 use crate::value::id::Page;
 use crate::value::random::SystemRandom;
 use crate::value::subtree::Subtree;
+use crate::value::time::ManualClock;
 use crate::{DeviceId, LoginRefusal, NewUser, Options, Store};
 
 fn storage() -> Storage {
@@ -36,8 +37,9 @@ fn every_call_of_a_closed_store_fails_with_closed() {
         .write(Purpose::Ordinary, &Actor::Host, |tx| tx.head().map(Finished::Commit))
         .map(drop);
     let read = storage.read(|tx| tx.head()).map(drop);
-    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
-    for refused in [write, read, select.map(drop)] {
+    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| Ok(((), row.get(0)?)));
+    let unsynced = storage.try_write_unsynced(&Actor::Host, |tx| tx.head().map(Finished::Commit));
+    for refused in [write, read, select.map(drop), unsynced.map(drop)] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     }
 }
@@ -51,10 +53,31 @@ fn no_call_of_a_store_that_closed_itself_has_an_answer() {
     let write = storage.write(Purpose::Ordinary, &Actor::Host, nothing).map(drop);
     let at_once = storage.try_write(&Actor::Host, nothing).map(drop);
     let read = storage.read(|tx| tx.head()).map(drop);
-    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| row.get::<_, i64>(0));
+    let select = storage.select_one(Duration::ZERO, "SELECT 1", [], |row| Ok(((), row.get(0)?)));
     for refused in [write, at_once, read, select.map(drop)] {
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Closed);
     }
+}
+
+/// Another program could use up the room that the reserve left, and revocations would find none.
+#[test]
+fn no_ordinary_write_begins_before_a_reserve_that_was_given_up_is_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
+    let options = Options::for_tests().clock(Arc::new(wall.clone())).disk_reserve(8_192);
+    let store = Store::open(directory.path().join("auth.db"), options).unwrap();
+    let storage = &store.core().storage;
+    let nothing = |tx: &WriteTx<'_>| tx.head().map(Finished::Nothing);
+    let write = |purpose| storage.write(purpose, &Actor::Host, nothing).map(drop);
+    let at_once = || storage.try_write(&Actor::Host, nothing).map(drop);
+    assert!(storage.give_up_reserve());
+    for refused in [write(Purpose::Ordinary), at_once()] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Full);
+    }
+    write(Purpose::Revocation).unwrap();
+    wall.advance(Duration::from_secs(60));
+    write(Purpose::Ordinary).unwrap();
+    at_once().unwrap();
 }
 
 /// A write that waits for the writer while the store is closed fails.

@@ -50,8 +50,7 @@ use rusqlite::{Connection, ffi};
 use super::change_log::{Bookmark, Changes};
 use super::clock::Moment;
 use super::fork::OpenMark;
-use super::transaction;
-use super::{connection, fault};
+use super::{connection, fault, reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
@@ -129,7 +128,7 @@ impl WalIndex {
     pub(super) fn open(path: &Path, open_mark: OpenMark) -> Result<Option<Self>> {
         let pinned = connection::for_reading(path)?;
         // SQLite opens the wal-index at the first read; before that there is nothing to map.
-        transaction::read(&pinned, Moment::EPOCH, |tx| tx.head())?;
+        reading::read(&pinned, Moment::EPOCH, |tx| tx.head())?;
         pinned.busy_timeout(limits::FOLLOW_WAIT).map_err(fault)?;
         Ok(map(&pinned).map(|header| Self {
             header,
@@ -183,7 +182,7 @@ impl Reading<'_> {
         let Some(pinned) = &*pinned else {
             return Err(Error::new(ErrorKind::Closed, "the store is closed"));
         };
-        transaction::read(&pinned.connection, Moment::EPOCH, |tx| Changes::since(tx, place))
+        reading::read(&pinned.connection, Moment::EPOCH, |tx| Changes::since(tx, place))
     }
 
     #[inline]

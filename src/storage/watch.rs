@@ -57,7 +57,7 @@ pub(super) struct Watch {
     /// Whether the system reports the locks of this process.
     reports_locks: bool,
     state: AtomicU8,
-    /// The second of the last check.
+    /// The beginning of the second of the last check.
     checked_at: AtomicI64,
     file: Option<Watched>,
 }
@@ -184,11 +184,12 @@ impl Watch {
     /// `Closed` if the file was replaced or its locks were lost, which closes the store.
     #[inline]
     pub(super) fn check_if_due(&self, now: Timestamp) -> Result<()> {
-        let second = now.as_millis().div_euclid(limits::FILE_CHECK_MS);
+        let now = now.as_millis();
         let before = self.checked_at.load(Ordering::Relaxed);
-        if second == before {
+        if (0..limits::FILE_CHECK_MS).contains(&now.wrapping_sub(before)) {
             return Ok(());
         }
+        let second = now.saturating_sub(now.rem_euclid(limits::FILE_CHECK_MS));
         let mine =
             self.checked_at.compare_exchange(before, second, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_err() {

@@ -127,8 +127,9 @@ pub struct Status {
     /// They are kept in memory: this process refuses their credentials, and writes the revocations
     /// before anything else as soon as it can.
     pub denied: usize,
-    /// The size of the write-ahead log on the disk, in bytes; 0 in memory. Up to about 8 MiB is
-    /// normal; if it is far larger, a program keeps a read transaction on the file open.
+    /// The size of the write-ahead log on the disk, in bytes; 0 in memory. About 4 MiB is normal,
+    /// and somewhat above 8 MiB while readers overlap. Above 16 MiB, a program keeps a read
+    /// transaction on the file open.
     pub log_bytes: u64,
     /// Whether the last write of this process that failed with
     /// [`CommitUnknown`](crate::ErrorKind::CommitUnknown) was applied. Read it after

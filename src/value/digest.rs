@@ -118,7 +118,7 @@ pub(crate) fn keyed16(key: &[u8; 32], domain: &'static str, bytes: &[u8]) -> [u8
 }
 
 /// The code of a ticket with these parts, each preceded by its length. 128 bits cannot be guessed
-/// at a door (ASVS 7.2.3).
+/// by presenting tickets (ASVS 7.2.3).
 pub(crate) fn ticket_code(key: &[u8; 32], parts: [&[u8]; 5]) -> TicketCode {
     let lengths = parts.map(|part| (part.len() as u64).to_be_bytes());
     let framed: Vec<&[u8]> =

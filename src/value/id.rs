@@ -1,4 +1,4 @@
-//! Ids: UUIDs of version 7, with one type for each kind of record.
+//! Ids: UUIDs, of version 7 when drawn here, with one type for each kind of record.
 
 mod page;
 
@@ -17,8 +17,8 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $invalid:literal) => {
         $(#[$doc])*
         ///
-        /// A UUID of version 7: an id that was drawn later sorts after an earlier one. Not a
-        /// secret.
+        /// A UUID of version 7, unless an import gave another: of two ids that the library drew,
+        /// the later sorts after the earlier. Not a secret.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Uuid);
 

@@ -137,12 +137,15 @@ pub(crate) const WAITING_HASHES_MAX: usize = 100_000;
 pub(crate) const KEY_ID_MAX_BYTES: usize = 32;
 /// A key of XChaCha20-Poly1305: 256 bits.
 pub(crate) const SEALING_KEY_BYTES: usize = 32;
-/// Its nonce: 192 bits, so that random ones never repeat.
+/// The nonce of XChaCha20-Poly1305: 192 bits, so that random ones never repeat.
 pub(crate) const SEALING_NONCE_BYTES: usize = 24;
 /// The longest key file: its word, an id, 64 digits. Every file of SQLite's is longer.
 pub(crate) const KEY_FILE_MAX_BYTES: usize = 128;
 /// The most hashes that one call of `Store::rekey` seals: about 30 ms, in which other writers wait.
 pub(crate) const REKEY_PER_CALL_MAX_HASHES: usize = 1_000;
+/// The hashes, and the secrets of second factors, that an opening tries with the key of the file:
+/// one opens at once, unless the first ones were changed.
+pub(crate) const KEY_CHECK_MAX_ROWS: usize = 16;
 
 // Failed login attempts (throttle and lockout).
 
@@ -153,10 +156,14 @@ pub(crate) const THROTTLE_FREE_FAILURES: i64 = 5;
 pub(crate) const THROTTLE_FIRST_WAIT_MS: i64 = 30_000;
 /// The longest wait that doubling reaches: 1 hour.
 pub(crate) const THROTTLE_LONGEST_WAIT_MS: i64 = 3_600_000;
-/// Failures in a row from unknown devices, after which all of them stop...
+/// Failures in a row from unknown devices, after which at most one attempt a day is compared. With
+/// those from known devices they are 100 (NIST SP 800-63B-4, 3.2.2: at most 100 in a row).
 pub(crate) const THROTTLE_GATE_FAILURES: i64 = 90;
-/// ...and from all known devices together (NIST SP 800-63B-4, 3.2.2: at most 100 in a row).
+/// The same for all known devices of a user together.
 pub(crate) const THROTTLE_KNOWN_FAILURES: i64 = 10;
+/// Known devices of one user, with their own counts of failures: more than a person owns. One more
+/// replaces the device on which the last login is the oldest.
+pub(crate) const DEVICES_PER_USER: i64 = 100;
 /// After a stop there is one attempt in 24 hours, with `Lockout::Timed`.
 pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
 
@@ -170,10 +177,17 @@ pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
 /// Pending steps of one user: each costs the right password; one more deletes the oldest.
 pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;
 /// The longest trust of a device, 90 days: as long as the longest session of a desktop.
-pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_secs(90 * 86_400);
-/// The shortest, the step of all times in the file.
+pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_millis(device_trust_max_ms!());
+/// The same as a literal, for the SQL statements that contain it.
+macro_rules! device_trust_max_ms {
+    () => {
+        7776000000
+    };
+}
+pub(crate) use device_trust_max_ms;
+/// The shortest trust of a device: the step of all times in the file.
 pub(crate) const DEVICE_TRUST_LEAST: Duration = Duration::from_millis(1);
-/// Trusted devices of one user: one more takes the trust of the one that was trusted first.
+/// Trusted devices of one user: one more takes the trust of the one whose trust ends first.
 pub(crate) const TRUSTED_DEVICES_PER_USER: i64 = 10;
 /// A change of the password by a user who has a second factor needs a proof that is at most 15
 /// minutes old (ASVS 7.5.1).
@@ -185,9 +199,6 @@ pub(crate) const STEP_UP_MAX_AGE: Duration = Duration::from_secs(15 * 60);
 pub(crate) const WORDS_ENTRIES: usize = 65_536;
 /// The count of a typed text begins again after 24 hours without an attempt.
 pub(crate) const WORDS_KEPT_MS: i64 = 24 * 3_600_000;
-/// Known devices of one user, with their own counts of failures: more than a person owns. One more
-/// replaces the device of the oldest login.
-pub(crate) const DEVICES_PER_USER: i64 = 100;
 
 // Sessions: lifetimes, inactivity timeouts, numbers.
 
@@ -265,7 +276,14 @@ pub(crate) const API_KEYS_PER_USER_MAX: u32 = 1_000;
 /// a key on, and the revocation of its first key deletes them all.
 pub(crate) const API_KEY_ANCESTORS_MAX: usize = 8;
 /// The longest overlap of a rotated API key, 30 days: in it, the old and the new key are valid.
-pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub(crate) const API_KEY_OVERLAP_MAX: Duration = Duration::from_millis(api_key_overlap_max_ms!());
+/// The same as a literal, for the SQL statement that contains it.
+macro_rules! api_key_overlap_max_ms {
+    () => {
+        2592000000
+    };
+}
+pub(crate) use api_key_overlap_max_ms;
 /// The name of an identity provider, such as the URL of its issuer.
 pub(crate) const PROVIDER_MAX_BYTES: usize = 255;
 /// The subject at an identity provider. OpenID Connect Core 1.0, section 2 (`sub`): at most 255
@@ -325,6 +343,8 @@ pub(crate) const TICKET_RESOURCE_MAX_BYTES: usize = 2_048;
 
 /// A step of TOTP (RFC 6238, section 5.2 recommends 30 s; ASVS 6.5.5 asks for at most that).
 pub(crate) const TOTP_STEP_MS: i64 = 30_000;
+/// The users of one kind that an examination names, so that its result stays short.
+pub(crate) const EXAMINATION_MAX_USERS: i64 = 20;
 /// A new secret of an authenticator: 160 bits (RFC 4226, section 4 recommends that length).
 pub(crate) const TOTP_SECRET_BYTES: usize = 20;
 /// The shortest secret that is imported: 128 bits (RFC 4226, section 4).
@@ -447,7 +467,7 @@ pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;
 /// While others write, maintenance pauses for ten times as long as its last transaction took: it
 /// takes at most a tenth of the time of the file.
 pub(crate) const UPKEEP_PAUSE_PIECES: u32 = 10;
-/// The longest such pause.
+/// The longest pause of maintenance.
 pub(crate) const UPKEEP_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 // Writes and group commit.

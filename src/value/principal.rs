@@ -375,8 +375,9 @@ pub enum InvalidTokenReason {
     Revoked,
     /// The user, its branch or its organisation is not active now.
     Suspended,
-    /// The session was opened more than a minute in the future, or has an inactivity timeout and
-    /// was last used then: a clock was wrong.
+    /// The session was opened or renewed more than a minute in the future, or its password was
+    /// changed then, or it has an inactivity timeout and was last used then; or the overlap of a
+    /// rotated key would last for more than 30 days: a clock was wrong.
     NotYet,
 }
 

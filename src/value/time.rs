@@ -203,8 +203,8 @@ impl Deadline {
 /// [`Options::clock`](crate::Options::clock).
 ///
 /// A store reads it several times in each call, from any thread: [`now`](Self::now) must be cheap
-/// and must not wait. It may go backwards: a store never uses an earlier time than the latest that
-/// it has read.
+/// and must not wait. It may go backwards: the time of a store then stays where it was until the
+/// clock has caught up, for a minute at most, and follows the clock after that.
 ///
 /// ```
 /// use gatepost::host::Clock;

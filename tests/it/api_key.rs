@@ -123,6 +123,28 @@ fn no_overlap_makes_a_key_live_longer() {
     check_living(&world, mailer, &[(first.id, Some(after(HOUR))), (second.id, Some(after(HOUR)))]);
 }
 
+/// Once the old key outlived its overlap by as much as the clock had been ahead.
+#[test]
+fn an_overlap_that_a_wrong_clock_gave_does_not_outlast_the_longest() {
+    let (mut world, mailer) = mailer();
+    let first = issue(&world, mailer, NewApiKey::new());
+    let right = world.now();
+    world.clock.advance(365 * DAY);
+    rotate(&world, &first, DAY, 1);
+    let until = after(366 * DAY);
+    assert!(verifies(&world, &first));
+    world.clock.set(right + HOUR);
+    world.reopen();
+    assert!(!verifies(&world, &first), "it would be valid for more than 30 days");
+    let cause = world.store.explain((first.key.expose(), None)).unwrap().cause;
+    assert_eq!(cause, gatepost::status::RefusalCause::Clock);
+    // As a key that was issued in the future: not before its time.
+    world.clock.set(until - 30 * DAY);
+    assert!(verifies(&world, &first));
+    world.clock.set(until);
+    assert!(!verifies(&world, &first));
+}
+
 /// A caller whose answer was lost rotates the old key once more, in its overlap.
 #[test]
 fn a_rotated_key_hands_on_its_label_and_lifetime() {

@@ -168,6 +168,16 @@ fn a_backup_that_writes_begin_again_keeps_one_snapshot_at_last() {
     assert!((1..steps).contains(&names), "{names} of {steps}");
 }
 
+/// The file may be in use by another program then, or gone.
+#[test]
+fn a_closed_store_makes_no_backup() {
+    let world = World::new();
+    world.store.close().unwrap();
+    let refused = world.store.backup(target(&world), |_| ()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Closed, "{refused}");
+    assert!(names(&world).is_empty());
+}
+
 #[test]
 fn a_store_in_memory_has_no_backup() {
     let store = Store::in_memory(crate::world::for_tests()).unwrap();

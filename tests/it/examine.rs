@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use gatepost::policy::{Cost, SecondFactorPolicy};
 use gatepost::second_factors::{NewTotp, TotpSecret};
-use gatepost::status::Examination;
+use gatepost::status::{Examination, RefusalCause};
 use gatepost::{NewUser, Options, Store};
 
-use crate::world::{DAY, HOUR, World, for_tests};
+use crate::world::{DAY, HOUR, MINUTE, World, for_tests};
 
 fn examine(world: &World) -> Examination {
     world.store.examine().unwrap()
@@ -99,6 +99,32 @@ fn users_who_must_have_a_second_factor_and_have_none_are_counted() {
     store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
     assert_eq!(missing(SecondFactorPolicy::Administrators), 0);
     assert_eq!(missing(SecondFactorPolicy::All), 1);
+}
+
+/// Once nothing said why each code of the user was refused after the clock was right again.
+#[test]
+fn a_factor_whose_codes_a_clock_that_was_ahead_used_up_is_found() {
+    let mut world = World::with(|options| options.dangerous().allow_unsealed_totp_secrets());
+    let ada = world.person("ada").id;
+    let right = world.now();
+    world.clock.advance(DAY);
+    let secret = TotpSecret::new(vec![7; 20]).unwrap();
+    world.store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+    assert_eq!(examine(&world).factors_ahead, []);
+    let ahead = world.now();
+    // A code of a process whose clock is a minute ahead is none of these.
+    for (now, is_found) in [(right, true), (ahead - 2 * MINUTE, true), (ahead - MINUTE, false)] {
+        world.clock.set(now);
+        world.reopen();
+        assert_eq!(examine(&world).factors_ahead.contains(&ada), is_found);
+        let why = world.store.explain_user(ada).unwrap();
+        let cause = if is_found { RefusalCause::Clock } else { RefusalCause::Accepted };
+        assert_eq!((why.cause, why.at.is_some_and(|at| at > ahead)), (cause, is_found));
+    }
+    world.clock.set(right);
+    world.reopen();
+    assert!(world.store.second_factors().reset(ada).unwrap());
+    assert_eq!(examine(&world).factors_ahead, []);
 }
 
 #[test]

@@ -124,6 +124,8 @@ fn each_reason_and_cause_has_a_scene_with_its_row() {
     causes.extend(login::SCENES.iter().map(|(_, _, cause, _)| cause.as_str()));
     // Needs a disk that is full: full_disk.rs.
     causes.insert(RefusalCause::Denied.as_str());
+    // Needs a key that is lost: keyring/missing.rs.
+    causes.insert(RefusalCause::KeyMissing.as_str());
     let all_reasons: BTreeSet<&str> =
         InvalidTokenReason::ALL.iter().map(|reason| reason.name()).collect();
     assert_eq!(reasons, all_reasons);

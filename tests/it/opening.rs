@@ -2,6 +2,7 @@
 //! as it was; a file of Gatepost's is opened, whatever its name.
 
 mod damage;
+mod migrated;
 pub(crate) mod modes;
 mod places;
 pub(crate) mod processes;

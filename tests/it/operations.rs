@@ -17,6 +17,7 @@ use gatepost::audit::{AuditEntry, AuditFilter, EventKind};
 
 use crate::surface;
 use crate::world::MINUTE;
+use list::Trust;
 pub(crate) use list::{OPERATIONS, Operation, Reach, Relation, operation};
 pub(crate) use scene::Scene;
 
@@ -60,7 +61,7 @@ fn findings(operation: &Operation) -> Vec<String> {
     let (before, made_before) = (scene.dead(), scene.dead_made());
     let (head, last) = (scene.world.head(), last_event(&scene));
     let (tokens, tickets) = (scene.tokens_revoked(), scene.tickets());
-    let trust = scene.trust_revoked();
+    let trusted = scene.trust_devices();
     let begun = scene.world.now();
     let mut findings = act_observed(operation, &scene, last);
 
@@ -75,8 +76,7 @@ fn findings(operation: &Operation) -> Vec<String> {
     compare("change log", format!("{reported:?}"), format!("{:?}", operation.changes));
     let revoked = scene.tokens_revoked() > tokens;
     compare("one-time tokens", revoked.to_string(), operation.tokens.to_string());
-    let revoked = scene.trust_revoked() > trust;
-    compare("trust", revoked.to_string(), operation.trust.to_string());
+    compare("trusted devices", format!("{:?}", scene.trusted()), kept(operation, &trusted));
 
     let with_tickets = tickets.iter().map(|(name, _)| *name);
     let refused = scene.refused(&tickets);
@@ -132,6 +132,16 @@ fn new(before: &[&str], after: &[&str]) -> String {
 fn covered<'n>(reach: Reach, names: impl Iterator<Item = &'n str>) -> String {
     let covered: Vec<_> = names.filter(|name| reach.covers(scene::relation(name))).collect();
     format!("{covered:?}")
+}
+
+/// Those of ada's trusted devices that the operation leaves trusted.
+fn kept(operation: &Operation, trusted: &[&str]) -> String {
+    let is_kept = |name: &&&str| match operation.trust {
+        Trust::Kept => true,
+        Trust::One => **name != "ada-1",
+        Trust::All => false,
+    };
+    format!("{:?}", trusted.iter().filter(is_kept).collect::<Vec<_>>())
 }
 
 fn last_event(scene: &Scene) -> i64 {

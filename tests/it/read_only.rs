@@ -137,6 +137,14 @@ fn a_file_that_is_none_of_ours_or_gone_is_refused() {
     let other = rusqlite::Connection::open(path("other.db")).unwrap();
     other.execute_batch("CREATE TABLE t (a)").unwrap();
     check("other.db", ErrorKind::NotOurs);
+    let newer = Store::open(path("newer.db"), world.options.clone()).unwrap();
+    newer.close().unwrap();
+    let sql = rusqlite::Connection::open(path("newer.db")).unwrap();
+    for (version, kind) in [(2, ErrorKind::TooNew), (0, ErrorKind::Corrupt)] {
+        let set = format!("PRAGMA user_version = {version}; UPDATE store SET min_reader = 2");
+        sql.execute_batch(&set).unwrap();
+        check("newer.db", kind);
+    }
     let reader = reader(&world);
     world.store.close().unwrap();
     fs::remove_file(&world.path).unwrap();

@@ -89,6 +89,43 @@ fn the_last_move_goes_to_the_longest_lifetime_itself() {
     world.leaves(&[], 0, |_| assert_eq!(renew(&world, &session), Some(latest)));
 }
 
+/// Once a session that was renewed while the clock was ahead lasted longer by as much, with the
+/// keys that were made from it.
+#[test]
+fn a_renewal_in_the_future_is_refused_until_its_time_has_come() {
+    let mut world = world();
+    let (session, right) = (open(&world, world.person("ada").id, DAY), world.now());
+    let verdict = world.store.verify((&session.token, &device("till-1"))).unwrap();
+    let keys = world.store.api_keys();
+    let key = keys.attenuate(&verdict.valid().unwrap(), NewApiKey::new()).unwrap().key;
+    world.clock.advance(20 * HOUR);
+    assert_eq!(renew(&world, &session), Some(right + 44 * HOUR));
+    for (now, expect) in [(HOUR, false), (20 * HOUR - MINUTE, true), (44 * HOUR, false)] {
+        world.clock.set(right + now);
+        world.reopen();
+        assert_eq!(world.passes(&session, "till-1"), expect, "{now:?}");
+        assert_eq!(world.store.verify((&key, None)).unwrap().valid().is_ok(), expect, "{now:?}");
+        let listed = world.store.sessions().list(&SessionFilter::new(), Page::first(1)).unwrap();
+        assert_eq!(listed.len(), usize::from(expect), "{now:?}");
+    }
+}
+
+/// As after a renewal, and the longest lifetime would count from then.
+#[test]
+fn a_change_of_the_password_in_the_future_is_refused_until_its_time_has_come() {
+    let mut world = world();
+    let (session, right) = (open(&world, world.person("ada").id, DAY), world.now());
+    world.clock.advance(20 * HOUR);
+    let [current, new] = [PASSWORD, "nine brass bells"].map(Password::from);
+    let presented = (&session.token, &device("till-1"));
+    let reply = world.store.change_password(presented, current, new).unwrap().granted().unwrap();
+    for (now, expect) in [(HOUR, false), (20 * HOUR - MINUTE, true), (44 * HOUR, false)] {
+        world.clock.set(right + now);
+        world.reopen();
+        assert_eq!(world.passes(&reply.session, "till-1"), expect, "{now:?}");
+    }
+}
+
 #[test]
 fn a_small_move_writes_nothing() {
     let world = world();

@@ -7,12 +7,14 @@
 
 mod bans;
 mod crypto;
+mod desk;
 mod docs;
 mod floors;
 mod guards;
 mod layout;
 mod map;
 mod mutants;
+mod names;
 mod pages;
 mod revocations;
 mod size;
@@ -167,8 +169,21 @@ fn each_page_is_shown_and_names_files_that_exist() {
 }
 
 #[test]
+fn each_name_and_heading_that_a_page_refers_to_exists() {
+    let project = Project::read();
+    report(names::unknown_in_map(&project));
+    report(names::unknown_on_pages(&project));
+    report(names::unknown_headings(&project));
+}
+
+#[test]
 fn each_promise_has_a_test_and_a_mutant_that_fails_it() {
     report(map::findings(&Project::read()));
+}
+
+#[test]
+fn a_desktop_program_sees_neither_a_device_id_nor_a_token() {
+    each_of_all(desk::carriers);
 }
 
 #[test]

@@ -51,6 +51,23 @@ async fn an_unsafe_request_of_another_site_is_refused() {
     }
 }
 
+/// Once such an origin was accepted and matched no request, because no browser sends it.
+#[tokio::test]
+async fn an_allowed_origin_with_the_default_port_is_that_without_it() {
+    for (allowed, sent, status) in [
+        ("https://app.site.example:443", APP, 200),
+        ("HTTPS://APP.site.example:443", APP, 200),
+        ("http://[::1]:80", "http://[::1]", 200),
+        ("https://app.site.example:80", APP, 403),
+        ("https://app.site.example:8443", APP, 403),
+        ("http://app.site.example:443", "http://app.site.example", 403),
+    ] {
+        let world = World::with(|auth| auth.allow_origin(allowed).unwrap());
+        let browser = world.browser().signed_in("ada").await;
+        assert_eq!(post(&browser, Some("same-site"), Some(sent)).await, status, "{allowed}");
+    }
+}
+
 #[tokio::test]
 async fn with_plain_http_the_origin_of_the_site_may_be_plain() {
     let world = World::with(|auth| auth.dangerous().allow_plain_http());

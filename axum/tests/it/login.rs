@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{HeaderValue, Request};
 use serde_json::json;
 
-use crate::world::{PASSWORD, World};
+use crate::world::{PASSWORD, World, exchange};
 
 const SESSION: &str = "__Host-session";
 const DEVICE: &str = "__Host-device";
@@ -94,6 +96,45 @@ async fn a_logout_with_a_cookie_that_is_no_token_is_one() {
         let answer = browser.post("/auth/logout", None).await;
         assert_eq!(answer.status, 204, "{value:?}");
         assert!(answer.clears_the_cookie());
+    }
+}
+
+/// Once such a cookie of a script of the page hid the cookies of the session and the device.
+#[tokio::test]
+async fn a_cookie_of_another_program_may_have_any_bytes() {
+    let world = World::new();
+    let browser = world.browser().signed_in("ada").await;
+    let own: Vec<_> = browser.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+    let own = own.join("; ").into_bytes();
+    for line in [
+        [b"city=Z\xc3\xbcrich; ".as_slice(), &own].concat(),
+        [&own, b"; city=Z\xfcrich".as_slice()].concat(),
+    ] {
+        let cookies = HeaderValue::from_bytes(&line).unwrap();
+        let mine = Request::get("/mine").header("cookie", cookies).body(Body::empty());
+        let answer = exchange(&world.app, mine.unwrap()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    // One of these two that is no token is refused, and never none.
+    let cookie = HeaderValue::from_bytes(b"__Host-session=Z\xfcrich").unwrap();
+    let anyone = Request::get("/anyone").header("cookie", cookie).body(Body::empty());
+    let answer = exchange(&world.app, anyone.unwrap()).await;
+    answer.is_refused(401, "invalid_token");
+    assert!(answer.clears_the_cookie());
+}
+
+/// Once a header that no call could read made a logout of the cookie a success without an effect.
+#[tokio::test]
+async fn a_logout_beside_a_header_that_cannot_be_read_ends_the_session_of_the_cookie() {
+    let world = World::new();
+    for header in ["Negotiate YII=", "Bearer", "Basic ?"] {
+        let browser = world.browser().signed_in("ada").await;
+        let mut kept = browser.clone();
+        let mut other = browser.header("authorization", header);
+        let answer = other.post("/auth/logout", None).await;
+        assert_eq!(answer.status, 204, "{header}");
+        assert!(answer.clears_the_cookie());
+        kept.get("/mine").await.is_refused(401, "invalid_token");
     }
 }
 

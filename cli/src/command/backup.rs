@@ -43,7 +43,7 @@ impl Backup {
         bar.abandon();
         let report = written?;
         if let Some(keep) = self.keep {
-            delete_oldest(&self.path, usize::from(keep))?;
+            delete_oldest(&self.path, &report.path, usize::from(keep))?;
         }
         let sentence = format!("wrote {} ({} pages)", report.path.display(), report.pages);
         context.output.done(&sentence, &report)
@@ -60,8 +60,9 @@ fn dated(path: &Path) -> PathBuf {
 }
 
 /// Deletes the oldest backups of that name, each with its manifest. What has no manifest, or no
-/// time in its name, is not one of them.
-fn delete_oldest(path: &Path, keep: usize) -> Result<()> {
+/// time in its name, is not one of them. The one just written stays, although a clock that was
+/// wrong may have given others a later name.
+fn delete_oldest(path: &Path, written: &Path, keep: usize) -> Result<()> {
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -74,13 +75,14 @@ fn delete_oldest(path: &Path, keep: usize) -> Result<()> {
         let is_dated = name.strip_prefix(&prefix).is_some_and(|rest| {
             gatepost::chrono::NaiveDateTime::parse_from_str(rest, TIME).is_ok()
         });
-        if is_dated && directory.join(format!("{name}.manifest")).is_file() {
+        let is_other = written.file_name().is_none_or(|own| own != name.as_str());
+        if is_dated && is_other && directory.join(format!("{name}.manifest")).is_file() {
             names.push(name);
         }
     }
     // The times sort as texts.
     names.sort();
-    for name in names.iter().take(names.len().saturating_sub(keep)) {
+    for name in names.iter().take((names.len() + 1).saturating_sub(keep)) {
         // The manifest last: without it the rest would be no backup that is deleted next time.
         for file in [name.clone(), format!("{name}.manifest")] {
             fs::remove_file(directory.join(file)).map_err(failed)?;

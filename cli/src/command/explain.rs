@@ -90,6 +90,7 @@ fn sentence(explanation: &Explanation) -> String {
         RefusalCause::BranchInactive => "the user's branch is not active",
         RefusalCause::OrganisationInactive => "the organisation is not active",
         RefusalCause::LockedOut => "too many attempts failed",
+        RefusalCause::KeyMissing => "the password is sealed under a key that is missing",
         RefusalCause::PasswordCompromised => "the password is marked as compromised",
         RefusalCause::NoPassword => "the user has no password",
         RefusalCause::NewPasswordRequired => "the user must choose a new password",

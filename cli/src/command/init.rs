@@ -13,7 +13,8 @@ use crate::output::note;
 ///
 /// The file keeps the options of the preset, and every other subcommand opens it with them. The
 /// programs that use the file pass options of their own, and follow the file in `login_by_email`,
-/// `lockout` and the caps of the audit log. With `--key-file` the file opens with that key alone.
+/// `lockout`, `second_factor` and the caps of the audit log. With `--key-file` the file opens with
+/// that key alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: gatepost init --preset server --file auth.db")]
 pub(crate) struct Init {

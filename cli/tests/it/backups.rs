@@ -104,6 +104,29 @@ fn the_oldest_backups_beyond_those_to_keep_are_deleted_and_nothing_else_is() {
     world.refused(&["backup", "copy.db", "--keep", "0"], 2, "");
 }
 
+/// Once a clock that was wrong made the newest backup the oldest by its name, and `backup` deleted
+/// it and said that it was written.
+#[test]
+fn the_backup_that_was_just_written_is_kept_whatever_the_clock_said_before() {
+    let world = World::new();
+    for name in
+        ["copy.db.20991231T000000Z", "copy.db.20991230T000000Z", "copy.db.20260101T000000Z"]
+    {
+        for file in [name.to_owned(), format!("{name}.manifest")] {
+            fs::write(world.directory().join(file), "x").unwrap();
+        }
+    }
+    let path = |row: &serde_json::Value| row["path"].as_str().unwrap().to_owned();
+    let written = path(&world.row(&["backup", "copy.db", "--keep", "2"]));
+    assert!(fs::exists(&written).unwrap(), "{:?}", names(&world));
+    assert_eq!(names(&world).len(), 4, "{:?}", names(&world));
+    assert!(names(&world)[2].starts_with("copy.db.20991231"));
+    world.refused(&["restore", "copy.db.20991231T000000Z", "--yes"], 8, "");
+    let only = path(&world.row(&["backup", "copy.db", "--keep", "1"]));
+    assert!(fs::exists(&only).unwrap() && names(&world).len() == 2, "{:?}", names(&world));
+    world.ok(&["restore", &only, "--yes"]);
+}
+
 #[test]
 fn a_file_that_was_copied_into_place_is_taken_in() {
     let world = World::new();

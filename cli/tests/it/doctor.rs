@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gatepost::host::{Clock, SystemClock};
 use gatepost::policy::Cost;
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::{NewUser, Options, Store, Timestamp};
 use serde_json::Value;
 
@@ -131,6 +132,24 @@ fn a_clock_that_went_back_is_a_warning() {
     store.users().create(NewUser::person("ada")).unwrap();
     drop(store);
     check(&world, 10, &[("clock", "warning")]);
+}
+
+#[test]
+fn a_factor_whose_codes_all_count_as_used_is_a_warning_that_names_its_user() {
+    let world = World::new();
+    let options = Options::server().dangerous().allow_unsealed_totp_secrets();
+    let store = Store::open(world.directory().join("auth.db"), options).unwrap();
+    let ada = store.users().create(NewUser::person("ada")).unwrap().id;
+    let secret = TotpSecret::new(vec![7; 20]).unwrap();
+    store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+    store.close().unwrap();
+    check(&world, 0, &[]);
+    world.sql().execute("UPDATE totp SET last_step = last_step + 120", []).unwrap();
+    check(&world, 10, &[("clock", "warning")]);
+    let out = world.run(&["doctor"]).out;
+    assert!(out.contains("counts as used, of ada"), "{out}");
+    world.ok(&["factor", "reset", "ada", "--yes"]);
+    check(&world, 0, &[]);
 }
 
 #[test]

@@ -104,6 +104,20 @@ fn a_key_file_that_cannot_be_used_is_refused_and_no_store_is_made() {
     check("2025-04.key", 8, "other users may read");
 }
 
+/// Once the second key was passed over, and a rekey from it reported that all was done.
+#[test]
+fn two_key_files_whose_keys_have_one_id_are_refused() {
+    let world = with_store();
+    world.ok(&["key-file", "create", "again.key", "2025-04"]);
+    let both = ["--key-file", "again.key", "--key-file", "2025-04.key"];
+    let says = "two key files have a key with the id 2025-04";
+    world.refused(&[&["rekey", "--yes"], &both[..]].concat(), 5, says);
+    world.refused(&[&["user", "list"], &both[..]].concat(), 5, says);
+    let twice = ["--key-file", "2025-04.key", "--key-file", "2025-04.key"];
+    world.refused(&[&["rekey", "--status"], &twice[..]].concat(), 5, says);
+    assert!(logs_in(&world, "2025-04.key"));
+}
+
 #[test]
 fn what_needs_the_key_names_the_option_and_the_rest_works_without_it() {
     let world = with_store();

@@ -84,6 +84,38 @@ fn a_field_that_is_there_twice_is_refused_by_its_name() {
     assert_eq!(world.store().users().count(&UserFilter::new()).unwrap(), 1);
 }
 
+/// Once two such numbers were rounded to one id, and the second user was taken for the first.
+#[test]
+fn a_number_that_would_be_rounded_is_no_text() {
+    let world = World::new();
+    lay(
+        &world,
+        "numbers.jsonl",
+        concat!(
+            "{\"id\":18446744073709551615,\"username\":\"ada\"}\n",
+            "{\"id\":184467440737095516171,\"username\":\"bob\"}\n",
+            "{\"id\":184467440737095516172,\"username\":\"cem\"}\n",
+            "{\"id\":1.5,\"username\":\"dea\"}\n",
+            "{\"id\":\"184467440737095516172\",\"username\":\"eve\"}\n",
+        ),
+    );
+    let says = "id is no whole number of 64 bits: write it as a text";
+    refuses(&world, &["import", "numbers.jsonl"], &[(2, says), (3, says), (4, says)]);
+    assert_eq!(world.store().users().count(&UserFilter::new()).unwrap(), 2);
+}
+
+/// As programs of Windows write it. Once the first line was refused, and CSV was not.
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let world = World::new();
+    lay(&world, "mark.jsonl", "\u{feff}{\"username\":\"ada\"}\n{\"username\":\"bob\"}\n");
+    assert_eq!(world.row(&["import", "mark.jsonl"])["created"], 2);
+    lay(&world, "mark.csv", "\u{feff}username\ncem\n");
+    assert_eq!(world.row(&["import", "mark.csv"])["created"], 1);
+    lay(&world, "within.jsonl", "{\"username\":\"dea\"}\n\u{feff}{\"username\":\"eve\"}\n");
+    refuses(&world, &["import", "within.jsonl"], &[(2, "no JSON object")]);
+}
+
 #[test]
 fn a_quotation_mark_that_is_not_closed_takes_no_more_than_one_mebibyte() {
     let world = World::new();

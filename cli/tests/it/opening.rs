@@ -53,6 +53,16 @@ fn init_leaves_a_file_that_is_there_as_it_is() {
 }
 
 #[test]
+fn a_file_that_a_newer_version_has_migrated_is_neither_read_nor_written() {
+    let world = World::new();
+    let migrated = "PRAGMA user_version = 2; UPDATE store SET min_reader = 2";
+    world.sql().execute_batch(migrated).unwrap();
+    for words in [&["user", "list"][..], &["user", "add", "ada", "--no-password"]] {
+        world.refused(words, 8, "a newer version that this one may not read");
+    }
+}
+
+#[test]
 fn every_other_command_creates_no_file() {
     let world = World::empty();
     world.refused(&["user", "list"], 3, "gatepost init");

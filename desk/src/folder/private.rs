@@ -84,9 +84,9 @@ fn check(path: &Path) -> Result<()> {
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o700)).map_err(failed)
 }
 
-/// A rename in the folder survives a power loss afterwards.
+/// A rename or a removal in the folder survives a power loss afterwards.
 #[cfg(unix)]
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
@@ -104,7 +104,7 @@ fn check(_path: &Path) -> Result<()> {
 
 /// A folder cannot be flushed there; the file system writes renames in order.
 #[cfg(not(unix))]
-pub(super) fn sync(_folder: &Path) -> io::Result<()> {
+pub(crate) fn sync(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{SavedToken, TokenVault, VaultError, VaultKind, failed};
+use crate::folder::sync;
 
 /// Longer than any token of Gatepost.
 const TOKEN_MAX_BYTES: usize = 4096;
@@ -150,7 +151,7 @@ impl TokenVault for FileVault {
             deleted => deleted.map_err(failed)?,
         }
         remove(&path).map_err(failed)?;
-        sync_folder(&path).map_err(failed)
+        sync(&self.folder).map_err(failed)
     }
 }
 
@@ -192,7 +193,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         let _ = fs::remove_file(&new);
         return Err(error);
     }
-    sync_folder(path)
+    sync(folder_of(path))
 }
 
 /// Deletes the new files of saves that a kill interrupted.
@@ -213,11 +214,6 @@ fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
-}
-
-/// After this, a rename or a removal in the folder survives a power loss.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
 }
 
 fn folder_of(path: &Path) -> &Path {

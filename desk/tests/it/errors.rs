@@ -22,6 +22,14 @@ fn each_error_is_one_sentence_with_its_cause() {
 
     let vault = DeskError::from(VaultError::Locked);
     assert_eq!(vault.to_string(), VaultError::Locked.to_string());
+    for error in [
+        VaultError::Locked,
+        VaultError::Unavailable,
+        VaultError::NotPrivate("the file"),
+        VaultError::SameKind,
+    ] {
+        assert!(!DeskError::from(error).is_retryable());
+    }
     for error in [DeskError::Busy, DeskError::Ended, DeskError::Locked, DeskError::NotEmpty] {
         assert!(error.source().is_none() && error.to_string().len() > 10);
         assert_eq!(error.is_retryable(), matches!(error, DeskError::Busy));

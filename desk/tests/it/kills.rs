@@ -42,18 +42,30 @@ impl Random {
     }
 }
 
-/// Kills an instance at work; returns the last line that it said, if it said any.
-fn killed_at_work(directory: &Path, random: &mut Random) -> Option<String> {
+/// Kills an instance at work; returns the lines that it said.
+fn killed_at_work(directory: &Path, random: &mut Random) -> Vec<String> {
     let mut instance = Instance::start_closed(directory);
     instance.send("open");
     instance.send(&format!("work {}", random.below(5)));
     // Some are killed while they open the desk, before they say anything.
-    let mut last = None;
-    for _ in 0..random.below(LINES_MAX) {
-        last = Some(instance.read().unwrap());
-    }
+    let mut said: Vec<String> =
+        (0..random.below(LINES_MAX)).map(|_| instance.read().unwrap()).collect();
     wait(Duration::from_micros(random.below(WAIT_MAX_US)));
-    instance.kill().or(last)
+    said.extend(instance.kill());
+    said
+}
+
+/// Whether the next start may find that user: the one who was saved before the step in which the
+/// program was killed, the one whom the step saves, or none.
+fn may_be_found(user: Option<&str>, said: &[String]) -> bool {
+    let done = said.iter().rev().find_map(|line| line.strip_prefix("done "));
+    let (Some(user), Some(before), Some(last)) = (user, done, said.last()) else { return true };
+    match last.strip_prefix("begin ") {
+        Some("sign_in") => [before, "ada"].contains(&user),
+        Some("switch") => [before, "bob"].contains(&user),
+        Some("lock" | "sign_out") => user == before,
+        _ => true,
+    }
 }
 
 /// The next start. Returns the user who is signed in.
@@ -83,8 +95,13 @@ fn after_a_kill_the_next_start_is_signed_in_or_asks() {
     let mut random = Random(seed);
     let mut seen = BTreeMap::<String, [u64; 2]>::new();
     for round in 0..kills {
-        let said = killed_at_work(directory.path(), &mut random).unwrap_or_default();
+        let said = killed_at_work(directory.path(), &mut random);
         let user = next_start(directory.path(), &users);
+        assert!(
+            may_be_found(user.as_deref(), &said),
+            "round {round}, seed {seed}: {user:?}, {said:?}"
+        );
+        let said = said.last().cloned().unwrap_or_default();
         // A step that was reported as done is what the next start finds.
         if let Some(done) = said.strip_prefix("done ") {
             assert_eq!(user.as_deref().unwrap_or("none"), done, "round {round}, seed {seed}");

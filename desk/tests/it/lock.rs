@@ -295,6 +295,7 @@ fn a_lock_deletes_a_token_of_which_no_one_knows_whether_it_is_saved() {
     world.vault.set_silent(true);
     let seat = world.seat("ada");
     assert!(matches!(seat.saved(), Saved::Failed(VaultError::NoAnswer)));
+    world.vault.set_silent(false);
     seat.lock().unwrap();
     assert_eq!(world.vault.token(), None);
 }

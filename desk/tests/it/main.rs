@@ -14,6 +14,7 @@ mod kills;
 mod lock;
 mod machine;
 mod processes;
+mod restored;
 mod resume;
 mod second_factor;
 mod sign_in;

@@ -5,7 +5,8 @@ use std::path::Path;
 use crate::instance::{Instance, open};
 use crate::world::create;
 
-fn folder() -> tempfile::TempDir {
+/// A folder whose store has the users ada and bob.
+pub(crate) fn folder() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     let desk = open(directory.path()).unwrap();
     create(&desk, "ada");

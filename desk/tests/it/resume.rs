@@ -1,6 +1,7 @@
 //! The next start: signed in, or asked to sign in.
 
-use gatepost_desk::{Desk, DeskError, Folder, Saved, SeatState, SignInRequest, VaultKind};
+use gatepost::sessions::Reauthentication;
+use gatepost_desk::{Desk, DeskError, Folder, Saved, Seat, SeatState, SignInRequest, VaultKind};
 
 use crate::world::{APP, World, password};
 
@@ -78,6 +79,33 @@ fn a_remembered_user_stays_signed_in_as_long_as_asked() {
     drop(world.seat("ada"));
     world.clock.advance(day);
     assert!(world.desk.resume().unwrap().is_none(), "24 h by the policy");
+}
+
+/// A kill between the store and the vault leaves the token that was saved before.
+#[test]
+fn a_kill_between_the_store_and_the_vault_asks_for_the_password() {
+    type Step = fn(&World, &Seat);
+    let steps: [(&str, Step); 3] = [
+        ("switch", |world, _| drop(world.seat("bob"))),
+        ("unlock", |_, seat| {
+            let with = Reauthentication::password(password("ada"));
+            seat.unlock(with).unwrap().done().unwrap();
+        }),
+        ("change", |_, seat| {
+            seat.change_password(password("ada"), password("new")).unwrap().done().unwrap();
+        }),
+    ];
+    for (name, step) in steps {
+        let world = World::new();
+        let seat = world.seat("ada");
+        let before = world.vault.token().unwrap();
+        step(&world, &seat);
+        world.vault.put(&before);
+        let next = world.restart();
+        assert!(next.resume().unwrap().is_none(), "{name}");
+        assert_eq!(world.vault.token(), None, "{name}");
+        assert_eq!(crate::world::seat(&next, "bob").state().unwrap(), SeatState::Open, "{name}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) desk: Desk,
     pub(crate) clock: ManualClock,
     pub(crate) vault: TestVault,
-    options: Options,
+    pub(crate) options: Options,
     _directory: TempDir,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct TestVault(Arc<Shelf>);
 struct Shelf {
     tokens: Mutex<HashMap<String, String>>,
     is_locked: AtomicBool,
-    /// A save is done, and its answer is lost.
+    /// A call is done, and its answer is lost.
     is_silent: AtomicBool,
     calls: AtomicUsize,
     at_next_save: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -144,6 +144,10 @@ impl TestVault {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         if self.0.is_locked.load(Ordering::SeqCst) { Err(VaultError::Locked) } else { Ok(()) }
     }
+
+    fn answer<T>(&self, value: T) -> Result<T, VaultError> {
+        if self.0.is_silent.load(Ordering::SeqCst) { Err(VaultError::NoAnswer) } else { Ok(value) }
+    }
 }
 
 impl TokenVault for TestVault {
@@ -154,7 +158,7 @@ impl TokenVault for TestVault {
     fn load(&self, name: &str) -> Result<Option<SavedToken>, VaultError> {
         self.check()?;
         let tokens = self.0.tokens.lock().unwrap();
-        Ok(tokens.get(name).map(|token| SavedToken::new(token.clone())))
+        self.answer(tokens.get(name).map(|token| SavedToken::new(token.clone())))
     }
 
     fn save(&self, name: &str, token: &SavedToken) -> Result<(), VaultError> {
@@ -162,12 +166,12 @@ impl TokenVault for TestVault {
         let job = self.0.at_next_save.lock().unwrap().take();
         job.into_iter().for_each(|job| job());
         self.0.tokens.lock().unwrap().insert(name.to_owned(), token.expose().to_owned());
-        if self.0.is_silent.load(Ordering::SeqCst) { Err(VaultError::NoAnswer) } else { Ok(()) }
+        self.answer(())
     }
 
     fn delete(&self, name: &str) -> Result<(), VaultError> {
         self.check()?;
         self.0.tokens.lock().unwrap().remove(name);
-        Ok(())
+        self.answer(())
     }
 }

@@ -51,12 +51,15 @@ pub(crate) fn open(arguments: &Arguments) -> Result<Opened, DeskError> {
     Ok(Opened { desk, start })
 }
 
-/// The key that seals passwords and second factors, made at the first start. Beside the store it
+/// The key that seals passwords and second factors, made at the first start. Beside a store that
+/// has lost its key file, a new key would open nothing that is sealed. Beside the store the key
 /// protects nothing from a thief of the whole folder: in a program to ship, keep it elsewhere.
 fn keys(folder: &Path) -> Result<Keys, DeskError> {
     let path = folder.join("keys");
+    // First: another first start makes the key, and then the store.
+    let is_new = !folder.join("auth.db").exists();
     match Keys::from_file(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) if error.kind() == ErrorKind::NotFound && is_new => {}
         keys => return keys.map_err(DeskError::Store),
     }
     let id = KeyId::new("1").map_err(DeskError::Store)?;

@@ -434,6 +434,13 @@ own = Program(*command, "127.0.0.1:0", cwd=folder)
 own.line("^listening on")  # It was not marked.
 own.end()
 
+scene("a store that has lost its key file is refused, and no other key is made")
+keys = folder / "data" / "keys"
+keys.rename(folder / "kept")
+check(refused("--data", folder / "data", "--listen", "127.0.0.1:0"), "data/keys: the key file does")
+check(str(keys.exists()), "False")
+(folder / "kept").rename(keys)
+
 scene("in a trusted browser the password signs in, and a change of it asks for the code")
 other.click("nav button")
 other.sign_in("ada", NEW_PASSWORD)

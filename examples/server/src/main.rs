@@ -16,7 +16,7 @@ mod truevault;
 use std::error::Error;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -131,13 +131,8 @@ fn open(arguments: &Arguments) -> Result<Store, Box<dyn Error>> {
         #[cfg(unix)]
         fs::set_permissions(data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
     }
-    let path = data.join("keys");
-    let keys = match Keys::from_file(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Keys::create_file(&path, &KeyId::new("first")?)?
-        }
-        found => found?,
-    };
+    let file = data.join("auth.db");
+    let keys = keys(&data.join("keys"), &file)?;
     // The clients of `truevault` have no device. One of a session is asked for at each request.
     let mut sessions = SessionPolicy::web().require_device(false);
     if arguments.keep_sessions {
@@ -150,7 +145,23 @@ fn open(arguments: &Arguments) -> Result<Store, Box<dyn Error>> {
         .login_by_email(true)
         .second_factor(SecondFactorPolicy::Administrators)
         .max_concurrent_hashes(arguments.hashes);
-    Ok(Store::open(data.join("auth.db"), options)?)
+    Ok(Store::open(file, options)?)
+}
+
+/// The key that seals passwords and second factors, made with the store. Beside a store that has
+/// lost its key file, a new key would open nothing that is sealed.
+fn keys(path: &Path, store: &Path) -> Result<Keys, Box<dyn Error>> {
+    // First: a server that starts at the same time makes the key, and then the store.
+    let is_new = !store.exists();
+    match Keys::from_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && is_new => {}
+        Err(error) => return Err(format!("{}: {error}. {}", path.display(), error.advice()).into()),
+        Ok(keys) => return Ok(keys),
+    }
+    match Keys::create_file(path, &KeyId::new("first")?) {
+        Err(error) if error.kind() == ErrorKind::Taken => Ok(Keys::from_file(path)?),
+        created => Ok(created?),
+    }
 }
 
 /// There is no default account: the first administrator follows a link that is printed here.

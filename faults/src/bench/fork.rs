@@ -68,12 +68,14 @@ pub(crate) fn peek(path: &Path) {
     print!("{value}");
 }
 
-/// Every call is refused, `close` too, with an error and not as a refusal of a token.
+/// Every call is refused, `close` too, with an error and not as a refusal of a token. So is the
+/// opening of any file: SQLite remembers the locks of the parent.
 fn is_refused(store: &Store, principal: &Principal, scene: &Scene, path: &Path) {
     let till = device("till");
     let token = scene.token("ada.till");
     let ada: UserId = scene.id("ada");
     let open = OpenSession::new(ada, device("new"));
+    let other = path.with_file_name("other.db");
     let answers: Vec<(&str, Result<(), Error>)> = vec![
         ("verify", store.verify((token, &till)).map(|verdict| assert!(verdict.valid().is_ok()))),
         (
@@ -109,6 +111,8 @@ fn is_refused(store: &Store, principal: &Principal, scene: &Scene, path: &Path) 
         ("profile", store.profile(principal).map(drop)),
         ("close", store.close()),
         ("open again", Store::open(path, options(1)).map(std::mem::forget)),
+        ("open another", Store::open(&other, options(1)).map(std::mem::forget)),
+        ("open to read", Store::open_read_only(&other, options(1)).map(std::mem::forget)),
     ];
     for (call, answer) in answers {
         let reason = answer.err().map(|error| error.kind());

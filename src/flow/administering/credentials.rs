@@ -323,7 +323,7 @@ impl AdministeredSecondFactors<'_> {
     /// outside.
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
     ///   no longer live.
     pub fn info(&self, user: UserId) -> Result<Option<SecondFactor>> {

@@ -237,7 +237,7 @@ impl AdministeredOrganisations<'_> {
     /// Returns the organisation with this id; `None` if there is none inside.
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`SessionEnded`](crate::ErrorKind::SessionEnded) if the session or key of the principal is
     ///   no longer live.
     pub fn find(&self, id: OrganisationId) -> Result<Option<Organisation>> {

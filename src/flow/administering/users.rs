@@ -116,7 +116,7 @@ impl AdministeredUsers<'_> {
             by.administers(tx, branch.map_or(Subtree::Store, Subtree::Branch))?;
             by.holds(privileges.iter().map(String::as_str))
         });
-        // So that who may not create the user waits for no hash.
+        // So that an administrator who may not create the user waits for no hash.
         store.read(|_| Ok(()))?;
         store.users().create(new)
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rows::{Ending, OF_PLACES, OF_STORE, done, of_kinds, rows};
+use super::rows::{Ending, OF_PLACES, done, of_kinds, rows};
 use crate::error::Result;
 use crate::record::audit::AuditFilter;
 use crate::record::{branch, user};
@@ -85,7 +85,8 @@ fn any(each: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 
 /// Where a user and the branches were: by the last row that placed them, and without one by the
 /// file, if no later row moved them. The log loses its oldest rows first, so no row is missing
-/// after one that it has.
+/// after one that it has. A restore of a backup moves without a row, so a row says nothing of what
+/// was on the other side of one.
 pub(super) struct Places {
     of_user: Vec<AuditEntry>,
     of_branches: Vec<AuditEntry>,
@@ -93,8 +94,8 @@ pub(super) struct Places {
     user_now: Option<Option<BranchId>>,
     /// The organisations of the branches that the user was in, by the file.
     branches_now: BTreeMap<BranchId, Option<OrganisationId>>,
-    /// The last restore of a backup, which moves without a row.
-    restored_seq: i64,
+    /// The rows of the restores of a backup.
+    restores: Vec<i64>,
     is_trimmed: bool,
 }
 
@@ -111,8 +112,9 @@ impl Places {
         }
         let moves = [EventKind::BranchCreated, EventKind::BranchMoved];
         let of_branches = of_kinds(store, &moves, 0)?;
-        let restored_seq = of_kinds(store, &OF_STORE, 0)?.last().map_or(0, |row| row.seq);
-        Ok(Self { of_user, of_branches, user_now, branches_now, restored_seq, is_trimmed })
+        let restores = of_kinds(store, &[EventKind::StoreRestored], 0)?;
+        let restores = restores.iter().map(|row| row.seq).collect();
+        Ok(Self { of_user, of_branches, user_now, branches_now, restores, is_trimmed })
     }
 
     /// Whether the user was in this place.
@@ -126,7 +128,8 @@ impl Places {
                     | EventKind::UserDeleted
             )
         });
-        let (before, after): (Vec<_>, Vec<_>) = placing.partition(|(_, row)| row.seq < seq);
+        let near = placing.filter(|(_, row)| !self.is_restored_between(row.seq, seq));
+        let (before, after): (Vec<_>, Vec<_>) = near.partition(|(_, row)| row.seq < seq);
         let branch = match (before.last(), after.first()) {
             (Some((_, row)), _) | (None, Some((EventKind::UserDeleted, row))) => Some(row.branch),
             // No row moves a user to where the user is.
@@ -139,7 +142,7 @@ impl Places {
         match branch {
             Some(Some(branch)) => self.is_branch_under(branch, place, seq),
             Some(None) => Some(false),
-            None => self.unless_trimmed(),
+            None => self.unless_gone(seq),
         }
     }
 
@@ -165,8 +168,8 @@ impl Places {
             Some(Place::Branch(id)) => return Some(id == branch),
             None => return Some(false),
         };
-        let (before, after): (Vec<_>, Vec<_>) =
-            self.moves_of(branch).partition(|row| row.seq < seq);
+        let near = self.moves_of(branch).filter(|row| !self.is_restored_between(row.seq, seq));
+        let (before, after): (Vec<_>, Vec<_>) = near.partition(|row| row.seq < seq);
         let above = match (before.last(), after.first()) {
             (Some(row), _) => Some(row.organisation),
             // As for users.
@@ -176,7 +179,7 @@ impl Places {
                 self.branches_now.get(&branch).copied().filter(|_| self.is_as_now(seq))
             }
         };
-        above.map(|above| above == Some(organisation)).or_else(|| self.unless_trimmed())
+        above.map(|above| above == Some(organisation)).or_else(|| self.unless_gone(seq))
     }
 
     /// The rows that created a branch or moved it, in their order.
@@ -186,10 +189,16 @@ impl Places {
 
     /// Whether the file has had the places of today since this row, if no row says otherwise.
     fn is_as_now(&self, seq: i64) -> bool {
-        self.restored_seq <= seq
+        !self.is_restored_between(seq, i64::MAX)
     }
 
-    fn unless_trimmed(&self) -> Option<bool> {
-        (!self.is_trimmed).then_some(false)
+    fn is_restored_between(&self, one: i64, other: i64) -> bool {
+        let (first, last) = (one.min(other), one.max(other));
+        self.restores.iter().any(|restored| (first..last).contains(restored))
+    }
+
+    /// Not there, if a row before this one would say otherwise.
+    fn unless_gone(&self, seq: i64) -> Option<bool> {
+        (!self.is_trimmed && !self.is_restored_between(0, seq)).then_some(false)
     }
 }

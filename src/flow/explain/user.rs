@@ -5,9 +5,9 @@ use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::{ErrorKind, Result};
 use crate::record::audit::{self, AuditFilter};
 use crate::record::user::User;
-use crate::record::{branch, credential, organisation, user};
+use crate::record::{branch, credential, examine, organisation, user};
 use crate::store::Store;
-use crate::value::event::{AuditEntry, EventKind};
+use crate::value::event::{AuditEntry, EventKind, reasons};
 use crate::value::id::UserId;
 use crate::value::principal::UserStatus;
 
@@ -26,9 +26,11 @@ impl Store {
     pub(super) fn explain_login(&self, id: UserId) -> Result<Explanation> {
         let found = self.read(|tx| {
             let Some(user) = user::find(tx, id)? else { return Ok(None) };
-            Ok(Some((user, credential::of(tx, id)?, tx.now())))
+            Ok(Some((user, credential::of(tx, id)?, examine::codes_from(tx, id)?, tx.now())))
         })?;
-        let Some((user, credential, now)) = found else { return self.explain_absent(id) };
+        let Some((user, credential, codes_from, now)) = found else {
+            return self.explain_absent(id);
+        };
         if let Some(explanation) = self.standing_of(&user)? {
             return Ok(explanation);
         }
@@ -38,11 +40,16 @@ impl Store {
             let at = user.locked_out_until;
             return Ok(Explanation { at, evidence, ..of_user(id, RefusalCause::LockedOut) });
         }
-        let (cause, kinds): (_, &[EventKind]) = match credential {
+        let (options, stored) = (self.options(), credential.as_ref());
+        let expired_at = stored.and_then(|stored| stored.expired_at(options, now));
+        let (cause, kinds): (_, &[EventKind]) = match stored {
             None => (
                 RefusalCause::NoPassword,
                 &[EventKind::PasswordRemoved, EventKind::UserConfirmed, EventKind::UserCreated],
             ),
+            Some(stored) if credential::lacks_key(options, &stored.phc) => {
+                return Ok(of_user(id, RefusalCause::KeyMissing));
+            }
             Some(stored) if stored.compromised => {
                 (RefusalCause::PasswordCompromised, &[EventKind::PasswordMarkedCompromised])
             }
@@ -50,6 +57,14 @@ impl Store {
                 RefusalCause::NewPasswordRequired,
                 &[EventKind::PasswordChangeRequired, EventKind::UserCreated],
             ),
+            Some(_) if expired_at.is_some() => {
+                let (at, evidence) = (expired_at, self.setting_of_password(id)?);
+                let expired = of_user(id, RefusalCause::NewPasswordRequired);
+                return Ok(Explanation { at, evidence, ..expired });
+            }
+            Some(_) if codes_from.is_some() => {
+                return Ok(Explanation { at: codes_from, ..of_user(id, RefusalCause::Clock) });
+            }
             Some(_) => return Ok(of_user(id, RefusalCause::Accepted)),
         };
         Ok(Explanation { evidence: self.last_of_user(id, kinds)?, ..of_user(id, cause) })
@@ -114,6 +129,27 @@ impl Store {
             let is_confirmed = row.event == EventKind::UserConfirmed.name();
             let has_removed = row.detail.as_deref() == Some(PASSWORD_REMOVED);
             is_kind && (!is_confirmed || has_removed)
+        })
+    }
+
+    /// The row that set the password of the user.
+    fn setting_of_password(&self, id: UserId) -> Result<AuditEvidence> {
+        let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
+        self.last_where(all, |row| match EventKind::from_name(&row.event) {
+            Some(EventKind::LoginGranted) => {
+                let reason = row.reason.as_deref();
+                let sets = [reasons::PASSWORD_CHANGED, reasons::PASSWORD_CHANGED_KEYS_REVOKED];
+                reason.is_some_and(|reason| sets.contains(&reason))
+            }
+            Some(
+                EventKind::UserCreated
+                | EventKind::FirstAdministratorCreated
+                | EventKind::InvitationAccepted
+                | EventKind::PasswordSet
+                | EventKind::PasswordChanged
+                | EventKind::PasswordReset,
+            ) => true,
+            _ => false,
         })
     }
 

@@ -130,8 +130,7 @@ impl Users<'_> {
     }
 
     /// Restores a deleted user, with its password, privileges, external identities and branch, and
-    /// returns it. Nothing
-    /// that was revoked becomes valid again.
+    /// returns it. Nothing that was revoked becomes valid again.
     ///
     /// ```
     /// use gatepost::{ErrorKind, NewUser};

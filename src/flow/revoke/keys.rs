@@ -88,7 +88,9 @@ impl ApiKeys<'_> {
     ///
     /// - The old key is revoked at once if `overlap` is zero. Otherwise it expires after the
     ///   overlap, at most 30 days, or at its own expiry if that is earlier; until then both keys
-    ///   are valid, also above the number of keys that a user may have.
+    ///   are valid, also above the number of keys that a user may have. An overlap that would last
+    ///   for more than 30 days from now was given while the clock was wrong: the old key is not
+    ///   valid until its time has come.
     /// - The descendants of the old key end when it does: the new key has none.
     /// - The new key has the lifetime that the old one was issued with, from now; if the old one
     ///   does not expire, nor does the new one. An attenuated key expires with its parent at the

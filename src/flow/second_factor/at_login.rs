@@ -29,7 +29,7 @@ impl SecondFactors<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn policy(&self) -> Result<SecondFactorPolicy> {
         self.store.read(|tx| Ok(options::of_file(tx)?.second_factor))
     }

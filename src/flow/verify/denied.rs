@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::pending::denials::Known;
 use crate::record::proof::{self, Proof};
-use crate::storage::params;
+use crate::storage::{Row, params};
 use crate::store::Store;
 use crate::value::id::SessionId;
 use crate::value::limits;
@@ -19,7 +19,7 @@ impl Store {
             Credential::ApiKey(id) => {
                 let storage = &self.core().storage;
                 let wait = limits::VERIFY_REREAD_WAIT;
-                let map = proof::lineage_of_row;
+                let map = |row: &Row<'_>| Ok((proof::lineage_of_row(row)?, row.get(2)?));
                 match storage.select_one(wait, proof::LINEAGE_SQL, params![id], map)? {
                     Some(lineage) => lineage,
                     // Deleted since it was found.
@@ -45,10 +45,12 @@ impl Store {
     fn actor_session(&self, session: SessionId) -> Result<Option<Principal>> {
         let (storage, wait) = (&self.core().storage, limits::VERIFY_REREAD_WAIT);
         let own: Option<Option<SessionId>> =
-            storage.select_one(wait, proof::ACTOR_SQL, params![session], |row| row.get(0))?;
+            storage.select_one(wait, proof::ACTOR_SQL, params![session], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let Some(own) = own.flatten().map(Credential::Session) else { return Ok(None) };
         let found =
-            storage.select_one(wait, proof::sql(own), params![own.id()], Proof::from_row)?;
+            storage.select_one(wait, proof::sql(own), params![own.id()], Proof::with_reader)?;
         Ok(found.map(|proof| proof.principal(own)))
     }
 }

@@ -91,7 +91,7 @@ impl Audit<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn anchor(&self) -> Result<AuditAnchor> {
         self.store.read(|tx| {
             let head = |source: AuditSource| {
@@ -125,7 +125,7 @@ impl Audit<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does. A broken chain is a
+    /// Fails as [every read](crate::manual::errors#every-read) does. A broken chain is a
     /// value, not an error.
     pub fn verify_chain(&self, anchor: Option<&AuditAnchor>) -> Result<ChainCheck> {
         let span = self.store.read(Span::of)?;

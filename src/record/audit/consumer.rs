@@ -136,7 +136,7 @@ impl Audit<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn consumers(&self) -> Result<Vec<AuditConsumer>> {
         self.store.read(|tx| {
             tx.all(
@@ -161,7 +161,7 @@ impl Audit<'_> {
     /// An example is at [`Audit::add_consumer`].
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such consumer;
     /// - [`Invalid`](crate::ErrorKind::Invalid) if `most` is not 1 to 500.
     pub fn unseen(&self, consumer: &str, most: u32) -> Result<UnseenRows> {

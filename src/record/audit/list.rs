@@ -151,7 +151,7 @@ impl<'s> Audit<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &AuditFilter, page: Page<i64>) -> Result<Vec<AuditEntry>> {
         let (limit, after) = (page.limit()?, page.after_id().unwrap_or(0));
@@ -180,7 +180,7 @@ impl<'s> Audit<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if `most` is not 1 to 500.
     pub fn latest(&self, most: u32, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
         let limit = Page::<i64>::first(most).limit()?;
@@ -233,7 +233,7 @@ impl<'s> Audit<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn count(&self, filter: &AuditFilter) -> Result<u64> {
         let end = |tx: &ReadTx<'_>, after| filter.piece_end(tx, after, true);
         count_in_pieces(self.store, 0, end, |tx, after, end| {

@@ -35,7 +35,7 @@ impl Audit<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process has no keyring;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn sealed_anchor(&self) -> Result<String> {
@@ -52,7 +52,7 @@ impl Audit<'_> {
     /// Opens what [`Audit::sealed_anchor`] returned for this store.
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the text was changed, was sealed for another
     ///   store, or is not sealed;
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key.

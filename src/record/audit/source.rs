@@ -21,8 +21,9 @@ pub enum AuditSource {
     /// The host, by [`Audit::record`](super::Audit::record).
     Host,
     /// Callers that have proven nothing: refused logins and one-time tokens, requests of a password
-    /// reset, and the counts of refused tokens and overloaded logins. Their cap is a quarter of
-    /// [`Options::audit_max_rows`](crate::Options::audit_max_rows), and at least 1,000 rows.
+    /// reset, and the counts of refused tokens and of logins refused without a hash. Their cap is a
+    /// quarter of [`Options::audit_max_rows`](crate::Options::audit_max_rows), and at least 1,000
+    /// rows.
     Unauthenticated,
 }
 

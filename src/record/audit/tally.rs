@@ -1,4 +1,4 @@
-//! The counts of refused tokens and of logins that were not heard, as rows of the log.
+//! The counts of refused tokens, and of logins refused without a hash, as rows of the log.
 //!
 //! Refusals are counted in memory by the minute. A verify writes nothing: the counts of a minute
 //! that is over are written after the next write of any kind, by upkeep, and when the store is

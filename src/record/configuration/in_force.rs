@@ -171,7 +171,7 @@ impl Settings<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key;
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn effective(
@@ -199,7 +199,7 @@ impl Settings<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn effective_all(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();
@@ -225,7 +225,7 @@ impl Settings<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn public_for(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();

@@ -6,6 +6,7 @@ use crate::options::Options;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
+use crate::value::limits::KEY_CHECK_MAX_ROWS;
 
 /// What one write sealed: hashes, or secrets of second factors.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,15 @@ pub(crate) fn reseal_some(
 /// Whether what is sealed under this id can be opened; the empty id is that of no seal.
 pub(crate) fn has_key(options: &Options, id: &str) -> bool {
     id.is_empty() || KeyId::new(id).is_ok_and(|id| sealed::key_of(options, &id).is_ok())
+}
+
+/// Whether the keyring opens one of the first hashes that are sealed under this id; `None` if no
+/// hash is.
+pub(crate) fn opens_one(tx: &ReadTx<'_>, options: &Options, id: &KeyId) -> Result<Option<bool>> {
+    let rows = under(tx, id.as_str(), UserId::NIL, KEY_CHECK_MAX_ROWS)?;
+    let keyring = options.keyring.as_deref();
+    let opens = |(user, text): &(UserId, String)| sealed::open(keyring, *user, text).is_ok();
+    Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
 }
 
 fn reseal_of(

@@ -8,6 +8,7 @@ use crate::record::credential::{self, Resealed};
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
+use crate::value::limits::KEY_CHECK_MAX_ROWS;
 
 /// Seals up to `most` secrets of factors in force under `current`, as `credential::reseal_some`
 /// does with hashes. An enrolment is confirmed or over within ten minutes, so none is sealed again.
@@ -39,6 +40,16 @@ pub(crate) fn reseal_some(
         next = next_key(tx, &id)?;
     }
     Ok(done)
+}
+
+/// Whether the keyring opens one of the first secrets that are sealed under this id; `None` if no
+/// secret is.
+pub(crate) fn opens_one(tx: &ReadTx<'_>, options: &Options, id: &KeyId) -> Result<Option<bool>> {
+    let rows = under(tx, id.as_str(), UserId::NIL, KEY_CHECK_MAX_ROWS)?;
+    let opens = |(user, sealed): &(UserId, SealedSecret)| {
+        sealed.open(options, Place::Factor, *user).is_ok()
+    };
+    Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
 }
 
 fn reseal(

@@ -53,7 +53,7 @@ impl Sessions<'_> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the session is not live.
     pub fn data_json(&self, session: SessionId) -> Result<Option<SessionData<String>>> {
         self.store.read(|tx| {

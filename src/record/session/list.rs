@@ -251,7 +251,7 @@ impl<'s> Sessions<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &SessionFilter, page: Page<SessionId>) -> Result<Vec<SessionInfo>> {
         let limit = page.limit()?;
@@ -322,7 +322,7 @@ impl<'s> Sessions<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn count(&self, filter: &SessionFilter) -> Result<u64> {
         let (statements, place) = filter.statements();
         let few = self.of_few(statements, place, |tx, of_few, most| {
@@ -374,7 +374,7 @@ impl<'s> Sessions<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does.
+    /// Fails as [every read](crate::manual::errors#every-read) does.
     pub fn find(&self, session: SessionId) -> Result<Option<SessionInfo>> {
         self.store.read(|tx| {
             let row = tx.one(

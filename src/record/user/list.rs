@@ -102,7 +102,7 @@ impl<'s> Users<'s> {
     /// ```
     ///
     /// # Errors
-    /// Fails as [every call that uses the file](crate::manual::errors) does, and with:
+    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500, the text is
     ///   longer than 254 bytes or has control characters, or the privilege breaks the rule of
     ///   privileges.

@@ -2,28 +2,17 @@
 
 use rusqlite::params;
 
-use super::super::migrate::SCHEMA_VERSION;
 use super::super::transaction::ReadTx;
 use super::bookmark::{AuditHead, Bookmark, Change, Changes, LogState, RowsOfBookmark};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 impl Changes {
     /// The changes since `place` in one snapshot; `None` means the beginning.
-    ///
-    /// # Errors
-    /// `TooNew` if another process has migrated the file beyond what this one may read.
     pub(crate) fn since(tx: &ReadTx<'_>, place: Option<Bookmark>) -> Result<Self> {
-        let (min_reader, lineage, swept_to) = tx.exactly_one(
-            "SELECT min_reader, lineage, swept_to FROM store WHERE id = 1",
-            [],
-            |row| Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?)),
-        )?;
-        if min_reader > SCHEMA_VERSION {
-            return Err(Error::new(
-                ErrorKind::TooNew,
-                "another program has brought the file to a version that this one may not read",
-            ));
-        }
+        let (lineage, swept_to) =
+            tx.exactly_one("SELECT lineage, swept_to FROM store WHERE id = 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let head = tx.head()?;
         let oldest: Option<i64> =
             tx.exactly_one("SELECT min(seq) FROM change", [], |row| row.get(0))?;

@@ -186,6 +186,21 @@ fn a_member_without_a_savepoint_does_not_run_its_job() {
     assert!(!group.may_grow());
 }
 
+/// The connection still has the file open, which no path leads to any more.
+#[test]
+fn a_write_without_a_flush_into_a_file_that_was_moved_away_is_refused() {
+    let fixture = Fixture::new();
+    fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
+    let unsynced = || {
+        let job = |tx: &WriteTx<'_>| insert(tx).map(Finished::Commit);
+        fixture.writer.try_write_unsynced(fixture.author(), job)
+    };
+    assert_eq!(unsynced().unwrap(), Some(1));
+    std::fs::rename(fixture.path(), fixture.path().with_extension("moved")).unwrap();
+    assert_eq!(unsynced().unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(fixture.lines(), 2);
+}
+
 #[test]
 fn an_error_or_nothing_to_do_rolls_back() {
     let fixture = Fixture::new();

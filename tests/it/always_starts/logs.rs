@@ -236,7 +236,7 @@ pub(super) const STATES: &[State] = &[
         },
     },
     State {
-        name: "a hand's transaction that was cut off, with its journal",
+        name: "a transaction of another program that was cut off, with its journal",
         meets: Meets::Opens(&[]),
         set_up: |scene| {
             scene.script("PRAGMA journal_mode = DELETE");

@@ -11,7 +11,10 @@ use crate::world::World;
 
 /// The last use only rises, and only turns a refusal into a pass: read late, it at most refuses too
 /// early. The lifetime at the opening never changes.
-const SILENT: [(&str, &str); 4] = [
+///
+/// `min_reader` is compared by each read of the change log as well.
+const SILENT: [(&str, &str); 5] = [
+    ("store", "min_reader"),
     ("session", "last_seen"),
     ("session", "lifetime_ms"),
     ("api_key", "last_seen"),

@@ -3,10 +3,11 @@
 use gatepost::directory::UserStatus;
 use gatepost::sessions::RevokeSessions;
 use gatepost::status::{AuditEvidence, RefusalCause as Cause};
-use gatepost::{LoginRequest, UserId};
+use gatepost::{LoginRefusal, LoginRequest, UserId};
 
 use super::Scene;
-use crate::world::device;
+use crate::pending_step::unsealed;
+use crate::world::{DAY, PASSWORD, SECOND, World, device};
 
 type Play = fn(&Scene);
 
@@ -97,6 +98,40 @@ fn each_login_has_its_cause_and_its_row() {
         let is_locked_out = *cause == Cause::LockedOut;
         assert_eq!(why.at.is_some_and(|at| at > scene.world.now()), is_locked_out, "{name}");
     }
+}
+
+/// The login was refused, and the explanation said that nothing refuses it.
+#[test]
+fn an_expired_password_is_explained_by_the_row_that_set_it() {
+    let world = World::with(|options| unsealed(options).password_expiry(90 * DAY));
+    let scene = Scene::in_world(world);
+    let (clock, store) = (&scene.world.clock, scene.store());
+    let expires = |event: &str, password: &str| {
+        clock.advance(90 * DAY - SECOND);
+        assert_eq!(store.explain_user(scene.ada).unwrap().cause, Cause::Accepted, "{event}");
+        clock.advance(SECOND);
+        let refused = scene.world.log_in("ada", password, "desk").unwrap_err();
+        assert_eq!(refused, LoginRefusal::NewPasswordRequired, "{event}");
+        let why = store.explain_user(scene.ada).unwrap();
+        let row = why.evidence.row().unwrap();
+        assert_eq!((why.cause, row.event.as_str()), (Cause::NewPasswordRequired, event));
+        assert_eq!(why.at, Some(scene.world.now()), "{event}");
+        assert_eq!(row.at, scene.world.now() - 90 * DAY, "{event}");
+    };
+    expires("user.created", PASSWORD);
+    let login = LoginRequest::new("ada", PASSWORD.into(), device("till"));
+    scene.world.ask(login.new_password("nine brass bells".into())).unwrap();
+    clock.advance(DAY);
+    // Not the row that set it.
+    scene.world.log_in("ada", "nine brass bells", "till").unwrap();
+    clock.advance(89 * DAY - SECOND);
+    assert_eq!(store.explain_user(scene.ada).unwrap().cause, Cause::Accepted);
+    clock.advance(SECOND);
+    let why = store.explain_user(scene.ada).unwrap();
+    let row = why.evidence.row().unwrap();
+    assert_eq!((row.event.as_str(), row.at), ("login.granted", scene.world.now() - 90 * DAY));
+    scene.acting().users().set_password(scene.ada, PASSWORD.into()).unwrap();
+    expires("password.set", PASSWORD);
 }
 
 #[test]

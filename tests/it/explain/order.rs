@@ -131,6 +131,39 @@ fn a_move_of_a_branch_whose_row_was_trimmed_is_not_guessed() {
     is_trimmed(&scene, &session, Cause::Revoked);
 }
 
+/// A restore moves users and branches without a row: the rows before it say nothing of the places
+/// after it.
+#[test]
+fn a_place_is_not_known_by_a_row_on_the_other_side_of_a_restore() {
+    let mut scene = Scene::new();
+    let (york, north) = in_york(&mut scene);
+    let (copy, path) = (scene.world.directory().join("copy.db"), scene.world.path.clone());
+    scene.store().backup(&copy, |_| ()).unwrap();
+    let restores = |scene: &Scene| {
+        scene.store().branches().move_to(york, None).unwrap();
+        scene.store().users().move_to(scene.ada, None).unwrap();
+        let options = scene.world.options.clone();
+        assert!(Store::restore(&copy, &path, options).unwrap().audit_log_kept);
+    };
+    restores(&scene);
+    // By the last rows before the restore, neither was there.
+    for revoke in [
+        (|s: &Store, york, _| s.sessions().revoke_all(york).unwrap()) as fn(&Store, _, _),
+        |s, _, north: gatepost::OrganisationId| s.sessions().revoke_all(north).unwrap(),
+    ] {
+        let session = scene.world.open(scene.ada, "window");
+        revoke(&scene.acting(), york, north);
+        let why = of_session(scene.store(), &session);
+        assert_eq!(why.cause, Cause::Revoked);
+        let row = why.evidence.row().expect("a row that revoked the place");
+        assert!(row.event.ends_with(".sessions_ended"), "{row:?}");
+        // A row after it moves her, and where she was before, no row says.
+        scene.store().users().move_to(scene.ada, None).unwrap();
+        is_trimmed(&scene, &session, Cause::Revoked);
+        restores(&scene);
+    }
+}
+
 /// A branch keeps what was revoked in an organisation that it has left: the row that moved the user
 /// into it is named, though no row revokes anything at the place where the branch is now.
 #[test]

@@ -32,12 +32,41 @@ fn the_file_with_the_right_password_but_without_the_keyring_opens_no_session() {
         assert_eq!(error.to_string(), expected);
         assert!(error.advice().contains("Options::keyring"), "{}", error.advice());
     }
-    // A keyring with another key under the same id opens the store, and no hash.
-    let other = crate::world::for_tests().keyring(keys(&[("old", 9)]));
-    let store = Store::open(&world.path, other).unwrap();
-    assert_eq!(store.log_in(request("ada")).unwrap_err().kind(), ErrorKind::Corrupt);
-    store.close().unwrap();
     assert_eq!(world.count("SELECT count(*) FROM session"), 0);
+}
+
+/// Once such a keyring opened the file: each login failed as if its row were damaged, and each new
+/// password was sealed under a key that no other process had.
+#[test]
+fn a_key_with_the_id_of_the_files_and_other_bytes_is_refused() {
+    let mut world = with_keys(&[OLD]);
+    // Nothing is sealed: no key is wrong.
+    world.reopen_with(&[("old", 9)]);
+    world.reopen_with(&[OLD]);
+    let ada = world.person("ada").id;
+    world.clock.advance(SECOND);
+    let bob = world.person("bob").id;
+    world.store.close().unwrap();
+    let refused = |options: Options| {
+        let error = Store::open(&world.path, options.keyring(keys(&[("old", 9)]))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KeyMissing, "{error}");
+        let expected = "the key old of the keyring of this process (Options::keyring) has other \
+                        bytes than that of the file: it opens no secret that is sealed under old";
+        assert_eq!(error.to_string(), expected);
+    };
+    refused(crate::world::for_tests());
+    refused(Options::stored());
+    // A hash that was changed speaks against no key as long as another one opens.
+    let of_bob = world.stored_hash(bob);
+    world.store_hash(ada, &of_bob);
+    world.reopen_with(&[OLD]);
+    world.log_in("bob", PASSWORD, "till").unwrap();
+    // As for a key that is lost, one with another id takes its place.
+    world.store.close().unwrap();
+    let options = Options::stored().keyring(keys(&[NEW])).clock(Arc::new(world.clock.clone()));
+    world.store = Store::open(&world.path, options).unwrap();
+    assert!(world.store.rekey(1_000).unwrap().is_complete);
+    world.reopen_with(&[NEW]);
 }
 
 #[test]
@@ -96,12 +125,17 @@ fn a_hash_whose_key_is_missing_fits_no_password_and_is_not_charged() {
     let kept = world.stored_hash(world.user_of("cyd"));
     let refused = world.hashes(1, |_| world.log_in("cyd", PASSWORD, "desk")).unwrap_err();
     assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    let explained = |world: &World, name| {
+        world.store.explain_user(world.user_of(name)).unwrap().cause.as_str()
+    };
+    assert_eq!((explained(&world, "cyd"), explained(&world, "ada")), ("key_missing", "accepted"));
     assert_eq!(world.count(CHARGED), 0);
     assert_eq!(world.store.status().key_missing_refusals, 1);
     assert_eq!(world.stored_hash(world.user_of("cyd")), kept);
     world.log_in("ada", PASSWORD, "till").unwrap();
     world.reopen_with(&[NEW, OLD]);
     assert_eq!(world.store.status().key_missing_refusals, 0);
+    assert_eq!(explained(&world, "cyd"), "accepted");
     world.log_in("cyd", PASSWORD, "desk").unwrap();
     assert_eq!(world.uses(), uses(&[("new", 2)]));
 }

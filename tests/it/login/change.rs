@@ -100,6 +100,23 @@ fn an_expired_password_is_changed_at_login_and_then_lasts_again() {
     world.log_in("ada", NEW, "till-1").unwrap();
 }
 
+/// Once a password that was set while the clock was ahead expired that much later.
+#[test]
+fn a_password_that_was_set_in_the_future_has_expired() {
+    let mut world = World::with(|options| options.password_expiry(90 * DAY));
+    world.clock.advance(365 * DAY);
+    world.person("ada");
+    world.log_in("ada", PASSWORD, "till-1").unwrap();
+    world.clock.set(morning() + DAY);
+    world.reopen();
+    assert_eq!(
+        world.log_in("ada", PASSWORD, "till-1").unwrap_err(),
+        LoginRefusal::NewPasswordRequired
+    );
+    change(&world, PASSWORD, NEW, "till-1").unwrap();
+    world.log_in("ada", NEW, "till-1").unwrap();
+}
+
 #[test]
 fn a_password_never_expires_unless_the_host_says_so() {
     let world = World::new();

@@ -22,8 +22,8 @@ pub(crate) struct Operation {
     /// Whether all one-time tokens and pending steps of the same user, place or store are revoked.
     /// The one that is used is used up in any case.
     pub(crate) tokens: bool,
-    /// Whether the trust of all devices of the user is revoked.
-    pub(crate) trust: bool,
+    /// Of which devices of the user the trust is revoked.
+    pub(crate) trust: Trust,
     /// Its row in the manual's table; empty for a call that the table does not mention.
     pub(crate) row: &'static str,
 }
@@ -46,6 +46,16 @@ pub(crate) enum Reach {
     Branch,
     Organisation,
     Store,
+}
+
+/// The devices whose trust is revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trust {
+    Kept,
+    /// That of the device that is named.
+    One,
+    /// That of all devices of the user.
+    All,
 }
 
 /// How a session or API key is related to what an operation is applied to.
@@ -136,7 +146,11 @@ impl Operation {
     }
 
     const fn trust(self) -> Self {
-        Self { trust: true, ..self }
+        Self { trust: Trust::All, ..self }
+    }
+
+    const fn trust_of_device(self) -> Self {
+        Self { trust: Trust::One, ..self }
     }
 }
 
@@ -149,7 +163,7 @@ const fn op(row: &'static str, name: &'static str, event: &'static str) -> Opera
         keys: Reach::Nothing,
         suspends: false,
         tokens: false,
-        trust: false,
+        trust: Trust::Kept,
         row,
     }
 }
@@ -214,9 +228,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["session"]).sessions(Reach::One),
 
     op(FORGOTTEN, "Devices::forget", "device.forgotten")
-        .reports(&["session"]).sessions(Reach::One),
+        .reports(&["session"]).sessions(Reach::One).trust_of_device(),
     op(FORGOTTEN, "Devices::forget_listed", "device.forgotten")
-        .reports(&["session"]).sessions(Reach::One),
+        .reports(&["session"]).sessions(Reach::One).trust_of_device(),
 
     op(TRUST, "Devices::revoke_trust", "user.device_trust_revoked").reports(&["user"]).trust(),
 

@@ -1,6 +1,6 @@
 //! The manual's table of what revokes what, made from the list.
 
-use super::list::{OPERATIONS, Operation, Reach};
+use super::list::{OPERATIONS, Operation, Reach, Trust};
 
 const PAGE: &str = include_str!("../../../manual/revocation.md");
 
@@ -52,7 +52,11 @@ fn tokens(operation: &Operation) -> &'static str {
 }
 
 fn trust(operation: &Operation) -> &'static str {
-    if operation.trust { "all of the user" } else { "none" }
+    match operation.trust {
+        Trust::Kept => "none",
+        Trust::One => "that one",
+        Trust::All => "all of the user",
+    }
 }
 
 fn table() -> String {

@@ -16,7 +16,7 @@ use super::list::Relation;
 use crate::observer::Seen;
 use crate::second_factor::authenticator::Authenticator;
 use crate::second_factor::{SECRET, STEP};
-use crate::world::{PASSWORD, SECOND, World, device};
+use crate::world::{DAY, PASSWORD, SECOND, World, device};
 
 pub(crate) struct Scene {
     pub(crate) world: World,
@@ -285,9 +285,24 @@ impl Scene {
         )
     }
 
-    /// The sum of the watermarks that the trust of devices is compared with.
-    pub(crate) fn trust_revoked(&self) -> i64 {
-        self.world.count("SELECT sum(trust_ended_seq) FROM user")
+    /// Trusts the devices of ada's sessions, unless she is deleted, and returns them.
+    pub(crate) fn trust_devices(&self) -> Vec<&'static str> {
+        let sql = "UPDATE device SET trusted_until = ?2,
+                       trusted_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
+                   WHERE user_id = (SELECT id FROM user WHERE id = ?1 AND deleted_at IS NULL)";
+        let until = (self.world.now() + 30 * DAY).as_millis();
+        self.world.sql().execute(sql, (self.ada.as_uuid().as_bytes(), until)).unwrap();
+        self.trusted()
+    }
+
+    /// The devices of ada's sessions that are trusted; none once she is deleted.
+    pub(crate) fn trusted(&self) -> Vec<&'static str> {
+        let known = self.store().devices().list(self.ada).unwrap_or_default();
+        let is_trusted = |name: &&str| {
+            let handle = device(name).handle();
+            known.iter().any(|one| one.handle == handle && one.trusted_until.is_some())
+        };
+        ["ada-1", "ada-2"].into_iter().filter(is_trusted).collect()
     }
 
     /// The tables whose rows the change log has reported since, in their order. A row of another

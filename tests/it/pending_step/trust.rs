@@ -79,6 +79,24 @@ fn trust_ends_at_its_end() {
     assert!(scene.trusted().is_empty());
 }
 
+/// Once trust that a clock a year ahead gave for a day lasted for a year after the correction.
+#[test]
+fn trust_that_a_wrong_clock_gave_does_not_outlast_the_longest_trust() {
+    let mut scene = Scene::new();
+    let right = scene.world.now();
+    scene.world.clock.advance(365 * DAY);
+    scene.trust("till");
+    let until = scene.world.now() + DAY;
+    assert!(scene.is_trusted("till"));
+    scene.world.clock.set(right + HOUR);
+    scene.world.reopen();
+    assert!(!scene.is_trusted("till"), "it would last for more than 90 days");
+    assert!(scene.trusted().is_empty());
+    // As a session that was opened in the future: not before its time.
+    scene.world.clock.set(until - Duration::from_millis(1));
+    assert!(scene.is_trusted("till"));
+}
+
 #[test]
 fn a_completed_step_may_trust_its_device() {
     let scene = Scene::new();

@@ -105,6 +105,7 @@ fn what_is_no_whole_store_is_not_taken_in() {
         let refused = Store::adopt_restored(&world.path, for_tests()).unwrap_err();
         assert_eq!(refused.kind(), kind, "{what}: {refused}");
         assert!(refused.path().is_some(), "{what}");
+        assert!(!refused.advice().contains("Stop every program"), "{what}");
     };
     let whole = fs::read(&world.path).unwrap();
     fs::write(&world.path, &whole[..whole.len() / 2]).unwrap();

@@ -1,7 +1,7 @@
 //! Restores where the file is gone, does not read, or is open elsewhere.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use gatepost::backup::ReplacedFile;
 use gatepost::status::{FileState, OpenWarning};
@@ -153,6 +153,74 @@ fn the_file_of_another_program_is_never_replaced() {
     let refused = Store::restore(copy(&world), &world.path, for_tests()).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotOurs);
     assert_eq!(names(&world), ["auth.db"]);
+}
+
+/// Another user could put a file of their own in its place before it is opened.
+#[test]
+fn nothing_is_restored_or_taken_in_where_anyone_may_write() {
+    let world = closed();
+    let open = world.directory().join("open");
+    fs::create_dir(&open).unwrap();
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
+    let path = open.join("auth.db");
+    let refused = Store::restore(copy(&world), &path, for_tests()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsafe, "{refused}");
+    assert!(!path.exists());
+    fs::copy(&world.path, &path).unwrap();
+    let refused = Store::adopt_restored(&path, for_tests()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsafe, "{refused}");
+    let options = for_tests().dangerous().allow_shared_directory();
+    Store::adopt_restored(&path, options.clone()).unwrap();
+    Store::restore(copy(&world), &path, options).unwrap();
+}
+
+/// Under its other name the file would have another log. A damaged file may have two names, as a
+/// killed restore leaves it.
+#[test]
+fn a_whole_file_with_a_second_name_is_not_replaced() {
+    let world = closed();
+    let before = world.head();
+    fs::hard_link(&world.path, world.directory().join("copy-of-it")).unwrap();
+    let refused = Store::restore(copy(&world), &world.path, for_tests()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsafe, "{refused}");
+    assert_eq!(world.head(), before);
+    let options = for_tests().dangerous().allow_hard_links();
+    Store::restore(copy(&world), &world.path, options).unwrap();
+}
+
+/// The rows of this version say nothing of what a newer one keeps there.
+#[test]
+fn a_file_of_another_version_is_not_replaced_or_taken_in() {
+    let world = closed();
+    for (version, kind) in [(2, ErrorKind::TooNew), (0, ErrorKind::Corrupt)] {
+        world.sql().pragma_update(None, "user_version", version).unwrap();
+        let refused = Store::adopt_restored(&world.path, for_tests()).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{refused}");
+        let before = fs::read(&world.path).unwrap();
+        let restored = Store::restore(copy(&world), &world.path, for_tests());
+        match kind {
+            ErrorKind::TooNew => {
+                assert_eq!(restored.unwrap_err().kind(), kind);
+                assert_eq!(fs::read(&world.path).unwrap(), before);
+            }
+            _ => assert!(matches!(restored.unwrap().replaced, ReplacedFile::Damaged(_))),
+        }
+    }
+}
+
+/// The copy stays empty, and would be taken for the file of another program.
+#[test]
+fn a_copy_that_another_program_reads_is_busy() {
+    let mut world = closed();
+    let beside = world.directory().join("auth.db-restoring");
+    let other = rusqlite::Connection::open(&beside).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").unwrap();
+    let refused = Store::restore(copy(&world), &world.path, for_tests()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{refused}");
+    assert!(refused.to_string().contains("the copy of the backup"), "{refused}");
+    drop(other);
+    restores(&world);
+    has_ada_alone(&mut world);
 }
 
 /// What a restore left that was killed, and one that is running.

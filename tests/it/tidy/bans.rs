@@ -16,6 +16,7 @@ const LIFTED: &[(&str, &[&str])] = &[
         "tests/it/restore/rounds.rs", "tests/it/restore/killed.rs",
         "tests/it/restore/litestream.rs",
         "desk/src/folder/private.rs", "desk/tests/it/kills.rs",
+        "cli/tests/it/users.rs",
     ]),
 ];
 /// Programs that measure wall time, or read files by plain SQL: only `unsafe` is banned there.

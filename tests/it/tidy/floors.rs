@@ -55,6 +55,7 @@ const ORDER: &[(u8, &str)] = &[
     (1, "storage::transaction"),
     (1, "storage::backup"),
     (1, "storage::migrate"),
+    (1, "storage::reading"),
     (1, "storage::writer"),
     (1, "storage::change_log"),
     (1, "storage::wal_index"),

@@ -2,11 +2,8 @@
 //! was seen to fail.
 //!
 //! The table is in the manual (`requirements.md`). A test is named by its module path, as the
-//! test harness prints it; behind `lib::` if it is a unit test of the library, behind `schedules::`
-//! if it is a scene of the schedule explorer, behind `loom::` if it is one of loom, behind
-//! `faults::` if it is a promise of the fault bench, behind `axum::` if it is a test of
-//! gatepost-axum. A mutant is named by its id in
-//! `tests/mutants.toml`; `scripts/map` applies each and runs its test.
+//! test harness prints it, behind a prefix if it is in another place, which the page explains. A
+//! mutant is named by its id in `tests/mutants.toml`; `scripts/map` applies each and runs its test.
 
 use std::collections::BTreeSet;
 
@@ -21,8 +18,13 @@ const SCENES: [(&str, &str); 2] =
 /// The promises of the fault bench.
 const FAULTS: &str = "faults/tests/promises.rs";
 /// The folders of modules with tests, and what is before their path.
-const FOLDERS: [(&str, Option<&str>); 3] =
-    [("src/", Some("lib")), ("tests/it/", None), ("axum/tests/it/", Some("axum"))];
+const FOLDERS: [(&str, Option<&str>); 5] = [
+    ("src/", Some("lib")),
+    ("tests/it/", None),
+    ("axum/tests/it/", Some("axum")),
+    ("desk/tests/it/", Some("desk")),
+    ("desk/src/", Some("desk_lib")),
+];
 const ATTRIBUTES: [&str; 2] = ["#[test]", "#[tokio::test]"];
 
 /// The requirements whose subject the library has, whole or in part: each needs a row.
@@ -30,9 +32,9 @@ const ATTRIBUTES: [&str; 2] = ["#[test]", "#[tokio::test]"];
 const REQUIRED: &[&str] = &[
     "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R11", "R12", "R14", "R16", "R18",
     "R19", "R21", "R22", "R23", "R25", "R26", "R27",
-    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R41", "R42", "R46", "R48", "R49",
-    "R50", "R51", "R52", "R55", "R56", "R57", "R59", "R60", "R62", "R63", "R64", "R65", "R66",
-    "R69", "R70", "R71", "R72",
+    "R32", "R33", "R34", "R35", "R36", "R37", "R39", "R40", "R41", "R42", "R43", "R46", "R48",
+    "R49", "R50", "R51", "R52", "R55", "R56", "R57", "R59", "R60", "R62", "R63", "R64", "R65",
+    "R66", "R69", "R70", "R71", "R72",
     "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I13", "I14", "I15", "I16",
     "I17", "I18", "I22", "I23", "I25", "I26", "I27", "I28", "I29", "I30", "I31", "I32",
 ];
@@ -194,6 +196,8 @@ mod can_fail {
             (SCENES[1].1, "&[Scene { name: \"in_any_order\", play }]"),
             (FAULTS, "#[test] fn survives() {}"),
             ("axum/tests/it/pages.rs", "#[tokio::test]\nasync fn goes_back() {}"),
+            ("desk/tests/it/lock.rs", "#[test]\nfn is_kept() {}"),
+            ("desk/src/vault/mod.rs", "#[cfg(test)] mod tests { #[test] fn is_moved() {} }"),
             (TABLE, mutants),
         ])
     }
@@ -226,6 +230,8 @@ mod can_fail {
         check("| R1 | a | b | `loom::in_any_order` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `faults::survives` | `r1-a` |", MUTANT, &[]);
         check("| R1 | a | b | `axum::pages::goes_back` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `desk::lock::is_kept` | `r1-a` |", MUTANT, &[]);
+        check("| R1 | a | b | `desk_lib::vault::tests::is_moved` | `r1-a` |", MUTANT, &[]);
         for gone in ["login::names::no", "login::is_known", "a::tests::holds", "lib::a::holds"] {
             let finding = format!("{PAGE}:5: there is no test {gone}");
             check(&format!("| R1 | a | b | `{gone}` | `r1-a` |"), MUTANT, &[&finding]);

@@ -5,8 +5,8 @@ use super::source::Project;
 /// Where a page may leave out the beginning of a path.
 const BEGINNINGS: &[&str] = &["", "src/", "tests/it/", "tests/", "benches/peers/"];
 const ENDINGS: &[&str] = &[".rs", ".md", ".sql", ".toml", ".txt", ".svg", ".sqlite"];
-/// Parts of the paths that CONTRIBUTING.md makes up in its recipes.
-const MADE_UP: &[&str] = &["NAME", "badge", "lend"];
+/// Parts of the paths and names that CONTRIBUTING.md makes up in its recipes.
+pub(super) const MADE_UP: &[&str] = &["NAME", "badge", "lend"];
 
 /// Pages of the manual that `src/manual.rs` does not show.
 pub(crate) fn unlisted(project: &Project) -> Vec<String> {

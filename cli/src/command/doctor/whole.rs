@@ -1,5 +1,6 @@
 //! The checks that read the whole file.
 
+use gatepost::UserId;
 use gatepost::audit::ChainCheck;
 use gatepost::host::KeyId;
 use gatepost::status::{Examination, HashCost, OpenWarning, Status};
@@ -45,6 +46,7 @@ fn examined(context: &Context, found: &Examination) -> Vec<Finding> {
         sweeps(found.overdue_rows),
         hashes(&found.hash_costs),
         factors(context, found.factors_missing),
+        used_codes(context, &found.factors_ahead),
         for_tests(found.is_for_tests),
     ];
     checks.into_iter().flatten().collect()
@@ -128,6 +130,26 @@ fn factors(context: &Context, missing: u64) -> Option<Finding> {
                           gatepost help key-file.";
             Finding::new(Severity::Warning, "options", what, advice)
         }
+    })
+}
+
+/// Every code of these users counts as used, because a clock was ahead.
+fn used_codes(context: &Context, users: &[UserId]) -> Option<Finding> {
+    let name = |id: &UserId| match context.store.users().find(*id) {
+        Ok(Some(user)) => user.username,
+        _ => id.to_string(),
+    };
+    let names: Vec<String> = users.iter().map(name).collect();
+    (!names.is_empty()).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "clock",
+            format!(
+                "a clock was ahead: every code of the second factor counts as used, of {}",
+                names.join(", ")
+            ),
+            "If the clock is right now: gatepost factor reset USER, and the user enrols again.",
+        )
     })
 }
 

@@ -22,7 +22,13 @@ impl Fields {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            // Any other was rounded by the parser: two of them may have become one.
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                Ok(Some(number.to_string()))
+            }
+            Some(Value::Number(_)) => {
+                Err(format!("{name} is no whole number of 64 bits: write it as a text"))
+            }
             Some(_) => Err(format!("{name} is no text")),
         }
     }

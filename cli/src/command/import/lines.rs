@@ -73,6 +73,10 @@ impl Lines {
                 if read as u64 > LINE_MAX_BYTES {
                     return Err(damaged(&format!("line {line} is longer than 1 MiB")));
                 }
+                // The mark of UTF-8 that programs of Windows write; CSV is read without it as well.
+                if *line == 1 && text.starts_with(b"\xef\xbb\xbf") {
+                    text.drain(..3);
+                }
                 if text.trim_ascii().is_empty() {
                     continue;
                 }

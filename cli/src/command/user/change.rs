@@ -104,13 +104,14 @@ pub(crate) fn set_status(
 
 /// Activates a locked account; one that is disabled or pending stays so.
 pub(crate) fn unlock(context: &Context, named: &Named) -> Result<()> {
-    let user = named.find(context)?;
+    let id = named.find(context)?.id;
     let store = context.writing("user.unlock")?;
-    store.users().unlock(user.id)?;
-    if user.status == UserStatus::Locked {
-        store.users().set_status(user.id, UserStatus::Active)?;
+    store.users().unlock(id)?;
+    // Read now: the writes above may have waited for a program that disabled the account.
+    if names::user(store, &id.to_string())?.status == UserStatus::Locked {
+        store.users().set_status(id, UserStatus::Active)?;
     }
-    show(context, user.id)
+    show(context, id)
 }
 
 #[derive(Debug, Args)]
@@ -154,8 +155,14 @@ pub(crate) fn delete(context: &Context, named: &Named) -> Result<()> {
 
 pub(crate) fn export(context: &Context, named: &Named) -> Result<()> {
     let user = match named.find(context) {
-        Ok(user) => user,
-        Err(missing) => names::deleted_user(&context.store, &named.user).map_err(|_| missing)?,
+        Err(missing) if missing.exit() == Exit::NotFound => {
+            let deleted = names::deleted_user(&context.store, &named.user);
+            deleted.map_err(|error| match error.exit() {
+                Exit::NotFound => missing,
+                _ => error,
+            })?
+        }
+        found => found?,
     };
     let data = context.store.users().personal_data(user.id)?;
     Output { json: true }.record(&data)
@@ -262,13 +269,14 @@ impl Privileges {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let mut user = names::user(&context.store, &self.user)?;
         if !self.grant.is_empty() || !self.withdraw.is_empty() {
-            let mut names = user.privileges;
+            let store = context.writing("user.privileges")?;
+            // Read now: that write may have waited for a program that withdrew a privilege.
+            let mut names = names::user(store, &user.id.to_string())?.privileges;
             names.extend(self.grant);
             names.retain(|name| !self.withdraw.contains(name));
             names.sort();
             names.dedup();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let store = context.writing("user.privileges")?;
             user = store.users().set_privileges(user.id, &names)?;
         }
         let record = json!({ "user": user.id, "privileges": user.privileges });

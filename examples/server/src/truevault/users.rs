@@ -11,10 +11,10 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
 use gatepost::administration::Administration;
 use gatepost::directory::{UserFilter, UserStatus, UserUpdate};
-use gatepost::sessions::{Assurance, IssuedApiKey, NewApiKey, OpenSession};
+use gatepost::sessions::{ApiKeyInfo, Assurance, IssuedApiKey, NewApiKey, OpenSession};
 use gatepost::{
-    DeviceId, Error, ErrorClass, LoginRefusal, NewUser, Page, Password, Presented, Store, User,
-    UserId,
+    ApiKeyId, DeviceId, Error, ErrorClass, LoginRefusal, NewUser, Page, Password, Presented,
+    Store, User, UserId,
 };
 use gatepost_axum::{Auth, Peer, Rejection};
 use serde::Deserialize;
@@ -236,10 +236,8 @@ async fn api_key(me: Caller, path: Id) -> Result<Done, Rejection> {
         let issue = move |store: &Store, presented: Presented<'_>| -> Result<_, Rejection> {
             store.require_fresh(presented, PROOF_MAX_AGE, Assurance::Aal1)?.granted()?;
             let keys = store.api_keys();
-            match keys.list(id)?.iter().find(|key| key.parent.is_none()) {
-                Some(old) => Ok(keys.rotate(old.id, Duration::ZERO)?),
-                None => Ok(keys.issue(id, NewApiKey::new())?),
-            }
+            let rotate = |old| keys.rotate(old, Duration::ZERO);
+            Ok(new_key(&keys.list(id)?, rotate, || keys.issue(id, NewApiKey::new()))?)
         };
         me.presenting(issue).await?
     } else {
@@ -247,14 +245,24 @@ async fn api_key(me: Caller, path: Id) -> Result<Done, Rejection> {
         let issue = move |store: &Store| -> Result<IssuedApiKey, Error> {
             let inside = store.administering(&principal);
             let keys = inside.api_keys();
-            match keys.list(id)?.iter().find(|key| key.parent.is_none()) {
-                Some(old) => keys.rotate(old.id, Duration::ZERO),
-                None => keys.issue(id, NewApiKey::new()),
-            }
+            let rotate = |old| keys.rotate(old, Duration::ZERO);
+            new_key(&keys.list(id)?, rotate, || keys.issue(id, NewApiKey::new()))
         };
         me.blocking(issue).await?
     };
     Ok(Done("api_key", json!(issued.key.expose())))
+}
+
+/// Puts a new key in the place of the one that the user has, if it has one.
+fn new_key(
+    keys: &[ApiKeyInfo],
+    rotate: impl FnOnce(ApiKeyId) -> Result<IssuedApiKey, Error>,
+    issue: impl FnOnce() -> Result<IssuedApiKey, Error>,
+) -> Result<IssuedApiKey, Error> {
+    match keys.iter().find(|key| key.parent.is_none()) {
+        Some(old) => rotate(old.id),
+        None => issue(),
+    }
 }
 
 /// A session of another user, for a server that has authenticated the user by other means: that is
@@ -262,6 +270,10 @@ async fn api_key(me: Caller, path: Id) -> Result<Done, Rejection> {
 /// the user's own; the audit log names the caller, and a user with a second factor gets none
 /// without its code. It takes `admin`, and opens nothing for another `admin`: an administrator of a
 /// branch has to set a password, which the user notices.
+///
+/// No call opens a session and checks its caller in one transaction, so this asks before the
+/// opening and once more after it: a right that was lost in between gives out no token. The session
+/// that was opened is revoked then; one that made room for it stays revoked as well.
 async fn access_token(
     me: Caller,
     peer: Peer,
@@ -271,23 +283,32 @@ async fn access_token(
     let Path(id) = path?;
     let at = fields.not_valid_after()?;
     fields.end()?;
-    me.may("admin")?;
     let principal = me.principal;
     let open = move |store: &Store| -> Result<Value, Rejection> {
         let inside = store.administering(&principal);
-        let user = inside.users().find(id)?.ok_or_else(no_such_user)?;
-        if user.privileges.iter().any(|privilege| privilege == "admin") {
-            let detail = "No administrator gets an access token of another, or a second one.";
-            return Err(forbidden("not_permitted", detail));
-        }
+        let allowed = || -> Result<Value, Rejection> {
+            store.may(&principal, "admin")?.granted()?;
+            let user = inside.users().find(id)?.ok_or_else(no_such_user)?;
+            if user.privileges.iter().any(|privilege| privilege == "admin") {
+                let detail = "No administrator gets an access token of another, or a second one.";
+                return Err(forbidden("not_permitted", detail));
+            }
+            Ok(seen(&inside, &user, Attributes::Omitted)?)
+        };
+        allowed()?;
         let mut request =
             OpenSession::new(id, None::<DeviceId>).lifetime(TOKEN_LIFETIME).client_info(peer.info);
         if let Some(at) = at {
             request = request.expires_at(at);
         }
-        let reply = store.sessions().open(request)?.granted().map_err(refused)?;
-        let user = seen(&inside, &user, Attributes::Omitted)?;
-        Ok(with_token(user, &reply.session.token))
+        let session = store.sessions().open(request)?.granted().map_err(refused)?.session;
+        match allowed() {
+            Ok(user) => Ok(with_token(user, &session.token)),
+            Err(rejection) => {
+                store.sessions().revoke(session.id)?;
+                Err(rejection)
+            }
+        }
     };
     Ok(Done("user", me.blocking(open).await?))
 }
