@@ -247,7 +247,7 @@ fn check_bytes(tx: &ReadTx<'_>, options: &Options) -> Result<()> {
     )
     .advising(
         "Give this program the key with which the file was sealed. If it is lost, make a key with \
-         another id and follow the page \"keys\" of the manual.",
+         another id; the page on keys of the manual says how to go on.",
     ))
 }
 
