@@ -96,8 +96,11 @@ pub fn raw_select(statement: &mut rusqlite::Statement<'_>, id: &[u8; 16]) -> i64
             let session: [u8; 16] = row.get(15)?;
             let idle: Option<i64> = row.get(16)?;
             let session_seen: i64 = row.get(17)?;
+            let is_impersonated: bool = row.get(18)?;
+            let reader: i64 = row.get(19)?;
+            let from: i64 = row.get(20)?;
             std::hint::black_box((expires, level, idle, seen, lifetime));
-            std::hint::black_box((session, session_seen));
+            std::hint::black_box((session, session_seen, is_impersonated, reader, from));
             Ok(std::hint::black_box((opened, authenticated)).0)
         })
         .unwrap()
