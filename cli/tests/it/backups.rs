@@ -122,6 +122,10 @@ fn the_backup_that_was_just_written_is_kept_whatever_the_clock_said_before() {
     assert_eq!(names(&world).len(), 4, "{:?}", names(&world));
     assert!(names(&world)[2].starts_with("copy.db.20991231"));
     world.refused(&["restore", "copy.db.20991231T000000Z", "--yes"], 8, "");
+    // A backup of the same second would have the same name.
+    let earlier = world.directory().join("copy.db.20260102T000000Z");
+    fs::rename(&written, &earlier).unwrap();
+    fs::rename(format!("{written}.manifest"), format!("{}.manifest", earlier.display())).unwrap();
     let only = path(&world.row(&["backup", "copy.db", "--keep", "1"]));
     assert!(fs::exists(&only).unwrap() && names(&world).len() == 2, "{:?}", names(&world));
     world.ok(&["restore", &only, "--yes"]);
