@@ -55,8 +55,8 @@ fn killed_at_work(directory: &Path, random: &mut Random) -> Vec<String> {
     said
 }
 
-/// Whether the next start may find that user: the one who was saved before the step in which the
-/// program was killed, the one whom the step saves, or none.
+/// Whether the next start may find that user: the user saved before the step in which the program
+/// was killed, the user whom the step saves, or none.
 fn may_be_found(user: Option<&str>, said: &[String]) -> bool {
     let done = said.iter().rev().find_map(|line| line.strip_prefix("done "));
     let (Some(user), Some(before), Some(last)) = (user, done, said.last()) else { return true };
