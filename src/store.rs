@@ -138,6 +138,26 @@ impl Store {
         }
     }
 
+    /// The time of the store's clock, by which it judges sessions: for what a program keeps beside
+    /// the store, such as the age of a cookie. Reads no file.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device);
+    /// let reply = store.sessions().open(open)?.granted()?;
+    /// let max_age = reply.session.expires_at.duration_since(store.now()).as_secs();
+    /// assert!((86_300..=86_400).contains(&max_age)); // 24 h.
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.storage.now()
+    }
+
     /// The state of the store, for an operator. Reads the size of the write-ahead log from the
     /// file system, and never waits.
     ///
@@ -210,10 +230,6 @@ impl Store {
 
     pub(crate) fn options(&self) -> &Options {
         &self.core.options
-    }
-
-    pub(crate) fn now(&self) -> Timestamp {
-        self.core.storage.now()
     }
 
     /// Runs `job` in one read transaction, which sees one snapshot of the file.

@@ -10,14 +10,15 @@ use axum::http::header::{CACHE_CONTROL, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::response::{IntoResponseParts, ResponseParts};
 use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
+use gatepost::sessions::OpenSession;
 use gatepost::{
     ClientInfo, CompleteLogin, DeviceId, ErrorKind, LoginOutcome, LoginReply, LoginRequest,
-    Password, PendingStep, Principal, Profile,
+    Password, PendingStep, Principal, Profile, Timestamp, UserId,
 };
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
-use crate::cookies;
+use crate::cookies::SetCookie;
 use crate::credentials::{self, Held};
 use crate::cross_site;
 use crate::peer;
@@ -78,10 +79,58 @@ impl Client {
         password: Password,
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<BegunLogin, Rejection> {
-        match self.attempt(username, password, more).await? {
+        self.begun(self.attempt(username, password, more).await?)
+    }
+
+    /// Opens a session on the device of this browser for a user that your program has authenticated
+    /// by other means, such as an identity provider; `more` adds to the request. At
+    /// [`Aal1`](gatepost::sessions::Assurance::Aal1), the default, a user who has a second factor
+    /// is asked for it.
+    ///
+    /// ```
+    /// use axum::response::{IntoResponse, Redirect, Response};
+    /// use gatepost::UserId;
+    /// use gatepost_axum::{BegunLogin, Client, Rejection};
+    ///
+    /// // After the provider's answer was verified, and its user found.
+    /// async fn sign_in(client: Client, user: UserId) -> Result<Response, Rejection> {
+    ///     Ok(match client.open_session(user, |open| open.label("by the provider")).await? {
+    ///         BegunLogin::LoggedIn(logged_in) => (*logged_in, Redirect::to("/")).into_response(),
+    ///         BegunLogin::Waits(waiting) => (waiting, "A code, please.").into_response(),
+    ///     })
+    /// }
+    /// # let directory = tempfile::tempdir()?;
+    /// # let store = gatepost::Store::open(directory.path().join("auth.db"), gatepost::Options::web())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let app: axum::Router = axum::Router::new()
+    /// #     .route("/back", axum::routing::get(move |client: Client| sign_in(client, ada)))
+    /// #     .with_state(gatepost_axum::Auth::new(store));
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// #     use tower::ServiceExt;
+    /// #     let request = axum::http::Request::get("/back").body(axum::body::Body::empty()).unwrap();
+    /// #     let response = app.oneshot(request).await.unwrap();
+    /// assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409 or 503, as the refusal or error of `Sessions::open` says.
+    pub async fn open_session(
+        &self,
+        user: UserId,
+        more: impl FnOnce(OpenSession) -> OpenSession,
+    ) -> Result<BegunLogin, Rejection> {
+        let open = OpenSession::new(user, self.device.clone()).client_info(self.info.clone());
+        let (open, store) = (more(open), self.auth.store().clone());
+        self.begun(blocking(move || store.sessions().open(open)).await?)
+    }
+
+    fn begun(&self, outcome: LoginOutcome) -> Result<BegunLogin, Rejection> {
+        match outcome {
             LoginOutcome::Pending(step) => {
-                let cookies = vec![cookies::of_device(self.auth.site(), &self.device)];
-                Ok(BegunLogin::Waits(WaitingLogin { step, cookies }))
+                let device = SetCookie::device(self.auth.site(), &self.device);
+                Ok(BegunLogin::Waits(WaitingLogin { step, device }))
             }
             outcome => {
                 let reply = outcome.granted()?;
@@ -150,7 +199,7 @@ impl Client {
             })
             .await?;
         }
-        Ok(LoggedOut { cookies: [cookies::cleared(self.auth.site())] })
+        Ok(LoggedOut { session: SetCookie::cleared(self.auth.site()) })
     }
 }
 
@@ -203,7 +252,7 @@ pub enum BegunLogin {
 pub struct WaitingLogin {
     /// The step, with its token.
     pub step: PendingStep,
-    cookies: Vec<HeaderValue>,
+    device: SetCookie,
 }
 
 /// A session that was just opened, or has a new token. As a part of a response it sets the cookies
@@ -232,16 +281,40 @@ pub struct LoggedIn {
     pub profile: Profile,
     /// The recovery codes of a second factor that this login enrolled: show them once.
     pub recovery_codes: Option<RecoveryCodes>,
-    cookies: Vec<HeaderValue>,
+    session: SetCookie,
+    device: Option<SetCookie>,
 }
 
 impl LoggedIn {
     pub(crate) fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
-        let session = cookies::of_session(auth.site(), &reply);
-        let device = device.map(|device| cookies::of_device(auth.site(), device));
-        let cookies = [session].into_iter().chain(device).collect();
-        let LoginReply { principal, profile, recovery_codes, .. } = reply;
-        Self { principal, profile, recovery_codes, cookies }
+        let LoginReply { principal, profile, recovery_codes, session, .. } = reply;
+        let session = SetCookie::session(auth, session.token.expose(), session.expires_at);
+        let device = device.map(|device| SetCookie::device(auth.site(), device));
+        Self { principal, profile, recovery_codes, session, device }
+    }
+
+    /// Leaves the age of the session's cookie out: the browser forgets it when it is closed, for
+    /// a person who has not chosen to stay signed in. The session ends no earlier for that; give
+    /// the login a shorter lifetime as well.
+    pub fn until_browser_closes(self) -> Self {
+        Self { session: self.session.until_closed(), ..self }
+    }
+}
+
+/// A session that was renewed. As a part of a response it sets the cookie of the session until its
+/// new end, if the session was presented in a cookie and its end has moved.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "the cookie is set only if it is part of the response"]
+pub struct Renewed {
+    /// The first moment at which the session is expired.
+    pub expires_at: Timestamp,
+    session: Option<SetCookie>,
+}
+
+impl Renewed {
+    pub(crate) const fn new(expires_at: Timestamp, session: Option<SetCookie>) -> Self {
+        Self { expires_at, session }
     }
 }
 
@@ -249,11 +322,11 @@ impl LoggedIn {
 #[derive(Debug)]
 #[must_use = "the cookie is removed only if it is part of the response"]
 pub struct LoggedOut {
-    cookies: [HeaderValue; 1],
+    session: SetCookie,
 }
 
 macro_rules! sets_cookies {
-    ($($part:ty),+) => {
+    ($($part:ty: $cookies:expr;)+) => {
         $(impl IntoResponseParts for $part {
             type Error = Infallible;
 
@@ -262,8 +335,9 @@ macro_rules! sets_cookies {
                 mut response: ResponseParts,
             ) -> Result<ResponseParts, Infallible> {
                 let headers = response.headers_mut();
-                for cookie in self.cookies {
-                    headers.append(SET_COOKIE, cookie);
+                let cookies: fn(&Self) -> [Option<&SetCookie>; 2] = $cookies;
+                for cookie in cookies(&self).into_iter().flatten() {
+                    headers.append(SET_COOKIE, cookie.header());
                 }
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 Ok(response)
@@ -272,4 +346,9 @@ macro_rules! sets_cookies {
     };
 }
 
-sets_cookies!(WaitingLogin, LoggedIn, LoggedOut);
+sets_cookies! {
+    WaitingLogin: |part| [Some(&part.device), None];
+    LoggedIn: |part| [Some(&part.session), part.device.as_ref()];
+    Renewed: |part| [part.session.as_ref(), None];
+    LoggedOut: |part| [Some(&part.session), None];
+}

@@ -1,12 +1,14 @@
 //! The two cookies: the session's, which holds its token, and the device's.
 
+use std::fmt;
+
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
-use gatepost::{DeviceId, LoginReply};
+use gatepost::{DeviceId, Timestamp};
 
-use crate::auth::Site;
+use crate::auth::{Auth, Site};
 
 /// 400 days, the most that browsers keep (RFC 6265bis 5.5). Each login begins it again.
 const DEVICE_MAX_AGE: Duration = Duration::days(400);
@@ -44,32 +46,55 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, site: &Site, kind: Kind) -> Optio
     Some(std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).unwrap_or_default())
 }
 
-/// The session's cookie, which the browser forgets when the session ends.
-pub(crate) fn of_session(site: &Site, reply: &LoginReply) -> HeaderValue {
-    let left = reply.session.expires_at.duration_since(reply.principal.authenticated_at);
-    let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    written(site, Kind::Session, reply.session.token.expose(), Duration::seconds(seconds))
+/// A cookie to set. Its `Debug` shows no value.
+#[derive(Clone)]
+pub(crate) struct SetCookie(Cookie<'static>);
+
+impl SetCookie {
+    fn new(site: &Site, kind: Kind, value: &str, max_age: Duration) -> Self {
+        let cookie = Cookie::build((kind.name(site), value.to_owned()))
+            .path("/")
+            .http_only(true)
+            .secure(!site.allow_plain_http)
+            .same_site(SameSite::Lax)
+            .max_age(max_age);
+        Self(cookie.build())
+    }
+
+    /// The session's, which the browser forgets when the session ends.
+    pub(crate) fn session(auth: &Auth, token: &str, end: Timestamp) -> Self {
+        let left = end.duration_since(auth.store().now()).as_millis().div_ceil(1_000);
+        let seconds = i64::try_from(left).unwrap_or(i64::MAX);
+        Self::new(auth.site(), Kind::Session, token, Duration::seconds(seconds))
+    }
+
+    pub(crate) fn device(site: &Site, device: &DeviceId) -> Self {
+        Self::new(site, Kind::Device, device.as_str(), DEVICE_MAX_AGE)
+    }
+
+    /// Removes the session's cookie; the device's is kept.
+    pub(crate) fn cleared(site: &Site) -> Self {
+        Self::new(site, Kind::Session, "", Duration::ZERO)
+    }
+
+    /// The same cookie without an age: the browser forgets it when it is closed.
+    pub(crate) fn until_closed(mut self) -> Self {
+        self.0.set_max_age(None);
+        self
+    }
+
+    /// The value of the header `Set-Cookie`.
+    pub(crate) fn header(&self) -> HeaderValue {
+        // A token and a drawn device id are base64url; a device id that came in a cookie is ASCII.
+        let mut header = HeaderValue::try_from(self.0.to_string())
+            .unwrap_or_else(|_| HeaderValue::from_static(""));
+        header.set_sensitive(true);
+        header
+    }
 }
 
-pub(crate) fn of_device(site: &Site, device: &DeviceId) -> HeaderValue {
-    written(site, Kind::Device, device.as_str(), DEVICE_MAX_AGE)
-}
-
-/// Removes the session's cookie; the device's is kept.
-pub(crate) fn cleared(site: &Site) -> HeaderValue {
-    written(site, Kind::Session, "", Duration::ZERO)
-}
-
-fn written(site: &Site, kind: Kind, value: &str, max_age: Duration) -> HeaderValue {
-    let cookie = Cookie::build((kind.name(site), value))
-        .path("/")
-        .http_only(true)
-        .secure(!site.allow_plain_http)
-        .same_site(SameSite::Lax)
-        .max_age(max_age);
-    // A token and a drawn device id are base64url; a device id that came in a cookie is ASCII.
-    let mut header =
-        HeaderValue::try_from(cookie.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""));
-    header.set_sensitive(true);
-    header
+impl fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetCookie").field("name", &self.0.name()).finish_non_exhaustive()
+    }
 }

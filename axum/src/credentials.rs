@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use gatepost::{DeviceId, HeaderCredentials, Principal, Verdict};
 
 use crate::auth::Auth;
-use crate::cookies::{self, Kind};
+use crate::cookies::{self, Kind, SetCookie};
 use crate::cross_site;
 use crate::rejection::Rejection;
 
@@ -37,7 +37,9 @@ pub(crate) fn of_cookie(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Reje
     };
     cross_site::check(auth.site(), parts)?;
     let Ok(mut credentials) = HeaderCredentials::from_header(&format!("Bearer {token}")) else {
-        return Err(Rejection::refused_credential().clearing(cookies::cleared(auth.site())));
+        return Err(
+            Rejection::refused_credential().clearing(SetCookie::cleared(auth.site()).header())
+        );
     };
     credentials.device = device(auth, parts);
     Ok(Some(Held { credentials, is_cookie: true }))
@@ -67,7 +69,7 @@ impl Held {
     /// A rejection to the caller that presented this: if its session has ended, its cookie goes.
     pub(crate) fn answer(&self, auth: &Auth, rejection: Rejection) -> Rejection {
         match self.is_cookie && rejection.is_of_token() {
-            true => rejection.clearing(cookies::cleared(auth.site())),
+            true => rejection.clearing(SetCookie::cleared(auth.site()).header()),
             false => rejection,
         }
     }

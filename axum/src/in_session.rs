@@ -7,7 +7,8 @@ use gatepost::sessions::Reauthentication;
 use gatepost::{Error, ErrorClass, LoginOutcome, LoginRefusal, Password, Presented, Store};
 
 use crate::blocking::blocking;
-use crate::client::LoggedIn;
+use crate::client::{LoggedIn, Renewed};
+use crate::cookies::SetCookie;
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
@@ -15,18 +16,19 @@ use crate::signed_in::SignedIn;
 type Factor<T> = Result<FactorOutcome<T>, Error>;
 
 impl SignedIn {
-    /// Runs a call of the store that takes what the caller presented, such as `Store::renew`, on a
-    /// thread that may wait; see [`blocking`](crate::blocking()).
+    /// Runs a call of the store that takes what the caller presented on a thread that may wait; see
+    /// [`blocking`](crate::blocking()).
     ///
     /// ```
     /// use gatepost_axum::{Rejection, SignedIn};
     ///
-    /// async fn stay(me: SignedIn) -> Result<(), Rejection> {
-    ///     let renewed = me.presenting(|store, presented| store.renew(presented)).await?;
-    ///     renewed.valid().map(drop).map_err(Rejection::from)
+    /// async fn report(me: SignedIn) -> Result<&'static str, Rejection> {
+    ///     // After long work: whether the caller is still signed in.
+    ///     let now = me.presenting(|store, held| store.verify(held)).await?;
+    ///     now.valid().map(|_| "The report.").map_err(Rejection::from)
     /// }
     /// # let router = axum::Router::<gatepost_axum::Auth>::new()
-    /// #     .route("/stay", axum::routing::post(stay));
+    /// #     .route("/report", axum::routing::get(report));
     /// # assert!(router.has_routes());
     /// ```
     ///
@@ -43,6 +45,31 @@ impl SignedIn {
         let (store, held) = (self.store.clone(), Arc::clone(&self.held));
         let done = blocking(move || work(&store, Presented::from(&held.credentials))).await;
         done.map_err(|rejection| self.answer(rejection))
+    }
+
+    /// Renews the caller's session: moves its end, as `Store::renew` does. Answer with the
+    /// [`Renewed`], which sets the cookie until the new end. A program may call it at each request:
+    /// an end that would hardly move stays, and nothing is written.
+    ///
+    /// ```
+    /// use gatepost_axum::{Rejection, Renewed, SignedIn};
+    ///
+    /// async fn stay(me: SignedIn) -> Result<(Renewed, &'static str), Rejection> {
+    ///     Ok((me.renew().await?, "Welcome back."))
+    /// }
+    /// # let router = axum::Router::<gatepost_axum::Auth>::new()
+    /// #     .route("/stay", axum::routing::post(stay));
+    /// # assert!(router.has_routes());
+    /// ```
+    ///
+    /// # Errors
+    /// 401 if the session has ended, 422 for an API key, and as `Store::renew`.
+    pub async fn renew(&self) -> Result<Renewed, Rejection> {
+        let renewed = self.presenting(|store, held| store.renew(held)).await?;
+        let end = renewed.valid().map_err(|ended| self.answer(ended.into()))?;
+        let has_moved = self.held.is_cookie && self.principal.expires_at != Some(end);
+        let cookie = || SetCookie::session(&self.auth, self.held.credentials.token.expose(), end);
+        Ok(Renewed::new(end, has_moved.then(cookie)))
     }
 
     /// Changes the caller's own password. All other sessions of the user end. This one gets a new

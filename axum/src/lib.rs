@@ -71,7 +71,7 @@ mod signed_in;
 pub use auth::{Auth, DangerousAuth, InvalidOrigin};
 pub use blocking::blocking;
 pub use by_ticket::ByTicket;
-pub use client::{BegunLogin, Client, LoggedIn, LoggedOut, WaitingLogin};
+pub use client::{BegunLogin, Client, LoggedIn, LoggedOut, Renewed, WaitingLogin};
 pub use ipnet::IpNet;
 pub use operating::{healthz, metrics};
 pub use pages::{Next, login_guard, step_up_guard};

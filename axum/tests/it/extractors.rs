@@ -1,5 +1,6 @@
 //! Who is accepted by which extractor, and by which credential.
 
+use data_encoding::BASE64;
 use gatepost::audit::{AuditFilter, EventKind};
 use gatepost::directory::UserStatus;
 use gatepost::sessions::NewApiKey;
@@ -140,7 +141,7 @@ async fn basic_carries_the_token_and_the_device_of_a_session() {
         (format!("{}:", world.key("ada")), 200),
         (format!("{}:{device}", world.key("bob")), 401),
     ] {
-        let header = format!("Basic {}", base64(pair.as_bytes()));
+        let header = format!("Basic {}", BASE64.encode(pair.as_bytes()));
         let mut program = world.browser().header("authorization", header);
         assert_eq!(program.get("/mine").await.status, status);
     }
@@ -177,19 +178,4 @@ async fn the_store_of_a_caller_records_the_caller() {
     let created = AuditFilter::new().kind(EventKind::UserCreated);
     let latest = world.store.audit().latest(1, &created).unwrap();
     assert_eq!(latest[0].actor.user(), Some(world.user("ada").id));
-}
-
-/// RFC 4648, 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
-            text.push(if place > three.len() { '=' } else { letter as char });
-        }
-    }
-    text
 }

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Request};
+use data_encoding::BASE64;
+use gatepost::Page;
+use gatepost::directory::UserStatus;
+use gatepost::host::Clock;
+use gatepost::sessions::SessionFilter;
 use serde_json::json;
 
 use crate::world::{PASSWORD, World, exchange};
@@ -23,6 +28,66 @@ async fn a_login_sets_the_cookie_of_the_session_until_its_end_and_that_of_the_de
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.json()["profile"]["user"]["username"], "ada");
     assert!(!answer.body.contains(&browser.cookies[SESSION]));
+}
+
+#[tokio::test]
+async fn a_session_for_which_the_provider_answers_has_the_device_of_the_browser() {
+    let world = World::new();
+    let (ada, bob) = (world.user("ada").id, world.user("bob").id);
+    let mut browser = world.browser();
+    let answer = browser.get(&format!("/provider/{ada}")).await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, "signed in"));
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    let device = browser.cookies[DEVICE].clone();
+    assert_eq!(browser.get("/mine").await.body, ada.to_string());
+    let kept =
+        world.store.sessions().list(&SessionFilter::new().under(ada), Page::first(1)).unwrap();
+    assert_eq!(kept[0].label.as_deref(), Some("by the provider"));
+    browser.get(&format!("/provider/{bob}")).await;
+    assert_eq!(browser.get("/mine").await.body, bob.to_string());
+    assert_eq!(browser.cookies[DEVICE], device);
+    world.store.users().set_status(ada, UserStatus::Disabled).unwrap();
+    let answer = browser.get(&format!("/provider/{ada}")).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookies()), (403, vec![]));
+    assert_eq!(browser.get("/mine").await.body, bob.to_string());
+}
+
+#[tokio::test]
+async fn a_renewal_moves_the_end_of_the_cookie_with_that_of_the_session() {
+    let world = World::new();
+    let mut browser = world.browser();
+    browser.get(&format!("/provider/{}", world.user("ada").id)).await;
+    let token = browser.cookies[SESSION].clone();
+    // The end would hardly move.
+    world.clock.advance(Duration::from_secs(60));
+    let answer = browser.post("/stay", None).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookies()), (200, vec![]));
+    world.clock.advance(Duration::from_secs(20 * 3_600));
+    let answer = browser.post("/stay", None).await;
+    let attributes = "HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=";
+    assert_eq!(answer.set_cookies(), [format!("{SESSION}={token}; {attributes}86400")]);
+    assert_eq!(answer.body, (world.clock.now() + Duration::from_secs(86_400)).to_string());
+    // A program that sent a header keeps no cookie.
+    world.clock.advance(Duration::from_secs(20 * 3_600));
+    let device = browser.cookies[DEVICE].clone();
+    let basic = BASE64.encode(format!("{token}:{device}").as_bytes());
+    let mut program = world.browser().header("authorization", format!("Basic {basic}"));
+    let answer = program.post("/stay", None).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookies()), (200, vec![]), "{}", answer.body);
+    let bearer = format!("Bearer {}", world.key("ada"));
+    let mut key = world.browser().header("authorization", bearer);
+    key.post("/stay", None).await.is_refused(422, "invalid");
+}
+
+#[tokio::test]
+async fn a_cookie_without_an_age_is_forgotten_with_the_browser_and_that_of_the_device_is_not() {
+    let mut browser = World::new().browser();
+    let answer = browser.post("/shared", None).await;
+    let attributes = "HttpOnly; SameSite=Lax; Secure; Path=/";
+    let token = format!("{SESSION}={}; {attributes}", browser.cookies[SESSION]);
+    let device = format!("{DEVICE}={}; {attributes}; Max-Age=34560000", browser.cookies[DEVICE]);
+    assert_eq!(answer.set_cookies(), [token, device]);
+    assert_eq!(browser.get("/mine").await.status, 200);
 }
 
 #[tokio::test]

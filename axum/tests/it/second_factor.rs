@@ -46,6 +46,21 @@ pub(crate) fn code_of(secret: &[u8], at: Timestamp) -> String {
 }
 
 #[tokio::test]
+async fn a_session_for_which_the_provider_answers_waits_for_the_code_of_the_user() {
+    let world = with_factor();
+    let mut browser = world.browser();
+    let answer = browser.get(&format!("/provider/{}", world.user("ada").id)).await;
+    assert_eq!(answer.status, 200);
+    let step = answer.body.strip_prefix("a code, please: ").unwrap();
+    assert_eq!(browser.cookies.len(), 1, "the device alone");
+    browser.get("/mine").await.is_refused(401, "sign_in");
+    let complete = json!({ "step": step, "code": code_of(SECRET, world.clock.now()) });
+    let answer = browser.post("/auth/login/complete", Some(complete)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_login_waits_and_the_code_completes_it_on_the_same_browser() {
     let world = with_factor();
     let mut browser = world.browser();

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Path};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use gatepost::host::ManualClock;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, NewApiKey};
-use gatepost::{DeviceId, NewUser, Options, Store, User};
+use gatepost::sessions::{Assurance, NewApiKey, OpenSession};
+use gatepost::{DeviceId, NewUser, Options, Store, User, UserId};
 use gatepost_axum::{
-    Admin, ApiKey, Auth, Client, Fresh, Peer, Privilege, Privileged, Rejection, SignedIn, StepUp,
-    healthz, login_guard, metrics, routes, step_up_guard,
+    Admin, ApiKey, Auth, BegunLogin, Client, Fresh, LoggedIn, Peer, Privilege, Privileged,
+    Rejection, Renewed, SignedIn, StepUp, healthz, login_guard, metrics, routes, step_up_guard,
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -83,6 +84,9 @@ pub(crate) fn app(auth: Auth) -> Router {
         .route("/client", get(address).post(address))
         .route("/peer", post(async |peer: Peer| peer.info.agent().unwrap_or_default().to_owned()))
         .route("/create", post(create))
+        .route("/stay", post(stay))
+        .route("/shared", post(shared))
+        .route("/provider/{user}", get(by_provider))
         .nest("/pages", login_guard(pages, "/login"))
         .merge(healthz())
         .merge(metrics())
@@ -127,6 +131,30 @@ async fn address(client: Client) -> String {
 
 async fn create(me: SignedIn, Json(name): Json<String>) -> Result<(), Rejection> {
     me.blocking(|store| store.users().create(NewUser::person(name))).await.map(drop)
+}
+
+async fn stay(me: SignedIn) -> Result<(Renewed, String), Rejection> {
+    let renewed = me.renew().await?;
+    let end = renewed.expires_at.to_string();
+    Ok((renewed, end))
+}
+
+/// A login at a computer that others use as well.
+async fn shared(client: Client) -> Result<(LoggedIn, ()), Rejection> {
+    Ok((client.log_in("ada", PASSWORD.into()).await?.until_browser_closes(), ()))
+}
+
+/// A session of a day.
+async fn by_provider(client: Client, Path(user): Path<UserId>) -> Result<Response, Rejection> {
+    let day =
+        |open: OpenSession| open.label("by the provider").lifetime(Duration::from_secs(86_400));
+    Ok(match client.open_session(user, day).await? {
+        BegunLogin::LoggedIn(logged_in) => (*logged_in, "signed in").into_response(),
+        BegunLogin::Waits(waiting) => {
+            let said = format!("a code, please: {}", waiting.step.token.expose());
+            (waiting, said).into_response()
+        }
+    })
 }
 
 /// Keeps its cookies, and sends them with each request.
