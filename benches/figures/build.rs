@@ -21,7 +21,7 @@ const CLEAN_BUILDS: usize = 3;
 /// As this library asks for it.
 const RUSQLITE: &str = r#"rusqlite.version = "*"
 rusqlite.default-features = false
-rusqlite.features = ["bundled", "cache", "backup", "hooks", "limits"]"#;
+rusqlite.features = ["bundled", "cache", "backup", "limits"]"#;
 
 const SQLITE: &str = r#"fn main() -> rusqlite::Result<()> {
     let file = std::env::args().nth(1).unwrap_or_default();

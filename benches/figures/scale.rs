@@ -1,4 +1,4 @@
-//! A file of ten million sessions: opening it, a verify from it, its sweep and its memory.
+//! A file of ten million sessions: opening it, a verify from it, and its memory.
 
 use std::time::Duration;
 
@@ -48,10 +48,6 @@ pub fn run(run: &mut Run) {
         run.note(format_args!("verify from the file: {miss:.0} ns"));
         run.note(format_args!("resident memory: {} MiB", resident() / 1_048_576));
         run.figure("verify_miss_10m", "x", &ratios);
-        let mut swept = 0;
-        let took = time(|| swept = one.maintain().unwrap().sessions);
-        let each = took.as_secs_f64() * 1e6 / swept.max(1) as f64;
-        run.note(format_args!("sweep of {swept} expired: {each:.1} µs each"));
     }
 }
 
