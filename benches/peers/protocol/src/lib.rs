@@ -15,8 +15,8 @@
 //! - `end TOKEN`: ends it; `ended WHEN`.
 //!
 //! `LAST` is when the last call *began* that was answered yes, `WHEN` is when the revocation had
-//! been acknowledged: nanoseconds since 1970, on the clock that the processes of a host share. A
-//! call that began before the acknowledgement may answer either.
+//! been acknowledged: nanoseconds on a clock that the processes of a host share, the same for both.
+//! A call that began before the acknowledgement may answer either.
 
 mod server;
 
