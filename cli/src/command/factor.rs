@@ -32,6 +32,9 @@ pub(crate) enum Factor {
     #[command(after_help = "Example: gatepost factor reset ada --yes")]
     Reset(Named),
     /// Show who must have a second factor, or set it: from the next login on
+    ///
+    /// Programs that have the file open follow at once. A program that is started later opens the
+    /// file only if its own option `second_factor` has the same value.
     #[command(after_help = "Example: gatepost factor policy administrators")]
     Policy {
         /// optional, administrators or all; shows which it is if it is left out

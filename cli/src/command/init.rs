@@ -11,10 +11,12 @@ use crate::output::note;
 
 /// Create the file of a store
 ///
-/// The file keeps the options of the preset, and every other subcommand opens it with them. The
-/// programs that use the file pass options of their own, and follow the file in `login_by_email`,
-/// `lockout`, `second_factor` and the caps of the audit log. With `--key-file` the file opens with
-/// that key alone.
+/// The file keeps the options of the preset, and every other subcommand opens it with them. A
+/// program passes its own options. It does not open the file if its `login_by_email`, `lockout`,
+/// `second_factor` or caps of the audit log differ from the file's. So name the preset of the
+/// program: `desktop` has smaller caps than `server` and `web`. Give the flags for what the program
+/// sets; `gatepost factor policy` sets `second_factor`. With `--key-file` the file opens with that
+/// key alone.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: gatepost init --preset server --file auth.db")]
 pub(crate) struct Init {
