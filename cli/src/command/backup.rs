@@ -19,7 +19,7 @@ const TIME: &str = "%Y%m%dT%H%M%SZ";
 /// The backup is a file that only its owner can read, with a manifest beside it. It never replaces
 /// a file. `gatepost restore` puts it back.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: gatepost backup /var/backups/auth.db --keep 14")]
+#[command(after_help = "Example: gatepost backup /var/backups/app/auth.db --keep 14")]
 pub(crate) struct Backup {
     /// The file of the backup
     path: PathBuf,

@@ -20,7 +20,7 @@ use crate::prompt;
 /// with the restored one. What is stricter in the store that is replaced stays so: users who were
 /// deleted, locked or disabled since, the last passwords, failed attempts, credits.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: gatepost restore /var/backups/auth.db.20260105T090000Z")]
+#[command(after_help = "Example: gatepost restore /var/backups/app/auth.db.20260105T090000Z")]
 pub(crate) struct Restore {
     /// The backup; with --adopt the file itself
     path: PathBuf,
