@@ -34,7 +34,7 @@ const DEVICE_FILE_MAX: u64 = 100;
 /// The private folder of a program, for one account of the operating system.
 ///
 /// A [`Desk`](crate::Desk) finds it by itself. A program asks for it to put a file of its own
-/// there, such as a key file.
+/// there, such as its settings. A key file there is in every copy of the folder, beside the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder(PathBuf);
 
