@@ -100,14 +100,16 @@ impl Client {
     ///     })
     /// }
     /// # let directory = tempfile::tempdir()?;
-    /// # let store = gatepost::Store::open(directory.path().join("auth.db"), gatepost::Options::web())?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::web())?;
     /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
     /// # let app: axum::Router = axum::Router::new()
     /// #     .route("/back", axum::routing::get(move |client: Client| sign_in(client, ada)))
     /// #     .with_state(gatepost_axum::Auth::new(store));
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
     /// #     use tower::ServiceExt;
-    /// #     let request = axum::http::Request::get("/back").body(axum::body::Body::empty()).unwrap();
+    /// #     let request = axum::http::Request::get("/back");
+    /// #     let request = request.body(axum::body::Body::empty()).unwrap();
     /// #     let response = app.oneshot(request).await.unwrap();
     /// assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
     /// # });
