@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::fault::{bad_path, from_io, no_directory};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
 /// The paths of one store.
@@ -146,6 +146,33 @@ pub(super) fn length(path: &Path) -> u64 {
 pub(super) fn identity(path: &Path) -> Result<Identity> {
     let seen = fs::symlink_metadata(path).map_err(|error| from_io(&error))?;
     Ok(Identity { device: seen.dev(), inode: seen.ino() })
+}
+
+/// What `stat` says of a file. With another stamp it is another file, or has other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    identity: Identity,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+/// The stamp of the file at the path; `None` if there is none.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let seen = fs::symlink_metadata(path).ok()?;
+    let identity = Identity { device: seen.dev(), inode: seen.ino() };
+    Some(Stamp { identity, bytes: seen.len(), modified: (seen.mtime(), seen.mtime_nsec()) })
+}
+
+/// Checks that the path still leads to the file that it led to before that was opened. A restore
+/// puts another file in the place of a damaged one while other processes wait for its locks.
+///
+/// # Errors
+/// `Busy` if it leads to another file, or to none.
+pub(super) fn check_in_place(path: &Path, before: Identity) -> Result<()> {
+    if identity(path).is_ok_and(|now| now == before) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Busy, "the file was replaced while it was being opened"))
 }
 
 /// The identity of an open file.

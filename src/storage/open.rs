@@ -114,9 +114,16 @@ fn take_over(
         // permissions of the main file.
         tightened = guard::tighten(files, tolerances)?;
     }
-    let mut writer = connection::for_writing(&files.main)?;
-    connection::checkpoint_on_close(&writer, !found.has_log)?;
-    if found.is_empty && connection::pragma_value(&writer, "user_version")? == 0 {
+    let identity = files::identity(&files.main)?;
+    let opened = connection::for_writing(&files.main).and_then(|writer| {
+        connection::checkpoint_on_close(&writer, !found.has_log)?;
+        let version = connection::pragma_value(&writer, "user_version")?;
+        Ok((writer, version))
+    });
+    // The first read has waited for the locks of a restore, which may have replaced the file.
+    files::check_in_place(&files.main, identity)?;
+    let (mut writer, version) = opened?;
+    if version == 0 && found.is_empty {
         migrate::create(&writer, seed, Some(files::birth(&files.main)?), recorder)?;
     }
     check_ours(&writer, found)?;
@@ -129,6 +136,10 @@ fn take_over(
     let store_id = migrate::store_id(&writer)?;
     connection::checkpoint_on_close(&writer, true)?;
     connection::use_wal(&writer)?;
+    // From this read on, a lock of SQLite keeps a restore from replacing the file.
+    connection::pragma_value(&writer, "user_version")?;
+    // No test fails without this: nothing stops an opening between two of its reads.
+    files::check_in_place(&files.main, identity)?;
     if unusual.is_some() {
         connection::try_locks(&writer)?;
     }
@@ -143,7 +154,6 @@ fn take_over(
     if migrate::is_perhaps_restored(&writer, files::birth(&files.main)?)? {
         warnings.push(OpenWarning::PerhapsRestored);
     }
-    let identity = files::identity(&files.main)?;
     let place = FilePlace { files: files.clone(), identity, warnings };
     Ok(OpenFile { place, writer, store_id, schema })
 }

@@ -23,7 +23,7 @@ use rustix::fs::{FlockOperation, fcntl_lock, flock};
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault::from_io;
-use super::files::{self, Files, exists, with_suffix};
+use super::files::{self, Files, Stamp, exists, with_suffix};
 use super::guard::{self, Tolerances};
 use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION};
 use super::transaction::{Purpose, WriteTx};
@@ -69,7 +69,8 @@ pub(crate) type Rules<'r, T> = &'r dyn Fn(&WriteTx<'_>, Before) -> Result<T>;
 enum Found {
     /// A store that reads, on a connection of its own, and its id.
     Live(Connection, [u8; 16]),
-    Damaged,
+    /// A file that does not read, or `None` if only a log or journal of a lost file is left.
+    Damaged(Option<Stamp>),
     Nothing,
 }
 
@@ -91,17 +92,16 @@ pub(crate) fn restore<T>(
             Ok((copy.into_open(live, &request, rules)?, Replaced::Live))
         }
         // Closing a descriptor would drop the locks of that store.
-        Found::Damaged if open_here => {
+        Found::Damaged(_) if open_here => {
             Err(Error::misuse("this process has the damaged file open: close its store first"))
         }
-        Found::Damaged => {
-            let locks = Locks::take(&request.files)?;
+        Found::Damaged(seen) => {
+            let mut locks = Locks::take(&request.files, seen)?;
             let copy = CopyBeside::of(from, &request.files)?;
             let mut aside = None;
             let value = copy.into_place(&request, rules, |path| {
-                aside = Some(move_aside(&request)?);
-                fs::rename(path, &request.files.main).map_err(|error| from_io(&error))?;
-                backup::flush_directory(&request.files.main)
+                aside = Some(move_aside(&request, &locks)?);
+                locks.replace_by(path, &request.files.main)
             })?;
             drop(locks);
             Ok((value, aside.map_or(Replaced::Nothing, Replaced::Damaged)))
@@ -142,11 +142,12 @@ fn examine(request: &RestoreRequest) -> Result<Found> {
     // A restore that was killed while it moved a damaged file aside leaves that with two names.
     let with_names = Tolerances { hard_links: true, ..request.tolerances };
     match guard::check_file(files, with_names)? {
-        None if files.has_orphan() => return Ok(Found::Damaged),
+        None if files.has_orphan() => return Ok(Found::Damaged(None)),
         None => return Ok(Found::Nothing),
-        Some(0) => return Ok(Found::Damaged),
+        Some(0) => return Ok(Found::Damaged(files::stamp(&files.main))),
         Some(_) => {}
     }
+    let identity = files::identity(&files.main)?;
     let opened = connection::for_writing(&files.main).and_then(|live| {
         // What lies in a log stays there, if the file turns out to be damaged.
         connection::checkpoint_on_close(&live, false)?;
@@ -157,9 +158,11 @@ fn examine(request: &RestoreRequest) -> Result<Found> {
         guard::check_file(files, request.tolerances)?;
         Ok(Found::Live(live, store_id))
     });
+    // Another restore may have replaced the damaged file while this one waited for its locks.
+    files::check_in_place(&files.main, identity)?;
     match opened {
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotADatabase) => {
-            Ok(Found::Damaged)
+            Ok(Found::Damaged(files::stamp(&files.main)))
         }
         opened => opened,
     }
@@ -334,29 +337,72 @@ fn run<T>(
 /// Locks on the files of a store that no process has open: as long as they are held, no other
 /// process can open them.
 struct Locks {
-    _files: Vec<fs::File>,
+    main: fs::File,
+    /// Whether the main file has no bytes.
+    is_empty: bool,
+    /// The empty main file that was created to be locked, until it is replaced.
+    placeholder: Option<PathBuf>,
+    _shm: Option<fs::File>,
 }
 
 impl Locks {
+    /// Locks the files, if the main file is still the one that was found damaged. Where there is
+    /// none, creates it: otherwise another process could create a store in the meantime.
+    ///
     /// This process has the files closed, so that closing the descriptors drops no lock of SQLite.
-    fn take(files: &Files) -> Result<Self> {
-        let mut held = Vec::new();
-        for path in [&files.main, &files.shm] {
-            if !exists(path) {
-                continue;
-            }
-            let file = fs::OpenOptions::new().read(true).write(true).open(path);
-            let file = file.map_err(|error| from_io(&error))?;
-            fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-                open_elsewhere(Error::new(
-                    ErrorKind::Busy,
-                    "the file is damaged, and a process has it open",
-                ))
-            })?;
-            held.push(file);
+    fn take(files: &Files, seen: Option<Stamp>) -> Result<Self> {
+        if seen.is_none() && !guard::create(&files.main)? {
+            return Err(changed());
         }
-        Ok(Self { _files: held })
+        let main = lock(&files.main)?;
+        if seen.is_some() && seen != files::stamp(&files.main) {
+            return Err(changed());
+        }
+        let placeholder = seen.is_none().then(|| files.main.clone());
+        let is_empty = files::length(&files.main) == 0;
+        let mut locks = Self { main, is_empty, placeholder, _shm: None };
+        if exists(&files.shm) {
+            locks._shm = Some(lock(&files.shm)?);
+        }
+        Ok(locks)
     }
+
+    /// Renames the copy over the locked file.
+    fn replace_by(&mut self, copy: &Path, main: &Path) -> Result<()> {
+        let io = |error: std::io::Error| from_io(&error);
+        fs::rename(copy, main).map_err(io)?;
+        self.placeholder = None;
+        if self.is_empty {
+            // A process that waits for the lock of an empty file would delete the log at its path,
+            // as SQLite does, and that is the log of the restored file by then.
+            self.main.set_len(1).map_err(io)?;
+        }
+        backup::flush_directory(main)
+    }
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        if let Some(path) = &self.placeholder {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<fs::File> {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path);
+    let file = file.map_err(|error| from_io(&error))?;
+    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        open_elsewhere(Error::new(
+            ErrorKind::Busy,
+            "the file is damaged, and a process has it open",
+        ))
+    })?;
+    Ok(file)
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::Busy, "another process has changed or replaced the damaged file")
 }
 
 fn open_elsewhere(error: Error) -> Error {
@@ -368,15 +414,18 @@ fn open_elsewhere(error: Error) -> Error {
 
 /// Moves the damaged file and what is beside it to other names. The path of the main file never
 /// leads nowhere: an opening in between would create an empty store.
-fn move_aside(request: &RestoreRequest) -> Result<PathBuf> {
+fn move_aside(request: &RestoreRequest, locks: &Locks) -> Result<PathBuf> {
     let files = &request.files;
     let now = SteadyClock::new(request.clock.clone()).now().as_millis().to_string();
     let mut suffix = String::from(".damaged-");
     suffix.push_str(&now);
     let aside = Files::of(with_suffix(&files.main, &suffix));
     let io = |error: std::io::Error| from_io(&error);
-    if exists(&files.main) {
+    if !locks.is_empty {
         fs::hard_link(&files.main, &aside.main).map_err(io)?;
+    } else if locks.placeholder.is_none() {
+        // Not the file itself, which does not stay empty.
+        guard::create(&aside.main)?;
     }
     for (from, to) in files.sidecars().into_iter().zip(aside.sidecars()) {
         if exists(from) {
@@ -409,5 +458,31 @@ mod tests {
             let _ = fs::remove_file(&path);
         }
         lock_beside(&path).unwrap();
+    }
+
+    /// Another process has filled the file, put another one in its place, or created the one that
+    /// was missing.
+    #[test]
+    fn a_file_that_has_changed_since_it_was_found_damaged_is_not_locked_to_be_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::of(directory.path().join("auth.db"));
+        let other = directory.path().join("other.db");
+        let changes: [fn(&Path, &Path); 3] = [
+            |path, _| fs::write(path, "a new store").unwrap(),
+            |path, other| fs::rename(other, path).unwrap(),
+            |path, _| fs::remove_file(path).unwrap(),
+        ];
+        for change in changes {
+            fs::write(&files.main, "").unwrap();
+            fs::write(&other, "").unwrap();
+            let seen = files::stamp(&files.main);
+            change(&files.main, &other);
+            assert!(Locks::take(&files, seen).is_err());
+        }
+        drop(Locks::take(&files, None).unwrap());
+        assert!(!files.main.exists(), "nothing was put in its place");
+        fs::write(&files.main, "a new store").unwrap();
+        assert_eq!(Locks::take(&files, None).err().unwrap().kind(), ErrorKind::Busy);
+        Locks::take(&files, files::stamp(&files.main)).unwrap();
     }
 }

@@ -5,7 +5,11 @@
 //! the [`Parent`] and its words; the process ends when the function returns. To add a role, write
 //! the function beside the tests that need it and list it here.
 
+#[cfg(target_os = "linux")]
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+#[cfg(target_os = "linux")]
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
 /// The function that a process of that role runs, with the words it was started with.
@@ -84,6 +88,34 @@ impl Child {
         let mut process = command.spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         Self { process, output }
+    }
+
+    /// Its descriptors of the file that is or was at this path, if it has opened it for writing.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn descriptors(&self, path: &Path) -> Vec<PathBuf> {
+        let of_process = PathBuf::from(format!("/proc/{}", self.process.id()));
+        let all = fs::read_dir(of_process.join("fd")).into_iter().flatten().flatten();
+        let is_of_path = |entry: &fs::DirEntry| {
+            let leads_to = fs::read_link(entry.path()).unwrap_or_default();
+            let leads_to = leads_to.display().to_string();
+            let flags = fs::read_to_string(of_process.join("fdinfo").join(entry.file_name()));
+            let flags = flags.unwrap_or_default();
+            let flags = flags.lines().find_map(|line| line.strip_prefix("flags:"));
+            // Octal; its last digit says whether the file is open for reading and writing.
+            leads_to.trim_end_matches(" (deleted)") == path.to_str().unwrap()
+                && flags.is_some_and(|flags| flags.ends_with('2'))
+        };
+        all.filter(is_of_path).map(|entry| entry.path()).collect()
+    }
+
+    /// Waits until it has the file open for writing.
+    #[cfg(target_os = "linux")]
+    #[track_caller]
+    pub(crate) fn opens(&mut self, path: &Path) {
+        while self.descriptors(path).is_empty() {
+            assert!(self.process.try_wait().unwrap().is_none(), "{}", self.complaint());
+            std::thread::yield_now();
+        }
     }
 
     /// Sends it a line.

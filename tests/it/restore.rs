@@ -7,6 +7,7 @@ mod factors;
 pub(crate) mod killed;
 pub(crate) mod litestream;
 mod place;
+mod replaced;
 pub(crate) mod rounds;
 mod stricter;
 

@@ -28,6 +28,10 @@ pub(crate) fn role(parent: &mut Parent, _: &[String]) {
                 parent.say("begins");
                 Store::restore(copy, path, for_tests()).unwrap();
             }
+            ["try-to-restore", path, copy] => {
+                let restored = Store::restore(copy, path, for_tests());
+                parent.say(&format!("{:?}", restored.map_err(|error| error.kind())));
+            }
             _ => panic!("{line}"),
         }
         parent.say("done");

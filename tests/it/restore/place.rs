@@ -12,7 +12,7 @@ use crate::child::Child;
 use crate::world::{World, for_tests};
 
 /// A world whose file was backed up, written on and closed.
-fn closed() -> World {
+pub(super) fn closed() -> World {
     let world = World::new();
     world.person("ada");
     backs_up(&world);
@@ -32,7 +32,7 @@ fn names(world: &World) -> Vec<String> {
 }
 
 #[track_caller]
-fn has_ada_alone(world: &mut World) {
+pub(super) fn has_ada_alone(world: &mut World) {
     world.store = Store::open(&world.path, world.options.clone()).unwrap();
     assert_eq!(world.store.status().open_warnings, []);
     let names = world.store.users().iter(&gatepost::directory::UserFilter::new());
