@@ -163,6 +163,23 @@ pub(super) fn check_file(files: &Files, tolerances: Tolerances) -> Result<Option
     Ok(Some(seen.len()))
 }
 
+/// Refuses a WAL or journal whose database is missing or empty. It may hold what was committed to
+/// a file that was moved or lost, and SQLite would delete it.
+pub(super) fn check_no_orphan(files: &Files) -> Result<()> {
+    if !files.has_orphan() {
+        return Ok(());
+    }
+    Err(Error::corrupt("a log or journal lies beside a missing or empty file").advising(
+        "Put the file that this log belongs to back beside it, or, if that file is lost for good, \
+         move the log elsewhere.",
+    ))
+}
+
+/// Checks what is beside a file that is only read, before SQLite opens it.
+pub(super) fn check_beside(files: &Files) -> Result<()> {
+    check_no_orphan(files)
+}
+
 /// Refuses a symbolic link: SQLite would follow it and write the WAL or journal elsewhere.
 fn check_sidecar(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {

@@ -157,13 +157,13 @@ impl Storage {
         random: Arc<dyn RandomSource>,
     ) -> Result<Self> {
         let (open_mark, files) = (OpenMark::new()?, Files::resolve(path)?);
-        open::check_readable(&files.main)?;
+        open::check_readable(&files)?;
         Ok(Self {
             clock: SteadyClock::new(clock),
             draws: Draws::new(random)?,
             place: None,
             writer: Writer::closed()?,
-            readers: Readers::EachTime(files.main),
+            readers: Readers::EachTime(files),
             watch: Watch::new(None),
             reserve: None,
             open_mark: Mutex::new(Some(open_mark)),

@@ -81,7 +81,7 @@ fn inspect(files: &Files, tolerances: Tolerances) -> Result<Inspection> {
     let size = match guard::check_file(files, tolerances)? {
         Some(size) => size,
         None => {
-            check_no_orphan(files)?;
+            guard::check_no_orphan(files)?;
             guard::create(&files.main)?;
             // If another process created it first, its file is checked like any other.
             guard::check_file(files, tolerances)?.unwrap_or(0)
@@ -91,7 +91,7 @@ fn inspect(files: &Files, tolerances: Tolerances) -> Result<Inspection> {
     let lacks_log = files.lacks_log();
     let is_empty = size == 0 || journal == Journal::OfCreation;
     match size {
-        0 => check_no_orphan(files)?,
+        0 => guard::check_no_orphan(files)?,
         _ if is_empty => check_begun(&files.main)?,
         1..HEADER_BYTES => return Err(not_a_database()),
         _ => check_header(&files.main, has_log || journal != Journal::None)?,
@@ -167,18 +167,6 @@ fn check_sqlite(version: i32) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Refuses a WAL or journal whose database is missing or empty. It may hold what was committed to
-/// a file that was moved or lost, and SQLite would delete it.
-fn check_no_orphan(files: &Files) -> Result<()> {
-    if !files.has_orphan() {
-        return Ok(());
-    }
-    Err(Error::corrupt("a log or journal lies beside a missing or empty file").advising(
-        "Put the file that this log belongs to back beside it, or, if that file is lost for good, \
-         move the log elsewhere.",
-    ))
 }
 
 /// Checks a file to which nothing was ever committed. An `application_id` in its first page is
@@ -266,13 +254,15 @@ fn check_version(connection: &Connection) -> Result<Option<OpenWarning>> {
 }
 
 /// Checks a file that is only read.
-pub(super) fn check_readable(path: &Path) -> Result<()> {
+pub(super) fn check_readable(files: &Files) -> Result<()> {
+    let path = files.main.as_path();
     if !files::exists(path) {
         return Err(Error::not_found("there is no file to read"));
     }
     if !path.is_file() {
         return Err(fault::bad_path("the path is a directory or no regular file"));
     }
+    guard::check_beside(files)?;
     let connection = connection::read_only(path, limits::WRITE_WAIT)?;
     if connection::pragma_value(&connection, "application_id")? != APPLICATION_ID {
         return Err(not_ours());

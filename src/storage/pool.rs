@@ -15,8 +15,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use rusqlite::Connection;
 
 use super::connection::{self, Stopwatch};
-use super::fault;
+use super::files::Files;
 use super::fork::OpenMark;
+use super::{fault, guard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
@@ -43,7 +44,7 @@ pub(super) enum Readers {
     )]
     Writer,
     /// One for each read, closed after it, on a file that this process never writes.
-    EachTime(PathBuf),
+    EachTime(Files),
 }
 
 impl Readers {
@@ -51,7 +52,11 @@ impl Readers {
     pub(super) fn take(&self, reader: Reader, wait: Duration) -> Option<Result<Taken<'_>>> {
         match self {
             Self::Pool(pool) => Some(pool.take(reader, wait).map(Taken::Lent)),
-            Self::EachTime(path) => Some(connection::read_only(path, wait).map(Taken::Own)),
+            Self::EachTime(files) => {
+                let opened = guard::check_beside(files)
+                    .and_then(|()| connection::read_only(&files.main, wait));
+                Some(opened.map(Taken::Own))
+            }
             Self::Writer => None,
         }
     }

@@ -126,8 +126,9 @@ pub(crate) fn adopt<T>(request: RestoreRequest, rules: Rules<'_, T>) -> Result<T
             return Err(Error::not_found("there is no file to take in")
                 .advising("Check the path of the file."));
         }
-        Some(_) => drop(guard::tighten(files, request.tolerances)?),
+        Some(_) => guard::check_no_orphan(files)?,
     }
+    guard::tighten(files, request.tolerances)?;
     let taken_in = connection::for_adoption(&files.main).and_then(|connection| {
         check_store(&connection)?;
         let value = run(&connection, &request, &files.main, Before::Unknown, rules)?;

@@ -153,6 +153,33 @@ fn a_file_that_is_none_of_ours_or_gone_is_refused() {
     assert_eq!(reader.status().unwrap_err().kind(), ErrorKind::Io);
 }
 
+/// SQLite deletes a log or journal beside an empty file at its first read, even one that was opened
+/// to be read.
+#[test]
+fn a_log_beside_an_empty_file_is_kept_by_an_opening_and_by_each_read() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let reader = reader(&world);
+    world.store.close().unwrap();
+    fs::write(&world.path, "").unwrap();
+    for suffix in ["-wal", "-journal"] {
+        let beside = world.directory().join(format!("auth.db{suffix}"));
+        let left = vec![7; 9_000];
+        for by_reader in [false, true] {
+            fs::write(&beside, &left).unwrap();
+            let refused = match by_reader {
+                true => reader.user(ada).map(drop),
+                false => Store::open_read_only(&world.path, world.options.clone()).map(drop),
+            };
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Corrupt, "{suffix} {by_reader}: {refused}");
+            assert!(refused.advice().contains("this log belongs to"), "{}", refused.advice());
+            assert!(fs::read(&beside).is_ok_and(|bytes| bytes == left), "{suffix} {by_reader}");
+        }
+        fs::remove_file(beside).unwrap();
+    }
+}
+
 #[test]
 fn options_out_of_their_bounds_are_refused() {
     let world = World::new();

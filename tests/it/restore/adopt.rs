@@ -97,6 +97,24 @@ fn a_file_that_is_open_is_not_taken_in() {
     assert!(world.head() >= before + (1 << 20));
 }
 
+/// SQLite deletes a log or journal beside an empty file at its first read.
+#[test]
+fn a_log_beside_an_empty_file_is_kept_when_the_file_is_taken_in() {
+    let world = World::new();
+    world.store.close().unwrap();
+    fs::write(&world.path, "").unwrap();
+    for suffix in ["-wal", "-journal"] {
+        let beside = world.directory().join(format!("auth.db{suffix}"));
+        let left = vec![7; 9_000];
+        fs::write(&beside, &left).unwrap();
+        let refused = Store::adopt_restored(&world.path, for_tests()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{suffix}: {refused}");
+        assert!(refused.advice().contains("this log belongs to"), "{}", refused.advice());
+        assert!(fs::read(&beside).is_ok_and(|bytes| bytes == left), "{suffix}");
+        fs::remove_file(beside).unwrap();
+    }
+}
+
 #[test]
 fn what_is_no_whole_store_is_not_taken_in() {
     let world = World::new();
