@@ -5,9 +5,11 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
+
+use rustix::fs::OFlags;
 
 use super::fault::{bad_path, from_io, no_directory};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,16 +101,16 @@ impl Files {
         is_there && length(&self.main) == 0
     }
 
-    /// Which transaction the journal beside the file rolls back.
+    /// Which transaction the journal beside the file rolls back. What is no regular file is not
+    /// read, and counts as none: the checks of the place refuse it.
     pub(super) fn journal(&self) -> Journal {
         let mut head = [0; JOURNAL_HEAD_BYTES];
-        let read = fs::File::open(&self.journal).and_then(|mut file| file.read_exact(&mut head));
+        let opened = open_regular(&self.journal, fs::OpenOptions::new().read(true));
+        let read = opened.map(|file| file.map(|mut file| file.read_exact(&mut head)));
         match (read, head) {
             // A journal begins with zeros until it is flushed, and in some modes after a commit.
-            (Err(_), _) | (Ok(()), [0, ..]) => Journal::None,
-            (Ok(()), [magic @ .., _, _, _, _, _, _, _, _, 0, 0, 0, 0])
-                if magic == JOURNAL_MAGIC =>
-            {
+            (Err(_) | Ok(None | Some(Err(_))), _) | (_, [0, ..]) => Journal::None,
+            (_, [magic @ .., _, _, _, _, _, _, _, _, 0, 0, 0, 0]) if magic == JOURNAL_MAGIC => {
                 Journal::OfCreation
             }
             _ if is_of_a_creation_never_flushed(&head) => Journal::None,
@@ -131,6 +133,20 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path.as_os_str());
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Opens a regular file; returns `None`, without opening it, if something else is at the path. A
+/// pipe would wait for its other end. A symbolic link may lead to the file of a store that this
+/// process has open, whose locks SQLite loses when a descriptor of the file is closed.
+pub(super) fn open_regular(
+    path: &Path,
+    options: &mut fs::OpenOptions,
+) -> std::io::Result<Option<fs::File>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(flags.bits().cast_signed()).open(path).map(Some)
 }
 
 /// Whether the path exists, even as a dangling symbolic link.

@@ -124,7 +124,9 @@ pub(super) fn check_file(files: &Files, tolerances: Tolerances) -> Result<Option
     let path = files.main.as_path();
     let seen = match fs::symlink_metadata(path) {
         Ok(seen) => seen,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return check_sidecars(files).map(|()| None);
+        }
         Err(error) => return Err(from_io(&error)),
     };
     if !seen.is_file() {
@@ -156,8 +158,13 @@ pub(super) fn check_file(files: &Files, tolerances: Tolerances) -> Result<Option
                  Options::dangerous().allow_hard_links().",
         ));
     }
+    check_sidecars(files)?;
     for sidecar in files.sidecars() {
-        check_sidecar(sidecar).map_err(|error| error.at(sidecar))?;
+        match ask(sidecar, Access::READ_OK | Access::WRITE_OK) {
+            // There is none, or another process that closed the file has deleted it in between.
+            Err(Errno::NOENT) => {}
+            asked => asked.map_err(|errno| denied(errno).at(sidecar))?,
+        }
     }
     may(path, Access::READ_OK | Access::WRITE_OK)?;
     Ok(Some(seen.len()))
@@ -177,27 +184,23 @@ pub(super) fn check_no_orphan(files: &Files) -> Result<()> {
 
 /// Checks what is beside a file that is only read, before SQLite opens it.
 pub(super) fn check_beside(files: &Files) -> Result<()> {
+    check_sidecars(files)?;
     check_no_orphan(files)
 }
 
-/// Refuses a symbolic link: SQLite would follow it and write the WAL or journal elsewhere.
-fn check_sidecar(path: &Path) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(seen) if seen.is_file() => match ask(path, Access::READ_OK | Access::WRITE_OK) {
-            // Another process that closed the file has deleted it in between.
-            Err(Errno::NOENT) => Ok(()),
-            asked => asked.map_err(denied),
-        },
-        Ok(_) => Err(Error::new(
-            ErrorKind::Unsafe,
-            "the log, shared memory or journal beside the file is not a regular file",
-        )
-        .advising(
-            "Move away what lies beside the file under the name of its log, shared memory or \
-                 journal.",
-        )),
-        Err(_) => Ok(()),
-    }
+/// Refuses a symbolic link, which SQLite would follow and write the WAL or journal elsewhere, and a
+/// pipe, at which it would wait.
+fn check_sidecars(files: &Files) -> Result<()> {
+    let is_other = |path: &&Path| fs::symlink_metadata(path).is_ok_and(|seen| !seen.is_file());
+    let Some(other) = files.sidecars().into_iter().find(is_other) else { return Ok(()) };
+    Err(Error::new(
+        ErrorKind::Unsafe,
+        "the log, shared memory or journal beside the file is not a regular file",
+    )
+    .advising(
+        "Move away what lies beside the file under the name of its log, shared memory or journal.",
+    )
+    .at(other))
 }
 
 /// Whether the file is a bind mount of its own: under its other name the same file would have

@@ -282,8 +282,7 @@ impl CopyBeside {
 /// left that was killed is used again.
 fn lock_beside(path: &Path) -> Result<fs::File> {
     guard::create(path)?;
-    let file = fs::OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(|error| from_io(&error))?;
+    let file = open(path)?;
     lock_copy(&file, path)?;
     file.set_len(0).map_err(|error| from_io(&error))?;
     Ok(file)
@@ -391,8 +390,7 @@ impl Drop for Locks {
 }
 
 fn lock(path: &Path) -> Result<fs::File> {
-    let file = fs::OpenOptions::new().read(true).write(true).open(path);
-    let file = file.map_err(|error| from_io(&error))?;
+    let file = open(path)?;
     fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         open_elsewhere(Error::new(
             ErrorKind::Busy,
@@ -400,6 +398,16 @@ fn lock(path: &Path) -> Result<fs::File> {
         ))
     })?;
     Ok(file)
+}
+
+/// Opens a regular file to lock it.
+fn open(path: &Path) -> Result<fs::File> {
+    let opened = files::open_regular(path, fs::OpenOptions::new().read(true).write(true));
+    opened.map_err(|error| from_io(&error))?.ok_or_else(|| {
+        Error::new(ErrorKind::Unsafe, "something else is in the place of a file of the restore")
+            .advising("Move away what is at the path of the error, if no restore is running.")
+            .at(path)
+    })
 }
 
 fn changed() -> Error {

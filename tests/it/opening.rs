@@ -4,6 +4,7 @@
 mod damage;
 mod migrated;
 pub(crate) mod modes;
+mod pipes;
 mod places;
 pub(crate) mod processes;
 mod sharing;

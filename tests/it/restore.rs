@@ -183,7 +183,7 @@ fn a_backup_that_is_not_what_its_manifest_says_is_refused_and_changes_nothing() 
     let says = check("no manifest", ErrorKind::NotFound);
     assert!(says.contains("has no manifest"), "{says}");
     fs::create_dir(&manifest).unwrap();
-    check("a directory", ErrorKind::Io);
+    check("a directory", ErrorKind::Unsafe);
     fs::remove_file(copy(&world)).unwrap();
     let says = check("no backup", ErrorKind::NotFound);
     assert!(says.contains("no backup of that name"), "{says}");

@@ -8,10 +8,10 @@ use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 
 use super::super::fault::from_io;
-use super::super::files::with_suffix;
+use super::super::files::{open_regular, with_suffix};
 use super::super::{fault, guard};
 use super::flush_directory;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::value::digest::{Digest, sha256_of_file};
 use crate::value::limits;
 use crate::value::time::Timestamp;
@@ -80,18 +80,19 @@ impl Manifest {
             return Err(Error::not_found("there is no backup of that name")
                 .advising("Check the path of the backup."));
         }
-        let mut text = String::new();
-        let read = fs::File::open(path_of(backup))
-            .and_then(|file| file.take(limits::MANIFEST_MAX_BYTES).read_to_string(&mut text));
-        match read {
+        match text_of(&path_of(backup)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::not_found("the backup has no manifest beside it").advising(
                     "Copy the manifest beside the backup. A copy that was made by other means is \
                      put in its place first, and taken in with Store::adopt_restored.",
                 ))
             }
-            Err(error) if error.kind() != std::io::ErrorKind::InvalidData => Err(from_io(&error)),
-            _ => Self::parse(&text)
+            Err(error) => Err(from_io(&error)),
+            Ok(None) => {
+                Err(Error::new(ErrorKind::Unsafe, "the manifest of the backup is no regular file")
+                    .advising("Copy the manifest itself beside the backup."))
+            }
+            Ok(Some(text)) => Self::parse(&text)
                 .ok_or_else(|| Error::corrupt("the manifest of the backup is damaged")),
         }
     }
@@ -144,6 +145,19 @@ impl Manifest {
 
 fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
+}
+
+/// The beginning of a regular file, which is empty if it is no text; `None` if something else is at
+/// the path.
+fn text_of(path: &Path) -> std::io::Result<Option<String>> {
+    let Some(file) = open_regular(path, fs::OpenOptions::new().read(true))? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    match file.take(limits::MANIFEST_MAX_BYTES).read_to_string(&mut text) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Some(String::new())),
+        read => read.map(|_| Some(text)),
+    }
 }
 
 /// The path of the manifest of a backup.

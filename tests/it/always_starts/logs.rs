@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use gatepost::ErrorKind;
 
-use super::scene::{Scene, Skip};
+use super::scene::{Scene, Skip, succeeds};
 use super::{Meets, State};
 use crate::child::Child;
 
@@ -305,6 +306,34 @@ pub(super) const STATES: &[State] = &[
             let elsewhere = scene.directory.join("elsewhere");
             fs::rename(scene.beside("-wal"), &elsewhere).unwrap();
             symlink(elsewhere, scene.beside("-wal")).unwrap();
+            Ok(())
+        },
+    },
+    State {
+        name: "a symbolic link in the place of the journal",
+        meets: NO_FILE,
+        set_up: |scene| {
+            let elsewhere = scene.directory.join("elsewhere");
+            fs::write(&elsewhere, journal(9)).unwrap();
+            symlink(elsewhere, scene.beside("-journal")).unwrap();
+            Ok(())
+        },
+    },
+    State {
+        name: "a pipe in the place of the journal",
+        meets: NO_FILE,
+        set_up: |scene| {
+            let mut make = Command::new("mkfifo");
+            let made = succeeds(make.arg(scene.beside("-journal")));
+            made.then_some(()).ok_or("this system has no mkfifo")
+        },
+    },
+    State {
+        name: "a symbolic link to nothing in the place of the journal of a lost file",
+        meets: NO_FILE,
+        set_up: |scene| {
+            scene.empties();
+            symlink("nowhere", scene.beside("-journal")).unwrap();
             Ok(())
         },
     },
