@@ -10,7 +10,7 @@ use crate::options::Options;
 use crate::record::audit;
 use crate::record::restore::{self, Lost, Stricter};
 use crate::spans;
-use crate::storage::{Before, Replaced, RestoreRequest, Storage, WriteTx};
+use crate::storage::{Before, OpenMark, Replaced, RestoreRequest, Storage, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId, UserId};
@@ -171,9 +171,9 @@ impl Store {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if it is of another store than the file, or a path
     ///   is out of its bounds;
     /// - [`Busy`](crate::ErrorKind::Busy) if another process does not stop to write, if one has a
-    ///   damaged file open, or if another restore is running;
+    ///   damaged file open or has just replaced it, or if another restore is running;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if this process has a damaged file open, or the
-    ///   backup;
+    ///   backup, or if a store was open when this process was forked;
     /// - [`TooNew`](crate::ErrorKind::TooNew), [`NotOurs`](crate::ErrorKind::NotOurs),
     ///   [`Unsafe`](crate::ErrorKind::Unsafe), [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Full`](crate::ErrorKind::Full),
@@ -220,10 +220,11 @@ impl Store {
     /// The file is as it was.
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no file;
     /// - [`Busy`](crate::ErrorKind::Busy) if another process has it open, and
-    ///   [`Misuse`](crate::ErrorKind::Misuse) if this one has;
+    ///   [`Misuse`](crate::ErrorKind::Misuse) if this one has, or if a store was open when this
+    ///   process was forked;
     /// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NotADatabase`](crate::ErrorKind::NotADatabase),
     ///   [`NotOurs`](crate::ErrorKind::NotOurs), [`TooNew`](crate::ErrorKind::TooNew) if it is not
-    ///   a whole store of this version;
+    ///   a whole store of this version, or is empty and has a log or journal beside it;
     /// - [`Invalid`](crate::ErrorKind::Invalid), [`Unsafe`](crate::ErrorKind::Unsafe),
     ///   [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Full`](crate::ErrorKind::Full),
@@ -246,6 +247,8 @@ fn request(path: &Path, options: &Options) -> Result<RestoreRequest> {
 }
 
 fn restored(backup: &Path, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
+    // Before the first lock, until the last connection is closed.
+    let _open_mark = OpenMark::new()?;
     let request = request(path, &options.options)?;
     // The backup is read by a descriptor, whose closing would drop the locks of a store.
     while_none_opens(backup, |open_here| match open_here {
@@ -312,6 +315,8 @@ fn erase_again(tx: &WriteTx<'_>, audit_log_kept: bool) -> Result<()> {
 }
 
 fn adopted(path: &Path, options: &Options) -> Result<AdoptReport> {
+    // Before the first lock, until the connection is closed.
+    let _open_mark = OpenMark::new()?;
     let request = request(path, options)?;
     while_none_opens(path, |open_here| {
         if open_here {

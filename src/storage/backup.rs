@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use super::connection::Stopwatch;
 use super::fault::from_io;
-use super::files::{exists, with_suffix};
+use super::files::{Files, exists, with_suffix};
 use super::{connection, fault, guard};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
@@ -90,6 +90,14 @@ pub(super) fn before_migration(path: &Path, version: i64, now: Timestamp) -> Res
         Err(Error::corrupt("the backup does not have the version of the file"))
     };
     write_verified(path, &target, now, &check, &mut |_| {}).map(|report| report.path)
+}
+
+/// Checks that the backup has no name of a file of the store itself.
+pub(super) fn check_name(own: &Files, target: &Path) -> Result<()> {
+    if own.main != target && !own.sidecars().contains(&target) && own.reserve != target {
+        return Ok(());
+    }
+    Err(Error::invalid("the backup has the name of the store, or of a file beside it"))
 }
 
 /// Writes a backup of the file at `path` to `target`, readable by its owner alone, and its

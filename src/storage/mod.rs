@@ -409,17 +409,14 @@ impl Storage {
         target: &Path,
         progress: &mut dyn FnMut(BackupProgress),
     ) -> Result<BackupReport> {
+        // Its connections stay open if the store is closed meanwhile.
+        let _open_mark = self.open_mark.lock().clone();
         self.check_open()?;
         let Some(place) = &self.place else {
             return Err(Error::misuse("a store in memory has no file to back up"));
         };
-        let target = Files::resolve(target)?.main;
-        let own = &place.files;
-        if own.main == target || own.sidecars().contains(&&*target) || own.reserve == target {
-            return Err(Error::invalid(
-                "the backup has the name of the store, or of a file beside it",
-            ));
-        }
+        let (own, target) = (&place.files, Files::resolve(target)?.main);
+        backup::check_name(own, &target)?;
         let check = |copy: &rusqlite::Connection| migrate::check_schema(copy).map(drop);
         let written = backup::write_verified(&own.main, &target, self.now(), &check, progress);
         written.map_err(|error| error.at(&target))

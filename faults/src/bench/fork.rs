@@ -1,18 +1,20 @@
 //! Forks with an open store: the child is refused, and takes nothing from its parent.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gatepost::audit::HostEvent;
 use gatepost::directory::{CreditHolder, UserFilter};
-use gatepost::host::ManualClock;
+use gatepost::host::{Clock, ManualClock};
 use gatepost::sessions::{NewApiKey, OpenSession, SessionFilter};
-use gatepost::{Error, ErrorKind, LoginRequest, NewUser, Page, Principal, Store, Subtree, UserId};
+use gatepost::{
+    Error, ErrorKind, LoginRequest, NewUser, Page, Principal, Store, Subtree, Timestamp, UserId,
+};
 
 use crate::place::Place;
-use crate::process::Child;
+use crate::process::{Child, End};
 use crate::scene::{Scene, Start};
 use crate::store::{PASSWORD, device, is_whole, options, passes, sql};
 use crate::tally::{Tally, in_lanes};
@@ -24,6 +26,7 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         let place = Place::new("fork");
         let path = place.file("auth.db");
         scene.lay(Start::Closed, &path);
+        forks_in_the_middle(&place, seed);
         let clock = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let store = Store::open(&path, options(seed).clock(Arc::new(clock.clone()))).unwrap();
         // So that there is a connection which a careless child would close.
@@ -47,6 +50,48 @@ pub(crate) fn run(count: u64, seed: u64) -> Tally {
         }
         is_whole(&store, &path);
     })
+}
+
+/// A clock that forks when it is read, in the middle of a call that has files open and locked. The
+/// child is refused, also where the parent has no store.
+#[derive(Debug)]
+struct Forking(PathBuf);
+
+impl Clock for Forking {
+    fn now(&self) -> Timestamp {
+        is_refused_to_open(&self.0);
+        "2026-01-05T09:00:00Z".parse().unwrap()
+    }
+}
+
+fn is_refused_to_open(other: &Path) {
+    let child = Child::fork(|_| {
+        for refused in [
+            Store::open(other, options(1)).map(std::mem::forget),
+            Store::adopt_restored(other, options(1)).map(drop),
+        ] {
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::Misuse, "the child of a fork");
+        }
+    });
+    let (_, end) = child.end_within(Duration::from_secs(20));
+    assert_eq!(end, End::Well, "the child of a fork in the middle of a call");
+}
+
+/// Forks in the middle of a restore and an adoption, and in a backup whose store was closed.
+fn forks_in_the_middle(place: &Place, seed: u64) {
+    let names = ["middle.db", "copy.db", "other.db"];
+    let [path, copy, other] = names.map(|name| place.file(name));
+    let forking = || options(seed).clock(Arc::new(Forking(other.clone())));
+    let store = Store::open(&path, options(seed)).unwrap();
+    store
+        .backup(&copy, |_| {
+            store.close().unwrap();
+            is_refused_to_open(&other);
+        })
+        .unwrap();
+    Store::restore(&copy, &path, forking()).unwrap();
+    Store::adopt_restored(&path, forking()).unwrap();
+    Child::fork(|_| Store::open(&path, options(seed)).unwrap().close().unwrap()).end_well();
 }
 
 /// The value that a process which is no fork of this one reads in the file.
@@ -113,6 +158,8 @@ fn is_refused(store: &Store, principal: &Principal, scene: &Scene, path: &Path) 
         ("open again", Store::open(path, options(1)).map(std::mem::forget)),
         ("open another", Store::open(&other, options(1)).map(std::mem::forget)),
         ("open to read", Store::open_read_only(&other, options(1)).map(std::mem::forget)),
+        ("restore", Store::restore(path, &other, options(1)).map(drop)),
+        ("adopt", Store::adopt_restored(&other, options(1)).map(drop)),
     ];
     for (call, answer) in answers {
         let reason = answer.err().map(|error| error.kind());
