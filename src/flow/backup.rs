@@ -36,7 +36,8 @@ impl Store {
     ///
     /// # Errors
     /// No backup is left. Fails as [every read](crate::manual::errors#every-read) does, and with:
-    /// - [`Taken`](crate::ErrorKind::Taken) if there is a file of that name, or one that ends in
+    /// - [`Taken`](crate::ErrorKind::Taken) if there is a file of that name, a log or journal
+    ///   beside it, another program's file in the place of the manifest, or a file that ends in
     ///   `.partial`, which another backup is writing or a killed one left;
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the path is none that a store could have, or is
     ///   that of the store;

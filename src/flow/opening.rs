@@ -75,9 +75,10 @@ impl Store {
     ///   cannot be resolved;
     /// - [`Taken`](crate::ErrorKind::Taken) if a migration finds a file with the name of its
     ///   backup;
-    /// - [`Busy`](crate::ErrorKind::Busy), [`Full`](crate::ErrorKind::Full),
-    ///   [`Io`](crate::ErrorKind::Io), [`OutOfMemory`](crate::ErrorKind::OutOfMemory),
-    ///   [`NoRandom`](crate::ErrorKind::NoRandom).
+    /// - [`Busy`](crate::ErrorKind::Busy) if another process uses the file for more than 5 s, or
+    ///   replaces it meanwhile, as a restore does;
+    /// - [`Full`](crate::ErrorKind::Full), [`Io`](crate::ErrorKind::Io),
+    ///   [`OutOfMemory`](crate::ErrorKind::OutOfMemory), [`NoRandom`](crate::ErrorKind::NoRandom).
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self> {
         spans::span!("open");
         options.check_bounds()?;

@@ -101,7 +101,9 @@ impl Store {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no file;
     /// - [`NotADatabase`](crate::ErrorKind::NotADatabase), [`NotOurs`](crate::ErrorKind::NotOurs),
     ///   [`TooNew`](crate::ErrorKind::TooNew), [`Corrupt`](crate::ErrorKind::Corrupt) if it is no
-    ///   store that this version can read;
+    ///   store that this version can read, or is empty and has a log or journal beside it;
+    /// - [`Unsafe`](crate::ErrorKind::Unsafe) if its log, shared memory or journal is no regular
+    ///   file;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if a store was open when this process was forked;
     /// - [`Invalid`](crate::ErrorKind::Invalid), [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`Busy`](crate::ErrorKind::Busy), [`Io`](crate::ErrorKind::Io),

@@ -110,9 +110,6 @@ pub(super) fn write_verified(
     progress: &mut dyn FnMut(BackupProgress),
 ) -> Result<BackupReport> {
     let partial = with_suffix(target, ".partial");
-    if exists(target) {
-        return Err(taken());
-    }
     // Only the process that created the partial file may use its name and the final name.
     if !guard::create(&partial)? {
         return Err(Error::taken("another backup of this name is being written, or was cut off")
@@ -121,11 +118,14 @@ pub(super) fn write_verified(
                  running.",
             ));
     }
-    let written = write(path, &partial, check, progress).and_then(|(content, restarts)| {
+    let copied = check_free(target).and_then(|()| write(path, &partial, check, progress));
+    let written = copied.and_then(|(content, counts)| {
         let manifest = Manifest::of(&partial, &content, now)?;
+        // Another program may have put files there meanwhile, whose manifest must stay.
+        check_free(target)?;
         manifest.write(target)?;
         put_in_place(&partial, target)?;
-        Ok((manifest, restarts))
+        Ok((manifest, counts))
     });
     if written.is_err() {
         // This call created the partial file: an incomplete backup must not stay.
@@ -134,6 +134,19 @@ pub(super) fn write_verified(
     let (Manifest { bytes, .. }, (restarts, pages)) = written?;
     let (path, manifest) = (target.to_path_buf(), manifest::path_of(target));
     Ok(BackupReport { path, manifest, pages, bytes, restarts })
+}
+
+/// Checks, while this process has the partial file, that no backup has the name, and that no log of
+/// another file would be taken for that of the backup.
+fn check_free(target: &Path) -> Result<()> {
+    if exists(target) {
+        return Err(taken());
+    }
+    if Files::of(target.to_path_buf()).sidecars().into_iter().any(exists) {
+        return Err(Error::taken("a log or journal of that name would be beside the backup")
+            .advising("Choose another name, or move away what a file of that name has left."));
+    }
+    Ok(())
 }
 
 fn taken() -> Error {

@@ -105,6 +105,88 @@ fn a_backup_replaces_no_file_and_a_failed_one_leaves_none_and_is_recorded() {
     assert_eq!(names(&world), ["copy.db", "other.db.partial", "third.db.manifest.partial"]);
 }
 
+/// As when another backup of this name has ended since this one began.
+#[test]
+fn a_backup_that_appears_under_the_name_of_another_one_stays_whole() {
+    let world = World::new();
+    let beside = |name: &str| world.directory().join(name);
+    let mut is_first = true;
+    let refused = world
+        .store
+        .backup(target(&world), |_| {
+            if std::mem::take(&mut is_first) {
+                world.person("ada");
+                world.store.backup(beside("other.db"), |_| ()).unwrap();
+                fs::rename(beside("other.db"), target(&world)).unwrap();
+                fs::rename(beside("other.db.manifest"), beside("copy.db.manifest")).unwrap();
+            }
+        })
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Taken, "{refused}");
+    assert_eq!(names(&world), ["copy.db", "copy.db.manifest"]);
+    Store::restore(target(&world), beside("restored.db"), world.options.clone()).unwrap();
+}
+
+/// Two of them, in threads, at each moment of one another.
+#[test]
+fn of_backups_of_one_name_one_is_written_and_restores() {
+    let world = World::new();
+    for round in 0..12 {
+        let target = world.directory().join(format!("copy{round}.db"));
+        let written = std::thread::scope(|scope| {
+            let begun = [0, 1].map(|number| {
+                let (store, target) = (&world.store, &target);
+                scope.spawn(move || {
+                    store.organisations().create(&format!("{round} {number}")).unwrap();
+                    store.backup(target, |_| ()).map_err(|error| error.kind())
+                })
+            });
+            begun.map(|thread| thread.join().unwrap())
+        });
+        for one in &written {
+            assert!(matches!(one, Ok(_) | Err(ErrorKind::Taken)), "{one:?}");
+        }
+        assert_eq!(written.iter().flatten().count(), 1, "{round}");
+        let restored = world.directory().join(format!("restored{round}.db"));
+        Store::restore(&target, restored, world.options.clone()).unwrap();
+    }
+}
+
+/// Before a page is copied.
+#[test]
+fn a_name_that_is_taken_is_refused_at_once() {
+    let world = World::new();
+    let mut steps = 0;
+    let check = |name: &str, left: &[u8], is_log: bool, steps: &mut i32| {
+        fs::write(world.directory().join(name), left).unwrap();
+        let refused = world.store.backup(target(&world), |_| *steps += 1).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Taken, "{name}: {refused}");
+        assert_eq!(refused.to_string().contains("log or journal"), is_log, "{name}: {refused}");
+        assert_eq!(names(&world), [name]);
+        assert_eq!(fs::read(world.directory().join(name)).unwrap(), left, "{name}");
+        fs::remove_file(world.directory().join(name)).unwrap();
+    };
+    check("copy.db", b"something else", false, &mut steps);
+    // The log of a store that was there: SQLite would take it for that of the backup.
+    for name in ["copy.db-wal", "copy.db-shm", "copy.db-journal"] {
+        check(name, b"commits of a file that was moved", true, &mut steps);
+    }
+    assert_eq!(steps, 0);
+    check("copy.db.manifest", b"notes on the copy", false, &mut steps);
+}
+
+/// It was killed after it had written its manifest.
+#[test]
+fn a_backup_that_was_cut_off_does_not_stop_the_next_one() {
+    let world = World::new();
+    world.store.backup(target(&world), |_| ()).unwrap();
+    fs::remove_file(target(&world)).unwrap();
+    world.person("ada");
+    world.store.backup(target(&world), |_| ()).unwrap();
+    let restored = world.directory().join("restored.db");
+    Store::restore(target(&world), restored, world.options.clone()).unwrap();
+}
+
 /// Noise in a page of an index: the file opens, and a backup of it would not restore.
 #[test]
 fn a_damaged_file_makes_no_backup() {

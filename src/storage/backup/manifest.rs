@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use rusqlite::Connection;
 
 use super::super::fault::from_io;
-use super::super::files::{open_regular, with_suffix};
+use super::super::files::{exists, open_regular, with_suffix};
 use super::super::{fault, guard};
 use super::flush_directory;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,10 +97,17 @@ impl Manifest {
         }
     }
 
-    /// Writes the manifest of the backup that will be at `backup`. One that a backup left which was
-    /// cut off is replaced.
+    /// Writes the manifest of the backup that will be at `backup`, where there is none. A manifest
+    /// is there if a backup was cut off just before its end: that one is replaced, and no other
+    /// file.
     pub(super) fn write(&self, backup: &Path) -> Result<()> {
         let target = path_of(backup);
+        if exists(&target) {
+            match text_of(&target).map_err(|error| from_io(&error))? {
+                Some(text) if Self::parse(&text).is_some() => {}
+                _ => return Err(super::taken().at(&target)),
+            }
+        }
         let partial = with_suffix(&target, ".partial");
         let _ = fs::remove_file(&partial);
         if !guard::create(&partial)? {
