@@ -13,6 +13,9 @@ use rustix::fs::OFlags;
 use super::Place;
 use crate::world::{World, for_tests};
 
+/// A call, and its name.
+type Call<'c> = (&'static str, &'c dyn Fn() -> Result<(), Error>);
+
 /// Runs a call while a pipe is at the path, and returns its kind of error. Panics if the call has
 /// opened the pipe, for whose other end it would wait.
 #[track_caller]
@@ -46,7 +49,7 @@ fn a_pipe_in_the_place_of_a_journal_or_log_is_not_opened() {
     let read = || Store::open_read_only(&place.path, for_tests()).map(drop);
     for suffix in ["-journal", "-wal", "-shm"] {
         let pipe = place.beside(suffix);
-        let calls: [(&str, &dyn Fn() -> Result<(), Error>); 3] =
+        let calls: [Call<'_>; 3] =
             [("open", &|| place.open(for_tests()).map(drop)), ("adopt", &adopt), ("read", &read)];
         for (what, call) in calls {
             assert_eq!(with_pipe(&pipe, call), Some(ErrorKind::Unsafe), "{what} {suffix}");
@@ -88,7 +91,7 @@ fn a_link_to_the_file_of_an_open_store_is_not_followed() {
     let place = Place::ours();
     let lost = place.directory.path().join("lost.db");
     let restore = |path: &Path| Store::restore(&copy, path, for_tests()).map(drop);
-    let calls: [(&str, &dyn Fn() -> Result<(), Error>); 6] = [
+    let calls: [Call<'_>; 6] = [
         ("auth.db-journal", &|| place.open(for_tests()).map(drop)),
         ("lost.db-journal", &|| Store::open(&lost, for_tests()).map(drop)),
         ("lost.db-journal", &|| restore(&lost)),
