@@ -387,12 +387,12 @@ impl Storage {
 
     /// Deletes the disk reserve; returns whether it existed.
     pub(crate) fn give_up_reserve(&self) -> bool {
-        self.reserve.as_ref().is_some_and(|reserve| reserve.give_up(self.now()))
+        self.reserve.as_ref().is_some_and(|reserve| reserve.give_up(self.wall()))
     }
 
     fn check_reserve(&self) -> Result<()> {
         let Some(reserve) = &self.reserve else { return Ok(()) };
-        reserve.check_back(self.now(), self.random()).map_err(|error| self.located(error))
+        reserve.check_back(self.wall(), self.random()).map_err(|error| self.located(error))
     }
 
     /// Writes the disk reserve again, if there is room.

@@ -8,7 +8,7 @@ use crate::sessions::{Assurance, OpenSession};
 use crate::value::id::Page;
 use crate::value::random::SystemRandom;
 use crate::value::subtree::Subtree;
-use crate::value::time::ManualClock;
+use crate::value::time::{Clock, ManualClock};
 use crate::{DeviceId, LoginRefusal, NewUser, Options, Store};
 
 fn storage() -> Storage {
@@ -99,6 +99,23 @@ fn a_write_that_waited_for_the_close_is_refused() {
         });
         is_inside.recv().unwrap();
         storage.close().unwrap();
+/// The clock was ahead when the reserve was given up, and is corrected.
+#[test]
+fn a_clock_that_is_set_back_prolongs_no_wait_for_the_reserve() {
+    let directory = tempfile::tempdir().unwrap();
+    let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
+    let options = Options::for_tests().clock(Arc::new(wall.clone())).disk_reserve(8_192);
+    let store = Store::open(directory.path().join("auth.db"), options).unwrap();
+    let right = wall.now();
+    wall.advance(Duration::from_secs(3_600));
+    assert!(store.core().storage.give_up_reserve());
+    let refused = store.organisations().create("Northern").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    wall.set(right);
+    wall.advance(Duration::from_secs(1));
+    store.organisations().create("Northern").unwrap();
+}
+
         // The commit checks the watch: nothing is acknowledged and nothing is kept.
         assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(storage.read(|tx| tx.head()).unwrap_err().kind(), ErrorKind::Closed);

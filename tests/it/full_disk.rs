@@ -22,7 +22,7 @@ use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::{Ended, Error, ErrorKind, NewUser, Options, Store, Subtree, UserId};
 
 use crate::child::{Child, Parent};
-use crate::world::{SECOND, device, for_tests, morning, one_of};
+use crate::world::{HOUR, SECOND, device, for_tests, morning, one_of};
 use rows::{Left, ROWS, Then};
 
 /// `Full` if the disk is too small to begin.
@@ -45,6 +45,8 @@ const PLAYS: &[(&str, Play)] = &[
     ("impersonated", acting::an_impersonation_is_denied_with_the_session_it_came_from),
     ("key file", no_part_of_a_key_stays),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
+    ("set back", |disk| a_clock_that_was_ahead_is_corrected(disk, false)),
+    ("set back, reserve", |disk| a_clock_that_was_ahead_is_corrected(disk, true)),
 ];
 
 /// The room that is left for a revocation on a full disk.
@@ -375,6 +377,32 @@ fn no_part_of_a_key_stays(disk: Disk) -> Result<(), Error> {
     assert_eq!((refused.kind(), path.exists()), (ErrorKind::Full, false));
     disk.make_room();
     disk.store.close()
+}
+
+/// Operating.md: the store goes on within a second. A time of the clock that was ahead must not
+/// prolong that.
+fn a_clock_that_was_ahead_is_corrected(disk: Disk, gives_up: bool) -> Result<(), Error> {
+    let ada = disk.holder("ada")?;
+    disk.clock.advance(HOUR);
+    disk.fill();
+    disk.write_until_refused();
+    let reader = disk.old_snapshot();
+    if gives_up {
+        assert_eq!(disk.store.log_out((&ada.token, &device("ada"))).unwrap(), Ended::Now);
+        assert!(!disk.directory.join("auth.db-reserve").exists());
+    }
+    drop(reader);
+    disk.clock.set(morning());
+    disk.make_room();
+    disk.store.organisations().create("Northern").unwrap();
+    disk.store.close()
+}
+
+#[test]
+fn a_clock_that_is_set_back_prolongs_no_refusal_of_a_full_disk() {
+    for name in ["set back", "set back, reserve"] {
+        assert_ne!(play(name, 1_600), "too small", "{name}");
+    }
 }
 
 #[test]

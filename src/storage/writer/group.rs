@@ -45,7 +45,7 @@ pub(super) struct Baton {
     written: Option<Mark>,
     /// When the last group ended, and how long it had the write lock of the file.
     held: Option<(Stopwatch, Duration)>,
-    /// When the disk was last found full; `None` once there was room again.
+    /// When the disk was last found full, by the wall clock; `None` once there was room again.
     pub(super) full: Option<Timestamp>,
     /// For this many more groups, the writer pauses so that another process gets its turn.
     gives_way: u32,
@@ -297,7 +297,7 @@ impl Group {
                 self.baton.full = None
             }
             Err(error) if error.kind() == ErrorKind::Full => {
-                self.baton.full = Some(author.clock.now());
+                self.baton.full = Some(author.clock.moment().wall);
             }
             _ => {}
         }

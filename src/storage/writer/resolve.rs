@@ -96,9 +96,10 @@ impl WalFile {
         let Some(found) = baton.full.filter(|_| author.purpose == Purpose::Ordinary) else {
             return Ok(());
         };
-        let now = author.clock.now();
+        let now = author.clock.moment().wall;
         let since = now.as_millis().saturating_sub(found.as_millis());
-        if since >= limits::FULL_PROBE_MS {
+        // A clock that was set back since then prolongs no refusal.
+        if since.unsigned_abs() >= limits::FULL_PROBE_MS.unsigned_abs() {
             if guard::has_room(&self.files.main, limits::FULL_ROOM_BYTES) {
                 return Ok(());
             }

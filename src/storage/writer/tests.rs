@@ -17,7 +17,7 @@ use super::super::fork::ThisProcess;
 use super::super::{connection, files, guard};
 use super::*;
 use crate::value::random::SystemRandom;
-use crate::value::time::ManualClock;
+use crate::value::time::{Clock, ManualClock};
 
 struct Fixture {
     writer: Writer,

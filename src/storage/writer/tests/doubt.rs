@@ -126,6 +126,24 @@ fn after_a_full_disk_only_revocations_are_accepted_until_a_probe_finds_room() {
     assert_eq!(fixture.lines(), 4);
 }
 
+/// The clock was ahead when the disk was found full, and is corrected: the second of that refusal
+/// would otherwise last for as long as the clock was ahead.
+#[test]
+fn a_clock_that_is_set_back_prolongs_no_refusal_of_a_full_disk() {
+    let fixture = Fixture::new();
+    let right = fixture.wall.now();
+    for ahead in [Duration::from_secs(30), Duration::from_secs(3_600)] {
+        fixture.wall.set(right + ahead);
+        trouble::next(&[trouble::full]);
+        let error = fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full);
+        fixture.wall.set(right);
+        fixture.wall.advance(Duration::from_secs(1));
+        fixture.write(|tx| insert(tx).map(Finished::Commit)).unwrap();
+    }
+    assert_eq!(fixture.lines(), 2);
+}
+
 /// A reader with an old snapshot keeps the WAL from being truncated, so the outcome is not final.
 #[test]
 fn a_log_that_cannot_be_emptied_leaves_the_commit_in_doubt() {
