@@ -1,6 +1,7 @@
 //! Make an API key from a session or from another key: it can do no more, and ends with it.
 
 use crate::error::{Error, Result};
+use crate::flow::sweep::sweep_expired;
 use crate::record::api_key::{self, ApiKeys, Draft, IssuedApiKey, NewApiKey, Parent};
 use crate::record::audit::Written;
 use crate::value::event::{Event, EventKind};
@@ -71,6 +72,7 @@ impl ApiKeys<'_> {
                     .advising("Revoke some of them first."));
             }
             api_key::delete_revoked_of(tx, parent.user)?;
+            sweep_expired(self.store, tx)?;
             let issued = api_key::insert(tx, parent.user, &draft, &parent.lineage)?;
             let event =
                 Event::new(EventKind::ApiKeyAttenuated).user(parent.user).api_key(issued.id);

@@ -1,8 +1,8 @@
 //! Upkeep: sweep expired rows, write what waits in memory, and close a store.
 //!
-//! Each login sweeps a few rows of each kind, so that nothing depends on [`Store::maintain`]. A
-//! sweep first writes how far it goes (`store.swept_to`) and then deletes, so that it leaves no
-//! change rows: a process that cached such a session drops it at its expiry.
+//! Each login and each attenuated key sweeps a few rows of each kind, so that nothing depends on
+//! [`Store::maintain`]. A sweep first writes how far it goes (`store.swept_to`) and then deletes,
+//! so that it leaves no change rows: a process that cached such a session drops it at its expiry.
 
 use crate::cache::coherence::Coherence;
 use crate::error::Result;
@@ -144,9 +144,15 @@ impl Store {
 }
 
 /// The upkeep of each login of `user`: deletes sessions of the user that a watermark has revoked,
-/// and sweeps. The sweep is skipped while another thread runs [`Store::maintain`].
+/// and sweeps.
 pub(crate) fn sweep_a_little(store: &Store, tx: &WriteTx<'_>, user: UserId) -> Result<()> {
     session::delete_revoked_of(tx, user, limits::SWEEP_PER_LOGIN_ROWS)?;
+    sweep_expired(store, tx)
+}
+
+/// Sweeps, unless another thread runs [`Store::maintain`]: for each login, and for each attenuated
+/// key, of which a program may make many without a login.
+pub(crate) fn sweep_expired(store: &Store, tx: &WriteTx<'_>) -> Result<()> {
     if store.core().storage.is_in_upkeep() {
         return Ok(());
     }
@@ -170,3 +176,7 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
         audit_rows: 0,
     })
 }
+
+#[cfg(test)]
+#[cfg(feature = "test-util")]
+mod tests;

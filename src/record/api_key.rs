@@ -246,15 +246,22 @@ pub(crate) fn set_end(tx: &WriteTx<'_>, id: ApiKeyId, from: Timestamp) -> Result
     Ok(ended == 1)
 }
 
+/// The higher of the watermarks that apply to the keys of the user `?1`: those below are revoked.
+macro_rules! key_watermark {
+    () => {
+        "(SELECT max(u.keys_ended_seq, st.keys_ended_seq)
+          FROM user AS u JOIN store AS st ON st.id = 1 WHERE u.id = ?1)"
+    };
+}
+
 /// Whether a user has a key that was not revoked. It may have expired: the clock of another process
 /// may lag.
 pub(crate) fn has_unrevoked(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
     tx.exactly_one(
         concat!(
-            "SELECT EXISTS (SELECT 1 FROM api_key AS k
-                 JOIN user AS u ON u.id = k.user_id JOIN store AS st ON st.id = 1
-                 WHERE k.user_id = ?1 AND ",
-            key_current!(),
+            "SELECT EXISTS (
+                 SELECT 1 FROM api_key WHERE user_id = ?1 AND issued_seq >= ",
+            key_watermark!(),
             ")"
         ),
         params![user],
@@ -266,11 +273,12 @@ pub(crate) fn has_unrevoked(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
 /// never expire.
 pub(crate) fn delete_revoked_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
     tx.execute(
-        "DELETE FROM api_key WHERE id IN (
-                 SELECT k.id FROM api_key AS k
-                 JOIN user AS u ON u.id = k.user_id JOIN store AS st ON st.id = 1
-                 WHERE k.user_id = ?1 AND k.issued_seq < max(u.keys_ended_seq, st.keys_ended_seq)
-                 ORDER BY k.issued_seq LIMIT ?2)",
+        concat!(
+            "DELETE FROM api_key WHERE id IN (
+                 SELECT id FROM api_key WHERE user_id = ?1 AND issued_seq < ",
+            key_watermark!(),
+            " ORDER BY issued_seq LIMIT ?2)"
+        ),
         params![user, SWEEP_PER_LOGIN_ROWS],
     )?;
     Ok(())
@@ -344,7 +352,7 @@ pub(crate) fn living(tx: &ReadTx<'_>, id: ApiKeyId) -> Result<Option<Living>> {
     )
 }
 
-/// The live keys of a user, oldest first.
+/// The live keys of a user, oldest first. Reads none that has expired.
 pub(crate) fn living_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>> {
     tx.all(
         concat!(
@@ -352,7 +360,10 @@ pub(crate) fn living_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<ApiKeyInfo>
             key_end!(),
             ", k.last_seen FROM ",
             living_joined!(),
-            " AND k.user_id = ?2 ORDER BY k.issued_at, k.id"
+            " AND k.id IN (
+                  SELECT id FROM api_key WHERE user_id = ?2 AND expires_at IS NULL
+                  UNION ALL SELECT id FROM api_key WHERE user_id = ?2 AND expires_at > ?1)
+              ORDER BY k.issued_at, k.id"
         ),
         params![tx.now(), user],
         info,

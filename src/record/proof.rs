@@ -36,23 +36,15 @@ macro_rules! current {
 macro_rules! watermark_of {
     ($user:literal) => {
         concat!(
-            "(SELECT ",
-            $crate::record::proof::highest_watermark!(),
-            " FROM user AS wu JOIN store AS ws ON ws.id = 1
+            "(SELECT max(wu.sessions_ended_seq, ws.sessions_ended_seq,
+                 coalesce(wb.sessions_ended_seq, 0), coalesce(wo.sessions_ended_seq, 0))
+             FROM user AS wu JOIN store AS ws ON ws.id = 1
              LEFT JOIN branch AS wb ON wb.id = wu.branch_id
              LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
              WHERE wu.id = ",
             $user,
             ")"
         )
-    };
-}
-
-/// The highest of the watermarks of user `wu`, branch `wb`, organisation `wo` and store `ws`.
-macro_rules! highest_watermark {
-    () => {
-        "max(wu.sessions_ended_seq, ws.sessions_ended_seq, coalesce(wb.sessions_ended_seq, 0),
-             coalesce(wo.sessions_ended_seq, 0))"
     };
 }
 
@@ -218,8 +210,8 @@ macro_rules! live {
 }
 
 pub(crate) use {
-    active, actor_in_use, current, highest_watermark, in_use, key_current, key_end, key_joined,
-    live, session_begin, session_joined, watermark_of,
+    active, actor_in_use, current, in_use, key_current, key_end, key_joined, live, session_begin,
+    session_joined, watermark_of,
 };
 
 /// The statement of a verify that presents a session's token; `?1` is the session's id.

@@ -304,9 +304,7 @@ pub(crate) fn impersonations(tx: &ReadTx<'_>, from: SessionId) -> Result<Vec<Sta
 const LIVE_OF_SQL: &str = concat!(
     "SELECT s.id FROM ",
     session_joined!(),
-    " WHERE s.user_id = ?1 AND s.opened_seq >= ",
-    watermark_of!("?1"),
-    " AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND ",
+    " WHERE s.user_id = ?1 AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND ",
     live!("?2"),
     " ORDER BY s.last_seen, s.id"
 );
@@ -325,9 +323,8 @@ const NOT_OVER_SQL: &str = concat!(
     "SELECT s.id FROM ",
     session_joined!(),
     " WHERE s.id IN (
-                 SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.opened_seq >= ",
-    watermark_of!("?1"),
-    " UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
+                 SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.expires_at > ?2
+                 UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
                AND s.expires_at > ?2 AND ",
     current!()
 );
@@ -345,9 +342,8 @@ pub(crate) fn not_over(
 const OUT_OF_USE_SQL: &str = concat!(
     "SELECT s.id FROM ",
     session_joined!(),
-    " WHERE s.user_id = ?1 AND s.opened_seq >= ",
-    watermark_of!("?1"),
-    " AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND s.expires_at > ?2 AND ",
+    " WHERE s.user_id = ?1 AND s.id IS NOT ?3 AND s.actor_session_id IS NULL
+         AND s.expires_at > ?2 AND ",
     current!(),
     " AND NOT (",
     in_use!("?2"),
@@ -421,17 +417,18 @@ pub(crate) fn sweep(tx: &WriteTx<'_>, at: Timestamp, most: i64) -> Result<usize>
     )
 }
 
-/// Deletes at most `most` sessions of a user that a watermark has revoked. No limit counts them,
-/// and they may expire late.
+/// Deletes at most `most` sessions of a user that a watermark has revoked and that have not
+/// expired: no limit counts them, and a login reads them until they have. So a user has at most as
+/// many of them as it had sessions at once. The sweep deletes those that have expired.
 pub(crate) fn delete_revoked_of(tx: &WriteTx<'_>, user: UserId, most: i64) -> Result<usize> {
     tx.execute(
         concat!(
             "DELETE FROM session WHERE id IN (
-                 SELECT id FROM session WHERE user_id = ?1 AND opened_seq < ",
+                 SELECT id FROM session WHERE user_id = ?1 AND expires_at > ?3 AND opened_seq < ",
             watermark_of!("?1"),
-            " ORDER BY opened_seq LIMIT ?2)"
+            " ORDER BY expires_at DESC LIMIT ?2)"
         ),
-        params![user, most],
+        params![user, most, tx.now()],
     )
 }
 
@@ -454,12 +451,12 @@ mod tests {
     use crate::options::Options;
     use crate::record::audit::Written;
 
-    /// Every login runs these statements in its write. They read all sessions of the user, also
-    /// those that were revoked by a watermark and that no limit counts.
+    /// Every login runs these statements in its write. No limit counts the sessions that have
+    /// expired.
     #[test]
-    fn a_login_searches_behind_the_sessions_that_a_watermark_has_revoked() {
+    fn a_login_searches_behind_the_sessions_that_have_expired() {
         let store = Store::in_memory(Options::for_tests()).unwrap();
-        let by_index = "INDEX session_by_user (user_id=? AND opened_seq>?)";
+        let by_index = "INDEX session_by_user (user_id=? AND expires_at>?)";
         for sql in [LIVE_OF_SQL, NOT_OVER_SQL, OUT_OF_USE_SQL] {
             let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
             let parameters = params![UserId::NIL, 0, None::<SessionId>];

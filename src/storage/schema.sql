@@ -380,8 +380,8 @@ CREATE TABLE session (
     CHECK (actor_user_id IS NULL OR idle_ms IS NULL)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX session_by_device ON session (device_hash) WHERE device_hash IS NOT NULL;
--- The sessions that a watermark has revoked come first, so that a search begins behind them.
-CREATE INDEX session_by_user ON session (user_id, opened_seq);
+-- The sessions that have expired come first, so that a search begins behind them.
+CREATE INDEX session_by_user ON session (user_id, expires_at, opened_seq);
 CREATE INDEX session_by_expiry ON session (expires_at);
 CREATE INDEX session_by_actor ON session (actor_user_id) WHERE actor_user_id IS NOT NULL;
 CREATE INDEX session_by_actor_session ON session (actor_session_id)
@@ -430,22 +430,52 @@ CREATE TABLE api_key (
 ) STRICT, WITHOUT ROWID;
 -- The keys that a watermark has revoked come first, so that a search begins behind them.
 CREATE INDEX api_key_by_user ON api_key (user_id, issued_seq);
+-- Those that have expired come before those that expire later.
+CREATE INDEX api_key_by_user_and_expiry ON api_key (user_id, expires_at);
+-- The ancestors of each descendant of a key begin with those of the key and the key itself.
+CREATE INDEX api_key_by_ancestors ON api_key (ancestors) WHERE length(ancestors) > 0;
 CREATE INDEX api_key_by_session ON api_key (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX api_key_by_expiry ON api_key (expires_at) WHERE expires_at IS NOT NULL;
 
--- By triggers, because a shell without foreign keys must not leave a key without its parent.
+-- By triggers, because a shell without foreign keys must not leave a key without its parent. The
+-- change row of the user comes first, in place of one for each key (see api_key_deleted); a session
+-- that a watermark of its user has revoked has that of the watermark.
 CREATE TRIGGER session_takes_its_keys AFTER DELETE ON session
-BEGIN DELETE FROM api_key WHERE session_id = OLD.id; END;
+BEGIN
+    INSERT INTO change (kind, id) SELECT 3, OLD.user_id WHERE EXISTS (
+        SELECT 1 FROM api_key WHERE session_id = OLD.id
+            AND OLD.opened_seq
+                >= coalesce((SELECT sessions_ended_seq FROM user WHERE id = OLD.user_id), 0)
+            AND (expires_at IS NULL OR expires_at > (SELECT swept_to FROM store WHERE id = 1))
+            AND issued_seq
+                >= coalesce((SELECT keys_ended_seq FROM user WHERE id = OLD.user_id), 0));
+    DELETE FROM api_key WHERE session_id = OLD.id;
+END;
 
 CREATE TRIGGER api_key_takes_its_descendants AFTER DELETE ON api_key
-BEGIN DELETE FROM api_key WHERE user_id = OLD.user_id AND instr(ancestors, OLD.id) > 0; END;
+BEGIN
+    INSERT INTO change (kind, id) SELECT 3, OLD.user_id
+    WHERE (OLD.session_id IS NULL OR EXISTS (SELECT 1 FROM session WHERE id = OLD.session_id))
+      AND EXISTS (
+        SELECT 1 FROM api_key WHERE length(ancestors) > 0
+            AND ancestors >= CAST(OLD.ancestors || OLD.id AS BLOB)
+            AND ancestors < CAST(OLD.ancestors || OLD.id || x'FF' AS BLOB)
+            AND (expires_at IS NULL OR expires_at > (SELECT swept_to FROM store WHERE id = 1))
+            AND issued_seq
+                >= coalesce((SELECT keys_ended_seq FROM user WHERE id = OLD.user_id), 0));
+    DELETE FROM api_key WHERE length(ancestors) > 0
+        AND ancestors >= CAST(OLD.ancestors || OLD.id AS BLOB)
+        AND ancestors < CAST(OLD.ancestors || OLD.id || x'FF' AS BLOB);
+END;
 
 CREATE TRIGGER api_key_ends_its_descendants AFTER UPDATE OF expires_at ON api_key
 WHEN NEW.expires_at IS NOT NULL
 BEGIN
     UPDATE api_key SET expires_at = NEW.expires_at
-    WHERE user_id = NEW.user_id AND instr(ancestors, NEW.id) > 0
-      AND (expires_at IS NULL OR expires_at > NEW.expires_at);
+    WHERE instr(ancestors, NEW.id) > 0 AND id IN (
+        SELECT id FROM api_key WHERE user_id = NEW.user_id AND expires_at IS NULL
+        UNION ALL
+        SELECT id FROM api_key WHERE user_id = NEW.user_id AND expires_at > NEW.expires_at);
 END;
 
 
@@ -859,7 +889,9 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.aal IS NOT NEW.aal
 BEGIN
     INSERT INTO change (kind, id) VALUES (4, NEW.id);
-    INSERT INTO change (kind, id) SELECT 5, id FROM api_key WHERE session_id = NEW.id;
+    -- For its keys one row of their user, however many there are.
+    INSERT INTO change (kind, id) SELECT 3, NEW.user_id
+        WHERE EXISTS (SELECT 1 FROM api_key WHERE session_id = NEW.id);
 END;
 
 -- Not for a session that a watermark of its user has revoked: that watermark has its change row.
@@ -878,10 +910,14 @@ WHEN OLD.secret_hash IS NOT NEW.secret_hash
   OR OLD.expires_at IS NOT NEW.expires_at
 BEGIN INSERT INTO change (kind, id) VALUES (5, NEW.id); END;
 
--- Not for a key that a watermark of its user has revoked: that watermark has its change row.
+-- Not for a key that a watermark of its user has revoked: that watermark has its change row. Nor for
+-- one whose session or parent is gone: with it went a change row of the user.
 CREATE TRIGGER api_key_deleted AFTER DELETE ON api_key
 WHEN (OLD.expires_at IS NULL OR OLD.expires_at > (SELECT swept_to FROM store WHERE id = 1))
  AND OLD.issued_seq >= coalesce((SELECT keys_ended_seq FROM user WHERE id = OLD.user_id), 0)
+ AND (OLD.session_id IS NULL OR EXISTS (SELECT 1 FROM session WHERE id = OLD.session_id))
+ AND (length(OLD.ancestors) = 0
+      OR EXISTS (SELECT 1 FROM api_key WHERE id = substr(OLD.ancestors, -16)))
 BEGIN INSERT INTO change (kind, id) VALUES (5, OLD.id); END;
 
 

@@ -1,5 +1,7 @@
 //! Closing a store, a write inside a write, and opening a store again after a commit in doubt.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::writer::trouble::{self, Trouble};
 use super::*;
 use crate::directory::OrganisationFilter;
@@ -10,6 +12,23 @@ use crate::value::random::SystemRandom;
 use crate::value::subtree::Subtree;
 use crate::value::time::{Clock, ManualClock};
 use crate::{DeviceId, LoginRefusal, NewUser, Options, Store};
+
+impl Storage {
+    /// The number of instructions that SQLite runs for a call, on the connection of the writer,
+    /// which is the only one of a store in memory. Each row that a statement reads takes some.
+    pub(crate) fn steps_of(&self, call: impl FnOnce()) -> u64 {
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            false
+        };
+        self.writer.at_each_step(Some(count));
+        call();
+        self.writer.at_each_step(None::<fn() -> bool>);
+        steps.load(Ordering::Relaxed)
+    }
+}
 
 fn storage() -> Storage {
     Storage::in_memory(None, Arc::new(SystemRandom), true, &|_, _| Ok(())).unwrap()
@@ -80,6 +99,23 @@ fn no_ordinary_write_begins_before_a_reserve_that_was_given_up_is_back() {
     at_once().unwrap();
 }
 
+/// The clock was ahead when the reserve was given up, and is corrected.
+#[test]
+fn a_clock_that_is_set_back_prolongs_no_wait_for_the_reserve() {
+    let directory = tempfile::tempdir().unwrap();
+    let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
+    let options = Options::for_tests().clock(Arc::new(wall.clone())).disk_reserve(8_192);
+    let store = Store::open(directory.path().join("auth.db"), options).unwrap();
+    let right = wall.now();
+    wall.advance(Duration::from_secs(3_600));
+    assert!(store.core().storage.give_up_reserve());
+    let refused = store.organisations().create("Northern").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Full);
+    wall.set(right);
+    wall.advance(Duration::from_secs(1));
+    store.organisations().create("Northern").unwrap();
+}
+
 /// A write that waits for the writer while the store is closed fails.
 #[test]
 fn a_write_that_waited_for_the_close_is_refused() {
@@ -99,23 +135,6 @@ fn a_write_that_waited_for_the_close_is_refused() {
         });
         is_inside.recv().unwrap();
         storage.close().unwrap();
-/// The clock was ahead when the reserve was given up, and is corrected.
-#[test]
-fn a_clock_that_is_set_back_prolongs_no_wait_for_the_reserve() {
-    let directory = tempfile::tempdir().unwrap();
-    let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
-    let options = Options::for_tests().clock(Arc::new(wall.clone())).disk_reserve(8_192);
-    let store = Store::open(directory.path().join("auth.db"), options).unwrap();
-    let right = wall.now();
-    wall.advance(Duration::from_secs(3_600));
-    assert!(store.core().storage.give_up_reserve());
-    let refused = store.organisations().create("Northern").unwrap_err();
-    assert_eq!(refused.kind(), ErrorKind::Full);
-    wall.set(right);
-    wall.advance(Duration::from_secs(1));
-    store.organisations().create("Northern").unwrap();
-}
-
         // The commit checks the watch: nothing is acknowledged and nothing is kept.
         assert_eq!(first.join().unwrap().unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(storage.read(|tx| tx.head()).unwrap_err().kind(), ErrorKind::Closed);

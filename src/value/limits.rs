@@ -459,8 +459,8 @@ pub(crate) const LIST_PIECE_ROWS: i64 = 2_000;
 /// A reading of the clock is confirmed by another one that is so much later. It is nearly a day, so
 /// that a clock that is wrong for an afternoon deletes nothing.
 pub(crate) const CLOCK_BELIEVED_AFTER: Duration = Duration::from_secs(20 * 3_600);
-/// Expired rows of each kind that one login deletes, so that the file stays small without
-/// `Store::maintain`.
+/// Expired rows of each kind that one login or one attenuated key deletes, so that the file stays
+/// small without `Store::maintain`.
 pub(crate) const SWEEP_PER_LOGIN_ROWS: i64 = 32;
 /// Expired rows of each kind in one transaction of `Store::maintain`: less than a millisecond.
 pub(crate) const SWEEP_PER_BATCH_ROWS: i64 = 8;

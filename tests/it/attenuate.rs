@@ -1,6 +1,7 @@
 //! Attenuated keys: made from a session or key, they can do no more, and end with it.
 
 mod chains;
+mod many;
 
 use std::time::Duration;
 

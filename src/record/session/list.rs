@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Sessions;
 use crate::error::Result;
 use crate::record::pieces::{count_in_pieces, page_in_pieces};
-use crate::record::proof::{assurance, highest_watermark, live, session_joined};
+use crate::record::proof::{assurance, live, session_joined};
 use crate::storage::{ReadTx, Row, params};
 use crate::value::event::ClientInfo;
 use crate::value::id::{Page, SessionId, UserId, rows};
@@ -87,52 +87,33 @@ macro_rules! columns {
     };
 }
 
-/// The users of one kind of place, whose id is `?1`: at most a piece of a list and one more, each
-/// with its highest watermark.
+/// The users of one kind of place, whose id is `?1`: at most a piece of a list and one more.
 macro_rules! users_of {
     (organisation) => {
         users_of!(
             "FROM branch AS wb JOIN user AS wu ON wu.branch_id = wb.id
-             JOIN store AS ws ON ws.id = 1
-             LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
              WHERE wb.organisation_id = ?1"
         )
     };
     (branch) => {
-        users_of!(
-            "FROM user AS wu JOIN store AS ws ON ws.id = 1
-             LEFT JOIN branch AS wb ON wb.id = wu.branch_id
-             LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
-             WHERE wu.branch_id = ?1"
-        )
+        users_of!("FROM user AS wu WHERE wu.branch_id = ?1")
     };
     (user) => {
-        users_of!(
-            "FROM user AS wu JOIN store AS ws ON ws.id = 1
-             LEFT JOIN branch AS wb ON wb.id = wu.branch_id
-             LEFT JOIN organisation AS wo ON wo.id = wb.organisation_id
-             WHERE wu.id = ?1"
-        )
+        users_of!("FROM user AS wu WHERE wu.id = ?1")
     };
     ($users:literal) => {
-        concat!(
-            "(SELECT wu.id AS id, ",
-            highest_watermark!(),
-            " AS watermark ",
-            $users,
-            " LIMIT ?2 + 1) AS w"
-        )
+        concat!("(SELECT wu.id AS id ", $users, " LIMIT ?2 + 1) AS w")
     };
 }
 
-/// Whether a place has at most `?2` users and sessions to examine: each user counts as one row or
-/// as many as it has sessions that no watermark has revoked.
+/// Whether a place has at most `?2` users and sessions to examine at the time `?3`: each user
+/// counts as one row or as many as it has sessions that have not expired.
 macro_rules! few {
     ($place:ident) => {
         concat!(
             "SELECT count(*) <= ?2 FROM (SELECT 1 FROM ",
             users_of!($place),
-            " LEFT JOIN session AS s ON s.user_id = w.id AND s.opened_seq >= w.watermark
+            " LEFT JOIN session AS s ON s.user_id = w.id AND s.expires_at > ?3
               LIMIT ?2 + 1)"
         )
     };
@@ -144,7 +125,7 @@ macro_rules! of_users {
         concat!(
             "FROM ",
             users_of!($place),
-            " CROSS JOIN session AS s ON s.user_id = w.id AND s.opened_seq >= w.watermark
+            " CROSS JOIN session AS s ON s.user_id = w.id
              JOIN user AS u ON u.id = s.user_id
              JOIN store AS st ON st.id = 1
              LEFT JOIN branch AS b ON b.id = u.branch_id
@@ -403,7 +384,8 @@ impl<'s> Sessions<'s> {
         let Some(of_few) = &statements.of_few else { return Ok(None) };
         let most = limits::LIST_PIECE_ROWS;
         self.store.read(|tx| {
-            let is_few = tx.exactly_one(of_few.is_few, params![place, most], |row| row.get(0))?;
+            let params = params![place, most, tx.now()];
+            let is_few = tx.exactly_one(of_few.is_few, params, |row| row.get(0))?;
             if is_few { read(tx, of_few, most).map(Some) } else { Ok(None) }
         })
     }

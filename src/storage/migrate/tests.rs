@@ -143,7 +143,7 @@ fn fresh() -> String {
         ),
         ("    label            TEXT,\n    ip", "    label TEXT NOT NULL, ip"),
         (
-            "CREATE INDEX session_by_user ON session (user_id, opened_seq);",
+            "CREATE INDEX session_by_user ON session (user_id, expires_at, opened_seq);",
             "CREATE INDEX session_by_user ON session (user_id, opened_at);",
         ),
     ] {

@@ -36,6 +36,18 @@ const TABLES: &str = "
     INSERT INTO store (id) VALUES (1);
     CREATE TABLE note (line INTEGER NOT NULL)";
 
+impl Writer {
+    /// Sets what SQLite calls for each of its instructions on the connection of the writer.
+    pub(in crate::storage) fn at_each_step<F>(&self, call: Option<F>)
+    where
+        F: FnMut() -> bool + Send + 'static,
+    {
+        let mut baton = self.queue.try_enter().unwrap();
+        baton.connection.progress_handler(1, call).unwrap();
+        self.queue.hand_on(baton);
+    }
+}
+
 impl Fixture {
     /// A writer on a file with one table without rules, and with the change counter of a real
     /// file.

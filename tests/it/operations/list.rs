@@ -10,8 +10,8 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// The row that it leaves in the audit log, by its name there; empty if it leaves none.
     pub(crate) event: &'static str,
-    /// The tables whose rows it reports in the change log, one word for each row. Rows of keys that
-    /// were made from a session or key that it revokes are not listed.
+    /// The tables whose rows it reports in the change log, one word for each row. The row of the
+    /// user for the keys that were made from a session or key is not listed.
     pub(crate) changes: &'static [&'static str],
     /// The keys that were made from them are revoked too, for good.
     pub(crate) sessions: Reach,

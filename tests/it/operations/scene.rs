@@ -317,10 +317,11 @@ impl Scene {
             id.as_ref()
                 .is_some_and(|id| made.into_iter().any(|own| own.as_bytes() == id.as_slice()))
         };
-        rows.map(|row| row.unwrap())
-            .filter(|(_, id)| !is_made(id))
-            .map(|row| self.table_of(row))
-            .collect()
+        let mut rows: Vec<(u16, _)> =
+            rows.map(Result::unwrap).filter(|(_, id)| !is_made(id)).collect();
+        // The row of the user for the keys that were made from a session or key.
+        rows.dedup_by(|later, earlier| later.0 == 3 && earlier.0 >= 4);
+        rows.into_iter().map(|row| self.table_of(row)).collect()
     }
 
     fn table_of(&self, (kind, id): (u16, Option<Vec<u8>>)) -> String {

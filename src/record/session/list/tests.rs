@@ -20,11 +20,11 @@ macro_rules! plan {
 #[test]
 fn few_sessions_are_found_by_their_users_and_many_in_the_order_of_their_ids() {
     let (now, id) = (Timestamp::UNIX_EPOCH, [0_u8; 16]);
-    let by_user = "SEARCH s USING INDEX session_by_user (user_id=? AND opened_seq>?)";
+    let by_user = "SEARCH s USING INDEX session_by_user (user_id=? AND expires_at>?)";
     let of_places = [&OF_ORGANISATION, &OF_BRANCH, &OF_USER];
     for statements in of_places {
         let few = statements.of_few.as_ref().unwrap();
-        let is_few = plan!(few.is_few, id, 1);
+        let is_few = plan!(few.is_few, id, 1, now);
         let covered = by_user.replace("INDEX", "COVERING INDEX");
         assert_eq!(is_few, [format!("{covered} LEFT-JOIN")]);
         assert_eq!(plan!(few.listed, id, 1, now, id, 1), [by_user]);
