@@ -95,7 +95,8 @@ impl Store {
 
     /// A handle of the same store whose writes the audit log ascribes to `actor`.
     ///
-    /// Attribution only: the store checks no privilege of `actor`.
+    /// Attribution only: the store checks no privilege of `actor`. A row whose actor
+    /// is an id that belongs to no user keeps no address, user agent, device or text of the host's.
     ///
     /// ```
     /// use gatepost::audit::AuditFilter;

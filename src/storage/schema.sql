@@ -661,7 +661,7 @@ CREATE UNIQUE INDEX credit_of_branch ON credit (branch_id) WHERE branch_id IS NO
 -- `detail`. `chain` covers these through `person_hash` alone: a SHA-256 over them and the
 -- `audit_salt` of the users in `user_id` and `actor_user_id`. The erasure of such a user sets them
 -- to NULL and deletes the salt, which leaves every hash as it is. They stay NULL in each row about
--- an erased user, and in no other row do they change.
+-- an erased user, or about an id that no user had at that time, and in no other row do they change.
 CREATE TABLE audit (
     seq             INTEGER PRIMARY KEY AUTOINCREMENT,
     source          INTEGER NOT NULL CHECK (source IN (0, 1, 2)),

@@ -390,7 +390,8 @@ impl HostEvent {
         Ok(Self { name: name.to_owned(), event: Event::new(EventKind::HostRecorded) })
     }
 
-    /// Sets the user whom the event concerns.
+    /// Sets the user whom the event concerns. A row about an id that belongs to no user keeps
+    /// neither client nor detail: their digest would have no salt that an erasure could delete.
     pub fn user(self, user: UserId) -> Self {
         Self { event: self.event.user(user), ..self }
     }

@@ -54,8 +54,9 @@ impl<'r> Row<'r> {
             (None, Some(key)) => Some(*key.as_bytes()),
             (None, None) => None,
         };
-        // Nothing is kept about a user who was erased.
-        let kept = !persons.is_any_erased;
+        // Nothing is kept about a user who was erased, or about an id that belongs to no user: no
+        // erasure could make its digest worthless.
+        let kept = persons.are_all_salted;
         let client_info = event.client_info.as_ref().filter(|_| kept);
         let ip = client_info.and_then(ClientInfo::address).map(|ip| ip.to_string());
         let user_agent = client_info.and_then(ClientInfo::agent);

@@ -395,15 +395,19 @@ impl<'a> Walk<'a> {
 
 /// Whether what the row keeps about a person has its hash. Of a user who was erased after the row
 /// was written the salt is gone: then nothing may be kept, and the log must prove the erasure. A
-/// row that is younger than the erasure was written without that salt.
+/// row that is younger than the erasure was written without that salt, and so was one that is older
+/// than the user: an import may give a user an id that the log has named before. The chain covers
+/// the hash, so it does not matter which of the salts it was made with.
 fn person_fits(row: &Row<'_>) -> rusqlite::Result<bool> {
     let detail = bytes(row, 18)?.filter(|_| row.get(1).is_ok_and(is_of_host));
     let values = [bytes(row, 13)?, bytes(row, 14)?, bytes(row, 15)?, detail];
     if row.get(24)? {
         return Ok(values.iter().all(Option::is_none) && row.get(25)?);
     }
-    let hash = person_hash([bytes(row, 22)?, bytes(row, 23)?], values);
-    Ok(digest(bytes(row, 21)?) == Some(hash))
+    let (user, actor) = (bytes(row, 22)?, bytes(row, 23)?);
+    let stored = digest(bytes(row, 21)?);
+    let with = [[user, actor], [None, actor], [user, None], [None, None]];
+    Ok(with.into_iter().any(|salts| stored == Some(person_hash(salts, values))))
 }
 
 fn digest(bytes: Option<&[u8]>) -> Option<Digest> {

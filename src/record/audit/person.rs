@@ -9,7 +9,9 @@ use crate::value::id::UserId;
 pub(super) struct Persons {
     pub(super) user_salt: Option<Vec<u8>>,
     pub(super) actor_salt: Option<Vec<u8>>,
-    pub(super) is_any_erased: bool,
+    /// Whether each of them has a salt. A user who was erased has none, and neither has an id that
+    /// belongs to no user: its digests could be compared with guesses for good.
+    pub(super) are_all_salted: bool,
 }
 
 impl Persons {
@@ -22,7 +24,8 @@ impl Persons {
     ) -> Result<Self> {
         tx.exactly_one(
             "SELECT u.audit_salt, a.audit_salt,
-                 coalesce(u.erased_seq, a.erased_seq) IS NOT NULL
+                 (?1 IS NULL OR u.audit_salt IS NOT NULL)
+                     AND (?2 IS NULL OR a.audit_salt IS NOT NULL)
              FROM store LEFT JOIN user AS u ON u.id = coalesce(?1, zeroblob(16))
                  LEFT JOIN user AS a ON a.id = coalesce(?2, zeroblob(16))",
             params![user, actor],
@@ -30,7 +33,7 @@ impl Persons {
                 Ok(Self {
                     user_salt: row.get(0)?,
                     actor_salt: row.get(1)?,
-                    is_any_erased: row.get(2)?,
+                    are_all_salted: row.get(2)?,
                 })
             },
         )
