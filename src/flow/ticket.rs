@@ -343,8 +343,10 @@ impl Tickets<'_> {
                     })
                 },
                 |known, (live, _)| {
-                    let now = store.now();
-                    Ok(known.iter().any(|known| known.cover_tickets(&live.principal, now)))
+                    let (holder, now) = (&live.principal, store.now());
+                    let is_covered = known.iter().any(|known| known.cover_tickets(holder, now));
+                    // An impersonation is denied with the administrator's session, too.
+                    Ok(is_covered || store.is_denied(holder, known)?)
                 },
             )?,
             None => Err(InvalidTokenReason::Malformed),

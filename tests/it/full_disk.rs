@@ -43,6 +43,10 @@ const PLAYS: &[(&str, Play)] = &[
     ("proven", meanwhile::a_login_that_proved_the_password_denies_the_rest),
     ("outside", meanwhile::an_administrator_denies_nothing_outside),
     ("impersonated", acting::an_impersonation_is_denied_with_the_session_it_came_from),
+    (
+        "impersonated, all revoked",
+        acting::a_ticket_of_an_impersonation_is_denied_with_all_sessions_of_the_administrator,
+    ),
     ("key file", no_part_of_a_key_stays),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
     ("set back", |disk| a_clock_that_was_ahead_is_corrected(disk, false)),
@@ -453,5 +457,7 @@ fn a_key_that_was_denied_for_good_is_not_merely_suspended_by_a_later_call() {
 
 #[test]
 fn an_impersonation_is_denied_with_the_administrators_session() {
-    assert_ne!(play("impersonated", 1_600), "too small");
+    for name in ["impersonated", "impersonated, all revoked"] {
+        assert_ne!(play(name, 1_600), "too small", "{name}");
+    }
 }
