@@ -8,7 +8,7 @@ use crate::record::credential;
 use crate::record::options;
 use crate::record::user::{self, User, Users};
 use crate::storage::{ReadTx, WriteTx};
-use crate::value::event::{Event, EventKind, reasons};
+use crate::value::event::{Event, EventKind, PASSWORD_REMOVED, reasons};
 use crate::value::id::UserId;
 use crate::value::name::{EmailAddress, Username};
 use crate::value::target::Target;
@@ -162,7 +162,7 @@ impl Users<'_> {
             let is_first = user::existing(tx, id)?.confirmed_at.is_none();
             let removed = is_first && !keeps_password && credential::remove(tx, id)?;
             let event = confirm(tx, id, revocation)?;
-            let event = if removed { event.detail("password removed") } else { event };
+            let event = if removed { event.detail(PASSWORD_REMOVED) } else { event };
             Ok(Written::With(user::existing(tx, id)?, event))
         })
     }

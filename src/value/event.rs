@@ -1,5 +1,6 @@
 //! One row of the audit log: its actor, kind, subject, client and outcome.
 
+mod details;
 mod entry;
 mod kind;
 mod observer;
@@ -7,6 +8,7 @@ pub(crate) mod reasons;
 
 use std::net::IpAddr;
 
+pub(crate) use details::{NEW_DEVICE, PASSWORD_REMOVED};
 pub use entry::AuditEntry;
 pub use kind::EventKind;
 pub use observer::Observer;
@@ -251,9 +253,6 @@ impl Outcome {
         }
     }
 }
-
-/// The detail of a login on a device on which the user had not logged in before.
-pub(crate) const NEW_DEVICE: &str = "new device";
 
 /// One row for the audit log, except its actor and time, which the transaction adds.
 #[derive(Debug, Clone, PartialEq, Eq)]

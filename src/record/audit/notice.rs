@@ -1,6 +1,6 @@
 //! What of a row its user, or the operators, should learn of.
 
-use crate::value::event::{AuditEntry, EventKind, NEW_DEVICE, Outcome, reasons};
+use crate::value::event::{AuditEntry, EventKind, NEW_DEVICE, Outcome, PASSWORD_REMOVED, reasons};
 
 /// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7), or the operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +61,12 @@ impl AuditEntry {
             | EventKind::PasswordChanged
             | EventKind::PasswordReset
             | EventKind::PasswordRemoved
-            | EventKind::PasswordMarkedCompromised => Some(Notice::PasswordChanged),
+            | EventKind::PasswordMarkedCompromised
+            | EventKind::InvitationAccepted => Some(Notice::PasswordChanged),
+            EventKind::UserConfirmed => {
+                let has_removed = self.detail.as_deref() == Some(PASSWORD_REMOVED);
+                has_removed.then_some(Notice::PasswordChanged)
+            }
             EventKind::UserRenamed | EventKind::UserEmailChanged => Some(Notice::ContactChanged),
             EventKind::AttemptsThrottled => Some(Notice::LockedOut),
             EventKind::SecondFactorAdded

@@ -1,6 +1,8 @@
 //! Consumers: each row at least once, and what was trimmed is reported.
 
 use gatepost::audit::{AuditFilter, AuditSource, HostEvent, Notice, UnseenRows};
+use gatepost::directory::UserStatus;
+use gatepost::sessions::NewOneTimeToken;
 use gatepost::{ErrorKind, LoginRequest, NewUser, Page, Store, UserId};
 
 use crate::impersonate;
@@ -149,9 +151,29 @@ fn what_a_user_should_learn_of_is_a_notice() {
     world.store.users().set_email(ada, Some("ada@example.com")).unwrap();
     world.store.users().rename(ada, "augusta").unwrap();
     notices(&[Notice::ContactChanged, Notice::ContactChanged]);
+    // A first confirmation that removes the password of a possible squatter, and no other.
+    world.store.users().confirm_and_remove_password(ada).unwrap();
+    notices(&[Notice::PasswordChanged]);
+    world.store.users().confirm(ada).unwrap();
+    notices(&[]);
     // The host's own names mean nothing to the library.
     world.store.audit().record(&[HostEvent::new("password.set").unwrap().user(ada)]).unwrap();
     notices(&[]);
+}
+
+/// An invitation sets the first password.
+#[test]
+fn an_invitation_that_was_accepted_is_a_notice() {
+    let world = World::new();
+    let new = NewUser::person("ben").status(UserStatus::Pending);
+    let ben = world.store.users().create(new).unwrap().id;
+    let tokens = world.store.one_time_tokens();
+    let token = tokens.issue(ben, NewOneTimeToken::invitation()).unwrap().token;
+    let accepted = tokens.accept_invitation(token.expose(), "nine brass bells".into());
+    accepted.unwrap().valid().unwrap();
+    let row = world.last_event();
+    assert_eq!((row.event.as_str(), row.user), ("user.invitation_accepted", Some(ben)));
+    assert_eq!(row.notice(), Some(Notice::PasswordChanged));
 }
 
 #[test]
