@@ -5,6 +5,7 @@ mod order;
 mod sessions;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use gatepost::audit::EventKind;
 use gatepost::sessions::{NewApiKey, Reauthentication};
@@ -213,6 +214,22 @@ fn what_was_trimmed_is_not_guessed() {
     assert_eq!(why.user, Some(scene.ada));
 }
 
+/// A rotated key whose first row is gone may have been made from anything.
+#[test]
+fn what_a_rotated_key_was_made_from_is_not_guessed() {
+    let world = World::with(|options| options.audit_max_rows(1_000));
+    let scene = Scene::in_world(world);
+    let made = scene.store().api_keys().attenuate(&scene.principal(), NewApiKey::new()).unwrap();
+    let users = scene.acting();
+    for number in 0..1_001 {
+        users.users().rename(scene.root, &format!("root-{number}")).unwrap();
+    }
+    let rotated = scene.acting().api_keys().rotate(made.id, Duration::ZERO).unwrap();
+    scene.world.log_out(&scene.session, "till");
+    let why = scene.store().explain_credential(Credential::ApiKey(rotated.id)).unwrap();
+    assert_eq!((why.cause, why.evidence), (RefusalCause::Unknown, AuditEvidence::Trimmed));
+}
+
 /// An impersonation ends with the session it was opened from, and a key with its parent.
 #[test]
 fn what_came_from_another_is_explained_by_it() {
@@ -227,6 +244,14 @@ fn what_came_from_another_is_explained_by_it() {
     assert_eq!(explained.through, Some(Credential::Session(scene.own.id)));
     assert_eq!(explained.evidence.row().unwrap().event, "session.logged_out");
     assert_eq!(explained.user, Some(scene.ada));
+
+    let scene = Scene::new();
+    let made = scene.store().api_keys().attenuate(&scene.principal(), NewApiKey::new()).unwrap();
+    let rotated = scene.acting().api_keys().rotate(made.id, Duration::ZERO).unwrap();
+    scene.world.log_out(&scene.session, "till");
+    let explained = scene.store().explain_credential(Credential::ApiKey(rotated.id)).unwrap();
+    assert_eq!(explained.through, Some(Credential::Session(scene.session.id)));
+    assert_eq!(explained.evidence.row().unwrap().event, "session.logged_out");
 
     let scene = impersonate::Scene::new();
     let store = &scene.world.store;

@@ -23,15 +23,47 @@ pub(super) struct Chapter {
     /// The rows that name it, oldest first.
     rows: Vec<AuditEntry>,
     key: Option<ApiKeyId>,
+    origin: Origin,
     /// Whether rows of the library have been trimmed.
     pub(super) is_trimmed: bool,
+}
+
+/// What a session or key was made from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Nothing,
+    Of(Credential),
+    /// The row that would say was trimmed.
+    Trimmed,
 }
 
 impl Chapter {
     pub(super) fn of(store: &Store, credential: Credential) -> Result<Self> {
         let rows = audit::rows_naming(store, credential)?;
         let is_trimmed = store.read(audit::is_trimmed)?;
-        Ok(Self { rows, key: credential.api_key(), is_trimmed })
+        let (key, origin) = (credential.api_key(), Origin::Nothing);
+        let mut chapter = Self { rows, key, origin, is_trimmed };
+        chapter.origin = chapter.origin(store)?;
+        Ok(chapter)
+    }
+
+    /// A rotated key was made from what the first of the keys before it was made from.
+    fn origin(&self, store: &Store) -> Result<Origin> {
+        let Some(opening) = self.opening() else { return Ok(Origin::Nothing) };
+        let (Some(user), Some(mut before)) = (opening.user, replaced_by(opening)) else {
+            return Ok(parent_in(opening).map_or(Origin::Nothing, Origin::Of));
+        };
+        let of_user = rows(store, AuditFilter::new().user(user).from_library(), 0)?;
+        let earlier = of_user.iter().rev().filter(|row| row.seq < opening.seq);
+        for (kind, row) in earlier.filter_map(done) {
+            if is_new_key(kind) && row.api_key == Some(before) {
+                match replaced_by(row) {
+                    Some(key) => before = key,
+                    None => return Ok(parent_in(row).map_or(Origin::Nothing, Origin::Of)),
+                }
+            }
+        }
+        Ok(if self.is_trimmed { Origin::Trimmed } else { Origin::Nothing })
     }
 
     fn opening(&self) -> Option<&AuditEntry> {
@@ -40,15 +72,7 @@ impl Chapter {
 
     fn begins(&self, kind: EventKind, row: &AuditEntry) -> bool {
         match self.key {
-            Some(key) => {
-                let is_new = matches!(
-                    kind,
-                    EventKind::ApiKeyIssued
-                        | EventKind::ApiKeyAttenuated
-                        | EventKind::ApiKeyRotated
-                );
-                is_new && row.api_key == Some(key)
-            }
+            Some(key) => is_new_key(kind) && row.api_key == Some(key),
             None => matches!(
                 kind,
                 EventKind::LoginGranted
@@ -103,7 +127,10 @@ impl Chapter {
 
     /// What it came from.
     pub(super) fn parent(&self) -> Option<Credential> {
-        self.opening().and_then(parent_in)
+        match self.origin {
+            Origin::Of(parent) => Some(parent),
+            Origin::Nothing | Origin::Trimmed => None,
+        }
     }
 
     /// The number of the last row that made it newer than what was revoked before, or that shows it
@@ -125,7 +152,6 @@ impl Chapter {
     /// key may be revoked after a rotation that left it valid.
     pub(super) fn end(&self, credential: Credential) -> Option<(RefusalCause, AuditEntry)> {
         let ends = self.done().filter_map(|(kind, row)| {
-            let rotated = || api_key::rotated(row.detail.as_deref()?).map(|(key, _)| key);
             let cause = match kind {
                 EventKind::SessionLoggedOut
                 | EventKind::SessionEnded
@@ -138,7 +164,7 @@ impl Chapter {
                 EventKind::SessionReplaced if credential.session().is_some() => {
                     RefusalCause::Replaced
                 }
-                EventKind::ApiKeyRotated if self.key.is_some() && rotated() == self.key => {
+                EventKind::ApiKeyRotated if self.key.is_some() && replaced_by(row) == self.key => {
                     RefusalCause::Replaced
                 }
                 _ => return None,
@@ -152,6 +178,21 @@ impl Chapter {
     pub(super) fn is_overlap(&self, end: &AuditEntry) -> bool {
         self.overlap().is_some_and(|(row, _)| row.seq == end.seq)
     }
+}
+
+/// Whether the key that such a row names is a new one.
+const fn is_new_key(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ApiKeyIssued | EventKind::ApiKeyAttenuated | EventKind::ApiKeyRotated
+    )
+}
+
+/// The key in whose place this row put another one.
+fn replaced_by(row: &AuditEntry) -> Option<ApiKeyId> {
+    let is_rotation = row.event == EventKind::ApiKeyRotated.name();
+    let detail = row.detail.as_deref().filter(|_| is_rotation)?;
+    api_key::rotated(detail).map(|(old, _)| old)
 }
 
 /// The session or key that this row says the new one was made from.
@@ -227,6 +268,10 @@ fn revokes_keys(kind: EventKind, row: &AuditEntry) -> bool {
         EventKind::UserConfirmed => because(reasons::FIRST),
         EventKind::PasswordReset | EventKind::PasswordChanged => because(reasons::KEYS_REVOKED),
         EventKind::LoginGranted => because(reasons::PASSWORD_CHANGED_KEYS_REVOKED),
+        // Written late: the revocation of a call that found no room.
+        EventKind::UserSessionsEnded | EventKind::SessionOthersEnded => {
+            reasons::LATE_WITH_KEYS.iter().any(|reason| because(reason))
+        }
         _ => false,
     }
 }
@@ -255,6 +300,10 @@ pub(super) fn deletion(
     let mut first = Ending { over_at: chapter.over_at(), ..Ending::default() };
     revocations(store, credential, user, chapter, &mut first)?;
     right_lost(store, chapter, &mut first)?;
+    if chapter.origin == Origin::Trimmed {
+        // It may have ended with what it was made from, at any time.
+        first.doubt = Some(0);
+    }
     Ok(first)
 }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::flow::verify::Decision;
 use crate::record::watermarks::Watermarks;
 use crate::storage::WriteTx;
+use crate::value::event::reasons;
 use crate::value::principal::InvalidTokenReason;
 use crate::value::target::Revokes;
 
@@ -110,20 +111,25 @@ impl Cause {
         Revokes { sessions, keys, tokens, trust }
     }
 
-    /// The reason in the audit log of a revocation that was written late.
+    /// The reason in the audit log of a revocation that was written late. Those that revoke the API
+    /// keys as well as the sessions are in `reasons::LATE_WITH_KEYS`.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Asked => "asked",
             Self::AllAsked => "all_asked",
-            Self::OwnPasswordChange { .. } => "own_password_change",
+            Self::OwnPasswordChange { and_keys: false } => "own_password_change",
+            Self::OwnPasswordChange { and_keys: true } => {
+                reasons::OWN_PASSWORD_CHANGE_KEYS_REVOKED
+            }
             Self::PasswordSetByAdministrator => "password_set",
             Self::ChangeDemanded => "change_demanded",
             Self::UserSuspended => "user_suspended",
-            Self::UserDeleted => "user_deleted",
+            Self::UserDeleted => reasons::USER_DELETED,
             Self::ContactChanged => "contact_changed",
-            Self::FirstConfirmed => "first_confirmed",
-            Self::PasswordReset | Self::PasswordResetWithKeys => "password_reset",
-            Self::InvitationAccepted => "invitation_accepted",
+            Self::FirstConfirmed => reasons::FIRST_CONFIRMED,
+            Self::PasswordReset => "password_reset",
+            Self::PasswordResetWithKeys => reasons::PASSWORD_RESET_KEYS_REVOKED,
+            Self::InvitationAccepted => reasons::INVITATION_ACCEPTED,
             Self::ApiKeysAsked => "api_keys_asked",
             Self::OneTimeTokensAsked => "one_time_tokens_asked",
             Self::PlaceSuspended => "place_suspended",
@@ -146,5 +152,42 @@ impl Cause {
     /// The watermarks for the next UPDATE of this transaction.
     pub(super) fn watermarks(self, tx: &WriteTx<'_>) -> Result<Watermarks> {
         Watermarks::raise(tx, self.revokes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Cause; 19] = [
+        Cause::Asked,
+        Cause::AllAsked,
+        Cause::OwnPasswordChange { and_keys: false },
+        Cause::OwnPasswordChange { and_keys: true },
+        Cause::PasswordSetByAdministrator,
+        Cause::ChangeDemanded,
+        Cause::UserSuspended,
+        Cause::UserDeleted,
+        Cause::ContactChanged,
+        Cause::FirstConfirmed,
+        Cause::PasswordReset,
+        Cause::PasswordResetWithKeys,
+        Cause::InvitationAccepted,
+        Cause::ApiKeysAsked,
+        Cause::OneTimeTokensAsked,
+        Cause::PlaceSuspended,
+        Cause::SecondFactorChanged,
+        Cause::DeviceForgotten,
+        Cause::DeviceTrustAsked,
+    ];
+
+    /// A row of sessions that were revoked late says by its reason alone that keys were, too.
+    #[test]
+    fn the_reason_of_a_late_revocation_says_whether_it_revoked_the_keys_too() {
+        for cause in ALL {
+            let Revokes { sessions, keys, .. } = cause.revokes();
+            let is_said = reasons::LATE_WITH_KEYS.contains(&cause.name());
+            assert_eq!(is_said, sessions && keys, "{cause:?}");
+        }
     }
 }

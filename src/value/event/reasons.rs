@@ -16,6 +16,26 @@ pub(crate) const FIRST: &str = "first";
 /// A change of the second factor that a recovery code proved.
 pub(crate) const RECOVERY_CODE: &str = "recovery_code";
 
+/// The cause of a revocation that found no room and was written late, without the rest of its call:
+/// the deletion of a user.
+pub(crate) const USER_DELETED: &str = "user_deleted";
+/// The same: the first confirmation of an account.
+pub(crate) const FIRST_CONFIRMED: &str = "first_confirmed";
+/// The same: an invitation that was accepted.
+pub(crate) const INVITATION_ACCEPTED: &str = "invitation_accepted";
+/// The same: a reset of the password that was to revoke the API keys, too.
+pub(crate) const PASSWORD_RESET_KEYS_REVOKED: &str = "password_reset_keys_revoked";
+/// The same: a user's change of their password that was to revoke the API keys, too.
+pub(crate) const OWN_PASSWORD_CHANGE_KEYS_REVOKED: &str = "own_password_change_keys_revoked";
+/// The reasons of those that revoked the API keys of the user as well as the sessions.
+pub(crate) const LATE_WITH_KEYS: [&str; 5] = [
+    USER_DELETED,
+    FIRST_CONFIRMED,
+    INVITATION_ACCEPTED,
+    PASSWORD_RESET_KEYS_REVOKED,
+    OWN_PASSWORD_CHANGE_KEYS_REVOKED,
+];
+
 /// The reason of a login that was granted: whether it set a new password, also revoked the API
 /// keys, or revoked the sessions of the user for another cause.
 pub(crate) const fn of_login(

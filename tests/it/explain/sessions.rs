@@ -292,6 +292,12 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
     }),
 ];
 
+/// The key that a rotation has put in the place of this one.
+fn rotated(s: &Scene, key: gatepost::ApiKeyId) -> (gatepost::ApiKeyId, gatepost::Secret) {
+    let new = s.acting().api_keys().rotate(key, Duration::ZERO).unwrap();
+    (new.id, new.key)
+}
+
 /// Ada is in York, in the Northern organisation.
 pub(super) fn in_york(s: &mut Scene) -> (gatepost::BranchId, gatepost::OrganisationId) {
     let north = s.store().organisations().create("Northern").unwrap().id;
@@ -397,6 +403,30 @@ pub(super) const OF_KEYS: &[(&str, Play)] = &[
         drop(s.acting().api_keys().rotate(s.key.0, Duration::ZERO).unwrap());
         s.key = (made.id, made.key);
         s.of_key(Reason::Unknown, Cause::Replaced, EventKind::ApiKeyRotated)
+    }),
+    ("a key of a session that was logged out, rotated twice", |s| {
+        let made = s.store().api_keys().attenuate(&s.principal(), NewApiKey::new()).unwrap();
+        s.key = rotated(s, made.id);
+        s.key = rotated(s, s.key.0);
+        s.world.log_out(&s.session, "till");
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::SessionLoggedOut)
+    }),
+    ("a key of a rotated key of a session that was logged out", |s| {
+        let made = s.store().api_keys().attenuate(&s.principal(), NewApiKey::new()).unwrap();
+        let new = rotated(s, made.id);
+        let parent = s.store().verify((&new.1, None)).unwrap().valid().unwrap();
+        let made = s.store().api_keys().attenuate(&parent, NewApiKey::new()).unwrap();
+        s.world.log_out(&s.session, "till");
+        s.key = (made.id, made.key);
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::SessionLoggedOut)
+    }),
+    ("a rotated key of a key that was revoked", |s| {
+        let parent = s.store().verify((&s.key.1, None)).unwrap().valid().unwrap();
+        let made = s.store().api_keys().attenuate(&parent, NewApiKey::new()).unwrap();
+        let new = rotated(s, made.id);
+        s.acting().api_keys().revoke(s.key.0).unwrap();
+        s.key = new;
+        s.of_key(Reason::Unknown, Cause::Revoked, EventKind::ApiKeyRevoked)
     }),
     ("a session of a restored user", |s| {
         s.acting().users().delete(s.ada).unwrap();

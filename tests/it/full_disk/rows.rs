@@ -285,6 +285,27 @@ impl Scene {
         }
     }
 
+    /// Each session or key that the row ended is explained by a row of the log, also where the
+    /// revocation was written late and without the rest of the call.
+    #[track_caller]
+    fn check_explained(&self, store: &Store, row: &Row, keys: &[&str]) {
+        let check = |token: &str, device: Option<&DeviceId>| {
+            let why = store.explain((token, device)).unwrap();
+            assert!(why.evidence.row().is_some(), "{}: {why:?}", row.name);
+        };
+        for (name, _, token) in &self.opened {
+            if row.sessions.contains(name) {
+                check(token, Some(&device(name)));
+            }
+        }
+        for (_, token) in self.keys.iter().filter(|(name, _)| keys.contains(name)) {
+            check(token, None);
+        }
+        for (_, token) in self.made.iter().filter(|(name, _)| row.sessions.contains(name)) {
+            check(token, None);
+        }
+    }
+
     #[track_caller]
     fn check(&self, store: &Store, row: &Row, keys: &[&str], changed: bool) {
         let rest = |all: &[&'static str], revoked: &[&str]| -> Vec<&'static str> {
@@ -382,6 +403,7 @@ fn done_again(scene: &Scene, row: &Row, is_written: bool) {
     scene.check_given(scene.store(), row.name);
     let renewed = row.is_own_password();
     scene.check(scene.store(), row, row.keys, renewed);
+    scene.check_explained(scene.store(), row, row.keys);
     scene.store().close().unwrap();
 }
 
@@ -400,6 +422,7 @@ fn written_later(scene: &Scene, row: &Row, is_written: bool) {
     let path = scene.disk.directory.join("auth.db");
     let store = Store::open(path, scene.disk.options.clone()).unwrap();
     scene.check(&store, row, keys, is_written);
+    scene.check_explained(&store, row, keys);
     assert!(store.audit().verify_chain(None).unwrap().is_intact());
     if row.is_own_password() {
         let log_in = |password| {
