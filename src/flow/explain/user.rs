@@ -1,18 +1,43 @@
 //! Why a login of a user is refused, and why the keys and sessions of a user are suspended.
 
-use super::rows::rows;
+use super::rows::{of_kinds, rows};
 use super::{AuditEvidence, Explanation, RefusalCause};
 use crate::error::{ErrorKind, Result};
 use crate::record::audit::{self, AuditFilter};
 use crate::record::user::User;
 use crate::record::{branch, credential, examine, organisation, user};
 use crate::store::Store;
-use crate::value::event::{AuditEntry, EventKind, reasons};
+use crate::value::event::{AuditEntry, EventKind, PASSWORD_REMOVED, reasons};
 use crate::value::id::UserId;
 use crate::value::principal::UserStatus;
 
-/// What `users().confirm_and_remove_password` adds to its row, if there was a password.
-const PASSWORD_REMOVED: &str = "password removed";
+/// What a row of the log says of a state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// It set the state.
+    Set,
+    /// It may have: a user or a place may be created in every state.
+    Created,
+    /// It set another state.
+    Undone,
+    /// A backup was restored, which may have brought every state.
+    Restored,
+}
+
+/// What of a user, or of a place, refuses the user.
+#[derive(Clone, Copy)]
+enum State {
+    /// The status that such a row sets.
+    Status(EventKind),
+    Deleted,
+    BranchInactive,
+    OrganisationInactive,
+    LockedOut,
+    NoPassword,
+    PasswordCompromised,
+    ChangeDemanded,
+    PasswordExpired,
+}
 
 impl Store {
     /// What of the user, or of the user's place, refuses everything of the user.
@@ -35,51 +60,49 @@ impl Store {
             return Ok(explanation);
         }
         if user.is_locked_out(now) {
-            let kinds = [EventKind::AttemptsThrottled, EventKind::LoginRefused];
-            let evidence = self.last_of_user(id, &kinds)?;
+            let evidence = self.behind_user(id, State::LockedOut)?;
             let at = user.locked_out_until;
             return Ok(Explanation { at, evidence, ..of_user(id, RefusalCause::LockedOut) });
         }
         let (options, stored) = (self.options(), credential.as_ref());
         let expired_at = stored.and_then(|stored| stored.expired_at(options, now));
-        let (cause, kinds): (_, &[EventKind]) = match stored {
-            None => (
-                RefusalCause::NoPassword,
-                &[EventKind::PasswordRemoved, EventKind::UserConfirmed, EventKind::UserCreated],
-            ),
+        let (cause, state, at) = match stored {
+            None => (RefusalCause::NoPassword, State::NoPassword, None),
             Some(stored) if credential::lacks_key(options, &stored.phc) => {
                 return Ok(of_user(id, RefusalCause::KeyMissing));
             }
             Some(stored) if stored.compromised => {
-                (RefusalCause::PasswordCompromised, &[EventKind::PasswordMarkedCompromised])
+                (RefusalCause::PasswordCompromised, State::PasswordCompromised, None)
             }
-            Some(stored) if stored.must_change => (
-                RefusalCause::NewPasswordRequired,
-                &[EventKind::PasswordChangeRequired, EventKind::UserCreated],
-            ),
+            Some(stored) if stored.must_change => {
+                (RefusalCause::NewPasswordRequired, State::ChangeDemanded, None)
+            }
             Some(_) if expired_at.is_some() => {
-                let (at, evidence) = (expired_at, self.setting_of_password(id)?);
-                let expired = of_user(id, RefusalCause::NewPasswordRequired);
-                return Ok(Explanation { at, evidence, ..expired });
+                (RefusalCause::NewPasswordRequired, State::PasswordExpired, expired_at)
             }
             Some(_) if codes_from.is_some() => {
                 return Ok(Explanation { at: codes_from, ..of_user(id, RefusalCause::Clock) });
             }
             Some(_) => return Ok(of_user(id, RefusalCause::Accepted)),
         };
-        Ok(Explanation { evidence: self.last_of_user(id, kinds)?, ..of_user(id, cause) })
+        let evidence = self.behind_user(id, state)?;
+        Ok(Explanation { at, evidence, ..of_user(id, cause) })
     }
 
     fn explain_absent(&self, id: UserId) -> Result<Explanation> {
-        let evidence = self.last_of_user(id, &[EventKind::UserDeleted])?;
         let is_stored = self.read(|tx| match user::stored(tx, id) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         })?;
-        if evidence.row().is_some() || is_stored {
+        let of_id = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
+        let says = |row: &AuditEntry| row.event == EventKind::UserDeleted.name();
+        if is_stored || of_id.iter().any(says) {
+            let evidence = self.behind(of_id, State::Deleted)?;
             return Ok(Explanation { evidence, ..of_user(id, RefusalCause::UserDeleted) });
         }
+        let is_trimmed = self.read(audit::is_trimmed)?;
+        let evidence = if is_trimmed { AuditEvidence::Trimmed } else { AuditEvidence::None };
         Ok(Explanation { evidence, ..Explanation::new(RefusalCause::Unknown) })
     }
 
@@ -91,8 +114,7 @@ impl Store {
             UserStatus::Pending => Some((RefusalCause::UserPending, EventKind::UserMadePending)),
         };
         if let Some((cause, kind)) = by_status {
-            // A user may be created in every status.
-            let evidence = self.last_of_user(of.id, &[kind, EventKind::UserCreated])?;
+            let evidence = self.behind_user(of.id, State::Status(kind))?;
             return Ok(Some(Explanation { evidence, ..of_user(of.id, cause) }));
         }
         let (place, above) = self.read(|tx| {
@@ -101,69 +123,160 @@ impl Store {
             let above = above.map(|id| organisation::find(tx, id)).transpose()?.flatten();
             Ok((place, above))
         })?;
-        let (cause, kind) = match (&place, &above) {
+        let (cause, state) = match (&place, &above) {
             (Some(place), _) if !place.active => {
-                (RefusalCause::BranchInactive, EventKind::BranchDeactivated)
+                (RefusalCause::BranchInactive, State::BranchInactive)
             }
             (_, Some(above)) if !above.active => {
-                (RefusalCause::OrganisationInactive, EventKind::OrganisationDeactivated)
+                (RefusalCause::OrganisationInactive, State::OrganisationInactive)
             }
             _ => return Ok(None),
         };
-        let branch = place.map(|place| place.id);
-        let organisation = above.map(|above| above.id);
-        let all = rows(self, AuditFilter::new().kind(kind), 0)?;
-        let evidence = self.last_where(all, |row| match kind {
-            EventKind::BranchDeactivated => row.branch == branch,
-            _ => row.organisation == organisation,
-        })?;
+        let mut of_place = of_kinds(self, &OF_ACTIVITY, 0)?;
+        of_place.retain(|row| match state {
+            State::BranchInactive => row.branch == of.branch,
+            _ => row.organisation == above.as_ref().map(|above| above.id),
+        });
+        let evidence = self.behind(of_place, state)?;
         Ok(Some(Explanation { evidence, ..of_user(of.id, cause) }))
     }
 
-    /// The last row about a user that has one of these kinds.
-    fn last_of_user(&self, id: UserId, kinds: &[EventKind]) -> Result<AuditEvidence> {
-        let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
-        self.last_where(all, |row| {
-            let is_kind = kinds.iter().any(|kind| kind.name() == row.event);
-            // The only confirmation that is asked for is the one that removed the password.
-            let is_confirmed = row.event == EventKind::UserConfirmed.name();
-            let has_removed = row.detail.as_deref() == Some(PASSWORD_REMOVED);
-            is_kind && (!is_confirmed || has_removed)
-        })
+    fn behind_user(&self, id: UserId, state: State) -> Result<AuditEvidence> {
+        self.behind(rows(self, AuditFilter::new().user(id).from_library(), 0)?, state)
     }
 
-    /// The row that set the password of the user.
-    fn setting_of_password(&self, id: UserId) -> Result<AuditEvidence> {
-        let all = rows(self, AuditFilter::new().user(id).from_library(), 0)?;
-        self.last_where(all, |row| match EventKind::from_name(&row.event) {
-            Some(EventKind::LoginGranted) => {
-                let reason = row.reason.as_deref();
-                let sets = [reasons::PASSWORD_CHANGED, reasons::PASSWORD_CHANGED_KEYS_REVOKED];
-                reason.is_some_and(|reason| sets.contains(&reason))
+    /// The row behind a state, of those about the user or the place: the last that set it. A
+    /// restore keeps a state that was set before. Without such a row, or after one that set another
+    /// state, the restore has brought it.
+    fn behind(&self, mut all: Vec<AuditEntry>, state: State) -> Result<AuditEvidence> {
+        all.extend(of_kinds(self, &[EventKind::StoreRestored], 0)?);
+        all.sort_by_key(|row| row.seq);
+        let is_trimmed = self.read(audit::is_trimmed)?;
+        let mut last: Option<(Said, AuditEntry)> = None;
+        for row in all {
+            let Some(said) = state.said_by(&row) else { continue };
+            // The row that set it may be among those that were trimmed.
+            let may_be_set = last.as_ref().map_or(is_trimmed, |(said, _)| *said == Said::Set);
+            if said != Said::Restored || !may_be_set {
+                last = Some((said, row));
             }
-            Some(
-                EventKind::UserCreated
-                | EventKind::FirstAdministratorCreated
-                | EventKind::InvitationAccepted
-                | EventKind::PasswordSet
-                | EventKind::PasswordChanged
-                | EventKind::PasswordReset,
-            ) => true,
-            _ => false,
+        }
+        Ok(match last {
+            // Another state was set, and then this one by hand.
+            Some((Said::Undone, _)) => AuditEvidence::None,
+            Some((_, row)) => AuditEvidence::of(Some(row)),
+            None if is_trimmed => AuditEvidence::Trimmed,
+            None => AuditEvidence::None,
         })
     }
+}
 
-    fn last_where(
-        &self,
-        all: Vec<AuditEntry>,
-        is_it: impl Fn(&AuditEntry) -> bool,
-    ) -> Result<AuditEvidence> {
-        let last = all.into_iter().filter(|row| is_it(row)).last();
-        if last.is_none() && self.read(audit::is_trimmed)? {
-            return Ok(AuditEvidence::Trimmed);
+impl State {
+    fn said_by(self, row: &AuditEntry) -> Option<Said> {
+        let kind = EventKind::from_name(&row.event)?;
+        if kind == EventKind::StoreRestored {
+            return Some(Said::Restored);
         }
-        Ok(AuditEvidence::of(last))
+        let said = |sets: bool, undoes: bool| match (sets, undoes) {
+            (true, _) => Some(Said::Set),
+            (false, true) => Some(Said::Undone),
+            (false, false) => None,
+        };
+        match (self, kind) {
+            (
+                Self::Status(_) | Self::NoPassword | Self::ChangeDemanded,
+                EventKind::UserCreated,
+            )
+            | (Self::BranchInactive, EventKind::BranchCreated)
+            | (Self::OrganisationInactive, EventKind::OrganisationCreated) => Some(Said::Created),
+            (Self::Status(set), _) => {
+                let confirms =
+                    set == EventKind::UserMadePending && kind == EventKind::UserConfirmed;
+                said(kind == set, confirms || sets_a_status(kind))
+            }
+            (Self::Deleted, _) => said(
+                kind == EventKind::UserDeleted,
+                matches!(kind, EventKind::UserRestored | EventKind::UserCreated),
+            ),
+            (Self::BranchInactive, _) => {
+                said(kind == EventKind::BranchDeactivated, kind == EventKind::BranchActivated)
+            }
+            (Self::OrganisationInactive, _) => said(
+                kind == EventKind::OrganisationDeactivated,
+                kind == EventKind::OrganisationActivated,
+            ),
+            (Self::LockedOut, _) => {
+                said(may_be_an_attempt(kind), kind == EventKind::AttemptsUnlocked)
+            }
+            (Self::NoPassword, _) => said(removes_password(kind, row), sets_password(kind, row)),
+            (Self::PasswordExpired, _) => {
+                said(sets_password(kind, row), removes_password(kind, row))
+            }
+            (Self::PasswordCompromised, _) => said(
+                kind == EventKind::PasswordMarkedCompromised,
+                sets_password(kind, row) || removes_password(kind, row),
+            ),
+            (Self::ChangeDemanded, _) => said(
+                kind == EventKind::PasswordChangeRequired,
+                sets_password(kind, row) || removes_password(kind, row),
+            ),
+        }
     }
+}
+
+/// The rows that create a place, or make it active or inactive.
+const OF_ACTIVITY: [EventKind; 6] = [
+    EventKind::BranchCreated,
+    EventKind::BranchActivated,
+    EventKind::BranchDeactivated,
+    EventKind::OrganisationCreated,
+    EventKind::OrganisationActivated,
+    EventKind::OrganisationDeactivated,
+];
+
+/// Whether a user has another status than before after such a row.
+const fn sets_a_status(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::UserActivated
+            | EventKind::UserMadePending
+            | EventKind::UserLocked
+            | EventKind::UserDisabled
+            | EventKind::InvitationAccepted
+    )
+}
+
+/// Whether such a row may be of an attempt that counts.
+const fn may_be_an_attempt(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::AttemptsThrottled
+            | EventKind::LoginRefused
+            | EventKind::PasswordChangeRefused
+            | EventKind::SessionProofRefused
+            | EventKind::SecondFactorRefused
+    )
+}
+
+fn sets_password(kind: EventKind, row: &AuditEntry) -> bool {
+    match kind {
+        EventKind::LoginGranted => {
+            let sets = [reasons::PASSWORD_CHANGED, reasons::PASSWORD_CHANGED_KEYS_REVOKED];
+            row.reason.as_deref().is_some_and(|reason| sets.contains(&reason))
+        }
+        EventKind::UserCreated
+        | EventKind::FirstAdministratorCreated
+        | EventKind::InvitationAccepted
+        | EventKind::PasswordSet
+        | EventKind::PasswordChanged
+        | EventKind::PasswordReset => true,
+        _ => false,
+    }
+}
+
+fn removes_password(kind: EventKind, row: &AuditEntry) -> bool {
+    let has_removed = row.detail.as_deref() == Some(PASSWORD_REMOVED);
+    kind == EventKind::PasswordRemoved || (kind == EventKind::UserConfirmed && has_removed)
 }
 
 fn of_user(id: UserId, cause: RefusalCause) -> Explanation {
