@@ -155,6 +155,7 @@ pub mod directory {
     pub use crate::flow::erase::ErasureReport;
     pub use crate::flow::import::{ImportRecord, Imported};
     pub use crate::flow::personal_data::PersonalData;
+    pub use crate::record::administration::Administration;
     pub use crate::record::branch::{Branch, BranchFilter, Branches};
     pub use crate::record::credit::{CreditBook, CreditHolder, Credits};
     pub use crate::record::external_identity::{ExternalIdentities, ExternalIdentity};
@@ -191,7 +192,7 @@ pub mod policy {
 pub mod second_factors {
     pub use crate::flow::second_factor::FactorOutcome;
     pub use crate::record::second_factor::{
-        NewTotp, RecoveryCodes, SecondFactor, SecondFactors, TotpEnrolment,
+        NewTotp, RecoveryCodes, SecondFactor, SecondFactors, TotpEnrolment, UnfinishedEnrolment,
     };
     pub use crate::value::factor_code::FactorCode;
     pub use crate::value::totp::{FactorOrigin, TotpAlgorithm, TotpSecret};
@@ -212,6 +213,7 @@ pub mod sessions {
     pub use crate::record::one_time_token::{
         IssuedOneTimeToken, NewOneTimeToken, OneTimeTokenInfo, OneTimeTokens,
     };
+    pub use crate::record::pending_step::WaitingLogin;
     pub use crate::record::session::{SessionData, SessionFilter, SessionInfo, Sessions};
     pub use crate::value::freshness::{FreshSession, Freshness, NotFresh};
     pub use crate::value::id::OneTimeTokenId;

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use crate::value::subtree::Subtree;
+use crate::value::time::Timestamp;
 
 /// The branches that the user `$who` administers, each by itself or with its organisation.
 macro_rules! own_branches {
@@ -242,6 +243,28 @@ pub(crate) fn of_user(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Subtree>> {
          WHERE user_id = ?1 ORDER BY organisation_id, branch_id",
         params![user],
         subtree,
+    )
+}
+
+/// A place that a user administers, and since when; in
+/// [`PersonalData`](crate::directory::PersonalData).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Administration {
+    /// The organisation or the branch.
+    pub place: Subtree,
+    /// When it was granted.
+    pub granted_at: Timestamp,
+}
+
+/// As [`of_user`], with the times.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<Administration>> {
+    tx.all(
+        "SELECT organisation_id, branch_id, granted_at FROM administration
+         WHERE user_id = ?1 ORDER BY organisation_id, branch_id",
+        params![user],
+        |row| Ok(Administration { place: subtree(row)?, granted_at: row.get(2)? }),
     )
 }
 

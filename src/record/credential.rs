@@ -71,6 +71,13 @@ pub(crate) fn of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<StoredPassword>
     )
 }
 
+/// When the password of a user was set, and whether it is marked as compromised.
+pub(crate) fn state_of(tx: &ReadTx<'_>, user: UserId) -> Result<Option<(Timestamp, bool)>> {
+    tx.one("SELECT set_at, compromised FROM credential WHERE user_id = ?1", params![user], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}
+
 /// As [`of`], in constant work: for a user without a password, `stand_in` is read and discarded, so
 /// that there is no timing oracle.
 pub(crate) fn sought(

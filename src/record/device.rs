@@ -42,6 +42,10 @@ pub struct KnownDevice {
     pub last_login_at: Timestamp,
     /// The first moment at which it is not trusted any more; `None` if it is not trusted now.
     pub trusted_until: Option<Timestamp>,
+    /// Failed attempts from it since the user last logged in on it.
+    pub failed_attempts: u64,
+    /// When the last of them was made; `None` if there is none.
+    pub last_failed_at: Option<Timestamp>,
 }
 
 /// The devices on which users have logged in.
@@ -107,7 +111,8 @@ pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> 
             "SELECT d.device_hash, d.first_login_at, d.last_login_at,
                  CASE WHEN ",
             trusted!("?2"),
-            " THEN d.trusted_until END
+            " THEN d.trusted_until END, d.failures,
+                 CASE WHEN d.failures > 0 THEN d.charged_at END
              FROM device AS d WHERE d.user_id = ?1
              ORDER BY d.last_login_at DESC, d.device_hash"
         ),
@@ -119,6 +124,8 @@ pub(crate) fn all_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<KnownDevice>> 
                 first_login_at: row.get(1)?,
                 last_login_at: row.get(2)?,
                 trusted_until: row.get(3)?,
+                failed_attempts: row.get::<_, i64>(4)?.unsigned_abs(),
+                last_failed_at: row.get(5)?,
             })
         },
     )

@@ -151,6 +151,11 @@ pub struct OneTimeTokenInfo {
     pub issued_at: Timestamp,
     /// The first moment at which it is expired.
     pub expires_at: Timestamp,
+    /// The e-mail address that it confirms, folded as addresses are compared; `None` for every
+    /// other purpose.
+    pub email: Option<String>,
+    /// Whether it was used; `false` in every list of valid tokens.
+    pub is_used: bool,
 }
 
 impl Store {
@@ -371,8 +376,8 @@ pub(crate) fn replace(
 fn valid_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
     tx.all(
         concat!(
-            "SELECT t.id, t.user_id, t.purpose, t.issued_at, t.expires_at
-             FROM one_time_token AS t WHERE t.user_id = ?1 AND ",
+            "SELECT t.id, t.user_id, t.purpose, t.issued_at, t.expires_at, t.bound_email,
+                 t.uses_left = 0 FROM one_time_token AS t WHERE t.user_id = ?1 AND ",
             standing!("?2"),
             " = 'valid' ORDER BY t.issued_at, t.id"
         ),
@@ -384,8 +389,8 @@ fn valid_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
 /// Every token of a user that the file has, valid or not, oldest first.
 pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<OneTimeTokenInfo>> {
     tx.all(
-        "SELECT id, user_id, purpose, issued_at, expires_at FROM one_time_token
-         WHERE user_id = ?1 ORDER BY issued_at, id",
+        "SELECT id, user_id, purpose, issued_at, expires_at, bound_email, uses_left = 0
+         FROM one_time_token WHERE user_id = ?1 ORDER BY issued_at, id",
         params![user],
         info,
     )
@@ -403,6 +408,8 @@ fn info(row: &Row<'_>) -> rusqlite::Result<OneTimeTokenInfo> {
         purpose: row.get(2)?,
         issued_at: row.get(3)?,
         expires_at: row.get(4)?,
+        email: row.get(5)?,
+        is_used: row.get(6)?,
     })
 }
 

@@ -19,6 +19,34 @@ use crate::value::secret::Secret;
 use crate::value::time::{Deadline, Timestamp};
 use crate::value::token::{ParsedToken, TokenKind, mint};
 
+/// A login that waits for a second factor, without its token; in
+/// [`PersonalData`](crate::directory::PersonalData).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct WaitingLogin {
+    /// What it waits for.
+    pub demand: StepDemand,
+    /// Whether it is bound to a device.
+    pub has_device: bool,
+    /// When the first half of the login was granted.
+    pub issued_at: Timestamp,
+    /// The first moment at which it is expired.
+    pub expires_at: Timestamp,
+    /// How many more codes are compared.
+    pub guesses_left: u64,
+    /// Whether the login asked for the privilege `admin`.
+    pub require_admin: bool,
+    /// Whether the login is one of a desktop client.
+    pub is_desktop: bool,
+    /// When the session is to end, if the login asked for a moment.
+    pub session_ends_at: Option<Timestamp>,
+    /// For how long the session is to be valid in milliseconds, if the login asked for a duration.
+    pub session_lifetime_ms: Option<u64>,
+    /// The label that the session is to have.
+    pub label: Option<String>,
+}
+
 /// A valid pending step, as it is stored.
 #[derive(Debug)]
 pub(crate) struct PendingStepRow {
@@ -214,6 +242,30 @@ pub(crate) fn delete_on_device(
 /// Deletes a step that was completed; `false` if it is gone.
 pub(crate) fn complete(tx: &WriteTx<'_>, id: &[u8; 16]) -> Result<bool> {
     Ok(tx.execute("DELETE FROM pending_step WHERE id = ?1", params![id])? == 1)
+}
+
+/// Every step of a user that the file has, valid or not, oldest first.
+pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<WaitingLogin>> {
+    tx.all(
+        "SELECT demand, device_hash IS NOT NULL, issued_at, expires_at, guesses_left,
+             require_admin, is_desktop, ends_at, lifetime_ms, label
+         FROM pending_step WHERE user_id = ?1 ORDER BY issued_at, id",
+        params![user],
+        |row| {
+            Ok(WaitingLogin {
+                demand: row.get(0)?,
+                has_device: row.get(1)?,
+                issued_at: row.get(2)?,
+                expires_at: row.get(3)?,
+                guesses_left: row.get::<_, i64>(4)?.unsigned_abs(),
+                require_admin: row.get(5)?,
+                is_desktop: row.get(6)?,
+                session_ends_at: row.get(7)?,
+                session_lifetime_ms: row.get::<_, Option<i64>>(8)?.map(i64::unsigned_abs),
+                label: row.get(9)?,
+            })
+        },
+    )
 }
 
 /// Deletes every step of a user who is erased.

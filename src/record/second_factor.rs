@@ -5,6 +5,7 @@
 //! while that is lower. A recovery code is used by the DELETE of its row. So of all callers in all
 //! processes one gets it, before and after any crash.
 
+mod personal;
 mod rekey;
 mod sealed;
 
@@ -21,6 +22,8 @@ use crate::value::secret::Secret;
 use crate::value::time::Timestamp;
 use crate::value::totp::{FactorOrigin, TotpAlgorithm, TotpSecret, TotpShape, step_at, window};
 
+pub use personal::UnfinishedEnrolment;
+pub(crate) use personal::{enrolment_of, recovery_codes_issued_at};
 pub(crate) use rekey::{opens_one, reseal_some, uses};
 use sealed::Place;
 pub(crate) use sealed::SealedSecret;

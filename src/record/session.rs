@@ -8,8 +8,8 @@ mod list;
 
 pub use data::SessionData;
 pub(crate) use data::data_of;
-pub(crate) use list::stored_of;
 pub use list::{SessionFilter, SessionInfo};
+pub(crate) use list::{stored_by, stored_of};
 
 use std::time::Duration;
 

@@ -226,6 +226,14 @@ pub(crate) fn clear(tx: &WriteTx<'_>, user: UserId) -> Result<bool> {
     Ok(cleared || before.failures > 0 || before.known_failures > 0)
 }
 
+/// When the last failed attempt since the last success was made: from a device that is not known,
+/// or in a session; and from a device that is known.
+pub(crate) fn last_failures(tx: &ReadTx<'_>, user: UserId) -> Result<[Option<Timestamp>; 2]> {
+    let now = of(tx, user)?;
+    let if_any = |failures: i64, at| (failures > 0).then_some(at);
+    Ok([if_any(now.failures, now.charged_at), if_any(now.known_failures, now.known_charged_at)])
+}
+
 fn of(tx: &ReadTx<'_>, id: UserId) -> Result<Attempts> {
     let found = tx.one(
         "SELECT failures, charged_at, known_failures, known_charged_at FROM throttle

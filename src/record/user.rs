@@ -266,6 +266,12 @@ pub(crate) fn stored(tx: &ReadTx<'_>, id: UserId) -> Result<User> {
     with_attempts(tx, found.ok_or_else(gone)?)
 }
 
+/// The branch that a deleted user was in.
+pub(crate) fn former_branch(tx: &ReadTx<'_>, id: UserId) -> Result<Option<BranchId>> {
+    let sql = "SELECT former_branch_id FROM user WHERE id = ?1";
+    Ok(tx.one(sql, params![id], |row| row.get(0))?.flatten())
+}
+
 pub(crate) fn gone() -> Error {
     Error::not_found("there is no user of this id")
 }

@@ -1,9 +1,12 @@
 //! Everything that the file has about one user, for the user.
 
+mod columns;
+
 use gatepost::audit::HostEvent;
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, Version};
+use gatepost::sessions::{Impersonation, NewApiKey, NewOneTimeToken, StepDemand, Version};
 use gatepost::{ClientInfo, ErrorKind, LoginRequest, NewUser, Subtree, UserId};
 
+use crate::pending_step::Scene;
 use crate::world::{PASSWORD, World, device};
 
 #[test]
@@ -67,6 +70,43 @@ fn an_export_has_a_user_s_own_rows_and_no_one_else_s() {
     assert!(deleted.user.deleted_at.is_some());
     let unknown: UserId = "0189f0c4-5a3e-7c11-8d2f-6b1e0a9c4d77".parse().unwrap();
     world.refuses(ErrorKind::NotFound, |store| store.users().personal_data(unknown));
+}
+
+#[test]
+fn an_export_has_what_the_user_did_as_another_and_what_still_waits() {
+    let scene = Scene::new();
+    let (world, ada, store) = (&scene.world, scene.ada, &scene.world.store);
+    store.users().set_privileges(ada, &["admin"]).unwrap();
+    store.users().set_email(ada, Some("Ada@example.com")).unwrap();
+    let set_at = world.now();
+    store.users().set_password(ada, "nine brass bells".into()).unwrap();
+    store.users().mark_compromised(ada).unwrap();
+    store.one_time_tokens().issue(ada, NewOneTimeToken::email_confirmation()).unwrap();
+    let data = store.users().personal_data(ada).unwrap();
+    assert_eq!((data.password_set_at, data.is_password_compromised), (Some(set_at), true));
+    let [token] = &data.one_time_tokens[..] else { panic!("one token") };
+    assert_eq!((token.email.as_deref(), token.is_used), (Some("ada@example.com"), false));
+
+    store.users().set_password(ada, PASSWORD.into()).unwrap();
+    drop(scene.pending(scene.login("pad").label("the pad")));
+    let code = scene.next_code();
+    let own = world.ask(scene.login("till").code(code)).unwrap();
+    let bob = world.person("bob").id;
+    let client_info = ClientInfo::new().ip([203, 0, 113, 77]);
+    let window = Impersonation::new(bob, device("window")).client_info(client_info.clone());
+    drop(store.sessions().impersonate(&own.principal, window).unwrap().granted().unwrap());
+    world.ask(LoginRequest::new("ada", "wrong".into(), device("elsewhere"))).unwrap_err();
+    let data = store.users().personal_data(ada).unwrap();
+    let [waiting] = &data.waiting_logins[..] else { panic!("one login waits") };
+    assert_eq!((waiting.demand, waiting.label.as_deref()), (StepDemand::Code, Some("the pad")));
+    let [acting] = &data.impersonations[..] else { panic!("one impersonation") };
+    assert_eq!((acting.user, acting.impersonator), (bob, Some(ada)));
+    assert_eq!(acting.client_info, Some(client_info));
+    assert_eq!(data.sessions.len(), 1);
+    assert_eq!(data.last_failed_at, Some(world.now()));
+    // Bob's own export has the session as one of his, and no more of ada.
+    let of_bob = store.users().personal_data(bob).unwrap();
+    assert_eq!((of_bob.sessions.len(), of_bob.impersonations.len()), (1, 0));
 }
 
 #[cfg(feature = "serde")]

@@ -420,6 +420,15 @@ pub(crate) fn stored_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<SessionInfo
     )
 }
 
+/// Every session that a user has opened to act as another one, live or not, oldest first.
+pub(crate) fn stored_by(tx: &ReadTx<'_>, administrator: UserId) -> Result<Vec<SessionInfo>> {
+    tx.all(
+        concat!(columns!(), "FROM session AS s WHERE s.actor_user_id = ?1 ORDER BY s.id"),
+        params![administrator],
+        info,
+    )
+}
+
 const FIRST: SessionId = SessionId::from_bytes([0; 16]);
 const LAST: SessionId = SessionId::from_bytes([u8::MAX; 16]);
 

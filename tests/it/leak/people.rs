@@ -19,7 +19,11 @@ impl Story {
         self.failed(store.audit().sealed_anchor());
         self.failed(store.audit().open_anchor("sealed1$a$"));
         let gone = store.users().create(NewUser::person("gone")).unwrap().id;
-        self.held(&store.users().personal_data(gone).unwrap());
+        let data = store.users().personal_data(gone).unwrap();
+        self.held(&data);
+        self.held(&data.administrations);
+        self.held(&data.enrolment);
+        self.held(&data.waiting_logins);
         assert!(store.users().exposed_password_hash(gone).unwrap().is_none());
         store.users().delete(gone).unwrap();
         self.held(&store.users().erase(gone).unwrap());
