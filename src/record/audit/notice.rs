@@ -18,6 +18,8 @@ pub enum Notice {
     /// The second factor was added, replaced, imported, removed or reset, recovery codes were
     /// reissued, or one was used.
     FactorChanged,
+    /// An external identity was linked, by which the user can log in, or unlinked.
+    IdentityChanged,
     /// An administrator opened a session to act as the user.
     Impersonated,
     /// A backup was not written. The row has no user: those who operate the store should learn of
@@ -78,6 +80,9 @@ impl AuditEntry {
             EventKind::SecondFactorEnrolmentBegun => {
                 let by_code = self.reason.as_deref() == Some(reasons::RECOVERY_CODE);
                 by_code.then_some(Notice::FactorChanged)
+            }
+            EventKind::ExternalIdentityLinked | EventKind::ExternalIdentityUnlinked => {
+                Some(Notice::IdentityChanged)
             }
             EventKind::SessionImpersonated => Some(Notice::Impersonated),
             EventKind::StoreBackupFailed => Some(Notice::BackupFailed),

@@ -156,6 +156,10 @@ fn what_a_user_should_learn_of_is_a_notice() {
     notices(&[Notice::PasswordChanged]);
     world.store.users().confirm(ada).unwrap();
     notices(&[]);
+    let identities = world.store.external_identities();
+    identities.link(ada, "https://login.example.com", "248289761001").unwrap();
+    assert!(identities.unlink(ada, "https://login.example.com", "248289761001").unwrap());
+    notices(&[Notice::IdentityChanged, Notice::IdentityChanged]);
     // The host's own names mean nothing to the library.
     world.store.audit().record(&[HostEvent::new("password.set").unwrap().user(ada)]).unwrap();
     notices(&[]);
