@@ -40,11 +40,12 @@ impl<T> State<T> {
 }
 
 /// A slot in use. Dropping it, also while unwinding, passes it on with what it carries; if no
-/// thread waits, that is dropped.
+/// thread waits, that is dropped before the slot is free.
 #[derive(Debug)]
 pub(super) struct Permit<'g, T = ()> {
     gate: &'g Gate<T>,
     pub(super) carried: Option<T>,
+    is_handed_on: bool,
 }
 
 /// The counters of the gate.
@@ -85,7 +86,7 @@ impl<T> Gate<T> {
     fn take(&self, mut state: MutexGuard<'_, State<T>>) -> Permit<'_, T> {
         if state.has_room(self.slots) {
             state.running += 1;
-            return Permit { gate: self, carried: None };
+            return Permit::of(self, None);
         }
         state.waiting += 1;
         let carried = loop {
@@ -97,7 +98,7 @@ impl<T> Gate<T> {
             }
         };
         state.waiting -= 1;
-        Permit { gate: self, carried }
+        Permit::of(self, carried)
     }
 
     pub(super) fn load(&self) -> Load {
@@ -105,16 +106,13 @@ impl<T> Gate<T> {
         Load { running: state.running, waiting: state.queued() }
     }
 
-    fn leave(&self, carried: Option<T>) {
+    fn leave(&self) {
         let mut state = self.state.lock();
         if state.queued() > 0 {
-            state.handed.push(carried);
+            state.handed.push(None);
             self.handed.notify_one();
         } else {
             state.running -= 1;
-            // Dropping it may take long.
-            drop(state);
-            drop(carried);
         }
     }
 
@@ -126,16 +124,31 @@ impl<T> Gate<T> {
     }
 }
 
-impl<T> Permit<'_, T> {
-    /// Whether a thread waits that no slot was handed to yet. It goes on waiting until one is.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.gate.state.lock().queued() > 0
+impl<'g, T> Permit<'g, T> {
+    const fn of(gate: &'g Gate<T>, carried: Option<T>) -> Self {
+        Self { gate, carried, is_handed_on: false }
+    }
+
+    /// Hands the slot with what it carries to the thread that has waited longest. If none waits,
+    /// changes nothing and returns `false`.
+    pub(super) fn hand_on(&mut self) -> bool {
+        let mut state = self.gate.state.lock();
+        self.is_handed_on = state.queued() > 0;
+        if self.is_handed_on {
+            state.handed.push(self.carried.take());
+            self.gate.handed.notify_one();
+        }
+        self.is_handed_on
     }
 }
 
 impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
-        self.gate.leave(self.carried.take());
+        if !self.is_handed_on && !self.hand_on() {
+            // First, so that no more of them exist than there are slots.
+            self.carried = None;
+            self.gate.leave();
+        }
     }
 }
 
@@ -254,16 +267,50 @@ mod tests {
     fn a_slot_carries_to_a_thread_that_waits_and_to_no_later_one() {
         let gate = Gate::new(1, 1);
         let mut held = gate.enter().unwrap();
-        assert!(!held.is_awaited() && held.carried.is_none());
+        assert!(!held.hand_on() && held.carried.is_none());
         held.carried = Some("from the first");
         thread::scope(|scope| {
             let waiter = scope.spawn(|| gate.enter().unwrap().carried.take());
-            until(|| held.is_awaited());
+            until(|| gate.load().waiting == 1);
             drop(held);
             assert_eq!(waiter.join().unwrap(), Some("from the first"));
         });
         gate.enter().unwrap().carried = Some("from the second");
         assert!(gate.enter().unwrap().carried.is_none());
+    }
+
+    /// Once a slot was free before what it carried was dropped, so that the next thread made one
+    /// more: of the work memory of hashes, that is 19 MiB.
+    #[test]
+    fn no_more_is_carried_at_once_than_there_are_slots() {
+        static LIVE: AtomicUsize = AtomicUsize::new(0);
+        struct Carried;
+        impl Drop for Carried {
+            fn drop(&mut self) {
+                (0..20).for_each(|_| thread::yield_now());
+                LIVE.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let gate: Gate<Carried> = Gate::new(2, 1_000);
+        let most = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let mut slot = gate.enter().unwrap();
+                        slot.carried.get_or_insert_with(|| {
+                            most.fetch_max(
+                                LIVE.fetch_add(1, Ordering::SeqCst) + 1,
+                                Ordering::SeqCst,
+                            );
+                            Carried
+                        });
+                        thread::yield_now();
+                    }
+                });
+            }
+        });
+        assert!((1..=2).contains(&most.into_inner()));
     }
 
     #[test]

@@ -40,8 +40,7 @@ pub(super) struct Slots {
 /// A slot for one hash. Dropping it, also while unwinding, hands it with its work memory to the
 /// thread that waits for a slot. The next hash overwrites that memory, so wiping it in between
 /// would only take time from both; what a smaller hash leaves alone is wiped before it. If no
-/// thread waits, the memory is wiped and returned to the pool before the slot is free; if the one
-/// that waited has just got another slot, it is wiped and freed.
+/// thread waits, the memory is wiped and returned to the pool before the slot is free.
 pub(super) struct Slot<'s> {
     permit: Permit<'s, Used>,
     pool: &'s MemoryPool,
@@ -106,7 +105,7 @@ impl Drop for Slot<'_> {
     fn drop(&mut self) {
         // A larger buffer, for a costlier stored hash, is not handed on.
         let is_usual = |used: &Used| used.0.len() == self.pool.blocks;
-        if !self.permit.is_awaited() || !self.permit.carried.as_ref().is_some_and(is_usual) {
+        if !self.permit.carried.as_ref().is_some_and(is_usual) || !self.permit.hand_on() {
             self.put_back();
         }
     }
@@ -238,7 +237,7 @@ mod tests {
         let first = used(slots, 8, at(0));
         thread::scope(|scope| {
             let waiter = scope.spawn(|| then(slots.wait(at(0))));
-            while !first.permit.is_awaited() {
+            while slots.load().waiting == 0 {
                 thread::yield_now();
             }
             drop(first);
@@ -337,7 +336,7 @@ mod tests {
         let first = used(&slots, 9, at(0));
         thread::scope(|scope| {
             let waiter = scope.spawn(|| slots.wait(at(0)).memory(8).unwrap().len());
-            while !first.permit.is_awaited() {
+            while slots.load().waiting == 0 {
                 thread::yield_now();
             }
             drop(first);
