@@ -30,7 +30,12 @@ impl Capture {
     /// Runs `job` on this thread, and returns the lines of its spans and events.
     pub(crate) fn of(job: impl FnOnce()) -> Vec<String> {
         let capture = Self::default();
-        tracing::subscriber::with_default(capture.clone(), job);
+        tracing::subscriber::with_default(capture.clone(), || {
+            // A place that another thread reached for the first time while this subscriber was
+            // being set would stay silent.
+            tracing::callsite::rebuild_interest_cache();
+            job();
+        });
         let lines = capture.lines.lock().unwrap();
         lines.clone()
     }
