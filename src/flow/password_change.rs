@@ -230,7 +230,7 @@ impl Store {
                 return Ok(Written::Nothing(()));
             }
             revocation.apply(tx)?;
-            Ok(Written::With((), revocation.event()))
+            Ok(Written::With((), revocation.event_alone()))
         });
     }
 

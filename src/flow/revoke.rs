@@ -56,6 +56,11 @@ impl Revocation {
         apply::event(self.target, self.cause.revokes())
     }
 
+    /// The event of a revocation that is written without the rest of its call.
+    pub(crate) fn event_alone(&self) -> Event {
+        self.event().reason(self.cause.name())
+    }
+
     /// Whether the cause revokes API keys.
     pub(crate) fn revokes_keys(&self) -> bool {
         self.cause.revokes().keys
@@ -188,7 +193,7 @@ impl Store {
             if !revocation.apply(tx)? {
                 return Ok(false);
             }
-            let event = revocation.event().user(user).reason(cause.name());
+            let event = revocation.event_alone().user(user);
             audit::append(tx, &event)?;
             Ok(true)
         };
