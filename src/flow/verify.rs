@@ -243,7 +243,6 @@ impl Store {
         presented: Presented<'_>,
         parsed: Option<ParsedToken>,
     ) -> Result<Decision> {
-        spans::span!("verify.file");
         // Before the SELECT begins, so that a change which it does not see outdates the entry.
         let fill = coherence.begin_fill(image);
         let mut found = self.presented_to_file(presented, parsed)?;
@@ -259,6 +258,7 @@ impl Store {
         presented: Presented<'_>,
         parsed: Option<ParsedToken>,
     ) -> Result<FileAnswer> {
+        spans::span!("verify.file");
         let Some((parsed, credential)) =
             parsed.and_then(|parsed| Some((parsed, credential(&parsed)?)))
         else {
