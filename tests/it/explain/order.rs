@@ -189,6 +189,22 @@ fn a_move_into_a_branch_that_carries_an_older_revocation_is_named() {
     }
 }
 
+/// A session that revoked the others is newer than what was revoked before.
+#[test]
+fn a_revocation_from_before_the_session_was_kept_is_not_named() {
+    let scene = Scene::new();
+    let store = scene.acting();
+    let york = store.branches().create("York", None).unwrap().id;
+    store.sessions().revoke_all(york).unwrap();
+    store.sessions().revoke_others(&scene.principal()).unwrap();
+    store.users().move_to(scene.ada, york).unwrap();
+    let accepted = of_session(scene.store(), &scene.session);
+    assert_eq!(answer(&accepted), (Cause::Accepted, ""));
+    store.sessions().revoke_all(scene.ada).unwrap();
+    let why = of_session(scene.store(), &scene.session);
+    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
+}
+
 #[test]
 fn the_first_of_several_ends_of_an_impersonation_is_named() {
     type Play = fn(&impersonate::Scene);
