@@ -50,6 +50,7 @@ const ROLES: &[(&str, Play)] = &[
     ("use at a time", crate::clock::role),
     ("uses", crate::uses::role),
     ("verify while it changes", crate::underneath::rounds::role),
+    ("write while it changes", crate::underneath::rounds::writing_role),
     ("without descriptors", crate::readers::without_descriptors),
     ("write", crate::opening::processes::write),
 ];

@@ -1,5 +1,5 @@
-//! Four processes verify while an older copy of the file takes its place: through SQLite, by a copy
-//! over it, or by a rename.
+//! Four processes verify and another one writes while an older copy of the file takes its place:
+//! through SQLite, by a copy over it, or by a rename.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,24 +57,64 @@ pub(crate) fn role(parent: &mut Parent, _: &[String]) {
     }
 }
 
+/// Opens and revokes sessions of a user without a pause from one line to the next, then says how many
+/// writes were acknowledged, and what the last one came to.
+pub(crate) fn writing_role(parent: &mut Parent, _: &[String]) {
+    while let Some(path) = parent.hear() {
+        let store = Store::open(path, for_tests()).unwrap();
+        let bob = store.users().find_by_username("bob").unwrap().unwrap().id;
+        let write = || {
+            let opened = store.sessions().open(OpenSession::new(bob, device("till-9")))?;
+            store.sessions().revoke(opened.granted().unwrap().session.id)
+        };
+        write().unwrap();
+        let stop = AtomicBool::new(false);
+        let (writes, end) = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| {
+                let (mut writes, mut end) = (0, String::new());
+                while !stop.load(Ordering::Relaxed) {
+                    end = match write() {
+                        Ok(_) => {
+                            writes += 1;
+                            "written".to_owned()
+                        }
+                        Err(error) => format!("{:?}", error.kind()),
+                    };
+                }
+                (writes, end)
+            });
+            parent.say("ready");
+            parent.hear();
+            stop.store(true, Ordering::Relaxed);
+            writing.join().unwrap()
+        });
+        let _ = store.close();
+        parent.say(&format!("{writes} {end}"));
+    }
+}
+
 /// What the rounds of one way came to.
 #[derive(Debug, Default)]
 struct Tally {
     rounds: u64,
+    writes: u64,
     /// Verifies that passed and had begun after the copy was in place.
     late: u64,
     latest_micros: u64,
     ends: BTreeMap<String, u64>,
+    /// How the writing process ended.
+    writer: BTreeMap<String, u64>,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the look once a second follows the clock")]
-fn round(way: &str, children: &mut [Child], tally: &mut Tally) {
+fn round(way: &str, children: &mut [Child], writer: &mut Child, tally: &mut Tally) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("auth.db");
     let older = directory.path().join("older.db");
     let (here, there) = (path.display().to_string(), older.display().to_string());
     let store = Store::open(&path, for_tests()).unwrap();
     let ada = store.users().create(NewUser::person("ada")).unwrap().id;
+    store.users().create(NewUser::person("bob")).unwrap();
     copy(&here, &there);
     let open = OpenSession::new(ada, device("till-1"));
     let token = store.sessions().open(open).unwrap().granted().unwrap().session.token;
@@ -82,6 +122,8 @@ fn round(way: &str, children: &mut [Child], tally: &mut Tally) {
         child.say(&format!("{here} {}", token.expose()));
         assert_eq!(child.hear(), "ready");
     }
+    writer.say(&here);
+    assert_eq!(writer.hear(), "ready");
     // Its locks must not be lost by what follows.
     store.close().unwrap();
     match way {
@@ -97,25 +139,34 @@ fn round(way: &str, children: &mut [Child], tally: &mut Tally) {
         std::thread::park_timeout(Duration::from_millis(10));
     }
     tally.rounds += 1;
-    for child in children {
+    let stopped = |child: &mut Child| {
         child.say("stop");
         let said = child.hear();
-        let (last, end) = said.split_once(' ').unwrap();
-        let late = last.parse::<u64>().unwrap().saturating_sub(placed);
+        let (number, end) = said.split_once(' ').unwrap();
+        (number.parse::<u64>().unwrap(), end.to_owned())
+    };
+    let (writes, end) = stopped(writer);
+    tally.writes += writes;
+    *tally.writer.entry(end).or_default() += 1;
+    for child in children {
+        let (last, end) = stopped(child);
+        let late = last.saturating_sub(placed);
         tally.late += u64::from(late > 0);
         tally.latest_micros = tally.latest_micros.max(late);
-        *tally.ends.entry(end.to_owned()).or_default() += 1;
+        *tally.ends.entry(end).or_default() += 1;
     }
 }
 
 fn run(rounds: usize) -> BTreeMap<&'static str, Tally> {
     let mut children: Vec<Child> =
         (0..PROCESSES).map(|_| Child::start("verify while it changes", &[])).collect();
+    let mut writer = Child::start("write while it changes", &[]);
     let mut tallies = BTreeMap::<_, Tally>::new();
     for number in 0..rounds {
         let way = WAYS[number % WAYS.len()];
-        round(way, &mut children, tallies.entry(way).or_default());
+        round(way, &mut children, &mut writer, tallies.entry(way).or_default());
     }
+    writer.end();
     children.into_iter().for_each(Child::end);
     tallies
 }
@@ -126,11 +177,14 @@ fn long() {
     let rounds = std::env::args().find_map(|word| word.strip_prefix('=')?.parse().ok());
     for (way, tally) in run(rounds.unwrap_or(6)) {
         println!(
-            "{way}: {} rounds, {} processes passed a token after it, the last {:.1} ms after; {:?}",
+            "{way}: {} rounds, {} writes, {} processes passed a token after it, the last {:.1} ms \
+             after; verifies {:?}, writes {:?}",
             tally.rounds,
+            tally.writes,
             tally.late,
             tally.latest_micros as f64 / 1_000.0,
-            tally.ends
+            tally.ends,
+            tally.writer
         );
         let ends = |end: &str| tally.ends.get(end).copied().unwrap_or_default();
         let all = tally.rounds * PROCESSES as u64;
