@@ -186,7 +186,7 @@ impl Store {
     /// let explanation = store.explain((token, &device))?;
     /// assert_eq!(explanation.cause, RefusalCause::Revoked);
     /// let row = explanation.evidence.row().expect("the log has it");
-    /// assert_eq!((row.event.as_str(), row.actor.user()), ("session.ended", Some(ada)));
+    /// assert_eq!((row.event.as_str(), row.actor.user()), ("session.revoked", Some(ada)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

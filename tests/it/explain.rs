@@ -143,7 +143,7 @@ fn a_handle_is_explained_as_its_token_is() {
     let case = scene.of_session(
         InvalidTokenReason::Revoked,
         RefusalCause::Revoked,
-        EventKind::UserSessionsEnded,
+        EventKind::UserSessionsRevoked,
     );
     let by_token = scene.check("by token", &case);
     let handle = Credential::Session(scene.session.id);
@@ -202,14 +202,14 @@ fn what_was_trimmed_is_not_guessed() {
     let why = of(proved.id);
     assert_eq!(
         (why.cause, event(&why).as_deref()),
-        (RefusalCause::Revoked, Some("user.sessions_ended"))
+        (RefusalCause::Revoked, Some("user.sessions_revoked"))
     );
     // Also when the next login has deleted it.
     drop(scene.world.open(scene.ada, "phone"));
     let why = of(proved.id);
     assert_eq!(
         (why.cause, event(&why).as_deref()),
-        (RefusalCause::Revoked, Some("user.sessions_ended"))
+        (RefusalCause::Revoked, Some("user.sessions_revoked"))
     );
     assert_eq!(why.user, Some(scene.ada));
 }

@@ -309,7 +309,8 @@ fn what_was_refused_is_written_before_anything_else(disk: Disk) -> Result<(), Er
             |row| row.get(0),
         )
         .unwrap();
-    let late = "organisation.created by host,user.sessions_ended by host,session.ended by user";
+    let late =
+        "organisation.created by host,user.sessions_revoked by host,session.revoked by user";
     assert_eq!(last, late);
     // The status found no room, so that the key is no longer suspended.
     assert!(!disk.is_live(&cay) && key_opens());

@@ -146,7 +146,7 @@ fn one_session_is_ended_by_its_handle() {
     let ada = world.person("ada").id;
     let (one, two) = (world.open(ada, "till-1"), world.open(ada, "till-2"));
     let end = |id| world.store.sessions().revoke(id).unwrap();
-    assert_eq!(world.leaves(&[EventKind::SessionEnded], 1, |_| end(one.id)), Ended::Now);
+    assert_eq!(world.leaves(&[EventKind::SessionRevoked], 1, |_| end(one.id)), Ended::Now);
     let event = world.last_event();
     assert_eq!((event.user, event.session), (Some(ada), Some(one.id)));
     assert!(!world.passes(&one, "till-1") && world.passes(&two, "till-2"));
@@ -168,7 +168,7 @@ fn a_user_revokes_only_their_own_sessions_by_handle() {
     assert_eq!(world.leaves(&[], 0, |_| end(bobs.id)), Ended::Before);
     assert_eq!(world.leaves(&[], 0, |_| end(unknown_session())), Ended::Before);
     assert!(world.passes(&bobs, "till-3") && world.passes(&other, "till-2"));
-    assert_eq!(world.leaves(&[EventKind::SessionEnded], 1, |_| end(other.id)), Ended::Now);
+    assert_eq!(world.leaves(&[EventKind::SessionRevoked], 1, |_| end(other.id)), Ended::Now);
     assert!(!world.passes(&other, "till-2") && world.passes(&held, "till-1"));
     assert_eq!(world.leaves(&[], 0, |_| end(other.id)), Ended::Before);
 
@@ -194,7 +194,7 @@ fn all_others_end_and_the_session_in_hand_goes_on_with_its_token() {
     let verdict = world.store.verify((&kept.token, &device("till-1"))).unwrap();
     let principal = verdict.valid().unwrap();
     world
-        .leaves(&[EventKind::SessionOthersEnded], 2, |store| {
+        .leaves(&[EventKind::SessionOthersRevoked], 2, |store| {
             store.sessions().revoke_others(&principal)
         })
         .unwrap();

@@ -30,14 +30,14 @@ fn a_token_is_explained_in_a_sentence_with_its_row() {
     world.ok(&["session", "revoke", &session, "--yes", "--as", "boss"]);
     let ran = world.run_with(&["explain"], &input);
     assert!(ran.out.starts_with("it was revoked\n"), "{ran:?}");
-    assert!(ran.out.contains("session.ended"), "{ran:?}");
+    assert!(ran.out.contains("session.revoked"), "{ran:?}");
 
     let row = world.row(&["explain", "--session", &session]);
     assert_eq!(
         (row["cause"].as_str(), row["reason"].as_str()),
         (Some("revoked"), Some("unknown"))
     );
-    assert_eq!(row["evidence"]["row"]["event"], "session.ended");
+    assert_eq!(row["evidence"]["row"]["event"], "session.revoked");
     assert!(row["evidence"]["row"]["actor"]["user"].is_string(), "{row}");
 }
 

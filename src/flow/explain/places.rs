@@ -55,7 +55,7 @@ pub(super) fn by_place(
 
 /// The place whose sessions a row of [`OF_PLACES`] revokes.
 fn place_of(row: &AuditEntry) -> Option<Place> {
-    let of_branch = [EventKind::BranchSessionsEnded, EventKind::BranchDeactivated];
+    let of_branch = [EventKind::BranchSessionsRevoked, EventKind::BranchDeactivated];
     match of_branch.iter().any(|kind| kind.name() == row.event) {
         true => row.branch.map(Place::Branch),
         false => row.organisation.map(Place::Organisation),

@@ -9,13 +9,13 @@ use crate::value::id::Page;
 use crate::value::time::Timestamp;
 
 pub(super) const OF_PLACES: [EventKind; 4] = [
-    EventKind::BranchSessionsEnded,
+    EventKind::BranchSessionsRevoked,
     EventKind::BranchDeactivated,
-    EventKind::OrganisationSessionsEnded,
+    EventKind::OrganisationSessionsRevoked,
     EventKind::OrganisationDeactivated,
 ];
 pub(super) const OF_STORE: [EventKind; 3] =
-    [EventKind::StoreSessionsEnded, EventKind::StoreRestored, EventKind::StoreAdopted];
+    [EventKind::StoreSessionsRevoked, EventKind::StoreRestored, EventKind::StoreAdopted];
 
 /// The first row that ended a session or key, as far as the log says.
 #[derive(Default)]

@@ -154,7 +154,7 @@ impl Chapter {
         let ends = self.done().filter_map(|(kind, row)| {
             let cause = match kind {
                 EventKind::SessionLoggedOut
-                | EventKind::SessionEnded
+                | EventKind::SessionRevoked
                 | EventKind::DeviceForgotten
                     if credential.session().is_some() =>
                 {
@@ -211,7 +211,7 @@ fn parent_in(row: &AuditEntry) -> Option<Credential> {
 const fn keeps_its_session(kind: EventKind) -> bool {
     matches!(
         kind,
-        EventKind::SessionOthersEnded
+        EventKind::SessionOthersRevoked
             | EventKind::PasswordChanged
             | EventKind::SecondFactorAdded
             | EventKind::SecondFactorReplaced
@@ -230,8 +230,8 @@ const fn shows_valid(kind: EventKind) -> bool {
 fn revokes_sessions(kind: EventKind, row: &AuditEntry) -> bool {
     let because = |reason| row.reason.as_deref() == Some(reason);
     match kind {
-        EventKind::UserSessionsEnded
-        | EventKind::SessionOthersEnded
+        EventKind::UserSessionsRevoked
+        | EventKind::SessionOthersRevoked
         | EventKind::PasswordSet
         | EventKind::PasswordChanged
         | EventKind::PasswordRemoved
@@ -269,7 +269,7 @@ fn revokes_keys(kind: EventKind, row: &AuditEntry) -> bool {
         EventKind::PasswordReset | EventKind::PasswordChanged => because(reasons::KEYS_REVOKED),
         EventKind::LoginGranted => because(reasons::PASSWORD_CHANGED_KEYS_REVOKED),
         // Written late: the revocation of a call that found no room.
-        EventKind::UserSessionsEnded | EventKind::SessionOthersEnded => {
+        EventKind::UserSessionsRevoked | EventKind::SessionOthersRevoked => {
             reasons::LATE_WITH_KEYS.iter().any(|reason| because(reason))
         }
         _ => false,
@@ -327,7 +327,7 @@ fn revocations(
         first.consider(row, Some(revokes));
     }
     for row in of_kinds(store, &OF_STORE, base)? {
-        let is_of_keys = row.event != EventKind::StoreSessionsEnded.name();
+        let is_of_keys = row.event != EventKind::StoreSessionsRevoked.name();
         first.consider(&row, Some(credential.session().is_some() || is_of_keys));
     }
     if credential.session().is_some() {

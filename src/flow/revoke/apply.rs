@@ -58,16 +58,16 @@ pub(super) fn event(target: Target, revokes: Revokes) -> Event {
         Target::User(id) if !revokes.sessions => {
             Event::new(EventKind::OneTimeTokensRevoked).user(id)
         }
-        Target::Session(id) => Event::new(EventKind::SessionEnded).session(id),
+        Target::Session(id) => Event::new(EventKind::SessionRevoked).session(id),
         Target::OtherSessions { user, kept } => {
-            Event::new(EventKind::SessionOthersEnded).user(user).session(kept)
+            Event::new(EventKind::SessionOthersRevoked).user(user).session(kept)
         }
-        Target::User(id) => Event::new(EventKind::UserSessionsEnded).user(id),
-        Target::Branch(id) => Event::new(EventKind::BranchSessionsEnded).branch(id),
+        Target::User(id) => Event::new(EventKind::UserSessionsRevoked).user(id),
+        Target::Branch(id) => Event::new(EventKind::BranchSessionsRevoked).branch(id),
         Target::Organisation(id) => {
-            Event::new(EventKind::OrganisationSessionsEnded).organisation(id)
+            Event::new(EventKind::OrganisationSessionsRevoked).organisation(id)
         }
-        Target::Store => Event::new(EventKind::StoreSessionsEnded),
+        Target::Store => Event::new(EventKind::StoreSessionsRevoked),
         Target::ApiKey { id, .. } => Event::new(EventKind::ApiKeyRevoked).api_key(id),
     }
 }

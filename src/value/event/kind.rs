@@ -202,9 +202,9 @@ event_kinds! {
     /// A client logged out of its session.
     SessionLoggedOut = "session.logged_out",
     /// One session was revoked by its id.
-    SessionEnded = "session.ended",
+    SessionRevoked = "session.revoked",
     /// All sessions of a user except one were revoked.
-    SessionOthersEnded = "session.others_ended",
+    SessionOthersRevoked = "session.others_revoked",
     /// A login replaced a live session: it took the session's device, or its place among the
     /// sessions of its user. The detail names the session that was opened.
     SessionReplaced = "session.replaced",
@@ -220,13 +220,13 @@ event_kinds! {
     /// The host's own data of a session was set.
     SessionDataSet = "session.data_set",
     /// All sessions of a user were revoked.
-    UserSessionsEnded = "user.sessions_ended",
+    UserSessionsRevoked = "user.sessions_revoked",
     /// All sessions under a branch were revoked.
-    BranchSessionsEnded = "branch.sessions_ended",
+    BranchSessionsRevoked = "branch.sessions_revoked",
     /// All sessions under an organisation were revoked.
-    OrganisationSessionsEnded = "organisation.sessions_ended",
+    OrganisationSessionsRevoked = "organisation.sessions_revoked",
     /// All sessions of the store were revoked.
-    StoreSessionsEnded = "store.sessions_ended",
+    StoreSessionsRevoked = "store.sessions_revoked",
     /// A device on which a user had logged in was forgotten.
     DeviceForgotten = "device.forgotten",
     /// The trust of all devices of a user was revoked.

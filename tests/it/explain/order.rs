@@ -47,11 +47,11 @@ fn a_place_whose_row_was_trimmed_is_not_guessed() {
     for (revoke, event) in [
         (
             (|s: &Store, york, _| s.sessions().revoke_all(york).unwrap()) as fn(&Store, _, _),
-            "branch.sessions_ended",
+            "branch.sessions_revoked",
         ),
         (
             |s, _, north: gatepost::OrganisationId| s.sessions().revoke_all(north).unwrap(),
-            "organisation.sessions_ended",
+            "organisation.sessions_revoked",
         ),
     ] {
         let mut scene = Scene::in_world(short_log());
@@ -62,7 +62,7 @@ fn a_place_whose_row_was_trimmed_is_not_guessed() {
         scene.acting().sessions().revoke_all(scene.ada).unwrap();
         revoke(&scene.acting(), york, north);
         let why = of_session(scene.store(), &first);
-        assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
+        assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_revoked"));
 
         // She is in York, and no later row has moved her or the branch.
         let session = scene.world.open(scene.ada, "window");
@@ -91,7 +91,7 @@ fn a_place_is_known_by_the_deletion_of_the_user() {
     scene.acting().sessions().revoke_all(york).unwrap();
     scene.acting().users().delete(scene.ada).unwrap();
     let why = of_session(scene.store(), &session);
-    assert_eq!(answer(&why), (Cause::Revoked, "branch.sessions_ended"));
+    assert_eq!(answer(&why), (Cause::Revoked, "branch.sessions_revoked"));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_organisation_of_a_branch_whose_row_was_trimmed_is_not_guessed() {
     let session = scene.world.open(scene.ada, "window");
     scene.acting().sessions().revoke_all(north).unwrap();
     let why = of_session(scene.store(), &session);
-    assert_eq!(answer(&why), (Cause::Revoked, "organisation.sessions_ended"));
+    assert_eq!(answer(&why), (Cause::Revoked, "organisation.sessions_revoked"));
     // A later row moves the branch: that it was in the Northern organisation before is gone.
     scene.store().branches().move_to(york, None).unwrap();
     is_trimmed(&scene, &session, Cause::Revoked);
@@ -113,7 +113,7 @@ fn the_organisation_of_a_branch_whose_row_was_trimmed_is_not_guessed() {
     let session = scene.world.open(scene.ada, "window");
     scene.acting().sessions().revoke_all(north).unwrap();
     let why = of_session(scene.store(), &session);
-    assert_eq!(answer(&why), (Cause::Revoked, "organisation.sessions_ended"));
+    assert_eq!(answer(&why), (Cause::Revoked, "organisation.sessions_revoked"));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_place_is_not_known_by_a_row_on_the_other_side_of_a_restore() {
         let why = of_session(scene.store(), &session);
         assert_eq!(why.cause, Cause::Revoked);
         let row = why.evidence.row().expect("a row that revoked the place");
-        assert!(row.event.ends_with(".sessions_ended"), "{row:?}");
+        assert!(row.event.ends_with(".sessions_revoked"), "{row:?}");
         // A row after it moves her, and where she was before, no row says.
         scene.store().users().move_to(scene.ada, None).unwrap();
         is_trimmed(&scene, &session, Cause::Revoked);
@@ -202,7 +202,7 @@ fn a_revocation_from_before_the_session_was_kept_is_not_named() {
     assert_eq!(answer(&accepted), (Cause::Accepted, ""));
     store.sessions().revoke_all(scene.ada).unwrap();
     let why = of_session(scene.store(), &scene.session);
-    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
+    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_revoked"));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn an_end_of_the_parent_before_that_of_the_user_is_named() {
     scene.acting().sessions().revoke_all(scene.ada).unwrap();
     scene.acting().users().delete(scene.ada).unwrap();
     let why = scene.store().explain_credential(Credential::ApiKey(made.id)).unwrap();
-    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_ended"));
+    assert_eq!(answer(&why), (Cause::Revoked, "user.sessions_revoked"));
     assert_eq!(why.through, Some(Credential::Session(scene.session.id)));
 
     // It was deleted with its parent.

@@ -125,7 +125,7 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
     }),
     ("revoked by its handle", |s| {
         s.acting().sessions().revoke(s.session.id).unwrap();
-        deleted(s, EventKind::SessionEnded)
+        deleted(s, EventKind::SessionRevoked)
     }),
     ("device forgotten", |s| {
         assert!(s.acting().devices().forget(s.ada, &device("till")).unwrap());
@@ -140,7 +140,7 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
         let window = device("window");
         let principal = s.store().verify((&other.token, &window)).unwrap().valid().unwrap();
         s.acting().sessions().revoke_others(&principal).unwrap();
-        revoked(s, EventKind::SessionOthersEnded)
+        revoked(s, EventKind::SessionOthersRevoked)
     }),
     ("kept once, revoked later", |s| {
         let principal = s.principal();
@@ -150,26 +150,26 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
     }),
     ("all of the user", |s| {
         s.acting().sessions().revoke_all(s.ada).unwrap();
-        revoked(s, EventKind::UserSessionsEnded)
+        revoked(s, EventKind::UserSessionsRevoked)
     }),
     ("all of the user, deleted by the next login", |s| {
         s.acting().sessions().revoke_all(s.ada).unwrap();
         drop(s.world.open(s.ada, "window"));
-        deleted(s, EventKind::UserSessionsEnded)
+        deleted(s, EventKind::UserSessionsRevoked)
     }),
     ("all of the store", |s| {
         s.acting().sessions().revoke_all(Subtree::Store).unwrap();
-        revoked(s, EventKind::StoreSessionsEnded)
+        revoked(s, EventKind::StoreSessionsRevoked)
     }),
     ("all of the branch", |s| {
         let york = in_york(s).0;
         s.acting().sessions().revoke_all(york).unwrap();
-        revoked(s, EventKind::BranchSessionsEnded)
+        revoked(s, EventKind::BranchSessionsRevoked)
     }),
     ("all of the organisation", |s| {
         let north = in_york(s).1;
         s.acting().sessions().revoke_all(north).unwrap();
-        revoked(s, EventKind::OrganisationSessionsEnded)
+        revoked(s, EventKind::OrganisationSessionsRevoked)
     }),
     ("branch disabled", |s| {
         let york = in_york(s).0;
@@ -185,13 +185,13 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
         let dover = s.store().branches().create("Dover", None).unwrap().id;
         s.acting().sessions().revoke_all(dover).unwrap();
         s.acting().sessions().revoke_all(s.ada).unwrap();
-        revoked(s, EventKind::UserSessionsEnded)
+        revoked(s, EventKind::UserSessionsRevoked)
     }),
     ("moved out of a branch that was revoked", |s| {
         let york = in_york(s).0;
         s.acting().sessions().revoke_all(york).unwrap();
         s.acting().users().move_to(s.ada, None).unwrap();
-        revoked(s, EventKind::BranchSessionsEnded)
+        revoked(s, EventKind::BranchSessionsRevoked)
     }),
     ("moved into a branch that was revoked", |s| {
         let york = s.store().branches().create("York", None).unwrap().id;
@@ -267,7 +267,7 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
         s.session = s.world.open(s.ada, "till");
         s.acting().users().confirm(s.ada).unwrap();
         s.acting().sessions().revoke_all(s.ada).unwrap();
-        revoked(s, EventKind::UserSessionsEnded)
+        revoked(s, EventKind::UserSessionsRevoked)
     }),
     ("locked", |s| {
         s.acting().users().set_status(s.ada, UserStatus::Locked).unwrap();
@@ -395,7 +395,7 @@ pub(super) const OF_KEYS: &[(&str, Play)] = &[
         let made = s.store().api_keys().attenuate(&s.principal(), NewApiKey::new()).unwrap();
         s.acting().sessions().revoke_all(s.ada).unwrap();
         s.key = (made.id, made.key);
-        s.of_key(Reason::Revoked, Cause::Revoked, EventKind::UserSessionsEnded)
+        s.of_key(Reason::Revoked, Cause::Revoked, EventKind::UserSessionsRevoked)
     }),
     ("a key of a key that was rotated", |s| {
         let parent = s.store().verify((&s.key.1, None)).unwrap().valid().unwrap();

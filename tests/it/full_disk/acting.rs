@@ -46,7 +46,7 @@ pub(super) fn an_impersonation_is_denied_with_the_session_it_came_from(
     assert!(!disk.is_live(&acting) && verify_ticket().valid().is_err());
     let why = disk.store.explain((&acting.token, &device("window")))?;
     assert_eq!(why.cause, RefusalCause::Revoked);
-    assert_eq!(why.evidence.row().map(|row| row.event.as_str()), Some("session.ended"));
+    assert_eq!(why.evidence.row().map(|row| row.event.as_str()), Some("session.revoked"));
     disk.store.close()
 }
 

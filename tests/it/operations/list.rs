@@ -200,18 +200,18 @@ const NONE: &str = "";
 #[rustfmt::skip]
 pub(crate) const OPERATIONS: &[Operation] = &[
     op(ONE, "Store::log_out", "session.logged_out").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::revoke", "session.ended").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::revoke_own", "session.ended").reports(&["session"]).sessions(Reach::One),
-    op(ONE, "Sessions::revoke_others", "session.others_ended")
+    op(ONE, "Sessions::revoke", "session.revoked").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::revoke_own", "session.revoked").reports(&["session"]).sessions(Reach::One),
+    op(ONE, "Sessions::revoke_others", "session.others_revoked")
         .reports(&["user", "session"]).sessions(Reach::Others),
 
-    op(ALL, "Sessions::revoke_all(user)", "user.sessions_ended")
+    op(ALL, "Sessions::revoke_all(user)", "user.sessions_revoked")
         .reports(&["user"]).sessions(Reach::User).tokens(),
-    op(ALL, "Sessions::revoke_all(branch)", "branch.sessions_ended")
+    op(ALL, "Sessions::revoke_all(branch)", "branch.sessions_revoked")
         .reports(&["branch"]).sessions(Reach::Branch).tokens(),
-    op(ALL, "Sessions::revoke_all(organisation)", "organisation.sessions_ended")
+    op(ALL, "Sessions::revoke_all(organisation)", "organisation.sessions_revoked")
         .reports(&["organisation"]).sessions(Reach::Organisation).tokens(),
-    op(ALL, "Sessions::revoke_all(store)", "store.sessions_ended")
+    op(ALL, "Sessions::revoke_all(store)", "store.sessions_revoked")
         .reports(&["store"]).sessions(Reach::Store).tokens(),
 
     op(REPLACED, "Store::log_in(on the device of a session)", "login.granted")

@@ -231,7 +231,7 @@ impl State {
                 let key = || row.api_key.unwrap().as_uuid().as_bytes().to_vec();
                 match EventKind::from_name(&row.event) {
                     Some(EventKind::SessionOpened) => drop(self.sessions.insert(session())),
-                    Some(EventKind::SessionEnded) => drop(self.sessions.remove(&session())),
+                    Some(EventKind::SessionRevoked) => drop(self.sessions.remove(&session())),
                     Some(EventKind::ApiKeyIssued) => drop(self.keys.insert(key())),
                     Some(EventKind::ApiKeyRevoked) => drop(self.keys.remove(&key())),
                     Some(EventKind::OneTimeTokenIssued) => drop(self.tokens.insert(user())),
