@@ -89,7 +89,8 @@ impl Store {
         self.core().storage.in_pieces(|| {
             let batch = self.transact(|tx| {
                 let swept = sweep(tx, limits::SWEEP_PER_BATCH_ROWS)?;
-                let audit_rows = audit::trim_over_age(tx, limits::SWEEP_PER_BATCH_ROWS)?;
+                let (most, ahead) = (limits::SWEEP_PER_BATCH_ROWS, limits::AUDIT_AHEAD_SWEPT_ROWS);
+                let audit_rows = audit::trim_over_age(tx, most, ahead)?;
                 Ok(Finished::Commit(MaintenanceReport { audit_rows, ..swept }))
             })?;
             sum.sessions += batch.sessions;

@@ -65,7 +65,8 @@ impl Store {
         let written = self.transact_as(purpose, |tx| match job(tx)? {
             Written::With(value, event) => {
                 append(tx, &event)?;
-                trim_over_age(tx, limits::AUDIT_TRIMMED_PER_APPEND)?;
+                let (most, ahead) = (limits::AUDIT_TRIMMED_PER_APPEND, limits::AUDIT_AHEAD_ROWS);
+                trim_over_age(tx, most, ahead)?;
                 Ok(Finished::Commit(value))
             }
             Written::Nothing(value) => Ok(Finished::Nothing(value)),
@@ -141,7 +142,8 @@ impl Audit<'_> {
             }
             // As many as these rows would have trimmed one by one.
             let appended = i64::try_from(events.len()).unwrap_or(i64::MAX);
-            trim_over_age(tx, appended.saturating_mul(limits::AUDIT_TRIMMED_PER_APPEND))?;
+            let most = appended.saturating_mul(limits::AUDIT_TRIMMED_PER_APPEND);
+            trim_over_age(tx, most, limits::AUDIT_AHEAD_ROWS)?;
             Ok(Finished::Commit(()))
         })
     }
@@ -256,15 +258,17 @@ fn trim(tx: &WriteTx<'_>, source: AuditSource, rows: i64) -> Result<usize> {
 }
 
 /// Trims at most `most` rows of each source that are over `audit_max_age`, as far as the clock is
-/// believed.
-pub(crate) fn trim_over_age(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
+/// believed. A row of the future was written while the clock was ahead: it goes with the first row
+/// after it that is over age, as the log has the order of the commits. Up to `ahead` such rows are
+/// passed over.
+pub(crate) fn trim_over_age(tx: &WriteTx<'_>, most: i64, ahead: i64) -> Result<usize> {
     let up_to = clock::deletes_up_to(tx)?;
     // Nearly always none is, and that takes one statement.
     let is_any_over: bool = tx.exactly_one(
         "SELECT EXISTS (SELECT 1 FROM store AS s, audit_chain AS c JOIN audit AS a
              ON a.seq = (SELECT min(seq) FROM audit WHERE source = c.source)
-             WHERE a.at <= ?1 - s.audit_max_age_ms)",
-        params![up_to],
+             WHERE a.at <= ?1 - s.audit_max_age_ms OR a.at > ?2)",
+        params![up_to, tx.wall()],
         |row| row.get(0),
     )?;
     if !is_any_over {
@@ -273,18 +277,45 @@ pub(crate) fn trim_over_age(tx: &WriteTx<'_>, most: i64) -> Result<usize> {
     let over = up_to - options::of_file(tx)?.audit_max_age;
     let mut rows = 0;
     for source in AuditSource::ALL {
-        // Stops at the first row that is not old enough: a row whose clock ran ahead delays those
-        // after it.
-        let oldest = tx.all(
-            "SELECT seq, at, chain FROM audit WHERE source = ?1 ORDER BY seq LIMIT ?2",
-            params![source.number(), most],
-            |row| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?, row.get::<_, Digest>(2)?)),
-        )?;
-        if let Some((seq, _, chain)) = oldest.iter().take_while(|(_, at, _)| *at <= over).last() {
-            rows += trim_to(tx, source, *seq, chain)?;
+        if let Some((seq, chain)) = last_over_age(tx, source, over, (most, ahead))? {
+            rows += trim_to(tx, source, seq, &chain)?;
         }
     }
     Ok(rows)
+}
+
+/// The last of the oldest rows of a source that were written up to `over`, before the first one of
+/// which that is not known.
+fn last_over_age(
+    tx: &WriteTx<'_>,
+    source: AuditSource,
+    over: Timestamp,
+    (most, ahead): (i64, i64),
+) -> Result<Option<(i64, Digest)>> {
+    let (mut last, mut after, mut left) = (None, 0, most);
+    let mut passed = 0;
+    while left > 0 && passed <= ahead {
+        let rows = tx.all(
+            "SELECT seq, at, chain FROM audit WHERE source = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+            params![source.number(), after, left],
+            |row| Ok((row.get(0)?, row.get::<_, Timestamp>(1)?, row.get(2)?)),
+        )?;
+        if rows.is_empty() {
+            break;
+        }
+        for (seq, at, chain) in rows {
+            after = seq;
+            if at > tx.wall() {
+                passed += 1;
+            } else if at <= over {
+                left -= 1;
+                last = Some((seq, chain));
+            } else {
+                return Ok(last);
+            }
+        }
+    }
+    Ok(last)
 }
 
 /// Moves the anchor first: the schema refuses to delete a row above it.

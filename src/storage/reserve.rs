@@ -5,13 +5,21 @@
 //! the disk. No ordinary write of the process that deleted it begins before it was written again. A
 //! file of that name that does not begin with this line is not the store's: it is neither deleted
 //! nor replaced.
+//!
+//! A reserve that is being written takes room itself, and the disk may be almost full. The process
+//! that writes it holds its lock (`flock`) and stops when it is deleted. The process that deletes
+//! it waits for that lock, after which its room is free.
 
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use rustix::fs::{FlockOperation, flock};
 
+use super::connection::{Stopwatch, pause};
 use super::fault::from_io;
 use super::files::{self, Files};
 use super::guard;
@@ -29,6 +37,8 @@ pub(super) struct Reserve {
     missing: Mutex<Option<Timestamp>>,
 }
 
+/// How long a revocation waits for the room of a reserve that is being written.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 const PIECE_BYTES: usize = 4_096;
 const FIRST_LINE: &[u8] = b"Gatepost disk reserve\n";
 
@@ -43,24 +53,44 @@ impl Reserve {
         if self.is_foreign() || files::length(&self.path) >= self.bytes {
             return Ok(());
         }
-        self.delete();
         // Another process may be writing it right now.
+        if fs::File::open(&self.path).is_ok_and(|file| !locks(&file)) {
+            return Ok(());
+        }
+        self.delete();
         if !guard::create(&self.path)? {
             return Ok(());
         }
-        let written = self.write(random);
-        if written.is_err() {
+        let opened = fs::OpenOptions::new().append(true).open(&self.path);
+        let mut file = opened.map_err(|error| from_io(&error))?;
+        if !locks(&file) {
+            return Ok(());
+        }
+        let written = self.write(&mut file, random);
+        if written.is_err() && is_named(&file) {
             self.delete();
         }
         written
     }
 
-    /// Deletes the reserve; returns whether it existed.
+    /// Deletes the reserve; returns whether it existed. Its room is free then, also if it was being
+    /// written.
     pub(super) fn give_up(&self, now: Timestamp) -> bool {
         let mut missing = self.missing.lock();
-        let is_given_up = !self.is_foreign() && self.delete();
+        if self.is_foreign() {
+            return false;
+        }
+        let file = fs::File::open(&self.path);
+        let is_given_up = self.delete();
         if is_given_up {
             *missing = Some(now);
+        }
+        drop(missing);
+        if let (true, Ok(file)) = (is_given_up, file) {
+            let waited = Stopwatch::start();
+            while !locks(&file) && !waited.left_of(STOPPED_WITHIN).is_zero() {
+                pause(Duration::from_millis(1));
+            }
         }
         is_given_up
     }
@@ -94,8 +124,10 @@ impl Reserve {
         };
         let since = now.as_millis().saturating_sub(last.as_millis());
         if since.unsigned_abs() >= limits::FULL_PROBE_MS.unsigned_abs() {
-            let is_written = self.fill(random).is_ok();
-            // Another process may be writing it.
+            *missing = Some(now);
+            // Neither other writes nor a revocation wait for it.
+            let is_written = MutexGuard::unlocked(&mut missing, || self.fill(random).is_ok());
+            // Another process or thread may be writing it, or have deleted it.
             if is_written && (self.is_foreign() || files::length(&self.path) >= self.bytes) {
                 *missing = None;
                 return Ok(());
@@ -110,12 +142,16 @@ impl Reserve {
         fs::remove_file(&self.path).is_ok()
     }
 
-    fn write(&self, random: &dyn RandomSource) -> Result<()> {
-        let opened = fs::OpenOptions::new().append(true).open(&self.path);
-        let mut file = opened.map_err(|error| from_io(&error))?;
+    fn write(&self, file: &mut fs::File, random: &dyn RandomSource) -> Result<()> {
         let mut left = self.bytes;
         let mut first_line = FIRST_LINE;
         while left > 0 {
+            if !is_named(file) {
+                return Err(Error::new(
+                    ErrorKind::Full,
+                    "a revocation took the room of the reserve",
+                ));
+            }
             let mut piece: [u8; PIECE_BYTES] = random_bytes(random)?;
             for (to, byte) in piece.iter_mut().zip(std::mem::take(&mut first_line)) {
                 *to = *byte;
@@ -127,12 +163,22 @@ impl Reserve {
     }
 }
 
+/// Whether no other process or thread writes the reserve; its lock is this file's from now on.
+fn locks(file: &fs::File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Whether an open file still has a name.
+fn is_named(file: &fs::File) -> bool {
+    file.metadata().is_ok_and(|seen| seen.nlink() > 0)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::MetadataExt;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
-    use crate::value::random::SystemRandom;
+    use crate::value::random::{RandomUnavailable, SystemRandom};
 
     #[test]
     fn the_reserve_is_allocated_readable_by_its_owner_alone_and_deleted_once() {
@@ -170,6 +216,83 @@ mod tests {
         fs::write(&files.reserve, "my notes").unwrap();
         check(limits::FULL_PROBE_MS).unwrap();
         assert_eq!(fs::read(&files.reserve).unwrap(), b"my notes");
+    }
+
+    /// Stops at the tenth piece, until the reserve is gone.
+    #[derive(Debug)]
+    struct UntilDeleted(PathBuf, AtomicU64);
+
+    impl RandomSource for UntilDeleted {
+        fn fill(&self, buf: &mut [u8]) -> std::result::Result<(), RandomUnavailable> {
+            if self.1.fetch_add(1, Ordering::SeqCst) == 10 {
+                while self.0.exists() {
+                    pause(Duration::from_millis(1));
+                }
+            }
+            SystemRandom.fill(buf)
+        }
+    }
+
+    /// What takes the last room of a full disk is the reserve itself, while it is written again.
+    #[test]
+    fn a_reserve_that_is_being_written_again_holds_up_no_call_and_gives_its_room_to_a_revocation()
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::of(directory.path().join("auth.db"));
+        let at = Timestamp::from_millis;
+        let probe = limits::FULL_PROBE_MS;
+        // The store of another process, too.
+        for by_another in [false, true] {
+            let reserve = Reserve::new(&files, 10_000_000);
+            let other = Reserve::new(&files, 10_000_000);
+            reserve.fill(&SystemRandom).unwrap();
+            assert!(reserve.give_up(at(0)));
+            let random = UntilDeleted(files.reserve.clone(), AtomicU64::new(0));
+            std::thread::scope(|scope| {
+                let writing = scope.spawn(|| reserve.check_back(at(probe), &random));
+                while random.1.load(Ordering::SeqCst) <= 10 {
+                    pause(Duration::from_millis(1));
+                }
+                let meanwhile =
+                    || reserve.check_back(at(probe), &SystemRandom).unwrap_err().kind();
+                assert_eq!(meanwhile(), ErrorKind::Full);
+                // An opening of the store leaves it, too.
+                other.fill(&SystemRandom).unwrap();
+                assert!(files.reserve.exists());
+                assert!(if by_another { &other } else { &reserve }.give_up(at(probe)));
+                assert_eq!(writing.join().unwrap().unwrap_err().kind(), ErrorKind::Full);
+            });
+            assert!(!files.reserve.exists());
+            assert_eq!(random.1.load(Ordering::SeqCst), 11, "it goes on after it was deleted");
+            reserve.check_back(at(3 * probe), &SystemRandom).unwrap();
+            assert!(files::length(&files.reserve) >= 10_000_000);
+            assert!(reserve.give_up(at(0)));
+        }
+    }
+
+    /// Its room is free only once no process has it open any more.
+    #[test]
+    fn a_revocation_waits_for_the_writer_of_the_reserve_that_it_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files::of(directory.path().join("auth.db"));
+        let reserve = Reserve::new(&files, 10_000_000);
+        fs::write(&files.reserve, FIRST_LINE).unwrap();
+        let writer = fs::File::open(&files.reserve).unwrap();
+        assert!(locks(&writer));
+        let is_closed = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let giving_up = scope.spawn(|| {
+                let is_given_up = reserve.give_up(Timestamp::UNIX_EPOCH);
+                (is_given_up, is_closed.load(Ordering::SeqCst))
+            });
+            while files.reserve.exists() {
+                pause(Duration::from_millis(1));
+            }
+            pause(Duration::from_millis(50));
+            is_closed.store(true, Ordering::SeqCst);
+            drop(writer);
+            assert_eq!(giving_up.join().unwrap(), (true, true));
+        });
     }
 
     #[test]

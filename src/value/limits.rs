@@ -448,6 +448,12 @@ pub(crate) const AUDIT_UNAUTHENTICATED_SHARE: u64 = 4;
 /// Rows that one append deletes at most, once the log is over its cap: the append stays short. A
 /// write deletes as many rows of each source that are over `audit_max_age`.
 pub(crate) const AUDIT_TRIMMED_PER_APPEND: i64 = 8;
+/// Rows that a clock ahead dated in the future, one after the other, which a write passes over to
+/// find one that is over `audit_max_age`.
+pub(crate) const AUDIT_AHEAD_ROWS: i64 = 64;
+/// As [`AUDIT_AHEAD_ROWS`], for `Store::maintain`. They are deleted in one transaction, which takes
+/// less than a tenth of a second.
+pub(crate) const AUDIT_AHEAD_SWEPT_ROWS: i64 = 10_000;
 
 // Lists.
 

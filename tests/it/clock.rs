@@ -227,6 +227,41 @@ fn ordinary_writes_keep_the_log_no_longer_than_the_host_says() {
     assert!(world.store.audit().verify_chain(None).unwrap().is_intact());
 }
 
+/// Rows that a clock ahead had dated kept those after them in the log, until that date came.
+#[test]
+fn rows_that_a_clock_ahead_dated_go_with_those_after_them() {
+    for (ahead, by_maintain) in [(1, false), (60, false), (300, true)] {
+        let world = World::with(|options| options.audit_max_age(20 * DAY));
+        let made = world.store.organisations().create("No. 0").unwrap().id;
+        let rename = |number: u32| {
+            world.store.organisations().rename(made, &format!("No. {number}")).unwrap();
+        };
+        world.clock.advance(3_650 * DAY);
+        (1..=ahead).for_each(rename);
+        let over = |at: Timestamp| {
+            let at = at.as_millis();
+            world.count(&format!("SELECT count(*) FROM audit WHERE source = 0 AND at <= {at}"))
+        };
+        let wrong = || world.count("SELECT count(*) FROM audit WHERE at > 2000000000000");
+        // A store that is open follows the clock back at the second reading.
+        world.clock.set(morning());
+        rename(1_000);
+        let dated = wrong();
+        for hour in 1..60 * 4_u32 {
+            world.clock.set(morning() + hour * 6 * HOUR);
+            rename(hour + 1_000);
+            if by_maintain {
+                world.store.maintain().unwrap();
+            }
+            assert!(over(world.now() - 22 * DAY) == 0 || hour < 22 * 4);
+            // They are not older than the first row after them.
+            assert!(hour > 20 * 4 || wrong() == dated, "{hour}");
+        }
+        assert_eq!(wrong(), 0, "{ahead} rows");
+        assert!(world.store.audit().verify_chain(None).unwrap().is_intact());
+    }
+}
+
 /// No write pays for all of it.
 #[test]
 fn a_write_trims_a_few_old_rows_of_each_source() {

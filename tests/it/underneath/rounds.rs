@@ -57,8 +57,8 @@ pub(crate) fn role(parent: &mut Parent, _: &[String]) {
     }
 }
 
-/// Opens and revokes sessions of a user without a pause from one line to the next, then says how many
-/// writes were acknowledged, and what the last one came to.
+/// Opens and revokes sessions of a user without a pause from one line to the next, then says how
+/// many writes were acknowledged, and what the last one came to.
 pub(crate) fn writing_role(parent: &mut Parent, _: &[String]) {
     while let Some(path) = parent.hear() {
         let store = Store::open(path, for_tests()).unwrap();
