@@ -1,7 +1,7 @@
 //! Ready routes: JSON in, JSON out.
 //!
-//! - `POST /login` takes `username`, `password`, and perhaps `new_password`, `code`,
-//!   `recovery_code` and `trust_device_days`. It answers 200 with `principal` and `profile`, and
+//! - `POST /login` takes `username`, `password`, and perhaps `new_password`, `code` or
+//!   `recovery_code`, and `trust_device_days`. It answers 200 with `principal` and `profile`, and
 //!   sets both cookies. A login that waits for a second factor is answered with 202 and
 //!   `pending`: `step`, `demand` (`code` or `enrolment`), `expires_at` and
 //!   `new_password_required`.
@@ -45,6 +45,9 @@
 //! client that signs out on a 401 stays signed in. A password that breaks a rule is 422
 //! (`password_rejected`), and leaves the token valid.
 //!
+//! A body with two of several alternatives, or without one where one is needed, is 422 (`invalid`)
+//! and uses up nothing.
+//!
 //! Every failure is a [`Rejection`]. The token is in no body: a script of the page could read it
 //! there. Every answer has `Cache-Control: no-store`. A body may have 64 KiB.
 //!
@@ -71,7 +74,8 @@ use axum::{Json, Router, middleware};
 use gatepost::second_factors::{NewTotp, RecoveryCodes, TotpEnrolment};
 use gatepost::sessions::{SessionFilter, SessionInfo, StepDemand};
 use gatepost::{
-    CompleteLogin, Error, LoginRequest, Password, Principal, Profile, SessionId, Timestamp,
+    CompleteLogin, Error, ErrorClass, LoginRequest, Password, Principal, Profile, SessionId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -231,6 +235,12 @@ impl From<TotpEnrolment> for Enrolment {
     }
 }
 
+/// A body that has to have one of several alternatives. Give it before the store is asked, so that
+/// no code is used up and no attempt is counted.
+fn not_one(detail: &'static str) -> Rejection {
+    Rejection::new(ErrorClass::Invalid, "invalid", detail)
+}
+
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
@@ -242,6 +252,11 @@ async fn do_complete_login(
     let Json(body) = body?;
     let Complete { step, code, recovery_code, enrolment_codes, new_password, trust_device_days } =
         body;
+    let given = [code.is_some(), recovery_code.is_some(), enrolment_codes.is_some()];
+    if given.into_iter().filter(|is_given| *is_given).count() != 1 {
+        let detail = "The body has to have one of a code, a recovery code and enrolment codes.";
+        return Err(not_one(detail));
+    }
     let complete = move |device| {
         let request = match (code, recovery_code, enrolment_codes) {
             (_, Some(code), _) => CompleteLogin::with_recovery_code(step, device, code),
@@ -276,6 +291,9 @@ async fn do_log_in(
 ) -> Result<Response, Rejection> {
     let Json(body) = body?;
     let Login { username, password, new_password, code, recovery_code, trust_device_days } = body;
+    if code.is_some() && recovery_code.is_some() {
+        return Err(not_one("The body may have a code or a recovery code, and not both."));
+    }
     let more = |mut request: LoginRequest| {
         if let Some(new) = new_password {
             request = request.new_password(new);

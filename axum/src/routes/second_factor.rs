@@ -8,10 +8,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use gatepost::second_factors::{NewTotp, SecondFactor};
 use gatepost::sessions::Reauthentication;
-use gatepost::{ErrorClass, Password, Timestamp};
+use gatepost::{Password, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Enrolment, Typed, answer, exposed, route};
+use super::{Enrolment, Typed, answer, exposed, not_one, route};
 use crate::auth::Auth;
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
@@ -53,10 +53,7 @@ async fn do_prove(
     let with = match body?.0 {
         Proof { password: Some(password), code: None } => Reauthentication::password(password),
         Proof { password: None, code: Some(code) } => Reauthentication::code(code),
-        _ => {
-            let detail = "The body has to have either a password or a code.";
-            return Err(Rejection::new(ErrorClass::Invalid, "invalid", detail));
-        }
+        _ => return Err(not_one("The body has to have either a password or a code.")),
     };
     Ok(answer(me.prove(with).await?))
 }

@@ -9,9 +9,9 @@ use gatepost::second_factors::{NewTotp, TotpSecret};
 use gatepost::{NewUser, Options, Store, Timestamp};
 use gatepost_axum::Auth;
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{PASSWORD, World, app};
+use crate::world::{Browser, PASSWORD, World, app};
 
 pub(crate) const SECRET: &[u8] = b"12345678901234567890";
 pub(crate) const STEP: Duration = Duration::from_secs(30);
@@ -114,10 +114,64 @@ async fn a_code_in_the_login_opens_the_session_at_once() {
     assert_eq!(browser.post("/auth/login", Some(body)).await.status, 200);
 }
 
+/// Once an empty code was sent, and each such body took one of the five guesses of the step.
+#[tokio::test]
+async fn a_completion_has_one_code_of_one_kind() {
+    let world = with_factor();
+    let mut browser = world.browser();
+    let step = browser.log_in("ada", PASSWORD).await.json()["pending"]["step"].clone();
+    let code = code_of(SECRET, world.clock.now());
+    let (both, recovery) = (json!([code, code]), "aaaa-aaaa-aaaa-aaaa-aaaa-aaaa-aa");
+    for body in [
+        json!({}),
+        json!({ "code": null }),
+        json!({ "code": code, "recovery_code": recovery }),
+        json!({ "code": code, "enrolment_codes": both }),
+        json!({ "recovery_code": recovery, "enrolment_codes": both }),
+        json!({ "code": code, "recovery_code": recovery, "enrolment_codes": both }),
+    ] {
+        let mut body = body;
+        body["step"] = step.clone();
+        let shown = body.to_string();
+        let answer = browser.post("/auth/login/complete", Some(body)).await;
+        assert_eq!(answer.status, 422, "{shown}");
+        answer.is_refused(422, "invalid");
+    }
+    let complete = json!({ "step": step, "code": code });
+    assert_eq!(browser.post("/auth/login/complete", Some(complete)).await.status, 200);
+}
+
+/// Once the recovery code was used up, and the code ignored.
+#[tokio::test]
+async fn a_login_with_two_codes_uses_up_neither() {
+    let world = world(SecondFactorPolicy::All);
+    let (secret, recovery_codes) = enrolled_at_login(&world, &mut world.browser()).await;
+    world.clock.advance(STEP);
+    let code = code_of(&secret, world.clock.now());
+    let login = |more: Value| {
+        let mut body = json!({ "username": "ada", "password": PASSWORD });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Some(body)
+    };
+    let both = login(json!({ "code": code, "recovery_code": recovery_codes[0] }));
+    world.browser().post("/auth/login", both).await.is_refused(422, "invalid");
+    for one in [json!({ "code": code }), json!({ "recovery_code": recovery_codes[0] })] {
+        let answer = world.browser().post("/auth/login", login(one)).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
 #[tokio::test]
 async fn a_user_who_must_have_a_factor_enrols_one_in_the_browser() {
     let world = world(SecondFactorPolicy::All);
     let mut browser = world.browser();
+    let (_, recovery_codes) = enrolled_at_login(&world, &mut browser).await;
+    assert_eq!(recovery_codes.as_array().unwrap().len(), 10);
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+/// Enrols a factor in a login; returns its secret and the recovery codes.
+async fn enrolled_at_login(world: &World, browser: &mut Browser) -> (Vec<u8>, Value) {
     let answer = browser.log_in("ada", PASSWORD).await;
     assert_eq!(answer.json()["pending"]["demand"], "enrolment");
     let step = answer.json()["pending"]["step"].clone();
@@ -132,6 +186,5 @@ async fn a_user_who_must_have_a_factor_enrols_one_in_the_browser() {
     let body = json!({ "step": step, "enrolment_codes": codes });
     let answer = browser.post("/auth/login/complete", Some(body)).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json()["recovery_codes"].as_array().unwrap().len(), 10);
-    assert_eq!(browser.get("/mine").await.status, 200);
+    (secret, answer.json()["recovery_codes"].clone())
 }
