@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axum::http::header::COOKIE;
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
@@ -44,6 +44,13 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, site: &Site, kind: Kind) -> Optio
         value.strip_prefix(b"=").map(<[u8]>::trim_ascii)
     })?;
     Some(std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).unwrap_or_default())
+}
+
+/// Adds the cookies that one answer sets to another answer that takes its place.
+pub(crate) fn keep(of: &HeaderMap, to: &mut HeaderMap) {
+    for cookie in of.get_all(SET_COOKIE) {
+        to.append(SET_COOKIE, cookie.clone());
+    }
 }
 
 /// A cookie to set. Its `Debug` shows no value.

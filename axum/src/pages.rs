@@ -4,13 +4,14 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, OriginalUri, Request};
-use axum::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next as Inner, from_fn};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use crate::cookies;
 use crate::rejection::Demand;
 
 /// Makes a router answer with a redirect to the login page (303) where it would answer 401.
@@ -109,9 +110,7 @@ fn redirect(refused: Response, page: &str, next: Option<String>) -> Response {
     let to = next.map_or_else(|| page.to_owned(), |next| format!("{page}?next={next}"));
     let Ok(location) = HeaderValue::try_from(to) else { return refused };
     let mut response = StatusCode::SEE_OTHER.into_response();
-    for cookie in refused.headers().get_all(SET_COOKIE) {
-        response.headers_mut().append(SET_COOKIE, cookie.clone());
-    }
+    cookies::keep(refused.headers(), response.headers_mut());
     response.headers_mut().insert(LOCATION, location);
     response
 }

@@ -20,6 +20,7 @@ use tower_sessions_core::session_store::{self, SessionStore};
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
+use crate::cookies;
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
@@ -36,7 +37,8 @@ use crate::signed_in::SignedIn;
 /// - The data is loaded at its first use and saved after the handler, if it has changed and the
 ///   answer is no server error. All of it has at most 4 KiB as JSON, else the answer is 422. If
 ///   another request has changed it in the meantime, the answer is 409 (`stale`) and nothing is
-///   lost; `tower-sessions` alone would overwrite the other change.
+///   lost; `tower-sessions` alone would overwrite the other change. Either has the cookies of the
+///   handler's answer.
 /// - `flush` and `delete` empty the data and leave the session open:
 ///   [`Client::log_out`](crate::Client::log_out) ends it. `cycle_id` changes no token, because each
 ///   login, proof and change of the password has one of its own. `set_expiry` changes nothing: the
@@ -100,15 +102,18 @@ async fn lend(State(auth): State<Auth>, request: Request, next: Next) -> Respons
     if session.save().await.is_ok() {
         return response;
     }
-    match data.state.lock().await.failed.take() {
-        // The handler has ended the session, and the data with it.
-        Some(rejection) if rejection.status() == StatusCode::NOT_FOUND => response,
-        Some(rejection) => me.answer(rejection).into_response(),
-        None => {
-            let detail = "The service cannot answer now.";
-            Rejection::new(ErrorClass::Unavailable, "unavailable", detail).into_response()
-        }
+    let failed = data.state.lock().await.failed.take().unwrap_or_else(|| {
+        let detail = "The service cannot answer now.";
+        Rejection::new(ErrorClass::Unavailable, "unavailable", detail)
+    });
+    // The handler has ended the session, and the data with it.
+    if failed.status() == StatusCode::NOT_FOUND {
+        return response;
     }
+    // What the handler did stays done: the session may have a new token.
+    let mut refused = me.answer(failed).into_response();
+    cookies::keep(response.headers(), refused.headers_mut());
+    refused
 }
 
 /// The store of one session for one request.

@@ -4,12 +4,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use gatepost::sessions::{SessionFilter, Version};
-use gatepost_axum::{Auth, Client, LoggedOut, Rejection, with_session_data};
+use gatepost::sessions::{Reauthentication, SessionFilter, Version};
+use gatepost_axum::{Auth, Client, LoggedIn, LoggedOut, Rejection, SignedIn, with_session_data};
 use serde_json::json;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
-use crate::world::{Browser, World, app};
+use crate::world::{Browser, PASSWORD, World, app};
 
 /// The handlers of a program of `tower-sessions`, with its own layer outside, for visitors.
 fn world() -> World {
@@ -29,6 +29,8 @@ fn world() -> World {
             }),
         )
         .route("/race", post(race))
+        .route("/prove-and-race", post(prove_and_race))
+        .route("/prove-and-grow", post(prove_and_grow))
         .route("/leave", post(leave));
     let routes = with_session_data(routes, auth.clone()).with_state(auth.clone());
     let visitors = SessionManagerLayer::new(MemoryStore::default());
@@ -55,6 +57,21 @@ async fn fail(session: Session) -> StatusCode {
 async fn leave(client: Client, session: Session) -> Result<(LoggedOut, ()), Rejection> {
     session.flush().await.unwrap();
     Ok((client.log_out().await?, ()))
+}
+
+/// A proof, whose new token the answer has, and data that is not kept.
+async fn prove_and_race(
+    state: State<Auth>,
+    session: Session,
+    me: SignedIn,
+) -> Result<(LoggedIn, ()), Rejection> {
+    race(state, session).await;
+    Ok((me.prove(Reauthentication::password(PASSWORD)).await?, ()))
+}
+
+async fn prove_and_grow(session: Session, me: SignedIn) -> Result<(LoggedIn, ()), Rejection> {
+    session.insert("large", "x".repeat(5_000)).await.unwrap();
+    Ok((me.prove(Reauthentication::password(PASSWORD)).await?, ()))
 }
 
 /// Another request writes while this one runs.
@@ -151,6 +168,24 @@ async fn a_change_that_another_request_made_meanwhile_is_not_lost() {
     visit(&mut ada).await;
     ada.post("/race", None).await.is_refused(409, "stale");
     assert_eq!(visit(&mut ada).await, "71");
+}
+
+/// Once the new token was lost, and the browser kept one that is refused.
+#[tokio::test]
+async fn an_answer_in_the_place_of_the_handlers_has_its_cookies() {
+    let world = world();
+    let mut ada = world.browser().signed_in("ada").await;
+    for (path, status, code) in
+        [("/prove-and-race", 409, "stale"), ("/prove-and-grow", 422, "invalid")]
+    {
+        visit(&mut ada).await;
+        let old = ada.cookies["__Host-session"].clone();
+        let answer = ada.post(path, None).await;
+        answer.is_refused(status, code);
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_ne!(ada.cookies["__Host-session"], old, "{path}");
+        assert_eq!(ada.get("/mine").await.status, 200, "{path}");
+    }
 }
 
 #[tokio::test]
