@@ -37,7 +37,8 @@ pub struct Client {
     pub info: ClientInfo,
     auth: Auth,
     device: DeviceId,
-    held: Option<Arc<Held>>,
+    /// Of the header and of the cookie.
+    held: [Option<Arc<Held>>; 2],
 }
 
 impl Client {
@@ -184,15 +185,16 @@ impl Client {
         Ok(begun.done()?)
     }
 
-    /// Revokes the session of the request. Idempotent: without a session, or with one that has
-    /// ended, there is nothing to do. Answer with the [`LoggedOut`], which removes the cookie of
-    /// the session. That of the device stays, so that the user is known there at the next login.
+    /// Revokes the session of the request: if it has a header `Authorization` beside the cookies,
+    /// that of the header and that of the cookie. Idempotent: without a session, or with one that
+    /// has ended, there is nothing to do. Answer with the [`LoggedOut`], which removes the cookie
+    /// of the session. That of the device stays, so that the user is known there at the next login.
     ///
     /// # Errors
     /// 422 for an API key, which is revoked in another way; otherwise as `Store::log_out`. The
     /// cookie is then kept, so that the user can try again.
     pub async fn log_out(&self) -> Result<LoggedOut, Rejection> {
-        if let Some(held) = self.held.clone() {
+        for held in self.held.iter().flatten().cloned() {
             let store = self.auth.store().clone();
             blocking(move || match store.log_out(&held.credentials) {
                 // No token of a session, so no session is left.
@@ -226,11 +228,9 @@ where
             Some(device) => device,
             None => DeviceId::random()?,
         };
-        // A credential that cannot be read is none that could be revoked; the cookie beside it may
-        // be one.
-        let held =
-            credentials::read(&auth, parts).or_else(|_| credentials::of_cookie(&auth, parts));
-        let held = held.unwrap_or_default().map(Arc::new);
+        // A credential that cannot be read is none that could be revoked; the one beside it may be.
+        let held = [credentials::of_header(parts), credentials::of_cookie(&auth, parts)];
+        let held = held.map(|held| held.unwrap_or_default().map(Arc::new));
         Ok(Self { info: peer::info(&auth, parts), auth, device, held })
     }
 }

@@ -20,14 +20,20 @@ pub(crate) struct Held {
 /// The header counts before the cookies: a program that sends it means it. A header or cookie that
 /// is there and cannot be read is a refused credential, never none.
 pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection> {
-    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-    if let Some(header) = headers.next() {
-        let text = header.to_str().ok().filter(|_| headers.next().is_none());
-        let credentials = text.and_then(|text| HeaderCredentials::from_header(text).ok());
-        let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
-        return Ok(Some(Held { credentials, is_cookie: false }));
+    match of_header(parts)? {
+        Some(held) => Ok(Some(held)),
+        None => of_cookie(auth, parts),
     }
-    of_cookie(auth, parts)
+}
+
+/// As [`read`], for the header alone.
+pub(crate) fn of_header(parts: &Parts) -> Result<Option<Held>, Rejection> {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = headers.next() else { return Ok(None) };
+    let text = header.to_str().ok().filter(|_| headers.next().is_none());
+    let credentials = text.and_then(|text| HeaderCredentials::from_header(text).ok());
+    let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
+    Ok(Some(Held { credentials, is_cookie: false }))
 }
 
 /// As [`read`], for the cookies alone.

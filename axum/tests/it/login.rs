@@ -203,13 +203,40 @@ async fn a_logout_beside_a_header_that_cannot_be_read_ends_the_session_of_the_co
     }
 }
 
+/// Once the header alone counted: the cookie was cleared, and its session lived on.
+#[tokio::test]
+async fn a_logout_beside_the_header_of_another_session_ends_both() {
+    let world = World::new();
+    for header_is_live in [true, false] {
+        let mut other = world.browser().signed_in("bob").await;
+        let pair = format!("{}:{}", other.cookies[SESSION], other.cookies[DEVICE]);
+        let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+        if !header_is_live {
+            other.clone().post("/auth/logout", None).await;
+        }
+        let browser = world.browser().signed_in("ada").await;
+        let mut kept = browser.clone();
+        let answer = browser.header("authorization", basic).post("/auth/logout", None).await;
+        assert_eq!(answer.status, 204, "{header_is_live}");
+        assert!(answer.clears_the_cookie());
+        kept.get("/mine").await.is_refused(401, "invalid_token");
+        other.get("/mine").await.is_refused(401, "invalid_token");
+    }
+}
+
 #[tokio::test]
 async fn an_api_key_cannot_be_logged_out() {
     let world = World::new();
     let bearer = format!("Bearer {}", world.key("ada"));
-    let mut program = world.browser().header("authorization", bearer);
+    let mut program = world.browser().header("authorization", bearer.clone());
     program.post("/auth/logout", None).await.is_refused(422, "invalid");
     assert_eq!(program.get("/key").await.status, 200);
+    // Nor is the session beside it, whose cookie is kept.
+    let mut browser = world.browser().signed_in("ada").await;
+    let answer = browser.clone().header("authorization", bearer).post("/auth/logout", None).await;
+    answer.is_refused(422, "invalid");
+    assert!(answer.set_cookies().is_empty());
+    assert_eq!(browser.get("/mine").await.status, 200);
 }
 
 #[tokio::test]
