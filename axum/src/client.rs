@@ -296,7 +296,8 @@ impl LoggedIn {
     }
 
     /// Leaves the age of the session's cookie out: the browser forgets it when it is closed, for
-    /// a person who has not chosen to stay signed in. The session ends no earlier for that; give
+    /// a person who has not chosen to stay signed in. A later renewal, proof or change of the
+    /// password in the session leaves it out as well. The session ends no earlier for that; give
     /// the login a shorter lifetime as well.
     pub fn until_browser_closes(self) -> Self {
         Self { session: self.session.until_closed(), ..self }

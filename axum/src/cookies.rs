@@ -13,6 +13,10 @@ use crate::auth::{Auth, Site};
 /// 400 days, the most that browsers keep (RFC 6265bis 5.5). Each login begins it again.
 const DEVICE_MAX_AGE: Duration = Duration::days(400);
 
+/// Behind the token in the cookie of a session that the browser forgets when it is closed. No token
+/// has a dot.
+const UNTIL_CLOSED: &str = ".until-closed";
+
 /// Which of the two.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
@@ -44,6 +48,13 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, site: &Site, kind: Kind) -> Optio
         value.strip_prefix(b"=").map(<[u8]>::trim_ascii)
     })?;
     Some(std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).unwrap_or_default())
+}
+
+/// The token in the value of a session's cookie, and whether the browser forgets it when it is
+/// closed.
+pub(crate) fn token(value: &str) -> (&str, bool) {
+    let token = value.strip_suffix(UNTIL_CLOSED);
+    (token.unwrap_or(value), token.is_some())
 }
 
 /// Adds the cookies that one answer sets to another answer that takes its place.
@@ -84,9 +95,13 @@ impl SetCookie {
         Self::new(site, Kind::Session, "", Duration::ZERO)
     }
 
-    /// The same cookie without an age: the browser forgets it when it is closed.
+    /// The same cookie without an age: the browser forgets it when it is closed. Its value says so,
+    /// as a browser sends back the value alone: the next answer that sets it has to follow.
     pub(crate) fn until_closed(mut self) -> Self {
-        self.0.set_max_age(None);
+        if self.0.max_age().is_some() {
+            self.0.set_value(format!("{}{UNTIL_CLOSED}", self.0.value()));
+            self.0.set_max_age(None);
+        }
         self
     }
 

@@ -13,6 +13,8 @@ use crate::rejection::Rejection;
 pub(crate) struct Held {
     pub(crate) credentials: HeaderCredentials,
     pub(crate) is_cookie: bool,
+    /// Whether it is a cookie that the browser forgets when it is closed.
+    pub(crate) until_closed: bool,
 }
 
 /// The credential of a request; `None` if it carries none.
@@ -33,22 +35,23 @@ pub(crate) fn of_header(parts: &Parts) -> Result<Option<Held>, Rejection> {
     let text = header.to_str().ok().filter(|_| headers.next().is_none());
     let credentials = text.and_then(|text| HeaderCredentials::from_header(text).ok());
     let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
-    Ok(Some(Held { credentials, is_cookie: false }))
+    Ok(Some(Held { credentials, is_cookie: false, until_closed: false }))
 }
 
 /// As [`read`], for the cookies alone.
 pub(crate) fn of_cookie(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection> {
-    let Some(token) = cookies::read(&parts.headers, auth.site(), Kind::Session) else {
+    let Some(value) = cookies::read(&parts.headers, auth.site(), Kind::Session) else {
         return Ok(None);
     };
     cross_site::check(auth.site(), parts)?;
+    let (token, until_closed) = cookies::token(value);
     let Ok(mut credentials) = HeaderCredentials::from_header(&format!("Bearer {token}")) else {
         return Err(
             Rejection::refused_credential().clearing(SetCookie::cleared(auth.site()).header())
         );
     };
     credentials.device = device(auth, parts);
-    Ok(Some(Held { credentials, is_cookie: true }))
+    Ok(Some(Held { credentials, is_cookie: true, until_closed }))
 }
 
 /// The device of the browser, if it has one.

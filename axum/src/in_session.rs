@@ -68,8 +68,12 @@ impl SignedIn {
         let renewed = self.presenting(|store, held| store.renew(held)).await?;
         let end = renewed.valid().map_err(|ended| self.answer(ended.into()))?;
         let has_moved = self.held.is_cookie && self.principal.expires_at != Some(end);
-        let cookie = || SetCookie::session(&self.auth, self.held.credentials.token.expose(), end);
-        Ok(Renewed::new(end, has_moved.then(cookie)))
+        let token = self.held.credentials.token.expose();
+        let cookie = has_moved.then(|| SetCookie::session(&self.auth, token, end));
+        Ok(Renewed::new(end, match self.held.until_closed {
+            true => cookie.map(SetCookie::until_closed),
+            false => cookie,
+        }))
     }
 
     /// Changes the caller's own password. All other sessions of the user end. This one gets a new
@@ -198,10 +202,12 @@ impl SignedIn {
         outcome: LoginOutcome,
         wrong: fn() -> Rejection,
     ) -> Result<LoggedIn, Rejection> {
-        match outcome.granted() {
-            Ok(reply) => Ok(LoggedIn::new(&self.auth, reply, None)),
-            Err(refusal) => Err(self.refused(refusal, wrong)),
-        }
+        let reply = outcome.granted().map_err(|refusal| self.refused(refusal, wrong))?;
+        let logged_in = LoggedIn::new(&self.auth, reply, None);
+        Ok(match self.held.until_closed {
+            true => logged_in.until_browser_closes(),
+            false => logged_in,
+        })
     }
 
     /// The session goes on after every refusal but one, so no other is 401: a client that signs

@@ -90,6 +90,36 @@ async fn a_cookie_without_an_age_is_forgotten_with_the_browser_and_that_of_the_d
     assert_eq!(browser.get("/mine").await.status, 200);
 }
 
+/// Once each of these gave it an age: the session of a shared computer survived the browser.
+#[tokio::test]
+async fn a_cookie_without_an_age_gets_none_by_a_renewal_a_proof_or_a_new_password() {
+    let world = World::new();
+    let mut browser = world.browser();
+    browser.post("/shared", None).await;
+    let change = json!({"current_password": PASSWORD, "new_password": "nine brass bells"});
+    for (path, body) in [
+        ("/stay", None),
+        ("/auth/prove", Some(json!({ "password": PASSWORD }))),
+        ("/stay", None),
+        ("/auth/change-password", Some(change)),
+    ] {
+        world.clock.advance(Duration::from_secs(5 * 3_600));
+        let answer = browser.post(path, body).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.body);
+        let value = &browser.cookies[SESSION];
+        let cookie = format!("{SESSION}={value}; HttpOnly; SameSite=Lax; Secure; Path=/");
+        assert_eq!(answer.set_cookies(), [cookie], "{path}");
+        assert_eq!(value.matches('.').count(), 1, "one mark: {value}");
+        assert_eq!(browser.get("/mine").await.status, 200, "{path}");
+    }
+    let mut kept = browser.clone();
+    assert!(browser.post("/auth/logout", None).await.clears_the_cookie());
+    kept.get("/mine").await.is_refused(401, "invalid_token");
+    // The next login decides anew.
+    let answer = browser.log_in("ada", "nine brass bells").await;
+    assert!(answer.set_cookies()[0].ends_with("; Max-Age=2592000"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn plain_http_needs_its_dangerous_option() {
     let mut browser = World::with(|auth| auth.dangerous().allow_plain_http()).browser();

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use gatepost::host::ManualClock;
 use gatepost::policy::SessionPolicy;
 use gatepost::sessions::{Assurance, NewApiKey, OpenSession};
-use gatepost::{DeviceId, NewUser, Options, Store, User, UserId};
+use gatepost::{DeviceId, LoginRequest, NewUser, Options, Store, User, UserId};
 use gatepost_axum::{
     Admin, ApiKey, Auth, BegunLogin, Client, Fresh, LoggedIn, Peer, Privilege, Privileged,
     Rejection, Renewed, SignedIn, StepUp, healthz, login_guard, metrics, routes, step_up_guard,
@@ -139,9 +139,11 @@ async fn stay(me: SignedIn) -> Result<(Renewed, String), Rejection> {
     Ok((renewed, end))
 }
 
-/// A login at a computer that others use as well.
+/// A login of a day at a computer that others use as well. The second call changes nothing.
 async fn shared(client: Client) -> Result<(LoggedIn, ()), Rejection> {
-    Ok((client.log_in("ada", PASSWORD.into()).await?.until_browser_closes(), ()))
+    let day = |request: LoginRequest| request.lifetime(Duration::from_secs(86_400));
+    let logged_in = client.log_in_with("ada", PASSWORD.into(), day).await?;
+    Ok((logged_in.until_browser_closes().until_browser_closes(), ()))
 }
 
 /// A session of a day.
