@@ -40,8 +40,7 @@ impl SignedIn {
             return Err(Rejection::new(ErrorClass::Invalid, "invalid_target", detail));
         }
         let new = NewTicket::new(Method::GET.as_str(), target).lifetime(lifetime);
-        let issued = self.store.tickets().mint(&self.principal, new)?.valid();
-        let issued = issued.map_err(|refused| self.answer(refused.into()))?;
+        let issued = self.store.tickets().mint(&self.principal, new)?.valid()?;
         let sign = if target.contains('?') { '&' } else { '?' };
         Ok(format!("{target}{sign}{PARAMETER}{}", issued.ticket.expose()))
     }

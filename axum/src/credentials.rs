@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use gatepost::{DeviceId, HeaderCredentials, Principal, Verdict};
 
 use crate::auth::Auth;
+use crate::blocking::blocking;
 use crate::cookies::{self, Kind, SetCookie};
 use crate::cross_site;
 use crate::rejection::Rejection;
@@ -45,11 +46,8 @@ pub(crate) fn of_cookie(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Reje
     };
     cross_site::check(auth.site(), parts)?;
     let (token, until_closed) = cookies::token(value);
-    let Ok(mut credentials) = HeaderCredentials::from_header(&format!("Bearer {token}")) else {
-        return Err(
-            Rejection::refused_credential().clearing(SetCookie::cleared(auth.site()).header())
-        );
-    };
+    let credentials = HeaderCredentials::from_header(&format!("Bearer {token}"));
+    let mut credentials = credentials.map_err(|_| Rejection::refused_credential())?;
     credentials.device = device(auth, parts);
     Ok(Some(Held { credentials, is_cookie: true, until_closed }))
 }
@@ -68,18 +66,32 @@ impl Held {
             Verdict::Valid(principal)
                 if self.is_cookie && principal.credential.session().is_none() =>
             {
-                Err(self.answer(auth, Rejection::refused_credential()))
+                Err(Rejection::refused_credential())
             }
             Verdict::Valid(principal) => Ok(principal),
-            Verdict::Invalid(why) => Err(self.answer(auth, why.into())),
+            Verdict::Invalid(why) => Err(why.into()),
         }
     }
+}
 
-    /// A rejection to the caller that presented this: if its session has ended, its cookie goes.
-    pub(crate) fn answer(&self, auth: &Auth, rejection: Rejection) -> Rejection {
-        match self.is_cookie && rejection.is_of_token() {
-            true => rejection.clearing(SetCookie::cleared(auth.site()).header()),
-            false => rejection,
+/// A rejection to the caller of this request: a refused cookie goes, unless a session is open in
+/// this browser.
+///
+/// The browser may have a newer cookie by now: a proof, a change of the password or another login
+/// in it was answered while this request was under way. A cookie that is cleared does not say which
+/// one, so the newer one would go. Each of these has the device of the browser, which one read of
+/// the file finds, for any token that a stranger makes up.
+pub(crate) async fn answer(auth: &Auth, parts: &Parts, rejection: Rejection) -> Rejection {
+    if !rejection.is_of_token() || parts.headers.contains_key(AUTHORIZATION) {
+        return rejection;
+    }
+    if let Some(device) = device(auth, parts) {
+        let store = auth.store().clone();
+        let is_open = blocking(move || store.devices().has_live_session(&device)).await;
+        // Where the store could not know, the cookie stays.
+        if is_open.unwrap_or(true) {
+            return rejection;
         }
     }
+    rejection.clearing(SetCookie::cleared(auth.site()).header())
 }

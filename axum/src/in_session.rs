@@ -43,8 +43,7 @@ impl SignedIn {
         E: Into<Rejection> + Send + 'static,
     {
         let (store, held) = (self.store.clone(), Arc::clone(&self.held));
-        let done = blocking(move || work(&store, Presented::from(&held.credentials))).await;
-        done.map_err(|rejection| self.answer(rejection))
+        blocking(move || work(&store, Presented::from(&held.credentials))).await
     }
 
     /// Renews the caller's session: moves its end, as `Store::renew` does. Answer with the
@@ -65,15 +64,17 @@ impl SignedIn {
     /// # Errors
     /// 401 if the session has ended, 422 for an API key, and as `Store::renew`.
     pub async fn renew(&self) -> Result<Renewed, Rejection> {
-        let renewed = self.presenting(|store, held| store.renew(held)).await?;
-        let end = renewed.valid().map_err(|ended| self.answer(ended.into()))?;
+        let end = self.presenting(|store, held| store.renew(held)).await?.valid()?;
         let has_moved = self.held.is_cookie && self.principal.expires_at != Some(end);
         let token = self.held.credentials.token.expose();
         let cookie = has_moved.then(|| SetCookie::session(&self.auth, token, end));
-        Ok(Renewed::new(end, match self.held.until_closed {
-            true => cookie.map(SetCookie::until_closed),
-            false => cookie,
-        }))
+        Ok(Renewed::new(
+            end,
+            match self.held.until_closed {
+                true => cookie.map(SetCookie::until_closed),
+                false => cookie,
+            },
+        ))
     }
 
     /// Changes the caller's own password. All other sessions of the user end. This one gets a new
@@ -194,7 +195,7 @@ impl SignedIn {
         work: impl FnOnce(&Store, Presented<'_>) -> Factor<T> + Send + 'static,
     ) -> Result<T, Rejection> {
         let outcome = self.presenting(work).await?;
-        outcome.done().map_err(|refusal| self.refused(refusal, Rejection::wrong_password_or_code))
+        outcome.done().map_err(|refusal| refused(refusal, Rejection::wrong_password_or_code))
     }
 
     fn granted(
@@ -202,24 +203,24 @@ impl SignedIn {
         outcome: LoginOutcome,
         wrong: fn() -> Rejection,
     ) -> Result<LoggedIn, Rejection> {
-        let reply = outcome.granted().map_err(|refusal| self.refused(refusal, wrong))?;
+        let reply = outcome.granted().map_err(|refusal| refused(refusal, wrong))?;
         let logged_in = LoggedIn::new(&self.auth, reply, None);
         Ok(match self.held.until_closed {
             true => logged_in.until_browser_closes(),
             false => logged_in,
         })
     }
+}
 
-    /// The session goes on after every refusal but one, so no other is 401: a client that signs
-    /// out on a 401 would give up a session that is valid.
-    fn refused(&self, refusal: LoginRefusal, wrong: fn() -> Rejection) -> Rejection {
-        match refusal {
-            LoginRefusal::InvalidCredentials => wrong(),
-            LoginRefusal::SessionNotLive => self.answer(Rejection::refused_credential()),
-            refusal if refusal.class() == ErrorClass::SignIn => {
-                Rejection::new(ErrorClass::Forbidden, refusal.name(), refusal.message())
-            }
-            refusal => refusal.into(),
+/// The session goes on after every refusal but one, so no other is 401: a client that signs out on
+/// a 401 would give up a session that is valid.
+fn refused(refusal: LoginRefusal, wrong: fn() -> Rejection) -> Rejection {
+    match refusal {
+        LoginRefusal::InvalidCredentials => wrong(),
+        LoginRefusal::SessionNotLive => Rejection::refused_credential(),
+        refusal if refusal.class() == ErrorClass::SignIn => {
+            Rejection::new(ErrorClass::Forbidden, refusal.name(), refusal.message())
         }
+        refusal => refusal.into(),
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 ///
 /// | class | status | headers |
 /// |---|---|---|
-/// | `SignIn` | 401 | `WWW-Authenticate: Bearer`; a refused cookie is cleared |
+/// | `SignIn` | 401 | `WWW-Authenticate: Bearer`; `SignedIn` clears a refused cookie |
 /// | `Forbidden` | 403 | |
 /// | `NotFound` | 404 | |
 /// | `Conflict` | 409 | |

@@ -78,7 +78,7 @@ where
 
 async fn lend(State(auth): State<Auth>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let caller = match SignedIn::read(&auth, &parts) {
+    let caller = match SignedIn::read(&auth, &parts).await {
         Ok(caller) => caller,
         Err(rejection) => return rejection.into_response(),
     };
@@ -111,7 +111,7 @@ async fn lend(State(auth): State<Auth>, request: Request, next: Next) -> Respons
         return response;
     }
     // What the handler did stays done: the session may have a new token.
-    let mut refused = me.answer(failed).into_response();
+    let mut refused = failed.into_response();
     cookies::keep(response.headers(), refused.headers_mut());
     refused
 }

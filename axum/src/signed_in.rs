@@ -25,7 +25,8 @@ use crate::rejection::Rejection;
 ///
 /// As `Option<SignedIn>` it is `None` only if the request carries **no** credential. A credential
 /// that is refused is 401 in both forms, and a refused cookie is cleared: such a caller is never
-/// treated as anonymous.
+/// treated as anonymous. The cookie stays while a session is open in that browser, whose newer
+/// token may be on its way; a thread that may wait asks for it.
 ///
 /// A request with cookies and an unsafe method is refused with 403 if another site made it; see
 /// [`Auth::allow_origin`]. Never change anything on a GET request, as these are not checked.
@@ -77,7 +78,7 @@ impl SignedIn {
     /// 403 without the privilege; otherwise as [`Store::may`].
     pub fn may(&self, privilege: &str) -> Result<(), Rejection> {
         let permission = self.store.may(&self.principal, privilege)?;
-        permission.granted().map_err(|refused| self.answer(refused.into()))
+        Ok(permission.granted()?)
     }
 
     /// Runs calls of the store on a thread that may wait, acting as the caller; see
@@ -94,7 +95,7 @@ impl SignedIn {
         E: Into<Rejection> + Send + 'static,
     {
         let store = self.store.clone();
-        blocking(move || work(&store)).await.map_err(|rejection| self.answer(rejection))
+        blocking(move || work(&store)).await
     }
 
     /// The device of the caller: the browser, for a session of cookies; `None` for an API key.
@@ -106,11 +107,14 @@ impl SignedIn {
         self.held.credentials.device.as_ref()
     }
 
-    pub(crate) fn answer(&self, rejection: Rejection) -> Rejection {
-        self.held.answer(&self.auth, rejection)
+    pub(crate) async fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
+        match Self::verified(auth, parts) {
+            Ok(caller) => Ok(caller),
+            Err(rejection) => Err(credentials::answer(auth, parts, rejection).await),
+        }
     }
 
-    pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
+    fn verified(auth: &Auth, parts: &Parts) -> Result<Option<Self>, Rejection> {
         let Some(held) = credentials::read(auth, parts)? else { return Ok(None) };
         let principal = held.verify(auth)?;
         let store = auth.store().acting_as(principal);
@@ -133,7 +137,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
-        Self::read(&Auth::from_ref(state), parts)?.ok_or_else(Rejection::sign_in)
+        Self::read(&Auth::from_ref(state), parts).await?.ok_or_else(Rejection::sign_in)
     }
 }
 
@@ -145,7 +149,7 @@ where
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Rejection> {
-        Self::read(&Auth::from_ref(state), parts)
+        Self::read(&Auth::from_ref(state), parts).await
     }
 }
 
@@ -260,10 +264,8 @@ impl Narrowed for ApiKey {
 impl<S: StepUp> Narrowed for Fresh<S> {
     fn narrow(caller: SignedIn) -> Result<Self, Rejection> {
         let held = &caller.held.credentials;
-        match caller.store.require_fresh(held, S::MAX_AGE, S::LEVEL)?.granted() {
-            Ok(session) => Ok(Self(caller, session, PhantomData)),
-            Err(refused) => Err(caller.answer(refused.into())),
-        }
+        let session = caller.store.require_fresh(held, S::MAX_AGE, S::LEVEL)?.granted()?;
+        Ok(Self(caller, session, PhantomData))
     }
 }
 
@@ -280,7 +282,7 @@ macro_rules! extracted {
                 parts: &mut Parts,
                 state: &S,
             ) -> Result<Self, Rejection> {
-                let caller = SignedIn::read(&Auth::from_ref(state), parts)?;
+                let caller = SignedIn::read(&Auth::from_ref(state), parts).await?;
                 Self::narrow(caller.ok_or_else(Rejection::sign_in)?)
             }
         }

@@ -1,11 +1,12 @@
 //! Devices on which users have logged in.
 
 use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
 use gatepost::sessions::OpenSession;
 use gatepost::{NewUser, Page, UserId};
 
-use crate::world::{SECOND, World, device, morning};
+use crate::world::{DAY, SECOND, World, device, morning};
 
 fn log_in(world: &World, user: UserId, on: &str) {
     world.clock.advance(SECOND);
@@ -52,6 +53,29 @@ fn the_text_of_one_is_not_in_the_file() {
     world.store.close().unwrap();
     let file = std::fs::read(&world.path).unwrap();
     assert!(!file.windows(text.len()).any(|bytes| bytes == text.as_bytes()));
+}
+
+#[test]
+fn one_has_a_live_session_until_that_ends_in_whichever_way() {
+    let world = World::with(|options| options.sessions(SessionPolicy::web()));
+    let store = &world.store;
+    let user = |name| store.users().create(NewUser::person(name)).unwrap().id;
+    let (ada, bob) = (user("ada"), user("bob"));
+    let is_live = |on: &str| store.devices().has_live_session(&device(on)).unwrap();
+    assert!(!is_live("phone"));
+    log_in(&world, ada, "phone");
+    log_in(&world, ada, "tablet");
+    assert!(is_live("phone") && is_live("tablet") && !is_live("till"));
+    // Another user in its place.
+    log_in(&world, bob, "phone");
+    assert!(is_live("phone"));
+    store.sessions().revoke_all(ada).unwrap();
+    assert!(is_live("phone") && !is_live("tablet"));
+    store.users().set_status(bob, UserStatus::Disabled).unwrap();
+    assert!(!is_live("phone"));
+    log_in(&world, ada, "till");
+    world.clock.advance(7 * DAY);
+    assert!(!is_live("till"), "its inactivity timeout is over");
 }
 
 #[test]

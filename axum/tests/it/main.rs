@@ -23,5 +23,6 @@ mod rejections;
 mod routes;
 mod second_factor;
 mod session_data;
+mod superseded;
 mod tickets;
 mod world;

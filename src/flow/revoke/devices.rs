@@ -1,4 +1,4 @@
-//! Forget a device, which revokes the session on it.
+//! Forget a device, which revokes the session on it, and ask whether there is a live one.
 
 use crate::error::Result;
 use crate::flow::revoke::{Cause, make_way};
@@ -126,6 +126,34 @@ impl Devices<'_> {
             revocation.apply(tx)?;
             Ok(Written::With(true, revocation.event()))
         })
+    }
+}
+
+impl Devices<'_> {
+    /// Returns whether there is a live session on a device, of whichever user: for a program that
+    /// keeps a token for the client, such as in a cookie. When a token is refused and its device
+    /// has a live session, the client has got a newer token, by a proof, a change of the password
+    /// or another login: to remove the one that it keeps would lose the newer one.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// # let ada = store.users().create(gatepost::NewUser::person("ada"))?.id;
+    /// # let device = gatepost::DeviceId::new("till-1")?;
+    /// # let open = gatepost::sessions::OpenSession::new(ada, device.clone());
+    /// # let reply = store.sessions().open(open)?.granted()?;
+    /// assert!(store.devices().has_live_session(&device)?);
+    /// store.log_out((&reply.session.token, &device))?;
+    /// assert!(!store.devices().has_live_session(&device)?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every read](crate::manual::errors#every-read) does.
+    pub fn has_live_session(&self, device: &DeviceId) -> Result<bool> {
+        let found = self.store.read(|tx| session::on_device(tx, &DeviceDigest::of(device)))?;
+        Ok(found.is_some_and(|session| session.live))
     }
 }
 

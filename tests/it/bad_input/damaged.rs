@@ -211,6 +211,7 @@ fn call_everything(path: &Path, token: &str, key: &str) -> Option<(bool, bool)> 
 fn call_for(store: &Store, ada: UserId, token: &str) {
     let _ = store.sessions().list(&SessionFilter::new().under(ada), Page::default());
     let _ = store.devices().list(ada);
+    let _ = store.devices().has_live_session(&device("till-1"));
     let _ = store.api_keys().list(ada);
     let _ = store.configuration().effective_all(ada);
     let _ = store.configuration().effective(ada, "theme");
