@@ -177,8 +177,9 @@ fn an_update_changes_what_it_names_and_an_empty_text_removes() {
     world.leaves(&[], 0, |store| store.users().update(before.id, UserUpdate::new())).unwrap();
 }
 
-/// JSON that SQLite accepts and `serde_json` does not read.
-const UNREADABLE: [&str; 3] = [r#"{"a":"\ud83d"}"#, "1e999999", DEEP];
+/// JSON that SQLite accepts, and that another reader refuses or reads differently.
+const UNREADABLE: [&str; 4] =
+    [r#"{"a":"\ud83d"}"#, "1e999999", DEEP, r#"{"role":"a","rol\u0065":"b"}"#];
 const DEEP: &str = concat!(
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
@@ -199,6 +200,18 @@ fn attributes_are_json() {
         let new = NewUser::person("bob").attributes(json);
         world.refuses(ErrorKind::Invalid, |store| store.users().create(new));
     }
+}
+
+/// What an older version has stored.
+#[test]
+fn attributes_with_a_name_twice_that_are_stored_can_be_read_and_the_user_changed() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    let twice = r#"{"role":"a","role":"b"}"#;
+    world.sql().execute("UPDATE user SET attributes = ?1", [twice]).unwrap();
+    let update = UserUpdate::new().first_name("Ada");
+    let ada = world.store.users().update(ada, update).unwrap();
+    assert_eq!(ada.attributes.as_deref(), Some(twice));
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Sessions<'_> {
 
     /// Sets the data of a live session as JSON text, at most 4,096 bytes, if its version is still
     /// `version` (compare-and-set). Returns the new version. JSON that another reader could refuse
-    /// is `Invalid`: a lone surrogate, more than 127 levels, a number beyond a double.
+    /// is `Invalid`: a lone surrogate, more than 127 levels, a number beyond a double, an object
+    /// with the same name twice.
     ///
     /// The version before the first write is [`Version::NONE`]. The data stays when the session is
     /// renewed and is deleted with it.
@@ -185,6 +186,10 @@ impl Sessions<'_> {
 
     /// Sets the data of a live session as [`set_data_json`](Self::set_data_json) does, from a value
     /// that is written as JSON.
+    ///
+    /// JSON has no NaN and no infinity: such a float is stored as `null`, which
+    /// [`data`](Self::data) does not read as a float again. Replace it before, or write a type of
+    /// your own for it.
     ///
     /// ```
     /// use gatepost::sessions::Version;

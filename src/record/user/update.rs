@@ -64,7 +64,8 @@ impl UserUpdate {
     }
 
     /// The host's own JSON document, at most 16,384 bytes. JSON that another reader could refuse is
-    /// `Invalid`: a lone surrogate, more than 127 levels, a number beyond a double.
+    /// `Invalid`: a lone surrogate, more than 127 levels, a number beyond a double, an object with
+    /// the same name twice.
     pub fn attributes(mut self, json: impl Into<String>) -> Self {
         self.fields.attributes = Some(json.into());
         self

@@ -1,11 +1,13 @@
 //! JSON documents of the host, which its own JSON library must be able to read again.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
 use crate::value::limits::JSON_DEPTH_MAX;
 
-/// A JSON document whose size is checked, and what RFC 8259 leaves to each reader (sections 8.2, 9
-/// and 6): no escape of half a character, no deep nesting, no number beyond a double. The SQL
-/// statement that stores it checks the syntax.
+/// A JSON document whose size is checked, and what RFC 8259 leaves to each reader (sections 8.2, 9,
+/// 6 and 4): no escape of half a character, no deep nesting, no number beyond a double, no object
+/// with one name twice. The SQL statement that stores it checks the syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonText(String);
 
@@ -17,8 +19,8 @@ impl JsonText {
         }
         if !is_portable(json) {
             return Err(Error::invalid(
-                "the JSON has half a character (a lone \\u surrogate), more than 127 levels, or a \
-                 number that no double can hold",
+                "the JSON has half a character (a lone \\u surrogate), more than 127 levels, a \
+                 number that no double can hold, or an object with the same name twice",
             ));
         }
         Ok(Self(json.to_owned()))
@@ -32,19 +34,22 @@ impl JsonText {
 /// Whether every reader of JSON reads the same in this text. Says nothing of a text that is not
 /// JSON.
 fn is_portable(json: &str) -> bool {
-    let mut depth = 0_usize;
+    // The names of each object and array around this place; an array has none.
+    let mut levels: Vec<BTreeSet<String>> = Vec::new();
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
         match first {
-            '"' => match after_string(rest) {
-                Some(after) => {
-                    rest = after;
-                    continue;
+            '"' => {
+                let Some((text, after)) = string(rest) else { return false };
+                let is_name = after.trim_start().starts_with(':');
+                if is_name && levels.last_mut().is_some_and(|names| !names.insert(text)) {
+                    return false;
                 }
-                None => return false,
-            },
-            '[' | '{' => depth += 1,
-            ']' | '}' => depth = depth.saturating_sub(1),
+                rest = after;
+                continue;
+            }
+            '[' | '{' => levels.push(BTreeSet::new()),
+            ']' | '}' => drop(levels.pop()),
             '-' | '0'..='9' => {
                 let is_end = |c: char| !matches!(c, '-' | '+' | '.' | 'e' | 'E' | '0'..='9');
                 let (number, after) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
@@ -56,7 +61,7 @@ fn is_portable(json: &str) -> bool {
             }
             _ => {}
         }
-        if depth > JSON_DEPTH_MAX {
+        if levels.len() > JSON_DEPTH_MAX {
             return false;
         }
         rest = rest.get(first.len_utf8()..).unwrap_or_default();
@@ -64,28 +69,47 @@ fn is_portable(json: &str) -> bool {
     true
 }
 
-/// What follows the string at the start of the text; `None` if the string does not end, or escapes
-/// a surrogate without its other half.
-fn after_string(text: &str) -> Option<&str> {
+/// The string at the start of the text, without its escapes, and what follows it; `None` if the
+/// string does not end, or escapes a surrogate without its other half.
+fn string(text: &str) -> Option<(String, &str)> {
     let mut rest = text.strip_prefix('"')?;
+    let mut read = String::new();
     loop {
-        rest = rest.get(rest.find(['"', '\\'])?..)?;
-        if let Some(after) = rest.strip_prefix('"') {
-            return Some(after);
+        let (plain, special) = rest.split_at(rest.find(['"', '\\'])?);
+        read.push_str(plain);
+        if let Some(after) = special.strip_prefix('"') {
+            return Some((read, after));
         }
-        rest = match unit(rest) {
-            Some((0xd800..=0xdbff, after)) => match unit(after) {
-                Some((0xdc00..=0xdfff, after)) => after,
-                _ => return None,
-            },
-            Some((0xdc00..=0xdfff, _)) => return None,
-            Some((_, after)) => after,
+        rest = match unit(special) {
+            Some((high @ 0xd800..=0xdbff, after)) => {
+                let (low, after) = unit(after)?;
+                read.push_str(&String::from_utf16(&[high, low]).ok()?);
+                after
+            }
+            Some((one, after)) => {
+                read.push_str(&String::from_utf16(&[one]).ok()?);
+                after
+            }
             // Another escape: the backslash and what it escapes.
             None => {
-                let escaped = rest.strip_prefix('\\')?;
-                escaped.get(escaped.chars().next()?.len_utf8()..)?
+                let escaped = special.strip_prefix('\\')?;
+                let first = escaped.chars().next()?;
+                read.push(meaning(first));
+                escaped.get(first.len_utf8()..)?
             }
         };
+    }
+}
+
+/// What a backslash and this letter mean in a string of JSON.
+const fn meaning(escaped: char) -> char {
+    match escaped {
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        other => other,
     }
 }
 
@@ -141,6 +165,29 @@ mod tests {
             r#"["\u0041", 1.5e308, -0, 18446744073709551616, 1e-999]"#,
             "null",
             &nested(127),
+        ] {
+            assert!(is_accepted(json) && is_read(json), "{json}");
+        }
+    }
+
+    /// Of two values, one library keeps the first and another one the last.
+    #[test]
+    fn an_object_with_the_same_name_twice_is_refused() {
+        for json in [
+            r#"{"role": "a", "role": "b"}"#,
+            "{\"role\": 1,\"of\":{\"role\":2},\"role\"\t\n:3}",
+            r#"[{"a": [{"till": 1, "till": 2}]}]"#,
+            r#"{"role": 1, "\u0072ol\u0065": 2}"#,
+            r#"{"\ud83d\ude00": 1, "😀": 2}"#,
+            r#"{"a\/\n\"\\": 1, "a/\u000a\u0022\u005c": 2}"#,
+            r#"{"": 1, "": 2}"#,
+        ] {
+            assert!(!is_accepted(json) && is_read(json), "{json}");
+        }
+        for json in [
+            r#"{"role": "role", "of": {"role": "role", "Role": ["role", "role"]}}"#,
+            r#"[{"a": 1}, {"a": 1}, {"b": {"a": 1}, "c": {"a": 1}, "a": ":", "e": "a"}]"#,
+            r#"{"\\u0061": 1, "a": 2, "n": 3, "\n": 4, "é": 5, "e\u0301": 6}"#,
         ] {
             assert!(is_accepted(json) && is_read(json), "{json}");
         }

@@ -58,6 +58,7 @@ fn a_document_is_json_of_at_most_4_kib() {
         "[1] [2]",
         r#""\udc00""#,
         "1e999999",
+        r#"[{"a":1,"a":2}]"#,
         text(4_097).as_str(),
         "\u{0}",
     ] {
@@ -124,4 +125,8 @@ fn typed_data_is_the_same_data_with_the_same_versions() {
     world.refuses(ErrorKind::Invalid, |store| {
         store.sessions().set_data(session, &"x".repeat(4_095), second)
     });
+    // JSON has no NaN, which the documentation says.
+    sessions.set_data(session, &[f64::NAN], second).unwrap();
+    assert_eq!(sessions.data_json(session).unwrap().unwrap().value, "[null]");
+    world.refuses(ErrorKind::Invalid, |store| store.sessions().data::<[f64; 1]>(session));
 }
