@@ -20,13 +20,12 @@ pub(crate) fn user(store: &Store, name: &str) -> Result<User> {
     found.ok_or_else(|| Failure::not_found(format!("there is no user {name}")))
 }
 
-/// The deleted user of this id, or who had this username in any case.
+/// The deleted user of this id, or who had this username.
 pub(crate) fn deleted_user(store: &Store, name: &str) -> Result<User> {
     let id = name.parse::<UserId>().ok();
-    let lower = name.to_lowercase();
     let deleted = store.users().iter(&UserFilter::new().deleted());
     only("deleted user", name, deleted, |user| {
-        id.map_or_else(|| user.username.to_lowercase() == lower, |id| user.id == id)
+        id.map_or_else(|| user.has_username(name), |id| user.id == id)
     })
 }
 
@@ -37,7 +36,7 @@ pub(crate) fn branch(store: &Store, name: &str) -> Result<Branch> {
     {
         return Ok(branch);
     }
-    only("branch", name, store.branches().iter(&BranchFilter::new()), |one| one.name == name)
+    only("branch", name, store.branches().iter(&BranchFilter::new()), |one| one.has_name(name))
 }
 
 /// The organisation of this id, or the only one of this name.
@@ -48,7 +47,7 @@ pub(crate) fn organisation(store: &Store, name: &str) -> Result<Organisation> {
         return Ok(organisation);
     }
     let all = store.organisations().iter(&OrganisationFilter::new());
-    only("organisation", name, all, |one| one.name == name)
+    only("organisation", name, all, |one| one.has_name(name))
 }
 
 fn only<T>(

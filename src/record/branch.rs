@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId, Page, rows};
 use crate::value::limits::{DISPLAY_NAME_MAX_BYTES, LIST_PIECE_ROWS};
-use crate::value::name::required_text;
+use crate::value::name::{required_text, trimmed};
 use crate::value::time::Timestamp;
 
 /// A branch, which users belong to.
@@ -24,7 +24,7 @@ use crate::value::time::Timestamp;
 pub struct Branch {
     /// Its id.
     pub id: BranchId,
-    /// Its name; two branches may have the same.
+    /// Its name, without white space around it and composed (NFC); two branches may have the same.
     pub name: String,
     /// The organisation that the branch belongs to; `None` if it belongs to none.
     pub organisation: Option<OrganisationId>,
@@ -32,6 +32,24 @@ pub struct Branch {
     pub active: bool,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Branch {
+    /// Whether a typed text is the name of this branch: white space around it does not count, and
+    /// nor does the form of Unicode in which it was typed. Case does.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let branch = store.branches().create("Orl\u{e9}ans", None)?;
+    /// assert!(branch.has_name("Orle\u{301}ans ") && !branch.has_name("orl\u{e9}ans"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_name(&self, text: &str) -> bool {
+        self.name == trimmed(text)
+    }
 }
 
 impl Store {

@@ -10,7 +10,7 @@ use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{OrganisationId, Page, rows};
 use crate::value::limits::{DISPLAY_NAME_MAX_BYTES, LIST_PIECE_ROWS};
-use crate::value::name::required_text;
+use crate::value::name::{required_text, trimmed};
 use crate::value::time::Timestamp;
 
 /// An organisation, which branches belong to.
@@ -20,12 +20,31 @@ use crate::value::time::Timestamp;
 pub struct Organisation {
     /// Its id.
     pub id: OrganisationId,
-    /// Its name; two organisations may have the same.
+    /// Its name, without white space around it and composed (NFC); two organisations may have the
+    /// same.
     pub name: String,
     /// Whether users under it can log in, if nothing else refuses them.
     pub active: bool,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Organisation {
+    /// Whether a typed text is the name of this organisation, by the rule of
+    /// [`Branch::has_name`](crate::directory::Branch::has_name).
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let northern = store.organisations().create("Northern")?;
+    /// assert!(northern.has_name(" Northern") && !northern.has_name("north"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_name(&self, text: &str) -> bool {
+        self.name == trimmed(text)
+    }
 }
 
 impl Store {

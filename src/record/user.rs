@@ -97,6 +97,26 @@ impl User {
     pub fn is_locked_out(&self, at: Timestamp) -> bool {
         self.locked_out_until.is_some_and(|until| at < until)
     }
+
+    /// Whether a typed text is the username of this user, by the rules of
+    /// [`find_by_username`](Users::find_by_username): for a deleted user, whom that call does not
+    /// find.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let user = store.users().create(NewUser::person("straße"))?;
+    /// assert!(user.has_username("STRASSE") && !user.has_username("strase"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn has_username(&self, text: &str) -> bool {
+        let key = |name| Username::parse(name).ok().map(|name| name.key);
+        key(text).is_some_and(|typed| key(&self.username) == Some(typed))
+    }
 }
 
 #[cfg(feature = "serde")]

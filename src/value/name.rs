@@ -23,7 +23,7 @@ use characters::is_hidden;
 pub(crate) use json::JsonText;
 #[cfg(feature = "serde")]
 pub(crate) use text::from_json;
-pub(crate) use text::{folded, folded_secret, prose, required_text, searched, text};
+pub(crate) use text::{folded, folded_secret, prose, required_text, searched, text, trimmed};
 use text::{folded_name, has_loose_space};
 
 /// The identifier of a device, chosen by its client: any text of 1 to 128 bytes.

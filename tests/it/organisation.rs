@@ -119,7 +119,11 @@ fn no_name_panics_and_a_refused_one_leaves_nothing() {
     let made = world.store.organisations().create("Northern").unwrap();
     proptest!(ProptestConfig::with_cases(64), |(name in any::<String>())| {
         match world.store.organisations().rename(made.id, &name) {
-            Ok(renamed) => prop_assert_eq!(renamed.name, name),
+            Ok(renamed) => {
+                prop_assert!(renamed.has_name(&name));
+                let again = world.store.organisations().rename(made.id, &renamed.name);
+                prop_assert_eq!(again.unwrap().name, renamed.name);
+            }
             Err(_) => {
                 world.refuses(ErrorKind::Invalid, |store| store.organisations().create(&name));
             }

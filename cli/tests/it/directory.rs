@@ -22,6 +22,28 @@ fn branches_and_organisations_are_named_by_id_or_by_the_only_name() {
     assert_eq!(world.rows(&["branch", "list"]).len(), 2);
 }
 
+/// Once `branch disable York` found no branch that was added as `York `.
+#[test]
+fn a_place_is_found_by_the_name_that_it_was_added_with_in_every_spelling() {
+    let world = World::new();
+    assert_eq!(world.row(&["branch", "add", "York "])["name"], "York");
+    for name in ["York", "York ", "\u{a0}York"] {
+        assert_eq!(world.row(&["branch", "disable", name])["active"], false, "{name:?}");
+    }
+    world.refused(&["branch", "show", "york"], 3, "there is no branch york");
+    let (composed, apart) = ("Orl\u{e9}ans", "Orle\u{301}ans");
+    assert_eq!(world.row(&["organisation", "add", apart])["name"], composed);
+    for name in [composed, apart] {
+        assert_eq!(world.row(&["organisation", "show", name])["name"], composed);
+    }
+    let renamed = world.row(&["branch", "rename", "York", &format!(" {apart}")]);
+    assert_eq!(renamed["name"], composed);
+    let lines = "{\"type\":\"branch\",\"name\":\"Leeds \"}\n";
+    std::fs::write(world.directory().join("b.jsonl"), lines).unwrap();
+    world.ok(&["import", "b.jsonl"]);
+    assert_eq!(world.row(&["branch", "show", "Leeds"])["name"], "Leeds");
+}
+
 #[test]
 fn a_place_is_renamed_disabled_listed_and_deleted() {
     let world = World::new();

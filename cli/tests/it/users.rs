@@ -192,6 +192,20 @@ fn a_password_is_marked_demanded_and_removed() {
     assert_eq!(world.row(&["user", "remove-password", "ada", "--yes"])["removed"], false);
 }
 
+/// Once only the case of each letter was ignored.
+#[test]
+fn a_deleted_user_is_found_by_the_spellings_of_its_name() {
+    let world = World::new();
+    for (name, typed) in [("straße", "STRASSE"), ("ren\u{e9}", " Rene\u{301}"), ("ada", "ａｄａ")]
+    {
+        world.ok(&["user", "add", name, "--no-password"]);
+        let id = world.row(&["user", "show", typed])["id"].clone();
+        world.ok(&["user", "delete", name, "--yes"]);
+        assert_eq!(world.row(&["user", "restore", typed])["id"], id, "{typed}");
+    }
+    world.refused(&["user", "restore", "strase"], 3, "there is no deleted user strase");
+}
+
 #[test]
 fn a_deleted_user_is_restored_by_name_or_id() {
     let world = World::new();

@@ -19,13 +19,21 @@ pub(crate) fn text(value: &str, what: &'static str, max_bytes: usize) -> Result<
     Ok(value.to_owned())
 }
 
-/// Checks one line with a visible character, such as the name of a branch.
+/// Checks one line with a visible character, such as the name of a branch, and returns it
+/// [`trimmed`].
 pub(crate) fn required_text(value: &str, what: &'static str, max_bytes: usize) -> Result<String> {
-    let value = text(value, what, max_bytes)?;
-    if value.chars().all(|c| c.is_whitespace() || is_hidden(c)) {
+    let value = trimmed(&text(value.trim(), what, max_bytes)?);
+    // Composing may lengthen a text, and the stored name must be accepted again.
+    if value.len() > max_bytes || value.chars().all(|c| c.is_whitespace() || is_hidden(c)) {
         return Err(Error::invalid(what));
     }
     Ok(value)
+}
+
+/// The text without white space around it, and composed (NFC): as names are stored, so that what
+/// was typed on one keyboard is found from another.
+pub(crate) fn trimmed(value: &str) -> String {
+    value.trim().nfc().collect()
 }
 
 /// Checks several lines, such as a description: line feeds and tabs are allowed.
@@ -173,6 +181,18 @@ mod tests {
         for blank in ["", " ", "\u{200b}", "\u{3164} "] {
             assert!(required_text(blank, "what", 9).is_err(), "{blank:?}");
         }
+    }
+
+    /// Once a name with a space at its end was not found by the name that a list shows.
+    #[test]
+    fn a_name_is_stored_without_white_space_around_it_and_composed() {
+        for typed in ["Orl\u{e9}ans", " Orle\u{301}ans\u{3000}", "\u{a0}Orl\u{e9}ans\r\n"] {
+            assert_eq!(required_text(typed, "what", 13).unwrap(), "Orl\u{e9}ans", "{typed:?}");
+        }
+        // Three bytes that compose to six.
+        assert!(required_text("\u{958}", "what", 6).is_ok());
+        assert!(required_text("\u{958}", "what", 5).is_err());
+        assert!(required_text("a\nb", "what", 9).is_err());
     }
 
     /// Marks of direction move the neighbours of a name in a list; joiners do not.

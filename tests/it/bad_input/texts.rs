@@ -169,9 +169,10 @@ const ATTACKS: &[Attack] = &[
         let made = bench.world.store.branches().create(text, bench.north)?.id;
         bench.world.store.branches().delete(made)
     }),
-    attack("Branches::rename", |bench, text| {
-        bench.world.store.branches().rename(bench.york, text).map(drop)
-    }),
+    attack("Branches::rename", |b, text| b.world.store.branches().rename(b.york, text).map(drop)),
+    attack("Branch::has_name", ask_names),
+    attack("Organisation::has_name", ask_names),
+    attack("User::has_username", ask_names),
 
     // Users.
     attack("NewUser::person", |bench, text| create(bench, NewUser::person(text))),
@@ -182,9 +183,7 @@ const ATTACKS: &[Attack] = &[
     attack("NewUser::description", |bench, text| create(bench, bob().description(text))),
     attack("NewUser::privilege", |bench, text| create(bench, bob().privilege(text))),
     attack("NewUser::privileges", |bench, text| create(bench, bob().privileges(text.split(' ')))),
-    attack("NewUser::password", |bench, text| {
-        create(bench, bob().password(Password::from(text)))
-    }),
+    attack("NewUser::password", |bench, text| create(bench, bob().password(Password::from(text)))),
     attack("NewUser::password_hash", |bench, text| create(bench, bob().password_hash(text))),
     attack("NewUser::attributes", |bench, text| create(bench, bob().attributes(text))),
     attack("UserUpdate::first_name", |bench, text| update(bench, edit().first_name(text))),

@@ -47,6 +47,18 @@ pub(super) fn complete(bench: &Bench, request: CompleteLogin) -> Result<(), Erro
     Ok(())
 }
 
+/// Whether each record has this name, as the calls that look it up say.
+pub(super) fn ask_names(bench: &Bench, text: &str) -> Result<(), Error> {
+    let store = &bench.world.store;
+    let (york, north) =
+        (store.branches().find(bench.york)?, store.organisations().find(bench.north)?);
+    let _ = (york.unwrap().has_name(text), north.unwrap().has_name(text));
+    let ada = store.users().find(bench.ada)?.unwrap();
+    let found = store.users().find_by_username(text)?;
+    assert_eq!(ada.has_username(text), found.is_some_and(|found| found.id == ada.id), "{text:?}");
+    Ok(())
+}
+
 /// Without an enrolment, which is not found.
 pub(super) fn confirm(bench: &Bench, code: FactorCode) -> Result<(), Error> {
     let held = (&bench.token, &device("till-1"));
