@@ -104,6 +104,41 @@ fn a_number_that_would_be_rounded_is_no_text() {
     assert_eq!(world.store().users().count(&UserFilter::new()).unwrap(), 2);
 }
 
+/// Once the numbers were rounded, and of two values of one name the last was kept.
+#[test]
+fn the_attributes_of_a_user_are_stored_as_they_are_written() {
+    let world = World::new();
+    let kept =
+        r#"{"n": [12345678901234567890123, 0.12345678901234567890, -0, 1E2], "é": "\u00e9"}"#;
+    let twice = r#"{\"role\":\"a\",\"rol\\u0065\":\"b\"}"#;
+    let lines = format!(
+        "{{\"username\":\"ada\",\"attributes\": {kept} }}\n\
+         {{\"username\":\"bob\",\"attributes\":\"{twice}\"}}\n\
+         {{\"username\":\"cem\",\"attributes\":null}}\n\
+         {{\"username\":\"dea\",\"attributes\":[1.50]}}\n"
+    );
+    lay(&world, "numbers.jsonl", &lines);
+    let lines = [(2, "an object with the same name twice")];
+    refuses(&world, &["import", "numbers.jsonl"], &lines);
+    let attributes =
+        |name: &str| world.store().users().find_by_username(name).unwrap().unwrap().attributes;
+    assert_eq!(attributes("ada").as_deref(), Some(kept));
+    assert_eq!(attributes("cem"), None);
+    assert_eq!(attributes("dea").as_deref(), Some("[1.50]"));
+    // What was exported is imported as it was.
+    world.ok(&["export", "--to", "all.jsonl"]);
+    let other = World::new();
+    let exported = std::fs::read_to_string(world.directory().join("all.jsonl")).unwrap();
+    lay(&other, "all.jsonl", &exported);
+    other.ok(&["import", "all.jsonl"]);
+    let ada = other.store().users().find_by_username("ada").unwrap().unwrap();
+    assert_eq!(ada.attributes.as_deref(), Some(kept));
+
+    let words = ["user", "add", "eve", "--no-password", "--attributes"];
+    let twice = r#"{"role":"a","role":"b"}"#;
+    world.refused(&[&words[..], &[twice]].concat(), 5, "the same name twice");
+}
+
 /// As programs of Windows write it. Once the first line was refused, and CSV was not.
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_first_line() {

@@ -88,15 +88,6 @@ impl Fields {
             .map_err(|_| format!("{name} has no natural keys: dump with --natural-foreign"))
     }
 
-    /// A JSON document: a text as it is, or anything else that is no text.
-    pub(super) fn document(&mut self, name: &str) -> Taken<Option<String>> {
-        match self.0.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Some(other) => Ok(Some(other.to_string())),
-        }
-    }
-
     pub(super) fn object(&mut self, name: &str) -> Taken<Self> {
         match self.0.remove(name) {
             Some(Value::Object(fields)) => Ok(Self(fields)),

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
 use super::Format;
 use super::csv_rows::Rows;
 use super::fields::Fields;
@@ -95,13 +98,30 @@ pub(super) fn damaged(what: &str) -> Failure {
     )
 }
 
+/// The document of the host in a line of JSON, as it is written there: a parser would round its
+/// numbers.
+#[derive(Deserialize)]
+struct Document<'l> {
+    #[serde(borrow)]
+    attributes: Option<&'l RawValue>,
+}
+
 /// The fields of a line of JSON. A message of the parser would repeat what is secret in it.
 fn object(text: &[u8]) -> std::result::Result<Fields, String> {
     if text.trim_ascii_start().starts_with(b"[") {
         return Err("this is an array: the file must have one JSON object on each line".to_owned());
     }
-    once::object(text).map(Fields::new).map_err(|unread| match unread {
+    let no_object =
+        |error: &serde_json::Error| format!("this is no JSON object (column {})", error.column());
+    let mut fields = once::object(text).map_err(|unread| match unread {
         Unread::Twice(name) => format!("{name} is there twice"),
-        Unread::Json(error) => format!("this is no JSON object (column {})", error.column()),
-    })
+        Unread::Json(error) => no_object(&error),
+    })?;
+    if let Some(attributes) = fields.get_mut("attributes")
+        && !attributes.is_string()
+    {
+        let read: Document = serde_json::from_slice(text).map_err(|error| no_object(&error))?;
+        *attributes = read.attributes.map(RawValue::get).into();
+    }
+    Ok(Fields::new(fields))
 }

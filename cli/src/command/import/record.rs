@@ -80,7 +80,7 @@ fn user(fields: &mut Fields) -> Taken<ImportRecord> {
         .privileges(fields.list("privileges")?)
         .desktop_client_denied(fields.flag("desktop_client_denied")?.unwrap_or(false))
         .password_hash(fields.text("password_hash")?.unwrap_or_default());
-    if let Some(attributes) = fields.document("attributes")? {
+    if let Some(attributes) = fields.text("attributes")? {
         user = user.attributes(attributes);
     }
     if fields.flag("must_change_password")? == Some(true) {
