@@ -158,12 +158,16 @@ fn with_times(value: Value) -> Value {
 }
 
 fn time(name: String, value: Value) -> (String, Value) {
-    let is_time = name == "at" || name.ends_with("_at") || name.ends_with("_until");
-    let value = match value.as_i64().filter(|_| is_time) {
+    let value = match value.as_i64().filter(|_| is_time(&name)) {
         Some(millis) => Value::String(Timestamp::from_millis(millis).to_string()),
         None => with_times(value),
     };
     (name, value)
+}
+
+/// Whether a field of this name is a time.
+fn is_time(name: &str) -> bool {
+    matches!(name, "at" | "since") || name.ends_with("_at") || name.ends_with("_until")
 }
 
 fn write_table(out: &mut impl Write, columns: &[&str], rows: &[Value]) -> Result<()> {
@@ -302,6 +306,24 @@ mod tests {
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["name"], text);
+    }
+
+    /// Once that of a second factor was printed as milliseconds.
+    #[test]
+    fn every_field_of_the_library_that_is_a_time_has_the_name_of_one() {
+        // One is of a type that no command prints, and one is no time and printed by another name.
+        let others = ["newest_write", "anchored_at"];
+        let face = include_str!("../../tests/it/golden/public_face.txt");
+        let mut times = 0;
+        for field in face.lines().filter_map(|line| line.strip_prefix("    pub ")) {
+            let Some((name, of)) = field.split_once(": ") else { continue };
+            if !others.contains(&name) && !name.contains(' ') {
+                let expected = ["Timestamp,", "Option<Timestamp>,"].contains(&of);
+                assert_eq!(is_time(name), expected, "{field}");
+                times += usize::from(expected);
+            }
+        }
+        assert!(times >= 40, "only {times} were found");
     }
 
     #[test]

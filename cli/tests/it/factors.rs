@@ -54,7 +54,9 @@ fn an_authenticator_is_enrolled_at_the_terminal_and_the_recovery_codes_work() {
     assert_eq!(exit, 0, "{shown}");
     let codes: Vec<&str> = shown.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     assert_eq!(codes.len(), 10, "{shown}");
-    assert_eq!(world.row(&["factor", "show", "ada"])["origin"], "enrolled");
+    let factor = world.row(&["factor", "show", "ada"]);
+    assert_eq!(factor["origin"], "enrolled");
+    assert!(factor["since"].as_str().is_some_and(|at| at.ends_with('Z')), "{factor}");
     // Neither the session of the command nor its device is left.
     assert!(world.rows(&["session", "list"]).is_empty());
     assert!(world.rows(&["device", "list", "ada"]).is_empty());
