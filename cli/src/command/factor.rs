@@ -98,7 +98,12 @@ fn no_factor() -> Failure {
 }
 
 fn refused(refusal: LoginRefusal) -> Failure {
-    Failure::new(Exit::Refused, refusal.to_string(), "Nothing was changed.")
+    Failure::new(
+        Exit::Refused,
+        refusal.to_string(),
+        "The second factor is as it was. The attempt may count as a failed one, and an older \
+         session or device of the user may have made way for that of this command.",
+    )
 }
 
 /// A code that the person at the terminal types.

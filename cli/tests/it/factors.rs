@@ -92,6 +92,8 @@ fn a_wrong_code_enrols_nothing_and_no_session_is_left() {
     let words = with_key(&["factor", "enrol", "ada", "--yes"]);
     let ran = world.run_with(&words, "000000\n111111\n");
     assert_eq!(ran.code, 6, "{ran:?}");
+    // The attempt was charged.
+    assert!(!ran.err.contains("Nothing was changed") && ran.err.contains("as it was"), "{ran:?}");
     assert_eq!(ran.out, "");
     world.refused(&["factor", "show", "ada"], 3, "no second factor");
     assert!(world.rows(&["session", "list"]).is_empty());
