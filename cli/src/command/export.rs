@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::note;
+use crate::output::{note, read};
 
 /// Write organisations, branches, users and configuration, as JSON lines
 ///
@@ -41,13 +41,15 @@ impl Export {
             context.writing("export.password_hashes")?;
         }
         let Some(path) = &self.to else {
-            return self.write(context, &mut BufWriter::new(io::stdout().lock()));
+            return self.write(context, &mut BufWriter::new(io::stdout().lock()), read);
         };
         let file = create(path)?;
         let mut out = BufWriter::new(&file);
-        let written = self.write(context, &mut out).and_then(|()| {
-            file.sync_all().map_err(|error| Failure::io("the export cannot be written", &error))
-        });
+        let in_file = |written: io::Result<()>| {
+            written.map_err(|error| Failure::io("the export cannot be written", &error))
+        };
+        let written = self.write(context, &mut out, in_file);
+        let written = written.and_then(|()| in_file(file.sync_all()));
         if let Err(failure) = written {
             // A part of an export may have hashes, and is of no use.
             if let Err(error) = fs::remove_file(path) {
@@ -59,7 +61,13 @@ impl Export {
         context.output.done(&sentence, &json!({ "path": path.display().to_string() }))
     }
 
-    fn write(&self, context: &Context, out: &mut impl Write) -> Result<()> {
+    /// Writes all records; `written` says what a failed write is.
+    fn write(
+        &self,
+        context: &Context,
+        out: &mut impl Write,
+        written: fn(io::Result<()>) -> Result<()>,
+    ) -> Result<()> {
         let store = &context.store;
         // On standard error, and hidden if that is no terminal.
         let bar = ProgressBar::new(store.users().count(&UserFilter::new())?);
@@ -68,6 +76,7 @@ impl Export {
         let mut records = Records {
             store,
             out,
+            written,
             with_password_hashes: self.with_password_hashes,
             organisations: HashSet::new(),
             branches: HashSet::new(),
@@ -79,7 +88,7 @@ impl Export {
             bar.inc(1);
         }
         bar.abandon();
-        crate::output::read(records.out.flush())
+        written(records.out.flush())
     }
 }
 
@@ -88,6 +97,7 @@ impl Export {
 struct Records<'a, W> {
     store: &'a Store,
     out: &'a mut W,
+    written: fn(io::Result<()>) -> Result<()>,
     with_password_hashes: bool,
     /// The places that are written.
     organisations: HashSet<OrganisationId>,
@@ -222,7 +232,7 @@ impl<W: Write> Records<'_, W> {
     }
 
     fn line(&mut self, record: &Value) -> Result<()> {
-        crate::output::read(writeln!(self.out, "{record}"))
+        (self.written)(writeln!(self.out, "{record}"))
     }
 }
 
