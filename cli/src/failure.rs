@@ -69,6 +69,15 @@ impl Failure {
         Self::new(Exit::Invalid, what, "Nothing was changed.")
     }
 
+    /// A secret that is shown only once was issued and cannot be printed, so it is lost.
+    pub(crate) fn not_shown(issued: &str, error: &io::Error, advice: String) -> Self {
+        Self::new(
+            Exit::Unavailable,
+            format!("{issued}, and standard output cannot be written: {error}"),
+            advice,
+        )
+    }
+
     /// Input or output of this command itself failed, not that of the store.
     pub(crate) fn io(doing: &str, error: &io::Error) -> Self {
         Self::new(Exit::Unavailable, format!("{doing}: {error}"), "")

@@ -87,22 +87,25 @@ impl Output {
 
     /// Prints a secret, which is not stored and so is shown this one time: alone on standard
     /// output, with `about` on standard error; or as the member `name` of the record.
+    ///
+    /// If it cannot be printed it is lost, also where only the reader is gone: the caller makes
+    /// [`Failure::not_shown`] of the error.
     pub(crate) fn secret(
         self,
         about: &str,
         name: &str,
         secret: &Secret,
         mut record: Value,
-    ) -> Result<()> {
+    ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if !self.json {
             note(about);
-            return write_line(&mut out, secret.expose());
+            return writeln!(out, "{}", secret.expose());
         }
         if let Value::Object(fields) = &mut record {
             fields.insert(name.to_owned(), secret.expose().into());
         }
-        write_line(&mut out, &one_line(&with_times(record)))
+        writeln!(out, "{}", one_line(&with_times(record)))
     }
 
     /// As [`Output::secret`], for several: one on each line.
@@ -112,16 +115,16 @@ impl Output {
         name: &str,
         secrets: &[Secret],
         mut record: Value,
-    ) -> Result<()> {
+    ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if !self.json {
             note(about);
-            return secrets.iter().try_for_each(|secret| write_line(&mut out, secret.expose()));
+            return secrets.iter().try_for_each(|one| writeln!(out, "{}", one.expose()));
         }
         if let Value::Object(fields) = &mut record {
             fields.insert(name.to_owned(), secrets.iter().map(Secret::expose).collect());
         }
-        write_line(&mut out, &one_line(&with_times(record)))
+        writeln!(out, "{}", one_line(&with_times(record)))
     }
 }
 
@@ -258,8 +261,20 @@ fn write_line(out: &mut impl Write, line: &str) -> Result<()> {
 pub(crate) fn read(written: io::Result<()>) -> Result<()> {
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::NotRead,
-        _ => Failure::io("standard output cannot be written", &error),
+        _ => Failure::new(
+            Exit::Unavailable,
+            format!("standard output cannot be written: {error}"),
+            "What the command has changed stays changed.",
+        ),
     })
+}
+
+/// The exit code of a command whose answer it is: the answer is the same if its text is not read.
+pub(crate) fn answered(printed: Result<()>, answer: Exit) -> Result<Exit> {
+    match printed {
+        Ok(()) | Err(Failure::NotRead) => Ok(answer),
+        Err(failure) => Err(failure),
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +293,24 @@ mod tests {
             "inner": [{ "last_seen_at": "2026-01-05T09:00:00.000Z" }],
         });
         assert_eq!(with_times(record), expected);
+    }
+
+    /// Once that of a second factor was printed as milliseconds.
+    #[test]
+    fn every_field_of_the_library_that_is_a_time_has_the_name_of_one() {
+        // One is of a type that no command prints, and one is no time and printed by another name.
+        let others = ["newest_write", "anchored_at"];
+        let face = include_str!("../../tests/it/golden/public_face.txt");
+        let mut times = 0;
+        for field in face.lines().filter_map(|line| line.strip_prefix("    pub ")) {
+            let Some((name, of)) = field.split_once(": ") else { continue };
+            if !others.contains(&name) && !name.contains(' ') {
+                let expected = ["Timestamp,", "Option<Timestamp>,"].contains(&of);
+                assert_eq!(is_time(name), expected, "{field}");
+                times += usize::from(expected);
+            }
+        }
+        assert!(times >= 40, "only {times} were found");
     }
 
     #[test]
@@ -306,24 +339,6 @@ mod tests {
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["name"], text);
-    }
-
-    /// Once that of a second factor was printed as milliseconds.
-    #[test]
-    fn every_field_of_the_library_that_is_a_time_has_the_name_of_one() {
-        // One is of a type that no command prints, and one is no time and printed by another name.
-        let others = ["newest_write", "anchored_at"];
-        let face = include_str!("../../tests/it/golden/public_face.txt");
-        let mut times = 0;
-        for field in face.lines().filter_map(|line| line.strip_prefix("    pub ")) {
-            let Some((name, of)) = field.split_once(": ") else { continue };
-            if !others.contains(&name) && !name.contains(' ') {
-                let expected = ["Timestamp,", "Option<Timestamp>,"].contains(&of);
-                assert_eq!(is_time(name), expected, "{field}");
-                times += usize::from(expected);
-            }
-        }
-        assert!(times >= 40, "only {times} were found");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Result};
-use crate::output::{Found, Output};
+use crate::output::{Found, Output, answered};
 use crate::{names, prompt};
 
 const COLUMNS: &[&str] =
@@ -253,8 +253,8 @@ fn verify(context: &Context, check: ChainCheck) -> Result<Exit> {
         ),
         _ => ("the log was not checked: this command is too old".to_owned(), Value::Null),
     };
-    context.output.done(&sentence, &record)?;
-    Ok(if check.is_intact() { Exit::Done } else { Exit::No })
+    let answer = if check.is_intact() { Exit::Done } else { Exit::No };
+    answered(context.output.done(&sentence, &record), answer)
 }
 
 fn chain(chain: CheckedChain) -> Value {

@@ -42,11 +42,14 @@ impl Backup {
         });
         bar.abandon();
         let report = written?;
-        if let Some(keep) = self.keep {
-            delete_oldest(&self.path, &report.path, usize::from(keep))?;
-        }
+        let deleted = match self.keep {
+            Some(keep) => delete_oldest(&self.path, &report.path, usize::from(keep)),
+            None => Ok(()),
+        };
+        // The backup is there in either case.
         let sentence = format!("wrote {} ({} pages)", report.path.display(), report.pages);
-        context.output.done(&sentence, &report)
+        let printed = context.output.done(&sentence, &report);
+        deleted.and(printed)
     }
 }
 

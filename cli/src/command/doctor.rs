@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::arguments::Global;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{Output, note};
+use crate::output::{Output, answered, note};
 
 const COLUMNS: &[&str] = &["severity", "check", "what", "advice"];
 
@@ -93,19 +93,21 @@ impl Doctor {
         let took = SystemClock::default().now().duration_since(begun);
         let worst = findings.iter().map(|finding| finding.severity).max();
         let output = Output { json: global.json };
-        if global.json {
+        let printed = if global.json {
             output.record(&json!({
                 "severity": worst, "took_ms": took.as_millis() as u64, "findings": findings,
-            }))?;
+            }))
         } else {
             let rows = findings.len();
-            output.list(COLUMNS, findings.into_iter().map(Ok))?;
+            let printed = output.list(COLUMNS, findings.into_iter().map(Ok));
             note(&format!("{rows} findings in {} ms", took.as_millis()));
-        }
-        Ok(match worst {
+            printed
+        };
+        let answer = match worst {
             None | Some(Severity::Note) => Exit::Done,
             Some(Severity::Warning) => Exit::Warnings,
             Some(Severity::Error) => Exit::Errors,
-        })
+        };
+        answered(printed, answer)
     }
 }

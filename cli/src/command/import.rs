@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::arguments::Global;
 use crate::context::{Context, stored_in};
 use crate::failure::{Exit, Failure, Result};
-use crate::output::note;
+use crate::output::{answered, note};
 use fields::Fields;
 use lines::Lines;
 use systems::Privileges;
@@ -102,8 +102,8 @@ impl Import {
             "created": created, "existing": existing, "skipped": skipped, "refused": refused,
             "dry_run": self.dry_run,
         });
-        context.output.done(&sentence, &record)?;
-        Ok(if refused == 0 { Exit::Done } else { Exit::Invalid })
+        let answer = if refused == 0 { Exit::Done } else { Exit::Invalid };
+        answered(context.output.done(&sentence, &record), answer)
     }
 
     fn import(&self, lines: &mut Lines, store: &Store) -> Result<Counts> {

@@ -144,5 +144,15 @@ fn print(context: &Context, issued: &IssuedApiKey) -> Result<()> {
     let until = issued.expires_at.map(|at| format!(", valid until {at}")).unwrap_or_default();
     let about = format!("The API key {}{until}. It is shown only now:", issued.id);
     let record = json!({ "id": issued.id, "expires_at": issued.expires_at });
-    context.output.secret(&about, "key", &issued.key, record)
+    context.output.secret(&about, "key", &issued.key, record).map_err(|error| {
+        let id = issued.id;
+        Failure::not_shown(
+            &format!("the API key {id} was issued"),
+            &error,
+            format!(
+                "Issue another in its place: gatepost key rotate {id} --yes; or revoke it: \
+                 gatepost key revoke {id} --yes"
+            ),
+        )
+    })
 }

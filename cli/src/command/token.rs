@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::{Exit, Result};
+use crate::failure::{Exit, Failure, Result};
 use crate::output::note;
 use crate::{names, prompt};
 
@@ -52,7 +52,13 @@ impl Token {
                     issued.expires_at
                 );
                 let record = json!({ "id": issued.id, "expires_at": issued.expires_at });
-                context.output.secret(&about, "token", &issued.token, record)?;
+                context.output.secret(&about, "token", &issued.token, record).map_err(
+                    |error| {
+                        let advice = "Run it again: the next token ends this one.".to_owned();
+                        let issued = format!("the token {} was issued", issued.id);
+                        Failure::not_shown(&issued, &error, advice)
+                    },
+                )?;
             }
             Self::List { user } => {
                 let user = names::user(&context.store, &user)?;

@@ -12,7 +12,7 @@ use crate::world::{PASSWORD, World};
 const KEY: [&str; 2] = ["--key-file", "a.key"];
 
 /// A world whose file is sealed under the key of `a.key`, with the user `ada`.
-fn sealed() -> World {
+pub(crate) fn sealed() -> World {
     let world = World::new();
     world.ok(&["key-file", "create", "a.key", "a"]);
     world.ok(&with_key(&["rekey", "--yes"]));
@@ -21,7 +21,7 @@ fn sealed() -> World {
     world
 }
 
-fn with_key<'w>(words: &[&'w str]) -> Vec<&'w str> {
+pub(crate) fn with_key<'w>(words: &[&'w str]) -> Vec<&'w str> {
     [words, &KEY[..]].concat()
 }
 
@@ -86,6 +86,16 @@ fn an_authenticator_is_enrolled_at_the_terminal_and_the_recovery_codes_work() {
     assert!(logs_in(new[1]));
 }
 
+/// Types the codes of the secret that the terminal shows.
+pub(crate) fn enrol(terminal: &mut rexpect::session::PtySession) {
+    terminal.exp_string("type this secret: ").unwrap();
+    let base32 = terminal.read_line().unwrap().trim().to_owned();
+    terminal.exp_string("shows: ").unwrap();
+    terminal.send_line(&code(&base32, 1)).unwrap();
+    terminal.exp_string("another one: ").unwrap();
+    terminal.send_line(&code(&base32, 0)).unwrap();
+}
+
 #[test]
 fn a_wrong_code_enrols_nothing_and_no_session_is_left() {
     let world = sealed();
@@ -108,12 +118,7 @@ fn a_user_who_must_have_a_factor_enrols_one_too() {
     let world = sealed();
     world.ok(&["factor", "policy", "all"]);
     let mut terminal = at_a_terminal(&world, &with_key(&["factor", "enrol", "ada", "--yes"]));
-    terminal.exp_string("type this secret: ").unwrap();
-    let base32 = terminal.read_line().unwrap().trim().to_owned();
-    terminal.exp_string("shows: ").unwrap();
-    terminal.send_line(&code(&base32, 1)).unwrap();
-    terminal.exp_string("another one: ").unwrap();
-    terminal.send_line(&code(&base32, 0)).unwrap();
+    enrol(&mut terminal);
     terminal.exp_string("They are shown only now:").unwrap();
     let (exit, shown) = end(terminal);
     assert_eq!(exit, 0, "{shown}");

@@ -25,5 +25,6 @@ mod pages;
 mod sessions;
 mod tasks;
 mod terminal;
+mod unread;
 mod users;
 mod world;

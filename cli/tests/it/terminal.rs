@@ -19,7 +19,7 @@ pub(crate) fn at_a_terminal(world: &World, words: &[&str]) -> PtySession {
 }
 
 /// Runs a line of shell at a terminal, with those words as its arguments.
-fn in_a_shell(world: &World, line: &str, words: &[&str]) -> PtySession {
+pub(crate) fn in_a_shell(world: &World, line: &str, words: &[&str]) -> PtySession {
     let mut shell = Command::new("bash");
     shell.args(["-c", &format!("{line}; echo '{ENDED}'$?"), "bash"]).args(words);
     shell.env("PATH", World::search_path()).current_dir(world.directory());

@@ -115,5 +115,11 @@ fn print(context: &Context, user: &User, codes: &[Secret]) -> Result<()> {
         user.username
     );
     let record = json!({ "user": user.id });
-    context.output.secrets(&about, "recovery_codes", codes, record)
+    context.output.secrets(&about, "recovery_codes", codes, record).map_err(|error| {
+        Failure::not_shown(
+            &format!("recovery codes of {} were issued", user.username),
+            &error,
+            format!("Issue others, which end these: gatepost factor recovery-codes {}", user.id),
+        )
+    })
 }

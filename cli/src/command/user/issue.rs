@@ -7,7 +7,7 @@ use gatepost::sessions::NewOneTimeToken;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::names;
 
 #[derive(Debug, Args)]
@@ -31,6 +31,16 @@ impl Issue {
             user.username, issued.expires_at
         );
         let record = json!({ "id": issued.id, "expires_at": issued.expires_at });
-        context.output.secret(&about, "token", &issued.token, record)
+        context.output.secret(&about, "token", &issued.token, record).map_err(|error| {
+            Failure::not_shown(
+                &format!("the token {} was issued for {}", issued.id, user.username),
+                &error,
+                format!(
+                    "Run it again: the next token ends this one; or revoke it: gatepost token \
+                     revoke {} --yes",
+                    user.id
+                ),
+            )
+        })
     }
 }
