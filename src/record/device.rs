@@ -5,24 +5,32 @@ use crate::storage::{ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::DeviceDigest;
 use crate::value::id::UserId;
-use crate::value::limits::{self, clock_skew_max_ms, device_trust_max_ms};
+use crate::value::limits::{self, clock_skew_max_ms};
 use crate::value::time::Timestamp;
 
-/// Whether device `d` is trusted at the time `$now`, a parameter of the statement. Trust that ends
-/// later than the longest one was given while the clock was wrong.
+/// Whether device `d` was trusted after every revocation of trust that would cover it.
+macro_rules! trust_current {
+    () => {
+        "d.trusted_until IS NOT NULL
+             AND d.trusted_seq >= coalesce((SELECT u.trust_ended_seq FROM user AS u
+                 WHERE u.id = d.user_id AND u.deleted_at IS NULL), 9223372036854775807)"
+    };
+}
+
+/// Whether device `d` is trusted at the time `$now`, a parameter of the statement. If its last
+/// login is in the future, the clock was wrong, and may have been when the trust was given.
 macro_rules! trusted {
     ($now:literal) => {
         concat!(
             "(d.trusted_until > ",
             $now,
-            " AND d.trusted_until <= ",
+            " AND d.last_login_at <= ",
             clock_skew_max_ms!(),
             " + ",
-            device_trust_max_ms!(),
-            " + ",
             $now,
-            " AND d.trusted_seq >= coalesce((SELECT u.trust_ended_seq FROM user AS u
-                 WHERE u.id = d.user_id AND u.deleted_at IS NULL), 9223372036854775807))"
+            " AND ",
+            trust_current!(),
+            ")"
         )
     };
 }
@@ -156,8 +164,8 @@ pub(crate) fn is_trusted(tx: &ReadTx<'_>, user: UserId, device: DeviceDigest) ->
     Ok(found.unwrap_or(false))
 }
 
-/// Trusts a device on which the user has just logged in. Above the cap, the devices whose trust
-/// ends first lose it.
+/// Trusts a device on which the user has just logged in: a last login that a wrong clock put into
+/// the future gives way to this one. Above the cap, the devices whose trust ends first lose it.
 pub(crate) fn trust(
     tx: &WriteTx<'_>,
     user: UserId,
@@ -165,10 +173,10 @@ pub(crate) fn trust(
     until: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "UPDATE device SET trusted_until = ?3,
+        "UPDATE device SET trusted_until = ?3, last_login_at = ?4,
              trusted_seq = (SELECT seq FROM sqlite_sequence WHERE name = 'change')
          WHERE user_id = ?1 AND device_hash = ?2",
-        params![user, device, until],
+        params![user, device, until, tx.now()],
     )?;
     tx.execute(
         concat!(
@@ -183,15 +191,16 @@ pub(crate) fn trust(
     .map(drop)
 }
 
-/// Whether a device of the user is trusted.
-pub(crate) fn any_trusted(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
+/// Whether a device of the user has trust that is not revoked. It may be over by a clock that is
+/// wrong.
+pub(crate) fn has_unrevoked_trust(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {
     tx.exactly_one(
         concat!(
             "SELECT EXISTS (SELECT 1 FROM device AS d WHERE d.user_id = ?1 AND ",
-            trusted!("?2"),
+            trust_current!(),
             ")"
         ),
-        params![user, tx.now()],
+        params![user],
         |row| row.get(0),
     )
 }

@@ -329,8 +329,8 @@ BEGIN INSERT INTO throttle (user_id) VALUES (NEW.id); END;
 
 -- One row: a user has logged in on this device before. Attempts from the device are counted
 -- separately. The device is trusted, so that a login on it needs no second factor, before
--- `trusted_until` and if its `trusted_seq` is at least the `trust_ended_seq` of its user. Deleted
--- when the device is forgotten.
+-- `trusted_until` and if its `trusted_seq` is at least the `trust_ended_seq` of its user and its
+-- `last_login_at` is not in the future. Deleted when the device is forgotten.
 CREATE TABLE device (
     user_id        BLOB    NOT NULL REFERENCES user (id),
     device_hash    BLOB    NOT NULL CHECK (length(device_hash) = 16),

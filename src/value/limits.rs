@@ -177,14 +177,7 @@ pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
 /// Pending steps of one user: each costs the right password; one more deletes the oldest.
 pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;
 /// The longest trust of a device, 90 days: as long as the longest session of a desktop.
-pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_millis(device_trust_max_ms!());
-/// The same as a literal, for the SQL statements that contain it.
-macro_rules! device_trust_max_ms {
-    () => {
-        7776000000
-    };
-}
-pub(crate) use device_trust_max_ms;
+pub(crate) const DEVICE_TRUST_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// The shortest trust of a device: the step of all times in the file.
 pub(crate) const DEVICE_TRUST_LEAST: Duration = Duration::from_millis(1);
 /// Trusted devices of one user: one more takes the trust of the one whose trust ends first.

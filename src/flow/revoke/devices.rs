@@ -102,8 +102,8 @@ impl Devices<'_> {
 
 impl Devices<'_> {
     /// Revokes the trust of all devices of a user: each needs a second factor at its next login.
-    /// Sessions stay. `false` if no device was trusted. [`forget`](Self::forget) ends the trust of
-    /// one device.
+    /// Sessions stay. `false` if no device was trusted since the last revocation; trust that is
+    /// over is revoked too. [`forget`](Self::forget) ends the trust of one device.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -120,7 +120,7 @@ impl Devices<'_> {
     pub fn revoke_trust(&self, user: UserId) -> Result<bool> {
         let cause = Cause::DeviceTrustAsked;
         self.store.revoke(Target::User(user), cause, |tx, revocation| {
-            if !device::any_trusted(tx, user)? {
+            if !device::has_unrevoked_trust(tx, user)? {
                 return Ok(Written::Nothing(false));
             }
             revocation.apply(tx)?;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use gatepost::audit::EventKind;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, KnownDevice};
+use gatepost::sessions::{Assurance, KnownDevice, OpenSession};
 use gatepost::{CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, Password};
 
 use super::{Scene, wrong_at};
-use crate::world::{DAY, HOUR, PASSWORD, device};
+use crate::world::{DAY, HOUR, PASSWORD, SECOND, device};
 
 impl Scene {
     /// Logs in with password and code on a device, which is trusted for a day from then on.
@@ -79,22 +79,68 @@ fn trust_ends_at_its_end() {
     assert!(scene.trusted().is_empty());
 }
 
-/// Once trust that a clock a year ahead gave for a day lasted for a year after the correction.
+/// Once trust that a clock 60 days ahead gave for a day lasted for 61 after the correction.
 #[test]
-fn trust_that_a_wrong_clock_gave_does_not_outlast_the_longest_trust() {
+fn trust_that_a_wrong_clock_gave_does_not_count_before_its_time() {
+    for days in [1, 60, 365] {
+        let mut scene = Scene::new();
+        let right = scene.world.now();
+        scene.world.clock.advance(days * DAY);
+        scene.trust("till");
+        let (given, until) = (scene.world.now(), scene.world.now() + DAY);
+        assert!(scene.is_trusted("till"));
+        for early in [right + HOUR, given - 61 * SECOND] {
+            scene.world.clock.set(early);
+            scene.world.reopen();
+            assert!(!scene.is_trusted("till"), "{days} days ahead");
+            assert!(scene.trusted().is_empty());
+        }
+        // As a session that was opened in the future: not before its time, and to its end.
+        for late in [given - 60 * SECOND, until - Duration::from_millis(1)] {
+            scene.world.clock.set(late);
+            assert!(scene.is_trusted("till"), "{days} days ahead");
+        }
+    }
+}
+
+/// After a login by a clock that was ahead, trust from before is as doubtful as trust from then.
+#[test]
+fn trust_that_is_given_after_a_correction_of_the_clock_counts_at_once() {
     let mut scene = Scene::new();
-    let right = scene.world.now();
-    scene.world.clock.advance(365 * DAY);
+    let codes = scene.recovery_codes();
     scene.trust("till");
-    let until = scene.world.now() + DAY;
-    assert!(scene.is_trusted("till"));
+    let right = scene.world.now();
+    scene.world.clock.advance(60 * DAY);
+    let open = OpenSession::new(scene.ada, device("till")).assurance(Assurance::Aal2);
+    assert!(scene.world.store.sessions().open(open).unwrap().granted().is_ok());
     scene.world.clock.set(right + HOUR);
     scene.world.reopen();
-    assert!(!scene.is_trusted("till"), "it would last for more than 90 days");
-    assert!(scene.trusted().is_empty());
-    // As a session that was opened in the future: not before its time.
-    scene.world.clock.set(until - Duration::from_millis(1));
+    assert!(!scene.is_trusted("till"));
+    let code = scene.login("till").recovery_code(codes[0].as_str());
+    assert!(scene.world.ask(code.trust_device(DAY)).is_ok());
     assert!(scene.is_trusted("till"));
+}
+
+/// Whether trust is over depends on the clock of a process, and a revocation is final.
+#[test]
+fn trust_is_revoked_also_where_the_clock_says_that_there_is_none() {
+    let moves: [fn(&Scene); 2] = [
+        |scene| scene.world.clock.advance(100 * DAY),
+        |scene| scene.world.clock.set(scene.world.now() - 2 * DAY),
+    ];
+    for moved in moves {
+        let mut scene = Scene::new();
+        scene.trust("till");
+        let right = scene.world.now();
+        moved(&scene);
+        scene.world.reopen();
+        assert!(scene.trusted().is_empty());
+        assert!(scene.world.store.devices().revoke_trust(scene.ada).unwrap());
+        assert!(!scene.world.store.devices().revoke_trust(scene.ada).unwrap());
+        scene.world.clock.set(right);
+        scene.world.reopen();
+        assert!(!scene.is_trusted("till"));
+    }
 }
 
 #[test]
