@@ -370,8 +370,9 @@ impl Login<'_> {
         if let Some(refusal) = self.request.refused_for(&user, self.store.options()) {
             return Ok(Err(refusal));
         }
-        let typed = self.request.factor.as_ref();
-        let need = need(tx, &user, self.attempt.subject.device, typed)?;
+        // Trust replaces no factor where the password is to change (ASVS 7.5.1).
+        let trusted = self.attempt.subject.device.filter(|_| self.request.new_password.is_none());
+        let need = need(tx, &user, trusted, self.request.factor.as_ref())?;
         if self.attempt.step().is_some() && need != Need::Typed {
             // The factor was removed or added since.
             return Ok(Err(LoginRefusal::StepNotLive));

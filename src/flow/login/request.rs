@@ -235,8 +235,9 @@ impl LoginRequest {
     }
 
     /// Trusts the device for so long, at most 90 days, if the login proves a second factor: until
-    /// then a login of this user on it needs the password and no code. Its sessions then have the
-    /// level [`Aal1`](crate::sessions::Assurance::Aal1).
+    /// then a login of this user on it needs the password and no code, unless it carries a
+    /// [new password](Self::new_password). Its sessions then have the level
+    /// [`Aal1`](crate::sessions::Assurance::Aal1).
     ///
     /// A user has at most ten trusted devices; one more takes the trust of the one whose trust ends
     /// first. Trust is as good as the id of the device is secret: use

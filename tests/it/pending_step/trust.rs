@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use gatepost::audit::EventKind;
-use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{Assurance, KnownDevice, OpenSession};
-use gatepost::{CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, Password};
+use gatepost::policy::{ChangeAtLogin, SessionPolicy};
+use gatepost::sessions::{
+    Assurance, KnownDevice, NewOneTimeToken, OpenSession, RevokeSessions, StepDemand,
+};
+use gatepost::{CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, Options, Password};
 
-use super::{Scene, wrong_at};
+use super::{NEW, Scene, wrong_at};
 use crate::world::{DAY, HOUR, PASSWORD, SECOND, device};
 
 impl Scene {
@@ -140,6 +142,64 @@ fn trust_is_revoked_also_where_the_clock_says_that_there_is_none() {
         scene.world.clock.set(right);
         scene.world.reopen();
         assert!(!scene.is_trusted("till"));
+    }
+}
+
+/// Makes ada's next login need a new password, and returns the password of that login.
+type Demand = fn(&Scene) -> String;
+
+/// The password is known; the authenticator is not (ASVS 7.5.1).
+#[test]
+fn a_new_password_needs_the_code_on_a_trusted_device_too() {
+    type Change = fn(Options) -> Options;
+    let cases: [(Change, Demand, bool); 4] = [
+        (
+            |options| options,
+            |scene| {
+                let users = scene.world.store.users();
+                users.require_password_change(scene.ada, RevokeSessions::Keep).unwrap();
+                PASSWORD.to_owned()
+            },
+            true,
+        ),
+        (
+            |options| options.password_expiry(DAY),
+            |scene| {
+                scene.world.clock.advance(DAY - super::STEP);
+                PASSWORD.to_owned()
+            },
+            true,
+        ),
+        (
+            |options| options,
+            |scene| {
+                let tokens = scene.world.store.one_time_tokens();
+                let new = NewOneTimeToken::temporary_password();
+                tokens.issue(scene.ada, new).unwrap().token.expose().to_owned()
+            },
+            true,
+        ),
+        (|options| options.change_at_login(ChangeAtLogin::Always), |_| PASSWORD.to_owned(), false),
+    ];
+    for (change, demand, is_required) in cases {
+        let scene = Scene::with(change);
+        scene.trust("till");
+        let password = demand(&scene);
+        assert_eq!(scene.trusted().len(), 1);
+        let login = || LoginRequest::new("ada", password.as_str().into(), device("till"));
+        if is_required {
+            let refused = scene.world.ask(login()).unwrap_err();
+            assert_eq!(refused, LoginRefusal::NewPasswordRequired);
+        }
+        let step = scene.pending(login().new_password(NEW.into()));
+        assert_eq!(step.demand, StepDemand::Code);
+        assert_eq!(step.new_password_required, is_required);
+        assert!(scene.world.log_in("ada", NEW, "till").is_err(), "nothing is set yet");
+        let code = scene.next_code();
+        let with = CompleteLogin::with_code(step.token.expose(), device("till"), code);
+        let reply = scene.complete(with.new_password(NEW.into())).unwrap();
+        assert_eq!(reply.principal.assurance, Assurance::Aal2);
+        drop(scene.pending(LoginRequest::new("ada", NEW.into(), device("till"))));
     }
 }
 
