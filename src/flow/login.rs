@@ -426,6 +426,10 @@ impl Login<'_> {
         revocation: Option<&Revocation>,
         is_weak: bool,
     ) -> Result<Written<LoginOutcome>> {
+        // What the login waited for is gone since, and so the new password was not hashed.
+        if self.request.new_password.is_some() && fresh.is_none() {
+            return self.refuse(tx, LoginRefusal::StepNotLive);
+        }
         let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
             Ok(codes) => codes,
             Err(refusal) => return self.refuse(tx, refusal),

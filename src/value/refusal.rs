@@ -87,7 +87,8 @@ pub enum LoginRefusal {
     /// The password was right, and the user must enrol a second factor first.
     MfaEnrolmentRequired,
     /// The pending step is not valid: it has expired, was completed or revoked, has had its share
-    /// of wrong codes, or never existed. The user logs in again.
+    /// of wrong codes, or never existed. The user logs in again. Also the answer to a login with a
+    /// new password whose second factor, or the demand for one, went away while it ran.
     StepNotLive,
     /// The user must prove in this session first to be the user, with the second factor if there
     /// is one: [`Store::prove`](crate::Store::prove).

@@ -276,3 +276,52 @@ fn a_recovery_code_of_a_factor_that_comes_meanwhile_is_not_used_up_without_revok
     }
     assert!(too_late > 0);
 }
+
+/// A login that had to wait for a code hashed no new password, so it must not be granted where the
+/// factor goes away before its last write. The factor goes at one reading of the clock after
+/// another.
+#[test]
+fn a_login_whose_factor_goes_away_meanwhile_is_not_granted_without_its_new_password() {
+    let mut too_late = 0;
+    for readings in 0..10 {
+        let (meanwhile, clock) = (Meanwhile::default(), ManualClock::new(morning()));
+        let mut scene = Scene::with(|options| options.clock(meanwhile.clock(&clock)));
+        scene.world.clock = clock;
+        let users = scene.world.store.users();
+        users.require_password_change(scene.ada, RevokeSessions::Keep).unwrap();
+        let hand = Arc::new(Mutex::new(scene.world.sql()));
+        hand.lock().unwrap().execute_batch("PRAGMA busy_timeout = 0").unwrap();
+        let (there, has_begun) = (Arc::clone(&hand), Arc::new(AtomicBool::new(false)));
+        let begun = Arc::clone(&has_begun);
+        meanwhile.happens_after(readings, move || {
+            // Within a write no other one begins.
+            let began = there.lock().unwrap().execute_batch("BEGIN IMMEDIATE");
+            begun.store(began.is_ok(), Ordering::SeqCst);
+        });
+        let login = scene.login("till").new_password(NEW.into());
+        let answer = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| scene.world.ask(login));
+            while !has_begun.load(Ordering::SeqCst) && !asked.is_finished() {
+                std::thread::yield_now();
+            }
+            if has_begun.load(Ordering::SeqCst) {
+                wait_for_reads();
+                hand.lock().unwrap().execute_batch("DELETE FROM totp; COMMIT").unwrap();
+            }
+            asked.join().unwrap()
+        });
+        let is_set = !scene.world.user(scene.ada).must_change_password;
+        assert_eq!(answer.is_ok(), is_set, "{readings} readings");
+        match answer {
+            Ok(_) | Err(LoginRefusal::MfaCodeRequired) => {}
+            Err(refusal) => {
+                assert_eq!(refusal, LoginRefusal::StepNotLive, "{readings} readings");
+                assert_eq!(scene.world.user(scene.ada).failed_attempts, 0);
+                let again = scene.login("till").new_password(NEW.into());
+                assert!(scene.world.ask(again).is_ok());
+                too_late += 1;
+            }
+        }
+    }
+    assert!(too_late > 0);
+}
