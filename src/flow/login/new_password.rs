@@ -22,7 +22,7 @@ pub(crate) enum Current<'c> {
 
 /// Checks a new password and hashes it in the caller's hashing place, outside any write. A password
 /// that breaks a rule costs no hash, and the rule is returned. The caller gives up its place while
-/// the host's breach check runs.
+/// the host's breach check runs, and takes the charge of its attempt back after an error.
 pub(crate) fn hash_new_password(
     store: &Store,
     ticket: &mut Ticket<'_>,
@@ -34,7 +34,7 @@ pub(crate) fn hash_new_password(
     let text = normalised(new)?;
     let is_unchanged = match current {
         Current::Typed(current) => *text == *normalised(current)?,
-        Current::Stored(attempt) => store.evaluate(ticket, attempt, new)?.matches,
+        Current::Stored(attempt) => store.compare(ticket, attempt, new)?.matches,
     };
     if is_unchanged {
         return Ok(Err(PasswordRule::Unchanged));

@@ -230,11 +230,19 @@ impl Store {
         attempt: &Attempt,
         password: &Password,
     ) -> Result<Verification> {
-        let verified = self.opened(attempt).and_then(|(hash, is_stored)| {
-            // No test fails without the last: the stand-in is the hash of no password.
-            ticket.verify(password, &hash, attempt.may_match() && is_stored)
-        });
-        verified.inspect_err(|_| self.uncharge(attempt))
+        self.compare(ticket, attempt, password).inspect_err(|_| self.uncharge(attempt))
+    }
+
+    /// As [`evaluate`](Self::evaluate), for a caller that takes the charge back after any error.
+    pub(super) fn compare(
+        &self,
+        ticket: &Ticket<'_>,
+        attempt: &Attempt,
+        password: &Password,
+    ) -> Result<Verification> {
+        let (hash, is_stored) = self.opened(attempt)?;
+        // No test fails without the last: the stand-in is the hash of no password.
+        ticket.verify(password, &hash, attempt.may_match() && is_stored)
     }
 
     /// The hash to compute, and whether it may match. Where the key is missing, it is one of the

@@ -245,3 +245,26 @@ fn expired_steps_are_swept() {
     assert_eq!(scene.world.store.maintain().unwrap().pending_steps, 1);
     assert_eq!(scene.world.count("SELECT count(*) FROM pending_step"), 0);
 }
+
+/// The hash of the current password cannot be read, so that the new one cannot be compared with it.
+#[test]
+fn what_could_not_be_evaluated_takes_its_own_charge_back_and_no_other() {
+    let scene = Scene::new();
+    let keep = gatepost::sessions::RevokeSessions::Keep;
+    scene.world.store.users().require_password_change(scene.ada, keep).unwrap();
+    let step = scene.step("till");
+    let complete = |code: String| {
+        let with = CompleteLogin::with_code(step.token.expose(), device("till"), code);
+        scene.world.store.complete_login(with.new_password(super::NEW.into()))
+    };
+    assert!(complete(wrong_at(scene.world.now())).unwrap().granted().is_err());
+    assert!(scene.world.log_in("ada", "wrong horse battery", "desk").is_err());
+    let counts = || {
+        let left = scene.world.count("SELECT guesses_left FROM pending_step");
+        (left, scene.world.user(scene.ada).failed_attempts)
+    };
+    assert_eq!(counts(), (4, 2));
+    scene.world.sql().execute("UPDATE credential SET phc = 'no hash'", []).unwrap();
+    assert_eq!(complete(scene.code()).unwrap_err().kind(), gatepost::ErrorKind::Corrupt);
+    assert_eq!(counts(), (4, 2));
+}
