@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::flow::login::{
     Displaced, LoginOutcome, LoginReply, OpenedSession, check_opening, granted, refusal_of_status,
+    write_uses_of,
 };
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
@@ -178,7 +179,10 @@ impl Sessions<'_> {
                 .device(device)
                 .client_info(request.client_info.clone());
             let way = match refusal_of(tx, &actor, &request)? {
-                None => room(tx, own, device)?,
+                None => {
+                    write_uses_of(tx, &store, actor.user, request.device.as_ref())?;
+                    room(tx, own, device)?
+                }
                 Some(refusal) => Err(refusal),
             };
             match way {

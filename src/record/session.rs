@@ -320,7 +320,7 @@ pub(crate) fn live_of(
 }
 
 const NOT_OVER_SQL: &str = concat!(
-    "SELECT s.id FROM ",
+    "SELECT coalesce(s.actor_session_id, s.id) FROM ",
     session_joined!(),
     " WHERE s.id IN (
                  SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.expires_at > ?2
@@ -329,8 +329,8 @@ const NOT_OVER_SQL: &str = concat!(
     current!()
 );
 
-/// The sessions of a user, and the one of a device, that are neither revoked nor expired. They may
-/// be idle.
+/// The sessions of a user, and the one of a device, that are neither revoked nor expired; for an
+/// impersonation the administrator's session, on whose use it depends. They may be idle.
 pub(crate) fn not_over(
     tx: &ReadTx<'_>,
     user: UserId,

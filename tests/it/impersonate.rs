@@ -323,3 +323,60 @@ fn its_uses_and_data_are_its_own() {
     let random = DeviceId::random().unwrap();
     assert!(scene.store().verify((&session.token, &random)).unwrap().valid().is_err());
 }
+
+/// A session of an inactivity timeout of ten minutes was opened twelve minutes ago, and used four
+/// minutes ago, which only this process knows.
+fn with_waiting_uses(open: impl FnOnce(&Scene) -> OpenedSession) -> (Scene, OpenedSession) {
+    let scene = Scene::with(SessionPolicy::server().inactivity_timeout(10 * MINUTE));
+    let session = open(&scene);
+    let hand = scene.world.sql();
+    hand.execute_batch("BEGIN IMMEDIATE").unwrap();
+    scene.world.clock.advance(8 * MINUTE);
+    assert!(scene.passes(&session) && scene.world.passes(&scene.own, "desk"));
+    hand.execute_batch("ROLLBACK").unwrap();
+    scene.world.clock.advance(4 * MINUTE);
+    let idle = "SELECT count(*) FROM session WHERE last_seen = opened_at";
+    assert_eq!(scene.world.count(idle), 2, "no use is in the file");
+    (scene, session)
+}
+
+/// The verify without a cache would write the uses of both before the call.
+fn held_principal(scene: &Scene) -> Principal {
+    let hand = scene.world.sql();
+    hand.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let principal = scene.principal();
+    hand.execute_batch("ROLLBACK").unwrap();
+    principal
+}
+
+#[test]
+fn a_session_on_the_device_whose_last_use_waits_is_not_replaced() {
+    let (scene, session) = with_waiting_uses(|scene| scene.world.open(scene.ada, "window"));
+    let principal = held_principal(&scene);
+    let request = Impersonation::new(scene.ada, device("window"));
+    assert_eq!(scene.ask(&principal, request).unwrap_err(), LoginRefusal::DeviceInUse);
+    assert!(scene.passes(&session));
+}
+
+#[test]
+fn the_end_of_an_earlier_one_is_recorded_while_the_last_use_of_the_administrator_waits() {
+    let (scene, earlier) = with_waiting_uses(Scene::as_ada);
+    let principal = held_principal(&scene);
+    scene.ask(&principal, Impersonation::new(scene.ada, device("door"))).unwrap();
+    let [row] = &scene.world.log_of(EventKind::SessionReplaced)[..] else { panic!("no row") };
+    assert_eq!((row.session, row.reason.as_deref()), (Some(earlier.id), Some("impersonation")));
+}
+
+/// Its last use is that of the administrator's session.
+#[test]
+fn a_login_on_its_device_is_refused_while_the_last_use_of_the_administrator_waits() {
+    let mut ben = None;
+    let (scene, session) = with_waiting_uses(|scene| {
+        ben = Some(scene.world.person("ben").id);
+        scene.as_ada()
+    });
+    let open = OpenSession::new(ben.unwrap(), device("window"));
+    let refused = scene.store().sessions().open(open).unwrap().granted();
+    assert_eq!(refused.unwrap_err(), LoginRefusal::DeviceInUse);
+    assert!(scene.passes(&session));
+}
