@@ -9,7 +9,7 @@ use crate::flow::login::{
 };
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
-use crate::record::pending_step::{Asked, NewStep, Proved};
+use crate::record::pending_step::{self, Asked, NewStep, Proved};
 use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
 use crate::spans;
@@ -183,6 +183,7 @@ impl Sessions<'_> {
                     suspended(tx, &new, false, event(EventKind::LoginPending))
                 }
                 (Ok(room), _) => {
+                    pending_step::delete_on_device(tx, user.id, digest)?;
                     let opened = open(tx, options, &opening, room)?;
                     let is_new_device = match digest {
                         Some(digest) => device::seen(tx, user.id, digest)?,

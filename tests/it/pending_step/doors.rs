@@ -128,3 +128,24 @@ fn a_session_that_the_host_opens_at_aal1_waits_for_the_factor_as_well() {
     let reply = scene.world.store.sessions().open(proved).unwrap().granted().unwrap();
     assert_eq!(reply.principal.assurance, Assurance::Aal2);
 }
+
+#[test]
+fn a_session_that_is_opened_on_a_device_ends_the_step_there() {
+    type Opens = fn(&Scene);
+    let opens: [Opens; 2] = [
+        |scene| drop(scene.enter("till")),
+        |scene| {
+            let open = OpenSession::new(scene.ada, device("till")).assurance(Assurance::Aal2);
+            scene.world.store.sessions().open(open).unwrap().granted().unwrap();
+        },
+    ];
+    for open in opens {
+        let scene = Scene::new();
+        let (till, desk) = (scene.step("till"), scene.step("desk"));
+        open(&scene);
+        let code = scene.next_code();
+        let late = scene.finish(&till, "till", &code);
+        assert_eq!(late.unwrap_err(), LoginRefusal::StepNotLive);
+        assert!(scene.finish(&desk, "desk", &code).is_ok());
+    }
+}
