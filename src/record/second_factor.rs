@@ -8,6 +8,7 @@
 mod personal;
 mod rekey;
 mod sealed;
+mod spoilt;
 
 use zeroize::Zeroizing;
 
@@ -27,6 +28,7 @@ pub(crate) use personal::{enrolment_of, recovery_codes_issued_at};
 pub(crate) use rekey::{opens_one, reseal_some, uses};
 use sealed::Place;
 pub(crate) use sealed::SealedSecret;
+pub(crate) use spoilt::spoil_totp;
 
 /// How an authenticator computes its codes: six digits from HMAC-SHA-1, unless the host sets
 /// otherwise. A step is always 30 s.
@@ -410,17 +412,6 @@ pub(crate) fn enrolment(
         params![user, session, tx.now()],
         sealed_of,
     )
-}
-
-impl SealedSecret {
-    /// The secret of an enrolment; `None` if this process lacks its key.
-    pub(crate) fn open_enrolment(
-        &self,
-        options: &Options,
-        user: UserId,
-    ) -> Result<Option<TotpSecret>> {
-        self.open(options, Place::Enrolment, user)
-    }
 }
 
 /// Deletes the enrolment of a user that is not confirmed.

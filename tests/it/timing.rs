@@ -11,15 +11,19 @@ use std::time::Instant;
 use gatepost::directory::UserStatus;
 use gatepost::host::ManualClock;
 use gatepost::policy::Cost;
+use gatepost::second_factors::{NewTotp, TotpSecret};
+use gatepost::sessions::NewOneTimeToken;
 use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Store};
 
+use crate::pending_step::unsealed;
 use crate::races::Dice;
 use crate::world::{DAY, PASSWORD, device, for_tests, morning};
 
 /// The kinds of names, each tried with a wrong password. `imported` has a hash from elsewhere,
-/// `devices` has a hundred known devices, `deleted` had the name once; of the last three the
-/// address is typed.
-const KINDS: [&str; 12] = [
+/// `devices` has a hundred known devices, `deleted` had the name once; where a kind says so, the
+/// address is typed, the password is a one-time token, or a code is beside it. Those of `code`
+/// have a second factor.
+const KINDS: [&str; 18] = [
     "user",
     "again",
     "unknown",
@@ -32,10 +36,17 @@ const KINDS: [&str; 12] = [
     "address",
     "address again",
     "unknown address",
+    "token",
+    "token again",
+    "unknown token",
+    "code",
+    "code again",
+    "unknown code",
 ];
 /// Which kind is compared with which. The first of a row compares like with like, so that it shows
 /// what the comparison itself is worth.
-const PAIRS: [(usize, &[usize]); 2] = [(0, &[1, 2, 3, 4, 5, 6, 7, 8]), (9, &[10, 11])];
+const PAIRS: [(usize, &[usize]); 4] =
+    [(0, &[1, 2, 3, 4, 5, 6, 7, 8]), (9, &[10, 11]), (12, &[13, 14]), (15, &[16, 17])];
 /// Beyond this a difference is no accident (the bound that dudect uses).
 const T_MAX: f64 = 4.5;
 /// The slowest tenth of all is left out of the second value: it is the machine's doing.
@@ -76,14 +87,19 @@ fn long() {
     let (store, sql) = populate(&place.path().join("auth.db"), cost, names, &clock);
     let mut order = Dice::new(seed.parse().unwrap(), 0);
     let mut attempts = 0_usize;
-    let mut attempt = |name: String| {
+    let first = store.users().find_by_username("first").unwrap().unwrap().id;
+    let reset = NewOneTimeToken::password_reset();
+    let token = store.one_time_tokens().issue(first, reset).unwrap().token;
+    let mut attempt = |name: String, kind: &str| {
         // A day later no text waits and no gate is closed.
         clock.advance(DAY);
         attempts += 1;
         if attempts.is_multiple_of(RESET) {
             sql.execute("UPDATE throttle SET failures = 1", []).unwrap();
         }
-        let login = LoginRequest::new(name, "wrong horse".into(), device("elsewhere"));
+        let password = if kind.contains("token") { token.expose() } else { "wrong horse" };
+        let login = LoginRequest::new(name, password.into(), device("elsewhere"));
+        let login = if kind.contains("code") { login.code("123456") } else { login };
         let began = Instant::now();
         let answer = store.log_in(login).unwrap();
         let took = began.elapsed();
@@ -91,7 +107,7 @@ fn long() {
         took.as_secs_f64() * 1e6
     };
     for number in 0..crowd {
-        attempt(format!("crowd-{number}"));
+        attempt(format!("crowd-{number}"), "unknown");
     }
     for (base, others) in PAIRS {
         for other in others {
@@ -100,7 +116,8 @@ fn long() {
             for _ in 0..rounds {
                 let first = order.below(2);
                 for one in [first, 1 - first] {
-                    taken[one].push(attempt(typed([base, *other][one], order.below(names))));
+                    let kind = [base, *other][one];
+                    taken[one].push(attempt(typed(kind, order.below(names)), KINDS[kind]));
                 }
             }
             report(KINDS[*other], &taken);
@@ -137,7 +154,8 @@ fn populate(
         Cost::recommended()
     };
     let year = 400 * DAY;
-    let options = for_tests().cost(cost).clock(Arc::new(clock.clone())).login_by_email(true);
+    let options = unsealed(for_tests()).cost(cost).clock(Arc::new(clock.clone()));
+    let options = options.login_by_email(true);
     let store = Store::open(path, options.audit_max_age(year).audit_max_rows(1_000)).unwrap();
     let sql = rusqlite::Connection::open(path).unwrap();
     sql.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
@@ -168,6 +186,7 @@ fn populate(
             match *what {
                 "deleted" => store.users().delete(user).unwrap(),
                 "devices" => known_devices(&sql, user),
+                "code" | "code again" => give_factor(&store, user),
                 what => {
                     let status = UserStatus::parse(what).unwrap_or(UserStatus::Active);
                     store.users().set_status(user, status).unwrap();
@@ -176,6 +195,11 @@ fn populate(
         }
     }
     (store, sql)
+}
+
+fn give_factor(store: &Store, user: gatepost::UserId) {
+    let secret = TotpSecret::new(b"12345678901234567890".to_vec()).unwrap();
+    store.second_factors().import(user, secret, NewTotp::new()).unwrap();
 }
 
 fn known_devices(sql: &rusqlite::Connection, user: gatepost::UserId) {

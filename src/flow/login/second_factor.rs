@@ -207,13 +207,10 @@ impl Login<'_> {
     /// codes stay: the owner may have mistyped the password. At a closed gate no code is compared
     /// either: it would be a guess that nothing charges.
     pub(super) fn use_up_code(&self, tx: &WriteTx<'_>) -> Result<()> {
-        if let (Some(user), Some(TypedFactor::Code(code)), true) =
-            (self.attempt.subject.user, &self.request.factor, self.attempt.is_compared())
-        {
-            // Right or wrong, the answer is the same.
-            let _: CodeUse = second_factor::use_totp(tx, self.store.options(), user, code)?;
-        }
-        Ok(())
+        let Some(TypedFactor::Code(code)) = &self.request.factor else { return Ok(()) };
+        let subject = &self.attempt.subject;
+        let is_compared = subject.user.is_some() && self.attempt.is_compared();
+        second_factor::spoil_totp(tx, self.store.options(), (subject.near, is_compared), code)
     }
 
     /// Issues the pending step of a login that waits. The right password is no failed guess, and

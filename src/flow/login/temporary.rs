@@ -23,17 +23,16 @@ impl Store {
         attempt: &Attempt,
         password: &Password,
     ) -> Result<Option<ParsedToken>> {
-        let Some(user) = attempt.subject.user.filter(|_| attempt.is_compared()) else {
-            return Ok(None);
-        };
         let parsed = token::parse(password.expose());
         let Some(token) = parsed.filter(|parsed| parsed.kind == TokenKind::OneTime) else {
             return Ok(None);
         };
+        // Read for an unknown name too, so that the time does not show whether there is a user.
         let standing = self
             .read(|tx| one_time_token::standing(tx, &token, PURPOSE))
             .inspect_err(|_| self.uncharge(attempt))?;
-        Ok((standing == Standing::Valid(Some(user))).then_some(token))
+        let user = attempt.subject.user.filter(|_| attempt.is_compared());
+        Ok((user.is_some() && standing == Standing::Valid(user)).then_some(token))
     }
 }
 

@@ -11,7 +11,10 @@ use crate::record::credential;
 use crate::storage::WriteTx;
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
-use crate::value::totp::{TotpSecret, TotpShape};
+use crate::value::totp::{TotpAlgorithm, TotpSecret, TotpShape};
+
+/// A secret of 20 bytes, with the nonce and the tag of its seal.
+const STAND_IN_BYTES: usize = 60;
 
 /// The table of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,17 @@ impl SealedSecret {
         Ok(Self { bytes: Zeroizing::new(sealed), key_id, shape })
     }
 
+    /// What is opened in vain where there is no secret, in the same time.
+    pub(super) fn stand_in(options: &Options) -> Self {
+        let keyring = options.keyring.as_deref();
+        let key_id = keyring.map(|keyring| keyring.current().as_str().to_owned());
+        Self {
+            bytes: Zeroizing::new(vec![0; STAND_IN_BYTES]),
+            key_id: key_id.unwrap_or_default(),
+            shape: TotpShape { algorithm: TotpAlgorithm::Sha1, digits: 6 },
+        }
+    }
+
     /// The secret; `None` if the keyring of this process lacks its key.
     ///
     /// # Errors
@@ -106,6 +120,15 @@ impl SealedSecret {
             key.open(&self.bytes, &data).ok_or_else(damaged)?
         };
         TotpSecret::of_stored(bytes).map(Some).ok_or_else(damaged)
+    }
+
+    /// The secret of an enrolment; `None` if this process lacks its key.
+    pub(crate) fn open_enrolment(
+        &self,
+        options: &Options,
+        user: UserId,
+    ) -> Result<Option<TotpSecret>> {
+        self.open(options, Place::Enrolment, user)
     }
 }
 

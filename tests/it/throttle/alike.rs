@@ -1,15 +1,19 @@
 //! Names that exist and names that do not: whatever became of the one, the answers to both are the
 //! same, attempt for attempt.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use gatepost::directory::UserStatus;
+use gatepost::host::{Clock, KeyId, Keyring, SealingKey};
 use gatepost::policy::{ChangeAtLogin, Lockout, SessionPolicy};
-use gatepost::sessions::OpenSession;
-use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, UserId};
+use gatepost::sessions::{NewOneTimeToken, OpenSession};
+use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Timestamp, UserId};
 
 use super::{WRONG, wait_of};
 use crate::child::Child;
 use crate::races::Dice;
-use crate::world::{DAY, HOUR, MINUTE, PASSWORD, SECOND, World, device};
+use crate::world::{DAY, HOUR, MINUTE, PASSWORD, SECOND, World, device, morning};
 
 /// What is typed for a user, and in the same way for an unknown name. The last of each is no
 /// name at all.
@@ -234,6 +238,65 @@ fn another_process_answers_both_alike() {
         assert_eq!(guess("ada"), guess("eve"));
     }
     other.end();
+}
+
+/// Counts how often the clock is read, as each transaction does, and a key is asked for.
+#[derive(Debug, Clone, Default)]
+struct Counted(Arc<[AtomicU64; 2]>);
+
+impl Clock for Counted {
+    fn now(&self) -> Timestamp {
+        self.0[0].fetch_add(1, Ordering::SeqCst);
+        morning()
+    }
+}
+
+impl Keyring for Counted {
+    fn current(&self) -> KeyId {
+        KeyId::new("only").unwrap()
+    }
+
+    fn key(&self, _: &KeyId) -> Option<SealingKey> {
+        self.0[1].fetch_add(1, Ordering::SeqCst);
+        Some(SealingKey::new([1; 32]))
+    }
+}
+
+impl Counted {
+    fn counts(&self) -> [u64; 2] {
+        self.0.each_ref().map(|count| count.load(Ordering::SeqCst))
+    }
+}
+
+/// Of ada, who has a second factor, bob, who has none, and eve, who is no user.
+#[test]
+fn a_token_for_a_password_and_a_code_beside_it_are_the_same_work_for_every_name() {
+    let counted = Arc::new(Counted::default());
+    let mut world = World::with(|options| options.clock(counted.clone()).keyring(counted.clone()));
+    let (ada, bob) = (world.person("ada").id, world.person("bob").id);
+    crate::pending_step::give_factor(&world, ada);
+    let reset = NewOneTimeToken::password_reset();
+    let token = world.store.one_time_tokens().issue(bob, reset).unwrap().token;
+    for gate in ["open", "closed"] {
+        let inputs = [(token.expose(), None), (WRONG, Some("123456")), (WRONG, Some("12345678"))];
+        for (password, code) in inputs {
+            let costs = ["ada", "bob", "eve"].map(|name| {
+                let login = LoginRequest::new(name, password.into(), device("elsewhere"));
+                let login = code.into_iter().fold(login, LoginRequest::code);
+                let before = (counted.counts(), world.store.status().writes);
+                let refusal = world.ask(login).unwrap_err();
+                assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+                let after = (counted.counts(), world.store.status().writes);
+                [after.0[0] - before.0[0], after.0[1] - before.0[1], after.1 - before.1]
+            });
+            assert_eq!(costs, [costs[0]; 3], "{code:?}, the gate is {gate}");
+        }
+        let close = "UPDATE throttle SET failures = 90, charged_at = ?1
+                     WHERE user_id <> zeroblob(16)";
+        assert_eq!(world.sql().execute(close, [morning().as_millis()]).unwrap(), 2);
+        // The waits of what was typed are forgotten.
+        world.reopen();
+    }
 }
 
 /// A flood pushes both out of the table: neither is remembered, and the gate is as it was.
