@@ -68,6 +68,23 @@ fn import(world: &World, file: &str, system: &str, created: u64, skipped: u64) {
     assert_eq!((&again["created"], &again["existing"]), (&0.into(), &created.into()));
 }
 
+/// Spaces around a name are not stored, so that they make no other id of it.
+#[test]
+fn a_name_with_spaces_around_it_is_the_same_record_without_an_id() {
+    let world = World::new();
+    let record = |place: &str, name: &str| {
+        format!(
+            "{{\"type\":\"organisation\",\"name\":\"{place}\"}}\n\
+             {{\"type\":\"branch\",\"name\":\"{place}\"}}\n{{\"username\":\"{name}\"}}\n"
+        )
+    };
+    lay(&world, "first.jsonl", &record("York ", " ada"));
+    lay(&world, "again.jsonl", &record("York", "ada"));
+    assert_eq!(world.row(&["import", "first.jsonl"])["created"], 3);
+    let again = world.row(&["import", "again.jsonl"]);
+    assert_eq!((&again["created"], &again["existing"]), (&0.into(), &3.into()));
+}
+
 #[test]
 fn the_users_of_django_log_in_with_their_passwords() {
     let world = World::new();

@@ -33,7 +33,7 @@ pub(super) fn read(mut fields: Fields) -> Taken<Option<ImportRecord>> {
 fn organisation(fields: &mut Fields) -> Taken<ImportRecord> {
     let name = fields.required("name")?;
     Ok(ImportRecord::Organisation {
-        id: organisation_id(&fields.text("id")?.unwrap_or_else(|| name.clone())),
+        id: organisation_id(&fields.text("id")?.unwrap_or_else(|| name.trim().to_owned())),
         name,
         active: fields.flag("active")?.unwrap_or(true),
         credits: fields.whole("credits")?,
@@ -44,7 +44,7 @@ fn organisation(fields: &mut Fields) -> Taken<ImportRecord> {
 fn branch(fields: &mut Fields) -> Taken<ImportRecord> {
     let name = fields.required("name")?;
     Ok(ImportRecord::Branch {
-        id: branch_id(&fields.text("id")?.unwrap_or_else(|| name.clone())),
+        id: branch_id(&fields.text("id")?.unwrap_or_else(|| name.trim().to_owned())),
         organisation: fields.text("organisation")?.map(|id| organisation_id(&id)),
         name,
         active: fields.flag("active")?.unwrap_or(true),
@@ -55,7 +55,7 @@ fn branch(fields: &mut Fields) -> Taken<ImportRecord> {
 
 fn user(fields: &mut Fields) -> Taken<ImportRecord> {
     let username = fields.required("username")?;
-    let id = fields.text("id")?.unwrap_or_else(|| username.clone());
+    let id = fields.text("id")?.unwrap_or_else(|| username.trim().to_owned());
     let user = match fields.text("kind")?.as_deref() {
         None | Some("person") => NewUser::person(username),
         Some("system") => NewUser::system(username),
