@@ -65,10 +65,12 @@ fn only_the_temporary_password_of_the_same_user_is_a_password() {
     let of_ada = issue(&world, ada, NewOneTimeToken::temporary_password()).token;
     let reset = issue(&world, ben, NewOneTimeToken::password_reset()).token;
     for other in [&of_ada, &reset] {
-        let refused = change(&world, "ben", other.expose(), Some(NEW));
-        assert_eq!(refused, Err(LoginRefusal::InvalidCredentials));
+        for new in [Some(NEW), None] {
+            let refused = change(&world, "ben", other.expose(), new);
+            assert_eq!(refused, Err(LoginRefusal::InvalidCredentials));
+        }
     }
-    assert_eq!(world.user(ben).failed_attempts, 2, "each is a wrong password");
+    assert_eq!(world.user(ben).failed_attempts, 4, "each is a wrong password");
     let purposes = |user| world.store.one_time_tokens().list(user).unwrap();
     assert_eq!(purposes(ada)[0].purpose, OneTimePurpose::TemporaryPassword);
     assert_eq!(purposes(ben)[0].purpose, OneTimePurpose::PasswordReset);
