@@ -167,7 +167,8 @@ impl Store {
     /// The file is as it was, except after `Io`, when it is either. [`Error::path`] says with which
     /// file it is.
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no backup, or no manifest beside it;
-    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the backup is not what its manifest says;
+    /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the backup is not what its manifest says, or a
+    ///   store is beside the journal of a first creation that was cut off;
     /// - [`Invalid`](crate::ErrorKind::Invalid) if it is of another store than the file, or a path
     ///   is out of its bounds;
     /// - [`Busy`](crate::ErrorKind::Busy) if another process does not stop to write, if one has a
@@ -224,7 +225,8 @@ impl Store {
     ///   process was forked;
     /// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NotADatabase`](crate::ErrorKind::NotADatabase),
     ///   [`NotOurs`](crate::ErrorKind::NotOurs), [`TooNew`](crate::ErrorKind::TooNew) if it is not
-    ///   a whole store of this version, or is empty and has a log or journal beside it;
+    ///   a whole store of this version, or has a log or journal beside it, which may be of the file
+    ///   that was there before;
     /// - [`Invalid`](crate::ErrorKind::Invalid), [`Unsafe`](crate::ErrorKind::Unsafe),
     ///   [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Full`](crate::ErrorKind::Full),

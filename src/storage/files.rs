@@ -70,6 +70,11 @@ impl Files {
         }
     }
 
+    /// The copy of a backup that a restore of this store writes.
+    pub(super) fn restoring(&self) -> PathBuf {
+        with_suffix(&self.main, "-restoring")
+    }
+
     /// The files that SQLite keeps beside the main file.
     pub(super) fn sidecars(&self) -> [&Path; 3] {
         [&self.wal, &self.shm, &self.journal]
@@ -90,6 +95,11 @@ impl Files {
         length(&self.shm) > 0 && length(&self.wal) == 0
     }
 
+    /// What there is of the main file and its journal.
+    pub(super) fn seen(&self) -> Seen {
+        Seen { main: stamp(&self.main), journal: stamp(&self.journal) }
+    }
+
     /// Whether a WAL, wal-index or journal with content is beside a missing or empty main file.
     /// Then the main file was lost, or moved away while another process has it open, and that
     /// process would write to the WAL of the new file.
@@ -99,6 +109,12 @@ impl Files {
     pub(super) fn has_orphan(&self) -> bool {
         let is_there = self.has_log() || exists(&self.shm) || self.journal() == Journal::OfContent;
         is_there && length(&self.main) == 0
+    }
+
+    /// Whether a WAL, wal-index or journal is where that of a new main file would be. Any journal
+    /// with content counts: that of a creation would empty the new file.
+    pub(super) fn has_left_over(&self) -> bool {
+        self.has_log() || exists(&self.shm) || length(&self.journal) > 0
     }
 
     /// Which transaction the journal beside the file rolls back. What is no regular file is not
@@ -172,8 +188,15 @@ pub(super) struct Stamp {
     modified: (i64, i64),
 }
 
+/// The main file and its journal, as they were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) main: Option<Stamp>,
+    journal: Option<Stamp>,
+}
+
 /// The stamp of the file at the path; `None` if there is none.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<Stamp> {
     let seen = fs::symlink_metadata(path).ok()?;
     let identity = Identity { device: seen.dev(), inode: seen.ino() };
     Some(Stamp { identity, bytes: seen.len(), modified: (seen.mtime(), seen.mtime_nsec()) })

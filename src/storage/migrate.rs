@@ -166,6 +166,13 @@ pub(super) fn store_id(connection: &Connection) -> Result<[u8; 16]> {
         .map_err(fault)
 }
 
+/// Whether anything was committed since the file was created: each commit writes its mark.
+pub(super) fn is_written(connection: &Connection) -> Result<bool> {
+    connection
+        .query_row("SELECT last_group IS NOT NULL FROM store WHERE id = 1", [], |row| row.get(0))
+        .map_err(fault)
+}
+
 /// Notes the file in which the content is.
 pub(super) fn remember_file(connection: &Connection, file: Birth) -> Result<()> {
     connection
@@ -222,13 +229,7 @@ fn check_schema_now(connection: &Connection) -> Result<(SchemaCookie, Option<Ope
     }
     let (expected, found) = (expected_objects()?, objects(connection)?);
     if !expected.is_subset(&found) {
-        return Err(Error::corrupt(
-            "the tables or triggers of the file are not those of its version",
-        )
-        .advising(
-            "Find out who changed the tables or triggers of this file, and restore a verified \
-             backup.",
-        ));
+        return Err(changed());
     }
     let is_own = |table: &str| {
         expected.iter().any(|(kind, name, ..)| kind == "table" && name.eq_ignore_ascii_case(table))
@@ -247,6 +248,12 @@ fn check_schema_now(connection: &Connection) -> Result<(SchemaCookie, Option<Ope
     }
     let has_view = found.iter().any(|(kind, ..)| kind == "view");
     Ok((cookie, has_view.then_some(OpenWarning::ForeignView)))
+}
+
+fn changed() -> Error {
+    Error::corrupt("the tables or triggers of the file are not those of its version").advising(
+        "Find out who changed the tables or triggers of this file, and restore a verified backup.",
+    )
 }
 
 /// Fails with `TooNew` if a newer library has migrated the file beyond what this one may use, even

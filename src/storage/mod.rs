@@ -21,6 +21,7 @@ mod fault;
 mod files;
 mod fork;
 mod guard;
+mod header;
 mod key_file;
 mod migrate;
 mod open;

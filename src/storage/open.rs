@@ -15,6 +15,7 @@ use super::connection;
 use super::fault;
 use super::files::{self, Files, Journal};
 use super::guard::{self, FilePlace, OpenWarning, Tolerances};
+use super::header;
 use super::migrate::{self, APPLICATION_ID, Recorder, SCHEMA_VERSION, STEPS, SchemaCookie, Seed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
@@ -92,9 +93,12 @@ fn inspect(files: &Files, tolerances: Tolerances) -> Result<Inspection> {
     let is_empty = size == 0 || journal == Journal::OfCreation;
     match size {
         0 => guard::check_no_orphan(files)?,
-        _ if is_empty => check_begun(&files.main)?,
+        _ if is_empty => check_begun(files)?,
         1..HEADER_BYTES => return Err(not_a_database()),
-        _ => check_header(&files.main, has_log || journal != Journal::None)?,
+        _ => {
+            check_header(&files.main, has_log || journal != Journal::None)?;
+            check_mode(files)?;
+        }
     }
     Ok(Inspection { is_empty, has_log, lacks_log })
 }
@@ -115,8 +119,7 @@ fn take_over(
         tightened = guard::tighten(files, tolerances)?;
     }
     let identity = files::identity(&files.main)?;
-    let opened = connection::for_writing(&files.main).and_then(|writer| {
-        connection::checkpoint_on_close(&writer, !found.has_log)?;
+    let opened = connection::to_be_checked(&files.main, !found.has_log).and_then(|writer| {
         let version = connection::pragma_value(&writer, "user_version")?;
         Ok((writer, version))
     });
@@ -169,14 +172,48 @@ fn check_sqlite(version: i32) -> Result<()> {
     Ok(())
 }
 
-/// Checks a file to which nothing was ever committed. An `application_id` in its first page is
-/// believed; a page that is missing or torn decides nothing.
-fn check_begun(path: &Path) -> Result<()> {
-    let inspection = connection::for_inspection(path)?;
+/// Checks a file beside the journal of a creation, which SQLite rolls back: it empties the file. An
+/// `application_id` in its first page is believed; a page that is missing or torn decides nothing.
+///
+/// A file in WAL mode, or with a log or a commit, was not left by that creation: it was put there
+/// later.
+pub(super) fn check_begun(files: &Files) -> Result<()> {
+    let inspection = connection::for_inspection(&files.main)?;
     match connection::pragma_value(&inspection, "application_id") {
-        Ok(id) if id != APPLICATION_ID => Err(not_ours()),
-        _ => Ok(()),
+        Ok(id) if id != APPLICATION_ID => return Err(not_ours()),
+        Err(_) => return Ok(()),
+        Ok(_) => {}
     }
+    let is_another = files.has_log()
+        || migrate::is_written(&inspection).unwrap_or(false)
+        || header::is_in_wal_mode(&inspection) == Some(true);
+    // Another process that has finished the creation meanwhile has deleted the journal first.
+    if is_another && files.journal() == Journal::OfCreation {
+        return Err(not_its_journal());
+    }
+    Ok(())
+}
+
+fn not_its_journal() -> Error {
+    Error::corrupt("the journal beside the file is that of another one").advising(
+        "Move the journal that lies beside the file elsewhere: it is of a file that was never \
+         finished.",
+    )
+}
+
+/// Refuses a WAL beside a file that is not in WAL mode, as no backup is: it is that of the file
+/// which was there before.
+///
+/// Another process may enter or leave WAL mode in between, but not in every attempt.
+fn check_mode(files: &Files) -> Result<()> {
+    let is_other = || {
+        let mode = || header::is_in_wal_mode(&connection::for_inspection(&files.main).ok()?);
+        files.has_log() && mode() == Some(false) && files.has_log()
+    };
+    if (0..INSPECTIONS).all(|_| is_other()) {
+        return Err(not_its_log());
+    }
+    Ok(())
 }
 
 /// Checks the header of the main file. It has the `application_id` from the first commit on, as
@@ -263,6 +300,7 @@ pub(super) fn check_readable(files: &Files) -> Result<()> {
         return Err(fault::bad_path("the path is a directory or no regular file"));
     }
     guard::check_beside(files)?;
+    check_mode(files)?;
     let connection = connection::read_only(path, limits::WRITE_WAIT)?;
     if connection::pragma_value(&connection, "application_id")? != APPLICATION_ID {
         return Err(not_ours());

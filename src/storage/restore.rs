@@ -11,6 +11,8 @@
 //! **Failure.** A call that fails, or a process that is killed, leaves the file as it was, or
 //! restored.
 
+mod aside;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,21 +20,22 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
-use rustix::fs::{FlockOperation, fcntl_lock, flock};
+use rustix::fs::{FlockOperation, flock};
 
 use super::clock::SteadyClock;
 use super::connection::Stopwatch;
 use super::fault::from_io;
-use super::files::{self, Files, Stamp, exists, with_suffix};
+use super::files::{self, Files, Journal, Seen};
 use super::guard::{self, Tolerances};
 use super::migrate::{self, APPLICATION_ID, SCHEMA_VERSION};
 use super::transaction::{Purpose, WriteTx};
-use super::{Manifest, backup, connection, fault};
+use super::{Manifest, backup, connection, fault, open as opening};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::event::Actor;
 use crate::value::limits;
 use crate::value::random::{Draws, RandomSource};
 use crate::value::time::Clock;
+use aside::{Locks, move_aside};
 
 /// The arguments of [`restore`] and [`adopt`].
 #[derive(Debug)]
@@ -67,10 +70,11 @@ pub(crate) type Rules<'r, T> = &'r dyn Fn(&WriteTx<'_>, Before) -> Result<T>;
 
 /// What is at the path.
 enum Found {
-    /// A store that reads, on a connection of its own, and its id.
+    /// A store that reads, on a connection of its own, and its id. The connection leaves a log as
+    /// it is.
     Live(Connection, [u8; 16]),
-    /// A file that does not read, or `None` if only a log or journal of a lost file is left.
-    Damaged(Option<Stamp>),
+    /// A file that does not read, or no file where the log or journal of another one is left.
+    Damaged(Seen),
     Nothing,
 }
 
@@ -128,9 +132,19 @@ pub(crate) fn adopt<T>(request: RestoreRequest, rules: Rules<'_, T>) -> Result<T
         }
         Some(_) => guard::check_no_orphan(files)?,
     }
-    guard::tighten(files, request.tolerances)?;
-    let taken_in = connection::for_adoption(&files.main).and_then(|connection| {
+    // SQLite would roll it back at the first read.
+    if files.journal() != Journal::None {
+        return Err(perhaps_of_another());
+    }
+    let taken_in = connection::alone(&files.main).and_then(|connection| {
+        // Not before: a process that has the file open has a log.
+        if files.has_log() {
+            return Err(perhaps_of_another());
+        }
+        connection::checkpoint_on_close(&connection, true)?;
+        connection::set_up(&connection)?;
         check_store(&connection)?;
+        guard::tighten(files, request.tolerances)?;
         let value = run(&connection, &request, &files.main, Before::Unknown, rules)?;
         connection.close().map_err(|(_, error)| fault(error))?;
         Ok(value)
@@ -138,24 +152,35 @@ pub(crate) fn adopt<T>(request: RestoreRequest, rules: Rules<'_, T>) -> Result<T
     taken_in.map_err(open_elsewhere)
 }
 
+/// A log or journal does not show of which file it is.
+fn perhaps_of_another() -> Error {
+    let what = "a log or journal lies beside the copy, perhaps of the file that was there before";
+    Error::corrupt(what).advising(
+        "Move the log or journal elsewhere if it is not of this copy; if it is, put both under \
+         another path, take a backup of them there (`gatepost backup`) and restore that.",
+    )
+}
+
 fn examine(request: &RestoreRequest) -> Result<Found> {
     let files = &request.files;
     // A restore that was killed while it moved a damaged file aside leaves that with two names.
     let with_names = Tolerances { hard_links: true, ..request.tolerances };
     match guard::check_file(files, with_names)? {
-        None if files.has_orphan() => return Ok(Found::Damaged(None)),
-        None => return Ok(Found::Nothing),
-        Some(0) => return Ok(Found::Damaged(files::stamp(&files.main))),
+        None if !files.has_left_over() => return Ok(Found::Nothing),
+        None | Some(0) => return Ok(Found::Damaged(files.seen())),
         Some(_) => {}
     }
+    let seen = files.seen();
+    if files.journal() == Journal::OfCreation {
+        opening::check_begun(files)?;
+        return Ok(Found::Damaged(seen));
+    }
     let identity = files::identity(&files.main)?;
-    let opened = connection::for_writing(&files.main).and_then(|live| {
-        // What lies in a log stays there, if the file turns out to be damaged.
-        connection::checkpoint_on_close(&live, false)?;
+    // What lies in a log stays there, if the file turns out to be damaged or the call is refused.
+    let opened = connection::to_be_checked(&files.main, !files.has_log()).and_then(|live| {
         connection::pragma(&live, "wal_autocheckpoint", 0)?;
         check_store(&live)?;
         let store_id = migrate::store_id(&live)?;
-        connection::checkpoint_on_close(&live, true)?;
         guard::check_file(files, request.tolerances)?;
         Ok(Found::Live(live, store_id))
     });
@@ -163,7 +188,7 @@ fn examine(request: &RestoreRequest) -> Result<Found> {
     files::check_in_place(&files.main, identity)?;
     match opened {
         Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotADatabase) => {
-            Ok(Found::Damaged(files::stamp(&files.main)))
+            Ok(Found::Damaged(files.seen()))
         }
         opened => opened,
     }
@@ -207,7 +232,7 @@ struct CopyBeside {
 
 impl CopyBeside {
     fn of(from: &Path, files: &Files) -> Result<Self> {
-        let path = with_suffix(&files.main, "-restoring");
+        let path = files.restoring();
         let lock = lock_beside(&path)?;
         let filled = fill(&path, from);
         if filled.is_err() {
@@ -225,6 +250,10 @@ impl CopyBeside {
         rules: Rules<'_, T>,
     ) -> Result<T> {
         let put = self.put_into(&mut live, request, rules);
+        if put.is_ok() {
+            // The log has the whole restored file. Best effort: the next opening moves it as well.
+            let _ = connection::checkpoint_on_close(&live, true);
+        }
         let _ = fs::remove_file(&self.path);
         put
     }
@@ -334,72 +363,6 @@ fn run<T>(
     Ok(value)
 }
 
-/// Locks on the files of a store that no process has open: as long as they are held, no other
-/// process can open them.
-struct Locks {
-    main: fs::File,
-    /// Whether the main file has no bytes.
-    is_empty: bool,
-    /// The empty main file that was created to be locked, until it is replaced.
-    placeholder: Option<PathBuf>,
-    _shm: Option<fs::File>,
-}
-
-impl Locks {
-    /// Locks the files, if the main file is still the one that was found damaged. Where there is
-    /// none, creates it: otherwise another process could create a store in the meantime.
-    ///
-    /// This process has the files closed, so that closing the descriptors drops no lock of SQLite.
-    fn take(files: &Files, seen: Option<Stamp>) -> Result<Self> {
-        if seen.is_none() && !guard::create(&files.main)? {
-            return Err(changed());
-        }
-        let main = lock(&files.main)?;
-        if seen.is_some() && seen != files::stamp(&files.main) {
-            return Err(changed());
-        }
-        let placeholder = seen.is_none().then(|| files.main.clone());
-        let is_empty = files::length(&files.main) == 0;
-        let mut locks = Self { main, is_empty, placeholder, _shm: None };
-        if exists(&files.shm) {
-            locks._shm = Some(lock(&files.shm)?);
-        }
-        Ok(locks)
-    }
-
-    /// Renames the copy over the locked file.
-    fn replace_by(&mut self, copy: &Path, main: &Path) -> Result<()> {
-        let io = |error: std::io::Error| from_io(&error);
-        fs::rename(copy, main).map_err(io)?;
-        self.placeholder = None;
-        if self.is_empty {
-            // A process that waits for the lock of an empty file would delete the log at its path,
-            // as SQLite does, and that is the log of the restored file by then.
-            self.main.set_len(1).map_err(io)?;
-        }
-        backup::flush_directory(main)
-    }
-}
-
-impl Drop for Locks {
-    fn drop(&mut self) {
-        if let Some(path) = &self.placeholder {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn lock(path: &Path) -> Result<fs::File> {
-    let file = open(path)?;
-    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-        open_elsewhere(Error::new(
-            ErrorKind::Busy,
-            "the file is damaged, and a process has it open",
-        ))
-    })?;
-    Ok(file)
-}
-
 /// Opens a regular file to lock it.
 fn open(path: &Path) -> Result<fs::File> {
     let opened = files::open_regular(path, fs::OpenOptions::new().read(true).write(true));
@@ -410,39 +373,11 @@ fn open(path: &Path) -> Result<fs::File> {
     })
 }
 
-fn changed() -> Error {
-    Error::new(ErrorKind::Busy, "another process has changed or replaced the damaged file")
-}
-
 fn open_elsewhere(error: Error) -> Error {
     if error.kind() != ErrorKind::Busy {
         return error;
     }
     error.advising("Stop every program that has the file open, and try again.")
-}
-
-/// Moves the damaged file and what is beside it to other names. The path of the main file never
-/// leads nowhere: an opening in between would create an empty store.
-fn move_aside(request: &RestoreRequest, locks: &Locks) -> Result<PathBuf> {
-    let files = &request.files;
-    let now = SteadyClock::new(request.clock.clone()).now().as_millis().to_string();
-    let mut suffix = String::from(".damaged-");
-    suffix.push_str(&now);
-    let aside = Files::of(with_suffix(&files.main, &suffix));
-    let io = |error: std::io::Error| from_io(&error);
-    if !locks.is_empty {
-        fs::hard_link(&files.main, &aside.main).map_err(io)?;
-    } else if locks.placeholder.is_none() {
-        // Not the file itself, which does not stay empty.
-        guard::create(&aside.main)?;
-    }
-    for (from, to) in files.sidecars().into_iter().zip(aside.sidecars()) {
-        if exists(from) {
-            fs::rename(from, to).map_err(io)?;
-        }
-    }
-    backup::flush_directory(&files.main)?;
-    Ok(aside.main)
 }
 
 #[cfg(test)]
@@ -467,31 +402,5 @@ mod tests {
             let _ = fs::remove_file(&path);
         }
         lock_beside(&path).unwrap();
-    }
-
-    /// Another process has filled the file, put another one in its place, or created the one that
-    /// was missing.
-    #[test]
-    fn a_file_that_has_changed_since_it_was_found_damaged_is_not_locked_to_be_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let files = Files::of(directory.path().join("auth.db"));
-        let other = directory.path().join("other.db");
-        let changes: [fn(&Path, &Path); 3] = [
-            |path, _| fs::write(path, "a new store").unwrap(),
-            |path, other| fs::rename(other, path).unwrap(),
-            |path, _| fs::remove_file(path).unwrap(),
-        ];
-        for change in changes {
-            fs::write(&files.main, "").unwrap();
-            fs::write(&other, "").unwrap();
-            let seen = files::stamp(&files.main);
-            change(&files.main, &other);
-            assert!(Locks::take(&files, seen).is_err());
-        }
-        drop(Locks::take(&files, None).unwrap());
-        assert!(!files.main.exists(), "nothing was put in its place");
-        fs::write(&files.main, "a new store").unwrap();
-        assert_eq!(Locks::take(&files, None).err().unwrap().kind(), ErrorKind::Busy);
-        Locks::take(&files, files::stamp(&files.main)).unwrap();
     }
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gatepost::ErrorKind;
 use gatepost::status::OpenWarning;
 
+pub(crate) use logs::journal;
 pub(crate) use scene::open;
 use scene::{Scene, Skip};
 pub(crate) use surroundings::scan;

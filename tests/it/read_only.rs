@@ -180,6 +180,25 @@ fn a_log_beside_an_empty_file_is_kept_by_an_opening_and_by_each_read() {
     }
 }
 
+/// SQLite would read what was written since as if the backup had it.
+#[test]
+fn the_log_of_the_file_that_was_there_before_is_not_read_with_a_backup() {
+    let world = World::new();
+    let copy = world.directory().join("copy.db");
+    world.store.backup(&copy, |_| ()).unwrap();
+    let log = world.directory().join("auth.db-wal");
+    world.store.organisations().create("Northern").unwrap();
+    let left = fs::read(&log).unwrap();
+    world.store.close().unwrap();
+    fs::rename(copy, &world.path).unwrap();
+    fs::write(&log, left).unwrap();
+    let opened = Store::open_read_only(&world.path, world.options.clone());
+    let refused = opened.map(drop).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    fs::remove_file(&log).unwrap();
+    reader(&world);
+}
+
 #[test]
 fn options_out_of_their_bounds_are_refused() {
     let world = World::new();

@@ -5,6 +5,7 @@ mod adopt;
 mod erased;
 mod factors;
 pub(crate) mod killed;
+mod left_over;
 pub(crate) mod litestream;
 mod place;
 mod replaced;

@@ -4,11 +4,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use gatepost::ErrorKind;
+use gatepost::{ErrorKind, Store};
 
+use super::files::DAMAGED;
 use super::scene::{Scene, Skip, succeeds};
 use super::{Meets, State};
 use crate::child::Child;
+use crate::world::for_tests;
 
 const ORPHAN: Meets = Meets::Refused(
     ErrorKind::Corrupt,
@@ -19,6 +21,11 @@ const FOREIGN: Meets = Meets::Refused(
     ErrorKind::Corrupt,
     "Put the log of this very file back in its place, or, if there was none, move the log that \
      lies there elsewhere.",
+);
+const NOT_ITS_JOURNAL: Meets = Meets::Refused(
+    ErrorKind::Corrupt,
+    "Move the journal that lies beside the file elsewhere: it is of a file that was never \
+     finished.",
 );
 const NO_FILE: Meets = Meets::Refused(
     ErrorKind::Unsafe,
@@ -55,8 +62,24 @@ fn log_of_another() -> Vec<u8> {
     fs::read(other.beside("-wal")).unwrap()
 }
 
+/// Leaves the file as a creation writes it, which writes no mark of a commit and enters WAL mode
+/// later.
+fn begun(scene: &Scene) {
+    scene.script("UPDATE store SET last_group = NULL; PRAGMA journal_mode = DELETE");
+}
+
+/// Puts noise into a page of the schema.
+fn spoils_schema(scene: &Scene) {
+    let mut bytes = scene.bytes();
+    let is_of_schema =
+        |page: &[u8]| page[0] == 0x0d && page.windows(12).any(|window| window == b"CREATE TABLE");
+    let page = bytes.chunks_exact(4_096).position(is_of_schema).unwrap();
+    bytes[page * 4_096..][..600].fill(0x55);
+    scene.holds(bytes);
+}
+
 /// The header of a journal that was begun when the file had so many pages, and nothing behind it.
-fn journal(pages: u32) -> Vec<u8> {
+pub(crate) fn journal(pages: u32) -> Vec<u8> {
     let mut bytes = vec![0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     for number in [0, 7, pages, 512, 4_096] {
         bytes.extend(u32::to_be_bytes(number));
@@ -70,6 +93,15 @@ pub(super) const STATES: &[State] = &[
         name: "a log left by a killed process",
         meets: Meets::Opens(&[]),
         set_up: |scene| log(scene, |_| ()),
+    },
+    State {
+        name: "a log left by a killed process, beside a file with noise in its schema",
+        meets: DAMAGED,
+        set_up: |scene| {
+            scene.killed();
+            spoils_schema(scene);
+            Ok(())
+        },
     },
     State {
         name: "a log whose last frame is torn",
@@ -138,6 +170,17 @@ pub(super) const STATES: &[State] = &[
             child.hear();
             child.kill();
             fs::rename(scene.directory.join("other.db-wal"), scene.beside("-wal")).unwrap();
+            Ok(())
+        },
+    },
+    State {
+        name: "a backup in the place of its store, beside the log of that",
+        meets: FOREIGN,
+        set_up: |scene| {
+            let backup = scene.backup();
+            scene.killed();
+            scene.empties();
+            fs::rename(backup, &scene.path).unwrap();
             Ok(())
         },
     },
@@ -231,8 +274,56 @@ pub(super) const STATES: &[State] = &[
         name: "a first creation that was cut off with its header written",
         meets: Meets::Begins,
         set_up: |scene| {
+            begun(scene);
             scene.holds(&scene.bytes()[..50_000]);
             scene.lays("-journal", journal(0));
+            Ok(())
+        },
+    },
+    State {
+        name: "a first creation that was cut off with all of its pages written",
+        meets: Meets::Begins,
+        set_up: |scene| {
+            scene.empties();
+            Store::open(&scene.path, for_tests()).unwrap().close().unwrap();
+            begun(scene);
+            scene.lays("-journal", journal(0));
+            Ok(())
+        },
+    },
+    State {
+        name: "a store beside the journal of a first creation that was cut off",
+        meets: NOT_ITS_JOURNAL,
+        set_up: |scene| {
+            scene.lays("-journal", journal(0));
+            Ok(())
+        },
+    },
+    State {
+        name: "a backup beside the journal of a first creation that was cut off",
+        meets: NOT_ITS_JOURNAL,
+        set_up: |scene| {
+            scene.becomes_backup();
+            scene.lays("-journal", journal(0));
+            Ok(())
+        },
+    },
+    State {
+        name: "a damaged store beside the journal of a first creation that was cut off",
+        meets: NOT_ITS_JOURNAL,
+        set_up: |scene| {
+            spoils_schema(scene);
+            scene.lays("-journal", journal(0));
+            Ok(())
+        },
+    },
+    State {
+        name: "a first creation that was cut off, with its journal, and the log of another store",
+        meets: NOT_ITS_JOURNAL,
+        set_up: |scene| {
+            begun(scene);
+            scene.lays("-journal", journal(0));
+            scene.lays("-wal", log_of_another());
             Ok(())
         },
     },

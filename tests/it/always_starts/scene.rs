@@ -156,6 +156,20 @@ impl Scene {
         assert!(fs::metadata(self.beside("-wal")).unwrap().len() > 8_192);
     }
 
+    /// A backup of the store.
+    pub(super) fn backup(&self) -> PathBuf {
+        let backup = self.directory.join("backup.db");
+        let store = Store::open(&self.path, for_tests()).unwrap();
+        store.backup(&backup, |_| ()).unwrap();
+        store.close().unwrap();
+        backup
+    }
+
+    /// Puts a backup of the store in its place.
+    pub(super) fn becomes_backup(&self) {
+        fs::rename(self.backup(), &self.path).unwrap();
+    }
+
     /// Keeps a process alive until the scene is over.
     pub(super) fn stays(&mut self, child: Child) {
         self.others.push(child);

@@ -92,9 +92,33 @@ fn a_file_that_is_open_is_not_taken_in() {
     assert_eq!(refused.kind(), ErrorKind::Busy, "{refused}");
     assert!(refused.advice().contains("Stop every program"), "{}", refused.advice());
     assert_eq!(world.head(), before);
-    drop(other);
+    // It ends by itself, and leaves no log.
+    other.end();
     Store::adopt_restored(&world.path, for_tests()).unwrap();
     assert!(world.head() >= before + (1 << 20));
+}
+
+/// The call changed the mode first, and then refused the file.
+#[test]
+fn a_file_that_is_not_taken_in_keeps_its_mode() {
+    let world = World::new();
+    world.store.close().unwrap();
+    let wide = fs::Permissions::from_mode(0o644);
+    let check = |kind: ErrorKind| {
+        fs::set_permissions(&world.path, wide.clone()).unwrap();
+        let refused = Store::adopt_restored(&world.path, for_tests()).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{refused}");
+        assert_eq!(fs::metadata(&world.path).unwrap().mode() & 0o7777, 0o644, "{kind:?}");
+    };
+    let mut other = Child::start("keep open", &[world.path.to_str().unwrap()]);
+    other.hear();
+    check(ErrorKind::Busy);
+    drop(other);
+    fs::remove_file(&world.path).unwrap();
+    let another = rusqlite::Connection::open(&world.path).unwrap();
+    another.execute_batch("CREATE TABLE t (a)").unwrap();
+    drop(another);
+    check(ErrorKind::NotOurs);
 }
 
 /// SQLite deletes a log or journal beside an empty file at its first read.

@@ -49,6 +49,7 @@ const ORDER: &[(u8, &str)] = &[
     (1, "storage::key_file"),
     (1, "storage::watch"),
     (1, "storage::connection"),
+    (1, "storage::header"),
     (1, "storage::upkeep"),
     (1, "storage::pool"),
     (1, "storage::reserve"),
