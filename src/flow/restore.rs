@@ -169,8 +169,8 @@ impl Store {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no backup, or no manifest beside it;
     /// - [`Corrupt`](crate::ErrorKind::Corrupt) if the backup is not what its manifest says, or a
     ///   store is beside the journal of a first creation that was cut off;
-    /// - [`Invalid`](crate::ErrorKind::Invalid) if it is of another store than the file, or a path
-    ///   is out of its bounds;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if it is of another store than the file, has the
+    ///   name of the copy that this call writes, or a path is out of its bounds;
     /// - [`Busy`](crate::ErrorKind::Busy) if another process does not stop to write, if one has a
     ///   damaged file open or has just replaced it, or if another restore is running;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if this process has a damaged file open, or the

@@ -94,7 +94,8 @@ pub(super) fn before_migration(path: &Path, version: i64, now: Timestamp) -> Res
 
 /// Checks that the backup has no name of a file of the store itself.
 pub(super) fn check_name(own: &Files, target: &Path) -> Result<()> {
-    if own.main != target && !own.sidecars().contains(&target) && own.reserve != target {
+    let is_own = own.main == target || own.reserve == target || own.restoring() == target;
+    if !is_own && !own.sidecars().contains(&target) {
         return Ok(());
     }
     Err(Error::invalid("the backup has the name of the store, or of a file beside it"))

@@ -233,7 +233,7 @@ struct CopyBeside {
 impl CopyBeside {
     fn of(from: &Path, files: &Files) -> Result<Self> {
         let path = files.restoring();
-        let lock = lock_beside(&path)?;
+        let lock = lock_beside(&path, from)?;
         let filled = fill(&path, from);
         if filled.is_err() {
             let _ = fs::remove_file(&path);
@@ -308,10 +308,15 @@ impl CopyBeside {
 }
 
 /// Opens or creates the file of the copy, readable by its owner alone, and locks it. What a restore
-/// left that was killed is used again.
-fn lock_beside(path: &Path) -> Result<fs::File> {
+/// left that was killed is used again, but not the backup `from` itself.
+fn lock_beside(path: &Path, from: &Path) -> Result<fs::File> {
     guard::create(path)?;
     let file = open(path)?;
+    let identity = files::identity_of(&file)?;
+    if fs::canonicalize(from).is_ok_and(|from| files::identity(&from).ok() == Some(identity)) {
+        let what = "the backup has the name of the copy that a restore of this file writes";
+        return Err(Error::invalid(what).advising("Rename the backup and its manifest."));
+    }
     lock_copy(&file, path)?;
     file.set_len(0).map_err(|error| from_io(&error))?;
     Ok(file)
@@ -401,6 +406,6 @@ mod tests {
             assert_eq!(lock_copy(&file, &path).unwrap_err().kind(), ErrorKind::Busy);
             let _ = fs::remove_file(&path);
         }
-        lock_beside(&path).unwrap();
+        lock_beside(&path, &directory.path().join("copy.db")).unwrap();
     }
 }

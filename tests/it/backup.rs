@@ -175,6 +175,17 @@ fn a_name_that_is_taken_is_refused_at_once() {
     check("copy.db.manifest", b"notes on the copy", false, &mut steps);
 }
 
+/// A restore would have emptied and deleted the backup, to write its own copy under that name.
+#[test]
+fn a_backup_has_no_name_of_the_files_of_a_store() {
+    let world = World::new();
+    for suffix in ["", "-wal", "-shm", "-journal", "-reserve", "-restoring"] {
+        let name = world.directory().join(format!("auth.db{suffix}"));
+        let refused = world.store.backup(name, |_| ()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{suffix}: {refused}");
+    }
+}
+
 /// It was killed after it had written its manifest.
 #[test]
 fn a_backup_that_was_cut_off_does_not_stop_the_next_one() {

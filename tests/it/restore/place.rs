@@ -223,6 +223,28 @@ fn a_copy_that_another_program_reads_is_busy() {
     has_ada_alone(&mut world);
 }
 
+/// It has the name of the copy that a restore writes, or another name of that file.
+#[test]
+fn a_backup_under_the_name_of_the_copy_is_not_read() {
+    let mut world = closed();
+    let beside = world.directory().join("auth.db-restoring");
+    let manifest = world.directory().join("copy.db.manifest");
+    fs::copy(copy(&world), &beside).unwrap();
+    fs::copy(&manifest, world.directory().join("auth.db-restoring.manifest")).unwrap();
+    let bytes = fs::read(&beside).unwrap();
+    let link = world.directory().join("copy-link.db");
+    std::os::unix::fs::symlink(&beside, &link).unwrap();
+    fs::copy(&manifest, world.directory().join("copy-link.db.manifest")).unwrap();
+    for from in [&beside, &link] {
+        let refused = Store::restore(from, &world.path, for_tests()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
+        assert!(fs::read(&beside).unwrap() == bytes);
+    }
+    fs::remove_file(&beside).unwrap();
+    restores(&world);
+    has_ada_alone(&mut world);
+}
+
 /// What a restore left that was killed, and one that is running.
 #[test]
 fn the_copy_of_a_killed_restore_is_used_again_and_that_of_a_running_one_is_not() {
