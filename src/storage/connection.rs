@@ -126,6 +126,15 @@ pub(super) fn attach_live(restore: &Connection, live: &Path) -> Result<()> {
     restore.execute("ATTACH CAST(?1 AS TEXT) AS live", [path]).map(drop).map_err(fault)
 }
 
+/// Gives a file that is in no WAL mode pages of this size.
+pub(super) fn use_page_size(connection: &Connection, bytes: i64) -> Result<()> {
+    if pragma_value(connection, "page_size")? == bytes {
+        return Ok(());
+    }
+    pragma(connection, "page_size", bytes)?;
+    connection.execute_batch("VACUUM").map_err(fault)
+}
+
 /// Opens a file so that no other process can use it until the connection is closed, and fails with
 /// `Busy` if one has it open. The connection is not set up, and closing it leaves a WAL as it is.
 pub(super) fn alone(path: &Path) -> Result<Connection> {

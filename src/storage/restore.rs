@@ -179,7 +179,9 @@ fn examine(request: &RestoreRequest) -> Result<Found> {
     // What lies in a log stays there, if the file turns out to be damaged or the call is refused.
     let opened = connection::to_be_checked(&files.main, !files.has_log()).and_then(|live| {
         connection::pragma(&live, "wal_autocheckpoint", 0)?;
-        check_store(&live)?;
+        check_content(&live)?;
+        // The rules run SELECTs on the tables, and the copy replaces what was added or is missing.
+        migrate::check_tables(&live)?;
         let store_id = migrate::store_id(&live)?;
         guard::check_file(files, request.tolerances)?;
         Ok(Found::Live(live, store_id))
@@ -196,12 +198,17 @@ fn examine(request: &RestoreRequest) -> Result<Found> {
 
 /// Checks that this is a whole store of this version.
 fn check_store(connection: &Connection) -> Result<()> {
+    check_content(connection)?;
+    migrate::check_schema(connection).map(drop)
+}
+
+/// As [`check_store`], without its schema.
+fn check_content(connection: &Connection) -> Result<()> {
     if connection::pragma_value(connection, "application_id")? != APPLICATION_ID {
         return Err(Error::new(ErrorKind::NotOurs, "the file belongs to another application"));
     }
     check_version(connection::pragma_value(connection, "user_version")?)?;
-    backup::check_integrity(connection)?;
-    migrate::check_schema(connection).map(drop)
+    backup::check_integrity(connection)
 }
 
 fn check_version(version: i64) -> Result<()> {
@@ -265,6 +272,8 @@ impl CopyBeside {
         rules: Rules<'_, T>,
     ) -> Result<T> {
         let main = &request.files.main;
+        // The backup API puts no pages of another size into a file in WAL mode.
+        connection::use_page_size(&self.connection, connection::pragma_value(live, "page_size")?)?;
         // Polled in steps of a millisecond, as by the library's writers: the pauses of SQLite's own
         // busy handler grow, and busy writers would never let it in.
         live.busy_timeout(Duration::ZERO).map_err(fault)?;

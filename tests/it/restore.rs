@@ -2,6 +2,7 @@
 //! one or the restored one.
 
 mod adopt;
+mod changed_schema;
 mod erased;
 mod factors;
 pub(crate) mod killed;
