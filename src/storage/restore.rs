@@ -157,7 +157,7 @@ fn perhaps_of_another() -> Error {
     let what = "a log or journal lies beside the copy, perhaps of the file that was there before";
     Error::corrupt(what).advising(
         "Move the log or journal elsewhere if it is not of this copy; if it is, put both under \
-         another path, take a backup of them there (`gatepost backup`) and restore that.",
+         another path, take a backup of them there and restore that.",
     )
 }
 

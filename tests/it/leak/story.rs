@@ -249,6 +249,7 @@ impl Story {
         self.held(&store.sessions().list(&filter, Page::default()).unwrap());
         self.held(&store.devices());
         self.held(&store.devices().list(ada.id).unwrap());
+        assert!(store.devices().has_live_session(&device(TILL)).unwrap());
         let ended = store.log_out((token, &device(TILL))).unwrap();
         self.held(&ended);
         store.log_out((token, &device(TILL))).unwrap();
@@ -462,10 +463,8 @@ impl Story {
     /// One of each type that only lists have returned.
     fn lists_what_is_left(&mut self, store: &Store, ada: &User) {
         self.held(&store.audit().list(&AuditFilter::new(), Page::first(1)).unwrap()[0]);
-        self.held(
-            &store.sessions().list(&SessionFilter::new().under(ada.id), Page::default()).unwrap()
-                [0],
-        );
+        let filter = SessionFilter::new().under(ada.id);
+        self.held(&store.sessions().list(&filter, Page::default()).unwrap()[0]);
         self.held(&store.devices().list(ada.id).unwrap()[0]);
     }
 }
