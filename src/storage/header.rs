@@ -17,6 +17,18 @@ const READ_VERSION_AT: i64 = 19;
 /// Whether the header of the file says WAL mode; `None` if it cannot be read. SQLite writes that
 /// before it begins a WAL, and deletes the WAL before it takes that back.
 pub(super) fn is_in_wal_mode(connection: &Connection) -> Option<bool> {
+    let (file, methods) = file_of(connection)?;
+    let read = methods.xRead?;
+    let mut version = 0_u8;
+    // SAFETY: the method is called with its own file, and writes one byte to the place it is given.
+    let code = unsafe { read(file, (&raw mut version).cast::<c_void>(), 1, READ_VERSION_AT) };
+    (code == ffi::SQLITE_OK).then_some(version == 2)
+}
+
+/// The file that SQLite has of a connection, and the methods by which it is read.
+pub(super) fn file_of(
+    connection: &Connection,
+) -> Option<(*mut ffi::sqlite3_file, &'static ffi::sqlite3_io_methods)> {
     let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
     // SAFETY: the handle is open for as long as `connection` is borrowed, and this control writes
     // one pointer to the place it is given.
@@ -32,11 +44,7 @@ pub(super) fn is_in_wal_mode(connection: &Connection) -> Option<bool> {
         return None;
     }
     // SAFETY: SQLite gave the file of an open connection; its methods are static.
-    let read = unsafe { (*file).pMethods.as_ref() }?.xRead?;
-    let mut version = 0_u8;
-    // SAFETY: the method is called with its own file, and writes one byte to the place it is given.
-    let code = unsafe { read(file, (&raw mut version).cast::<c_void>(), 1, READ_VERSION_AT) };
-    (code == ffi::SQLITE_OK).then_some(version == 2)
+    unsafe { (*file).pMethods.as_ref() }.map(|methods| (file, methods))
 }
 
 #[cfg(test)]

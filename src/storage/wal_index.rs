@@ -50,6 +50,7 @@ use rusqlite::{Connection, ffi};
 use super::change_log::{Bookmark, Changes};
 use super::clock::Moment;
 use super::fork::OpenMark;
+use super::header::file_of;
 use super::{connection, fault, reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
@@ -206,22 +207,7 @@ fn own_gate() -> usize {
 
 /// Asks the VFS of the connection for the first region of its wal-index.
 fn map(connection: &Connection) -> Option<NonNull<[[AtomicU64; HEADER_WORDS]; 2]>> {
-    let mut file: *mut ffi::sqlite3_file = ptr::null_mut();
-    // SAFETY: the handle is open for as long as `connection` is borrowed, and this control writes
-    // one pointer to the place it is given.
-    let code = unsafe {
-        ffi::sqlite3_file_control(
-            connection.handle(),
-            c"main".as_ptr(),
-            ffi::SQLITE_FCNTL_FILE_POINTER,
-            (&raw mut file).cast::<c_void>(),
-        )
-    };
-    if code != ffi::SQLITE_OK || file.is_null() {
-        return None;
-    }
-    // SAFETY: SQLite gave the file of an open connection; its methods are static.
-    let methods = unsafe { (*file).pMethods.as_ref() }?;
+    let (file, methods) = file_of(connection)?;
     // Shared memory came with version 2 of the interface.
     let shm_map = methods.xShmMap.filter(|_| methods.iVersion >= 2)?;
     let mut region: *mut c_void = ptr::null_mut();
