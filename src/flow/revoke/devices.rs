@@ -127,9 +127,7 @@ impl Devices<'_> {
             Ok(Written::With(true, revocation.event()))
         })
     }
-}
 
-impl Devices<'_> {
     /// Returns whether there is a live session on a device, of whichever user: for a program that
     /// keeps a token for the client, such as in a cookie. When a token is refused and its device
     /// has a live session, the client has got a newer token, by a proof, a change of the password
