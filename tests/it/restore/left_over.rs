@@ -152,7 +152,7 @@ fn a_copy_with_its_own_log_is_backed_up_and_that_backup_restored() {
         fs::remove_file(beside(&world, suffix)).unwrap();
     }
     let refused = Store::adopt_restored(&cold, for_tests()).unwrap_err();
-    assert!(refused.advice().contains("gatepost backup"), "{}", refused.advice());
+    assert!(refused.advice().contains("take a backup of them"), "{}", refused.advice());
     let opened = Store::open(&cold, for_tests()).unwrap();
     let backup = world.directory().join("whole.db");
     opened.backup(&backup, |_| ()).unwrap();
