@@ -33,10 +33,10 @@ pub(crate) fn role(parent: &mut Parent, _: &[String]) {
         let stop = AtomicBool::new(false);
         let (last, end) = std::thread::scope(|scope| {
             let verifying = scope.spawn(|| {
-                let (mut last, mut end) = (0, String::new());
-                while !stop.load(Ordering::Relaxed) {
+                let mut last = 0;
+                loop {
                     let begun = micros();
-                    end = match store.verify((token, &on)) {
+                    let end = match store.verify((token, &on)) {
                         Ok(verdict) if verdict.valid().is_ok() => {
                             last = begun;
                             "passes".to_owned()
@@ -44,8 +44,10 @@ pub(crate) fn role(parent: &mut Parent, _: &[String]) {
                         Ok(_) => "refused".to_owned(),
                         Err(error) => format!("{:?}", error.kind()),
                     };
+                    if stop.load(Ordering::Relaxed) {
+                        break (last, end);
+                    }
                 }
-                (last, end)
             });
             parent.say("ready");
             parent.hear();
@@ -71,17 +73,19 @@ pub(crate) fn writing_role(parent: &mut Parent, _: &[String]) {
         let stop = AtomicBool::new(false);
         let (writes, end) = std::thread::scope(|scope| {
             let writing = scope.spawn(|| {
-                let (mut writes, mut end) = (0, String::new());
-                while !stop.load(Ordering::Relaxed) {
-                    end = match write() {
+                let mut writes = 0;
+                loop {
+                    let end = match write() {
                         Ok(_) => {
                             writes += 1;
                             "written".to_owned()
                         }
                         Err(error) => format!("{:?}", error.kind()),
                     };
+                    if stop.load(Ordering::Relaxed) {
+                        break (writes, end);
+                    }
                 }
-                (writes, end)
             });
             parent.say("ready");
             parent.hear();
