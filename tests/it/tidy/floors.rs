@@ -127,8 +127,8 @@ const ORDER: &[(u8, &str)] = &[
     (4, "flow::profile"),
     (4, "flow::administering"),
     (4, "wire"),
-    (6, "testing"),
-    (6, "manual"),
+    (5, "testing"),
+    (5, "manual"),
 ];
 
 /// What every floor may use, and what is above all (`lib.rs` lists the modules).
