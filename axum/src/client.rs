@@ -194,15 +194,16 @@ impl Client {
     /// 422 for an API key, which is revoked in another way; otherwise as `Store::log_out`. The
     /// cookie is then kept, so that the user can try again.
     pub async fn log_out(&self) -> Result<LoggedOut, Rejection> {
-        for held in self.held.iter().flatten().cloned() {
-            let store = self.auth.store().clone();
-            blocking(move || match store.log_out(&held.credentials) {
+        let (store, held) = (self.auth.store().clone(), self.held.clone());
+        // One call, so that a client that goes away leaves no session open.
+        let revoke = move || {
+            held.iter().flatten().try_for_each(|held| match store.log_out(&held.credentials) {
                 // No token of a session, so no session is left.
                 Err(error) if error.kind() == ErrorKind::Invalid && held.is_cookie => Ok(()),
                 done => done.map(drop),
             })
-            .await?;
-        }
+        };
+        blocking(revoke).await?;
         Ok(LoggedOut { session: SetCookie::cleared(self.auth.site()) })
     }
 }

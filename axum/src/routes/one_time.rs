@@ -49,8 +49,9 @@ where
 /// `POST /request-password-reset`.
 ///
 /// `send` gets the mail, if there is one to send, on a thread that may wait. It is called after the
-/// store has answered, and the answer to the browser does not wait for it. A mail whose `send` has
-/// not begun when the program ends is lost: the user requests another one.
+/// store has answered, also if the client has gone away by then, and the answer to the browser does
+/// not wait for it. A mail whose `send` has not begun when the program ends is lost: the user
+/// requests another one.
 pub fn request_password_reset<S>(
     send: impl Fn(ResetMail) + Clone + Send + Sync + 'static,
 ) -> Router<S>
@@ -120,11 +121,14 @@ async fn do_request(
 ) -> Result<StatusCode, Rejection> {
     let Json(Request { username }) = body?;
     let store = auth.store().clone();
-    let request =
-        blocking(move || store.one_time_tokens().request_password_reset(&username)).await?;
-    // In either case, so that the time does not show whether there is a mail.
-    tokio::task::spawn_blocking(move || request.mail().map(send));
-    Ok(StatusCode::ACCEPTED)
+    blocking(move || {
+        let request = store.one_time_tokens().request_password_reset(&username)?;
+        // From here, as this handler ends if the client goes away; and in either case, so that the
+        // time does not show whether there is a mail.
+        tokio::task::spawn_blocking(move || request.mail().map(send));
+        Ok::<_, Error>(StatusCode::ACCEPTED)
+    })
+    .await
 }
 
 #[derive(Deserialize)]

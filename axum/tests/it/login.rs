@@ -11,7 +11,7 @@ use gatepost::host::Clock;
 use gatepost::sessions::SessionFilter;
 use serde_json::json;
 
-use crate::world::{PASSWORD, World, exchange};
+use crate::world::{PASSWORD, World, abandoned, exchange, on_one_thread};
 
 const SESSION: &str = "__Host-session";
 const DEVICE: &str = "__Host-device";
@@ -250,6 +250,22 @@ async fn a_logout_beside_the_header_of_another_session_ends_both() {
         kept.get("/mine").await.is_refused(401, "invalid_token");
         other.get("/mine").await.is_refused(401, "invalid_token");
     }
+}
+
+/// Once the session of the cookie lived on.
+#[test]
+fn a_logout_ends_both_also_if_the_client_goes_away() {
+    let world = World::new();
+    on_one_thread(async {
+        let mut other = world.browser().signed_in("bob").await;
+        let pair = format!("{}:{}", other.cookies[SESSION], other.cookies[DEVICE]);
+        let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+        let mut browser = world.browser().signed_in("ada").await;
+        let mut both = browser.clone().header("authorization", basic);
+        abandoned(both.post("/auth/logout", None)).await;
+        other.get("/mine").await.is_refused(401, "invalid_token");
+        browser.get("/mine").await.is_refused(401, "invalid_token");
+    });
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use gatepost::{NewUser, UserId};
 use gatepost_axum::{Auth, routes};
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Browser, PASSWORD, World, app};
+use crate::world::{Answer, Browser, PASSWORD, World, abandoned, app, on_one_thread};
 
 const OTHER: &str = "nine brass bells";
 const REQUEST: &str = "/auth/request-password-reset";
@@ -110,6 +110,16 @@ async fn an_answer_waits_for_no_mail() {
     assert_eq!(request(&mut world.browser(), "ada").await.status, 202);
     answered.send(()).unwrap();
     assert!(sent.recv_timeout(Duration::from_secs(60)).unwrap());
+}
+
+/// Once the mail was lost: the link of the mail before was revoked, and no new one came.
+#[test]
+fn a_mail_is_sent_also_if_the_client_goes_away() {
+    let (world, mails) = site();
+    on_one_thread(async {
+        abandoned(request(&mut world.browser(), "ada")).await;
+        assert_eq!(mail(&mails).to, "ada@example.com");
+    });
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! A site for the tests, and browsers that visit it.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,6 +22,8 @@ use gatepost_axum::{
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 use tower::ServiceExt;
 
 pub(crate) const PASSWORD: &str = "lantern over wet slate";
@@ -286,4 +290,21 @@ pub(crate) fn from_peer(mut request: Request<Body>, peer: &str) -> Request<Body>
     let peer: std::net::SocketAddr = peer.parse().unwrap();
     request.extensions_mut().insert(ConnectInfo(peer));
     request
+}
+
+/// Runs a test that has [`abandoned`] requests: one thread runs all calls of the store in turn.
+pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
+    let mut runtime = Builder::new_current_thread();
+    runtime.enable_time().max_blocking_threads(1).build().unwrap().block_on(test);
+}
+
+/// A request whose client goes away while its first call of the store waits for the thread. Returns
+/// once the call has run.
+pub(crate) async fn abandoned(request: impl Future<Output = Answer>) {
+    let (gone, wait) = channel::<()>();
+    let busy = spawn_blocking(move || wait.recv().unwrap());
+    assert!(tokio::time::timeout(Duration::ZERO, request).await.is_err());
+    gone.send(()).unwrap();
+    busy.await.unwrap();
+    spawn_blocking(|| {}).await.unwrap();
 }

@@ -59,9 +59,13 @@ async fn request(
     Form(Asked { username }): Form<Asked>,
 ) -> Result<Markup, Rejection> {
     let store = site.auth.store().clone();
-    let ask = move || store.one_time_tokens().request_password_reset(&username);
-    let asked = blocking(ask).await?;
-    tokio::task::spawn_blocking(move || asked.mail().map(|mail| site.mail.send_reset(mail)));
+    // The mail is sent from inside, as this handler ends if the client goes away.
+    let ask = move || -> Result<(), Error> {
+        let asked = store.one_time_tokens().request_password_reset(&username)?;
+        tokio::task::spawn_blocking(move || asked.mail().map(|mail| site.mail.send_reset(mail)));
+        Ok(())
+    };
+    blocking(ask).await?;
     let message = "If there is such an account, we have sent a link to its address.";
     Ok(public("Forgotten password", done(message)))
 }

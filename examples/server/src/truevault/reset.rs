@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use gatepost::ErrorClass;
 use gatepost::sessions::RevokeApiKeys;
 use gatepost::uuid::Uuid;
-use gatepost::{Password, Store};
+use gatepost::{Error, Password, Store};
 use gatepost_axum::{Auth, Rejection, blocking};
 use serde_json::{Value, json};
 
@@ -41,9 +41,13 @@ async fn send(
     let username = fields.required("username")?;
     fields.end()?;
     let store = site.auth.store().clone();
-    let ask = move || store.one_time_tokens().request_password_reset(&username);
-    let asked = blocking(ask).await?;
-    tokio::task::spawn_blocking(move || asked.mail().map(|mail| site.mail.send_reset(mail)));
+    // The mail is sent from inside, as this handler ends if the client goes away.
+    let ask = move || -> Result<(), Error> {
+        let asked = store.one_time_tokens().request_password_reset(&username)?;
+        tokio::task::spawn_blocking(move || asked.mail().map(|mail| site.mail.send_reset(mail)));
+        Ok(())
+    };
+    blocking(ask).await?;
     Ok(Done::nothing())
 }
 
