@@ -18,7 +18,7 @@ use gatepost::{
 
 use crate::auth::Auth;
 use crate::blocking::blocking;
-use crate::cookies::SetCookie;
+use crate::cookies::{SessionCookie, SetCookie};
 use crate::credentials::{self, Held};
 use crate::cross_site;
 use crate::peer;
@@ -66,7 +66,7 @@ impl Client {
         more: impl FnOnce(LoginRequest) -> LoginRequest,
     ) -> Result<LoggedIn, Rejection> {
         let outcome = self.attempt(username, password, more).await?;
-        Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
+        Ok(LoggedIn::in_browser(self, outcome.granted()?))
     }
 
     /// As [`Client::log_in_with`], for a program whose users have second factors: a login that
@@ -136,8 +136,7 @@ impl Client {
                 Ok(BegunLogin::Waits(WaitingLogin { step, device }))
             }
             outcome => {
-                let reply = outcome.granted()?;
-                let logged_in = LoggedIn::new(&self.auth, reply, Some(&self.device));
+                let logged_in = LoggedIn::in_browser(self, outcome.granted()?);
                 Ok(BegunLogin::LoggedIn(Box::new(logged_in)))
             }
         }
@@ -167,7 +166,7 @@ impl Client {
         let request = request(self.device.clone()).client_info(self.info.clone());
         let store = self.auth.store().clone();
         let outcome = blocking(move || store.complete_login(request)).await?;
-        Ok(LoggedIn::new(&self.auth, outcome.granted()?, Some(&self.device)))
+        Ok(LoggedIn::in_browser(self, outcome.granted()?))
     }
 
     /// Begins the enrolment that a step of this browser's device waits for.
@@ -259,7 +258,8 @@ pub struct WaitingLogin {
 }
 
 /// A session that was just opened, or has a new token. As a part of a response it sets the cookies
-/// of the session and of the device.
+/// of the session and of the device. It leaves that of the session out if the session has ended
+/// before the response is made, as the browser may have a newer one.
 ///
 /// ```
 /// use axum::response::Redirect;
@@ -284,16 +284,23 @@ pub struct LoggedIn {
     pub profile: Profile,
     /// The recovery codes of a second factor that this login enrolled: show them once.
     pub recovery_codes: Option<RecoveryCodes>,
-    session: SetCookie,
+    session: SessionCookie,
     device: Option<SetCookie>,
 }
 
 impl LoggedIn {
+    /// On that device; it sets the cookie of the session alone.
     pub(crate) fn new(auth: &Auth, reply: LoginReply, device: Option<&DeviceId>) -> Self {
         let LoginReply { principal, profile, recovery_codes, session, .. } = reply;
-        let session = SetCookie::session(auth, session.token.expose(), session.expires_at);
-        let device = device.map(|device| SetCookie::device(auth.site(), device));
-        Self { principal, profile, recovery_codes, session, device }
+        let (token, end) = (session.token.expose(), session.expires_at);
+        let session = SessionCookie::new(auth, token, device, end);
+        Self { principal, profile, recovery_codes, session, device: None }
+    }
+
+    fn in_browser(client: &Client, reply: LoginReply) -> Self {
+        let logged_in = Self::new(&client.auth, reply, Some(&client.device));
+        let device = SetCookie::device(client.auth.site(), &client.device);
+        Self { device: Some(device), ..logged_in }
     }
 
     /// Leaves the age of the session's cookie out: the browser forgets it when it is closed, for
@@ -306,18 +313,19 @@ impl LoggedIn {
 }
 
 /// A session that was renewed. As a part of a response it sets the cookie of the session until its
-/// new end, if the session was presented in a cookie and its end has moved.
+/// new end, if the session was presented in a cookie, its end has moved, and the token is still
+/// valid when the response is made.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "the cookie is set only if it is part of the response"]
 pub struct Renewed {
     /// The first moment at which the session is expired.
     pub expires_at: Timestamp,
-    session: Option<SetCookie>,
+    session: Option<SessionCookie>,
 }
 
 impl Renewed {
-    pub(crate) const fn new(expires_at: Timestamp, session: Option<SetCookie>) -> Self {
+    pub(crate) const fn new(expires_at: Timestamp, session: Option<SessionCookie>) -> Self {
         Self { expires_at, session }
     }
 }
@@ -339,9 +347,9 @@ macro_rules! sets_cookies {
                 mut response: ResponseParts,
             ) -> Result<ResponseParts, Infallible> {
                 let headers = response.headers_mut();
-                let cookies: fn(&Self) -> [Option<&SetCookie>; 2] = $cookies;
+                let cookies: fn(&Self) -> [Option<HeaderValue>; 2] = $cookies;
                 for cookie in cookies(&self).into_iter().flatten() {
-                    headers.append(SET_COOKIE, cookie.header());
+                    headers.append(SET_COOKIE, cookie);
                 }
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 Ok(response)
@@ -351,8 +359,8 @@ macro_rules! sets_cookies {
 }
 
 sets_cookies! {
-    WaitingLogin: |part| [Some(&part.device), None];
-    LoggedIn: |part| [Some(&part.session), part.device.as_ref()];
-    Renewed: |part| [part.session.as_ref(), None];
-    LoggedOut: |part| [Some(&part.session), None];
+    WaitingLogin: |part| [Some(part.device.header()), None];
+    LoggedIn: |part| [part.session.header(), part.device.as_ref().map(SetCookie::header)];
+    Renewed: |part| [part.session.as_ref().and_then(SessionCookie::header), None];
+    LoggedOut: |part| [Some(part.session.header()), None];
 }

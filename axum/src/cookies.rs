@@ -6,7 +6,7 @@ use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
-use gatepost::{DeviceId, Timestamp};
+use gatepost::{DeviceId, Store, Timestamp, Verdict};
 
 use crate::auth::{Auth, Site};
 
@@ -79,13 +79,6 @@ impl SetCookie {
         Self(cookie.build())
     }
 
-    /// The session's, which the browser forgets when the session ends.
-    pub(crate) fn session(auth: &Auth, token: &str, end: Timestamp) -> Self {
-        let left = end.duration_since(auth.store().now()).as_millis().div_ceil(1_000);
-        let seconds = i64::try_from(left).unwrap_or(i64::MAX);
-        Self::new(auth.site(), Kind::Session, token, Duration::seconds(seconds))
-    }
-
     pub(crate) fn device(site: &Site, device: &DeviceId) -> Self {
         Self::new(site, Kind::Device, device.as_str(), DEVICE_MAX_AGE)
     }
@@ -93,16 +86,6 @@ impl SetCookie {
     /// Removes the session's cookie; the device's is kept.
     pub(crate) fn cleared(site: &Site) -> Self {
         Self::new(site, Kind::Session, "", Duration::ZERO)
-    }
-
-    /// The same cookie without an age: the browser forgets it when it is closed. Its value says so,
-    /// as a browser sends back the value alone: the next answer that sets it has to follow.
-    pub(crate) fn until_closed(mut self) -> Self {
-        if self.0.max_age().is_some() {
-            self.0.set_value(format!("{}{UNTIL_CLOSED}", self.0.value()));
-            self.0.set_max_age(None);
-        }
-        self
     }
 
     /// The value of the header `Set-Cookie`.
@@ -118,5 +101,56 @@ impl SetCookie {
 impl fmt::Debug for SetCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetCookie").field("name", &self.0.name()).finish_non_exhaustive()
+    }
+}
+
+/// The cookie of a session that is open. Its `Debug` shows no value.
+pub(crate) struct SessionCookie {
+    cookie: SetCookie,
+    store: Store,
+    device: Option<DeviceId>,
+}
+
+impl SessionCookie {
+    /// The browser forgets it when the session ends.
+    pub(crate) fn new(
+        auth: &Auth,
+        token: &str,
+        device: Option<&DeviceId>,
+        end: Timestamp,
+    ) -> Self {
+        let left = end.duration_since(auth.store().now()).as_millis().div_ceil(1_000);
+        let seconds = i64::try_from(left).unwrap_or(i64::MAX);
+        let cookie = SetCookie::new(auth.site(), Kind::Session, token, Duration::seconds(seconds));
+        Self { cookie, store: auth.store().clone(), device: device.cloned() }
+    }
+
+    /// The same cookie without an age: the browser forgets it when it is closed. Its value says so,
+    /// as a browser sends back the value alone: the next answer that sets it has to follow.
+    pub(crate) fn until_closed(mut self) -> Self {
+        let cookie = &mut self.cookie.0;
+        if cookie.max_age().is_some() {
+            cookie.set_value(format!("{}{UNTIL_CLOSED}", cookie.value()));
+            cookie.set_max_age(None);
+        }
+        self
+    }
+
+    /// The value of the header `Set-Cookie`; `None` if the token is no longer valid.
+    ///
+    /// The handler may have gone on for long since it got the token. A proof, a change of the
+    /// password or another login in the same browser may have been answered by now, and this cookie
+    /// would replace the newer one. A store that does not know is no reason to lose a session.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        let (token, _) = token(self.cookie.0.value());
+        let verdict = self.store.verify((token, self.device.as_ref()));
+        let is_invalid = matches!(verdict, Ok(Verdict::Invalid(_)));
+        (!is_invalid).then(|| self.cookie.header())
+    }
+}
+
+impl fmt::Debug for SessionCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cookie.fmt(f)
     }
 }

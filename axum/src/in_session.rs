@@ -8,7 +8,7 @@ use gatepost::{Error, ErrorClass, LoginOutcome, LoginRefusal, Password, Presente
 
 use crate::blocking::blocking;
 use crate::client::{LoggedIn, Renewed};
-use crate::cookies::SetCookie;
+use crate::cookies::SessionCookie;
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
@@ -67,11 +67,11 @@ impl SignedIn {
         let end = self.presenting(|store, held| store.renew(held)).await?.valid()?;
         let has_moved = self.held.is_cookie && self.principal.expires_at != Some(end);
         let token = self.held.credentials.token.expose();
-        let cookie = has_moved.then(|| SetCookie::session(&self.auth, token, end));
+        let cookie = has_moved.then(|| SessionCookie::new(&self.auth, token, self.device(), end));
         Ok(Renewed::new(
             end,
             match self.held.until_closed {
-                true => cookie.map(SetCookie::until_closed),
+                true => cookie.map(SessionCookie::until_closed),
                 false => cookie,
             },
         ))
@@ -204,7 +204,7 @@ impl SignedIn {
         wrong: fn() -> Rejection,
     ) -> Result<LoggedIn, Rejection> {
         let reply = outcome.granted().map_err(|refusal| refused(refusal, wrong))?;
-        let logged_in = LoggedIn::new(&self.auth, reply, None);
+        let logged_in = LoggedIn::new(&self.auth, reply, self.device());
         Ok(match self.held.until_closed {
             true => logged_in.until_browser_closes(),
             false => logged_in,

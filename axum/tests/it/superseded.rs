@@ -1,11 +1,19 @@
 //! A request that was under way with the old token when the browser got a newer one.
 //!
-//! Its answer reaches the browser after the newer cookie: it must not remove that one. `old` is the
-//! browser as it was when it sent the request.
+//! Its answer reaches the browser after the newer cookie: it must neither remove nor replace that
+//! one. `old` is the browser as it was when it sent the request.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::post;
+use axum::{Extension, Router};
+use gatepost_axum::{Auth, Client, LoggedIn, Rejection, Renewed, SignedIn};
 use serde_json::json;
+use tokio::sync::Notify;
 
-use crate::world::{Answer, Browser, PASSWORD, World};
+use crate::world::{Answer, Browser, PASSWORD, World, app};
 
 const SESSION: &str = "__Host-session";
 
@@ -102,4 +110,91 @@ async fn a_refused_header_removes_no_cookie() {
             assert!(answer.set_cookies().is_empty(), "{answer:?}");
         }
     }
+}
+
+/// Work of a handler after the call of the store whose cookie it sets.
+#[derive(Default)]
+struct Work {
+    begun: Notify,
+    done: Notify,
+}
+
+impl Work {
+    async fn run(&self) {
+        self.begun.notify_one();
+        self.done.notified().await;
+    }
+
+    /// The answer to a request whose work lasts until another request was answered.
+    async fn late(
+        &self,
+        request: impl Future<Output = Answer>,
+        other: impl Future<Output = ()>,
+    ) -> Answer {
+        let other = async {
+            self.begun.notified().await;
+            other.await;
+            self.done.notify_one();
+        };
+        tokio::join!(request, other).0
+    }
+}
+
+async fn stay(
+    me: SignedIn,
+    Extension(work): Extension<Arc<Work>>,
+) -> Result<(Renewed, ()), Rejection> {
+    let renewed = me.renew().await?;
+    work.run().await;
+    Ok((renewed, ()))
+}
+
+async fn log_in(
+    client: Client,
+    Extension(work): Extension<Arc<Work>>,
+) -> Result<(LoggedIn, ()), Rejection> {
+    let logged_in = client.log_in("ada", PASSWORD.into()).await?;
+    work.run().await;
+    Ok((logged_in, ()))
+}
+
+fn slow() -> (World, Arc<Work>) {
+    let (world, work) = (World::new(), Arc::<Work>::default());
+    let auth = Auth::new(world.store.clone());
+    let routes = Router::new().route("/slow/stay", post(stay)).route("/slow/login", post(log_in));
+    let routes = routes.layer(Extension(Arc::clone(&work))).with_state(auth.clone());
+    (World { app: app(auth).merge(routes), ..world }, work)
+}
+
+/// Once it put the old token over the newer one, and the browser was refused from then on.
+#[tokio::test]
+async fn a_renewal_with_a_token_that_is_superseded_meanwhile_sets_no_cookie() {
+    for (path, sets) in [("/mine", 1), ("/auth/prove", 0), ("/auth/logout", 0), ("/auth/login", 0)]
+    {
+        let (world, work) = slow();
+        let mut browser = world.browser();
+        browser.get(&format!("/provider/{}", world.user("ada").id)).await;
+        world.clock.advance(Duration::from_secs(20 * 3_600));
+        let mut old = browser.clone();
+        let other = async {
+            let body = json!({ "username": "ada", "password": PASSWORD });
+            let answer = browser.post(path, Some(body)).await;
+            assert!(answer.status.is_success(), "{path} {}", answer.body);
+        };
+        let answer = work.late(old.post("/slow/stay", None), other).await;
+        assert_eq!((answer.status.as_u16(), answer.set_cookies().len()), (200, sets), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_whose_session_has_ended_meanwhile_sets_no_cookie_of_it() {
+    let (world, work) = slow();
+    let mut browser = world.browser().signed_in("ada").await;
+    let mut old = browser.clone();
+    let other = async { drop(browser.log_in("ada", PASSWORD).await) };
+    let answer = work.late(old.post("/slow/login", None), other).await;
+    assert_eq!(answer.status, 200);
+    let device = "__Host-device=";
+    assert!(answer.set_cookies().iter().all(|line| line.starts_with(device)), "{answer:?}");
+    assert_eq!(browser.get("/mine").await.status, 200);
 }
