@@ -35,11 +35,11 @@ use crate::signed_in::SignedIn;
 /// - There is no cookie of its own, and no second id that could be stolen: the id of the session
 ///   in `tower-sessions` never leaves the process.
 /// - The data is loaded at its first use and saved after the handler, if it has changed and the
-///   answer is no server error. All of it has at most 4 KiB as JSON, else the answer is 422. If
-///   another request has changed it in the meantime, the answer is 409 (`stale`) and nothing is
-///   lost; `tower-sessions` alone would overwrite the other change. Either has the cookies of the
-///   handler's answer.
-/// - `flush` and `delete` empty the data and leave the session open:
+///   answer is no server error; `save` alone saves it at once. All of it has at most 4 KiB as JSON,
+///   else the answer is 422. If another request has changed it in the meantime, the answer is 409
+///   (`stale`) and nothing is lost; `tower-sessions` alone would overwrite the other change. Either
+///   has the cookies of the handler's answer.
+/// - `flush` and `delete` empty the data, after the handler as well, and leave the session open:
 ///   [`Client::log_out`](crate::Client::log_out) ends it. `cycle_id` changes no token, because each
 ///   login, proof and change of the password has one of its own. `set_expiry` changes nothing: the
 ///   session has its expiry.
@@ -96,6 +96,9 @@ async fn lend(State(auth): State<Auth>, request: Request, next: Next) -> Respons
     let session = Session::new(Some(data.id), Arc::clone(&data), None);
     parts.extensions.insert(session.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
+    if data.state.lock().await.is_deleted && !session.is_modified() {
+        session.clear().await;
+    }
     if !session.is_modified() || response.status().is_server_error() {
         return response;
     }
@@ -130,6 +133,8 @@ struct Data {
 struct Loaded {
     /// That of the data as this request knows it.
     version: Option<Version>,
+    /// Whether the handler has deleted the data, which is written after it.
+    is_deleted: bool,
     /// Why the last call failed, as `tower-sessions` keeps the text alone.
     failed: Option<Rejection>,
 }
@@ -154,6 +159,7 @@ impl Data {
             store.sessions().set_data(session, &values, version)
         };
         state.version = Some(blocking(set).await?);
+        state.is_deleted = false;
         Ok(())
     }
 
@@ -182,19 +188,20 @@ impl SessionStore for Data {
 
     async fn load(&self, _: &Id) -> session_store::Result<Option<Record>> {
         match self.read().await {
-            Ok((version, data)) => {
-                self.state.lock().await.version = Some(version);
+            Ok((version, stored)) => {
+                let mut state = self.state.lock().await;
+                state.version = Some(version);
+                let data = if state.is_deleted { Values::new() } else { stored };
                 Ok(Some(Record { id: self.id, data, expiry_date: self.expiry_date() }))
             }
             Err(rejection) => Err(self.failed(rejection).await),
         }
     }
 
+    /// Writes nothing yet: `cycle_id` deletes data that is saved again after the handler.
     async fn delete(&self, _: &Id) -> session_store::Result<()> {
-        match self.write(Values::new()).await {
-            Ok(()) => Ok(()),
-            Err(rejection) => Err(self.failed(rejection).await),
-        }
+        self.state.lock().await.is_deleted = true;
+        Ok(())
     }
 }
 

@@ -1,12 +1,15 @@
 //! Handlers of `tower-sessions` over the data of the caller's session.
 
+use std::future::pending;
+
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use gatepost::sessions::{Reauthentication, SessionFilter, Version};
 use gatepost_axum::{Auth, Client, LoggedIn, LoggedOut, Rejection, SignedIn, with_session_data};
 use serde_json::json;
+use tokio::sync::Notify;
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
 use crate::world::{Browser, PASSWORD, World, app};
@@ -19,6 +22,9 @@ fn world() -> World {
         .route("/visits", get(visits).post(visits))
         .route("/id", get(async |session: Session| format!("{:?}", session.id())))
         .route("/cycle", post(async |session: Session| session.cycle_id().await.unwrap()))
+        .route("/cycle/{then}", post(cycle_and))
+        .route("/delete", post(async |session: Session| session.delete().await.unwrap()))
+        .route("/delete-and-visit", post(delete_and_visit))
         .route("/flush", post(async |session: Session| session.flush().await.unwrap()))
         .route("/remove", post(remove))
         .route("/fail", post(fail))
@@ -42,6 +48,33 @@ async fn visits(session: Session) -> String {
     let visits = session.get::<u32>("visits").await.unwrap().unwrap_or(0) + 1;
     session.insert("visits", visits).await.unwrap();
     visits.to_string()
+}
+
+/// A new id, and then a failure or one more change.
+async fn cycle_and(state: State<Auth>, session: Session, Path(then): Path<String>) -> StatusCode {
+    session.cycle_id().await.unwrap();
+    match then.as_str() {
+        "fail" => return StatusCode::INTERNAL_SERVER_ERROR,
+        "grow" => session.insert("large", "x".repeat(5_000)).await.unwrap(),
+        "race" => race(state, session).await,
+        "reload" => {
+            session.save().await.unwrap();
+            session.load().await.unwrap();
+        }
+        _ => {
+            CYCLED.notify_one();
+            pending().await
+        }
+    }
+    StatusCode::OK
+}
+
+/// Notified by a handler that never answers.
+static CYCLED: Notify = Notify::const_new();
+
+async fn delete_and_visit(session: Session) -> String {
+    session.delete().await.unwrap();
+    visits(session).await
 }
 
 async fn remove(session: Session) -> String {
@@ -148,6 +181,37 @@ async fn cycling_keeps_the_data_and_removing_or_flushing_empties_it() {
     assert_eq!(ada.post("/flush", None).await.status, 200);
     assert_eq!(stored(&world), json!({}));
     assert_eq!(visit(&mut ada).await, "1", "she is still signed in");
+}
+
+/// Once the data was emptied at once and came back after the handler, if it came back.
+#[tokio::test]
+async fn cycling_in_a_request_that_fails_keeps_the_data() {
+    let world = world();
+    let mut ada = world.browser().signed_in("ada").await;
+    visit(&mut ada).await;
+    for (then, status) in [("reload", 200), ("fail", 500), ("grow", 422)] {
+        assert_eq!(ada.post(&format!("/cycle/{then}"), None).await.status, status);
+        assert_eq!(stored(&world), json!({ "visits": 1 }), "{then}");
+    }
+    tokio::select! {
+        _ = ada.post("/cycle/wait", None) => {}
+        () = CYCLED.notified() => {}
+    }
+    assert_eq!(stored(&world), json!({ "visits": 1 }), "the client has gone away");
+    ada.post("/cycle/race", None).await.is_refused(409, "stale");
+    assert_eq!(stored(&world), json!({ "visits": 70 }));
+}
+
+#[tokio::test]
+async fn data_that_a_handler_deletes_is_gone_after_it_and_for_it_at_once() {
+    let world = world();
+    let mut ada = world.browser().signed_in("ada").await;
+    visit(&mut ada).await;
+    visit(&mut ada).await;
+    assert_eq!(ada.post("/delete-and-visit", None).await.body, "1");
+    assert_eq!(stored(&world), json!({ "visits": 1 }));
+    assert_eq!(ada.post("/delete", None).await.status, 200);
+    assert_eq!(stored(&world), json!({}));
 }
 
 #[tokio::test]
