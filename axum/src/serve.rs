@@ -19,6 +19,9 @@ use crate::auth::Auth;
 
 /// How long requests that run when the server is asked to end may go on.
 const REQUESTS_MAX_WAIT: Duration = Duration::from_secs(30);
+/// How long they may go on when the store has closed: the time to send an answer. The store refuses
+/// them, and new requests are refused as well until the supervisor has started the server again.
+const REQUESTS_OF_CLOSED_STORE_MAX_WAIT: Duration = Duration::from_secs(1);
 /// How often it is checked that the store is open.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How many checks there are from one `Store::maintain` to the next: five minutes.
@@ -37,9 +40,10 @@ pub async fn serve(auth: &Auth, listener: TcpListener, app: Router) -> Result<()
 ///
 /// Meanwhile it calls `Store::maintain` every five minutes, and checks once a second that the store
 /// is open. A store closes itself if its file was replaced or its locks were lost, and a closed
-/// store never opens again: every request is answered 503, until this function ends with an error.
-/// Return that error from `main`, so that the process exits with a failure and its supervisor
-/// starts it again.
+/// store never opens again: every request is answered 503, until this function ends with an error,
+/// which it does in about two seconds. It waits 1 s for the requests that run, not 30 s, as the
+/// store refuses them too. Return that error from `main`, so that the process exits with a failure
+/// and its supervisor starts it again.
 ///
 /// Each request knows the address of its peer; see [`Peer`](crate::Peer).
 ///
@@ -77,13 +81,15 @@ pub async fn serve_until(
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(async move { stopped.notified().await });
     let mut serving = tokio::spawn(serving.into_future());
-    let reason = tokio::select! {
-        () = end => Ok(()),
-        error = keep_up(auth.store()) => Err(ServeError::Store(error)),
+    let (reason, wait) = tokio::select! {
+        () = end => (Ok(()), REQUESTS_MAX_WAIT),
+        error = keep_up(auth.store()) => {
+            (Err(ServeError::Store(error)), REQUESTS_OF_CLOSED_STORE_MAX_WAIT)
+        }
         served = &mut serving => return ended_by_itself(served),
     };
     stop.notify_one();
-    if time::timeout(REQUESTS_MAX_WAIT, &mut serving).await.is_err() {
+    if time::timeout(wait, &mut serving).await.is_err() {
         serving.abort();
     }
     let store = auth.store().clone();

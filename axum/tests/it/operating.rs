@@ -1,9 +1,15 @@
 //! What an operator's tools read, and the end of a server.
 
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
+use axum::routing::get;
 use gatepost_axum::{Auth, healthz, serve_until};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
 
 use crate::world::{PASSWORD, World};
 
@@ -75,4 +81,27 @@ async fn a_server_whose_store_has_closed_ends_with_an_error() {
     world.store.close().unwrap();
     let error = server.await.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "the store cannot go on: the store is closed");
+}
+
+/// Once it waited 30 s for requests that could not be answered any more, and was down meanwhile.
+#[tokio::test]
+async fn a_server_whose_store_has_closed_does_not_wait_for_long_requests() {
+    let world = World::new();
+    let auth = Auth::new(world.store.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let begun = Arc::new(Notify::new());
+    let began = Arc::clone(&begun);
+    let endless = get(async move || {
+        began.notify_one();
+        pending::<()>().await;
+    });
+    let app = Router::new().route("/endless", endless);
+    let server = tokio::spawn(async move { serve_until(&auth, listener, app, pending()).await });
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /endless HTTP/1.1\r\nHost: site.example\r\n\r\n").await.unwrap();
+    begun.notified().await;
+    world.store.close().unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(15), server).await;
+    assert!(ended.expect("it has ended").unwrap().is_err());
 }
