@@ -2,9 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-use axum::http::Uri;
 use gatepost::Store;
 use ipnet::IpNet;
 
@@ -61,6 +61,9 @@ impl Auth {
     /// *site*, so this is for other origins of the same site, such as another subdomain. For a page
     /// that reads the answers, set up CORS for the same origin.
     ///
+    /// It is one origin, written as a browser sends it: there is no wildcard, a host beyond ASCII is
+    /// written in Punycode (`xn--…`), and an IPv6 address in its short form.
+    ///
     /// ```
     /// # use gatepost::{Options, Store};
     /// # use gatepost_axum::Auth;
@@ -76,22 +79,8 @@ impl Auth {
     /// [`InvalidOrigin`] for a text that is not `http://` or `https://`, a host, and perhaps a
     /// port.
     pub fn allow_origin(mut self, origin: &str) -> Result<Self, InvalidOrigin> {
-        let uri: Uri = origin.parse().map_err(|_| InvalidOrigin(()))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(InvalidOrigin(()));
-        };
-        let plain = format!("{scheme}://{authority}");
-        let is_web = matches!(scheme, "http" | "https") && !authority.as_str().contains('@');
-        if !is_web || !plain.eq_ignore_ascii_case(origin) {
-            return Err(InvalidOrigin(()));
-        }
-        // A browser leaves out the default port of the scheme (RFC 6454, 6.1).
-        let mut plain = plain.to_ascii_lowercase();
-        let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-        if plain.ends_with(default) {
-            plain.truncate(plain.len() - default.len());
-        }
-        self.site_mut().allowed_origins.push(plain);
+        let origin = sent_by_a_browser(origin).ok_or(InvalidOrigin(()))?;
+        self.site_mut().allowed_origins.push(origin);
         Ok(self)
     }
 
@@ -137,6 +126,40 @@ impl Auth {
     }
 }
 
+/// An origin as a browser sends it: in lower case, and without the default port of the scheme (RFC
+/// 6454, 6.1). `None` for a text that is not one.
+fn sent_by_a_browser(origin: &str) -> Option<String> {
+    let origin = origin.to_ascii_lowercase();
+    let (scheme, authority) = origin.split_once("://")?;
+    let default = match scheme {
+        "http" => "80",
+        "https" => "443",
+        _ => return None,
+    };
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let is_port = |port: &str| port.parse().is_ok_and(|number: u16| number.to_string() == port);
+    let is_origin = (is_name(host) || is_ipv6(host)) && port.is_none_or(is_port);
+    is_origin.then(|| match port.filter(|port| *port != default) {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    })
+}
+
+/// The name of a host, or its IPv4 address.
+fn is_name(host: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_letter);
+    host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
+}
+
+fn is_ipv6(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    address.is_some_and(|text| text.parse().is_ok_and(|ip: Ipv6Addr| ip.to_string() == text))
+}
+
 /// Options that give up a protection; [`Auth::dangerous`] returns it.
 #[derive(Debug)]
 #[must_use]
@@ -162,8 +185,8 @@ impl DangerousAuth {
     }
 }
 
-/// A text is not an origin: it has to be a scheme (`http` or `https`), a host and perhaps a port,
-/// such as `https://app.example.com`, without a path or a slash at the end.
+/// A text is not an origin: it has to be a scheme (`http` or `https`), a host without a wildcard and
+/// perhaps a port, such as `https://app.example.com`, without a path or a slash at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidOrigin(());
 
