@@ -16,11 +16,12 @@ use crate::rejection::Demand;
 
 /// Makes a router answer with a redirect to the login page (303) where it would answer 401.
 ///
-/// The address of a GET request goes along as `?next=…`; after the login, [`Next`] reads it. Use it
-/// for pages that a person opens, not for routes that a script calls. It protects no route by
-/// itself: it changes the answers of the extractors and of [`Rejection`](crate::Rejection), and
-/// gives every answer without a `Cache-Control` the value `no-store`, so that the button *Back*
-/// shows nothing after a logout (ASVS 14.3.2).
+/// The address of a GET request goes along as the last parameter of the page, `next`; after the
+/// login, [`Next`] reads it, unless the page has a `next` of its own. Use it for pages that a person
+/// opens, not for routes that a script calls. It protects no route by itself: it changes the
+/// answers of the extractors and of [`Rejection`](crate::Rejection), and gives every answer without
+/// a `Cache-Control` the value `no-store`, so that the button *Back* shows nothing after a logout
+/// (ASVS 14.3.2).
 ///
 /// ```
 /// use axum::body::Body;
@@ -107,12 +108,19 @@ fn next_of(request: &Request) -> Option<String> {
 
 /// A redirect with the cookies of the refusal, so that the refused one is cleared.
 fn redirect(refused: Response, page: &str, next: Option<String>) -> Response {
-    let to = next.map_or_else(|| page.to_owned(), |next| format!("{page}?next={next}"));
+    let to = next.map_or_else(|| page.to_owned(), |next| with_next(page, &next));
     let Ok(location) = HeaderValue::try_from(to) else { return refused };
     let mut response = StatusCode::SEE_OTHER.into_response();
     cookies::keep(refused.headers(), response.headers_mut());
     response.headers_mut().insert(LOCATION, location);
     response
+}
+
+/// The page with one more parameter, the last of its query.
+fn with_next(page: &str, next: &str) -> String {
+    let (page, fragment) = page.split_at(page.find('#').unwrap_or(page.len()));
+    let sign = if page.contains('?') { '&' } else { '?' };
+    format!("{page}{sign}next={next}{fragment}")
 }
 
 /// Where to go after a login: the parameter `next` of the query, or of a form.

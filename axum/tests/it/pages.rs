@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use gatepost_axum::Next;
+use gatepost_axum::{Auth, Next, SignedIn, login_guard};
 use serde::Deserialize;
 
 use crate::world::{World, exchange};
@@ -17,6 +17,23 @@ async fn a_page_sends_a_caller_that_is_not_signed_in_to_the_login_page() {
     assert_eq!(answer.headers["location"], next);
     // The address of a form that was sent is not one to go back to.
     assert_eq!(browser.post("/pages/report", None).await.headers["location"], "/login");
+}
+
+/// Once the address followed a second `?`, or was a part of the fragment, where no server reads it.
+#[tokio::test]
+async fn the_address_is_one_more_parameter_of_the_login_page() {
+    let world = World::new();
+    for (page, location) in [
+        ("/login?lang=de", "/login?lang=de&next=%2Freport"),
+        ("/login#form", "/login?next=%2Freport#form"),
+        ("/login?lang=de#form?", "/login?lang=de&next=%2Freport#form?"),
+    ] {
+        let pages = Router::new().route("/report", get(async |_: SignedIn| {}));
+        let app = login_guard(pages, page).with_state(Auth::new(world.store.clone()));
+        let request = axum::http::Request::get("/report");
+        let answer = exchange(&app, request.body(axum::body::Body::empty()).unwrap()).await;
+        assert_eq!(answer.headers["location"], location);
+    }
 }
 
 #[tokio::test]
