@@ -1,6 +1,8 @@
 //! Backups.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::note;
+use crate::output::{as_text, note};
 
 /// Of the time in the name of a backup: `20260105T090000Z`.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
@@ -41,13 +43,14 @@ impl Backup {
             bar.set_position(progress.pages_done);
         });
         bar.abandon();
-        let report = written?;
+        let mut report = written?;
         let deleted = match self.keep {
             Some(keep) => delete_oldest(&self.path, &report.path, usize::from(keep)),
             None => Ok(()),
         };
         // The backup is there in either case.
         let sentence = format!("wrote {} ({} pages)", report.path.display(), report.pages);
+        (report.path, report.manifest) = (as_text(&report.path), as_text(&report.manifest));
         let printed = context.output.done(&sentence, &report);
         deleted.and(printed)
     }
@@ -70,16 +73,18 @@ fn delete_oldest(path: &Path, written: &Path, keep: usize) -> Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
+    let mut prefix = path.file_name().unwrap_or_default().to_owned();
+    prefix.push(".");
     let failed = |error| Failure::io("the older backups", &error);
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<OsString> = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        let is_dated = name.strip_prefix(&prefix).is_some_and(|rest| {
-            gatepost::chrono::NaiveDateTime::parse_from_str(rest, TIME).is_ok()
+        let name = entry.map_err(failed)?.file_name();
+        let time = name.as_bytes().strip_prefix(prefix.as_bytes());
+        let is_dated = time.and_then(|time| str::from_utf8(time).ok()).is_some_and(|time| {
+            gatepost::chrono::NaiveDateTime::parse_from_str(time, TIME).is_ok()
         });
-        let is_other = written.file_name().is_none_or(|own| own != name.as_str());
-        if is_dated && is_other && directory.join(format!("{name}.manifest")).is_file() {
+        let is_other = written.file_name().is_none_or(|own| own != name);
+        if is_dated && is_other && directory.join(manifest(&name)).is_file() {
             names.push(name);
         }
     }
@@ -87,10 +92,16 @@ fn delete_oldest(path: &Path, written: &Path, keep: usize) -> Result<()> {
     names.sort();
     for name in names.iter().take((names.len() + 1).saturating_sub(keep)) {
         // The manifest last: without it the rest would be no backup that is deleted next time.
-        for file in [name.clone(), format!("{name}.manifest")] {
+        for file in [name.clone(), manifest(name)] {
             fs::remove_file(directory.join(file)).map_err(failed)?;
         }
         note(&format!("deleted {}", directory.join(name).display()));
     }
     Ok(())
+}
+
+fn manifest(name: &OsStr) -> OsString {
+    let mut manifest = name.to_owned();
+    manifest.push(".manifest");
+    manifest
 }

@@ -83,8 +83,9 @@ impl Init {
         }
         let status = store.status();
         let path = status.path.unwrap_or_else(|| path.clone());
+        let path = path.display().to_string();
         let record = serde_json::json!({ "path": path, "schema_version": status.schema_version });
-        context.output.done(&format!("created {}", path.display()), &record)?;
+        context.output.done(&format!("created {path}"), &record)?;
         note(
             "The store has no user. To create the first administrator in your program, run: \
              gatepost token first-administrator",

@@ -30,7 +30,8 @@ impl KeyFile {
         let Self::Create { path, id } = self;
         let id = KeyId::new(id)?;
         Keys::create_file(&path, &id)?;
-        let sentence = format!("created the key {id} in {}", path.display());
+        let path = path.display().to_string();
+        let sentence = format!("created the key {id} in {path}");
         let record = json!({ "path": path, "key": id });
         Output { json: global.json }.done(&sentence, &record)
     }

@@ -37,11 +37,11 @@ pub(crate) struct Man {
 
 impl Man {
     pub(crate) fn run(self, global: &Global) -> Result<()> {
-        let directory = self.directory;
-        fs::create_dir_all(&directory)
-            .and_then(|()| clap_mangen::generate_to(Arguments::command(), &directory))
-            .map_err(|error| Failure::io(&format!("{}", directory.display()), &error))?;
-        let sentence = format!("wrote the manual pages into {}", directory.display());
+        let directory = self.directory.display().to_string();
+        fs::create_dir_all(&self.directory)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), &self.directory))
+            .map_err(|error| Failure::io(&directory, &error))?;
+        let sentence = format!("wrote the manual pages into {directory}");
         Output { json: global.json }
             .done(&sentence, &serde_json::json!({ "directory": directory }))
     }

@@ -23,6 +23,7 @@ mod one_time_tokens;
 mod opening;
 mod pages;
 mod sessions;
+mod paths;
 mod tasks;
 mod terminal;
 mod unread;
