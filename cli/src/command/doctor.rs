@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::Global;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::failure::{Exit, Failure, Result};
 use crate::output::{Output, answered, note};
 
@@ -76,6 +76,8 @@ impl Finding {
 impl Doctor {
     pub(crate) fn run(self, global: &Global) -> Result<Exit> {
         let begun = SystemClock::default().now();
+        // It is no finding that this command may not look, and it changes nothing then.
+        context::check_owner(global)?;
         // Before the opening, which changes the permissions.
         let mut findings = files::check(global, self.fix);
         // It writes nothing, so no user acts.
@@ -86,8 +88,6 @@ impl Doctor {
                     findings.extend(whole::check(&context));
                 }
             }
-            // It is no finding that this command may not look.
-            Err(failure) if failure.exit() == Exit::Refused => return Err(failure),
             Err(failure) => findings.push(Finding::of("opening", &failure)),
         }
         let took = SystemClock::default().now().duration_since(begun);

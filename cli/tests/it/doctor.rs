@@ -310,6 +310,36 @@ fn wide_modes_are_narrowed_with_fix_and_named() {
     assert_eq!(examine(&world, &[&words[..], &["--fix"]].concat()), (0, Vec::new()));
 }
 
+/// Once the modes of such a file were changed, and the refusal did not say so.
+#[test]
+fn nothing_of_another_user_is_changed() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root gives a file away");
+        return;
+    }
+    let world = World::new();
+    world.ok(&["key-file", "create", "a.key", "a"]);
+    chown(world.directory().join("auth.db"), Some(4_711), None).unwrap();
+    let wide = [("", 0o775), ("auth.db", 0o640), ("a.key", 0o640)];
+    for (name, mode) in wide {
+        set_mode(&world, name, mode);
+    }
+    world.refused(&["doctor", "--fix", "--key-file", "a.key"], 6, "the user with the id 4711");
+    assert_eq!(wide.map(|(name, _)| mode(&world, name)), wide.map(|(_, mode)| mode));
+}
+
+/// Once the command was refused for the key, and did not say what it had changed before.
+#[test]
+fn what_fix_changed_is_reported_also_if_the_key_is_another() {
+    let world = crate::factors::sealed();
+    world.ok(&["key-file", "create", "b.key", "a"]);
+    set_mode(&world, "auth.db", 0o640);
+    set_mode(&world, "b.key", 0o640);
+    let (code, findings) = examine(&world, &["--fix", "--key-file", "b.key"]);
+    let checks: Vec<&str> = findings.iter().map(|(check, _)| check.as_str()).collect();
+    assert_eq!((code, checks), (11, vec!["permissions", "permissions", "opening"]));
+}
+
 #[test]
 fn a_directory_for_all_users_is_not_changed() {
     let world = World::new();
