@@ -221,7 +221,7 @@ fn cell(value: &Value) -> String {
 
 /// A value as JSON on one line. A terminal may show it, so that what [`is_plain`] refuses is
 /// escaped; outside of its strings, JSON has none of it.
-fn one_line(value: &Value) -> String {
+pub(crate) fn one_line(value: &Value) -> String {
     let text = value.to_string();
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{note, read};
+use crate::output::{note, one_line, read};
 
 /// Write organisations, branches, users and configuration, as JSON lines
 ///
@@ -232,7 +232,7 @@ impl<W: Write> Records<'_, W> {
     }
 
     fn line(&mut self, record: &Value) -> Result<()> {
-        (self.written)(writeln!(self.out, "{record}"))
+        (self.written)(writeln!(self.out, "{}", one_line(record)))
     }
 }
 

@@ -96,3 +96,25 @@ fn an_export_that_fails_leaves_no_file() {
     world.refused(&words, 4, "replaces no file");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
 }
+
+/// Once the controls above U+007E, and those that turn the direction of a line, were as they are.
+#[test]
+fn an_export_cannot_steer_a_terminal_and_imports_as_it_was() {
+    let world = World::new();
+    let text = "a\u{7f}\u{9b}2J\u{202e} \"ä\" 日本";
+    let attributes = serde_json::json!({ "note": text }).to_string();
+    world.ok(&["user", "add", "ada", "--no-password", "--attributes", &attributes]);
+    world.ok(&["config", "set", "greeting", text]);
+    let exported = world.ok(&["export"]);
+    let is_bare = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert!(exported.contains("日本") && !exported.contains(is_bare), "{exported:?}");
+    let other = World::new();
+    fs::write(other.directory().join("all.jsonl"), &exported).unwrap();
+    other.ok(&["import", "all.jsonl"]);
+    let stored = |world: &World| {
+        let ada = world.row(&["user", "show", "ada"])["attributes"].clone();
+        (ada, world.row(&["config", "get", "greeting"])["value"].clone())
+    };
+    assert_eq!(stored(&other), (attributes.into(), text.into()));
+    assert_eq!(stored(&other), stored(&world));
+}
