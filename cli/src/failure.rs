@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use gatepost::{Error, ErrorClass, ErrorKind};
 
+use crate::output::printable;
+
 /// The result of the functions of this command.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
@@ -129,7 +131,7 @@ impl Failure {
     }
 
     fn text(&self) -> String {
-        let (what, advice) = (self.what(), self.advice());
+        let (what, advice) = (printable(&self.what()), printable(self.advice()));
         if what.is_empty() {
             return what;
         }
@@ -137,7 +139,7 @@ impl Failure {
         if let Self::Store(error) = self
             && let Some(path) = error.path()
         {
-            let _ = writeln!(text, "  {}", path.display());
+            let _ = writeln!(text, "  {}", printable(&path.display().to_string()));
         }
         if !advice.is_empty() {
             let _ = writeln!(text, "  {advice}");

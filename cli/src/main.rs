@@ -19,11 +19,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::Arguments;
+use output::printable;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     match command::run(arguments) {
         Ok(exit) => exit.into(),
         Err(failure) => failure.report().into(),
     }
+}
+
+/// Prints the help, or what is wrong with the command line. The message quotes words of it, so they
+/// are read again without what could move the cursor of a terminal.
+fn refuse(error: &clap::Error) -> ! {
+    let words = std::env::args_os().map(|word| printable(&word.to_string_lossy()));
+    Arguments::try_parse_from(words).err().as_ref().unwrap_or(error).exit()
 }

@@ -15,6 +15,7 @@ mod directory;
 mod doctor;
 mod explain;
 mod factors;
+mod failures;
 mod keys;
 mod moving;
 mod moving_out;
