@@ -21,6 +21,11 @@ fn refusal(world: &World, name: &str, password: &str) -> Option<LoginRefusal> {
     world.store().log_in(request).unwrap().granted().err()
 }
 
+fn id(world: &World, name: &str) -> String {
+    let found = world.store().users().find_by_username(name).unwrap();
+    found.unwrap().id.to_string()
+}
+
 #[test]
 fn a_user_is_created_shown_and_changed_while_another_process_logs_in() {
     let world = World::new();
@@ -142,8 +147,9 @@ fn where_a_breach_check_is_in_use_no_password_is_set_without_it() {
     let options = Options::server().breach_check(Arc::new(NeverBreached));
     drop(Store::open(world.directory().join("auth.db"), options).unwrap());
     world.ok(&["user", "add", "ada", "--no-password"]);
+    let reset = format!("gatepost user reset {}", id(&world, "ada"));
     for (words, advice) in [
-        (["user", "set-password", "ada", "--password-stdin"], "gatepost user reset ada"),
+        (["user", "set-password", "ada", "--password-stdin"], reset.as_str()),
         (["user", "add", "bob", "--password-stdin"], "--no-password"),
     ] {
         let ran = world.run_with(&words, PASSWORD);
@@ -152,6 +158,20 @@ fn where_a_breach_check_is_in_use_no_password_is_set_without_it() {
     }
     world.ok(&["user", "reset", "ada"]);
     assert_eq!(world.rows(&["user", "list"]).len(), 1);
+}
+
+/// Once the advice had the username, which a shell would have run.
+#[test]
+fn a_command_to_paste_names_the_user_by_id() {
+    let world = World::empty();
+    let options = Options::server().breach_check(Arc::new(NeverBreached));
+    drop(Store::open(world.directory().join("auth.db"), options).unwrap());
+    let name = "-v;$(id>out)`id`";
+    world.ok(&["user", "add", "--no-password", "--", name]);
+    let reset = format!("gatepost user reset {}", id(&world, name));
+    let ran = world.run_with(&["user", "set-password", "--password-stdin", "--", name], PASSWORD);
+    assert_eq!(ran.code, 6, "{ran:?}");
+    assert!(ran.err.contains(&reset) && !ran.err.contains(name), "{ran:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl SetPassword {
         let set = context.writing("user.set-password")?.users().set_password(user.id, password);
         let advice = format!(
             "Issue a one-time token, which such a program accepts: gatepost user reset {}",
-            user.username
+            user.id
         );
         set.map_err(|error| explain_breach_check(error, &advice))?;
         let sentence = format!("set the password of {} and revoked all sessions", user.username);
