@@ -21,8 +21,9 @@ pub(crate) fn new_password(from_stdin: bool) -> Result<Password> {
     if from_stdin {
         return secret_of_stdin("password").map(|text| Password::new(text.to_string()));
     }
-    let typed = hidden("New password: ")?;
-    let again = hidden("The same password again: ")?;
+    let advice = "Give it on standard input, with --password-stdin.";
+    let typed = hidden("New password: ", advice)?;
+    let again = hidden("The same password again: ", advice)?;
     if typed != again {
         return Err(Failure::invalid("the two passwords differ"));
     }
@@ -31,7 +32,8 @@ pub(crate) fn new_password(from_stdin: bool) -> Result<Password> {
 
 /// A password that exists, typed once at the terminal, without echo.
 pub(crate) fn password(question: &str) -> Result<Password> {
-    hidden(question).map(|typed| Password::new(typed.to_string()))
+    let typed = hidden(question, "Run it at a terminal.")?;
+    Ok(Password::new(typed.to_string()))
 }
 
 /// One line of standard input, such as a code, which is asked for on standard error.
@@ -94,12 +96,9 @@ pub(crate) fn confirm(question: &str) -> Result<()> {
     }
 }
 
-fn hidden(prompt: &str) -> Result<Zeroizing<String>> {
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-        Failure::new(
-            Exit::Unavailable,
-            format!("the password cannot be asked at a terminal: {error}"),
-            "Give it on standard input, with --password-stdin.",
-        )
+fn hidden(question: &str, advice: &str) -> Result<Zeroizing<String>> {
+    rpassword::prompt_password(printable(question)).map(Zeroizing::new).map_err(|error| {
+        let what = format!("the password cannot be asked at a terminal: {error}");
+        Failure::new(Exit::Unavailable, what, advice)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use gatepost::second_factors::{NewTotp, TotpSecret};
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::world::{PASSWORD, World};
@@ -111,18 +112,40 @@ fn a_rekey_shows_how_far_it_is_and_asks_first() {
     assert!(shown.contains("sealed 1 hashes under 2026-11"), "{shown}");
 }
 
-#[test]
-fn without_a_terminal_a_password_comes_from_standard_input_or_not_at_all() {
-    let world = World::new();
+/// What a command that asks for a password says where no person can type it.
+#[track_caller]
+fn without_a_terminal(world: &World, words: &[&str]) -> String {
     // `setsid` takes the terminal of the test away, if it has one.
     let mut command = Command::new("setsid");
-    command.args(["--wait", "gatepost", "user", "add", "ada"]);
+    command.args(["--wait", "gatepost"]).args(words);
     command.env("PATH", World::search_path()).current_dir(world.directory());
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(8), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn without_a_terminal_a_password_comes_from_standard_input_or_not_at_all() {
+    let world = World::new();
+    let said = without_a_terminal(&world, &["user", "add", "ada"]);
     assert!(said.contains("--password-stdin"), "{said}");
     assert!(world.rows(&["user", "list"]).is_empty());
+}
+
+/// Once the advice named a flag of other commands.
+#[test]
+fn without_a_terminal_no_password_is_asked_for_recovery_codes() {
+    let world = World::new();
+    world.person("ada");
+    let ada = world.store().users().find_by_username("ada").unwrap().unwrap().id;
+    let options = gatepost::Options::stored().dangerous().allow_unsealed_totp_secrets();
+    let store = gatepost::Store::open(world.directory().join("auth.db"), options).unwrap();
+    let secret = TotpSecret::new(vec![7; 20]).unwrap();
+    store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+    store.close().unwrap();
+    let said = without_a_terminal(&world, &["factor", "recovery-codes", "ada"]);
+    assert!(!said.contains("--password-stdin"), "{said}");
+    assert!(said.contains("Run it at a terminal."), "{said}");
 }
 
 fn logs_in(world: &World, password: &str) -> bool {
