@@ -88,7 +88,7 @@ fn allowed(global: &Global, options: Options) -> Options {
 }
 
 /// The keyring of the `--key-file`s: the first is the current key.
-fn keys(global: &Global) -> Result<Option<Keys>> {
+pub(crate) fn keys(global: &Global) -> Result<Option<Keys>> {
     let mut all: Option<Keys> = None;
     for path in &global.key_file {
         let next = Keys::from_file(path)?;

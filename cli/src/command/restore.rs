@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 
 use crate::arguments::Global;
 use crate::context::{self, Context};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output::{Output, as_text, note};
 use crate::prompt;
 
@@ -40,7 +40,15 @@ impl Restore {
         if self.adopt {
             global.file.clone_from(&self.path);
         }
+        if global.acting_as.is_some() {
+            return Err(Failure::invalid(
+                "a restore may replace the user who acts: leave out --as",
+            ));
+        }
         context::check_owner(&global)?;
+        // A restore needs no key. A path that is wrong is a mistake all the same.
+        context::keys(&global)?;
+        global.key_file.clear();
         if !global.yes {
             prompt::confirm(&format!(
                 "{} Every user must log in again, and every API key must be issued again. Go on?",

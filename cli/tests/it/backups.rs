@@ -55,6 +55,43 @@ fn a_backup_is_restored_into_the_store_that_another_process_has_open() {
     assert_eq!(events, ["command.restore", "store.restored"]);
 }
 
+/// Once the store was replaced first, and a note said that no row names the command.
+#[test]
+fn a_restore_with_a_wrong_user_or_key_file_changes_nothing() {
+    let world = World::new();
+    let (store, token, device) = signed_in(&world);
+    world.ok(&["backup", "copy.db"]);
+    store.close().unwrap();
+    let before = world.ok(&["audit", "head"]);
+    for path in [["copy.db", "--yes"].as_slice(), &["auth.db", "--yes", "--adopt"]] {
+        let restore = |words: &[&'static str]| [&["restore"], path, words].concat();
+        world.refused(&restore(&["--as", "nemo"]), 5, "leave out --as");
+        world.refused(&restore(&["--as", "ada"]), 5, "leave out --as");
+        world.refused(&restore(&["--key-file", "no.key"]), 3, "the key file does not exist");
+    }
+    // The arguments come before the question, which has no terminal.
+    world.refused(&["restore", "copy.db", "--key-file", "no.key"], 3, "the key file");
+    assert_eq!(world.ok(&["audit", "head"]), before);
+    assert!(passes(&world.store(), &token, &device));
+}
+
+/// Once the row of the command was left out, because the file did not open with that key.
+#[test]
+fn a_restore_is_recorded_whatever_the_key() {
+    let world = crate::factors::sealed();
+    world.ok(&["key-file", "create", "b.key", "a"]);
+    world.ok(&["backup", "copy.db"]);
+    let ran = world.run(&["restore", "copy.db", "--yes", "--key-file", "b.key"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(events(&world, 2), ["store.restored", "command.restore"]);
+}
+
+/// The newest rows of the log, the oldest first.
+fn events(world: &World, rows: u32) -> Vec<String> {
+    let log = world.store().audit().latest(rows, &AuditFilter::new()).unwrap();
+    log.iter().rev().map(|row| row.event.clone()).collect()
+}
+
 #[test]
 fn what_is_stricter_stays_unless_all_is_wanted_as_in_the_backup() {
     let world = World::new();
