@@ -38,7 +38,7 @@ impl Backup {
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} pages, {eta} left");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        let written = context.store.backup(&target, |progress| {
+        let written = context.writing("backup")?.backup(&target, |progress| {
             bar.set_length(progress.pages);
             bar.set_position(progress.pages_done);
         });

@@ -186,7 +186,7 @@ impl Copy {
             .create(&directory)
             .map_err(|error| Failure::io("the directory of the copy cannot be created", &error))?;
         let copy = Self(directory);
-        context.store.backup(copy.file(), |_| ())?;
+        context.writing("import.dry-run")?.backup(copy.file(), |_| ())?;
         Ok(copy)
     }
 

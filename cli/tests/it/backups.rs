@@ -92,6 +92,19 @@ fn events(world: &World, rows: u32) -> Vec<String> {
     log.iter().rev().map(|row| row.event.clone()).collect()
 }
 
+/// Once a backup had the row of the library alone, which does not say who took the copy.
+#[test]
+fn the_log_says_who_took_a_copy() {
+    let world = World::new();
+    fs::write(world.directory().join("users.jsonl"), "{\"username\":\"ada\"}\n").unwrap();
+    world.ok(&["backup", "copy.db"]);
+    assert_eq!(events(&world, 2), ["command.backup", "store.backed_up"]);
+    world.refused(&["backup", "copy.db"], 4, "already exists");
+    assert_eq!(events(&world, 2), ["command.backup", "store.backup_failed"]);
+    world.ok(&["import", "users.jsonl", "--dry-run"]);
+    assert_eq!(events(&world, 2), ["command.import.dry-run", "store.backed_up"]);
+}
+
 #[test]
 fn what_is_stricter_stays_unless_all_is_wanted_as_in_the_backup() {
     let world = World::new();
