@@ -130,7 +130,12 @@ impl Folder {
     /// Writes the file whole or not at all, so that it survives a power loss.
     fn write(&self, path: &Path, text: &str) -> std::io::Result<()> {
         let new = self.0.join(DEVICE_NEW);
-        let mut file = private::options().write(true).create(true).truncate(true).open(&new)?;
+        // A crash left it, or another account while it could write to the folder.
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = private::options().write(true).create_new(true).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&new, path)?;

@@ -69,7 +69,6 @@ fn what_others_put_into_the_folder_is_refused() {
     std::fs::write(&elsewhere, &good).unwrap();
     for (name, kind) in [
         ("device", "link"),
-        ("device.new", "link"),
         ("lock", "link"),
         ("device", "pipe"),
         ("lock", "pipe"),
@@ -95,6 +94,36 @@ fn what_others_put_into_the_folder_is_refused() {
         let opened = Desk::builder(APP).folder(folder).options(options()).open();
         assert!(matches!(opened, Err(DeskError::Folder { .. })), "{name}, {kind}: {opened:?}");
         assert_eq!(std::fs::read_to_string(&elsewhere).unwrap(), good, "{name}, {kind}");
+    }
+}
+
+/// Once a file of another account was written, and became the file `device` with its owner and
+/// mode.
+#[cfg(unix)]
+#[test]
+fn what_others_left_of_a_new_device_file_is_replaced() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    for kind in ["link", "wide", "another account's"] {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::at(directory.path()).unwrap();
+        let new = folder.path().join("device.new");
+        if kind == "link" {
+            symlink(&elsewhere, &new).unwrap();
+        } else {
+            std::fs::write(&new, "").unwrap();
+            std::fs::set_permissions(&new, PermissionsExt::from_mode(0o666)).unwrap();
+        }
+        if kind == "another account's" && chown(&new, Some(65_534), None).is_err() {
+            continue; // Only root can.
+        }
+        let device = folder.path().join("device");
+        drop(Desk::builder(APP).folder(folder).options(options()).open().unwrap());
+        let seen = std::fs::symlink_metadata(&device).unwrap();
+        assert!(seen.is_file() && !new.exists(), "{kind}");
+        let own = rustix::process::geteuid().as_raw();
+        assert_eq!((seen.uid(), seen.mode() & 0o777), (own, 0o600), "{kind}");
+        assert_eq!(elsewhere.path().metadata().unwrap().len(), 0, "{kind}");
     }
 }
 
