@@ -34,7 +34,8 @@ use crate::vault::{SavedToken, VaultError, VaultKind};
 ///
 /// When the session is over, every call fails with [`Ended`](DeskError::Ended) and the saved token
 /// is deleted: ask for the password then. A session ends by sign-out, by a revocation in any
-/// process, by its lifetime, or because another user signed in on this machine. While the seat is
+/// process, by its lifetime, or because another user signed in on this machine. A seat is also over
+/// if another instance gave its session a new token and deleted that by a lock. While the seat is
 /// locked, the calls that show or do something for the user fail with
 /// [`Locked`](DeskError::Locked).
 ///
@@ -309,8 +310,13 @@ impl Seat {
         if desk.verify(&own)?.is_some() {
             return Ok(own);
         }
+    ///
+    /// A seat that is over stays over, also if its session goes on in another instance.
         match desk.load()? {
             Some(saved) if self.adopts(&saved)? => Ok(saved),
+        if self.state_now().view == SeatState::Ended {
+            return Err(self.ended_in(turn));
+        }
             _ => Err(self.ended_in(turn)),
         }
     }

@@ -278,6 +278,41 @@ fn a_lock_deletes_the_token_that_another_instance_gave_the_session() {
     assert!(world.restart().resume().unwrap().is_none());
 }
 
+/// Once an unlock of such a seat was reported as done, and the seat stayed over.
+#[test]
+fn a_seat_whose_token_another_instance_deleted_is_over_for_every_call() {
+    type Call = fn(&Seat) -> Result<(), DeskError>;
+    let calls: [(&str, Call); 7] = [
+        ("unlock", |seat| seat.unlock(right()).map(drop)),
+        ("renew", |seat| seat.renew().map(drop)),
+        ("change_password", |seat| {
+            seat.change_password(password("ada"), password("new")).map(drop)
+        }),
+        ("enrol", |seat| seat.enrol_second_factor().map(drop)),
+        ("confirm", |seat| seat.confirm_second_factor("123456", "654321").map(drop)),
+        ("remove", |seat| seat.remove_second_factor(password("ada"), "123456").map(drop)),
+        ("reissue", |seat| seat.reissue_recovery_codes(password("ada"), "123456").map(drop)),
+    ];
+    for (name, call) in calls {
+        let world = World::new();
+        let (one, two) = (world.seat("ada"), world.again().resume().unwrap().unwrap());
+        one.lock().unwrap();
+        unlock(&one);
+        one.lock().unwrap();
+        assert!(matches!(call(&two), Err(DeskError::Ended)), "{name}");
+        // The token that is saved again is valid, and of that session.
+        unlock(&one);
+        let token = world.vault.token().unwrap();
+        for (again, call) in calls {
+            let answer = call(&two);
+            assert!(matches!(answer, Err(DeskError::Ended)), "{name}, {again}: {answer:?}");
+        }
+        assert_eq!(two.state().unwrap(), SeatState::Ended, "{name}");
+        assert_eq!(one.state().unwrap(), SeatState::Open, "{name}");
+        assert_eq!(world.vault.token().unwrap(), token, "{name}");
+    }
+}
+
 #[test]
 fn a_lock_leaves_the_token_of_another_session() {
     let world = World::new();
