@@ -239,16 +239,22 @@ impl Seat {
     /// [`Busy`](DeskError::Busy) and [`Store`](DeskError::Store): the user is still signed in, and
     /// the token still saved. Try again.
     pub fn sign_out(&self) -> Result<()> {
+        self.end_session().map(drop)
+    }
+
+    /// As [`sign_out`](Self::sign_out); returns whether the session had ended before.
+    fn end_session(&self) -> Result<Ended> {
         let desk = &self.0.desk;
         let turn = desk.turn()?;
         let token = self.state_now().token.copy();
+        let mut ended = Ended::Now;
         if desk.store().log_out((token.expose(), desk.device()))? == Ended::Before {
             // Another instance may have given the session another token.
             let principal = self.state_now().principal;
-            desk.store().acting_as(principal).sessions().revoke(self.0.session)?;
+            ended = desk.store().acting_as(principal).sessions().revoke(self.0.session)?;
         }
         self.ended_in(&turn);
-        Ok(())
+        Ok(ended)
     }
 
     /// Whether the next start finds the token of this seat.
@@ -304,19 +310,19 @@ impl Seat {
 
     /// The token of this seat's session. Another instance that unlocked the session, or changed the
     /// password in it, has given it a new token, which it saved.
+    ///
+    /// A seat that is over stays over, also if its session goes on in another instance.
     fn current_token(&self, turn: &Turn) -> Result<SavedToken> {
         let desk = &self.0.desk;
+        if self.state_now().view == SeatState::Ended {
+            return Err(self.ended_in(turn));
+        }
         let own = self.state_now().token.copy();
         if desk.verify(&own)?.is_some() {
             return Ok(own);
         }
-    ///
-    /// A seat that is over stays over, also if its session goes on in another instance.
         match desk.load()? {
             Some(saved) if self.adopts(&saved)? => Ok(saved),
-        if self.state_now().view == SeatState::Ended {
-            return Err(self.ended_in(turn));
-        }
             _ => Err(self.ended_in(turn)),
         }
     }

@@ -41,7 +41,8 @@ impl Seat {
         Ok(self.0.desk.store().sessions().iter(&filter).collect::<Result<_, Error>>()?)
     }
 
-    /// Revokes one of the user's sessions: its own as well, which signs the user out.
+    /// Revokes one of the user's sessions: its own as well, which signs the user out. Returns
+    /// whether the session had ended before.
     ///
     /// # Errors
     /// [`Ended`](DeskError::Ended), [`Locked`](DeskError::Locked), [`Busy`](DeskError::Busy) and
@@ -49,7 +50,7 @@ impl Seat {
     pub fn revoke(&self, session: SessionId) -> Result<Ended> {
         let principal = self.open()?;
         if session == self.0.session {
-            return self.sign_out().map(|()| Ended::Now);
+            return self.end_session();
         }
         let sessions = self.0.desk.store().sessions();
         sessions.revoke_own(&principal, session).map_err(|error| self.failed(error))

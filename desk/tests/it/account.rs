@@ -174,6 +174,19 @@ fn every_call_of_a_seat_that_is_over_says_so_and_the_token_is_gone() {
     }
 }
 
+/// Once a session that had ended before was reported as ended now.
+#[test]
+fn a_seat_that_revokes_its_own_session_says_whether_it_had_ended_before() {
+    for (how, end) in ends() {
+        let world = World::new();
+        let seat = world.seat("ada");
+        end(&world, &seat);
+        assert_eq!(seat.revoke(seat.session()).unwrap(), gatepost::Ended::Before, "{how}");
+        assert_eq!(seat.state().unwrap(), SeatState::Ended, "{how}");
+        assert!(matches!(seat.revoke(seat.session()), Err(DeskError::Ended)), "{how}");
+    }
+}
+
 #[test]
 fn an_error_is_no_end() {
     let world = World::new();
