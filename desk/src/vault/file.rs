@@ -57,6 +57,8 @@ const UNFINISHED: &str = "~";
 #[derive(Debug)]
 pub struct FileVault {
     folder: PathBuf,
+    /// Flushes a folder; a test lets it fail.
+    flush: fn(&Path) -> io::Result<()>,
 }
 
 impl FileVault {
@@ -64,7 +66,7 @@ impl FileVault {
     /// it does not exist.
     #[must_use]
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), flush: sync }
     }
 
     /// The file of that name. A byte that is not plain in a file name is written as `%2F`.
@@ -89,6 +91,11 @@ impl FileVault {
             0o022,
             "the folder of the saved token belongs to another user, or others may write to it",
         )
+    }
+
+    /// Flushes the folder after the token was saved or deleted, which a failure does not undo.
+    fn flush_folder(&self) -> Result<(), VaultError> {
+        (self.flush)(&self.folder).map_err(|_| VaultError::NoAnswer)
     }
 }
 
@@ -133,7 +140,7 @@ impl TokenVault for FileVault {
         for _ in 0..ATTEMPTS_MAX {
             delete_unfinished(&path).map_err(failed)?;
             match write(&path, token.expose()) {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.flush_folder(),
                 // Another save or deletion removed the new file, or has one of that name.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::AlreadyExists) => {}
@@ -151,7 +158,7 @@ impl TokenVault for FileVault {
             deleted => deleted.map_err(failed)?,
         }
         remove(&path).map_err(failed)?;
-        sync(&self.folder).map_err(failed)
+        self.flush_folder()
     }
 }
 
@@ -193,7 +200,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
         let _ = fs::remove_file(&new);
         return Err(error);
     }
-    sync(folder_of(path))
+    Ok(())
 }
 
 /// Deletes the new files of saves that a kill interrupted.
@@ -387,6 +394,20 @@ mod tests {
         let saved = vault.save(NAME, &SavedToken::new("two".into()));
         assert!(matches!(saved, Err(VaultError::Failed(_))));
         assert_eq!(fs::read_dir(&vault.folder).unwrap().count(), 1, "the new file is deleted");
+    }
+
+    /// Once the token before it was said to be still there.
+    #[test]
+    fn whether_a_token_is_saved_or_deleted_is_open_if_the_folder_cannot_be_flushed() {
+        let (_folder, mut vault) = vault();
+        save(&vault, "one");
+        vault.flush = |_| Err(ErrorKind::StorageFull.into());
+        let saved = vault.save(NAME, &SavedToken::new("two".into()));
+        assert!(matches!(saved, Err(VaultError::NoAnswer)), "{saved:?}");
+        assert_eq!(load(&vault).as_deref(), Some("two"));
+        let deleted = vault.delete(NAME);
+        assert!(matches!(deleted, Err(VaultError::NoAnswer)), "{deleted:?}");
+        assert_eq!(load(&vault), None);
     }
 
     #[test]

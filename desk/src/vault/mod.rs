@@ -57,7 +57,8 @@ pub trait TokenVault: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// If the vault could not delete it.
+    /// If the vault could not delete it; it is still there. After
+    /// [`NoAnswer`](VaultError::NoAnswer) it may be deleted.
     fn delete(&self, name: &str) -> Result<(), VaultError>;
 
     /// Moves the token saved under `name` to the vault `to`, for a program that changes its vault.
@@ -149,8 +150,8 @@ pub enum VaultError {
     /// There is no such vault in this desktop session: no bus, no Secret Service on it, or no
     /// default collection in it.
     Unavailable,
-    /// The vault ended during the call, or gave no answer within the bound of the call. A token
-    /// that was to be saved or deleted may be saved or deleted.
+    /// The vault ended during the call, gave no answer within the bound of the call, or could not
+    /// flush the disk. A token that was to be saved or deleted may be saved or deleted.
     NoAnswer,
     /// The file of the token, or its folder, is not private: another user owns it, can read the
     /// file or can write to the folder, or it is no regular file. The text says which.
