@@ -61,8 +61,8 @@ impl Auth {
     /// *site*, so this is for other origins of the same site, such as another subdomain. For a page
     /// that reads the answers, set up CORS for the same origin.
     ///
-    /// It is one origin, written as a browser sends it: there is no wildcard, a host beyond ASCII is
-    /// written in Punycode (`xn--…`), and an IPv6 address in its short form.
+    /// It is one origin, written as a browser sends it: without a wildcard, a name beyond ASCII in
+    /// Punycode (`xn--…`), and an IPv6 address in its short form.
     ///
     /// ```
     /// # use gatepost::{Options, Store};
@@ -185,8 +185,8 @@ impl DangerousAuth {
     }
 }
 
-/// A text is not an origin: it has to be a scheme (`http` or `https`), a host without a wildcard and
-/// perhaps a port, such as `https://app.example.com`, without a path or a slash at the end.
+/// A text is not an origin: it has to be a scheme (`http` or `https`), one host and perhaps a port,
+/// such as `https://app.example.com`, without a wildcard, a path or a slash at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidOrigin(());
 

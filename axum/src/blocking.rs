@@ -13,8 +13,8 @@ use crate::rejection::Rejection;
 /// `Store::may` may be called from async code: they are answered from memory, or by a short read
 /// of the file that waits at most 50 ms for others.
 ///
-/// `work` runs to its end, even if the client goes away. The handler does not: its future is dropped
-/// then. So put what must follow the call, such as handing over a mail, into `work` as well.
+/// `work` runs to its end, even if the client goes away. The handler does not: its future is then
+/// dropped. So put what must follow the call, such as handing over a mail, into `work` as well.
 ///
 /// ```
 /// use gatepost::{NewUser, Options, Store};

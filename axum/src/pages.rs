@@ -16,12 +16,12 @@ use crate::rejection::Demand;
 
 /// Makes a router answer with a redirect to the login page (303) where it would answer 401.
 ///
-/// The address of a GET request goes along as the last parameter of the page, `next`; after the
-/// login, [`Next`] reads it, unless the page has a `next` of its own. Use it for pages that a person
-/// opens, not for routes that a script calls. It protects no route by itself: it changes the
-/// answers of the extractors and of [`Rejection`](crate::Rejection), and gives every answer without
-/// a `Cache-Control` the value `no-store`, so that the button *Back* shows nothing after a logout
-/// (ASVS 14.3.2).
+/// The address of a GET request goes along as the last parameter of the login page, `next`; after
+/// the login, [`Next`] reads it, unless the page has a `next` of its own. Use the guard for pages
+/// that a person opens, not for routes that a script calls. It protects no route by itself: it
+/// changes the answers of the extractors and of [`Rejection`](crate::Rejection), and gives every
+/// answer without a `Cache-Control` the value `no-store`, so that the button *Back* shows nothing
+/// after a logout (ASVS 14.3.2).
 ///
 /// ```
 /// use axum::body::Body;
