@@ -4,7 +4,6 @@
 //! as milliseconds, are printed as RFC 3339 in UTC in both.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use gatepost::{Secret, Timestamp};
@@ -149,11 +148,6 @@ fn value(record: &impl Serialize) -> Result<Value> {
     serde_json::to_value(record).map(with_times).map_err(|error| {
         Failure::new(Exit::Unavailable, format!("a record has no form in JSON: {error}"), "")
     })
-}
-
-/// The path as JSON can have it: a byte that is not UTF-8 is replaced.
-pub(crate) fn as_text(path: &Path) -> PathBuf {
-    path.display().to_string().into()
 }
 
 fn with_times(value: Value) -> Value {

@@ -67,11 +67,16 @@ pub struct ReadOnlyStore {
 #[non_exhaustive]
 pub struct ReadOnlyStatus {
     /// The path of the file.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::value::path::as_text"))]
     pub path: PathBuf,
     /// When the newest write that the file has was made; `None` if its audit log is empty.
     pub newest_write: Option<Timestamp>,
     /// How long ago that was: the copy has every write that is older. It also grows while nothing
     /// is written to the store.
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "lag_ms", serialize_with = "crate::value::time::as_millis")
+    )]
     pub lag: Option<Duration>,
 }
 

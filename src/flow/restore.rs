@@ -100,7 +100,10 @@ pub enum ReplacedFile {
     /// The store, which other processes may have open. They go on with the restored one.
     Live,
     /// A file that did not read. It is at this path now, and what was beside it as well.
-    Damaged(PathBuf),
+    Damaged(
+        #[cfg_attr(feature = "serde", serde(serialize_with = "crate::value::path::as_text"))]
+        PathBuf,
+    ),
     /// No file.
     Nothing,
 }

@@ -58,8 +58,10 @@ pub struct BackupProgress {
 #[non_exhaustive]
 pub struct BackupReport {
     /// The file of the backup.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::value::path::as_text"))]
     pub path: PathBuf,
     /// The file beside it that says what it is of, and has the SHA-256 of its bytes.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::value::path::as_text"))]
     pub manifest: PathBuf,
     /// Its length in pages.
     pub pages: u64,

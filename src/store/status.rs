@@ -77,6 +77,7 @@ pub enum ChangeSignal {
 #[non_exhaustive]
 pub struct Status {
     /// The path of the file; `None` for a store in memory.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::value::path::as_text"))]
     pub path: Option<PathBuf>,
     /// The warnings of opening the store, such as options that differ from the stored ones.
     pub open_warnings: Vec<OpenWarning>,

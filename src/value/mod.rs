@@ -14,6 +14,8 @@ pub(crate) mod name;
 pub(crate) mod one_time;
 pub(crate) mod password_check;
 pub(crate) mod password_rule;
+#[cfg(feature = "serde")]
+pub(crate) mod path;
 pub(crate) mod permission;
 pub(crate) mod policy;
 pub(crate) mod presented;

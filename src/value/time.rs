@@ -182,6 +182,15 @@ pub(crate) fn millis_of(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A span in JSON. The name of its field ends in `_ms`.
+#[cfg(feature = "serde")]
+pub(crate) fn as_millis<S: serde::Serializer>(
+    span: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&span.map(millis_of), serializer)
+}
+
 /// The end of a lifetime, as a request states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deadline {

@@ -1,16 +1,20 @@
 //! The records as JSON (feature `serde`): field by field what a golden file says.
 
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt;
+
 use gatepost::audit::{AuditFilter, HostEvent};
 use gatepost::directory::CreditHolder;
 use gatepost::policy::SessionPolicy;
 use gatepost::sessions::{
     Assurance, NewApiKey, NewOneTimeToken, NewTicket, SessionFilter, Version,
 };
-use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Subtree, Timestamp};
+use gatepost::{ClientInfo, LoginRequest, NewUser, Page, Password, Store, Subtree, Timestamp};
 use serde_json::{Map, Value, json};
 
 use crate::keyring::keys;
-use crate::world::{HOUR, PASSWORD, World, device, morning};
+use crate::world::{HOUR, PASSWORD, World, device, for_tests, morning};
 
 const GOLDEN: &str = include_str!("golden/records.json");
 
@@ -96,6 +100,31 @@ fn each_record_is_written_as_the_golden_file_says() {
         );
     }
     assert_eq!(records.len(), golden.len());
+}
+
+/// Once it had no form in JSON.
+#[test]
+fn a_path_that_is_not_utf_8_is_written_with_replacements() {
+    let directory = tempfile::tempdir().unwrap();
+    let odd = |name: &[u8]| directory.path().join(OsString::from_vec(name.to_vec()));
+    let shown = |path: &Value| assert!(path.as_str().unwrap().contains('\u{fffd}'), "{path}");
+    let (path, copy) = (odd(b"a\xff.db"), odd(b"b\xff.db"));
+
+    let store = Store::open(&path, for_tests()).unwrap();
+    store.users().create(NewUser::person("ada")).unwrap();
+    shown(&serde_json::to_value(store.status()).unwrap()["path"]);
+    let backup = store.backup(&copy, |_| ()).unwrap();
+    let backup = serde_json::to_value(&backup).unwrap();
+    shown(&backup["path"]);
+    shown(&backup["manifest"]);
+    let status = Store::open_read_only(&copy, for_tests()).unwrap().status().unwrap();
+    let status = serde_json::to_value(&status).unwrap();
+    shown(&status["path"]);
+    assert!(status["lag_ms"].is_u64(), "{status}");
+    store.close().unwrap();
+    fs::write(&path, "a text, and no database").unwrap();
+    let report = Store::restore(&copy, &path, for_tests()).unwrap();
+    shown(&serde_json::to_value(&report).unwrap()["replaced"]["damaged"]);
 }
 
 #[test]

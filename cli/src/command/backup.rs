@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::output::{as_text, note};
+use crate::output::note;
 
 /// Of the time in the name of a backup: `20260105T090000Z`.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
@@ -43,14 +43,13 @@ impl Backup {
             bar.set_position(progress.pages_done);
         });
         bar.abandon();
-        let mut report = written?;
+        let report = written?;
         let deleted = match self.keep {
             Some(keep) => delete_oldest(&self.path, &report.path, usize::from(keep)),
             None => Ok(()),
         };
         // The backup is there in either case.
         let sentence = format!("wrote {} ({} pages)", report.path.display(), report.pages);
-        (report.path, report.manifest) = (as_text(&report.path), as_text(&report.manifest));
         let printed = context.output.done(&sentence, &report);
         deleted.and(printed)
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use clap::Args;
 use gatepost::Store;
-use gatepost::backup::{ReplacedFile, RestoreOptions};
+use gatepost::backup::RestoreOptions;
 use indicatif::ProgressBar;
 
 use crate::arguments::Global;
 use crate::context::{self, Context};
 use crate::failure::{Failure, Result};
-use crate::output::{Output, as_text, note};
+use crate::output::{Output, note};
 use crate::prompt;
 
 /// Put a backup in the place of the store, or take in a file that was put there by other means
@@ -75,11 +75,8 @@ impl Restore {
         bar.enable_steady_tick(Duration::from_millis(100));
         let restored = Store::restore(&self.path, &global.file, options);
         bar.finish_and_clear();
-        let mut report = restored?;
+        let report = restored?;
         self.record(&global);
-        if let ReplacedFile::Damaged(aside) = &mut report.replaced {
-            *aside = as_text(aside);
-        }
         output.record(&report)
     }
 

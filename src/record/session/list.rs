@@ -13,8 +13,6 @@ use crate::value::limits;
 use crate::value::principal::{Assurance, Credential};
 use crate::value::subtree::Subtree;
 use crate::value::time::Timestamp;
-#[cfg(feature = "serde")]
-use crate::value::time::millis_of;
 
 /// A live session, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub struct SessionInfo {
     /// How long without use until the session expires; `None` if it has no inactivity timeout.
     #[cfg_attr(
         feature = "serde",
-        serde(rename = "inactivity_timeout_ms", serialize_with = "millis")
+        serde(rename = "inactivity_timeout_ms", serialize_with = "crate::value::time::as_millis")
     )]
     pub inactivity_timeout: Option<Duration>,
     /// The last use, in steps: with an inactivity timeout of a tenth of it and at most a minute,
@@ -404,11 +402,6 @@ impl<'s> Sessions<'s> {
         }
         rows
     }
-}
-
-#[cfg(feature = "serde")]
-fn millis<S: serde::Serializer>(span: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&span.map(millis_of), to)
 }
 
 /// Every session of a user that the file has, live or not, in the order of their ids.

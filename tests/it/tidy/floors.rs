@@ -38,6 +38,7 @@ const ORDER: &[(u8, &str)] = &[
     (0, "value::refusal"),
     (0, "value::version"),
     (0, "value::wait"),
+    (0, "value::path"),
     (1, "sync"),
     (1, "spans"),
     (1, "storage::clock"),
