@@ -10,6 +10,7 @@
 //! A stored hash of a lower cost is replaced at the very end, after all else succeeded.
 
 mod complete;
+mod grant;
 mod new_password;
 mod open;
 mod reply;
@@ -34,19 +35,18 @@ pub(crate) use status::refusal_of_status;
 
 use crate::error::Result;
 use crate::flow::revoke::{Cause, Revocation};
-use crate::flow::sweep::sweep_a_little;
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::ChangeAtLogin;
-use crate::record::audit::{self, Written};
+use crate::record::audit;
 use crate::record::credential::{self, StoredPassword};
 use crate::record::pending_step;
 use crate::record::second_factor::CodeUse;
-use crate::record::throttle::{self, Subject};
+use crate::record::throttle::Subject;
 use crate::record::user::{self, User};
 use crate::spans;
 use crate::storage::{Finished, ReadTx, WriteTx};
 use crate::store::Store;
-use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE, reasons};
+use crate::value::event::{ClientInfo, Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::name::typed::TypedName;
 use crate::value::refusal::LoginRefusal;
@@ -416,84 +416,5 @@ impl Login<'_> {
                 || (need == Need::Typed
                     && self.request.factor.as_ref().is_some_and(TypedFactor::revokes)),
         }
-    }
-
-    fn grant(
-        &self,
-        tx: &WriteTx<'_>,
-        Decided { user, room, need, .. }: Decided,
-        fresh: Option<&Hashed>,
-        revocation: Option<&Revocation>,
-        is_weak: bool,
-    ) -> Result<Written<LoginOutcome>> {
-        // What the login waited for is gone since, and so the new password was not hashed.
-        if self.request.new_password.is_some() && fresh.is_none() {
-            return self.refuse(tx, LoginRefusal::StepNotLive);
-        }
-        let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
-            Ok(codes) => codes,
-            Err(refusal) => return self.refuse(tx, refusal),
-        };
-        // No test fails without this: `decide` found it valid in the same transaction.
-        if !temporary::use_up(tx, self.attempt, user.id)? {
-            return self.refuse(tx, LoginRefusal::InvalidCredentials);
-        }
-        if let Some(hash) = fresh {
-            credential::set(tx, self.store.options(), user.id, hash.as_str(), false)?;
-        }
-        if let Some(revocation) = revocation {
-            revocation.apply(tx)?;
-        }
-        if let Some(step) = self.attempt.step() {
-            pending_step::complete(tx, step)?;
-        }
-        pending_step::delete_on_device(tx, user.id, self.attempt.subject.device)?;
-        let kept = self.attempt.credential.as_ref().filter(|_| fresh.is_none() && !is_weak);
-        if let Some(stored) = kept {
-            credential::reseal(tx, self.store.options(), user.id, &stored.phc)?;
-        }
-        let opened = open(tx, self.store.options(), &self.opening(user.id, need), room)?;
-        throttle::succeeded(tx, user.id, self.attempt.subject.device)?;
-        let trust = self.request.trust.filter(|_| matches!(need, Need::Typed));
-        let is_new_device = seen_on(tx, user.id, self.attempt.subject.device, trust)?;
-        user::logged_in(tx, user.id)?;
-        sweep_a_little(self.store, tx, user.id)?;
-        let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
-            .session(opened.id)
-            .client_info(self.request.client_info.clone());
-        let keys = self.request.revoke_api_keys;
-        let reason = reasons::of_login(fresh.is_some(), keys, revocation.is_some());
-        let event = Event { reason, ..event };
-        let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
-        let mut reply = granted(tx, self.store, user.id, opened)?;
-        reply.recovery_codes = codes;
-        // The password of a step is not known.
-        if fresh.is_none() && self.attempt.step().is_none() {
-            let password = &self.request.password;
-            reply.password_advice = new_password::advice(tx, self.store, user.id, password)?;
-        }
-        Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
-    }
-
-    /// Records a refusal. The charge of a right password is taken back: it is no failed guess.
-    fn refuse(&self, tx: &WriteTx<'_>, refusal: LoginRefusal) -> Result<Written<LoginOutcome>> {
-        let refusal = match refusal {
-            LoginRefusal::InvalidCredentials => {
-                failed(tx, self.attempt, self.request.client_info.as_ref())?;
-                self.attempt.failed()
-            }
-            refusal => {
-                self.attempt.refund(tx)?;
-                refusal
-            }
-        };
-        let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
-            .client_info(self.request.client_info.clone())
-            .refused(refusal.name());
-        let event = match refusal {
-            LoginRefusal::PasswordRejected(rule) => event.detail(rule.name()),
-            _ => event,
-        };
-        Ok(Written::With(LoginOutcome::Refused(refusal), event))
     }
 }

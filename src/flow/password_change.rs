@@ -42,7 +42,9 @@ impl Store {
     ///
     /// A user who has a second factor must have proved it in this session in the last 15 minutes,
     /// by the login or by [`prove`](Self::prove); otherwise the change is refused as
-    /// [`StepUpRequired`](LoginRefusal::StepUpRequired) (ASVS 7.5.1).
+    /// [`StepUpRequired`](LoginRefusal::StepUpRequired) (ASVS 7.5.1). The change forgives the failed
+    /// attempts of a user without a second factor; for a user who has one it takes back its own
+    /// charge alone, because a password forgives no wrong code.
     ///
     /// The session keeps its assurance level. A session above AAL1 also keeps its end and the time
     /// of its authentication, as a password alone does not repeat that (SP 800-63B-4 2.2.3). A
@@ -269,7 +271,13 @@ impl Store {
         credential::set(tx, self.options(), user, hash.as_str(), false)?;
         // Revokes all sessions: `renewed` then makes the presented one newer than the watermark.
         user::raise(tx, user, revocation.watermarks(tx)?)?;
-        throttle::succeeded(tx, user, None)?;
+        // The password is less than a login of a user with a factor needs: a code is still to be
+        // guessed, so no failure is forgiven.
+        if second_factor::is_in_force(tx, user)? {
+            attempt.refund(tx)?;
+        } else {
+            throttle::succeeded(tx, user, None)?;
+        }
         let reply = self.renewed(tx, &live, held)?;
         let event =
             subject_event(EventKind::PasswordChanged, &attempt.subject).session(held.session);

@@ -174,8 +174,8 @@ pub(crate) fn known(tx: &ReadTx<'_>, subject: &Subject) -> Result<Option<Known>>
     Ok(known.map(|(user, budget)| Known { user, device, budget }))
 }
 
-/// A success forgives what the gate counts, the sum of the known devices, and the device it came
-/// from.
+/// A success that proved all that a login of the user needs forgives what the gate counts, the sum
+/// of the known devices, and the device it came from.
 pub(crate) fn succeeded(
     tx: &WriteTx<'_>,
     user: UserId,

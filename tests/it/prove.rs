@@ -227,6 +227,25 @@ fn a_user_with_a_factor_changes_the_password_only_after_a_step_up() {
     assert!(change(&session).is_ok());
 }
 
+/// A thief of a session and the password could guess codes in between changes of the password.
+#[test]
+fn a_change_of_the_password_forgives_no_wrong_code() {
+    let scene = Scene::new();
+    let session = scene.enter("till").session;
+    for _ in 0..2 {
+        let with = Reauthentication::code(wrong_at(scene.world.now()));
+        assert!(prove(&scene.world.store, &session, "till", with).is_err());
+    }
+    let presented = (&session.token, &device("till"));
+    let new = "nine brass bells".into();
+    let changed = scene.world.store.change_password(presented, PASSWORD.into(), new).unwrap();
+    let session = changed.granted().unwrap().session;
+    assert_eq!(scene.world.user(scene.ada).failed_attempts, 2);
+    let with = Reauthentication::code(scene.next_code());
+    assert!(prove(&scene.world.store, &session, "till", with).is_ok());
+    assert_eq!(scene.world.user(scene.ada).failed_attempts, 0);
+}
+
 #[test]
 fn a_user_without_a_factor_changes_the_password_in_an_old_session() {
     let world = World::new();

@@ -26,8 +26,10 @@ use crate::value::totp::{FactorOrigin, TotpSecret, TotpShape};
 /// What a login needs besides the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Nothing: the user has no second factor and need not have one, or the device is trusted.
+    /// Nothing: the user has no second factor and need not have one.
     Nothing,
+    /// Nothing, although a factor is in force: the device is trusted.
+    Trusted,
     /// What was typed must be right.
     Typed,
     /// The login has to wait for this.
@@ -39,7 +41,7 @@ impl Need {
     pub(super) const fn assurance(self) -> Assurance {
         match self {
             Self::Typed => Assurance::Aal2,
-            Self::Nothing | Self::Missing(_) => Assurance::Aal1,
+            Self::Nothing | Self::Trusted | Self::Missing(_) => Assurance::Aal1,
         }
     }
 }
@@ -59,7 +61,7 @@ pub(crate) fn need(
             Some(device) => device::is_trusted(tx, user.id, device)?,
             None => false,
         };
-        return Ok(if trusted { Need::Nothing } else { Need::Missing(StepDemand::Code) });
+        return Ok(if trusted { Need::Trusted } else { Need::Missing(StepDemand::Code) });
     }
     if matches!(typed, Some(TypedFactor::Enrolment(..))) {
         return Ok(Need::Typed);

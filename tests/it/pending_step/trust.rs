@@ -203,6 +203,33 @@ fn a_new_password_needs_the_code_on_a_trusted_device_too() {
     }
 }
 
+/// A thief of the password on a trusted device could guess codes there and by `prove`, and take the
+/// count back by a login without a code.
+#[test]
+fn a_login_that_skips_the_code_forgives_no_wrong_one() {
+    let scene = Scene::new();
+    scene.trust("till");
+    let failed = || scene.world.user(scene.ada).failed_attempts;
+    assert!(scene.world.log_in("ada", "wrong horse battery", "elsewhere").is_err());
+    for guess in 1..=5 {
+        let code = wrong_at(scene.world.now());
+        let refused = scene.world.ask(scene.login("till").code(code)).unwrap_err();
+        assert_eq!(refused, LoginRefusal::InvalidCredentials, "guess {guess}");
+        assert_eq!(failed(), 1 + guess);
+        if guess < 5 {
+            assert!(scene.is_trusted("till"));
+            assert_eq!(failed(), 1 + guess, "the password forgave a code");
+        }
+    }
+    let closed = scene.world.ask(scene.login("till")).unwrap_err();
+    assert!(matches!(closed, LoginRefusal::TooManyAttempts { .. }), "{closed:?}");
+    scene.world.clock.advance(30 * SECOND);
+    assert!(scene.is_trusted("till"), "the trust itself stays");
+    assert_eq!(failed(), 6);
+    drop(scene.enter("till"));
+    assert_eq!(failed(), 0, "the code forgives");
+}
+
 #[test]
 fn a_completed_step_may_trust_its_device() {
     let scene = Scene::new();
