@@ -38,7 +38,7 @@ use crate::flow::revoke::{Cause, Revocation};
 use crate::hasher::{Admission, Hashed, Ticket, Verification};
 use crate::options::ChangeAtLogin;
 use crate::record::audit;
-use crate::record::credential::{self, StoredPassword};
+use crate::record::credential::{self, Former, StoredPassword};
 use crate::record::pending_step;
 use crate::record::second_factor::CodeUse;
 use crate::record::throttle::Subject;
@@ -178,16 +178,23 @@ impl Store {
                 }
                 _ => None,
             };
-            Ok(Ok((decided.need, checked)))
+            let former = match attempt.temporary {
+                Some(_) => Some(Former::of(tx, self.options(), user)?),
+                None => None,
+            };
+            Ok(Ok((decided.need, checked, former)))
         })?;
-        let revokes = match found {
+        let (need, checked, former) = match found {
             Err(refusal) => return Ok(NextStep::Refuse(refusal)),
-            Ok((Need::Missing(_), _)) => return Ok(NextStep::Open),
-            Ok((_, None)) => false,
-            Ok((_, Some(CodeUse::Totp | CodeUse::Recovery))) => {
+            Ok(found) => found,
+        };
+        let revokes = match (need, checked) {
+            (Need::Missing(_), _) => return Ok(NextStep::Open),
+            (_, None) => false,
+            (_, Some(CodeUse::Totp | CodeUse::Recovery)) => {
                 request.factor.as_ref().is_some_and(TypedFactor::revokes)
             }
-            Ok((_, Some(unproven))) => {
+            (_, Some(unproven)) => {
                 if unproven == CodeUse::LacksKey {
                     self.core().pending.counts.key_missing();
                     attempt.lacks_key = true;
@@ -198,12 +205,13 @@ impl Store {
         let (Some(new), Some(ticket)) = (&request.new_password, ticket) else {
             return Ok(if revokes { NextStep::OpenRevoking(user) } else { NextStep::Open });
         };
-        let current = match attempt.step() {
-            Some(_) => Current::Stored(attempt),
-            None => Current::Typed(&request.password),
+        let current = match (attempt.temporary.as_ref().zip(former.as_ref()), attempt.step()) {
+            (Some((token, former)), _) => Current::Temporary(token, former),
+            (None, Some(_)) => Current::Stored(attempt),
+            (None, None) => Current::Typed(&request.password),
         };
         Ok(match hash_new_password(self, ticket, user, current, new)? {
-            Ok(hash) => NextStep::OpenWith(user, hash),
+            Ok(hash) => NextStep::OpenWith(user, Fresh { hash, former }),
             Err(rule) => NextStep::Refuse(LoginRefusal::PasswordRejected(rule)),
         })
     }
@@ -227,7 +235,7 @@ impl Store {
                 }
             };
             let fresh = match step {
-                NextStep::OpenWith(_, hash) => Some(hash),
+                NextStep::OpenWith(_, fresh) => Some(fresh),
                 NextStep::Open | NextStep::OpenRevoking(_) | NextStep::Refuse(_) => None,
             };
             match decided {
@@ -327,8 +335,15 @@ enum NextStep {
     /// The second factor that was typed is right, and its use revokes the user's credentials.
     OpenRevoking(UserId),
     /// Stores this hash of the user's new password, which revokes the earlier sessions.
-    OpenWith(UserId, Hashed),
+    OpenWith(UserId, Fresh),
     Refuse(LoginRefusal),
+}
+
+/// A new password that was checked and hashed.
+struct Fresh {
+    hash: Hashed,
+    /// What it was compared with, if a temporary password was proved.
+    former: Option<Former>,
 }
 
 /// A login whose password was verified.

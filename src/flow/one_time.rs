@@ -18,11 +18,11 @@ use crate::error::{ErrorKind, Result};
 use crate::flow::revoke::{Cause, Revocation};
 use crate::hasher::Hashed;
 use crate::record::audit::Written;
-use crate::record::credential;
+use crate::record::credential::{self, Former};
 use crate::record::one_time_token::{self, Standing};
 use crate::record::second_factor;
 use crate::record::user::{self, User};
-use crate::storage::WriteTx;
+use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
@@ -115,36 +115,85 @@ impl Store {
         cause: Cause,
         effect: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Event>,
     ) -> Result<Redemption> {
-        let Checked { token, purpose, user } = checked;
-        self.revoke(Target::User(*user), cause, |tx, revocation| {
-            if !one_time_token::use_up(tx, token, *purpose, Some(*user))? {
-                let event = not_used(tx, token, *purpose, Some(*user))?;
-                return Ok(Written::With(Redemption::Invalid(InvalidToken), event));
-            }
-            let event = effect(tx, revocation)?;
-            let user = user::existing(tx, *user)?;
-            Ok(Written::With(Redemption::Valid(Box::new(user)), event))
+        self.revoke(Target::User(checked.user), cause, |tx, revocation| {
+            let (redemption, event) = redeemed(tx, checked, |tx| effect(tx, revocation))?;
+            Ok(Written::With(redemption, event))
         })
     }
 
+    /// As [`redeem`](Self::redeem), for a token that sets the user's password, which is checked and
+    /// hashed before the write begins. If the stored password was marked in between, the new one is
+    /// compared with it, in another turn.
+    fn redeem_for(
+        &self,
+        checked: &Checked,
+        cause: Cause,
+        password: &Password,
+        effect: impl Fn(&WriteTx<'_>, &Revocation) -> Result<Event>,
+    ) -> Result<Redemption> {
+        loop {
+            let (hashed, former) = self.hash_for(checked, password)?;
+            let set = |tx: &WriteTx<'_>, revocation: &Revocation| {
+                credential::set(tx, self.options(), checked.user, hashed.as_str(), false)?;
+                effect(tx, revocation)
+            };
+            let redeemed = self.revoke(Target::User(checked.user), cause, |tx, revocation| {
+                if is_valid(tx, checked)? && !former.is_current(tx, self.options())? {
+                    return Ok(Written::Nothing(None));
+                }
+                let (redemption, event) = redeemed(tx, checked, |tx| set(tx, revocation))?;
+                Ok(Written::With(Some(redemption), event))
+            })?;
+            if let Some(redemption) = redeemed {
+                return Ok(redemption);
+            }
+        }
+    }
+
     /// Checks the new password and hashes it, before the write begins.
-    fn hash_for(&self, checked: &Checked, password: &Password) -> Result<Hashed> {
+    fn hash_for(&self, checked: &Checked, password: &Password) -> Result<(Hashed, Former)> {
         let user = checked.user;
         let read = self.read(|tx| {
-            Ok((user::context_words(tx, user)?, second_factor::is_in_force(tx, user)?))
+            let has_factor = second_factor::is_in_force(tx, user)?;
+            let former = Former::of(tx, self.options(), user)?;
+            Ok((user::context_words(tx, user)?, has_factor, former))
         });
-        let (words, has_factor) = match read {
+        let (words, has_factor, former) = match read {
             // Deleted since: the write finds that the token is revoked.
-            Err(error) if error.kind() == ErrorKind::NotFound => (Vec::new(), false),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (Vec::new(), false, Former::none(user))
+            }
             read => read?,
         };
-        credential::hash_new(self, password, &words, has_factor)
+        let hashed = credential::hash_another(self, password, (&words, has_factor), &former)?;
+        Ok((hashed, former))
     }
 
     /// Counted, not written: junk must not keep the log busy.
     fn count_one_time(&self, reason: &'static str) {
         self.core().pending.counts.count(EventKind::OneTimeTokenRefused, reason, self.now());
     }
+}
+
+/// Uses the token up and does what it is for; or what to record of a token that is not valid.
+fn redeemed(
+    tx: &WriteTx<'_>,
+    checked: &Checked,
+    effect: impl FnOnce(&WriteTx<'_>) -> Result<Event>,
+) -> Result<(Redemption, Event)> {
+    let Checked { token, purpose, user } = checked;
+    if !one_time_token::use_up(tx, token, *purpose, Some(*user))? {
+        let event = not_used(tx, token, *purpose, Some(*user))?;
+        return Ok((Redemption::Invalid(InvalidToken), event));
+    }
+    let event = effect(tx)?;
+    let user = user::existing(tx, *user)?;
+    Ok((Redemption::Valid(Box::new(user)), event))
+}
+
+fn is_valid(tx: &ReadTx<'_>, checked: &Checked) -> Result<bool> {
+    let standing = one_time_token::standing(tx, &checked.token, checked.purpose)?;
+    Ok(standing == Standing::Valid(Some(checked.user)))
 }
 
 /// The event of a token that was valid when it was read: another caller was faster, or it was

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::flow::revoke::{Cause, Revocation};
 use crate::record::audit::Written;
-use crate::record::credential;
+use crate::record::credential::{self, Former};
 use crate::record::second_factor;
 use crate::record::throttle;
 use crate::record::user::{self, User, Users};
@@ -37,7 +37,9 @@ impl Users<'_> {
     /// Revokes all sessions and one-time tokens of the user
     /// ([what revokes what](crate::manual::revocation); ASVS 6.4.6), and forgives its failed
     /// attempts. A demand of a new password and a mark as compromised belong to the old password
-    /// and end with it.
+    /// and end with it: where one of them is in force, or the password has expired, the new one
+    /// must be another ([`Unchanged`](crate::policy::PasswordRule::Unchanged)), and comparing them
+    /// is a second hash.
     ///
     /// The password is checked against the policy (ASVS 6.2) and hashed before the write begins,
     /// which takes about 15 ms with the default cost.
@@ -62,17 +64,26 @@ impl Users<'_> {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user;
     /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
-    ///   file seals;
+    ///   file seals, or the one of a password that is marked as compromised;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password(&self, id: UserId, password: Password) -> Result<()> {
-        let (words, has_factor) = self.store.read(|tx| {
-            check_person(&user::existing(tx, id)?)?;
-            Ok((user::context_words(tx, id)?, second_factor::is_in_force(tx, id)?))
-        })?;
-        let hashed = credential::hash_new(self.store, &password, &words, has_factor)?;
-        self.store_hash(id, hashed.as_str())
+        let store = self.store;
+        loop {
+            let (words, has_factor, former) = store.read(|tx| {
+                check_person(&user::existing(tx, id)?)?;
+                let has_factor = second_factor::is_in_force(tx, id)?;
+                let former = Former::of(tx, store.options(), id)?;
+                Ok((user::context_words(tx, id)?, has_factor, former))
+            })?;
+            let new = (&*words, has_factor);
+            let hashed = credential::hash_another(store, &password, new, &former)?;
+            // If the stored password was marked meanwhile, the new one is compared with it.
+            if self.store_hash(id, hashed.as_str(), Some(&former))? {
+                return Ok(());
+            }
+        }
     }
 
     /// Sets the hash of a user's password, taken from another system, in the form of that system.
@@ -80,7 +91,9 @@ impl Users<'_> {
     ///
     /// The hash is verified as its source verified it, also in what that did with the typed
     /// password, and replaced by one of the cost in force at the first granted login. No policy of
-    /// new passwords applies. Accepted are salted hashes within bounds:
+    /// new passwords applies, and the hash is not compared with a password that is marked as
+    /// compromised: the caller knows that it is of another one. Accepted are salted hashes within
+    /// bounds:
     /// - Argon2id, Argon2i and Argon2d as a PHC string or as Django's, of a cost that
     ///   [`Cost::new`](crate::policy::Cost::new) accepts;
     /// - with the feature `import-hashes` also bcrypt of cost 4 to 16, alone or as Django's; scrypt
@@ -124,7 +137,7 @@ impl Users<'_> {
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_password_hash(&self, id: UserId, hash: &str) -> Result<()> {
         let phc = self.store.core().hasher.import(hash)?;
-        self.store_hash(id, &phc)
+        self.store_hash(id, &phc, None).map(drop)
     }
 
     /// Removes a user's password; `false` if the user had none.
@@ -211,7 +224,8 @@ impl Users<'_> {
     }
 
     /// Marks a user's password as compromised: every login with it is refused until an
-    /// administrator sets a new one. `false` if it was marked before.
+    /// administrator, a one-time token or a temporary password sets another one, which the library
+    /// compares with it. `false` if it was marked before.
     ///
     /// Revokes all sessions and one-time tokens of the user
     /// ([what revokes what](crate::manual::revocation)).
@@ -248,13 +262,19 @@ impl Users<'_> {
         })
     }
 
-    fn store_hash(&self, id: UserId, phc: &str) -> Result<()> {
+    /// Stores a hash; `false` if its password was not compared with what it must differ from now.
+    fn store_hash(&self, id: UserId, phc: &str, former: Option<&Former>) -> Result<bool> {
         self.store.revoke(Target::User(id), CAUSE, |tx, revocation| {
             check_person(&user::existing(tx, id)?)?;
+            if let Some(former) = former
+                && !former.is_current(tx, self.store.options())?
+            {
+                return Ok(Written::Nothing(false));
+            }
             credential::set(tx, self.store.options(), id, phc, false)?;
             throttle::clear(tx, id)?;
             revocation.apply(tx)?;
-            Ok(Written::With((), Event::new(EventKind::PasswordSet).user(id)))
+            Ok(Written::With(true, Event::new(EventKind::PasswordSet).user(id)))
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Stored passwords: the hash, its version and its state.
 
+mod former;
 mod rekey;
 mod sealed;
 
@@ -8,7 +9,7 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::hasher::{Admission, Hashed, NORM_VERSION, check_computable, normalised};
+use crate::hasher::{Admission, Hashed, NORM_VERSION, Ticket, check_computable, normalised};
 use crate::options::Options;
 use crate::pending::uses::latest;
 use crate::storage::{ReadTx, WriteTx, params};
@@ -16,9 +17,11 @@ use crate::store::Store;
 use crate::value::id::UserId;
 use crate::value::keyring::KeyId;
 use crate::value::password_check;
+use crate::value::password_rule::PasswordRule;
 use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
+pub(crate) use former::Former;
 pub(crate) use rekey::{Resealed, has_key, opens_one, reseal_some, uses};
 pub(crate) use sealed::{check_key, cost, key_changed, key_of, open, sealing_key};
 
@@ -278,6 +281,35 @@ pub(crate) fn hash_new(
     context: &[String],
     has_factor: bool,
 ) -> Result<Hashed> {
+    check_new(store, password, context, has_factor)?;
+    admitted(store)?.hash(password, store.core().storage.random())
+}
+
+/// As [`hash_new`], for a user who may have a password that the new one must differ from: comparing
+/// them costs one more hash.
+///
+/// # Errors
+/// As [`hash_new`] and [`Former::is`].
+pub(crate) fn hash_another(
+    store: &Store,
+    password: &Password,
+    (context, has_factor): (&[String], bool),
+    former: &Former,
+) -> Result<Hashed> {
+    check_new(store, password, context, has_factor)?;
+    let ticket = admitted(store)?;
+    if former.is(store, &ticket, password)? {
+        return Err(Error::password(PasswordRule::Unchanged));
+    }
+    ticket.hash(password, store.core().storage.random())
+}
+
+fn check_new(
+    store: &Store,
+    password: &Password,
+    context: &[String],
+    has_factor: bool,
+) -> Result<()> {
     let policy = &store.options().passwords.beside(has_factor);
     let breaches = store.options().breaches()?;
     password_check::check_length(policy, password)?;
@@ -285,8 +317,12 @@ pub(crate) fn hash_new(
     let mut words: Vec<&str> = context.iter().map(String::as_str).collect();
     words.push(&store.options().service_name);
     password_check::check(policy, breaches, &text, &words).map_err(Error::password)?;
+    Ok(())
+}
+
+fn admitted(store: &Store) -> Result<Ticket<'_>> {
     match store.core().hasher.admit(store.now()) {
-        Admission::Admitted(ticket) => ticket.hash(password, store.core().storage.random()),
+        Admission::Admitted(ticket) => Ok(ticket),
         Admission::Overloaded { retry_after } => Err(Error::overloaded(retry_after)),
     }
 }

@@ -1,6 +1,7 @@
 //! The doors of one-time tokens: request, reset, confirm, accept.
 
 mod first_administrator;
+mod repeated;
 mod temporary;
 
 use gatepost::audit::{AuditFilter, EventKind};

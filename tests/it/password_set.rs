@@ -1,12 +1,12 @@
 //! Passwords that an administrator sets, removes or marks as compromised.
 
 use gatepost::audit::EventKind;
-use gatepost::policy::PasswordPolicy;
+use gatepost::policy::{PasswordPolicy, PasswordRule};
 use gatepost::sessions::RevokeSessions;
 use gatepost::{ErrorKind, NewUser, Password, UserId};
 use proptest::prelude::*;
 
-use crate::world::{PASSWORD, World};
+use crate::world::{Meanwhile, PASSWORD, World};
 
 /// A hash of a cost that any store accepts.
 pub(crate) const PHC: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$\
@@ -54,6 +54,30 @@ fn a_new_password_clears_what_was_held_against_the_old_one() {
     let user = users.find(ada).unwrap().unwrap();
     assert_eq!((user.must_change_password, user.failed_attempts), (false, 0));
     assert_eq!(world.count("SELECT must_change + compromised FROM credential"), 0);
+}
+
+#[test]
+fn an_administrator_sets_another_password_than_the_one_that_is_worth_nothing() {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| options.breach_check(meanwhile.check()));
+    let ada = ada(&world);
+    let set = |new: &str| {
+        let done = world.store.users().set_password(ada, Password::from(new));
+        done.map_err(|error| error.password_rule().unwrap())
+    };
+    assert_eq!(world.hashes(1, |_| set(PASSWORD)), Ok(()), "nothing is held against it");
+    assert!(world.store.users().mark_compromised(ada).unwrap());
+    assert_eq!(world.hashes(1, |_| set(PASSWORD)), Err(PasswordRule::Unchanged));
+    assert_eq!(world.hashes(2, |_| set("another horse")), Ok(()));
+    world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
+    assert_eq!(set("another horse"), Err(PasswordRule::Unchanged));
+    assert_eq!(set(PASSWORD), Ok(()));
+
+    // It is marked by another administrator while the new one is checked.
+    let store = world.store.clone();
+    meanwhile.happens(move || assert!(store.users().mark_compromised(ada).unwrap()));
+    assert_eq!(set(PASSWORD), Err(PasswordRule::Unchanged));
+    assert_eq!(world.count("SELECT compromised FROM credential"), 1);
 }
 
 #[test]

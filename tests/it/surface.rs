@@ -44,7 +44,8 @@ pub(crate) fn functions() -> Vec<Function> {
 
 /// The words in the body of a function that writes: the result of a job, with its event or without,
 /// the door for maintenance, or that of one-time tokens or of second factors.
-const WRITES: [&str; 4] = ["Written::", ".transact(", ".redeem(", ".change_with_proof("];
+const WRITES: [&str; 5] =
+    ["Written::", ".transact(", ".redeem(", ".redeem_for(", ".change_with_proof("];
 
 /// Every function that a host can call and that writes, by itself or through a function of its own
 /// file.

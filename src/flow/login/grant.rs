@@ -1,13 +1,12 @@
 //! The last write of a login: the session that is opened, or the refusal.
 
 use super::{
-    Decided, Login, LoginOutcome, Need, failed, granted, new_password, open, seen_on,
+    Decided, Fresh, Login, LoginOutcome, Need, failed, granted, new_password, open, seen_on,
     subject_event, temporary,
 };
 use crate::error::Result;
 use crate::flow::revoke::Revocation;
 use crate::flow::sweep::sweep_a_little;
-use crate::hasher::Hashed;
 use crate::record::audit::Written;
 use crate::record::credential;
 use crate::record::pending_step;
@@ -24,12 +23,18 @@ impl Login<'_> {
         &self,
         tx: &WriteTx<'_>,
         Decided { user, room, need, .. }: Decided,
-        fresh: Option<&Hashed>,
+        fresh: Option<&Fresh>,
         revocation: Option<&Revocation>,
         is_weak: bool,
     ) -> Result<Written<LoginOutcome>> {
         // What the login waited for is gone since, and so the new password was not hashed.
         if self.request.new_password.is_some() && fresh.is_none() {
+            return self.refuse(tx, LoginRefusal::StepNotLive);
+        }
+        // A change was demanded since: the new password was not compared with the old one.
+        if let Some(former) = fresh.and_then(|fresh| fresh.former.as_ref())
+            && !former.is_current(tx, self.store.options())?
+        {
             return self.refuse(tx, LoginRefusal::StepNotLive);
         }
         let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
@@ -40,7 +45,7 @@ impl Login<'_> {
         if !temporary::use_up(tx, self.attempt, user.id)? {
             return self.refuse(tx, LoginRefusal::InvalidCredentials);
         }
-        if let Some(hash) = fresh {
+        if let Some(Fresh { hash, .. }) = fresh {
             credential::set(tx, self.store.options(), user.id, hash.as_str(), false)?;
         }
         if let Some(revocation) = revocation {

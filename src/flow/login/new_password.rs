@@ -3,6 +3,7 @@
 use super::reserve::Attempt;
 use crate::error::{ErrorKind, Result};
 use crate::hasher::{Hashed, Ticket, normalised};
+use crate::record::credential::Former;
 use crate::record::{second_factor, user};
 use crate::storage::ReadTx;
 use crate::store::Store;
@@ -10,6 +11,7 @@ use crate::value::id::UserId;
 use crate::value::password_check;
 use crate::value::password_rule::PasswordRule;
 use crate::value::secret::Password;
+use crate::value::token::{self, ParsedToken};
 
 /// The current password, from which a new one must differ.
 #[derive(Clone, Copy)]
@@ -18,6 +20,8 @@ pub(crate) enum Current<'c> {
     Typed(&'c Password),
     /// Known by its hash alone: comparing costs a hash.
     Stored(&'c Attempt),
+    /// The temporary password that was proved, and the one that is stored.
+    Temporary(&'c ParsedToken, &'c Former),
 }
 
 /// Checks a new password and hashes it in the caller's hashing place, outside any write. A password
@@ -35,6 +39,9 @@ pub(crate) fn hash_new_password(
     let is_unchanged = match current {
         Current::Typed(current) => *text == *normalised(current)?,
         Current::Stored(attempt) => store.compare(ticket, attempt, new)?.matches,
+        Current::Temporary(token, former) => {
+            is_text_of(new, token) || former.is(store, ticket, new)?
+        }
     };
     if is_unchanged {
         return Ok(Err(PasswordRule::Unchanged));
@@ -55,6 +62,14 @@ pub(crate) fn hash_new_password(
         Err(rule) => Ok(Err(rule)),
         Ok(()) => ticket.hash(new, store.core().storage.random()).map(Ok),
     }
+}
+
+/// Whether a password is the text of the temporary one that was proved.
+fn is_text_of(password: &Password, proved: &ParsedToken) -> bool {
+    token::parse(password.expose()).is_some_and(|typed| {
+        let is_same_id = typed.id == proved.id;
+        is_same_id && typed.secret_hash.ct_eq(&proved.secret_hash)
+    })
 }
 
 /// The rule that a current password breaks, to be said in the reply to its login: its length. The

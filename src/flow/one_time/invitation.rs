@@ -4,7 +4,7 @@ use super::Redemption;
 use crate::error::Result;
 use crate::flow::revoke::Cause;
 use crate::record::one_time_token::OneTimeTokens;
-use crate::record::{credential, throttle, user};
+use crate::record::{throttle, user};
 use crate::value::event::{Event, EventKind};
 use crate::value::one_time::OneTimePurpose;
 use crate::value::principal::InvalidToken;
@@ -19,7 +19,9 @@ impl OneTimeTokens<'_> {
     /// session.
     ///
     /// A token that is not valid costs no hash. The password is checked against the policy and
-    /// hashed before the write begins; one that is refused leaves the token as it is.
+    /// hashed before the write begins; one that is refused leaves the token as it is. A user who
+    /// was made pending again may have a password: the new one must differ from it by the rule of
+    /// [`reset_password`](Self::reset_password).
     ///
     /// ```
     /// use gatepost::directory::UserStatus;
@@ -59,9 +61,8 @@ impl OneTimeTokens<'_> {
             return Ok(Redemption::Invalid(InvalidToken));
         };
         let user = checked.user;
-        let hashed = store.hash_for(&checked, &password)?;
-        store.redeem(&checked, Cause::InvitationAccepted, |tx, revocation| {
-            credential::set(tx, store.options(), user, hashed.as_str(), false)?;
+        let cause = Cause::InvitationAccepted;
+        store.redeem_for(&checked, cause, &password, |tx, revocation| {
             throttle::clear(tx, user)?;
             user::confirm(tx, user, revocation.watermarks(tx)?)?;
             Ok(Event::new(EventKind::InvitationAccepted).user(user))

@@ -4,7 +4,7 @@ use super::Redemption;
 use crate::error::Result;
 use crate::flow::revoke::Cause;
 use crate::record::one_time_token::OneTimeTokens;
-use crate::record::{credential, throttle};
+use crate::record::throttle;
 use crate::value::event::{Event, EventKind, reasons};
 use crate::value::one_time::OneTimePurpose;
 use crate::value::principal::InvalidToken;
@@ -29,7 +29,9 @@ impl OneTimeTokens<'_> {
     /// ([what revokes what](crate::manual::revocation); ASVS 6.4.3). Forgives its failed attempts,
     /// as [`unlock`](crate::directory::Users::unlock) does. Opens no session: the user logs in with
     /// the new password. A demand of a new password and a mark as compromised end with the old
-    /// password.
+    /// password: where one of them is in force, or the password has expired, the new one must be
+    /// another ([`Unchanged`](crate::policy::PasswordRule::Unchanged)), and comparing them is a
+    /// second hash.
     ///
     /// A token that is not valid costs no hash. The new password is checked against the policy and
     /// hashed before the write begins; one that is refused leaves the token as it is.
@@ -60,7 +62,7 @@ impl OneTimeTokens<'_> {
     ///   [`Error::password_rule`](crate::Error::password_rule) names;
     /// - [`Overloaded`](crate::ErrorKind::Overloaded) if too many passwords wait to be hashed;
     /// - [`KeyMissing`](crate::ErrorKind::KeyMissing) if this process lacks the key under which the
-    ///   file seals; the token stays valid;
+    ///   file seals, or the one of a password that is marked as compromised; the token stays valid;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     ///
     /// After [`Full`](crate::ErrorKind::Full) the password is the old one; the sessions and the
@@ -76,13 +78,11 @@ impl OneTimeTokens<'_> {
             return Ok(Redemption::Invalid(InvalidToken));
         };
         let user = checked.user;
-        let hashed = store.hash_for(&checked, &password)?;
         let cause = match keys {
             RevokeApiKeys::Keep => Cause::PasswordReset,
             RevokeApiKeys::All => Cause::PasswordResetWithKeys,
         };
-        store.redeem(&checked, cause, |tx, revocation| {
-            credential::set(tx, store.options(), user, hashed.as_str(), false)?;
+        store.redeem_for(&checked, cause, &password, |tx, revocation| {
             throttle::clear(tx, user)?;
             revocation.apply(tx)?;
             let event = Event::new(EventKind::PasswordReset).user(user);

@@ -171,6 +171,24 @@ fn a_change_in_a_session_is_refused_without_a_charge_if_the_key_is_missing() {
     world.log_in("cyd", "nine brass bells", "till").unwrap();
 }
 
+/// It cannot be compared with the new one, so that it might become valid again.
+#[test]
+fn a_compromised_password_whose_key_is_missing_is_replaced_by_none_until_it_is_removed() {
+    let world = two_keys();
+    let (users, cyd) = (world.store.users(), world.user_of("cyd"));
+    let set = |new: &str| users.set_password(cyd, Password::from(new));
+    users.require_password_change(cyd, gatepost::sessions::RevokeSessions::Keep).unwrap();
+    set("nine brass bells").unwrap();
+    let world = two_keys();
+    let (users, cyd) = (world.store.users(), world.user_of("cyd"));
+    assert!(users.mark_compromised(cyd).unwrap());
+    let new = || Password::from("nine brass bells");
+    world.refuses(ErrorKind::KeyMissing, |store| store.users().set_password(cyd, new()));
+    assert!(users.remove_password(cyd).unwrap());
+    users.set_password(cyd, new()).unwrap();
+    world.log_in("cyd", "nine brass bells", "till").unwrap();
+}
+
 /// The manual's steps for a lost key.
 #[test]
 fn a_file_whose_key_is_lost_gets_another_by_rekey() {

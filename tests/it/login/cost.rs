@@ -1,7 +1,7 @@
 //! Stored hashes: taken over from elsewhere, made again when the cost is raised, damaged.
 
 use gatepost::audit::EventKind;
-use gatepost::policy::Cost;
+use gatepost::policy::{Cost, PasswordRule};
 use gatepost::{ErrorKind, LoginRequest, NewUser, Password};
 
 use crate::world::{PASSWORD, World, device};
@@ -96,7 +96,12 @@ fn the_users_of_each_cost_are_counted() {
                 let hash = DRAWN.replace("t=2", &format!("t={}", 2 + dice.below(3)));
                 users.set_password_hash(user, &hash).unwrap();
             }
-            3 if is_there => users.set_password(user, PASSWORD.into()).unwrap(),
+            3 if is_there => {
+                // A password that was marked as compromised is not set again.
+                let rule =
+                    users.set_password(user, PASSWORD.into()).map_err(|e| e.password_rule());
+                assert!(matches!(rule, Ok(()) | Err(Some(PasswordRule::Unchanged))), "{rule:?}");
+            }
             4 if is_there => drop(users.mark_compromised(user)),
             5 => {
                 let new = NewUser::person(format!("later{step}"));

@@ -33,8 +33,6 @@ fn setters() -> [Setter; 3] {
             Ok(())
         },
         |store, user, new, code| {
-            let keep = gatepost::sessions::RevokeSessions::Keep;
-            store.users().require_password_change(user, keep)?;
             let issued =
                 store.one_time_tokens().issue(user, NewOneTimeToken::temporary_password())?;
             let name = store.users().find(user)?.unwrap().username;
