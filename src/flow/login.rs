@@ -403,15 +403,19 @@ impl Login<'_> {
         Ok(room.map(|room| Decided { user, room, need, is_marked }))
     }
 
-    /// Whether the user must choose a new password.
+    /// Whether the user must choose a new password. One whom the host has authenticated uses none.
     fn is_marked(&self, credential: Option<&StoredPassword>, now: Timestamp) -> bool {
+        if self.attempt.is_by_host() {
+            return false;
+        }
         let options = self.store.options();
         self.attempt.temporary.is_some()
             || credential.is_some_and(|stored| stored.must_be_replaced(options, now))
     }
 
     fn password_demand(&self, is_marked: bool) -> Option<LoginRefusal> {
-        let always = self.store.options().change_at_login == ChangeAtLogin::Always;
+        let always = self.store.options().change_at_login == ChangeAtLogin::Always
+            && !self.attempt.is_by_host();
         match self.request.new_password {
             None if is_marked => Some(LoginRefusal::NewPasswordRequired),
             Some(_) if !is_marked && !always => Some(LoginRefusal::PasswordChangeNotAllowed),

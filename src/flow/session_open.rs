@@ -90,8 +90,9 @@ impl OpenSession {
     ///
     /// At AAL1 a user who has a second factor, or must have one
     /// ([`Options::second_factor`](crate::Options::second_factor)), is asked for it as at a login:
-    /// the outcome is [`Pending`](LoginOutcome::Pending). A host that has asked for a second factor
-    /// itself says so with AAL2 or AAL3.
+    /// the outcome is [`Pending`](LoginOutcome::Pending). Its completion takes no new password: the
+    /// stored one is no part of such a login, also where the user must replace it. A host that has
+    /// asked for a second factor itself says so with AAL2 or AAL3.
     pub fn assurance(self, assurance: Assurance) -> Self {
         Self { assurance, ..self }
     }

@@ -41,7 +41,8 @@ pub enum LoginRefusal {
     NewPasswordRequired,
     /// The new password breaks this rule.
     PasswordRejected(PasswordRule),
-    /// The login carries a new password, and the user need not choose one.
+    /// The login carries a new password, and the user need not choose one; or the host has
+    /// authenticated the user, so that the stored password is no part of the login.
     PasswordChangeNotAllowed,
     /// An administrator locked the account.
     AccountLocked,

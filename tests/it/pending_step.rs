@@ -1,6 +1,7 @@
 //! A login of a user who has a second factor, or must have one: the code in the call, and the
 //! pending step that a second call completes.
 
+mod by_host;
 mod doors;
 mod enrolment;
 mod meanwhile;

@@ -94,7 +94,9 @@ impl CompleteLogin {
     }
 
     /// The new password, by the rules of [`LoginRequest::new_password`]. A step that says
-    /// [`new_password_required`](crate::PendingStep::new_password_required) needs it.
+    /// [`new_password_required`](crate::PendingStep::new_password_required) needs it. A step of
+    /// [`Sessions::open`](crate::sessions::Sessions::open) takes none: the completion is refused as
+    /// [`PasswordChangeNotAllowed`](LoginRefusal::PasswordChangeNotAllowed), and uses no code up.
     pub fn new_password(self, password: Password) -> Self {
         Self { new_password: Some(password), ..self }
     }

@@ -67,6 +67,11 @@ impl Attempt {
         self.charge.map_or(Ok(()), |charge| throttle::refund(tx, &self.subject, &charge))
     }
 
+    /// Whether it completes a step of a user whom the host has authenticated, without a password.
+    pub(super) const fn is_by_host(&self) -> bool {
+        matches!(self.step, Some((_, Proved::ByHost)))
+    }
+
     /// The id of the pending step that it completes.
     pub(super) fn step(&self) -> Option<&[u8; 16]> {
         self.step.as_ref().map(|(id, _)| id)

@@ -5,7 +5,6 @@ use super::reserve::Attempt;
 use crate::error::Result;
 use crate::record::credential::StoredPassword;
 use crate::record::one_time_token::{self, Standing};
-use crate::record::pending_step::Proved;
 use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
 use crate::value::id::UserId;
@@ -45,7 +44,7 @@ impl Attempt {
         user: UserId,
         now: Option<&StoredPassword>,
     ) -> Result<bool> {
-        if matches!(self.step, Some((_, Proved::ByHost))) {
+        if self.is_by_host() {
             return Ok(true);
         }
         if let Some(token) = &self.temporary {
