@@ -42,9 +42,9 @@ impl Store {
     ///
     /// A user who has a second factor must have proved it in this session in the last 15 minutes,
     /// by the login or by [`prove`](Self::prove); otherwise the change is refused as
-    /// [`StepUpRequired`](LoginRefusal::StepUpRequired) (ASVS 7.5.1). The change forgives the failed
-    /// attempts of a user without a second factor; for a user who has one it takes back its own
-    /// charge alone, because a password forgives no wrong code.
+    /// [`StepUpRequired`](LoginRefusal::StepUpRequired) (ASVS 7.5.1). The change forgives the
+    /// failed attempts of a user without a second factor; for a user who has one it takes back its
+    /// own charge alone, because a password forgives no wrong code.
     ///
     /// The session keeps its assurance level. A session above AAL1 also keeps its end and the time
     /// of its authentication, as a password alone does not repeat that (SP 800-63B-4 2.2.3). A
@@ -147,9 +147,7 @@ impl Store {
         new: Password,
         cause: Cause,
     ) -> Result<LoginOutcome> {
-        current.check_length()?;
-        password_check::check_length(&self.options().passwords, &new)?;
-        self.options().breaches()?;
+        self.check_passwords(&current, &new)?;
         let refused = |refusal| Ok(LoginOutcome::Refused(refusal));
         let Some((parsed, session)) = session_token(presented.token()) else {
             self.count_refusal(InvalidTokenReason::Malformed);
@@ -164,13 +162,14 @@ impl Store {
         let mut ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
             Admission::Overloaded { retry_after } => {
-                return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
+                let refusal = LoginRefusal::Overloaded { retry_after };
+                return Ok(self.unheard_as(EventKind::PasswordChangeRefused, refusal));
             }
         };
         let attempt = match self.reserve_for(&held) {
             Ok(Reserved::Attempt(attempt)) => attempt,
             Ok(Reserved::Refused(refusal @ LoginRefusal::TooManyAttempts { .. })) => {
-                return Ok(self.unheard(refusal));
+                return Ok(self.unheard_as(EventKind::PasswordChangeRefused, refusal));
             }
             Ok(Reserved::Refused(refusal)) => return refused(refusal),
             Err(error) => {
@@ -209,6 +208,13 @@ impl Store {
                 refuse(tx, &held, &attempt, shown, right)
             }),
         }
+    }
+
+    /// Refuses what no user could ask for, before anything is looked up.
+    fn check_passwords(&self, current: &Password, new: &Password) -> Result<()> {
+        current.check_length()?;
+        password_check::check_length(&self.options().passwords, new)?;
+        self.options().breaches().map(drop)
     }
 
     /// Why the user may not change the password in the session. A user who has a second factor must

@@ -219,7 +219,8 @@ impl Store {
         let ticket = match self.core().hasher.admit(self.now()) {
             Admission::Admitted(ticket) => ticket,
             Admission::Overloaded { retry_after } => {
-                return Ok(self.unheard(LoginRefusal::Overloaded { retry_after }));
+                let refusal = LoginRefusal::Overloaded { retry_after };
+                return Ok(self.unheard_as(EventKind::SessionProofRefused, refusal));
             }
         };
         let attempt = match self.reserve_for(held)? {
@@ -285,7 +286,9 @@ impl Store {
 
     fn not_reserved(&self, refusal: LoginRefusal) -> LoginOutcome {
         match refusal {
-            LoginRefusal::TooManyAttempts { .. } => self.unheard(refusal),
+            LoginRefusal::TooManyAttempts { .. } => {
+                self.unheard_as(EventKind::SessionProofRefused, refusal)
+            }
             refusal => LoginOutcome::Refused(refusal),
         }
     }

@@ -14,7 +14,7 @@ use crate::record::session::{Sessions, check_label};
 use crate::record::{device, user};
 use crate::spans;
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{ClientInfo, Event, EventKind, NEW_DEVICE};
+use crate::value::event::{ClientInfo, Event, EventKind, of_device};
 use crate::value::id::UserId;
 use crate::value::name::DeviceId;
 use crate::value::principal::Assurance;
@@ -193,7 +193,7 @@ impl Sessions<'_> {
                     user::logged_in(tx, user.id)?;
                     sweep_a_little(store, tx, user.id)?;
                     let event = event(EventKind::SessionOpened).session(opened.id);
-                    let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
+                    let event = Event { detail: of_device(is_new_device, None), ..event };
                     let reply = granted(tx, store, user.id, opened)?;
                     Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
                 }

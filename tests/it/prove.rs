@@ -189,6 +189,62 @@ fn wrong_proofs_count_and_change_nothing() {
     assert!(matches!(closed, LoginRefusal::TooManyAttempts { .. }), "{closed:?}");
 }
 
+/// The reply said when the session had ended before, although the proof had waited for a renewal.
+#[test]
+fn the_reply_to_a_proof_has_the_end_that_the_session_has_now() {
+    let scene = Scene::new();
+    scene.trust("till");
+    let session = scene.world.ask(scene.login("till")).unwrap().session;
+    // As a renewal an hour later, for as long as the session was opened for.
+    let longer = "UPDATE session SET expires_at = expires_at + 3600000";
+    let mut held = session;
+    for by_code in [false, true] {
+        scene.world.clock.advance(HOUR);
+        let with = match by_code {
+            false => Reauthentication::password(PASSWORD),
+            true => Reauthentication::code(scene.code()),
+        };
+        let end = held.expires_at + HOUR;
+        let call = |store: &Store| prove(store, &held, "till", with);
+        let reply = scene.world.while_it_waits(call, longer).unwrap();
+        assert_eq!((reply.session.expires_at, reply.principal.expires_at), (end, Some(end)));
+        held = reply.session;
+    }
+}
+
+/// Refusals before a hash were counted as refused logins.
+#[test]
+fn what_is_refused_in_a_session_before_a_hash_is_counted_under_its_own_kind() {
+    let scene = Scene::new();
+    scene.trust("till");
+    let session = scene.world.ask(scene.login("till")).unwrap().session;
+    let wrong = || Reauthentication::code(wrong_at(scene.world.now()));
+    for _ in 0..5 {
+        assert!(prove(&scene.world.store, &session, "till", wrong()).is_err());
+    }
+    let on = device("desk");
+    let open = OpenSession::new(scene.ada, on.clone()).assurance(Assurance::Aal2);
+    let strong = scene.world.store.sessions().open(open).unwrap().granted().unwrap().session;
+    let closed = |refused: LoginRefusal| {
+        assert!(matches!(refused, LoginRefusal::TooManyAttempts { .. }), "{refused:?}");
+    };
+    closed(prove(&scene.world.store, &session, "till", wrong()).unwrap_err());
+    let password = Reauthentication::password(PASSWORD);
+    closed(prove(&scene.world.store, &session, "till", password).unwrap_err());
+    let new = "nine brass bells".into();
+    let changed = scene.world.store.change_password((&strong.token, &on), PASSWORD.into(), new);
+    closed(changed.unwrap().granted().unwrap_err());
+    scene.world.clock.advance(MINUTE);
+    scene.world.store.maintain().unwrap();
+    let counted = |kind| {
+        let rows = scene.world.log_of(kind).into_iter().filter(|row| row.count.is_some());
+        rows.map(|row| (row.reason.unwrap(), row.count.unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(counted(EventKind::SessionProofRefused), [("too_many_attempts".into(), 2)]);
+    assert_eq!(counted(EventKind::PasswordChangeRefused), [("too_many_attempts".into(), 1)]);
+    assert_eq!(counted(EventKind::LoginRefused), []);
+}
+
 #[test]
 fn a_code_proves_once() {
     let scene = Scene::new();

@@ -253,7 +253,11 @@ fn wrong_codes_leave_the_enrolment_and_count_until_it_has_to_wait() {
     }
     let waits = begun.confirm(&world).unwrap().unwrap_err();
     assert_eq!(retry_after(&waits), Some(30 * SECOND));
-    world.clock.advance(30 * SECOND);
+    world.clock.advance(MINUTE);
+    world.store.maintain().unwrap();
+    let last = world.last_event();
+    assert_eq!(last.event, "second_factor.refused", "the wait is counted by the minute");
+    assert_eq!((last.reason.as_deref(), last.count), (Some("too_many_attempts"), Some(1)));
     begun.confirm(&world).unwrap().unwrap();
 }
 

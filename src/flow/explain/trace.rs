@@ -252,9 +252,8 @@ fn revokes_sessions(kind: EventKind, row: &AuditEntry) -> bool {
         EventKind::UserConfirmed => because(reasons::FIRST),
         EventKind::SecondFactorEnrolmentBegun => because(reasons::RECOVERY_CODE),
         EventKind::LoginGranted => {
-            because(reasons::PASSWORD_CHANGED)
-                || because(reasons::PASSWORD_CHANGED_KEYS_REVOKED)
-                || because(reasons::SECOND_FACTOR_CHANGED)
+            because(reasons::SECOND_FACTOR_CHANGED)
+                || row.reason.as_deref().is_some_and(reasons::sets_password)
         }
         _ => false,
     }
@@ -267,7 +266,7 @@ fn revokes_keys(kind: EventKind, row: &AuditEntry) -> bool {
         EventKind::ApiKeysRevoked | EventKind::InvitationAccepted | EventKind::UserDeleted => true,
         EventKind::UserConfirmed => because(reasons::FIRST),
         EventKind::PasswordReset | EventKind::PasswordChanged => because(reasons::KEYS_REVOKED),
-        EventKind::LoginGranted => because(reasons::PASSWORD_CHANGED_KEYS_REVOKED),
+        EventKind::LoginGranted => row.reason.as_deref().is_some_and(reasons::login_revokes_keys),
         // Written late: the revocation of a call that found no room.
         EventKind::UserSessionsRevoked | EventKind::SessionOthersRevoked => {
             reasons::LATE_WITH_KEYS.iter().any(|reason| because(reason))

@@ -260,10 +260,7 @@ const fn may_be_an_attempt(kind: EventKind) -> bool {
 
 fn sets_password(kind: EventKind, row: &AuditEntry) -> bool {
     match kind {
-        EventKind::LoginGranted => {
-            let sets = [reasons::PASSWORD_CHANGED, reasons::PASSWORD_CHANGED_KEYS_REVOKED];
-            row.reason.as_deref().is_some_and(|reason| sets.contains(&reason))
-        }
+        EventKind::LoginGranted => row.reason.as_deref().is_some_and(reasons::sets_password),
         EventKind::UserCreated
         | EventKind::FirstAdministratorCreated
         | EventKind::InvitationAccepted

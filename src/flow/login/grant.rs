@@ -13,7 +13,7 @@ use crate::record::pending_step;
 use crate::record::throttle;
 use crate::record::user;
 use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind, NEW_DEVICE, reasons};
+use crate::value::event::{Event, EventKind, of_device, reasons};
 use crate::value::id::UserId;
 use crate::value::refusal::LoginRefusal;
 
@@ -62,16 +62,21 @@ impl Login<'_> {
         let opened = open(tx, self.store.options(), &self.opening(user.id, need), room)?;
         self.forgive(tx, user.id, need)?;
         let trust = self.request.trust.filter(|_| matches!(need, Need::Typed));
-        let is_new_device = seen_on(tx, user.id, self.attempt.subject.device, trust)?;
+        let trusted_until = trust.map(|lifetime| tx.now() + lifetime);
+        let is_new_device = seen_on(tx, user.id, self.attempt.subject.device, trusted_until)?;
         user::logged_in(tx, user.id)?;
         sweep_a_little(self.store, tx, user.id)?;
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let keys = self.request.revoke_api_keys;
-        let reason = reasons::of_login(fresh.is_some(), keys, revocation.is_some());
-        let event = Event { reason, ..event };
-        let event = if is_new_device { event.detail(NEW_DEVICE) } else { event };
+        let reason = match fresh {
+            Some(_) => {
+                let by_code = need == Need::Typed && self.request.has_recovery_code();
+                Some(reasons::of_new_password(self.request.revoke_api_keys, by_code))
+            }
+            None => revocation.map(|_| reasons::SECOND_FACTOR_CHANGED),
+        };
+        let event = Event { reason, detail: of_device(is_new_device, trusted_until), ..event };
         let mut reply = granted(tx, self.store, user.id, opened)?;
         reply.recovery_codes = codes;
         // The password of a step is not known.

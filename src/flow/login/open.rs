@@ -1,7 +1,5 @@
 //! Opening a session: the device, the limit, the lifetime.
 
-use std::time::Duration;
-
 use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
 use crate::flow::revoke::make_way;
@@ -165,18 +163,18 @@ fn expiry(options: &Options, asked: Option<Deadline>, now: Timestamp) -> (Timest
     }
 }
 
-/// Stores that the user has logged in on this device, and trusts it for `trust`; whether it is the
+/// Stores that the user has logged in on this device, and trusts it until then; whether it is the
 /// first login there.
 pub(super) fn seen_on(
     tx: &WriteTx<'_>,
     user: UserId,
     device: Option<DeviceDigest>,
-    trust: Option<Duration>,
+    trusted_until: Option<Timestamp>,
 ) -> Result<bool> {
     let Some(device) = device else { return Ok(false) };
     let is_new = device::seen(tx, user, device)?;
-    if let Some(lifetime) = trust {
-        device::trust(tx, user, device, tx.now() + lifetime)?;
+    if let Some(until) = trusted_until {
+        device::trust(tx, user, device, until)?;
     }
     Ok(is_new)
 }

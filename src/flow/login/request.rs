@@ -270,6 +270,11 @@ impl LoginRequest {
         self.label.as_deref().map(check_label).transpose().map(drop)
     }
 
+    /// Whether a recovery code was typed.
+    pub(crate) const fn has_recovery_code(&self) -> bool {
+        matches!(self.factor, Some(TypedFactor::RecoveryCode(_)))
+    }
+
     /// The refusal, if the user does not meet what the request demands.
     pub(crate) fn refused_for(&self, user: &User, options: &Options) -> Option<LoginRefusal> {
         if user.desktop_client_denied && self.client == Some(ClientKind::Desktop) {

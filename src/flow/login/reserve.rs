@@ -296,8 +296,13 @@ impl Store {
     }
 
     /// Counted, not written: a refusal before any hash must not keep the log busy.
-    pub(crate) fn unheard(&self, refusal: LoginRefusal) -> LoginOutcome {
-        self.core().pending.counts.count(EventKind::LoginRefused, refusal.name(), self.now());
+    pub(super) fn unheard(&self, refusal: LoginRefusal) -> LoginOutcome {
+        self.unheard_as(EventKind::LoginRefused, refusal)
+    }
+
+    /// As [`unheard`](Self::unheard), for a call that is no login.
+    pub(crate) fn unheard_as(&self, kind: EventKind, refusal: LoginRefusal) -> LoginOutcome {
+        self.core().pending.counts.count(kind, refusal.name(), self.now());
         LoginOutcome::Refused(refusal)
     }
 

@@ -201,10 +201,13 @@ impl SecondFactors<'_> {
         let outcome = store.revoke(held.others(), CAUSE, |tx, revocation| {
             confirm(store, tx, &held, (&first, &second), revocation)
         })?;
-        if let FactorOutcome::Refused(refusal) = &outcome {
-            store.core().pending.counts.login_refused(refusal.name());
-        }
-        Ok(outcome)
+        Ok(match outcome {
+            FactorOutcome::Refused(closed @ LoginRefusal::TooManyAttempts { .. }) => {
+                store.unwritten_change(closed)
+            }
+            FactorOutcome::Refused(refusal) => store.refused_change(refusal),
+            done => done,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What of a row its user, or the operators, should learn of.
 
-use crate::value::event::{AuditEntry, EventKind, NEW_DEVICE, Outcome, PASSWORD_REMOVED, reasons};
+use crate::value::event::{
+    AuditEntry, EventKind, Outcome, PASSWORD_REMOVED, reasons, says_new_device,
+};
 
 /// What a row has that its user should learn of (ASVS 6.3.5 and 6.3.7), or the operators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +20,8 @@ pub enum Notice {
     /// The second factor was added, replaced, imported, removed or reset, recovery codes were
     /// reissued, or one was used.
     FactorChanged,
+    /// A login set a new password and used a recovery code up: both of the two above.
+    PasswordAndFactorChanged,
     /// An external identity was linked, by which the user can log in, or unlinked.
     IdentityChanged,
     /// An administrator opened a session to act as the user.
@@ -53,11 +57,15 @@ impl AuditEntry {
         }
         match kind {
             EventKind::LoginGranted | EventKind::SessionOpened => match self.reason.as_deref() {
-                Some(reasons::PASSWORD_CHANGED | reasons::PASSWORD_CHANGED_KEYS_REVOKED) => {
-                    Some(Notice::PasswordChanged)
+                Some(reason) if reasons::recovers(reason) => {
+                    Some(Notice::PasswordAndFactorChanged)
                 }
+                Some(reason) if reasons::sets_password(reason) => Some(Notice::PasswordChanged),
                 Some(reasons::SECOND_FACTOR_CHANGED) => Some(Notice::FactorChanged),
-                _ => (self.detail.as_deref() == Some(NEW_DEVICE)).then_some(Notice::NewDevice),
+                _ => {
+                    let is_new = self.detail.as_deref().is_some_and(says_new_device);
+                    is_new.then_some(Notice::NewDevice)
+                }
             },
             EventKind::PasswordSet
             | EventKind::PasswordChanged

@@ -106,7 +106,8 @@ event_kinds! {
     PasswordSet = "password.set",
     /// A user changed their own password in a session.
     PasswordChanged = "password.changed",
-    /// A user's change of their own password was refused.
+    /// A user's change of their own password was refused. One that was refused without a hash is
+    /// only counted, by minute.
     PasswordChangeRefused = "password.change_refused",
     /// A user's password was removed.
     PasswordRemoved = "password.removed",
@@ -176,7 +177,8 @@ event_kinds! {
     SecondFactorRemoved = "second_factor.removed",
     /// An administrator removed the second factor of a user.
     SecondFactorReset = "second_factor.reset",
-    /// A user's change of the second factor was refused; the detail is the change.
+    /// A user's change of the second factor was refused; the detail is the change. One that was
+    /// refused without a hash or a comparison is only counted, by minute.
     SecondFactorRefused = "second_factor.refused",
     /// A user got a new set of recovery codes.
     RecoveryCodesReissued = "second_factor.codes_reissued",
@@ -188,7 +190,9 @@ event_kinds! {
     /// An external identity was unlinked from its user; the detail is its provider.
     ExternalIdentityUnlinked = "external_identity.unlinked",
     // Logins and sessions.
-    /// A login opened a session.
+    /// A login opened a session. The detail says whether the device is new to the user, and until
+    /// when the login trusts it; the reason, whether the login set a new password, used a recovery
+    /// code up or enrolled a second factor.
     LoginGranted = "login.granted",
     /// The password of a login was right, and the login waits for a second factor; the detail is
     /// what it waits for.
@@ -213,7 +217,8 @@ event_kinds! {
     /// A user proved in a session, with a password or a code, to be the user; the session got a new
     /// token.
     SessionProved = "session.proved",
-    /// A proof in a session was refused.
+    /// A proof in a session was refused. One that was refused without a hash or a comparison is
+    /// only counted, by minute.
     SessionProofRefused = "session.proof_refused",
     /// A session got another label.
     SessionLabelled = "session.labelled",

@@ -5,7 +5,12 @@
 pub(crate) const PASSWORD_CHANGED: &str = "password_changed";
 /// The same, and it revoked the API keys of the user.
 pub(crate) const PASSWORD_CHANGED_KEYS_REVOKED: &str = "password_changed_keys_revoked";
-/// A login by a recovery code, or one that enrolled a second factor.
+/// A login that set a new password and used a recovery code up.
+pub(crate) const PASSWORD_CHANGED_RECOVERY_CODE: &str = "password_changed_recovery_code";
+/// The same, and it revoked the API keys of the user.
+pub(crate) const PASSWORD_CHANGED_RECOVERY_CODE_KEYS_REVOKED: &str =
+    "password_changed_recovery_code_keys_revoked";
+/// A login by a recovery code, or one that enrolled a second factor; without a new password.
 pub(crate) const SECOND_FACTOR_CHANGED: &str = "second_factor_changed";
 /// A change that also revoked the API keys of the user.
 pub(crate) const KEYS_REVOKED: &str = "keys_revoked";
@@ -36,17 +41,28 @@ pub(crate) const LATE_WITH_KEYS: [&str; 5] = [
     OWN_PASSWORD_CHANGE_KEYS_REVOKED,
 ];
 
-/// The reason of a login that was granted: whether it set a new password, also revoked the API
-/// keys, or revoked the sessions of the user for another cause.
-pub(crate) const fn of_login(
-    sets_password: bool,
-    revokes_keys: bool,
-    revokes: bool,
-) -> Option<&'static str> {
-    match (sets_password, revokes_keys, revokes) {
-        (true, true, _) => Some(PASSWORD_CHANGED_KEYS_REVOKED),
-        (true, false, _) => Some(PASSWORD_CHANGED),
-        (false, _, true) => Some(SECOND_FACTOR_CHANGED),
-        (false, _, false) => None,
+/// The reason of a login that set a new password: whether it also revoked the API keys, and whether
+/// a recovery code was used up in it.
+pub(crate) const fn of_new_password(revokes_keys: bool, by_recovery_code: bool) -> &'static str {
+    match (revokes_keys, by_recovery_code) {
+        (false, false) => PASSWORD_CHANGED,
+        (true, false) => PASSWORD_CHANGED_KEYS_REVOKED,
+        (false, true) => PASSWORD_CHANGED_RECOVERY_CODE,
+        (true, true) => PASSWORD_CHANGED_RECOVERY_CODE_KEYS_REVOKED,
     }
+}
+
+/// Whether a login with this reason set a new password.
+pub(crate) fn sets_password(reason: &str) -> bool {
+    matches!(reason, PASSWORD_CHANGED | PASSWORD_CHANGED_KEYS_REVOKED) || recovers(reason)
+}
+
+/// Whether a login with this reason set a new password and used a recovery code up.
+pub(crate) fn recovers(reason: &str) -> bool {
+    matches!(reason, PASSWORD_CHANGED_RECOVERY_CODE | PASSWORD_CHANGED_RECOVERY_CODE_KEYS_REVOKED)
+}
+
+/// Whether a login with this reason revoked the API keys of the user.
+pub(crate) fn login_revokes_keys(reason: &str) -> bool {
+    matches!(reason, PASSWORD_CHANGED_KEYS_REVOKED | PASSWORD_CHANGED_RECOVERY_CODE_KEYS_REVOKED)
 }

@@ -2,11 +2,11 @@
 
 use gatepost::audit::{AuditFilter, AuditSource, HostEvent, Notice, UnseenRows};
 use gatepost::directory::UserStatus;
-use gatepost::sessions::NewOneTimeToken;
+use gatepost::sessions::{NewOneTimeToken, RevokeSessions};
 use gatepost::{ErrorKind, LoginRequest, NewUser, Page, Store, UserId};
 
 use crate::impersonate;
-use crate::pending_step::give_factor;
+use crate::pending_step::{self, give_factor};
 use crate::world::{DAY, PASSWORD, World, device, for_tests};
 
 fn unseen(store: &Store, most: u32) -> UnseenRows {
@@ -178,6 +178,54 @@ fn an_invitation_that_was_accepted_is_a_notice() {
     let row = world.last_event();
     assert_eq!((row.event.as_str(), row.user), ("user.invitation_accepted", Some(ben)));
     assert_eq!(row.notice(), Some(Notice::PasswordChanged));
+}
+
+/// The row said that the password was changed, and no row said that a recovery code was used up.
+#[test]
+fn a_recovery_code_beside_a_new_password_is_a_notice_of_both() {
+    let scene = pending_step::Scene::new();
+    let users = scene.world.store.users();
+    let mut new = PASSWORD.to_owned();
+    for (code, revokes_keys) in scene.recovery_codes().iter().zip([false, true]) {
+        users.require_password_change(scene.ada, RevokeSessions::Keep).unwrap();
+        let login = LoginRequest::new("ada", new.as_str().into(), device("till"));
+        new += " and another";
+        let login = login.recovery_code(code.as_str()).new_password(new.as_str().into());
+        let login = if revokes_keys { login.revoke_api_keys() } else { login };
+        scene.world.ask(login).unwrap();
+        let row = scene.world.last_event();
+        let reason = match revokes_keys {
+            false => "password_changed_recovery_code",
+            true => "password_changed_recovery_code_keys_revoked",
+        };
+        assert_eq!((row.event.as_str(), row.reason.as_deref()), ("login.granted", Some(reason)));
+        assert_eq!(row.notice(), Some(Notice::PasswordAndFactorChanged));
+    }
+    // A code of the authenticator is no change of the factor.
+    users.require_password_change(scene.ada, RevokeSessions::Keep).unwrap();
+    let login = LoginRequest::new("ada", new.as_str().into(), device("till"));
+    let login = login.code(scene.next_code()).new_password("nine brass bells".into());
+    scene.world.ask(login).unwrap();
+    assert_eq!(scene.world.last_event().notice(), Some(Notice::PasswordChanged));
+}
+
+/// For up to 90 days logins on the device needed no code, and no row said so.
+#[test]
+fn the_row_of_a_login_that_trusts_its_device_says_until_when() {
+    let scene = pending_step::Scene::new();
+    let trusting = |on: &str| {
+        let login = scene.login(on).code(scene.next_code()).trust_device(DAY);
+        scene.world.ask(login).unwrap();
+        let row = scene.world.last_event();
+        (row.detail.clone().unwrap(), row.notice())
+    };
+    let (first, notice) = trusting("till");
+    let until = scene.world.now() + DAY;
+    assert_eq!(first, format!("new device, trusted until {until}"));
+    assert_eq!(notice, Some(Notice::NewDevice));
+    let (again, notice) = trusting("till");
+    assert_eq!(again, format!("trusted until {}", scene.world.now() + DAY));
+    assert_eq!(notice, None);
 }
 
 #[test]

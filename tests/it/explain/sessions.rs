@@ -11,6 +11,7 @@ use gatepost::status::{InvalidTokenReason as Reason, RefusalCause as Cause};
 use gatepost::{LoginRequest, Subtree};
 
 use super::{Case, Play, Scene};
+use crate::pending_step::{code_at, give_factor};
 use crate::world::{DAY, HOUR, MINUTE, PASSWORD, device};
 
 const NEW: &str = "nine brass bells";
@@ -251,6 +252,10 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
         s.world.ask(login.new_password(NEW.into())).unwrap();
         deleted(s, EventKind::LoginGranted)
     }),
+    ("a new password at a login by a recovery code", |s| {
+        recover(s);
+        deleted(s, EventKind::LoginGranted)
+    }),
     ("a reset by one-time token", |s| {
         let tokens = s.store().one_time_tokens();
         let token = tokens.issue(s.ada, NewOneTimeToken::password_reset()).unwrap().token;
@@ -293,6 +298,21 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
 ];
 
 /// The key that a rotation has put in the place of this one.
+/// Ada logs in by a recovery code, with a new password, and her keys are revoked.
+fn recover(s: &mut Scene) {
+    give_factor(&s.world, s.ada);
+    let (desk, on) = (s.world.open(s.ada, "desk"), device("desk"));
+    let code = code_at(s.world.now());
+    let factors = s.store().second_factors();
+    let codes = factors.reissue_recovery_codes((&desk.token, &on), PASSWORD.into(), code.into());
+    let codes = codes.unwrap().done().unwrap();
+    s.session = s.world.open(s.ada, "till");
+    s.store().users().require_password_change(s.ada, RevokeSessions::Keep).unwrap();
+    let login = LoginRequest::new("ada", PASSWORD.into(), device("window"));
+    let login = login.recovery_code(codes.codes[0].expose()).new_password(NEW.into());
+    s.world.ask(login.revoke_api_keys()).unwrap();
+}
+
 fn rotated(s: &Scene, key: gatepost::ApiKeyId) -> (gatepost::ApiKeyId, gatepost::Secret) {
     let new = s.acting().api_keys().rotate(key, Duration::ZERO).unwrap();
     (new.id, new.key)
@@ -314,6 +334,10 @@ pub(super) const OF_KEYS: &[(&str, Play)] = &[
     ("all keys revoked", |s| {
         s.acting().api_keys().revoke_all(s.ada).unwrap();
         s.of_key(Reason::Revoked, Cause::Revoked, EventKind::ApiKeysRevoked)
+    }),
+    ("all keys revoked at a login by a recovery code", |s| {
+        recover(s);
+        s.of_key(Reason::Revoked, Cause::Revoked, EventKind::LoginGranted)
     }),
     ("key rotated", |s| {
         drop(s.acting().api_keys().rotate(s.key.0, Duration::ZERO).unwrap());
