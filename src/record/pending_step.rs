@@ -33,7 +33,7 @@ pub struct WaitingLogin {
     pub issued_at: Timestamp,
     /// The first moment at which it is expired.
     pub expires_at: Timestamp,
-    /// How many more codes are compared.
+    /// How many more codes are compared. An enrolment that is begun takes one of them.
     pub guesses_left: u64,
     /// Whether the login asked for the privilege `admin`.
     pub require_admin: bool,
@@ -196,6 +196,21 @@ pub(crate) fn charge(tx: &WriteTx<'_>, id: &[u8; 16]) -> Result<bool> {
         concat!(
             "UPDATE pending_step AS p SET guesses_left = p.guesses_left - 1
              WHERE p.id = ?1 AND p.guesses_left > 0 AND ",
+            standing!("?2"),
+            " = 'valid'"
+        ),
+        params![id, tx.now()],
+    )?;
+    Ok(charged == 1)
+}
+
+/// Charges an enrolment to the share of the step, of which it leaves one guess: for the codes that
+/// confirm it. `false` if the step is not valid, or too little is left.
+pub(crate) fn charge_enrolment(tx: &WriteTx<'_>, id: &[u8; 16]) -> Result<bool> {
+    let charged = tx.execute(
+        concat!(
+            "UPDATE pending_step AS p SET guesses_left = p.guesses_left - 1
+             WHERE p.id = ?1 AND p.guesses_left > 1 AND ",
             standing!("?2"),
             " = 'valid'"
         ),

@@ -172,7 +172,8 @@ pub(crate) const THROTTLE_DAY_MS: i64 = 24 * 3_600_000;
 /// A pending step is valid for 10 minutes: time to find the telephone (ASVS 6.6.3, NIST SP
 /// 800-63B-4, 3.2.2).
 pub(crate) const PENDING_STEP_LIFETIME: Duration = Duration::from_secs(600);
-/// Wrong codes after which a pending step is spent: as many as before the first wait of the gate.
+/// Wrong codes after which a pending step is spent: as many as before the first wait of the gate. An
+/// enrolment that is begun takes one of them.
 pub(crate) const PENDING_STEP_GUESSES: i64 = 5;
 /// Pending steps of one user: each costs the right password; one more deletes the oldest.
 pub(crate) const PENDING_STEPS_PER_USER: i64 = 16;

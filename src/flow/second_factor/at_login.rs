@@ -40,7 +40,9 @@ impl SecondFactors<'_> {
     ///
     /// [`CompleteLogin::with_enrolment`](crate::CompleteLogin::with_enrolment) confirms it and
     /// opens the session. A step that is not valid, or waits for a code, is refused as
-    /// [`StepNotLive`](LoginRefusal::StepNotLive).
+    /// [`StepNotLive`](LoginRefusal::StepNotLive), and so is the fifth call for one step: each call
+    /// replaces what the one before it began, and takes one of the five codes that the step may
+    /// still be tried with.
     ///
     /// ```
     /// use gatepost::policy::SecondFactorPolicy;
@@ -83,6 +85,9 @@ impl SecondFactors<'_> {
             let Some(step) = step.filter(|step| step.demand == StepDemand::Enrolment) else {
                 return Ok(Written::Nothing(refused()));
             };
+            if !pending_step::charge_enrolment(tx, &step.id)? {
+                return Ok(Written::Nothing(refused()));
+            }
             let begun_in = SessionId::from_bytes(step.id);
             let (enrolment, event) = begin(store, tx, (step.user, begun_in), shape)?;
             let event = event.user(step.user).device(device);

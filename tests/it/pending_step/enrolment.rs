@@ -107,6 +107,35 @@ fn a_policy_that_is_lifted_meanwhile_opens_no_step() {
     assert!(world.ask(login("till")).is_ok());
 }
 
+/// Each enrolment is a row of the audit log and ends the one before it, without a charge or a hash.
+#[test]
+fn a_step_begins_four_enrolments_at_most() {
+    let mut world = world();
+    let first = step(&world, "till");
+    let mut last = None;
+    for _ in 0..4 {
+        last = Some(begin(&world, &first, "till").unwrap());
+        // The share is in the file.
+        world.reopen();
+    }
+    let fifth = world.leaves(&[], 0, |_| begin(&world, &first, "till"));
+    assert_eq!(fifth.unwrap_err(), LoginRefusal::StepNotLive);
+    // One guess is left, for the codes of the last enrolment.
+    let right = codes(&world, &last.unwrap());
+    assert!(confirm(&world, &first, "till", right).is_ok());
+
+    let world = self::world();
+    let tried = step(&world, "till");
+    let enrolment = begin(&world, &tried, "till").unwrap();
+    for _ in 0..3 {
+        let wrong = confirm(&world, &tried, "till", ("000000".into(), "000000".into()));
+        assert_eq!(wrong.unwrap_err(), LoginRefusal::InvalidCredentials);
+    }
+    assert_eq!(begin(&world, &tried, "till").unwrap_err(), LoginRefusal::StepNotLive);
+    let right = codes(&world, &enrolment);
+    assert!(confirm(&world, &tried, "till", right).is_ok());
+}
+
 #[test]
 fn a_step_that_waits_for_a_code_enrols_nothing() {
     let scene = super::Scene::new();
