@@ -22,7 +22,7 @@ use crate::value::event::EventKind;
 use crate::value::factor_code::FactorCode;
 use crate::value::freshness::{FreshSession, Freshness, is_fresh};
 use crate::value::presented::Presented;
-use crate::value::principal::{Assurance, InvalidToken, InvalidTokenReason};
+use crate::value::principal::{Assurance, InvalidToken, InvalidTokenReason, Principal};
 use crate::value::refusal::LoginRefusal;
 use crate::value::secret::Password;
 use crate::value::token::{self, TokenKind};
@@ -248,7 +248,7 @@ impl Store {
                 return refuse(tx, held, &attempt, LoginRefusal::MfaCodeRequired, true);
             }
             attempt.refund(tx)?;
-            self.proved(tx, held, &attempt, live.assurance)
+            self.proved(tx, (held, &live), &attempt, live.assurance)
         });
         proved.inspect_err(|error| self.uncharge_without_key(&attempt, error))
     }
@@ -270,7 +270,8 @@ impl Store {
             match second_factor::use_totp(tx, self.options(), live.user, code)? {
                 CodeUse::Totp | CodeUse::Recovery => {
                     throttle::succeeded(tx, live.user, None)?;
-                    self.proved(tx, held, &attempt, live.assurance.max(Assurance::Aal2))
+                    let assurance = live.assurance.max(Assurance::Aal2);
+                    self.proved(tx, (held, &live), &attempt, assurance)
                 }
                 CodeUse::Wrong => {
                     refuse(tx, held, &attempt, LoginRefusal::InvalidCredentials, false)
@@ -297,19 +298,19 @@ impl Store {
     fn proved(
         &self,
         tx: &WriteTx<'_>,
-        held: &Held,
+        (held, live): (&Held, &Principal),
         attempt: &Attempt,
         assurance: Assurance,
     ) -> Result<Written<LoginOutcome>> {
         let (token, secret_hash) =
             token::mint(TokenKind::Session, *held.session.as_bytes(), tx.random())?;
         session::prove(tx, held.session, &secret_hash, assurance)?;
-        let expires_at = held
-            .principal
+        // As it is now: it may have been renewed since the session was presented.
+        let expires_at = live
             .expires_at
             .ok_or_else(|| Error::corrupt("a session without an end is in the file"))?;
         let opened = OpenedSession { id: held.session, token, expires_at, clamped: false };
-        let reply: LoginReply = granted(tx, self, held.principal.user, opened)?;
+        let reply: LoginReply = granted(tx, self, live.user, opened)?;
         let event = subject_event(EventKind::SessionProved, &attempt.subject)
             .session(held.session)
             .detail(assurance.as_str());
