@@ -29,9 +29,14 @@ use text::{folded_name, has_loose_space};
 /// The identifier of a device, chosen by its client: any text of 1 to 128 bytes.
 ///
 /// A session belongs to the device on which it was opened, and verifies only with it. The
-/// identifier is compared byte by byte and is not a secret. The file stores a digest of it, never
-/// the text. A client without an identifier of its own draws [`DeviceId::random`] once and keeps
-/// it, for example in a cookie.
+/// identifier is compared byte by byte. The file stores a digest of it, never the text. A client
+/// without an identifier of its own draws [`DeviceId::random`] once and keeps it, for example in a
+/// cookie.
+///
+/// An identifier alone opens no session. But the
+/// [trust](crate::LoginRequest::trust_device) of a device is as good as its identifier is secret,
+/// and a stranger who knows it can use up the failed attempts of known devices: random identifiers
+/// that only their client knows prevent both.
 ///
 /// ```
 /// use gatepost::DeviceId;

@@ -278,6 +278,20 @@ fn a_request_gives_a_token_to_an_active_person_with_an_address_alone() {
     });
 }
 
+/// Telephones add a space behind an address; the longest one was refused with it.
+#[test]
+fn white_space_around_the_longest_address_does_not_count() {
+    let world = World::new();
+    let address = format!("{}@{}.example.com", "a".repeat(64), "b".repeat(177));
+    assert_eq!(address.len(), 254);
+    world.store.users().create(NewUser::person("ada").email(address.as_str())).unwrap();
+    assert_eq!(request(&world, &format!(" {address} ")).unwrap().to, address);
+    let long = format!("{address}m");
+    world.refuses(ErrorKind::Invalid, |store| {
+        store.one_time_tokens().request_password_reset(&long)
+    });
+}
+
 #[test]
 fn a_request_looks_and_writes_the_same_for_every_name() {
     let (world, ada) = ada();

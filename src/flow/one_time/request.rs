@@ -100,11 +100,12 @@ impl OneTimeTokens<'_> {
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text is longer than 254 bytes;
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text is longer than 254 bytes without the
+    ///   white space around it;
     /// - [`NoRandom`](crate::ErrorKind::NoRandom).
     #[doc(alias("forgot password", "forgotten password"))]
     pub fn request_password_reset(&self, typed: &str) -> Result<ResetRequest> {
-        if typed.len() > EMAIL_MAX_BYTES {
+        if typed.trim().len() > EMAIL_MAX_BYTES {
             return Err(Error::invalid("the name or e-mail address is longer than 254 bytes"));
         }
         let typed = TypedName::parse(typed);
