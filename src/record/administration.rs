@@ -10,7 +10,8 @@ use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use crate::value::subtree::Subtree;
 use crate::value::time::Timestamp;
 
-/// The branches that the user `$who` administers, each by itself or with its organisation.
+/// The branches that the user `$who` administers, each by itself or with its organisation; only
+/// those after `$after` and up to `$end` if these are given.
 macro_rules! own_branches {
     ($who:literal) => {
         concat!(
@@ -23,6 +24,27 @@ macro_rules! own_branches {
               JOIN branch AS below ON below.organisation_id = own.organisation_id
               WHERE own.user_id = ",
             $who,
+            ")"
+        )
+    };
+    ($who:literal, $after:literal, $end:literal) => {
+        concat!(
+            "(SELECT own.branch_id FROM administration AS own
+              WHERE own.user_id = ",
+            $who,
+            " AND own.branch_id > ",
+            $after,
+            " AND own.branch_id <= ",
+            $end,
+            " UNION ALL
+              SELECT below.id FROM administration AS own
+              JOIN branch AS below ON below.organisation_id = own.organisation_id
+              WHERE own.user_id = ",
+            $who,
+            " AND below.id > ",
+            $after,
+            " AND below.id <= ",
+            $end,
             ")"
         )
     };

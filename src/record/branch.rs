@@ -2,8 +2,6 @@
 
 mod inside;
 
-pub(crate) use inside::{count_inside, list_inside};
-
 use crate::error::{Error, ErrorKind, Result};
 use crate::record::audit::Written;
 use crate::record::organisation::{self, check_imported};

@@ -243,18 +243,26 @@ impl<'s> Organisations<'s> {
         filter: &OrganisationFilter,
         page: Page<OrganisationId>,
     ) -> Result<Vec<Organisation>> {
+        self.list_inside(&|_| Ok(Authority::EVERYTHING), filter, page)
+    }
+
+    /// As [`list`](Self::list), of the organisations inside of what `authority` says in each
+    /// transaction.
+    pub(crate) fn list_inside(
+        &self,
+        authority: &dyn Fn(&ReadTx<'_>) -> Result<Authority>,
+        filter: &OrganisationFilter,
+        page: Page<OrganisationId>,
+    ) -> Result<Vec<Organisation>> {
         let limit = page.limit()?;
         let after = page.after_id().unwrap_or(FIRST);
+        // No user administers as many by themselves as a piece has.
+        let piece_end = |tx: &ReadTx<'_>, after| match authority(tx)?.everything {
+            true => piece_end(tx, after),
+            false => Ok(None),
+        };
         page_in_pieces(self.store, after, limit, piece_end, |tx, after, end, left| {
-            tx.all(
-                concat!(
-                    "SELECT id, name, active, created_at FROM organisation WHERE ",
-                    wanted!(),
-                    " ORDER BY id LIMIT ?4"
-                ),
-                params![filter.active, after, end.unwrap_or(LAST), left],
-                organisation,
-            )
+            selected(tx, authority(tx)?, filter, (after, end.unwrap_or(LAST)), left)
         })
     }
 
@@ -325,30 +333,34 @@ fn piece_end(tx: &ReadTx<'_>, after: OrganisationId) -> Result<Option<Organisati
     )
 }
 
-/// At most `limit` organisations after `after` that the filter selects, inside of the authority.
-pub(crate) fn list_inside(
+/// At most `left` organisations of a piece that the filter selects, inside of the authority.
+fn selected(
     tx: &ReadTx<'_>,
     authority: Authority,
     filter: &OrganisationFilter,
-    after: Option<OrganisationId>,
-    limit: i64,
+    (after, end): (OrganisationId, OrganisationId),
+    left: i64,
 ) -> Result<Vec<Organisation>> {
+    if authority.everything {
+        return tx.all(
+            concat!(
+                "SELECT id, name, active, created_at FROM organisation WHERE ",
+                wanted!(),
+                " ORDER BY id LIMIT ?4"
+            ),
+            params![filter.active, after, end, left],
+            organisation,
+        );
+    }
     tx.all(
         concat!(
             "SELECT id, name, active, created_at FROM organisation WHERE ",
             wanted!(),
-            " AND (?5 OR id IN ",
-            own_organisations!("?4"),
-            ") ORDER BY id LIMIT ?6"
+            " AND id IN ",
+            own_organisations!("?5"),
+            " ORDER BY id LIMIT ?4"
         ),
-        params![
-            filter.active,
-            after.unwrap_or(FIRST),
-            LAST,
-            authority.administrator,
-            authority.everything,
-            limit
-        ],
+        params![filter.active, after, end, left, authority.administrator],
         organisation,
     )
 }
@@ -453,3 +465,6 @@ fn checked_name(name: &str) -> Result<String> {
         DISPLAY_NAME_MAX_BYTES,
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 mod calls;
 mod meanwhile;
 mod model;
+mod pieces;
 mod rules;
 mod town;
 

@@ -75,10 +75,8 @@ impl AdministeredBranches<'_> {
     /// Those of [`Branches::list`](crate::directory::Branches::list) and of
     /// [`AdministeredBranches`].
     pub fn list(&self, filter: &BranchFilter, page: Page<BranchId>) -> Result<Vec<Branch>> {
-        let limit = page.limit()?;
-        self.by.store.read(|tx| {
-            branch::list_inside(tx, self.by.now(tx)?.authority, filter, page.after_id(), limit)
-        })
+        let authority = |tx: &ReadTx<'_>| Ok(self.by.now(tx)?.authority);
+        self.by.store.branches().list_inside(&authority, filter, page)
     }
 
     /// Returns how many branches inside the filter selects.
@@ -86,7 +84,8 @@ impl AdministeredBranches<'_> {
     /// # Errors
     /// Those of [`AdministeredBranches`].
     pub fn count(&self, filter: &BranchFilter) -> Result<u64> {
-        self.by.store.read(|tx| branch::count_inside(tx, self.by.now(tx)?.authority, filter))
+        let authority = |tx: &ReadTx<'_>| Ok(self.by.now(tx)?.authority);
+        self.by.store.branches().count_inside(&authority, filter)
     }
 
     /// Creates a branch in an organisation inside. Only an administrator of everything creates one
@@ -255,10 +254,7 @@ impl AdministeredOrganisations<'_> {
         filter: &OrganisationFilter,
         page: Page<OrganisationId>,
     ) -> Result<Vec<Organisation>> {
-        let limit = page.limit()?;
-        self.by.store.read(|tx| {
-            let authority = self.by.now(tx)?.authority;
-            organisation::list_inside(tx, authority, filter, page.after_id(), limit)
-        })
+        let authority = |tx: &ReadTx<'_>| Ok(self.by.now(tx)?.authority);
+        self.by.store.organisations().list_inside(&authority, filter, page)
     }
 }

@@ -214,8 +214,9 @@ macro_rules! wanted_params {
     };
 }
 
-/// Whether a user is in a branch that the user `$who` administers. An organisation of the filter
-/// that this one does not administer selects no user, as if it did not exist.
+/// Whether a user of the piece is in a branch that the user `$who` administers: each of these
+/// branches is searched for the users of the piece alone. An organisation of the filter that this
+/// one does not administer selects no user, as if it did not exist.
 macro_rules! inside {
     ($who:literal) => {
         concat!(
@@ -223,6 +224,7 @@ macro_rules! inside {
                  SELECT place.id FROM user AS place INDEXED BY user_by_place
                  WHERE coalesce(place.branch_id, place.former_branch_id) IN ",
             own_branches!($who),
+            " AND place.id > ?8 AND place.id <= ?9",
             ") AND (?3 IS NULL OR ?3 IN ",
             own_organisations!($who),
             ")"
@@ -302,17 +304,29 @@ fn piece_end(tx: &ReadTx<'_>, authority: Authority, after: UserId) -> Result<Opt
             |row| row.get(0),
         );
     }
-    tx.one(
-        concat!(
-            "SELECT place.id FROM user AS place INDEXED BY user_by_place
-             WHERE coalesce(place.branch_id, place.former_branch_id) IN ",
-            own_branches!("?1"),
-            " AND place.id > ?2 ORDER BY place.id LIMIT 1 OFFSET ?3"
-        ),
-        params![authority.administrator, after, skipped],
-        |row| row.get(0),
-    )
+    tx.one(END_INSIDE, params![authority.administrator, after, skipped], |row| row.get(0))
 }
+
+/// The users of each branch come from the index in the order of their ids. The statement merges
+/// them: it takes the first of all and then reads the next one of the same branch.
+const END_INSIDE: &str = concat!(
+    "WITH RECURSIVE merged (branch_id, id) AS (
+         SELECT own.id, (
+             SELECT place.id FROM user AS place INDEXED BY user_by_place
+             WHERE coalesce(place.branch_id, place.former_branch_id) = own.id AND place.id > ?2
+             ORDER BY place.id LIMIT 1)
+         FROM branch AS own WHERE own.id IN ",
+    own_branches!("?1"),
+    "    UNION ALL
+         SELECT before.branch_id, (
+             SELECT place.id FROM user AS place INDEXED BY user_by_place
+             WHERE coalesce(place.branch_id, place.former_branch_id) = before.branch_id
+                 AND place.id > before.id
+             ORDER BY place.id LIMIT 1)
+         FROM merged AS before WHERE before.id IS NOT NULL
+         ORDER BY 2)
+     SELECT id FROM merged WHERE id IS NOT NULL LIMIT 1 OFFSET ?3"
+);
 
 impl UserFilter {
     fn checked(&self) -> Result<Selection<'_>> {
@@ -326,3 +340,6 @@ impl UserFilter {
         Ok(Selection { filter: self, privilege, text: wanted })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 //! and that transaction is seen.
 
 use gatepost::administration::Administration;
-use gatepost::directory::UserFilter;
+use gatepost::directory::{BranchFilter, OrganisationFilter, UserFilter};
 use gatepost::sessions::NewApiKey;
-use gatepost::{BranchId, ErrorKind, NewUser, Principal, SessionId, Store, Subtree, UserId};
+use gatepost::{BranchId, ErrorKind, NewUser, Page, Principal, SessionId, Store, Subtree, UserId};
 
 use crate::world::{Meanwhile, PASSWORD, World, device};
 
@@ -119,7 +119,7 @@ fn an_api_key_administers_by_its_scopes() {
     assert_eq!(key(NewApiKey::new()), [Subtree::Store]);
 }
 
-/// A list reads as many pieces as there are users inside, whatever is outside.
+/// A list reads as many pieces as there are users or places inside, whatever is outside.
 #[test]
 fn the_users_outside_change_no_statement_of_a_list() {
     let scene = Scene::new();
@@ -127,7 +127,13 @@ fn the_users_outside_change_no_statement_of_a_list() {
     let ask = || {
         let users = by_ada.users();
         let filter = UserFilter::new();
-        let count = || (users.count(&filter).unwrap(), users.find_by_username("u7").unwrap());
+        let count = || {
+            let branches = by_ada.branches().count(&BranchFilter::new()).unwrap();
+            let organisations =
+                by_ada.organisations().list(&OrganisationFilter::new(), Page::default()).unwrap();
+            let by_name = users.find_by_username("u7").unwrap();
+            (users.count(&filter).unwrap(), branches, organisations, by_name)
+        };
         gatepost::testing::statements(count)
     };
     let before = ask();
@@ -140,5 +146,13 @@ fn the_users_outside_change_no_statement_of_a_list() {
          FROM n",
     )
     .unwrap();
+    for place in ["branch", "organisation"] {
+        sql.execute_batch(&format!(
+            "INSERT INTO {place} (id, name, created_at)
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4500)
+             SELECT randomblob(16), 'North', 0 FROM n"
+        ))
+        .unwrap();
+    }
     assert_eq!(ask(), before);
 }
