@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::pending::rekeying::Place;
 use crate::record::audit::{self, Written};
 use crate::record::{credential, second_factor, store};
 use crate::spans;
@@ -24,7 +25,7 @@ pub struct RekeyReport {
     pub totp_secrets: usize,
     /// How many hashes and secrets the call found that do not open although the keyring has their
     /// key: they were changed or copied from another row. Their users need new passwords or second
-    /// factors.
+    /// factors. The calls of one process until a rotation is complete find each of them once.
     pub damaged: usize,
     /// Whether nothing is left that this process can seal; otherwise call again.
     pub is_complete: bool,
@@ -47,14 +48,16 @@ pub struct KeyUse {
 }
 
 impl Store {
-    /// Seals up to `most` password hashes and secrets of second factors (1 to 1,000 together) under
-    /// the current key of the keyring, and lets every process seal under it from now on. Needs no
-    /// password.
+    /// Reads up to `most` password hashes and secrets of second factors (1 to 1,000 together),
+    /// seals them under the current key of the keyring, and lets every process seal under it from
+    /// now on. Needs no password.
     ///
     /// Seals what is not sealed yet, and what is sealed under another key of the keyring. Call it
     /// until [`RekeyReport::is_complete`]; a process that is killed in between leaves each hash
-    /// and secret under the one key or the other, and the next call goes on. Logins go on
-    /// meanwhile, and no session is revoked. Every process that has the file open must have the new
+    /// and secret under the one key or the other, and the next call goes on. A damaged one counts
+    /// towards `most` and stays as it is; the process remembers where it was and goes on after it.
+    /// Logins go on meanwhile, and no session is revoked. Every process that has the file open must
+    /// have the new
     /// key first, and the old one until [`Store::key_use`] shows nothing under it. The page
     /// [`keys`](crate::manual::keys) has the steps.
     ///
@@ -99,15 +102,18 @@ impl Store {
         })?;
         let id = keyring.current();
         let key = credential::key_of(self.options(), &id)?;
-        self.write(|tx| {
+        let rekeying = &self.core().pending.rekeying;
+        let (report, place) = self.write(|tx| {
             let is_new = store::sealing_key(tx)?.as_ref() != Some(&id);
             if is_new {
                 store::set_sealing_key(tx, &id)?;
             }
-            let current = (&id, &key);
-            let hashes = credential::reseal_some(tx, self.options(), current, most)?;
-            let left = most - hashes.sealed;
-            let secrets = second_factor::reseal_some(tx, self.options(), current, left)?;
+            let mut place = if is_new { Place::default() } else { rekeying.place() };
+            let (options, current) = (self.options(), (&id, &key));
+            let hashes = credential::reseal_some(tx, options, current, most, &mut place.hashes)?;
+            let most = hashes.left;
+            let secrets =
+                second_factor::reseal_some(tx, options, current, most, &mut place.totp_secrets)?;
             let report = RekeyReport {
                 hashes: hashes.sealed,
                 totp_secrets: secrets.sealed,
@@ -118,9 +124,9 @@ impl Store {
             let changed = credential::key_changed(&id);
             if sealed == 0 {
                 return Ok(if is_new {
-                    Written::With(report, changed)
+                    Written::With((report, place), changed)
                 } else {
-                    Written::Nothing(report)
+                    Written::Nothing((report, place))
                 });
             }
             if is_new {
@@ -129,8 +135,10 @@ impl Store {
             let event = Event::new(EventKind::StoreRekeyed)
                 .count(i64::try_from(sealed).ok())
                 .detail(id.as_str());
-            Ok(Written::With(report, event))
-        })
+            Ok(Written::With((report, place), event))
+        })?;
+        rekeying.go_on_from(if report.is_complete { Place::default() } else { place });
+        Ok(report)
     }
 
     /// How many password hashes and secrets of second factors are sealed under each key, and how

@@ -22,7 +22,7 @@ use crate::value::secret::Password;
 use crate::value::time::Timestamp;
 
 pub(crate) use former::Former;
-pub(crate) use rekey::{Resealed, has_key, opens_one, reseal_some, uses};
+pub(crate) use rekey::{Resealed, Stored, has_key, opens_one, reseal_some, uses};
 pub(crate) use sealed::{check_key, cost, key_changed, key_of, open, sealing_key};
 
 /// The stored hash of a user's password, with its version and state.

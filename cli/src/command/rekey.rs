@@ -52,17 +52,17 @@ fn seal_all(context: &Context, key: KeyId, uses: &[KeyUse]) -> Result<()> {
     let bar = ProgressBar::new(uses.iter().filter(due).map(both).sum());
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} hashes, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (mut hashes, mut totp_secrets) = (0, 0);
-    let damaged = loop {
+    let (mut hashes, mut totp_secrets, mut damaged) = (0, 0, 0);
+    loop {
         let report = context.store.rekey(HASHES_PER_WRITE)?;
         hashes += report.hashes;
         totp_secrets += report.totp_secrets;
-        bar.inc((report.hashes + report.totp_secrets) as u64);
+        damaged += report.damaged;
+        bar.inc((report.hashes + report.totp_secrets + report.damaged) as u64);
         if report.is_complete {
-            // Each call counts all of them again.
-            break report.damaged;
+            break;
         }
-    };
+    }
     bar.abandon();
     warn_of_the_rest(&context.store.key_use()?, damaged);
     let record = json!({

@@ -3,43 +3,94 @@
 use super::{replace, sealed};
 use crate::error::{ErrorKind, Result};
 use crate::options::Options;
+use crate::pending::rekeying::Passed;
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
 use crate::value::limits::KEY_CHECK_MAX_ROWS;
 
-/// What one write sealed: hashes, or secrets of second factors.
+/// What one write did with hashes, or with secrets of second factors.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resealed {
     pub(crate) sealed: usize,
     /// Those whose key the keyring has, and that do not open with it.
     pub(crate) damaged: usize,
+    /// How many the write may still read.
+    pub(crate) left: usize,
     /// Whether no other one is left that this process can seal.
     pub(crate) is_complete: bool,
 }
 
-/// Seals up to `most` hashes under `current`: those that are not sealed, and those whose key the
-/// keyring has. It finds them by the id of their key, so that it needs no mark of where the last
-/// call ended, and passes over the hashes of a key that is missing.
+/// Reads up to `most` hashes, those that are not sealed and those whose key the keyring has, after
+/// those that were passed, and seals them under `current`. It finds them by the id of their key, so
+/// that it needs no mark of where the last call ended, and passes over the hashes of a key that is
+/// missing.
 pub(crate) fn reseal_some(
     tx: &WriteTx<'_>,
     options: &Options,
     current: (&KeyId, &SealingKey),
     most: usize,
+    passed: &mut Passed,
 ) -> Result<Resealed> {
-    let mut done = Resealed::default();
-    let mut next = Some(String::new());
-    while let Some(id) = next {
-        if has_key(options, &id) && id != current.0.as_str() {
-            reseal_of(tx, options, &id, current, most, &mut done)?;
-            if done.sealed >= most {
-                return Ok(done);
+    let stored = Stored {
+        next_key: &|id| next_key(tx, id),
+        under: &|id, after, most| under(tx, id, after, most),
+        reseal: &|user, text: String| {
+            let phc = sealed::open(options.keyring.as_deref(), user, &text)?;
+            let Some(phc) = phc else { return Ok(false) };
+            replace(tx, user, &text, &sealed::seal(tx, user, &phc, current)?)?;
+            Ok(true)
+        },
+    };
+    stored.reseal(options, current.0, most, passed)
+}
+
+/// The statements on what is sealed: hashes, or secrets of second factors.
+pub(crate) struct Stored<'a, T> {
+    /// The next id of a key.
+    pub(crate) next_key: &'a dyn Fn(&str) -> Result<Option<String>>,
+    /// The next users of whom something is sealed under this id, at most so many.
+    pub(crate) under: &'a dyn Fn(&str, UserId, usize) -> Result<Vec<(UserId, T)>>,
+    /// Seals it under the current key; `false` if this process cannot open it.
+    pub(crate) reseal: &'a dyn Fn(UserId, T) -> Result<bool>,
+}
+
+impl<T> Stored<'_, T> {
+    /// Whatever is read counts towards `most`, also what is damaged: other writers wait for it.
+    pub(crate) fn reseal(
+        &self,
+        options: &Options,
+        current: &KeyId,
+        most: usize,
+        passed: &mut Passed,
+    ) -> Result<Resealed> {
+        let mut done = Resealed { left: most, ..Resealed::default() };
+        let mut next = Some(String::new());
+        while let Some(id) = next {
+            if has_key(options, &id) && id != current.as_str() {
+                let rows = (self.under)(&id, passed.last(&id), done.left)?;
+                done.left = done.left.saturating_sub(rows.len());
+                for (user, stored) in rows {
+                    match (self.reseal)(user, stored) {
+                        Ok(true) => {
+                            done.sealed += 1;
+                            continue;
+                        }
+                        Ok(false) => {}
+                        Err(error) if error.kind() == ErrorKind::Corrupt => done.damaged += 1,
+                        Err(error) => return Err(error),
+                    }
+                    passed.pass(&id, user);
+                }
+                if done.left == 0 {
+                    return Ok(done);
+                }
             }
+            next = (self.next_key)(&id)?;
         }
-        next = next_key(tx, &id)?;
+        done.is_complete = true;
+        Ok(done)
     }
-    done.is_complete = true;
-    Ok(done)
 }
 
 /// Whether what is sealed under this id can be opened; the empty id is that of no seal.
@@ -54,33 +105,6 @@ pub(crate) fn opens_one(tx: &ReadTx<'_>, options: &Options, id: &KeyId) -> Resul
     let keyring = options.keyring.as_deref();
     let opens = |(user, text): &(UserId, String)| sealed::open(keyring, *user, text).is_ok();
     Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
-}
-
-fn reseal_of(
-    tx: &WriteTx<'_>,
-    options: &Options,
-    id: &str,
-    current: (&KeyId, &SealingKey),
-    most: usize,
-    done: &mut Resealed,
-) -> Result<()> {
-    let mut after = UserId::NIL;
-    loop {
-        let rows = under(tx, id, after, most.saturating_sub(done.sealed))?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
-        after = *last;
-        for (user, text) in rows {
-            match sealed::open(options.keyring.as_deref(), user, &text) {
-                Ok(Some(phc)) => {
-                    replace(tx, user, &text, &sealed::seal(tx, user, &phc, current)?)?;
-                    done.sealed += 1;
-                }
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Corrupt => done.damaged += 1,
-                Err(error) => return Err(error),
-            }
-        }
-    }
 }
 
 /// The next users whose hash is sealed under this id, and what is stored.

@@ -2,44 +2,31 @@
 
 use super::sealed::{Place, SealedSecret};
 use super::sealed_of;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::options::Options;
-use crate::record::credential::{self, Resealed};
+use crate::pending::rekeying::Passed;
+use crate::record::credential::{Resealed, Stored};
 use crate::storage::{ReadTx, WriteTx, params};
 use crate::value::id::UserId;
 use crate::value::keyring::{KeyId, SealingKey};
 use crate::value::limits::KEY_CHECK_MAX_ROWS;
 
-/// Seals up to `most` secrets of factors in force under `current`, as `credential::reseal_some`
-/// does with hashes. An enrolment is confirmed or over within ten minutes, so none is sealed again.
+/// Reads up to `most` secrets of factors in force and seals them under `current`, as
+/// `credential::reseal_some` does with hashes. An enrolment is confirmed or over within ten
+/// minutes, so none is sealed again.
 pub(crate) fn reseal_some(
     tx: &WriteTx<'_>,
     options: &Options,
     current: (&KeyId, &SealingKey),
     most: usize,
+    passed: &mut Passed,
 ) -> Result<Resealed> {
-    let mut done = Resealed { is_complete: true, ..Resealed::default() };
-    let mut next = Some(String::new());
-    while let Some(id) = next {
-        if credential::has_key(options, &id) && id != current.0.as_str() {
-            let mut after = UserId::NIL;
-            loop {
-                let left = most.saturating_sub(done.sealed);
-                if left == 0 {
-                    done.is_complete = false;
-                    return Ok(done);
-                }
-                let rows = under(tx, &id, after, left)?;
-                let Some((last, _)) = rows.last() else { break };
-                after = *last;
-                for (user, sealed) in rows {
-                    reseal(tx, options, user, &sealed, current, &mut done)?;
-                }
-            }
-        }
-        next = next_key(tx, &id)?;
-    }
-    Ok(done)
+    let stored = Stored {
+        next_key: &|id| next_key(tx, id),
+        under: &|id, after, most| under(tx, id, after, most),
+        reseal: &|user, sealed: SealedSecret| reseal(tx, options, user, &sealed, current),
+    };
+    stored.reseal(options, current.0, most, passed)
 }
 
 /// Whether the keyring opens one of the first secrets that are sealed under this id; `None` if no
@@ -52,30 +39,21 @@ pub(crate) fn opens_one(tx: &ReadTx<'_>, options: &Options, id: &KeyId) -> Resul
     Ok((!rows.is_empty()).then(|| rows.iter().any(opens)))
 }
 
+/// `false` if this process cannot open it.
 fn reseal(
     tx: &WriteTx<'_>,
     options: &Options,
     user: UserId,
     sealed: &SealedSecret,
     current: (&KeyId, &SealingKey),
-    done: &mut Resealed,
-) -> Result<()> {
-    let secret = match sealed.open(options, Place::Factor, user) {
-        Ok(Some(secret)) => secret,
-        Ok(None) => return Ok(()),
-        Err(error) if error.kind() == ErrorKind::Corrupt => {
-            done.damaged += 1;
-            return Ok(());
-        }
-        Err(error) => return Err(error),
-    };
+) -> Result<bool> {
+    let Some(secret) = sealed.open(options, Place::Factor, user)? else { return Ok(false) };
     let new = SealedSecret::seal_under(tx, Place::Factor, user, sealed.shape, &secret, current)?;
     tx.execute(
         "UPDATE totp SET secret = ?2, key_id = ?3 WHERE user_id = ?1",
         params![user, new.bytes.as_slice(), new.key_id],
     )?;
-    done.sealed += 1;
-    Ok(())
+    Ok(true)
 }
 
 /// The next users whose secret is sealed under this id, and what is stored.

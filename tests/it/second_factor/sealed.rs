@@ -99,6 +99,32 @@ fn rekey_seals_secrets_under_the_new_key_and_used_codes_stay_used() {
 }
 
 #[test]
+fn a_secret_that_does_not_open_counts_and_the_next_call_of_rekey_goes_on_after_it() {
+    let mut world = with_keys(&[OLD]);
+    let people: Vec<Enrolled> =
+        ["ada", "ben", "cyd", "dee"].iter().map(|name| Enrolled::new(&world, name)).collect();
+    let damaged = "UPDATE totp SET secret = (SELECT secret FROM totp WHERE user_id = ?1)
+                   WHERE user_id <> ?1";
+    let dee = people[3].user.as_uuid();
+    assert_eq!(world.sql().execute(damaged, [dee.as_bytes()]).unwrap(), 3);
+    world.reopen_with(&[NEW, OLD]);
+    assert!(!world.store.rekey(4).unwrap().is_complete);
+    let (mut secrets_sealed, mut damaged, mut calls) = (0, 0, 0);
+    let is_complete = loop {
+        let report = world.store.rekey(1).unwrap();
+        assert!(report.totp_secrets + report.damaged <= 1, "{report:?}");
+        (secrets_sealed, damaged) =
+            (secrets_sealed + report.totp_secrets, damaged + report.damaged);
+        calls += 1;
+        if report.is_complete || calls == 9 {
+            break report.is_complete;
+        }
+    };
+    assert_eq!((secrets_sealed, damaged, calls, is_complete), (1, 3, 5, true));
+    assert_eq!(secrets(&world), sealed(&[("new", 1), ("old", 3)]));
+}
+
+#[test]
 fn a_secret_under_a_missing_key_refuses_its_user_alone_and_a_recovery_code_still_works() {
     let mut world = with_keys(&[OLD]);
     let ada = Enrolled::new(&world, "ada");
