@@ -204,8 +204,7 @@ impl Checked {
     fn import(self, tx: &WriteTx<'_>, store: &Store) -> Result<Vec<Event>> {
         let (created, holder, credits) = match self {
             Self::User(id, user, [created_at, confirmed_at]) => {
-                let created = user.import(tx, store, id, (created_at, confirmed_at))?;
-                return Ok(created.into_iter().collect());
+                return user.import(tx, store, id, (created_at, confirmed_at));
             }
             Self::Other(ImportRecord::Setting { scope, key, value, public }) => {
                 let created = configuration::import(tx, scope, (&key, &value), public)?;

@@ -47,6 +47,23 @@ pub(crate) enum Written<T> {
     Nothing(T),
 }
 
+impl<T> Written<T> {
+    /// As [`With`](Self::With), for what does not fit into one row: appends the events before the
+    /// last one. Without an event, the job found nothing to change.
+    pub(crate) fn with_all(tx: &WriteTx<'_>, value: T, events: Vec<Event>) -> Result<Self> {
+        let mut last = None;
+        for event in events {
+            if let Some(before) = last.replace(event) {
+                append(tx, &before)?;
+            }
+        }
+        Ok(match last {
+            Some(event) => Self::With(value, event),
+            None => Self::Nothing(value),
+        })
+    }
+}
+
 impl Store {
     /// The one way to write: one transaction, one event.
     pub(crate) fn write<T>(

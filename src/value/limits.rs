@@ -415,7 +415,7 @@ pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
 pub(crate) const AUDIT_SALT_BYTES: usize = 16;
 /// The name of a consumer of the audit log.
 pub(crate) const CONSUMER_NAME_MAX_BYTES: usize = 64;
-/// The detail of an event: one line.
+/// The detail of an event: one line. What does not fit into one row has several.
 pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
 /// Events of a host in one call, which is one commit: other writers wait for all of them.
 pub(crate) const HOST_EVENTS_PER_CALL: usize = 1_000;

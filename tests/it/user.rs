@@ -1,7 +1,7 @@
 //! Users: created, found, listed and changed.
 
-use gatepost::audit::EventKind;
-use gatepost::directory::{UserFilter, UserKind, UserStatus, UserUpdate};
+use gatepost::audit::{AuditFilter, EventKind};
+use gatepost::directory::{ImportRecord, UserFilter, UserKind, UserStatus, UserUpdate};
 use gatepost::{ErrorKind, NewUser, Page, Password, Store, User, UserId};
 use proptest::prelude::*;
 
@@ -229,6 +229,51 @@ fn only_what_differs_between_privileges_is_written() {
     set(&["print", "admin"], &[], 0);
     assert!(set(&[], &changed, 2).privileges.is_empty());
     assert_eq!(world.store.users().find(ada).unwrap().unwrap().privileges, [""; 0]);
+}
+
+/// The row of a change was cut at 1,024 bytes, and that of a new user named no privilege.
+#[test]
+fn the_log_names_every_privilege_that_a_user_gets_or_loses() {
+    let world = World::new();
+    let (store, users) = (&world.store, world.store.users());
+    let mut names: Vec<String> = (10..26).map(|n| format!("{}{n}", "a".repeat(62))).collect();
+    names.push("admin".into());
+    let rows_of = |call: &dyn Fn()| {
+        let last = world.last_event().seq;
+        call();
+        let rows = store.audit().list(&AuditFilter::new(), Page::after(last, 9)).unwrap();
+        let kinds: Vec<&str> = rows.iter().map(|row| row.event.as_str()).collect();
+        let details = rows.iter().map(|row| row.detail.clone().unwrap());
+        (kinds.join(" "), details.collect::<Vec<_>>().join(" "), rows)
+    };
+    let given = format!("+{}", names.join(" +"));
+    let created = "user.created user.privileges_changed".to_owned();
+    let (kinds, words, rows) = rows_of(&|| {
+        users.create(NewUser::person("ada").privileges(names.clone())).unwrap();
+    });
+    let ada = world.user_of("ada");
+    assert_eq!((&kinds, &words), (&created, &given));
+    assert!(rows.iter().all(|row| row.user == Some(ada)));
+    let id = UserId::from_uuid(gatepost::uuid::Uuid::from_u128(7));
+    let (kinds, words, _) = rows_of(&|| {
+        let user = Box::new(NewUser::person("ben").privileges(names.clone()));
+        let record = ImportRecord::User { id, user, created_at: None, confirmed_at: None };
+        store.import(vec![record]).unwrap().remove(0).unwrap();
+    });
+    assert_eq!((kinds, &words), (created, &given));
+
+    let changed = "user.privileges_changed user.privileges_changed";
+    let taken = format!("-{} +print", names.join(" -"));
+    let (kinds, words, _) = rows_of(&|| drop(users.set_privileges(ada, &["print"]).unwrap()));
+    assert_eq!((kinds.as_str(), words), (changed, taken));
+    let all: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (kinds, words, _) = rows_of(&|| drop(users.set_privileges(ada, &all).unwrap()));
+    assert_eq!((kinds.as_str(), words), (changed, format!("-print {given}")));
+    let (kinds, words, _) = rows_of(&|| {
+        users.create(NewUser::person("cai").privilege("admin")).unwrap();
+    });
+    assert_eq!((kinds.as_str(), words.as_str()), ("user.created", "+admin"));
+    assert!(store.audit().verify_chain(None).unwrap().is_intact());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{User, search_key};
 use crate::error::{Error, Result};
 use crate::storage::{ReadTx, WriteTx, params};
+use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
 use crate::value::limits::{
     ATTRIBUTES_MAX_BYTES, DESCRIPTION_MAX_BYTES, DISPLAY_NAME_MAX_BYTES, PRIVILEGES_PER_USER_MAX,
@@ -81,6 +82,11 @@ pub(super) fn grant(tx: &WriteTx<'_>, id: UserId, name: &Privilege) -> Result<()
 pub(super) fn withdraw(tx: &WriteTx<'_>, id: UserId, name: &str) -> Result<()> {
     tx.execute("DELETE FROM user_privilege WHERE user_id = ?1 AND name = ?2", params![id, name])
         .map(drop)
+}
+
+/// The event of privileges that a user got or lost: one line of them, each after its sign.
+pub(super) fn privileges_changed(id: UserId, line: String) -> Event {
+    Event::new(EventKind::UserPrivilegesChanged).user(id).detail(line)
 }
 
 pub(super) fn store_fields(tx: &WriteTx<'_>, user: &User) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::fields::{UserFields, grant, json_is_valid, privileges};
+use super::fields::{UserFields, grant, json_is_valid, privileges, privileges_changed};
 use super::lifecycle::{check_email_free, check_username_free};
 use super::{User, Users, check_branch, existing, place_words, search_key};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::record::organisation::check_imported;
 use crate::record::{credential, options};
 use crate::storage::{WriteTx, params};
 use crate::store::Store;
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, in_lines};
 use crate::value::id::{BranchId, UserId};
 use crate::value::limits::AUDIT_SALT_BYTES;
 use crate::value::name::{EmailAddress, Privilege, Username};
@@ -212,8 +212,8 @@ impl Users<'_> {
         let checked = new.checked(self.store)?;
         self.store.write(|tx| {
             let user = checked.insert(tx, self.store)?;
-            let event = Event::new(EventKind::UserCreated).user(user.id).branch(user.branch);
-            Ok(Written::With(user, event))
+            let events = checked.events(user.id);
+            Written::with_all(tx, user, events)
         })
     }
 }
@@ -290,7 +290,22 @@ impl CheckedUser {
         existing(tx, id)
     }
 
-    /// Writes a user of another store, with its id; `None` if there is or was one of that id.
+    /// The events of its creation. The log says which privileges it has: those that do not fit into
+    /// the first row are in rows of a change.
+    fn events(&self, id: UserId) -> Vec<Event> {
+        let words: Vec<String> =
+            self.privileges.iter().map(|name| ["+", name.as_str()].concat()).collect();
+        let mut lines = in_lines(&words).into_iter();
+        let created = Event::new(EventKind::UserCreated).user(id).branch(self.new.branch);
+        let created = match lines.next() {
+            Some(line) => created.detail(line),
+            None => created,
+        };
+        let rest = lines.map(|line| privileges_changed(id, line));
+        std::iter::once(created).chain(rest).collect()
+    }
+
+    /// Writes a user of another store, with its id; nothing if there is or was one of that id.
     ///
     /// # Errors
     /// As [`insert`](Self::insert), and `Invalid` for an id that none can have.
@@ -300,13 +315,13 @@ impl CheckedUser {
         store: &Store,
         id: UserId,
         (created_at, confirmed_at): (Option<Timestamp>, Option<Timestamp>),
-    ) -> Result<Option<Event>> {
+    ) -> Result<Vec<Event>> {
         check_imported(id.as_bytes())?;
         if tx.count("SELECT count(*) FROM user WHERE id = ?1", params![id])? > 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         self.insert_as(tx, store, id, (created_at.unwrap_or(tx.now()), confirmed_at))?;
-        Ok(Some(Event::new(EventKind::UserCreated).user(id).branch(self.new.branch)))
+        Ok(self.events(id))
     }
 
     fn insert_as(

@@ -1,11 +1,13 @@
 //! Update the fields and privileges of a user, and unlock it.
 
-use super::fields::{UserFields, grant, json_is_valid, privileges, store_fields, withdraw};
+use super::fields::{
+    UserFields, grant, json_is_valid, privileges, privileges_changed, store_fields, withdraw,
+};
 use super::{User, Users, existing};
 use crate::error::Result;
 use crate::record::audit::Written;
 use crate::record::throttle;
-use crate::value::event::{Event, EventKind};
+use crate::value::event::{Event, EventKind, in_lines};
 use crate::value::id::UserId;
 use crate::value::name::Privilege;
 
@@ -154,8 +156,8 @@ impl Users<'_> {
                 detail.push(["+", name.as_str()].concat());
             }
             user.privileges = wanted.iter().map(|name| name.as_str().to_owned()).collect();
-            let event = Event::new(EventKind::UserPrivilegesChanged).user(id);
-            Ok(Written::With(user, event.detail(detail.join(" "))))
+            let events = in_lines(&detail).into_iter().map(|line| privileges_changed(id, line));
+            Written::with_all(tx, user, events.collect())
         })
     }
 

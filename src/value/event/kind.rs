@@ -69,7 +69,8 @@ event_kinds! {
     /// An empty branch was deleted.
     BranchDeleted = "branch.deleted",
     // Users.
-    /// A user was created.
+    /// A user was created; the detail is its privileges, each after a plus. What does not fit into
+    /// it is in rows of changed privileges.
     UserCreated = "user.created",
     /// Fields of a user other than those below were changed.
     UserUpdated = "user.updated",
@@ -79,7 +80,8 @@ event_kinds! {
     UserEmailChanged = "user.email_changed",
     /// A user was moved to another branch, or to none.
     UserMoved = "user.moved",
-    /// A user's set of privileges was changed.
+    /// A user's set of privileges was changed; the detail is each privilege that it lost, after a
+    /// minus, and each that it got, after a plus. What does not fit into one row is in several.
     UserPrivilegesChanged = "user.privileges_changed",
     /// A user was made the administrator of an organisation or a branch.
     UserAdministrationGranted = "user.administration_granted",
@@ -182,7 +184,8 @@ event_kinds! {
     SecondFactorRefused = "second_factor.refused",
     /// A user got a new set of recovery codes.
     RecoveryCodesReissued = "second_factor.codes_reissued",
-    /// The first administrator of the store was created with a one-time token.
+    /// The first administrator of the store was created with a one-time token. It has the privilege
+    /// `admin` alone.
     FirstAdministratorCreated = "user.first_administrator_created",
     // External identities.
     /// An external identity was linked to a user; the detail is its provider.
