@@ -91,9 +91,10 @@ impl Store {
     ///
     /// Nothing that exists is changed, so the same records can be imported again: after a crash, a
     /// second run goes on where the first one ended. A record that is refused has its error in the
-    /// result, and the others are created. Each record that is created has a row in the audit log,
-    /// as if it had been created alone. A [password hash](NewUser::password_hash) of another system
-    /// is verified as that system did, and replaced at the first login.
+    /// result, and the others are created. Each record that is created has the rows in the audit
+    /// log that it would have if it had been created alone. A
+    /// [password hash](NewUser::password_hash) of another system is verified as that system did,
+    /// and replaced at the first login.
     ///
     /// A password in clear text is checked and hashed before the write begins, one after the other.
     ///
@@ -130,10 +131,10 @@ impl Store {
     /// # Errors
     /// The error of a record is that of the call that creates such a record:
     /// [`Invalid`](ErrorKind::Invalid), [`Taken`](ErrorKind::Taken),
-    /// [`NotFound`](ErrorKind::NotFound), [`Misuse`](ErrorKind::Misuse) for a hash that needs the
-    /// feature `import-hashes`, or [`Overloaded`](ErrorKind::Overloaded) for a password in clear
-    /// text. The call itself fails, and creates nothing, as
-    /// [every write](crate::manual::errors#every-write) does, and with:
+    /// [`NotFound`](ErrorKind::NotFound), [`LimitReached`](ErrorKind::LimitReached) for a setting,
+    /// [`Misuse`](ErrorKind::Misuse) for a hash that needs the feature `import-hashes`, or
+    /// [`Overloaded`](ErrorKind::Overloaded) for a password in clear text. The call itself fails,
+    /// and creates nothing, as [every write](crate::manual::errors#every-write) does, and with:
     /// - [`Invalid`](ErrorKind::Invalid) for more than 1,000 records;
     /// - [`KeyMissing`](ErrorKind::KeyMissing) for a user with a password, if this process lacks
     ///   the key under which the file seals;
@@ -178,8 +179,8 @@ impl Store {
 /// Whether the next record may be fine. Every error of these kinds is found before the record
 /// writes anything.
 const fn is_of_the_record(kind: ErrorKind) -> bool {
-    use ErrorKind::{Invalid, Misuse, NotFound, Overloaded, Taken};
-    matches!(kind, Invalid | Misuse | NotFound | Overloaded | Taken)
+    use ErrorKind::{Invalid, LimitReached, Misuse, NotFound, Overloaded, Taken};
+    matches!(kind, Invalid | LimitReached | Misuse | NotFound | Overloaded | Taken)
 }
 
 /// A record whose user, if it is one, is checked and hashed.
@@ -207,8 +208,7 @@ impl Checked {
                 return user.import(tx, store, id, (created_at, confirmed_at));
             }
             Self::Other(ImportRecord::Setting { scope, key, value, public }) => {
-                let created = configuration::import(tx, scope, (&key, &value), public)?;
-                return Ok(created.into_iter().collect());
+                return configuration::import(tx, scope, (&key, &value), public);
             }
             Self::Other(ImportRecord::Organisation { id, name, active, credits, created_at }) => {
                 credits.map(credit::in_bounds).transpose()?;

@@ -1,9 +1,13 @@
 //! Configuration: keys and values, of which the value of the narrowest scope is in force.
 //!
 //! A key has one row that stores its letter case and whether clients may see it; a value belongs to
-//! one scope. One statement reads the values in force for a user, by the indexes of its scopes.
+//! one scope. One statement reads the values in force for a user, by the indexes of its scopes;
+//! that of a login reads the values of public keys alone.
+
 mod import;
 mod in_force;
+mod keys;
+mod list;
 
 pub(crate) use import::import;
 pub use in_force::Configuration;
@@ -15,9 +19,9 @@ use crate::record::{branch, organisation};
 use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
-use crate::value::id::{BranchId, OrganisationId, Page, UserId, rows};
-use crate::value::limits::{CONFIGURATION_VALUE_MAX_BYTES, FOLDED_MAX_BYTES};
-use crate::value::name::{ConfigurationKey, folded};
+use crate::value::id::{BranchId, OrganisationId, UserId};
+use crate::value::limits::{CONFIGURATION_VALUE_MAX_BYTES, SETTINGS_PER_SCOPE_MAX};
+use crate::value::name::ConfigurationKey;
 use crate::value::subtree::Subtree;
 
 /// A value of a key in one scope.
@@ -48,6 +52,10 @@ impl Store {
 /// A key is 1 to 128 bytes without white space, control or invisible characters. Its letter case is
 /// stored as first written and ignored in every lookup. A value is any text of at most 16,384 bytes
 /// without NUL. No change of configuration revokes a session.
+///
+/// A scope has at most 1,000 values, and a store at most 10,000 keys, 1,000 of them public. A key
+/// is never deleted, also if its last value is removed: put what differs from user to user into the
+/// values and not into the keys.
 ///
 /// ```
 /// use gatepost::Subtree;
@@ -92,7 +100,9 @@ impl<'s> Settings<'s> {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the key or the value breaks the rules
     ///   [above](Self);
     /// - [`NotFound`](crate::ErrorKind::NotFound) if the organisation, branch or user of the scope
-    ///   does not exist.
+    ///   does not exist;
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached) if the value is a new one, and the scope
+    ///   has 1,000 of them or the key is new and the store has 10,000 keys.
     pub fn set(&self, scope: Subtree, key: &str, value: &str) -> Result<Setting> {
         let (key, value) = (ConfigurationKey::parse(key)?, checked_value(value)?);
         self.store.write(|tx| {
@@ -192,28 +202,21 @@ impl<'s> Settings<'s> {
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) if the text cannot be a key;
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached) if 1,000 keys are public, or the key is
+    ///   new and the store has 10,000 keys.
     pub fn set_public(&self, key: &str, public: bool) -> Result<()> {
         let key = ConfigurationKey::parse(key)?;
         self.store.write(|tx| {
-            let (shown, is_public) = match known(tx, &key)? {
+            let (shown, is_public) = match keys::known(tx, &key)? {
                 Some(known) => known,
-                None if public => (make_known(tx, &key)?, false),
+                None if public => (keys::make_known(tx, &key)?, false),
                 None => return Ok(Written::Nothing(())),
             };
             if is_public == public {
                 return Ok(Written::Nothing(()));
             }
-            tx.execute(
-                "UPDATE configuration_key SET is_public = ?2 WHERE key = ?1",
-                params![key.key, public],
-            )?;
-            let kind = if public {
-                EventKind::ConfigurationMadePublic
-            } else {
-                EventKind::ConfigurationMadePrivate
-            };
-            Ok(Written::With((), Event::new(kind).detail(shown)))
+            Ok(Written::With((), keys::set_public(tx, &key, &shown, public)?))
         })
     }
 
@@ -239,103 +242,6 @@ impl<'s> Settings<'s> {
         let key = ConfigurationKey::parse(key)?;
         let found = self.store.read(|tx| find(tx, &key, Owners::of(scope)))?;
         Ok(found.map(|(_, setting)| setting))
-    }
-
-    /// Returns a page of the values that are set in exactly this scope, in the order of their keys.
-    /// The next page begins after the last key of this one.
-    ///
-    /// ```
-    /// use gatepost::{Page, Subtree};
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
-    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
-    /// store.configuration().set(Subtree::Store, "pageSize", "50")?;
-    /// let first = store.configuration().list(Subtree::Store, Page::first(1))?;
-    /// assert_eq!(first[0].key, "pageSize");
-    /// let next = store.configuration().list(Subtree::Store, Page::after(&first[0].key, 1))?;
-    /// assert_eq!(next[0].key, "theme");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Fails as [every read](crate::manual::errors#every-read) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500, or the key is
-    ///   longer than 128 bytes.
-    pub fn list(&self, scope: Subtree, page: Page<&str>) -> Result<Vec<Setting>> {
-        let limit = page.limit()?;
-        let after = page.after_id().unwrap_or_default();
-        if after.len() > FOLDED_MAX_BYTES {
-            return Err(Error::invalid(
-                "the key after which the page begins is longer than 128 bytes",
-            ));
-        }
-        let owners = Owners::of(scope);
-        self.store.read(|tx| {
-            tx.all(
-                "SELECT k.shown, k.is_public, s.value, s.organisation_id, s.branch_id, s.user_id
-                 FROM setting s JOIN configuration_key k ON k.key = s.key
-                 WHERE s.key > ?1 AND s.id IN (
-                     SELECT id FROM setting WHERE user_id = ?2
-                     UNION ALL SELECT id FROM setting WHERE branch_id = ?3
-                     UNION ALL SELECT id FROM setting WHERE organisation_id = ?4
-                     UNION ALL SELECT id FROM setting WHERE ?5 AND organisation_id IS NULL
-                         AND branch_id IS NULL AND user_id IS NULL)
-                 ORDER BY s.key LIMIT ?6",
-                params![
-                    folded(after),
-                    owners.user,
-                    owners.branch,
-                    owners.organisation,
-                    owners.system,
-                    limit
-                ],
-                setting,
-            )
-        })
-    }
-
-    /// Iterates over all values that are set in exactly this scope, in the order of their keys,
-    /// reading as [`Users::iter`](crate::directory::Users::iter) does.
-    ///
-    /// # Errors
-    /// Those of [`list`](Self::list). An error is the last item.
-    pub fn iter(&self, scope: Subtree) -> impl Iterator<Item = Result<Setting>> + use<'s> {
-        let settings = Settings { store: self.store };
-        let list = move |after: Option<&String>| {
-            settings.list(scope, Page::longest(after.map(String::as_str)))
-        };
-        rows(list, |setting| setting.key.clone())
-    }
-
-    /// Returns how many values are set in exactly this scope.
-    ///
-    /// ```
-    /// use gatepost::Subtree;
-    ///
-    /// # let directory = tempfile::tempdir()?;
-    /// # let path = directory.path().join("auth.db");
-    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
-    /// store.configuration().set(Subtree::Store, "theme", "dark")?;
-    /// assert_eq!(store.configuration().count(Subtree::Store)?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Fails as [every read](crate::manual::errors#every-read) does.
-    pub fn count(&self, scope: Subtree) -> Result<u64> {
-        let owners = Owners::of(scope);
-        self.store.read(|tx| {
-            tx.count(
-                "SELECT (SELECT count(*) FROM setting WHERE user_id = ?1)
-                     + (SELECT count(*) FROM setting WHERE branch_id = ?2)
-                     + (SELECT count(*) FROM setting WHERE organisation_id = ?3)
-                     + (SELECT count(*) FROM setting WHERE ?4 AND organisation_id IS NULL
-                         AND branch_id IS NULL AND user_id IS NULL)",
-                params![owners.user, owners.branch, owners.organisation, owners.system],
-            )
-        })
     }
 }
 
@@ -409,11 +315,15 @@ fn put(
             Setting { value: value.to_owned(), ..before }
         }
         None => {
-            let (shown, is_public) = match known(tx, key)? {
-                Some(known) => known,
-                None => (make_known(tx, key)?, false),
-            };
             let owners = Owners::of(scope);
+            if list::count_of(tx, owners)? >= SETTINGS_PER_SCOPE_MAX {
+                return Err(Error::limit_reached("the scope has 1,000 settings")
+                    .advising("Remove one of them first."));
+            }
+            let (shown, is_public) = match keys::known(tx, key)? {
+                Some(known) => known,
+                None => (keys::make_known(tx, key)?, false),
+            };
             tx.execute(
                 "INSERT INTO setting (key, organisation_id, branch_id, user_id, value)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -424,23 +334,6 @@ fn put(
     };
     let event = event_in(scope, EventKind::ConfigurationSet, &after.key);
     Ok(Written::With(after, event))
-}
-
-/// How a key is shown and whether it is public; `None` if it was never used.
-fn known(tx: &ReadTx<'_>, key: &ConfigurationKey) -> Result<Option<(String, bool)>> {
-    tx.one(
-        "SELECT shown, is_public FROM configuration_key WHERE key = ?1",
-        params![key.key],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
-}
-
-fn make_known(tx: &WriteTx<'_>, key: &ConfigurationKey) -> Result<String> {
-    tx.execute(
-        "INSERT INTO configuration_key (key, shown) VALUES (?1, ?2)",
-        params![key.key, key.shown],
-    )?;
-    Ok(key.shown.clone())
 }
 
 fn check_owner(tx: &ReadTx<'_>, scope: Subtree) -> Result<()> {

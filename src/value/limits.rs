@@ -291,6 +291,17 @@ pub(crate) const ADMINISTRATIONS_PER_USER_MAX: usize = 64;
 /// Privileges of one user: each check of a privilege searches the set, so the set stays small.
 pub(crate) const PRIVILEGES_PER_USER_MAX: usize = 64;
 
+// Configuration.
+
+/// Values of one scope: reading all that are in force for a user reads four scopes.
+pub(crate) const SETTINGS_PER_SCOPE_MAX: u64 = 1_000;
+/// Configuration keys of a store: each login reads of every key whether it is public, in less than
+/// a millisecond for so many.
+pub(crate) const CONFIGURATION_KEYS_MAX: u64 = 10_000;
+/// Public keys of a store: a login looks the value of each up in four scopes, and its reply carries
+/// them all.
+pub(crate) const PUBLIC_CONFIGURATION_KEYS_MAX: u64 = 1_000;
+
 // One-time tokens.
 
 /// A password reset, unless the host asks for another lifetime: 1 hour, time to find the mail.

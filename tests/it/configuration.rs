@@ -2,6 +2,7 @@
 
 use gatepost::audit::EventKind;
 use gatepost::configuration::{Configuration, Setting};
+use gatepost::directory::ImportRecord;
 use gatepost::{BranchId, ErrorKind, NewUser, OrganisationId, Page, Subtree, UserId};
 use proptest::prelude::*;
 
@@ -258,6 +259,88 @@ fn keys_and_values_have_their_bounds() {
     let longest = "a".repeat(16_384);
     assert!(world.store.configuration().set(Subtree::Store, &"a".repeat(128), &longest).is_ok());
     assert!(world.store.configuration().set(Subtree::Store, "lines", "a\r\nb").is_ok());
+}
+
+fn record(scope: Subtree, key: &str, public: bool) -> ImportRecord {
+    ImportRecord::Setting { scope, key: key.into(), value: "1".into(), public }
+}
+
+/// Asserts that an import of one record is refused, and leaves nothing.
+#[track_caller]
+fn is_not_imported(world: &World, record: ImportRecord) {
+    let keys = world.count("SELECT count(*) FROM configuration_key");
+    let refused = world.leaves(&[], 0, |store| store.import(vec![record]).unwrap().remove(0));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::LimitReached);
+    assert_eq!(world.count("SELECT count(*) FROM configuration_key"), keys);
+}
+
+/// Inserts keys by SQL: one commit for all of them.
+fn with_keys(world: &World, keys: u32, public: bool) {
+    world
+        .sql()
+        .execute(
+            "INSERT INTO configuration_key (key, shown, is_public)
+             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+             SELECT 'key.' || i, 'key.' || i, ?2 FROM n",
+            (keys, public),
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_scope_has_1000_values_at_most() {
+    let place = Place::new();
+    let (world, configuration) = (&place.world, place.world.store.configuration());
+    let scopes =
+        [Subtree::Store, place.organisation.into(), place.branch.into(), place.user.into()];
+    for (at, scope) in scopes.into_iter().enumerate() {
+        let imported = world.store.import(
+            (0..1_000).map(|n| record(scope, &format!("key.{n}"), false)).collect::<Vec<_>>(),
+        );
+        assert!(imported.unwrap().iter().all(Result::is_ok));
+        let limit = ErrorKind::LimitReached;
+        world.refuses(limit, |store| store.configuration().set(scope, "more", "1"));
+        world.refuses(limit, |store| store.configuration().set_if(scope, "more", None, "1"));
+        is_not_imported(world, record(scope, "more", true));
+        // Another value of the same key is no more of them.
+        world.leaves(SET, 0, |_| configuration.set(scope, "key.7", "2")).unwrap();
+        world.leaves(SET, 0, |_| configuration.set_if(scope, "key.7", Some("2"), "3")).unwrap();
+        assert!(configuration.remove(scope, "key.8").unwrap());
+        configuration.set(scope, &format!("other.{at}"), "1").unwrap();
+        assert_eq!(configuration.count(scope).unwrap(), 1_000);
+    }
+    assert_eq!(configuration.effective_all(place.user).unwrap().len(), 1_003);
+}
+
+#[test]
+fn a_store_has_10000_keys_at_most() {
+    let world = World::new();
+    with_keys(&world, 9_999, false);
+    world.store.configuration().set(Subtree::Store, "last", "1").unwrap();
+    let limit = ErrorKind::LimitReached;
+    world.refuses(limit, |store| store.configuration().set(Subtree::Store, "more", "1"));
+    world.refuses(limit, |store| store.configuration().set_public("more", true));
+    is_not_imported(&world, record(Subtree::Store, "more", false));
+    is_not_imported(&world, record(Subtree::Store, "more", true));
+    world.store.configuration().set(Subtree::Store, "KEY.7", "1").unwrap();
+    world.store.configuration().set_public("key.8", true).unwrap();
+}
+
+#[test]
+fn a_store_has_1000_public_keys_at_most() {
+    let world = World::new();
+    let configuration = world.store.configuration();
+    with_keys(&world, 1_000, true);
+    configuration.set(Subtree::Store, "known", "1").unwrap();
+    let limit = ErrorKind::LimitReached;
+    for key in ["known", "unknown"] {
+        world.refuses(limit, |store| store.configuration().set_public(key, true));
+    }
+    is_not_imported(&world, record(Subtree::Store, "unknown", true));
+    configuration.set_public("key.7", true).unwrap();
+    configuration.set_public("key.7", false).unwrap();
+    configuration.set_public("known", true).unwrap();
+    assert_eq!(values(&configuration.public_for(None).unwrap()), ["1"]);
 }
 
 #[test]

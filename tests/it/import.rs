@@ -223,6 +223,7 @@ fn records_are_imported_with_their_ids_and_times_in_one_write() {
             EventKind::BranchCreated,
             EventKind::UserCreated,
             EventKind::ConfigurationSet,
+            EventKind::ConfigurationMadePublic,
         ],
         0,
         |store| store.import(records).unwrap(),
@@ -239,6 +240,11 @@ fn records_are_imported_with_their_ids_and_times_in_one_write() {
     let ada = world.user(UserId::from_uuid(id(3)));
     assert_eq!((ada.created_at, ada.confirmed_at), (Timestamp::from_millis(1), None));
     assert!(world.store.configuration().get(scope, "pagesize").unwrap().unwrap().is_public);
+    // A key that the store has stays as public as it is.
+    world.leaves(&[EventKind::ConfigurationSet], 0, |store| {
+        store.import(vec![setting(Subtree::Store, "PAGESIZE", true)]).unwrap()
+    });
+    assert_eq!(world.last_event().detail.as_deref(), Some("pageSize"));
 }
 
 #[test]

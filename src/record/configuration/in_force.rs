@@ -2,7 +2,7 @@
 
 use super::{Owners, Setting, Settings, find, setting};
 use crate::error::{Error, Result};
-use crate::storage::{ReadTx, params};
+use crate::storage::{ReadTx, Row, params};
 use crate::value::id::{BranchId, OrganisationId, UserId};
 use crate::value::limits::CONFIGURATION_KEY_MAX_BYTES;
 use crate::value::name::{ConfigurationKey, folded};
@@ -203,7 +203,7 @@ impl Settings<'_> {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn effective_all(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();
-        self.store.read(|tx| in_force(tx, Owners::around(tx, user)?, false))
+        self.store.read(|tx| in_force(tx, Owners::around(tx, user)?))
     }
 
     /// Returns the values in force for a user that clients may see, as the reply to a login carries
@@ -229,7 +229,7 @@ impl Settings<'_> {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn public_for(&self, user: impl Into<Option<UserId>>) -> Result<Configuration> {
         let user = user.into();
-        self.store.read(|tx| in_force(tx, Owners::around(tx, user)?, true))
+        self.store.read(|tx| public_in_force(tx, Owners::around(tx, user)?))
     }
 }
 
@@ -240,11 +240,28 @@ pub(crate) fn public_for(
     branch: Option<BranchId>,
     organisation: Option<OrganisationId>,
 ) -> Result<Configuration> {
-    in_force(tx, Owners { user: Some(user), branch, organisation, system: true }, true)
+    public_in_force(tx, Owners { user: Some(user), branch, organisation, system: true })
+}
+
+/// Begins from the public keys: every login reads this, and nothing of a private value.
+fn public_in_force(tx: &ReadTx<'_>, owners: Owners) -> Result<Configuration> {
+    let entries = tx.all(
+        "SELECT k.shown, k.is_public, s.value, s.organisation_id, s.branch_id, s.user_id, k.key
+         FROM configuration_key AS k JOIN setting AS s ON s.id = coalesce(
+             (SELECT id FROM setting WHERE user_id = ?1 AND key = k.key),
+             (SELECT id FROM setting WHERE branch_id = ?2 AND key = k.key),
+             (SELECT id FROM setting WHERE organisation_id = ?3 AND key = k.key),
+             (SELECT id FROM setting WHERE ?4 AND key = k.key AND organisation_id IS NULL
+                 AND branch_id IS NULL AND user_id IS NULL))
+         WHERE k.is_public = 1 ORDER BY k.key",
+        params![owners.user, owners.branch, owners.organisation, owners.system],
+        entry,
+    )?;
+    Ok(Configuration { entries })
 }
 
 /// With a single `max()`, SQLite takes the other columns from the row that has the maximum.
-fn in_force(tx: &ReadTx<'_>, owners: Owners, public_only: bool) -> Result<Configuration> {
+fn in_force(tx: &ReadTx<'_>, owners: Owners) -> Result<Configuration> {
     let entries = tx.all(
         "SELECT k.shown, k.is_public, s.value, s.organisation_id, s.branch_id, s.user_id, k.key,
              max(s.narrowness)
@@ -259,10 +276,16 @@ fn in_force(tx: &ReadTx<'_>, owners: Owners, public_only: bool) -> Result<Config
              FROM setting WHERE ?4 AND organisation_id IS NULL AND branch_id IS NULL
                  AND user_id IS NULL
          ) s JOIN configuration_key k ON k.key = s.key
-         WHERE k.is_public >= ?5
          GROUP BY k.key ORDER BY k.key",
-        params![owners.user, owners.branch, owners.organisation, owners.system, public_only],
-        |row| Ok(Entry { folded: row.get(6)?, setting: setting(row)? }),
+        params![owners.user, owners.branch, owners.organisation, owners.system],
+        entry,
     )?;
     Ok(Configuration { entries })
 }
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    Ok(Entry { folded: row.get(6)?, setting: setting(row)? })
+}
+
+#[cfg(test)]
+mod tests;
