@@ -426,6 +426,8 @@ pub(crate) const HOST_EVENT_NAME_MAX_BYTES: usize = 64;
 pub(crate) const AUDIT_SALT_BYTES: usize = 16;
 /// The name of a consumer of the audit log.
 pub(crate) const CONSUMER_NAME_MAX_BYTES: usize = 64;
+/// Consumers of the audit log: each is a program that reads it, and a list returns all of them.
+pub(crate) const CONSUMERS_MAX: u64 = 64;
 /// The detail of an event: one line. What does not fit into one row has several.
 pub(crate) const EVENT_DETAIL_MAX_BYTES: usize = 1_024;
 /// Events of a host in one call, which is one commit: other writers wait for all of them.

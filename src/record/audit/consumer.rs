@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::storage::{Finished, ReadTx, params};
 use crate::value::event::{AuditEntry, Event, EventKind};
 use crate::value::id::Page;
-use crate::value::limits::CONSUMER_NAME_MAX_BYTES;
+use crate::value::limits::{CONSUMER_NAME_MAX_BYTES, CONSUMERS_MAX};
 use crate::value::name::is_plain_word;
 
 /// A consumer of the log, and how far it is.
@@ -77,7 +77,8 @@ impl Audit<'_> {
     ///
     /// # Errors
     /// Fails as [every write](crate::manual::errors#every-write) does, and with:
-    /// - [`Invalid`](crate::ErrorKind::Invalid) for any other name.
+    /// - [`Invalid`](crate::ErrorKind::Invalid) for any other name;
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached) if there are 64 consumers.
     #[doc(alias("outbox", "subscribe"))]
     pub fn add_consumer(&self, name: &str) -> Result<bool> {
         if !is_plain_word(name, CONSUMER_NAME_MAX_BYTES, b"._-") {
@@ -88,6 +89,10 @@ impl Audit<'_> {
         self.store.write(|tx| {
             if seen(tx, name)?.is_some() {
                 return Ok(Written::Nothing(false));
+            }
+            if tx.count("SELECT count(*) FROM audit_consumer", [])? >= CONSUMERS_MAX {
+                return Err(Error::limit_reached("the audit log has 64 consumers")
+                    .advising("Remove one that is not in use first."));
             }
             tx.execute(
                 "INSERT INTO audit_consumer (name, seen_seq) VALUES (?1, ?2)",

@@ -56,6 +56,19 @@ fn consumers_go_on_apart_and_are_listed_with_how_far_they_are() {
 }
 
 #[test]
+fn the_log_has_64_consumers_at_most() {
+    let world = World::new();
+    let audit = world.store.audit();
+    for number in 0..64 {
+        assert!(audit.add_consumer(&format!("shipper-{number}")).unwrap());
+    }
+    world.refuses(ErrorKind::LimitReached, |store| store.audit().add_consumer("mailer"));
+    assert!(!audit.add_consumer("shipper-7").unwrap());
+    assert!(audit.remove_consumer("shipper-7").unwrap());
+    assert!(audit.add_consumer("mailer").unwrap());
+}
+
+#[test]
 fn bad_requests_of_consumers_are_refused_and_change_nothing() {
     let world = World::new();
     for name in ["", "A", "a b", "a\n", &"a".repeat(65)] {
