@@ -33,9 +33,9 @@ pub(crate) fn reseal_some(
     passed: &mut Passed,
 ) -> Result<Resealed> {
     let stored = Stored {
-        next_key: &|id| next_key(tx, id),
-        under: &|id, after, most| under(tx, id, after, most),
-        reseal: &|user, text: String| {
+        next_key: |id: &str| next_key(tx, id),
+        under: |id: &str, after, most| under(tx, id, after, most),
+        reseal: |user, text: String| {
             let phc = sealed::open(options.keyring.as_deref(), user, &text)?;
             let Some(phc) = phc else { return Ok(false) };
             replace(tx, user, &text, &sealed::seal(tx, user, &phc, current)?)?;
@@ -46,24 +46,29 @@ pub(crate) fn reseal_some(
 }
 
 /// The statements on what is sealed: hashes, or secrets of second factors.
-pub(crate) struct Stored<'a, T> {
+pub(crate) struct Stored<N, U, R> {
     /// The next id of a key.
-    pub(crate) next_key: &'a dyn Fn(&str) -> Result<Option<String>>,
+    pub(crate) next_key: N,
     /// The next users of whom something is sealed under this id, at most so many.
-    pub(crate) under: &'a dyn Fn(&str, UserId, usize) -> Result<Vec<(UserId, T)>>,
+    pub(crate) under: U,
     /// Seals it under the current key; `false` if this process cannot open it.
-    pub(crate) reseal: &'a dyn Fn(UserId, T) -> Result<bool>,
+    pub(crate) reseal: R,
 }
 
-impl<T> Stored<'_, T> {
+impl<N, U, R> Stored<N, U, R> {
     /// Whatever is read counts towards `most`, also what is damaged: other writers wait for it.
-    pub(crate) fn reseal(
+    pub(crate) fn reseal<T>(
         &self,
         options: &Options,
         current: &KeyId,
         most: usize,
         passed: &mut Passed,
-    ) -> Result<Resealed> {
+    ) -> Result<Resealed>
+    where
+        N: Fn(&str) -> Result<Option<String>>,
+        U: Fn(&str, UserId, usize) -> Result<Vec<(UserId, T)>>,
+        R: Fn(UserId, T) -> Result<bool>,
+    {
         let mut done = Resealed { left: most, ..Resealed::default() };
         let mut next = Some(String::new());
         while let Some(id) = next {

@@ -22,9 +22,9 @@ pub(crate) fn reseal_some(
     passed: &mut Passed,
 ) -> Result<Resealed> {
     let stored = Stored {
-        next_key: &|id| next_key(tx, id),
-        under: &|id, after, most| under(tx, id, after, most),
-        reseal: &|user, sealed: SealedSecret| reseal(tx, options, user, &sealed, current),
+        next_key: |id: &str| next_key(tx, id),
+        under: |id: &str, after, most| under(tx, id, after, most),
+        reseal: |user, sealed: SealedSecret| reseal(tx, options, user, &sealed, current),
     };
     stored.reseal(options, current.0, most, passed)
 }

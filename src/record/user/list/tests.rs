@@ -7,7 +7,8 @@ use crate::storage::Finished;
 use crate::store::Store;
 
 /// Ada, who administers an organisation with two branches, and a third branch by itself. Each
-/// branch has that many users, and so has one outside.
+/// branch has that many users, and so has one outside. The ids of one branch come before those of
+/// the next.
 struct Town {
     store: Store,
     by_ada: Authority,
@@ -20,17 +21,17 @@ impl Town {
         let ada = store.users().create(NewUser::person("ada")).unwrap().id;
         let parents = [Some(north), Some(north), None, None];
         let branches = parents.map(|parent| store.branches().create("Branch", parent).unwrap().id);
-        for branch in branches {
+        for (first_byte, branch) in (1_u8..).zip(branches) {
             let inserted = store.transact(|tx| {
                 tx.execute(
                     "INSERT INTO user (id, branch_id, status, kind, username, username_key,
                          created_at, search_key, audit_salt)
                      WITH RECURSIVE n (i) AS (
                          SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
-                     SELECT randomblob(16), ?1, 'active', 'person', hex(?1) || i, hex(?1) || i, 0,
-                         '', zeroblob(16)
+                     SELECT unhex(printf('%02x', ?3) || hex(randomblob(15))), ?1, 'active', 'person',
+                         hex(?1) || i, hex(?1) || i, 0, '', zeroblob(16)
                      FROM n",
-                    params![branch, users],
+                    params![branch, users, first_byte],
                 )
                 .map(Finished::Commit)
             });
@@ -50,6 +51,28 @@ impl Town {
         let by_ada = self.by_ada;
         self.store.core().storage.steps_of(|| call(&self.store.users(), &move |_| Ok(by_ada)))
     }
+}
+
+#[test]
+fn a_piece_of_an_administrator_has_2000_users_whatever_their_branches() {
+    let town = Town::new(1_500);
+    let (mut after, mut sizes) = (UserId::NIL, Vec::new());
+    loop {
+        let (end, size) = town
+            .store
+            .read(|tx| {
+                let end = piece_end(tx, town.by_ada, after)?;
+                let all = UserFilter::new();
+                Ok((end, all.checked()?.count(tx, town.by_ada, (after, end))?))
+            })
+            .unwrap();
+        sizes.push(size);
+        match end {
+            Some(end) => after = end,
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [2_000, 2_000, 500]);
 }
 
 /// Each piece once collected every user inside, and sorted them to find its end.
