@@ -188,7 +188,13 @@ impl Town {
                 drop(self.store.one_time_tokens().issue(id, new).unwrap());
             }
             ("AdministeredSecondFactors", _) => self.give_factor(user),
-            (_, name) if name.ends_with("password_change") || name.ends_with("compromised") => {
+            (_, name)
+                if ["password_change", "compromised", "set_password"]
+                    .iter()
+                    .any(|end| name.ends_with(end)) =>
+            {
+                // One that is marked is not set again.
+                self.store.users().remove_password(id).unwrap();
                 self.store.users().set_password(id, PASSWORD.into()).unwrap();
                 self.sessions.borrow_mut().remove(&user);
             }

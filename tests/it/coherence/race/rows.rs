@@ -63,16 +63,17 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     }),
     ("Users::mark_compromised", |w, one, name| {
         w.revoke(name, one, |store, id| store.users().mark_compromised(id).map(drop));
-        set_password(w, one);
+        replace_marked(w, one);
     }),
     ("Users::require_password_change(RevokeSessions::All)", |w, one, name| {
         let all = RevokeSessions::All;
         w.revoke(name, one, |store, id| store.users().require_password_change(id, all).map(drop));
-        set_password(w, one);
+        replace_marked(w, one);
     }),
     ("Users::require_password_change(RevokeSessions::Keep)", |w, one, name| {
         let keep = RevokeSessions::Keep;
         w.revoke(name, one, |store, id| store.users().require_password_change(id, keep).map(drop));
+        replace_marked(w, one);
     }),
     ("Users::confirm(first)", |w, one, _| confirm(w, one)),
     ("Users::confirm(again)", |w, one, name| {
@@ -205,6 +206,13 @@ fn forget(w: &mut Writer, one: &Mine, name: &str) {
         }
         Ok(())
     });
+}
+
+/// A password that is marked is not set again, unless it is removed first.
+fn replace_marked(w: &mut Writer, one: &Mine) {
+    let remove = |store: &Store, id| store.users().remove_password(id).map(drop);
+    w.revoke("Users::remove_password", one, remove);
+    set_password(w, one);
 }
 
 fn set_password(w: &mut Writer, one: &Mine) {
