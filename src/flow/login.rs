@@ -246,12 +246,14 @@ impl Store {
                 Ok(decided) => {
                     login.grant(tx, decided, fresh, revocation, verification.needs_upgrade)
                 }
-                Err(refusal) => {
-                    if !verification.matches {
-                        login.use_up_code(tx)?;
-                    }
+                Err(refusal) if !verification.matches => {
+                    login.use_up_code(tx)?;
                     login.refuse(tx, refusal)
                 }
+                Err(LoginRefusal::InvalidCredentials) if request.factor.is_some() => {
+                    login.refuse_factor(tx)
+                }
+                Err(refusal) => login.refuse(tx, refusal),
             }
         };
         self.revoke_if(Self::revocation_of(request, step), job)

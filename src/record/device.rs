@@ -191,6 +191,16 @@ pub(crate) fn trust(
     .map(drop)
 }
 
+/// Ends the trust of one device; `false` if it was not trusted.
+pub(crate) fn distrust(tx: &WriteTx<'_>, user: UserId, device: DeviceDigest) -> Result<bool> {
+    let was_trusted = is_trusted(tx, user, device)?;
+    tx.execute(
+        "UPDATE device SET trusted_until = NULL WHERE user_id = ?1 AND device_hash = ?2",
+        params![user, device],
+    )?;
+    Ok(was_trusted)
+}
+
 /// Whether a device of the user has trust that is not revoked. It may be over by a clock that is
 /// wrong.
 pub(crate) fn has_unrevoked_trust(tx: &ReadTx<'_>, user: UserId) -> Result<bool> {

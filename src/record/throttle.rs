@@ -187,6 +187,15 @@ pub(crate) fn succeeded(
     write(tx, user, Attempts::NONE)
 }
 
+/// A success that proved less than that forgives what was charged on its device alone.
+pub(crate) fn succeeded_on(tx: &WriteTx<'_>, subject: &Subject) -> Result<()> {
+    let Some(Known { user, device, budget }) = known(tx, subject)? else { return Ok(()) };
+    let now = of(tx, user)?;
+    let known_failures = now.known_failures.saturating_sub(budget.failures).max(0);
+    device::set_budget(tx, user, device, Budget::NONE)?;
+    write(tx, user, Attempts { known_failures, ..now })
+}
+
 /// Takes back the charge of an attempt whose password was right, or could not be compared.
 pub(crate) fn refund(tx: &WriteTx<'_>, subject: &Subject, charge: &Charge) -> Result<()> {
     // Another charge may have been made since: its moment stays.

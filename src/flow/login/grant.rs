@@ -1,5 +1,6 @@
 //! The last write of a login: the session that is opened, or the refusal.
 
+use super::second_factor::WrongFactor;
 use super::{
     Decided, Fresh, Login, LoginOutcome, Need, failed, granted, new_password, open, seen_on,
     subject_event, temporary,
@@ -9,11 +10,12 @@ use crate::flow::revoke::Revocation;
 use crate::flow::sweep::sweep_a_little;
 use crate::record::audit::Written;
 use crate::record::credential;
+use crate::record::device;
 use crate::record::pending_step;
 use crate::record::throttle;
 use crate::record::user;
 use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind, of_device, reasons};
+use crate::value::event::{Event, EventKind, TRUST_ENDED, of_device, reasons};
 use crate::value::id::UserId;
 use crate::value::refusal::LoginRefusal;
 
@@ -39,7 +41,7 @@ impl Login<'_> {
         }
         let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
             Ok(codes) => codes,
-            Err(refusal) => return self.refuse(tx, refusal),
+            Err(WrongFactor) => return self.refuse_factor(tx),
         };
         // No test fails without this: `decide` found it valid in the same transaction.
         if !temporary::use_up(tx, self.attempt, user.id)? {
@@ -87,15 +89,33 @@ impl Login<'_> {
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
     }
 
-    /// Forgives the failed attempts of the user. A password alone, on a trusted device, takes its
-    /// own charge back and forgives none: a code is still to be guessed.
+    /// Forgives the failed attempts of the user. A password alone, on a trusted device, forgives
+    /// those on the device: mistyped passwords, because a wrong code there ends its trust. A code
+    /// that was guessed elsewhere stays counted.
     fn forgive(&self, tx: &WriteTx<'_>, user: UserId, need: Need) -> Result<()> {
         match need {
-            Need::Trusted => self.attempt.refund(tx),
+            Need::Trusted => {
+                self.attempt.refund(tx)?;
+                throttle::succeeded_on(tx, &self.attempt.subject)
+            }
             Need::Nothing | Need::Typed | Need::Missing(_) => {
                 throttle::succeeded(tx, user, self.attempt.subject.device)
             }
         }
+    }
+
+    /// Refuses a code that was wrong beside the right password. It ends the trust of its device:
+    /// the password alone, which forgives the failed attempts there, would give the guess away.
+    pub(super) fn refuse_factor(&self, tx: &WriteTx<'_>) -> Result<Written<LoginOutcome>> {
+        let subject = &self.attempt.subject;
+        let ended = match (subject.user, subject.device) {
+            (Some(user), Some(device)) if !self.attempt.lacks_key => {
+                device::distrust(tx, user, device)?
+            }
+            _ => false,
+        };
+        let detail = ended.then(|| TRUST_ENDED.to_owned());
+        self.refuse_with(tx, LoginRefusal::InvalidCredentials, detail)
     }
 
     /// Records a refusal. The charge of a right password is taken back: it is no failed guess.
@@ -103,6 +123,19 @@ impl Login<'_> {
         &self,
         tx: &WriteTx<'_>,
         refusal: LoginRefusal,
+    ) -> Result<Written<LoginOutcome>> {
+        let detail = match refusal {
+            LoginRefusal::PasswordRejected(rule) => Some(rule.name().to_owned()),
+            _ => None,
+        };
+        self.refuse_with(tx, refusal, detail)
+    }
+
+    fn refuse_with(
+        &self,
+        tx: &WriteTx<'_>,
+        refusal: LoginRefusal,
+        detail: Option<String>,
     ) -> Result<Written<LoginOutcome>> {
         let refusal = match refusal {
             LoginRefusal::InvalidCredentials => {
@@ -117,10 +150,6 @@ impl Login<'_> {
         let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
             .client_info(self.request.client_info.clone())
             .refused(refusal.name());
-        let event = match refusal {
-            LoginRefusal::PasswordRejected(rule) => event.detail(rule.name()),
-            _ => event,
-        };
-        Ok(Written::With(LoginOutcome::Refused(refusal), event))
+        Ok(Written::With(LoginOutcome::Refused(refusal), Event { detail, ..event }))
     }
 }

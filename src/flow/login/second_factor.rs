@@ -19,7 +19,6 @@ use crate::value::factor_code::FactorCode;
 use crate::value::id::{OneTimeTokenId, SessionId, UserId};
 use crate::value::name::Privilege;
 use crate::value::principal::{Assurance, UserKind};
-use crate::value::refusal::LoginRefusal;
 use crate::value::second_factor::{SecondFactorPolicy, StepDemand, TypedFactor};
 use crate::value::totp::{FactorOrigin, TotpSecret, TotpShape};
 
@@ -85,6 +84,9 @@ pub(super) enum Checked {
     /// The secret is sealed under a key that this process lacks.
     LacksKey,
 }
+
+/// What was typed is not right, or could not be compared.
+pub(super) struct WrongFactor;
 
 /// Checks what was typed before the write that uses it up: only a right factor may revoke.
 pub(super) fn check(
@@ -183,25 +185,25 @@ fn confirmed(
 
 impl Login<'_> {
     /// Uses up the factor that was typed, if one is needed: the recovery codes of an enrolment that
-    /// it finished, or the refusal.
+    /// it finished.
     pub(super) fn use_up_factor(
         &self,
         tx: &WriteTx<'_>,
         user: &User,
         need: Need,
         may_revoke: bool,
-    ) -> Result<std::result::Result<Option<RecoveryCodes>, LoginRefusal>> {
+    ) -> Result<std::result::Result<Option<RecoveryCodes>, WrongFactor>> {
         let Some(typed) = self.request.factor.as_ref().filter(|_| need == Need::Typed) else {
             return Ok(Ok(None));
         };
         // The factor is newer than the check, and the write did not begin as a revocation.
         if typed.revokes() && !may_revoke {
-            return Ok(Err(LoginRefusal::InvalidCredentials));
+            return Ok(Err(WrongFactor));
         }
         let options = self.store.options();
         match use_up(tx, options, user.id, self.attempt.step(), typed)? {
             Checked::Right(codes) => Ok(Ok(codes)),
-            Checked::Wrong | Checked::LacksKey => Ok(Err(LoginRefusal::InvalidCredentials)),
+            Checked::Wrong | Checked::LacksKey => Ok(Err(WrongFactor)),
         }
     }
 

@@ -200,7 +200,8 @@ event_kinds! {
     /// The password of a login was right, and the login waits for a second factor; the detail is
     /// what it waits for.
     LoginPending = "login.pending",
-    /// A login was refused.
+    /// A login was refused; the detail is the rule that a new password breaks, or says that a wrong
+    /// code ended the trust of the device.
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
     SessionOpened = "session.opened",

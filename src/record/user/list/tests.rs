@@ -28,8 +28,8 @@ impl Town {
                          created_at, search_key, audit_salt)
                      WITH RECURSIVE n (i) AS (
                          SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
-                     SELECT unhex(printf('%02x', ?3) || hex(randomblob(15))), ?1, 'active', 'person',
-                         hex(?1) || i, hex(?1) || i, 0, '', zeroblob(16)
+                     SELECT unhex(printf('%02x', ?3) || hex(randomblob(15))), ?1, 'active',
+                         'person', hex(?1) || i, hex(?1) || i, 0, '', zeroblob(16)
                      FROM n",
                     params![branch, users, first_byte],
                 )
