@@ -189,32 +189,17 @@ pub(crate) fn find(
     )
 }
 
-/// Charges a guess before the code is checked; `false` if the step is not valid or has had its
-/// share.
-pub(crate) fn charge(tx: &WriteTx<'_>, id: &[u8; 16]) -> Result<bool> {
+/// Charges a guess, or an enrolment, before it is made, and leaves `kept` guesses of the share at
+/// least; `false` if the step is not valid or has no more to spare.
+pub(crate) fn charge(tx: &WriteTx<'_>, id: &[u8; 16], kept: i64) -> Result<bool> {
     let charged = tx.execute(
         concat!(
             "UPDATE pending_step AS p SET guesses_left = p.guesses_left - 1
-             WHERE p.id = ?1 AND p.guesses_left > 0 AND ",
+             WHERE p.id = ?1 AND p.guesses_left > ?3 AND ",
             standing!("?2"),
             " = 'valid'"
         ),
-        params![id, tx.now()],
-    )?;
-    Ok(charged == 1)
-}
-
-/// Charges an enrolment to the share of the step, of which it leaves one guess: for the codes that
-/// confirm it. `false` if the step is not valid, or too little is left.
-pub(crate) fn charge_enrolment(tx: &WriteTx<'_>, id: &[u8; 16]) -> Result<bool> {
-    let charged = tx.execute(
-        concat!(
-            "UPDATE pending_step AS p SET guesses_left = p.guesses_left - 1
-             WHERE p.id = ?1 AND p.guesses_left > 1 AND ",
-            standing!("?2"),
-            " = 'valid'"
-        ),
-        params![id, tx.now()],
+        params![id, tx.now(), kept],
     )?;
     Ok(charged == 1)
 }

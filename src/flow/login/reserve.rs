@@ -188,7 +188,7 @@ impl Store {
         if let Reservation::Closed(rest) = reservation {
             return Ok(Finished::Nothing(wait(rest)));
         }
-        if !pending_step::charge(tx, &row.id)? {
+        if !pending_step::charge(tx, &row.id, 0)? {
             return Ok(Finished::Nothing(Reserved::Refused(LoginRefusal::StepNotLive)));
         }
         let nothing = self.core().hasher.stand_in(&[], 0);

@@ -85,7 +85,8 @@ impl SecondFactors<'_> {
             let Some(step) = step.filter(|step| step.demand == StepDemand::Enrolment) else {
                 return Ok(Written::Nothing(refused()));
             };
-            if !pending_step::charge_enrolment(tx, &step.id)? {
+            // One guess is left for the codes that confirm it.
+            if !pending_step::charge(tx, &step.id, 1)? {
                 return Ok(Written::Nothing(refused()));
             }
             let begun_in = SessionId::from_bytes(step.id);
