@@ -63,6 +63,9 @@ impl Store {
 impl Sessions<'_> {
     /// Sets the label of a live session, at most 128 bytes, or removes it with `None`.
     ///
+    /// The id may be of any user's session. If a caller chooses it, the host first checks that the
+    /// session is the caller's, for example that it is `principal.credential.session()`.
+    ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("auth.db");

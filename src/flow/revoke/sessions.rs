@@ -20,6 +20,9 @@ impl Sessions<'_> {
     /// is not live is no error: the result is [`Ended::Before`]. Writes the file; waits up to 5 s
     /// for another writer.
     ///
+    /// The handle may be of any user's session. If a caller chooses it, call
+    /// [`revoke_own`](Self::revoke_own).
+    ///
     /// ```
     /// use gatepost::Ended;
     ///

@@ -34,6 +34,9 @@ pub(crate) fn data_of(tx: &ReadTx<'_>, user: UserId) -> Result<Vec<String>> {
 impl Sessions<'_> {
     /// Returns the data of a live session as JSON text; `None` if it was never set.
     ///
+    /// The id may be of any user's session. If a caller chooses it, the host first checks that the
+    /// session is the caller's, for example that it is `principal.credential.session()`.
+    ///
     /// ```
     /// use gatepost::sessions::Version;
     ///
@@ -69,6 +72,9 @@ impl Sessions<'_> {
     ///
     /// The version before the first write is [`Version::NONE`]. The data stays when the session is
     /// renewed and is deleted with it.
+    ///
+    /// The id may be of any user's session. If a caller chooses it, the host first checks that the
+    /// session is the caller's, for example that it is `principal.credential.session()`.
     ///
     /// ```
     /// use gatepost::ErrorKind;
@@ -145,6 +151,9 @@ impl Sessions<'_> {
 impl Sessions<'_> {
     /// Returns the data of a live session as a `T`; `None` if it was never set.
     ///
+    /// The id may be of any user's session. If a caller chooses it, the host first checks that the
+    /// session is the caller's, for example that it is `principal.credential.session()`.
+    ///
     /// ```
     /// use gatepost::sessions::Version;
     ///
@@ -186,6 +195,9 @@ impl Sessions<'_> {
 
     /// Sets the data of a live session as [`set_data_json`](Self::set_data_json) does, from a value
     /// that is written as JSON.
+    ///
+    /// The id may be of any user's session. If a caller chooses it, the host first checks that the
+    /// session is the caller's, for example that it is `principal.credential.session()`.
     ///
     /// JSON has no NaN and no infinity: such a float is stored as `null`, which
     /// [`data`](Self::data) does not read as a float again. Replace it before, or write a type of
