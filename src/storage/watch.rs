@@ -349,4 +349,20 @@ mod tests {
         assert!(own.is_in(&line("fe:00", 4711)));
         assert!(!own.is_in(&line("fe:01", 4711)), "another device");
     }
+
+    /// SQLite takes POSIX locks. A program that locks the same bytes in another way, with `flock`
+    /// or through an open file description, does not keep them.
+    #[test]
+    fn a_lock_of_another_kind_is_no_lock_of_sqlite() {
+        let on_the_same_bytes = "READ 99 fe:00:4711 1073741826 1073742335";
+        let is_in = |beginning: &str| {
+            let own = Locked::new(Identity { device: 1, inode: 4711 }, FILE_SHARED);
+            own.is_in(&format!("{beginning} {on_the_same_bytes}"))
+        };
+        assert!(is_in("lock:\t1: POSIX  ADVISORY "));
+        for other in ["lock:\t1: FLOCK  ADVISORY ", "lock:\t1: OFDLCK ADVISORY "] {
+            assert!(!is_in(other), "{other}");
+        }
+        assert!(!is_in("pos:\t1: POSIX  ADVISORY "), "no line of a lock");
+    }
 }
