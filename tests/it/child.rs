@@ -34,6 +34,7 @@ const ROLES: &[(&str, Play)] = &[
     ("limited", crate::full_disk::file_size::role),
     ("litestream", crate::restore::litestream::role),
     ("live", crate::opening::modes::role),
+    ("look for a long password", crate::leak::memory::look_for_long_password),
     ("look through its own memory", crate::leak::memory::look_through),
     ("model", crate::histories::role),
     ("options", crate::change_options::role),

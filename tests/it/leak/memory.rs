@@ -1,13 +1,18 @@
 //! After a logout, the process's own memory holds no token, no password and no sealed hash (R54).
 //!
 //! A process of its own logs in and out, drops what it was handed and then reads all of its memory
-//! through `/proc/self/mem`. What it looks for is kept masked, so that it does not find itself.
+//! through `/proc/self/mem`. Another one looks for pieces of a long password while it is checked.
+//! What they look for is kept masked, so that they do not find themselves.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
+use gatepost::policy::{BreachCheck, PasswordPolicy, PasswordRule};
 use gatepost::{DeviceId, LoginRequest, NewUser, Password, Store};
 
 use crate::child::{Child, Parent};
@@ -17,6 +22,9 @@ use crate::world::{World, for_tests};
 const MASK: u8 = 0x5a;
 /// What a scan reads at once.
 const CHUNK: usize = 1 << 16;
+/// The letters of a long password that are looked for: a text that doubles its room leaves them
+/// when it outgrows 32, and the allocator writes over the first 16 bytes of memory that is freed.
+const PIECE: Range<usize> = 16..32;
 
 #[test]
 fn after_a_logout_no_secret_is_left_in_memory() {
@@ -33,6 +41,18 @@ fn after_a_logout_no_secret_is_left_in_memory() {
     child.end();
 }
 
+/// Each comparison folds the password. A folded text that grew would leave the memory that it grew
+/// out of, with its beginning.
+#[test]
+fn a_long_password_that_is_compared_with_lists_and_names_leaves_no_piece_in_memory() {
+    if cfg!(not(target_os = "linux")) {
+        return;
+    }
+    let mut child = Child::start("look for a long password", &[]);
+    assert_eq!(child.hear(), "no more copies");
+    child.end();
+}
+
 /// The role of the other process.
 pub(crate) fn look_through(parent: &mut Parent, words: &[String]) {
     let secrets = live(words[0].as_ref());
@@ -42,6 +62,45 @@ pub(crate) fn look_through(parent: &mut Parent, words: &[String]) {
         }
     }
     parent.say("looked");
+}
+
+/// The role of the process that has a long password checked: it looks for a piece of it right after
+/// the comparisons, before the memory that they freed is used for anything else.
+pub(crate) fn look_for_long_password(parent: &mut Parent, _: &[String]) {
+    let [uncompared, compared] = [false, true].map(copies);
+    assert!(uncompared.0 > 0, "the scan misses the password that is being checked");
+    assert_eq!((uncompared.1, compared.1), (0, 0), "after the call");
+    let is_alike = uncompared.0 == compared.0;
+    parent.say(if is_alike { "no more copies" } else { "a copy for the comparisons" });
+}
+
+/// How often a piece of a password of 128 letters is in memory when the breach check refuses it,
+/// which comes last, and after that call.
+fn copies(is_compared: bool) -> (usize, usize) {
+    let password = Masked::long();
+    let piece = Masked(password.0[PIECE].to_vec());
+    let looking = Arc::new(Looking { piece, found: AtomicUsize::new(0) });
+    let policy = PasswordPolicy::default().blocklist(is_compared).context(is_compared);
+    let options = for_tests().passwords(policy).breach_check(looking.clone());
+    let store = Store::in_memory(options).unwrap();
+    let new = NewUser::person("countess").password(Password::from(password.plain()));
+    let refused = store.users().create(new).unwrap_err();
+    assert_eq!(refused.password_rule(), Some(PasswordRule::Breached));
+    (looking.found.load(Ordering::SeqCst), find(&looking.piece))
+}
+
+/// Looks for a piece of the password when it is asked, and refuses the password.
+#[derive(Debug)]
+struct Looking {
+    piece: Masked,
+    found: AtomicUsize,
+}
+
+impl BreachCheck for Looking {
+    fn is_breached(&self, _: &str) -> bool {
+        self.found.store(find(&self.piece), Ordering::SeqCst);
+        true
+    }
 }
 
 /// A whole life of a session, and a change of its password; what was secret in it, masked.
@@ -105,6 +164,7 @@ fn raw_secret(token: &str) -> Masked {
 }
 
 /// Bytes that are nowhere in memory in plain form.
+#[derive(Debug)]
 struct Masked(Vec<u8>);
 
 impl Masked {
@@ -118,6 +178,11 @@ impl Masked {
         // Not the text itself, whose memory is never wiped: another one made of it.
         let shifted = |byte: u8| b'a' + (byte.wrapping_mul(7) % 26);
         Self(device.as_str().bytes().map(|byte| shifted(byte) ^ MASK).collect())
+    }
+
+    /// 128 letters.
+    fn long() -> Self {
+        Self((0..4).flat_map(|_| Self::random().0).collect())
     }
 
     fn plain(&self) -> String {
@@ -140,7 +205,8 @@ fn find(secret: &Masked) -> usize {
             let wanted = usize::try_from((end - at).min(chunk.len() as u64)).unwrap();
             let read = memory.read_at(&mut chunk[..wanted], at).unwrap_or(0);
             found += places(&chunk[..read], secret)
-                .filter(|place| !own.contains(&(at + *place as u64)))
+                // What begins behind that is counted with the next chunk.
+                .filter(|place| *place < CHUNK && !own.contains(&(at + *place as u64)))
                 .count();
             at += CHUNK as u64;
         }
