@@ -6,20 +6,25 @@ use std::time::Duration;
 use gatepost::audit::{AuditFilter, EventKind, HostEvent};
 use gatepost::host::ManualClock;
 use gatepost::policy::SessionPolicy;
-use gatepost::sessions::{NewApiKey, OpenSession};
-use gatepost::{NewUser, Options, Store, Timestamp};
+use gatepost::second_factors::NewTotp;
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, OpenSession};
+use gatepost::{LoginRequest, NewUser, Options, Store, Timestamp};
 
 use crate::child::{Child, Parent};
+use crate::pending_step::{give_factor, pending, unsealed};
 use crate::world::{DAY, HOUR, MINUTE, PASSWORD, World, device, for_tests, morning};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Each table whose rows are deleted by age, and what names a row of it.
-const BY_AGE: [&str; 5] = [
+const BY_AGE: [&str; 8] = [
     "SELECT 'session ' || hex(id) FROM session",
     "SELECT 'key ' || hex(id) FROM api_key",
     "SELECT 'device ' || hex(user_id) || hex(device_hash) FROM device",
     "SELECT 'document ' || hex(session_id) FROM session_document",
+    "SELECT 'token ' || hex(id) FROM one_time_token",
+    "SELECT 'enrolment ' || hex(user_id) FROM totp_enrolment",
+    "SELECT 'step ' || hex(id) FROM pending_step",
     "SELECT 'audit ' || seq FROM audit",
 ];
 
@@ -42,8 +47,7 @@ fn all_are_kept(world: &World, before: &[String]) {
 
 /// A file with rows of every kind, none of which is over.
 fn filled() -> World {
-    let policy = SessionPolicy::web();
-    let world = World::with(|options: Options| options.sessions(policy).audit_max_age(30 * DAY));
+    let world = World::with(options);
     let ada = world.person("ada").id;
     world.person("bob");
     for number in 0..5 {
@@ -56,16 +60,33 @@ fn filled() -> World {
         world.store.audit().record(&[HostEvent::new("report.printed").unwrap()]).unwrap();
     }
     world.clock.advance(HOUR);
+    short_lived(&world);
     world
+}
+
+/// A one-time token, a pending step and an enrolment, each of which is over within hours.
+fn short_lived(world: &World) {
+    let (cyd, dan) = (world.person("cyd").id, world.person("dan").id);
+    give_factor(world, cyd);
+    drop(world.store.one_time_tokens().issue(cyd, NewOneTimeToken::password_reset()).unwrap());
+    let login = LoginRequest::new("cyd", PASSWORD.into(), device("cyd-1"));
+    drop(pending(world.store.log_in(login).unwrap()));
+    let (session, on) = (world.open(dan, "dan-1"), device("dan-1"));
+    let enrolment = world.store.second_factors().enrol((&session.token, &on), NewTotp::new());
+    drop(enrolment.unwrap().done().unwrap());
+}
+
+/// The options of every process that opens the file.
+fn options(options: Options) -> Options {
+    unsealed(options.sessions(SessionPolicy::web()).audit_max_age(30 * DAY))
 }
 
 /// What a program does in an hour.
 fn use_it(store: &Store, clock: &ManualClock) {
     for number in 0..3 {
         store.maintain().unwrap();
-        let login = |name: &str, password: &str| {
-            gatepost::LoginRequest::new(name, password.into(), device("bob-1"))
-        };
+        let login =
+            |name: &str, password: &str| LoginRequest::new(name, password.into(), device("bob-1"));
         store.log_in(login("bob", PASSWORD)).unwrap().granted().unwrap();
         let ada = store.users().find_by_username("ada").unwrap().unwrap().id;
         let open = OpenSession::new(ada, device("ada-elsewhere"));
@@ -81,16 +102,27 @@ fn use_it(store: &Store, clock: &ManualClock) {
 pub(crate) fn role(parent: &mut Parent, words: &[String]) {
     let [path, at] = words else { panic!("{words:?}") };
     let clock = ManualClock::new(Timestamp::from_millis(at.parse().unwrap()));
-    let options = for_tests()
-        .clock(std::sync::Arc::new(clock.clone()))
-        .sessions(SessionPolicy::web())
-        .audit_max_age(30 * DAY);
-    let store = Store::open(path, options).unwrap();
+    let clocked = for_tests().clock(std::sync::Arc::new(clock.clone()));
+    let store = Store::open(path, options(clocked)).unwrap();
     use_it(&store, &clock);
     parent.say("used");
     loop {
         store.maintain().unwrap();
     }
+}
+
+#[test]
+fn every_table_whose_rows_expire_is_looked_at_here() {
+    let world = World::new();
+    let sql = world.sql();
+    let expiring = "SELECT t.name FROM sqlite_schema AS t JOIN pragma_table_info(t.name) AS c
+                    WHERE t.type = 'table' AND c.name = 'expires_at'";
+    let mut statement = sql.prepare(expiring).unwrap();
+    let tables = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let is_looked_at =
+        |table: &String| BY_AGE.iter().any(|query| query.ends_with(&format!(" FROM {table}")));
+    let missing: Vec<_> = tables.map(Result::unwrap).filter(|name| !is_looked_at(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Once one reading 500 days ahead deleted 52 of 52 rows of the audit log and a key of 90 days.
@@ -155,7 +187,8 @@ fn a_file_of_500_days_ago_is_swept_at_the_second_run_20_hours_later() {
     all_are_kept(&world, &before);
     world.clock.set(begun + 20 * HOUR);
     let swept = world.store.maintain().unwrap();
-    assert_eq!((swept.sessions, swept.api_keys), (5, 5));
+    assert_eq!((swept.sessions, swept.api_keys), (6, 5));
+    assert_eq!((swept.one_time_tokens, swept.enrolments, swept.pending_steps), (1, 1, 1));
     assert!(world.store.audit().verify_chain(None).unwrap().is_intact());
 }
 
