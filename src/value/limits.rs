@@ -514,8 +514,9 @@ pub(crate) const WAL_KEPT_BYTES: i64 = 4 * 1_024 * 1_024;
 /// A log that stays longer than this after a checkpoint is kept in use by overlapping readers: one
 /// writer then waits for them.
 pub(crate) const WAL_LONG_BYTES: i64 = 2 * WAL_KEPT_BYTES;
-/// That writer waits this long, and no other can write meanwhile. Far longer than any read of this
-/// library takes, far shorter than `WRITE_WAIT`.
+/// That writer waits this long, and no other can write meanwhile. Far longer than a read of this
+/// library takes, except those that grow with the file: `examine`, `key_use`, `audit().unseen`, an
+/// opening under `login_by_email`, a backup that keeps one snapshot. Far shorter than `WRITE_WAIT`.
 pub(crate) const WAL_READERS_WAIT: Duration = Duration::from_millis(50);
 /// After a wait in vain the next one begins this much later: a reader that never ends costs the
 /// writers a twentieth of their time.
