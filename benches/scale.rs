@@ -4,23 +4,31 @@
 //! verify that asks the file, revoking all sessions of the user who has them (from the second time
 //! on those that have ended already), and opening and closing the file. `cargo bench --bench
 //! figures -- open_10m verify_miss_10m` opens and verifies at ten million. And a session of one
-//! user, opened and closed beside 200,000 revoked sessions of another: no limit counts those.
+//! user, opened beside 200,000 revoked sessions of another, and beside none: no limit counts those.
+//! The other user does nothing meanwhile (`open_beside_revoked`), or opens a session at the same
+//! moment, which deletes some of them (`open_while_their_user_opens`). The time beside 200,000
+//! divided by the time beside none is what they cost a user who has none of them.
 #![allow(
+    clippy::disallowed_methods,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     missing_docs,
-    reason = "a benchmark fails by panicking"
+    reason = "a benchmark fails by panicking, and measures one of two threads"
 )]
 
 use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use gatepost::sessions::OpenSession;
 use gatepost::testing::open_many;
-use gatepost::{DeviceId, NewUser, Options, Store};
+use gatepost::{DeviceId, NewUser, OpenedSession, Options, Store, UserId};
 
 /// A step that meets every session before it meets one again, and follows no order of the file.
 const STRIDE: usize = 7_919;
+/// An opening deletes up to 32 revoked sessions of its user: after so many, others are made.
+const OPENINGS_PER_FILL: u32 = 2_000;
 
 fn scale(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scale");
@@ -63,8 +71,7 @@ fn revoked(criterion: &mut Criterion) {
         let till = DeviceId::new("till").unwrap();
         group.bench_function(BenchmarkId::new("open_beside_revoked", count), |bencher| {
             bencher.iter(|| {
-                let open = OpenSession::new(ben, till.clone());
-                let session = store.sessions().open(open).unwrap().granted().unwrap().session;
+                let session = open(&store, ben, &till);
                 store.log_out((&session.token, &till)).unwrap()
             });
         });
@@ -72,5 +79,56 @@ fn revoked(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, scale, revoked);
+fn while_their_user_opens(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scale");
+    for count in [0, 200_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("auth.db"), Options::server()).unwrap();
+        let [ada, ben] =
+            ["ada", "ben"].map(|name| store.users().create(NewUser::person(name)).unwrap().id);
+        let mut left = 0;
+        let id = BenchmarkId::new("open_while_their_user_opens", count);
+        group.bench_function(id, |bencher| {
+            bencher.iter_custom(|rounds| {
+                let round = |_| {
+                    if left == 0 {
+                        drop(open_many(&store, ada, count).unwrap());
+                        store.sessions().revoke_all(ada).unwrap();
+                        left = OPENINGS_PER_FILL;
+                    }
+                    left -= 1;
+                    open_at_once(&store, ben, ada)
+                };
+                (0..rounds).map(round).sum()
+            });
+        });
+    }
+    group.finish();
+}
+
+/// How long a session of `user` takes to open while one of `other` is opened in another thread.
+fn open_at_once(store: &Store, user: UserId, other: UserId) -> Duration {
+    let [till, desk] = ["till", "desk"].map(|name| DeviceId::new(name).unwrap());
+    let begin = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            begin.wait();
+            let session = open(store, other, &desk);
+            store.log_out((&session.token, &desk)).unwrap()
+        });
+        begin.wait();
+        let started = Instant::now();
+        let session = open(store, user, &till);
+        let took = started.elapsed();
+        store.log_out((&session.token, &till)).unwrap();
+        took
+    })
+}
+
+fn open(store: &Store, user: UserId, on: &DeviceId) -> OpenedSession {
+    let open = OpenSession::new(user, on.clone());
+    store.sessions().open(open).unwrap().granted().unwrap().session
+}
+
+criterion_group!(benches, scale, revoked, while_their_user_opens);
 criterion_main!(benches);
