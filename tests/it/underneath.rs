@@ -148,6 +148,20 @@ fn a_deleted_log_closes_the_store_before_anything_is_acknowledged() {
     assert!(again.verify((&opened.token, &device("till-1"))).unwrap().valid().is_ok());
 }
 
+/// The general advice, to restore a backup, would lose what the deleted log still has.
+#[test]
+fn an_opening_beside_a_deleted_log_advises_to_let_the_others_close_the_file() {
+    let bench = Bench::new();
+    bench.cached("till-1");
+    fs::remove_file(bench.world.directory().join("auth.db-wal")).unwrap();
+    let mut open = Child::start("open", &[&bench.world.path.display().to_string()]);
+    assert_eq!(open.hear(), "Corrupt");
+    let advice = open.hear();
+    let closing = "Let each program that has the file open close it, without killing one,";
+    assert!(advice.starts_with(closing), "{advice}");
+    assert!(!advice.contains("Stop using this file"), "{advice}");
+}
+
 #[test]
 fn a_deleted_log_is_noticed_within_a_second_of_verifies() {
     let bench = Bench::new();

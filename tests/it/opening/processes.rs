@@ -19,7 +19,10 @@ pub(crate) fn open(parent: &mut Parent, words: &[String]) {
             parent.say("open");
             parent.hear();
         }
-        Err(error) => parent.say(&format!("{:?}", error.kind())),
+        Err(error) => {
+            parent.say(&format!("{:?}", error.kind()));
+            parent.say(error.advice());
+        }
     }
 }
 
