@@ -11,7 +11,8 @@
 //!
 //! **Build**
 //!
-//! - [`options`]: which preset to choose, every option with its default, and the reasons.
+//! - [`options`]: which preset to choose, every option with its default, and the reasons; which
+//!   names and which JSON are accepted.
 //! - [`revocation`]: what revokes which sessions, API keys and one-time tokens.
 //! - [`api_keys`]: keys for programs: scopes, keys made from keys and sessions, rotation.
 //! - [`administration`]: administrators of one organisation or branch, and what they may do.
