@@ -297,7 +297,6 @@ pub(super) const OF_CALLS: &[(&str, Play)] = &[
     }),
 ];
 
-/// The key that a rotation has put in the place of this one.
 /// Ada logs in by a recovery code, with a new password, and her keys are revoked.
 fn recover(s: &mut Scene) {
     give_factor(&s.world, s.ada);
@@ -313,6 +312,7 @@ fn recover(s: &mut Scene) {
     s.world.ask(login.revoke_api_keys()).unwrap();
 }
 
+/// The key that a rotation has put in the place of this one.
 fn rotated(s: &Scene, key: gatepost::ApiKeyId) -> (gatepost::ApiKeyId, gatepost::Secret) {
     let new = s.acting().api_keys().rotate(key, Duration::ZERO).unwrap();
     (new.id, new.key)
