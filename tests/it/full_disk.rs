@@ -1,8 +1,9 @@
 //! No room left on the disk: every revocation is done or denied; every other write is refused.
 //!
 //! Each test runs in another process, on a file system of its own in memory, which goes with that
-//! process. Where no such file system can be mounted, the test is skipped and says so on its
-//! standard error; `faults/` fills disks beneath SQLite, which needs no such rights.
+//! process. Where no such file system may be mounted, the test is skipped and says so on its
+//! standard error; `faults/` fills disks beneath SQLite, which needs no such right. The gate fails
+//! where one may be mounted and was not.
 
 mod acting;
 pub(crate) mod file_size;
@@ -22,7 +23,7 @@ use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::{Ended, Error, ErrorKind, NewUser, Options, Store, Subtree, UserId};
 
 use crate::child::{Child, Parent};
-use crate::world::{HOUR, SECOND, device, for_tests, morning, one_of};
+use crate::world::{HOUR, SECOND, device, for_tests, morning, nothing_mounted, one_of};
 use rows::{Left, ROWS, Then};
 
 /// `Full` if the disk is too small to begin.
@@ -196,11 +197,9 @@ fn play(name: &str, kib: u32) -> String {
             return heard;
         }
     }
-    // Past the harness, which keeps what a test prints to itself.
-    let said = "NOT LOOKED AT: nothing may be mounted here, so no file system can be filled; \
-                `scripts/faults full` fills one beneath SQLite instead";
-    let line = format!("{name}, {kib} KiB: {said}\n");
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    nothing_mounted(&format!(
+        "\"{name}\" on a full disk of {kib} KiB (see `scripts/faults full`)"
+    ));
     String::from("not looked at")
 }
 

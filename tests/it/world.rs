@@ -2,6 +2,7 @@
 
 mod acts;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,29 @@ pub(crate) fn is_cache_on() -> bool {
         Ok("off") => false,
         Ok(other) => panic!("{CACHE} is on or off, not {other}"),
     }
+}
+
+/// Reports on standard error that a test did not look at what it is for, because no file system
+/// could be mounted: the harness keeps what is printed to itself.
+///
+/// Fails in the gate, which sets `CI`, if this process has the right to mount (`CAP_SYS_ADMIN`):
+/// then something else is wrong. A container usually takes that right even from root.
+#[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the gate says so for a whole run")]
+pub(crate) fn nothing_mounted(what: &str) {
+    let must_mount = std::env::var("CI").is_ok_and(|ci| ci == "true") && may_mount();
+    assert!(!must_mount, "{what}: nothing was mounted, although this process has the right to");
+    let line = format!("NOT LOOKED AT: {what}: nothing may be mounted here\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+}
+
+/// Whether this process has `CAP_SYS_ADMIN`, by which Linux decides who mounts.
+fn may_mount() -> bool {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let rights = effective.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok());
+    rights.is_some_and(|rights| rights & CAP_SYS_ADMIN != 0)
 }
 
 /// The options with which every test opens its stores, except those that it changes.
