@@ -58,12 +58,13 @@ use crate::value::time::Timestamp;
 impl Store {
     /// Logs a user in on a device, and opens a session.
     ///
-    /// Every refusal costs exactly one password hash, except overloaded, and too many attempts in
-    /// the first 30 s of a wait. An unknown user and a wrong password get the same refusal (ASVS
-    /// 6.3.8); the other refusals need the right password. A
+    /// Every refusal costs exactly one password hash, except overloaded, too many attempts in the
+    /// first 30 s of a wait, and a new password that is the stored one, which costs a second. An
+    /// unknown user and a wrong password get the same refusal (ASVS 6.3.8); the other refusals need
+    /// the right password. A
     /// [temporary password](crate::sessions::NewOneTimeToken::temporary_password) is accepted once,
-    /// with a new password beside it. Each outcome after a hash leaves one row
-    /// in the audit log (ASVS 16.3.1). The manual lists
+    /// with a new password beside it. Each outcome after a hash leaves one row in the audit log
+    /// (ASVS 16.3.1). The manual lists
     /// [which sessions a login replaces](crate::manual::revocation).
     ///
     /// Waits for a free hashing slot, hashes one password (about 15 ms with the default cost; a new
@@ -129,12 +130,13 @@ impl Store {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return Ok(self.unheard(refusal)),
         };
-        let verification = self.evaluate(&ticket, &attempt, &request.password)?;
+        let verification = self.evaluate(&ticket, &mut attempt, &request.password)?;
         attempt.temporary = self.temporary_password(&attempt, &request.password)?;
+        attempt.lacks_key &= attempt.temporary.is_none();
         let matches = verification.matches || attempt.temporary.is_some();
         let verification = Verification { matches, ..verification };
         let step = self
-            .next_step(request, &mut attempt, Some(&mut ticket), verification)
+            .next_step(request, &attempt, Some(&mut ticket), verification)
             .inspect_err(|_| self.uncharge(&attempt))?;
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);
@@ -156,7 +158,7 @@ impl Store {
     fn next_step(
         &self,
         request: &LoginRequest,
-        attempt: &mut Attempt,
+        attempt: &Attempt,
         ticket: Option<&mut Ticket<'_>>,
         verification: Verification,
     ) -> Result<NextStep> {
@@ -194,13 +196,7 @@ impl Store {
             (_, Some(CodeUse::Totp | CodeUse::Recovery)) => {
                 request.factor.as_ref().is_some_and(TypedFactor::revokes)
             }
-            (_, Some(unproven)) => {
-                if unproven == CodeUse::LacksKey {
-                    self.core().pending.counts.key_missing();
-                    attempt.lacks_key = true;
-                }
-                return Ok(NextStep::Refuse(LoginRefusal::InvalidCredentials));
-            }
+            (_, Some(unproven)) => return Ok(NextStep::RefuseFactor(unproven)),
         };
         let (Some(new), Some(ticket)) = (&request.new_password, ticket) else {
             return Ok(if revokes { NextStep::OpenRevoking(user) } else { NextStep::Open });
@@ -229,6 +225,7 @@ impl Store {
                 write_uses_of(tx, self, user, request.device.as_ref())?;
             }
             let decided = match step {
+                NextStep::RefuseFactor(found) => return login.refuse_factor(tx, *found),
                 NextStep::Refuse(refusal) => Err(*refusal),
                 NextStep::Open | NextStep::OpenRevoking(_) | NextStep::OpenWith(..) => {
                     login.decide(tx, verification)?
@@ -236,7 +233,7 @@ impl Store {
             };
             let fresh = match step {
                 NextStep::OpenWith(_, fresh) => Some(fresh),
-                NextStep::Open | NextStep::OpenRevoking(_) | NextStep::Refuse(_) => None,
+                _ => None,
             };
             match decided {
                 Ok(Decided { need: Need::Missing(demand), user, is_marked, .. }) => {
@@ -249,9 +246,6 @@ impl Store {
                 Err(refusal) if !verification.matches => {
                     login.use_up_code(tx)?;
                     login.refuse(tx, refusal)
-                }
-                Err(LoginRefusal::InvalidCredentials) if request.factor.is_some() => {
-                    login.refuse_factor(tx)
                 }
                 Err(refusal) => login.refuse(tx, refusal),
             }
@@ -269,7 +263,7 @@ impl Store {
             NextStep::OpenRevoking(user) => {
                 Some((Target::User(*user), Cause::SecondFactorChanged))
             }
-            NextStep::Open | NextStep::Refuse(_) => None,
+            NextStep::Open | NextStep::Refuse(_) | NextStep::RefuseFactor(_) => None,
         }
     }
 
@@ -339,6 +333,8 @@ enum NextStep {
     /// Stores this hash of the user's new password, which revokes the earlier sessions.
     OpenWith(UserId, Fresh),
     Refuse(LoginRefusal),
+    /// The second factor that was typed is not right, or could not be compared.
+    RefuseFactor(CodeUse),
 }
 
 /// A new password that was checked and hashed.

@@ -166,7 +166,7 @@ impl Store {
                 return Ok(self.unheard_as(EventKind::PasswordChangeRefused, refusal));
             }
         };
-        let attempt = match self.reserve_for(&held) {
+        let mut attempt = match self.reserve_for(&held) {
             Ok(Reserved::Attempt(attempt)) => attempt,
             Ok(Reserved::Refused(refusal @ LoginRefusal::TooManyAttempts { .. })) => {
                 return Ok(self.unheard_as(EventKind::PasswordChangeRefused, refusal));
@@ -179,7 +179,7 @@ impl Store {
                 return Err(error);
             }
         };
-        let right = self.evaluate(&ticket, &attempt, &current)?.matches;
+        let right = self.evaluate(&ticket, &mut attempt, &current)?.matches;
         let hash = if right {
             hash_new_password(
                 self,

@@ -223,11 +223,11 @@ impl Store {
                 return Ok(self.unheard_as(EventKind::SessionProofRefused, refusal));
             }
         };
-        let attempt = match self.reserve_for(held)? {
+        let mut attempt = match self.reserve_for(held)? {
             Reserved::Attempt(attempt) => attempt,
             Reserved::Refused(refusal) => return Ok(self.not_reserved(refusal)),
         };
-        let is_right = self.evaluate(&ticket, &attempt, password)?.matches;
+        let is_right = self.evaluate(&ticket, &mut attempt, password)?.matches;
         // Frees the slot: a login may hash while this call waits for the file.
         drop(ticket);
         let proved = self.write(|tx| {
@@ -273,7 +273,7 @@ impl Store {
                     let assurance = live.assurance.max(Assurance::Aal2);
                     self.proved(tx, (held, &live), &attempt, assurance)
                 }
-                CodeUse::Wrong => {
+                CodeUse::Wrong | CodeUse::Used => {
                     refuse(tx, held, &attempt, LoginRefusal::InvalidCredentials, false)
                 }
                 CodeUse::LacksKey => {

@@ -142,7 +142,7 @@ impl Store {
                 return Ok(self.unwritten_change(LoginRefusal::Overloaded { retry_after }));
             }
         };
-        let attempt = match self.reserve_for(&held) {
+        let mut attempt = match self.reserve_for(&held) {
             Ok(Reserved::Attempt(attempt)) => attempt,
             Ok(Reserved::Refused(refusal @ LoginRefusal::TooManyAttempts { .. })) => {
                 return Ok(self.unwritten_change(refusal));
@@ -155,7 +155,7 @@ impl Store {
                 return Err(error);
             }
         };
-        let is_right = self.evaluate(&ticket, &attempt, &password)?.matches;
+        let is_right = self.evaluate(&ticket, &mut attempt, &password)?.matches;
         // Frees the slot: a login may hash while this call waits for the file.
         drop(ticket);
         let outcome = self

@@ -278,6 +278,20 @@ pub(crate) fn budget(
     )
 }
 
+/// The failures that the user's other devices count.
+pub(crate) fn failures_elsewhere(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    device: DeviceDigest,
+) -> Result<i64> {
+    tx.exactly_one(
+        "SELECT coalesce(sum(failures), 0) FROM device
+         WHERE user_id = ?1 AND device_hash <> ?2",
+        params![user, device],
+        |row| row.get(0),
+    )
+}
+
 pub(crate) fn set_budget(
     tx: &WriteTx<'_>,
     user: UserId,

@@ -195,6 +195,8 @@ pub(crate) enum CodeUse {
     Recovery,
     /// No code of this user that is valid now.
     Wrong,
+    /// A code of the authenticator that was used up before.
+    Used,
     /// The secret is sealed under a key that this process lacks: the code could not be compared.
     LacksKey,
 }
@@ -234,7 +236,7 @@ pub(crate) fn use_totp(
 ) -> Result<CodeUse> {
     match step_of(tx, options, user, code)? {
         Ok(step) if use_step(tx, user, step)? => Ok(CodeUse::Totp),
-        Ok(_) => Ok(CodeUse::Wrong),
+        Ok(_) => Ok(CodeUse::Used),
         Err(not_right) => Ok(not_right),
     }
 }
@@ -258,7 +260,7 @@ pub(crate) fn check_totp(
         params![user, step],
         |row| row.get(0),
     )?;
-    Ok(if is_fresh { CodeUse::Totp } else { CodeUse::Wrong })
+    Ok(if is_fresh { CodeUse::Totp } else { CodeUse::Used })
 }
 
 /// Whether [`use_recovery_code`] would use this code up now.

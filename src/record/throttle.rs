@@ -187,11 +187,13 @@ pub(crate) fn succeeded(
     write(tx, user, Attempts::NONE)
 }
 
-/// A success that proved less than that forgives what was charged on its device alone.
+/// A success that proved less than that forgives what was charged on its device alone. Part of its
+/// count may have left the sum before, so the sum does not fall below what other devices count.
 pub(crate) fn succeeded_on(tx: &WriteTx<'_>, subject: &Subject) -> Result<()> {
     let Some(Known { user, device, budget }) = known(tx, subject)? else { return Ok(()) };
     let now = of(tx, user)?;
-    let known_failures = now.known_failures.saturating_sub(budget.failures).max(0);
+    let elsewhere = device::failures_elsewhere(tx, user, device)?.min(now.known_failures);
+    let known_failures = now.known_failures.saturating_sub(budget.failures).max(elsewhere);
     device::set_budget(tx, user, device, Budget::NONE)?;
     write(tx, user, Attempts { known_failures, ..now })
 }

@@ -56,7 +56,8 @@ pub struct User {
     pub deleted_at: Option<Timestamp>,
     /// Whether the next login must set a new password.
     pub must_change_password: bool,
-    /// Failed attempts since the last successful login.
+    /// The failed attempts that count: those since the last login that proved all that a login of
+    /// the user needs. A password alone, on a trusted device, forgives only those on the device.
     pub failed_attempts: u64,
     /// Until when failed attempts keep the user from logging in on new devices; `Timestamp::MAX` if
     /// only an administrator can unlock the user.

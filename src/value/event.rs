@@ -8,7 +8,7 @@ pub(crate) mod reasons;
 
 use std::net::IpAddr;
 
-pub(crate) use details::{PASSWORD_REMOVED, TRUST_ENDED, in_lines, of_device, says_new_device};
+pub(crate) use details::{PASSWORD_REMOVED, in_lines, of_device, says_new_device};
 pub use entry::AuditEntry;
 pub use kind::EventKind;
 pub use observer::Observer;

@@ -14,8 +14,7 @@ use crate::error::ErrorClass;
 /// wrong password are all [`InvalidCredentials`](Self::InvalidCredentials), after the same work.
 /// A wrong code is the same answer. The other variants are returned only after the right password
 /// (OWASP ASVS 6.3.8), except `TooManyAttempts`, `Overloaded`, `SessionNotLive`, `StepNotLive`,
-/// `StepUpRequired` and `ImpersonationNotAllowed`, which are returned before any password or code
-/// is compared.
+/// `StepUpRequired` and `ImpersonationNotAllowed`, which need no right password or code.
 ///
 /// ```
 /// use gatepost::{DeviceId, ErrorClass, LoginRefusal, LoginRequest, Options, Password, Store};
@@ -88,8 +87,9 @@ pub enum LoginRefusal {
     /// The password was right, and the user must enrol a second factor first.
     MfaEnrolmentRequired,
     /// The pending step is not valid: it has expired, was completed or revoked, has had its share
-    /// of wrong codes, or never existed. The user logs in again. Also the answer to a login with a
-    /// new password whose second factor, or the demand for one, went away while it ran.
+    /// of wrong codes, or never existed. The user logs in again. Also the answer to a login during
+    /// which its second factor, or the demand for one, came or went, or a change of the password
+    /// was demanded; and to a fifth enrolment at one step.
     StepNotLive,
     /// The user must prove in this session first to be the user, with the second factor if there
     /// is one: [`Store::prove`](crate::Store::prove).

@@ -231,6 +231,49 @@ fn only_what_differs_between_privileges_is_written() {
     assert_eq!(world.store.users().find(ada).unwrap().unwrap().privileges, [""; 0]);
 }
 
+#[test]
+fn privileges_are_granted_and_withdrawn_beside_others() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    let names: Vec<String> = (10..73).map(|n| format!("p{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    world.store.users().set_privileges(ada, &names).unwrap();
+    let change = |granted: &[&str], withdrawn: &[&str], events: &[EventKind], changes| {
+        let change = |s: &Store| s.users().change_privileges(ada, granted, withdrawn).unwrap();
+        world.leaves(events, changes, change).privileges.len()
+    };
+    let changed = [EventKind::UserPrivilegesChanged];
+    assert_eq!(change(&["print"], &[], &changed, 1), 64);
+    assert_eq!(world.last_event().detail.as_deref(), Some("+print"));
+    // One more is one too many, unless another goes.
+    world.refuses(ErrorKind::Invalid, |s| s.users().change_privileges(ada, &["scan"], &[]));
+    assert_eq!(change(&["scan"], &["p10"], &changed, 2), 64);
+    assert_eq!(change(&["scan"], &["unknown"], &[], 0), 64);
+    for [granted, withdrawn] in [["scan", "scan"], ["Scan", "p11"], ["fax", "P11"]] {
+        world.refuses(ErrorKind::Invalid, |s| {
+            s.users().change_privileges(ada, &[granted], &["p12", withdrawn])
+        });
+    }
+    let absent = UserId::from_uuid(gatepost::uuid::Uuid::from_u128(7));
+    world.refuses(ErrorKind::NotFound, |s| s.users().change_privileges(absent, &["a"], &[]));
+}
+
+#[test]
+fn only_a_locked_user_is_activated() {
+    let world = World::new();
+    let ada = create(&world.store, "ada").id;
+    let users = world.store.users();
+    for status in [UserStatus::Active, UserStatus::Pending, UserStatus::Disabled] {
+        drop(users.set_status(ada, status).unwrap());
+        let left = world.leaves(&[], 0, |s| s.users().activate_locked(ada)).unwrap();
+        assert_eq!(left.status, status);
+    }
+    drop(users.set_status(ada, UserStatus::Locked).unwrap());
+    let activated =
+        world.leaves(&[EventKind::UserActivated], 1, |s| s.users().activate_locked(ada));
+    assert_eq!(activated.unwrap().status, UserStatus::Active);
+}
+
 /// The row of a change was cut at 1,024 bytes, and that of a new user named no privilege.
 #[test]
 fn the_log_names_every_privilege_that_a_user_gets_or_loses() {

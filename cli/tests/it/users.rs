@@ -277,6 +277,27 @@ fn what_another_program_changes_while_the_command_waits_is_not_undone() {
     assert_eq!(world.row(&["user", "show", "ada"])["status"], "disabled");
 }
 
+/// Once each wrote the whole set that it had read, so that one of the two was undone.
+#[test]
+fn two_changes_of_privileges_at_a_time_are_both_kept() {
+    let world = World::new();
+    world.person("ada");
+    for _ in 0..10 {
+        world.ok(&["user", "privileges", "ada", "--grant", "admin", "--withdraw", "print"]);
+        let other = world.sql();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let changes = [["--grant", "print"], ["--withdraw", "admin"]].map(|[how, name]| {
+            let words = ["user", "privileges", "ada", how, name];
+            world.command(&words).stdout(Stdio::null()).spawn().unwrap()
+        });
+        other.execute_batch("COMMIT").unwrap();
+        for mut change in changes {
+            assert!(change.wait().unwrap().success());
+        }
+        assert_eq!(world.row(&["user", "show", "ada"])["privileges"], json!(["print"]));
+    }
+}
+
 #[test]
 fn privileges_are_granted_and_withdrawn_in_one_write() {
     let world = World::new();

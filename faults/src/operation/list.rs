@@ -240,6 +240,14 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     Operation::write("set privileges", "Users::set_privileges", |scene, store| {
         store.users().set_privileges(scene.id("ada"), &["print", "scan"]).map(drop)
     }),
+    Operation::write("change privileges", "Users::change_privileges", |scene, store| {
+        store.users().change_privileges(scene.id("ada"), &["scan"], &["admin"]).map(drop)
+    }),
+    Operation::write("activate a locked user", "Users::activate_locked", |scene, store| {
+        store.users().activate_locked(scene.id("spare")).map(drop)
+    }).upon(NO_TOKEN).prepared(|scene, store| {
+        drop(store.users().set_status(scene.id("spare"), UserStatus::Locked).unwrap());
+    }),
     Operation::write("unlock", "Users::unlock", |scene, store| {
         assert!(store.users().unlock(scene.id("bob"))?);
         Ok(())

@@ -6,6 +6,7 @@ use crate::flow::administration::place;
 use crate::flow::password_set::RevokeSessions;
 use crate::record::user::{self, NewUser, User, UserFilter, UserUpdate};
 use crate::storage::ReadTx;
+use crate::store::Store;
 use crate::value::id::{BranchId, Page, UserId};
 use crate::value::name::Username;
 use crate::value::principal::UserStatus;
@@ -163,6 +164,15 @@ impl AdministeredUsers<'_> {
         self.by.changing(id).users().set_status(id, status)
     }
 
+    /// Activates a user who is locked; one that is disabled or pending stays so.
+    ///
+    /// # Errors
+    /// Those of [`Users::activate_locked`](crate::directory::Users::activate_locked) and of
+    /// [`AdministeredUsers`].
+    pub fn activate_locked(&self, id: UserId) -> Result<User> {
+        self.by.changing(id).users().activate_locked(id)
+    }
+
     /// Forgives the failed attempts of a user.
     ///
     /// # Errors
@@ -178,13 +188,32 @@ impl AdministeredUsers<'_> {
     /// Those of [`Users::set_privileges`](crate::directory::Users::set_privileges) and of
     /// [`AdministeredUsers`].
     pub fn set_privileges(&self, id: UserId, names: &[&str]) -> Result<User> {
+        self.granting(id, names).users().set_privileges(id, names)
+    }
+
+    /// Grants and withdraws privileges of a user, and leaves the others. The administrator must
+    /// have each privilege that the user gets; it may withdraw any.
+    ///
+    /// # Errors
+    /// Those of [`Users::change_privileges`](crate::directory::Users::change_privileges) and of
+    /// [`AdministeredUsers`].
+    pub fn change_privileges(
+        &self,
+        id: UserId,
+        granted: &[&str],
+        withdrawn: &[&str],
+    ) -> Result<User> {
+        self.granting(id, granted).users().change_privileges(id, granted, withdrawn)
+    }
+
+    /// A store that may give the user these privileges: the administrator has those that are new.
+    fn granting(&self, id: UserId, names: &[&str]) -> Store {
         let wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let store = self.by.checking(move |tx, by| {
+        self.by.checking(move |tx, by| {
             by.may_change(tx, id)?;
             let has = user::existing(tx, id)?.privileges;
             by.holds(wanted.iter().filter(|name| !has.contains(name)).map(String::as_str))
-        });
-        store.users().set_privileges(id, names)
+        })
     }
 
     /// Moves a user to another branch inside. Only an administrator of everything moves one out of

@@ -39,21 +39,43 @@ impl Users<'_> {
     /// If the disk refuses the revocation, this process refuses the credentials from memory.
     pub fn set_status(&self, id: UserId, status: UserStatus) -> Result<User> {
         let job = |tx: &WriteTx<'_>, revocation: Option<&Revocation>| {
-            let before = user::existing(tx, id)?;
-            if before.status == status {
-                return Ok(Written::Nothing(before));
-            }
-            let kind = match status {
-                UserStatus::Active => EventKind::UserActivated,
-                UserStatus::Pending => EventKind::UserMadePending,
-                UserStatus::Locked => EventKind::UserLocked,
-                UserStatus::Disabled => EventKind::UserDisabled,
-            };
-            user::set_status(tx, id, status, watermarks(tx, revocation)?)?;
-            Ok(Written::With(User { status, ..before }, Event::new(kind).user(id)))
+            give_status(tx, user::existing(tx, id)?, status, revocation)
         };
         let revokes = (Target::User(id), Cause::UserSuspended);
         self.store.revoke_if((status != UserStatus::Active).then_some(revokes), job)
+    }
+
+    /// Activates a user whose status is [`UserStatus::Locked`], and returns the user. One that is
+    /// disabled or pending stays so, also if another process disables it at the same time.
+    ///
+    /// Forgives no failed attempts: [`unlock`](Self::unlock) does.
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    /// use gatepost::directory::UserStatus;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let ada = store.users().create(NewUser::person("ada"))?.id;
+    /// drop(store.users().set_status(ada, UserStatus::Locked)?);
+    /// assert_eq!(store.users().activate_locked(ada)?.status, UserStatus::Active);
+    ///
+    /// drop(store.users().set_status(ada, UserStatus::Disabled)?);
+    /// assert_eq!(store.users().activate_locked(ada)?.status, UserStatus::Disabled);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as [every write](crate::manual::errors#every-write) does, and with:
+    /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
+    pub fn activate_locked(&self, id: UserId) -> Result<User> {
+        self.store.write(|tx| match user::existing(tx, id)? {
+            locked if locked.status == UserStatus::Locked => {
+                give_status(tx, locked, UserStatus::Active, None)
+            }
+            other => Ok(Written::Nothing(other)),
+        })
     }
 
     /// Moves a user to a branch, or out of all with `None`, and returns the user after the change.
@@ -164,4 +186,25 @@ impl Users<'_> {
             Ok(Written::With(restored, event))
         })
     }
+}
+
+/// Sets the status of a user, which it may have already.
+fn give_status(
+    tx: &WriteTx<'_>,
+    before: User,
+    status: UserStatus,
+    revocation: Option<&Revocation>,
+) -> Result<Written<User>> {
+    if before.status == status {
+        return Ok(Written::Nothing(before));
+    }
+    let kind = match status {
+        UserStatus::Active => EventKind::UserActivated,
+        UserStatus::Pending => EventKind::UserMadePending,
+        UserStatus::Locked => EventKind::UserLocked,
+        UserStatus::Disabled => EventKind::UserDisabled,
+    };
+    user::set_status(tx, before.id, status, watermarks(tx, revocation)?)?;
+    let event = Event::new(kind).user(before.id);
+    Ok(Written::With(User { status, ..before }, event))
 }

@@ -168,14 +168,14 @@ impl Store {
             }
         };
         let device = request.device.as_ref().map(DeviceDigest::of);
-        let (row, mut attempt) = match self.step_attempt(&token, device)? {
+        let (row, attempt) = match self.step_attempt(&token, device)? {
             Ok(found) => found,
             Err(refusal) => return refused(refusal),
         };
         let login = request.of_step(row.asked);
         let verification = Verification { matches: true, needs_upgrade: false };
         let step = self
-            .next_step(&login, &mut attempt, ticket.as_mut(), verification)
+            .next_step(&login, &attempt, ticket.as_mut(), verification)
             .inspect_err(|_| self.uncharge(&attempt))?;
         // Frees the slot: another login may hash while this one waits for the file.
         drop(ticket);

@@ -1,6 +1,6 @@
 //! The last write of a login: the session that is opened, or the refusal.
 
-use super::second_factor::WrongFactor;
+use super::second_factor::{Checked, use_up};
 use super::{
     Decided, Fresh, Login, LoginOutcome, Need, failed, granted, new_password, open, seen_on,
     subject_event, temporary,
@@ -8,16 +8,18 @@ use super::{
 use crate::error::Result;
 use crate::flow::revoke::Revocation;
 use crate::flow::sweep::sweep_a_little;
-use crate::record::audit::Written;
+use crate::record::audit::{self, Written};
 use crate::record::credential;
 use crate::record::device;
 use crate::record::pending_step;
+use crate::record::second_factor::CodeUse;
 use crate::record::throttle;
 use crate::record::user;
 use crate::storage::WriteTx;
-use crate::value::event::{Event, EventKind, TRUST_ENDED, of_device, reasons};
+use crate::value::event::{Event, EventKind, of_device, reasons};
 use crate::value::id::UserId;
 use crate::value::refusal::LoginRefusal;
+use crate::value::second_factor::TypedFactor;
 
 impl Login<'_> {
     /// Opens the session and writes what belongs to it, or refuses because of what changed since.
@@ -39,9 +41,17 @@ impl Login<'_> {
         {
             return self.refuse(tx, LoginRefusal::StepNotLive);
         }
-        let codes = match self.use_up_factor(tx, &user, need, revocation.is_some())? {
-            Ok(codes) => codes,
-            Err(WrongFactor) => return self.refuse_factor(tx),
+        let typed = self.typed(need);
+        // The factor is newer than the check, and the write did not begin as a revocation.
+        if typed.is_some_and(TypedFactor::revokes) && revocation.is_none() {
+            return self.refuse(tx, LoginRefusal::StepNotLive);
+        }
+        let used = typed
+            .map(|typed| use_up(tx, self.store.options(), user.id, self.attempt.step(), typed));
+        let codes = match used.transpose()? {
+            None => None,
+            Some(Checked::Right(codes)) => codes,
+            Some(Checked::Not(found)) => return self.refuse_factor(tx, found),
         };
         // No test fails without this: `decide` found it valid in the same transaction.
         if !temporary::use_up(tx, self.attempt, user.id)? {
@@ -71,13 +81,7 @@ impl Login<'_> {
         let event = subject_event(EventKind::LoginGranted, &self.attempt.subject)
             .session(opened.id)
             .client_info(self.request.client_info.clone());
-        let reason = match fresh {
-            Some(_) => {
-                let by_code = need == Need::Typed && self.request.has_recovery_code();
-                Some(reasons::of_new_password(self.request.revoke_api_keys, by_code))
-            }
-            None => revocation.map(|_| reasons::SECOND_FACTOR_CHANGED),
-        };
+        let reason = self.reason(need, fresh.is_some(), revocation.is_some());
         let event = Event { reason, detail: of_device(is_new_device, trusted_until), ..event };
         let mut reply = granted(tx, self.store, user.id, opened)?;
         reply.recovery_codes = codes;
@@ -87,6 +91,15 @@ impl Login<'_> {
             reply.password_advice = new_password::advice(tx, self.store, user.id, password)?;
         }
         Ok(Written::With(LoginOutcome::Granted(Box::new(reply)), event))
+    }
+
+    /// Why the login revoked the user's earlier credentials, if it did.
+    fn reason(&self, need: Need, is_fresh: bool, revokes: bool) -> Option<&'static str> {
+        if is_fresh {
+            let by_code = need == Need::Typed && self.request.has_recovery_code();
+            return Some(reasons::of_new_password(self.request.revoke_api_keys, by_code));
+        }
+        revokes.then_some(reasons::SECOND_FACTOR_CHANGED)
     }
 
     /// Forgives the failed attempts of the user. A password alone, on a trusted device, forgives
@@ -104,18 +117,31 @@ impl Login<'_> {
         }
     }
 
-    /// Refuses a code that was wrong beside the right password. It ends the trust of its device:
-    /// the password alone, which forgives the failed attempts there, would give the guess away.
-    pub(super) fn refuse_factor(&self, tx: &WriteTx<'_>) -> Result<Written<LoginOutcome>> {
+    /// Refuses a code that was not right beside the right password. A wrong one ends the trust of
+    /// its device: the password alone, which forgives the failed attempts there, would give the
+    /// guess away. One that was used before is no guess, and may come of a request that was sent
+    /// twice. One that could not be compared is not charged.
+    pub(super) fn refuse_factor(
+        &self,
+        tx: &WriteTx<'_>,
+        found: CodeUse,
+    ) -> Result<Written<LoginOutcome>> {
         let subject = &self.attempt.subject;
-        let ended = match (subject.user, subject.device) {
-            (Some(user), Some(device)) if !self.attempt.lacks_key => {
-                device::distrust(tx, user, device)?
-            }
-            _ => false,
-        };
-        let detail = ended.then(|| TRUST_ENDED.to_owned());
-        self.refuse_with(tx, LoginRefusal::InvalidCredentials, detail)
+        if found == CodeUse::LacksKey {
+            self.store.core().pending.counts.key_missing();
+            self.attempt.refund(tx)?;
+            return Ok(self.refused(self.attempt.failed(), None));
+        }
+        if found == CodeUse::Wrong
+            && let Some((user, device)) = subject.user.zip(subject.device)
+            && device::distrust(tx, user, device)?
+        {
+            let event = subject_event(EventKind::DeviceTrustRevoked, subject)
+                .client_info(self.request.client_info.clone())
+                .detail("wrong code");
+            audit::append(tx, &event)?;
+        }
+        self.refuse(tx, LoginRefusal::InvalidCredentials)
     }
 
     /// Records a refusal. The charge of a right password is taken back: it is no failed guess.
@@ -128,15 +154,6 @@ impl Login<'_> {
             LoginRefusal::PasswordRejected(rule) => Some(rule.name().to_owned()),
             _ => None,
         };
-        self.refuse_with(tx, refusal, detail)
-    }
-
-    fn refuse_with(
-        &self,
-        tx: &WriteTx<'_>,
-        refusal: LoginRefusal,
-        detail: Option<String>,
-    ) -> Result<Written<LoginOutcome>> {
         let refusal = match refusal {
             LoginRefusal::InvalidCredentials => {
                 failed(tx, self.attempt, self.request.client_info.as_ref())?;
@@ -147,9 +164,13 @@ impl Login<'_> {
                 refusal
             }
         };
+        Ok(self.refused(refusal, detail))
+    }
+
+    fn refused(&self, refusal: LoginRefusal, detail: Option<String>) -> Written<LoginOutcome> {
         let event = subject_event(EventKind::LoginRefused, &self.attempt.subject)
             .client_info(self.request.client_info.clone())
             .refused(refusal.name());
-        Ok(Written::With(LoginOutcome::Refused(refusal), Event { detail, ..event }))
+        Written::With(LoginOutcome::Refused(refusal), Event { detail, ..event })
     }
 }

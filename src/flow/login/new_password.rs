@@ -24,9 +24,11 @@ pub(crate) enum Current<'c> {
     Temporary(&'c ParsedToken, &'c Former),
 }
 
-/// Checks a new password and hashes it in the caller's hashing place, outside any write. A password
-/// that breaks a rule costs no hash, and the rule is returned. The caller gives up its place while
-/// the host's breach check runs, and takes the charge of its attempt back after an error.
+/// Checks a new password and hashes it in the caller's hashing place, outside any write. If it
+/// breaks a rule, the rule is returned. The stored password is compared last, so that a password
+/// that breaks another rule costs no hash and does not say whether it is the stored one. The caller
+/// gives up its place while the host's breach check runs, and takes the charge of its attempt back
+/// after an error.
 pub(crate) fn hash_new_password(
     store: &Store,
     ticket: &mut Ticket<'_>,
@@ -38,10 +40,8 @@ pub(crate) fn hash_new_password(
     let text = normalised(new)?;
     let is_unchanged = match current {
         Current::Typed(current) => *text == *normalised(current)?,
-        Current::Stored(attempt) => store.compare(ticket, attempt, new)?.matches,
-        Current::Temporary(token, former) => {
-            is_text_of(new, token) || former.is(store, ticket, new)?
-        }
+        Current::Stored(_) => false,
+        Current::Temporary(token, _) => is_text_of(new, token),
     };
     if is_unchanged {
         return Ok(Err(PasswordRule::Unchanged));
@@ -58,10 +58,18 @@ pub(crate) fn hash_new_password(
     let words: Vec<&str> = words.iter().map(String::as_str).chain([service]).collect();
     let check = || password_check::check(&policy, breaches, &text, &words);
     let checked = if breaches.is_some() { ticket.outside(check) } else { check() };
-    match checked {
-        Err(rule) => Ok(Err(rule)),
-        Ok(()) => ticket.hash(new, store.core().storage.random()).map(Ok),
+    if let Err(rule) = checked {
+        return Ok(Err(rule));
     }
+    let is_stored = match current {
+        Current::Typed(_) => false,
+        Current::Stored(attempt) => store.compare(ticket, attempt, new)?.verification.matches,
+        Current::Temporary(_, former) => former.is(store, ticket, new)?,
+    };
+    if is_stored {
+        return Ok(Err(PasswordRule::Unchanged));
+    }
+    ticket.hash(new, store.core().storage.random()).map(Ok)
 }
 
 /// Whether a password is the text of the temporary one that was proved.

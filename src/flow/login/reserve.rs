@@ -34,7 +34,8 @@ pub(crate) struct Attempt {
     stand_in: String,
     /// The temporary password of the user, if it was typed in the place of the password.
     pub(super) temporary: Option<ParsedToken>,
-    /// Whether the hash is sealed under a key that this process lacks: it is not compared.
+    /// Whether the password was not compared, as its hash is sealed under a key that this process
+    /// lacks. False where something else was typed: a code, or a temporary password.
     pub(super) lacks_key: bool,
     /// The pending step that the attempt completes, and what the login proved.
     pub(super) step: Option<([u8; 16], Proved)>,
@@ -43,6 +44,13 @@ pub(crate) struct Attempt {
 pub(crate) enum Reserved {
     Attempt(Box<Attempt>),
     Refused(LoginRefusal),
+}
+
+/// What the comparison of a password came to.
+pub(super) struct Compared {
+    pub(super) verification: Verification,
+    /// Whether another hash was computed in the place of the stored one.
+    lacks_key: bool,
 }
 
 impl Attempt {
@@ -193,7 +201,6 @@ impl Store {
         }
         let nothing = self.core().hasher.stand_in(&[], 0);
         let mut attempt = self.attempt(tx, subject, reservation, None, nothing)?;
-        attempt.lacks_key = false;
         attempt.credential =
             attempt.credential.filter(|now| row.proved == Proved::Password(now.version));
         attempt.step = Some((row.id, row.proved));
@@ -218,13 +225,16 @@ impl Store {
         // What was read for the neighbour of an unknown name is left.
         let credential =
             credential::sought(tx, subject.near, &stand_in)?.filter(|_| subject.user.is_some());
-        let hash = credential.as_ref().map_or(&stand_in, |stored| &stored.phc);
-        let lacks_key = credential::lacks_key(self.options(), hash);
-        let temporary = None;
-        let step = None;
-        let attempt =
-            Attempt { subject, charge, words, credential, stand_in, temporary, lacks_key, step };
-        Ok(Box::new(attempt))
+        Ok(Box::new(Attempt {
+            subject,
+            charge,
+            words,
+            credential,
+            stand_in,
+            temporary: None,
+            lacks_key: false,
+            step: None,
+        }))
     }
 
     /// Verifies the password of an attempt. What could not be compared is not charged, as far as
@@ -232,10 +242,13 @@ impl Store {
     pub(crate) fn evaluate(
         &self,
         ticket: &Ticket<'_>,
-        attempt: &Attempt,
+        attempt: &mut Attempt,
         password: &Password,
     ) -> Result<Verification> {
-        self.compare(ticket, attempt, password).inspect_err(|_| self.uncharge(attempt))
+        let compared =
+            self.compare(ticket, attempt, password).inspect_err(|_| self.uncharge(attempt))?;
+        attempt.lacks_key = compared.lacks_key;
+        Ok(compared.verification)
     }
 
     /// As [`evaluate`](Self::evaluate), for a caller that takes the charge back after any error.
@@ -244,10 +257,11 @@ impl Store {
         ticket: &Ticket<'_>,
         attempt: &Attempt,
         password: &Password,
-    ) -> Result<Verification> {
+    ) -> Result<Compared> {
         let (hash, is_stored) = self.opened(attempt)?;
         // No test fails without the last: the stand-in is the hash of no password.
-        ticket.verify(password, &hash, attempt.may_match() && is_stored)
+        let verification = ticket.verify(password, &hash, attempt.may_match() && is_stored)?;
+        Ok(Compared { verification, lacks_key: !is_stored })
     }
 
     /// The hash to compute, and whether it may match. Where the key is missing, it is one of the

@@ -80,13 +80,9 @@ pub(crate) fn need(
 pub(super) enum Checked {
     /// It is right, and used up. An enrolment that it finished has these recovery codes.
     Right(Option<RecoveryCodes>),
-    Wrong,
-    /// The secret is sealed under a key that this process lacks.
-    LacksKey,
+    /// It is not right, or could not be compared.
+    Not(CodeUse),
 }
-
-/// What was typed is not right, or could not be compared.
-pub(super) struct WrongFactor;
 
 /// Checks what was typed before the write that uses it up: only a right factor may revoke.
 pub(super) fn check(
@@ -130,7 +126,7 @@ pub(super) fn use_up(
         }
         TypedFactor::Enrolment(first, second) => {
             // No test fails without this: only `CompleteLogin` has such a factor, and a step.
-            let Some(step) = step else { return Ok(Checked::Wrong) };
+            let Some(step) = step else { return Ok(Checked::Not(CodeUse::Wrong)) };
             return match confirmed(tx, options, (user, step), (first, second))? {
                 Confirmation::Right { shape, secret, at, shift } => {
                     let origin = FactorOrigin::Enrolled;
@@ -142,15 +138,14 @@ pub(super) fn use_up(
                     let codes = second_factor::issue_recovery_codes(tx, user)?;
                     Ok(Checked::Right(Some(codes)))
                 }
-                Confirmation::Wrong => Ok(Checked::Wrong),
-                Confirmation::LacksKey => Ok(Checked::LacksKey),
+                Confirmation::Wrong => Ok(Checked::Not(CodeUse::Wrong)),
+                Confirmation::LacksKey => Ok(Checked::Not(CodeUse::LacksKey)),
             };
         }
     };
     Ok(match used {
         CodeUse::Totp | CodeUse::Recovery => Checked::Right(None),
-        CodeUse::Wrong => Checked::Wrong,
-        CodeUse::LacksKey => Checked::LacksKey,
+        found @ (CodeUse::Wrong | CodeUse::Used | CodeUse::LacksKey) => Checked::Not(found),
     })
 }
 
@@ -184,27 +179,9 @@ fn confirmed(
 }
 
 impl Login<'_> {
-    /// Uses up the factor that was typed, if one is needed: the recovery codes of an enrolment that
-    /// it finished.
-    pub(super) fn use_up_factor(
-        &self,
-        tx: &WriteTx<'_>,
-        user: &User,
-        need: Need,
-        may_revoke: bool,
-    ) -> Result<std::result::Result<Option<RecoveryCodes>, WrongFactor>> {
-        let Some(typed) = self.request.factor.as_ref().filter(|_| need == Need::Typed) else {
-            return Ok(Ok(None));
-        };
-        // The factor is newer than the check, and the write did not begin as a revocation.
-        if typed.revokes() && !may_revoke {
-            return Ok(Err(WrongFactor));
-        }
-        let options = self.store.options();
-        match use_up(tx, options, user.id, self.attempt.step(), typed)? {
-            Checked::Right(codes) => Ok(Ok(codes)),
-            Checked::Wrong | Checked::LacksKey => Ok(Err(WrongFactor)),
-        }
+    /// The factor that was typed, if one is needed.
+    pub(super) fn typed(&self, need: Need) -> Option<&TypedFactor> {
+        self.request.factor.as_ref().filter(|_| need == Need::Typed)
     }
 
     /// Uses up a right code beside a wrong password, so that who saw it cannot use it. Recovery

@@ -2,7 +2,7 @@
 //! its user must replace.
 
 use super::{StoredPassword, of, open, unsealed};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::hasher::Ticket;
 use crate::options::Options;
 use crate::storage::ReadTx;
@@ -32,13 +32,27 @@ impl Former {
     }
 
     /// Whether the new password is this one, which costs one hash; none where every password may be
-    /// set. A hash whose key this process lacks is not compared, except one that is compromised.
+    /// set. A hash whose key this process lacks is not compared, except one that is compromised. A
+    /// damaged hash is that of no password: a new one is its remedy.
     ///
     /// # Errors
     /// `KeyMissing` if this process lacks the key of a hash that is compromised; as
     /// [`Ticket::verify`].
     pub(crate) fn is(&self, store: &Store, ticket: &Ticket<'_>, new: &Password) -> Result<bool> {
         let Some(stored) = &self.stored else { return Ok(false) };
+        match self.matches(stored, store, ticket, new) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(false),
+            compared => compared,
+        }
+    }
+
+    fn matches(
+        &self,
+        stored: &StoredPassword,
+        store: &Store,
+        ticket: &Ticket<'_>,
+        new: &Password,
+    ) -> Result<bool> {
         let options = store.options();
         let phc = match open(options.keyring.as_deref(), self.user, &stored.phc)? {
             Some(phc) => phc,

@@ -195,6 +195,30 @@ fn a_success_clears_the_gate_the_sum_and_its_own_device() {
     }
 }
 
+/// What the device counts may have left the sum by a success elsewhere: the same failures are not
+/// taken off twice.
+#[test]
+fn a_success_on_one_device_forgives_no_failure_of_another() {
+    let bench = Bench::new();
+    let (till, desk, home) = (bench.on("till"), bench.on("desk"), bench.on("home"));
+    let failures = || bench.store.read(|tx| Ok(state(tx, bench.ada)?.failures)).unwrap();
+    for _ in 0..4 {
+        bench.charged(&till);
+    }
+    bench.charged(&desk);
+    bench.write(|tx| succeeded(tx, bench.ada, desk.device));
+    assert_eq!(failures(), 0);
+    for _ in 0..4 {
+        bench.charged(&home);
+    }
+    let right = bench.charged(&till);
+    bench.write(|tx| {
+        refund(tx, &till, &right)?;
+        succeeded_on(tx, &till)
+    });
+    assert_eq!(failures(), 4);
+}
+
 #[test]
 fn a_refund_leaves_no_trace() {
     let bench = Bench::new();

@@ -4,9 +4,10 @@ use super::fields::{
     UserFields, grant, json_is_valid, privileges, privileges_changed, store_fields, withdraw,
 };
 use super::{User, Users, existing};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::record::audit::Written;
 use crate::record::throttle;
+use crate::storage::WriteTx;
 use crate::value::event::{Event, EventKind, in_lines};
 use crate::value::id::UserId;
 use crate::value::name::Privilege;
@@ -136,28 +137,48 @@ impl Users<'_> {
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no such user.
     pub fn set_privileges(&self, id: UserId, names: &[&str]) -> Result<User> {
         let wanted = privileges(names)?;
+        self.store.write(|tx| give(tx, existing(tx, id)?, &wanted))
+    }
+
+    /// Grants and withdraws privileges and leaves the others, also those that another process
+    /// changes at the same time; returns the user after the change. To grant what the user has, or
+    /// to withdraw what it lacks, changes nothing.
+    ///
+    /// Otherwise as [`set_privileges`](Self::set_privileges).
+    ///
+    /// ```
+    /// use gatepost::NewUser;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("auth.db");
+    /// # let store = gatepost::Store::open(path, gatepost::Options::server())?;
+    /// let names = ["reports.read", "reports.write"];
+    /// let ada = store.users().create(NewUser::person("ada").privileges(names))?;
+    /// let ada = store.users().change_privileges(ada.id, &["print"], &["reports.write"])?;
+    /// assert_eq!(ada.privileges, ["print", "reports.read"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`set_privileges`](Self::set_privileges), and
+    /// [`Invalid`](crate::ErrorKind::Invalid) if a name is both granted and withdrawn.
+    pub fn change_privileges(
+        &self,
+        id: UserId,
+        granted: &[&str],
+        withdrawn: &[&str],
+    ) -> Result<User> {
+        let (granted, withdrawn) = (privileges(granted)?, privileges(withdrawn)?);
+        if granted.iter().any(|name| withdrawn.contains(name)) {
+            return Err(Error::invalid("a privilege is both granted and withdrawn"));
+        }
         self.store.write(|tx| {
-            let mut user = existing(tx, id)?;
-            let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted.as_str() == name);
-            let has = |name: &&Privilege| user.privileges.iter().any(|own| own == name.as_str());
-            // Writes only the difference, so that a privilege which stays leaves no change row.
-            let gone: Vec<&String> = user.privileges.iter().filter(|n| !is_wanted(n)).collect();
-            let come: Vec<&Privilege> = wanted.iter().filter(|name| !has(name)).collect();
-            if gone.is_empty() && come.is_empty() {
-                return Ok(Written::Nothing(user));
-            }
-            let mut detail = Vec::new();
-            for name in gone {
-                withdraw(tx, id, name)?;
-                detail.push(["-", name.as_str()].concat());
-            }
-            for name in come {
-                grant(tx, id, name)?;
-                detail.push(["+", name.as_str()].concat());
-            }
-            user.privileges = wanted.iter().map(|name| name.as_str().to_owned()).collect();
-            let events = in_lines(&detail).into_iter().map(|line| privileges_changed(id, line));
-            Written::with_all(tx, user, events.collect())
+            let user = existing(tx, id)?;
+            let stays = |name: &&str| !withdrawn.iter().any(|gone| gone.as_str() == *name);
+            let kept = user.privileges.iter().map(String::as_str).filter(stays);
+            let wanted: Vec<&str> = kept.chain(granted.iter().map(Privilege::as_str)).collect();
+            let wanted = privileges(&wanted)?;
+            give(tx, user, &wanted)
         })
     }
 
@@ -198,4 +219,29 @@ impl Users<'_> {
             Ok(Written::With(true, Event::new(EventKind::AttemptsUnlocked).user(id)))
         })
     }
+}
+
+/// Gives the user these privileges and no others. Writes only the difference, so that a privilege
+/// which stays leaves no change row.
+fn give(tx: &WriteTx<'_>, mut user: User, wanted: &[Privilege]) -> Result<Written<User>> {
+    let is_wanted = |name: &String| wanted.iter().any(|wanted| wanted.as_str() == name);
+    let has = |name: &&Privilege| user.privileges.iter().any(|own| own == name.as_str());
+    let gone: Vec<&String> = user.privileges.iter().filter(|name| !is_wanted(name)).collect();
+    let come: Vec<&Privilege> = wanted.iter().filter(|name| !has(name)).collect();
+    if gone.is_empty() && come.is_empty() {
+        return Ok(Written::Nothing(user));
+    }
+    let mut detail = Vec::new();
+    for name in gone {
+        withdraw(tx, user.id, name)?;
+        detail.push(["-", name.as_str()].concat());
+    }
+    for name in come {
+        grant(tx, user.id, name)?;
+        detail.push(["+", name.as_str()].concat());
+    }
+    user.privileges = wanted.iter().map(|name| name.as_str().to_owned()).collect();
+    let events = in_lines(&detail).into_iter().map(|line| privileges_changed(user.id, line));
+    let events = events.collect();
+    Written::with_all(tx, user, events)
 }

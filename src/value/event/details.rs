@@ -6,8 +6,6 @@ use crate::value::time::Timestamp;
 /// A login on a device on which the user had not logged in before; the trust of the device may
 /// follow.
 pub(crate) const NEW_DEVICE: &str = "new device";
-/// A refused login whose wrong code ended the trust of its device.
-pub(crate) const TRUST_ENDED: &str = "trust ended";
 /// A confirmation that removed a password.
 pub(crate) const PASSWORD_REMOVED: &str = "password removed";
 

@@ -200,8 +200,7 @@ event_kinds! {
     /// The password of a login was right, and the login waits for a second factor; the detail is
     /// what it waits for.
     LoginPending = "login.pending",
-    /// A login was refused; the detail is the rule that a new password breaks, or says that a wrong
-    /// code ended the trust of the device.
+    /// A login was refused; the detail is the rule that a new password breaks.
     LoginRefused = "login.refused",
     /// The host opened a session without a password.
     SessionOpened = "session.opened",
@@ -238,7 +237,8 @@ event_kinds! {
     StoreSessionsRevoked = "store.sessions_revoked",
     /// A device on which a user had logged in was forgotten.
     DeviceForgotten = "device.forgotten",
-    /// The trust of all devices of a user was revoked.
+    /// The trust of all devices of a user was revoked; with the detail `wrong code`, that of the
+    /// one device on which a wrong code was typed beside the right password.
     DeviceTrustRevoked = "user.device_trust_revoked",
     /// Tokens were refused; one row counts the refusals of one reason in one minute.
     VerifyRefused = "verify.refused",

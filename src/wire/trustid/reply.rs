@@ -125,9 +125,12 @@ pub struct User {
     pub privileges: Vec<String>,
     /// Whether the user must choose a new password at the next login.
     pub set_initial_password: bool,
-    /// The number of failed attempts since the last successful login.
+    /// The number of failed attempts that count, as in
+    /// [`directory::User`](crate::directory::User).
     pub failed_password_attempt_count: u64,
-    /// Whether the user is locked out, by an administrator or by failed attempts.
+    /// Whether an administrator has locked the user, or failed attempts keep the user from logging
+    /// in on new devices. The latter may be so in the reply to a granted login, too: to one on a
+    /// known device that proved no second factor.
     pub is_locked_out: bool,
     /// Whether the status of the user is active.
     pub active: bool,

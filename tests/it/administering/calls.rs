@@ -59,6 +59,8 @@ pub(super) enum Then {
     Delete,
     Restore,
     Privileges,
+    /// The user has this privilege too.
+    Privilege,
     Move,
     Grant,
     Withdraw,
@@ -127,6 +129,16 @@ fn see(town: &Town, by: usize, target: &Target) -> Answer {
 
 fn change(town: &Town, by: usize, target: &Target) -> Answer {
     town.model.change(by, target.user).and(alive(&town.model, target.user))
+}
+
+/// As `change`, and the administrator has the privilege that the user gets.
+fn gives(town: &Town, by: usize, target: &Target) -> Answer {
+    let had = town.model.people.get(target.user).map(|person| &person.privileges);
+    let come = match had {
+        Some(had) if had.contains(target.privilege) => BTreeSet::new(),
+        _ => BTreeSet::from([target.privilege]),
+    };
+    change(town, by, target).and(town.model.holds(by, &come))
 }
 
 /// As `change`, of a session or key: a deleted user has none.
@@ -248,18 +260,17 @@ pub(super) const CALLS: &[Call] = &[
         |town, by, to| text(by.users().confirm(town.user(to.user))), change),
     call!("AdministeredUsers::set_status", Mend,
         |town, by, to| text(by.users().set_status(town.user(to.user), UserStatus::Locked)), change),
+    call!("AdministeredUsers::activate_locked", Nothing,
+        |town, by, to| text(by.users().activate_locked(town.user(to.user))), change),
     call!("AdministeredUsers::unlock", Nothing,
         |town, by, to| text(by.users().unlock(town.user(to.user))), change),
     call!("AdministeredUsers::set_privileges", Privileges,
         |town, by, to| text(by.users().set_privileges(town.user(to.user), &[to.privilege])),
-        |town, by, to| {
-            let had = town.model.people.get(to.user).map(|person| &person.privileges);
-            let come = match had {
-                Some(had) if had.contains(to.privilege) => BTreeSet::new(),
-                _ => BTreeSet::from([to.privilege]),
-            };
-            change(town, by, to).and(town.model.holds(by, &come))
-        }),
+        gives),
+    call!("AdministeredUsers::change_privileges", Privilege,
+        |town, by, to| text(by.users().change_privileges(town.user(to.user), &[to.privilege],
+            &[])),
+        gives),
     call!("AdministeredUsers::move_to", Move,
         |town, by, to| text(by.users().move_to(town.user(to.user),
             to.branch.map(|branch| town.branch(branch)))),

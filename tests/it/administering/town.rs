@@ -285,6 +285,7 @@ impl Town {
             Then::Delete => model.people[user].is_deleted = true,
             Then::Restore => model.people[user].is_deleted = false,
             Then::Privileges => model.people[user].privileges = [target.privilege].into(),
+            Then::Privilege => drop(model.people[user].privileges.insert(target.privilege)),
             Then::Move => model.people[user].branch = target.branch,
             Then::Grant => drop(model.people[user].administers.insert(target.place())),
             Then::Withdraw => drop(model.people[user].administers.remove(&target.place())),

@@ -42,6 +42,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("SessionId::from_str", "every id is read by `$name::from_str` below"),
 ];
 
+/// The administrator lacks the privilege.
+const NOT_PERMITTED: &[ErrorKind] = &[ErrorKind::NotPermitted];
+
 #[rustfmt::skip]
 const ATTACKS: &[Attack] = &[
     // Types that are made of text without a store.
@@ -193,6 +196,10 @@ const ATTACKS: &[Attack] = &[
     attack("Users::set_privileges", |bench, text| {
         bench.world.store.users().set_privileges(bench.ada, &[text, "x"]).map(drop)
     }),
+    attack("Users::change_privileges", |bench, text| {
+        bench.world.store.users().change_privileges(bench.ada, &[text], &["x"])?;
+        bench.world.store.users().change_privileges(bench.ada, &["x"], &[text]).map(drop)
+    }),
     Attack { path: "Users::rename", may: &[ErrorKind::Taken], call: |bench, text| {
         bench.world.store.users().rename(bench.robin, text).map(drop)
     }},
@@ -218,13 +225,12 @@ const ATTACKS: &[Attack] = &[
     attack("AdministeredUsers::set_password", |bench, text| {
         administered(bench).users().set_password(bench.robin, Password::from(text))
     }),
-    Attack {
-        path: "AdministeredUsers::set_privileges",
-        may: &[ErrorKind::NotPermitted],
-        call: |bench, text| {
-            administered(bench).users().set_privileges(bench.robin, &[text]).map(drop)
-        },
-    },
+    Attack { path: "AdministeredUsers::set_privileges", may: NOT_PERMITTED, call: |bench, text| {
+        administered(bench).users().set_privileges(bench.robin, &[text]).map(drop)
+    }},
+    Attack { path: "AdministeredUsers::change_privileges", may: NOT_PERMITTED, call: |bench, text| {
+        administered(bench).users().change_privileges(bench.robin, &[text], &[]).map(drop)
+    }},
     attack("AdministeredUsers::find_by_username", |bench, text| {
         administered(bench).users().find_by_username(text).map(drop)
     }),
@@ -486,14 +492,4 @@ fn logins_with_any_device_and_header_are_taken_or_refused_whole() {
         assert!(store.verify((&opened.token, &device)).unwrap().valid().is_ok());
         assert_eq!(store.log_out((&opened.token, &device)).unwrap(), Ended::Now);
     });
-}
-
-#[track_caller]
-fn give(bench: &Bench, text: &str) {
-    let shown: String = text.chars().take(60).collect();
-    for attack in ATTACKS {
-        let may = [&[ErrorKind::Invalid], attack.may].concat();
-        let what = format!("{} of {shown:?} ({} bytes)", attack.path, text.len());
-        bench.check(&what, &may, || (attack.call)(bench, text));
-    }
 }

@@ -209,6 +209,8 @@ const NOT_PLAYED: &[(&str, &str)] = &[
     ("SecondFactors::reset_by", "the same as SecondFactors::reset, once the right was read"),
     ("Users::move_to(place revoked since)", STAYS),
     ("Branches::move_to(place revoked since)", STAYS),
+    ("Store::log_in(wrong code)", CHARGED),
+    ("Store::complete_login(wrong code)", CHARGED),
     ("Store::restore", "it fails before the file is replaced"),
     ("Store::prove", "a proof that was not written gives out no new token"),
 ];

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gatepost::host::{KeyId, Keyring, SealingKey};
+use gatepost::sessions::{NewOneTimeToken, Reauthentication, RevokeSessions};
 use gatepost::{
     CompleteLogin, ErrorKind, LoginRefusal, LoginRequest, NewUser, Options, Password, Store,
 };
 
 use super::{IMPORTED, NEW, OLD, key_id, keys, uses, with_keys};
-use crate::world::{Meanwhile, PASSWORD, SECOND, World, device};
+use crate::world::{DAY, Meanwhile, PASSWORD, SECOND, World, device};
 
 const CHARGED: &str = "SELECT sum(failures + known_failures) FROM throttle";
 
@@ -177,7 +178,7 @@ fn a_compromised_password_whose_key_is_missing_is_replaced_by_none_until_it_is_r
     let world = two_keys();
     let (users, cyd) = (world.store.users(), world.user_of("cyd"));
     let set = |new: &str| users.set_password(cyd, Password::from(new));
-    users.require_password_change(cyd, gatepost::sessions::RevokeSessions::Keep).unwrap();
+    users.require_password_change(cyd, RevokeSessions::Keep).unwrap();
     set("nine brass bells").unwrap();
     let world = two_keys();
     let (users, cyd) = (world.store.users(), world.user_of("cyd"));
@@ -246,8 +247,6 @@ fn a_key_that_cannot_be_had_any_more_is_an_error_and_no_refusal() {
 /// The key went while the new password was being hashed.
 #[test]
 fn a_new_password_that_cannot_be_sealed_any_more_charges_no_attempt() {
-    use gatepost::sessions::RevokeSessions;
-
     let lockable = Lockable::new();
     let meanwhile = Meanwhile::default();
     let world =
@@ -289,4 +288,76 @@ fn a_step_is_not_completed_without_the_key_and_no_guess_is_charged() {
     assert_eq!(world.count("SELECT guesses_left FROM pending_step"), 5);
     world.reopen();
     assert!(world.store.complete_login(complete()).unwrap().granted().is_ok());
+}
+
+/// What is guessed is the code: that nothing could be compared with the password takes no charge
+/// back.
+#[test]
+fn a_wrong_code_is_charged_although_the_hash_of_the_password_lacks_its_key() {
+    let world = two_keys();
+    let cyd = world.user_of("cyd");
+    crate::pending_step::give_factor(&world, cyd);
+    let session = world.open(cyd, "till");
+    let wrong = || crate::pending_step::wrong_at(world.now());
+    let prove = || {
+        let (on, with) = (device("till"), Reauthentication::code(wrong()));
+        world.store.prove((&session.token, &on), with).unwrap().granted().unwrap_err()
+    };
+    for failures in 1..=5 {
+        assert_eq!(prove(), LoginRefusal::InvalidCredentials);
+        assert_eq!(world.user(cyd).failed_attempts, failures);
+    }
+    assert!(matches!(prove(), LoginRefusal::TooManyAttempts { .. }));
+    assert!(world.store.users().unlock(cyd).unwrap());
+
+    // Beside a temporary password, which needs no key.
+    let temporary = NewOneTimeToken::temporary_password();
+    let token = world.store.one_time_tokens().issue(cyd, temporary).unwrap().token;
+    let login = LoginRequest::new("cyd", token.expose().into(), device("till")).code(wrong());
+    let refused = world.ask(login.new_password("nine brass bells".into())).unwrap_err();
+    assert_eq!(refused, LoginRefusal::InvalidCredentials);
+    assert_eq!(world.user(cyd).failed_attempts, 1);
+}
+
+/// The key went after the code was found right: nothing says that it was wrong.
+#[test]
+fn a_code_that_cannot_be_compared_any_more_is_not_charged_and_ends_no_trust() {
+    let lockable = Lockable::new();
+    let meanwhile = Meanwhile::default();
+    let world =
+        World::with(|options| options.keyring(lockable.clone()).breach_check(meanwhile.check()));
+    let ada = world.person("ada").id;
+    crate::pending_step::give_factor(&world, ada);
+    let code = || crate::pending_step::code_at(world.now());
+    world.ask(request("ada").code(code()).trust_device(DAY)).unwrap();
+    world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
+    world.clock.advance(30 * SECOND);
+    let locked = lockable.clone();
+    meanwhile.happens(move || locked.lock(true));
+    let login = || request("ada").code(code()).new_password("nine brass bells".into());
+    assert_eq!(world.ask(login()).unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(world.count(CHARGED), 0);
+    let devices = world.store.devices().list(ada).unwrap();
+    assert!(devices[0].trusted_until.is_some());
+    lockable.lock(false);
+    world.ask(login()).unwrap();
+}
+
+/// A new password is the remedy that the library names for it, and is compared with nothing.
+#[test]
+fn a_damaged_hash_that_is_marked_is_replaced_by_a_new_password() {
+    for is_compromised in [false, true] {
+        let world = with_keys(&[OLD]);
+        let ada = world.person("ada").id;
+        world.clock.advance(SECOND);
+        let ben = world.person("ben").id;
+        world.store_hash(ada, &world.stored_hash(ben));
+        let users = world.store.users();
+        match is_compromised {
+            true => assert!(users.mark_compromised(ada).unwrap()),
+            false => assert!(users.require_password_change(ada, RevokeSessions::Keep).unwrap()),
+        }
+        users.set_password(ada, Password::from("nine brass bells")).unwrap();
+        world.log_in("ada", "nine brass bells", "till").unwrap();
+    }
 }

@@ -383,9 +383,7 @@ impl Story {
         self.held(&LoginRequest::new(overlong.as_str(), Password::from(WRONG), device(PHONE)));
         self.failed(attempt(&overlong, WRONG, PHONE).map(drop));
         self.failed(attempt("ada", &WRONG.repeat(200), PHONE).map(drop));
-        for _ in 0..7 {
-            self.held(&attempt("ada", WRONG, PHONE).unwrap());
-        }
+        (0..7).for_each(|_| self.held(&attempt("ada", WRONG, PHONE).unwrap()));
         self.held(&store.users().find(ada.id).unwrap());
         store.users().unlock(ada.id).unwrap();
         world.clock.advance(MINUTE);
@@ -399,6 +397,8 @@ impl Story {
         self.held(&update);
         self.held(&users.update(ada.id, update).unwrap());
         users.set_privileges(ada.id, &["reports", "admin"]).unwrap();
+        users.change_privileges(ada.id, &["print"], &["scan"]).unwrap();
+        users.activate_locked(ada.id).unwrap();
         users.rename(ada.id, "lovelace").unwrap();
         users.set_email(ada.id, Some("lovelace@example.com")).unwrap();
         users.confirm(ada.id).unwrap();

@@ -2,7 +2,7 @@
 //! token the new one is another.
 
 use gatepost::directory::UserStatus;
-use gatepost::policy::PasswordRule;
+use gatepost::policy::{PasswordPolicy, PasswordRule};
 use gatepost::sessions::{NewOneTimeToken, RevokeApiKeys, RevokeSessions};
 use gatepost::{CompleteLogin, LoginRefusal, LoginRequest, Password, Secret};
 
@@ -89,6 +89,24 @@ fn a_temporary_password_sets_another_password_than_the_one_that_is_worth_nothing
         assert_eq!(world.user(ada).failed_attempts, 0);
         assert_eq!(login(NEW), Ok(()), "{name}");
     }
+}
+
+/// A caller with the temporary password alone could ask about any weak password whether it is the
+/// stored one.
+#[test]
+fn a_new_password_that_breaks_another_rule_is_not_compared_with_the_stored_one() {
+    let mut world = World::new();
+    let ada = world.person("ada").id;
+    demand(&world);
+    let policy = PasswordPolicy::default().min_chars(60);
+    world.options = world.options.clone().passwords(policy);
+    world.reopen();
+    let token = issue(&world, ada, NewOneTimeToken::temporary_password()).token;
+    let login = LoginRequest::new("ada", token.expose().into(), device("till"));
+    let refused = world.hashes(1, |_| world.ask(login.new_password(PASSWORD.into())).unwrap_err());
+    let LoginRefusal::PasswordRejected(PasswordRule::TooShort { .. }) = refused else {
+        panic!("{refused:?}");
+    };
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::world::{HOUR, MINUTE, PASSWORD, device};
 use copies::{COPIES, back_up};
 use factors::{FACTORS, FACTORS_PREPARED};
 use keys::{KEYS, ONE_TIME};
-use steps::{STEPS, STEPS_PREPARED, WITH_FACTOR};
+use steps::{STEPS, STEPS_PREPARED, WITH_FACTOR, wait_on};
 
 type Act = fn(&Scene, &Store);
 
@@ -84,6 +84,10 @@ pub(super) fn prepare(name: &str, scene: &mut Scene) {
     if has_factor {
         scene.open_again();
     }
+    if name == "Store::complete_login(wrong code)" {
+        // An opened session ends the step on its device.
+        scene.remember(&wait_on(scene.store(), "ada-1"));
+    }
     if name.ends_with("::confirm(again)") || name.ends_with("::confirm_email(again)") {
         scene.open_again();
     }
@@ -125,9 +129,8 @@ const PREPARED: &[(&str, Act)] = &[
             assert!(store.users().remove_password(user).unwrap());
         }
     }),
-    ("Users::set_status(Active)", |s, store| {
-        store.users().set_status(s.ada, UserStatus::Locked).map(drop).unwrap();
-    }),
+    ("Users::set_status(Active)", |s, store| set_status(s, store, UserStatus::Locked)),
+    ("Users::activate_locked", |s, store| set_status(s, store, UserStatus::Locked)),
     ("Branches::set_active(true)", |s, store| {
         store.branches().set_active(s.york, false).map(drop).unwrap();
     }),
@@ -314,6 +317,7 @@ const USERS: &[(&str, Act)] = &[
     ("Users::set_status(Disabled)", |s, store| set_status(s, store, UserStatus::Disabled)),
     ("Users::set_status(Pending)", |s, store| set_status(s, store, UserStatus::Pending)),
     ("Users::set_status(Active)", |s, store| set_status(s, store, UserStatus::Active)),
+    ("Users::activate_locked", |s, store| drop(store.users().activate_locked(s.ada).unwrap())),
     ("Users::delete", |s, store| store.users().delete(s.ada).unwrap()),
     ("Users::restore", |s, store| drop(store.users().restore(s.ada).unwrap())),
     ("Users::rename", |s, store| drop(store.users().rename(s.ada, "countess").unwrap())),
@@ -336,6 +340,9 @@ const USERS: &[(&str, Act)] = &[
     ("Users::set_privileges", |s, store| {
         drop(store.users().set_privileges(s.ada, &["admin"]).unwrap());
         assert!(s.principal("ada-1").is_admin);
+    }),
+    ("Users::change_privileges", |s, store| {
+        drop(store.users().change_privileges(s.ada, &["admin"], &["other"]).unwrap());
     }),
     ("Users::create", |_, store| drop(store.users().create(NewUser::person("fay")).unwrap())),
     ("Users::update", |s, store| {

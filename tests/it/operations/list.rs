@@ -89,14 +89,16 @@ impl Operation {
         self.name.split('(').next().unwrap_or(self.name)
     }
 
-    /// The rows that it leaves in the audit log: before its own, one for a session that makes way
-    /// or a factor that is enrolled.
+    /// The rows that it leaves in the audit log: before its own, one for a session that makes way,
+    /// a factor that is enrolled or trust that ends.
     pub(crate) fn events(&self) -> Vec<&'static str> {
         let replaced = (self.row == REPLACED).then_some("session.replaced");
         let enrolled = self.name.ends_with("(enrolment)").then_some("second_factor.added");
+        let distrusted = (self.row == WRONG_CODE).then_some("user.device_trust_revoked");
         replaced
             .into_iter()
             .chain(enrolled)
+            .chain(distrusted)
             .chain(Some(self.event).filter(|event| !event.is_empty()))
             .collect()
     }
@@ -191,6 +193,7 @@ const FACTOR: &str =
 const FACTOR_BY_OTHER: &str = "administrator resets or imports a second factor";
 const TOKENS: &str = "all one-time tokens of a user revoked";
 const FAILED: &str = "failed attempts, and the wait that follows them";
+const WRONG_CODE: &str = "a wrong code beside the right password";
 const MOVED: &str = "user or branch moved, user restored";
 const KEY: &str = "API key revoked or rotated";
 const RESTORED: &str = "backup restored";
@@ -278,6 +281,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["organisation"]).sessions(Reach::Organisation)
         .suspends(Reach::Organisation).tokens(),
     op(REACTIVATED, "Users::set_status(Active)", "user.activated").reports(&["user"]),
+    op(REACTIVATED, "Users::activate_locked", "user.activated").reports(&["user"]),
     op(REACTIVATED, "Branches::set_active(true)", "branch.activated").reports(&["branch"]),
     op(REACTIVATED, "Organisations::set_active(true)", "organisation.activated")
         .reports(&["organisation"]),
@@ -331,6 +335,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     op(FAILED, "Store::prove(refused)", "session.proof_refused"),
     op(FAILED, "SecondFactors::remove(refused)", "second_factor.refused"),
 
+    op(WRONG_CODE, "Store::log_in(wrong code)", "login.refused").trust_of_device(),
+    op(WRONG_CODE, "Store::complete_login(wrong code)", "login.refused").trust_of_device(),
+
     op(MOVED, "Users::move_to", "user.moved").reports(&["user"]),
     op(MOVED, "Branches::move_to", "branch.moved").reports(&["branch"]),
     op(MOVED, "Users::restore", "user.restored").reports(&["user"]),
@@ -351,6 +358,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .reports(&["store"]).sessions(Reach::Store).keys(Reach::Store).tokens().trust(),
 
     op(RIGHTS, "Users::set_privileges", "user.privileges_changed").reports(&["user"]),
+    op(RIGHTS, "Users::change_privileges", "user.privileges_changed").reports(&["user"]),
 
     op(NONE, "Store::open", ""),
     op(NONE, "Store::close", ""),

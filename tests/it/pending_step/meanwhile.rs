@@ -269,7 +269,7 @@ fn a_recovery_code_of_a_factor_that_comes_meanwhile_is_not_used_up_without_revok
             Ok(_) if left == 9 => assert!(!scene.world.passes(&office, "office"), "{readings}"),
             Ok(_) => {}
             Err(refusal) => {
-                assert_eq!((refusal, left), (LoginRefusal::InvalidCredentials, 10));
+                assert_eq!((refusal, left), (LoginRefusal::StepNotLive, 10));
                 too_late += 1;
             }
         }

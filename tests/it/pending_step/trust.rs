@@ -213,15 +213,30 @@ fn a_wrong_code_ends_the_trust_of_its_device() {
     let failed = || scene.world.user(scene.ada).failed_attempts;
     let guess = scene.login("till").code(wrong_at(scene.world.now()));
     assert_eq!(scene.world.ask(guess).unwrap_err(), LoginRefusal::InvalidCredentials);
-    let refused = AuditFilter::new().kind(EventKind::LoginRefused);
-    let row = scene.world.store.audit().latest(1, &refused).unwrap().remove(0);
-    assert_eq!(row.detail.as_deref(), Some("trust ended"));
+    // Who has proven nothing cannot push the row out.
+    let revoked = AuditFilter::new().kind(EventKind::DeviceTrustRevoked).from_library();
+    let rows = scene.world.store.audit().latest(2, &revoked).unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].detail.as_deref(), Some("wrong code"));
     assert!(!scene.is_trusted("till"));
     assert!(scene.is_trusted("desk"));
     assert_eq!(failed(), 1, "the password forgave a code");
     drop(scene.enter("till"));
     assert_eq!(failed(), 0, "the code forgives");
     assert!(!scene.is_trusted("till"));
+}
+
+/// A click that was made twice, or an answer that was lost.
+#[test]
+fn a_login_that_is_sent_twice_ends_no_trust() {
+    let scene = Scene::new();
+    let code = scene.next_code();
+    let login = || scene.login("till").code(code.as_str()).trust_device(DAY);
+    let opened = scene.world.ask(login()).unwrap().session;
+    assert_eq!(scene.world.ask(login()).unwrap_err(), LoginRefusal::InvalidCredentials);
+    assert_eq!(scene.world.user(scene.ada).failed_attempts, 1);
+    scene.world.log_out(&opened, "till");
+    assert!(scene.is_trusted("till"));
 }
 
 /// The passwords that its user mistypes in the months of the trust do not add up.

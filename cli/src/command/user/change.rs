@@ -105,13 +105,9 @@ pub(crate) fn set_status(
 /// Activates a locked account; one that is disabled or pending stays so.
 pub(crate) fn unlock(context: &Context, named: &Named) -> Result<()> {
     let id = named.find(context)?.id;
-    let store = context.writing("user.unlock")?;
-    store.users().unlock(id)?;
-    // Read now: the writes above may have waited for a program that disabled the account.
-    if names::user(store, &id.to_string())?.status == UserStatus::Locked {
-        store.users().set_status(id, UserStatus::Active)?;
-    }
-    show(context, id)
+    let users = context.writing("user.unlock")?.users();
+    users.unlock(id)?;
+    context.output.record(&users.activate_locked(id)?)
 }
 
 #[derive(Debug, Args)]
@@ -269,15 +265,10 @@ impl Privileges {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
         let mut user = names::user(&context.store, &self.user)?;
         if !self.grant.is_empty() || !self.withdraw.is_empty() {
-            let store = context.writing("user.privileges")?;
-            // Read now: that write may have waited for a program that withdrew a privilege.
-            let mut names = names::user(store, &user.id.to_string())?.privileges;
-            names.extend(self.grant);
-            names.retain(|name| !self.withdraw.contains(name));
-            names.sort();
-            names.dedup();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            user = store.users().set_privileges(user.id, &names)?;
+            let granted: Vec<&str> = self.grant.iter().map(String::as_str).collect();
+            let withdrawn: Vec<&str> = self.withdraw.iter().map(String::as_str).collect();
+            let users = context.writing("user.privileges")?.users();
+            user = users.change_privileges(user.id, &granted, &withdrawn)?;
         }
         let record = json!({ "user": user.id, "privileges": user.privileges });
         context.output.record(&record)

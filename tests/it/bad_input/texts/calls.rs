@@ -9,6 +9,7 @@ use gatepost::sessions::RevokeApiKeys;
 use gatepost::{CompleteLogin, Error, ErrorKind, LoginRequest, NewUser, Page, Password};
 
 use super::super::Bench;
+use super::ATTACKS;
 use crate::world::{PASSWORD, device};
 
 pub(super) fn ada() -> LoginRequest {
@@ -101,4 +102,14 @@ pub(super) fn administered(bench: &Bench) -> Administration {
 
 pub(super) fn forget_listed(bench: &Bench, handle: &str) -> Result<(), Error> {
     bench.world.store.devices().forget_listed(bench.ada, handle).map(drop)
+}
+
+#[track_caller]
+pub(super) fn give(bench: &Bench, text: &str) {
+    let shown: String = text.chars().take(60).collect();
+    for attack in ATTACKS {
+        let may = [&[ErrorKind::Invalid], attack.may].concat();
+        let what = format!("{} of {shown:?} ({} bytes)", attack.path, text.len());
+        bench.check(&what, &may, || (attack.call)(bench, text));
+    }
 }

@@ -12,12 +12,14 @@ use crate::pending_step::{STEP, code_of, pending, wrong_at};
 use crate::world::{HOUR, PASSWORD, device};
 
 /// Operations of a user who has a second factor.
-pub(super) const WITH_FACTOR: [&str; 6] = [
+pub(super) const WITH_FACTOR: [&str; 8] = [
     "Devices::revoke_trust",
     "Store::log_in(pending)",
     "Store::log_in(recovery code)",
+    "Store::log_in(wrong code)",
     "Store::complete_login",
     "Store::complete_login(refused)",
+    "Store::complete_login(wrong code)",
     "Store::complete_login(recovery code)",
 ];
 
@@ -34,12 +36,14 @@ pub(super) const STEPS: &[(&str, Act)] = &[
         let with = CompleteLogin::with_code(s.one_time(), device("ada-3"), code);
         drop(store.complete_login(with).unwrap().granted().unwrap());
     }),
-    ("Store::complete_login(refused)", |s, store| {
-        let code = wrong_at(s.world.now());
-        let with = CompleteLogin::with_code(s.one_time(), device("ada-3"), code);
-        let refusal = store.complete_login(with).unwrap().granted().unwrap_err();
+    ("Store::log_in(wrong code)", |s, store| {
+        let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-1"));
+        let login = login.code(wrong_at(s.world.now()));
+        let refusal = store.log_in(login).unwrap().granted().unwrap_err();
         assert_eq!(refusal, LoginRefusal::InvalidCredentials);
     }),
+    ("Store::complete_login(refused)", |s, store| guess_at(s, store, "ada-3")),
+    ("Store::complete_login(wrong code)", |s, store| guess_at(s, store, "ada-1")),
     ("Store::complete_login(recovery code)", |s, store| {
         let kept = s.one_time();
         let (token, code) = kept.split_once('/').unwrap();
@@ -99,8 +103,19 @@ pub(super) const STEPS_PREPARED: &[(&str, Act)] = &[
 
 /// The token of a pending step of ada's on the device `ada-3`.
 fn wait(store: &Store) -> String {
-    let login = LoginRequest::new("ada", Password::from(PASSWORD), device("ada-3"));
+    wait_on(store, "ada-3")
+}
+
+pub(super) fn wait_on(store: &Store, on: &str) -> String {
+    let login = LoginRequest::new("ada", Password::from(PASSWORD), device(on));
     pending(store.log_in(login).unwrap()).token.expose().to_owned()
+}
+
+fn guess_at(scene: &Scene, store: &Store, on: &str) {
+    let code = wrong_at(scene.world.now());
+    let with = CompleteLogin::with_code(scene.one_time(), device(on), code);
+    let refusal = store.complete_login(with).unwrap().granted().unwrap_err();
+    assert_eq!(refusal, LoginRefusal::InvalidCredentials);
 }
 
 /// A recovery code of ada's, issued in her session.
