@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use gatepost::Store;
@@ -62,7 +62,8 @@ impl Auth {
     /// that reads the answers, set up CORS for the same origin.
     ///
     /// It is one origin, written as a browser sends it: without a wildcard, a name beyond ASCII in
-    /// Punycode (`xn--…`), and an IPv6 address in its short form.
+    /// Punycode (`xn--…`), an IPv4 address as four decimal numbers, and an IPv6 address in its
+    /// short form without dots (`[::ffff:7f00:1]`).
     ///
     /// ```
     /// # use gatepost::{Options, Store};
@@ -148,16 +149,43 @@ fn sent_by_a_browser(origin: &str) -> Option<String> {
     })
 }
 
-/// The name of a host, or its IPv4 address.
+/// The name of a host, or its IPv4 address as four decimal numbers.
 fn is_name(host: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_letter);
-    host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
+    let mut labels = host.strip_suffix('.').unwrap_or(host).split('.');
+    let is_address = labels.clone().next_back().is_some_and(is_number);
+    labels.all(is_label) && (!is_address || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// Whether a browser reads a host whose last label this is as an IPv4 address, of which it sends
+/// the usual form (the URL standard, "ends in a number").
+fn is_number(label: &str) -> bool {
+    match label.strip_prefix("0x") {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_digit()),
+    }
 }
 
 fn is_ipv6(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    address.is_some_and(|text| text.parse().is_ok_and(|ip: Ipv6Addr| ip.to_string() == text))
+    address.is_some_and(|text| text.parse().is_ok_and(|ip: Ipv6Addr| in_pieces(ip) == text))
+}
+
+/// An IPv6 address as a browser writes it (the URL standard, "IPv6 serializer"): `::` for the first
+/// longest run of two or more zeros, and no dots, which Rust writes for a mapped IPv4 address.
+fn in_pieces(ip: Ipv6Addr) -> String {
+    let pieces = ip.segments();
+    let zeros = |at: usize| pieces.iter().skip(at).take_while(|piece| **piece == 0).count();
+    let text = |from: usize, to: usize| {
+        let part = pieces.iter().take(to).skip(from).map(|piece| format!("{piece:x}"));
+        part.collect::<Vec<_>>().join(":")
+    };
+    // Of several maxima, the last one counts: the first run.
+    match (0..pieces.len()).rev().max_by_key(|at| zeros(*at)).filter(|at| zeros(*at) > 1) {
+        Some(at) => format!("{}::{}", text(0, at), text(at + zeros(at), pieces.len())),
+        None => text(0, pieces.len()),
+    }
 }
 
 /// Options that give up a protection; [`Auth::dangerous`] returns it.

@@ -248,6 +248,10 @@ pub enum BegunLogin {
 
 /// A login that waits for a second factor. As a part of a response it sets the cookie of the
 /// device, to which the step is bound; put the token of the step into the body.
+///
+/// One case remains: the browser had no cookies when it sent the request, and another login in it
+/// was answered before this one. Its session has another device, so the browser is refused until
+/// the user logs in again. So answer at once.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "the cookie is set only if it is part of the response"]
@@ -258,8 +262,8 @@ pub struct WaitingLogin {
 }
 
 /// A session that was just opened, or has a new token. As a part of a response it sets the cookies
-/// of the session and of the device. It leaves that of the session out if the session has ended
-/// before the response is made, as the browser may have a newer one.
+/// of the session and of the device. It leaves both out if the session has ended before the
+/// response is made, as the browser may have newer ones.
 ///
 /// ```
 /// use axum::response::Redirect;
@@ -360,7 +364,11 @@ macro_rules! sets_cookies {
 
 sets_cookies! {
     WaitingLogin: |part| [Some(part.device.header()), None];
-    LoggedIn: |part| [part.session.header(), part.device.as_ref().map(SetCookie::header)];
+    LoggedIn: |part| match part.session.header() {
+        Some(session) => [Some(session), part.device.as_ref().map(SetCookie::header)],
+        // A newer session of the browser may have another device, and is refused with this one.
+        None => [None, None],
+    };
     Renewed: |part| [part.session.as_ref().and_then(SessionCookie::header), None];
     LoggedOut: |part| [Some(part.session.header()), None];
 }

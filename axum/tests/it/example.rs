@@ -1,12 +1,18 @@
 //! The example server: how short it is, and that it does what it says.
 
+use std::future::pending;
+use std::process::Command;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use gatepost_axum::Auth;
+use axum::routing::get;
+use gatepost_axum::{Auth, SignedIn, routes, serve_until};
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 
-use crate::world::{Browser, PASSWORD, World};
+use crate::world::{Browser, PASSWORD, World, skipped};
 
 #[expect(dead_code, reason = "the program's `main` is not called")]
 #[path = "../../examples/server.rs"]
@@ -58,6 +64,44 @@ fn the_first_server_of_the_manual_has_25_lines() {
     let code = page.split("\n```\n").find(|block| block.starts_with("use axum::")).unwrap();
     let is_hidden = |line: &&str| line.trim_start().starts_with("# ");
     assert_eq!(code.lines().filter(|line| !is_hidden(line)).count(), 25);
+}
+
+/// Whether the curl of this machine keeps the cookies of `http://localhost`; `None` without one.
+fn curl_keeps_the_cookies_of_localhost() -> Option<bool> {
+    let said = Command::new("curl").arg("--version").output().ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let mut version = said.split(' ').nth(1)?.split('.').map(str::parse::<u32>);
+    Some((version.next()?.ok()?, version.next()?.ok()?) >= (7, 79))
+}
+
+/// Once another page said that curl needs HTTPS for this.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lines_of_curl_in_the_manual_sign_in_and_say_hello() {
+    if curl_keeps_the_cookies_of_localhost() != Some(true) {
+        skipped("there is no curl of version 7.79 or later");
+        return;
+    }
+    let page = include_str!("../../../manual/web.md");
+    let lines = page.split("\n```").find_map(|block| block.strip_prefix("text\ncurl")).unwrap();
+    let world = World::new();
+    let auth = Auth::new(world.store.clone());
+    let hello = |me: SignedIn| async move { format!("Hello, user {}.", me.principal.user) };
+    let app = Router::new()
+        .nest("/auth", routes::all())
+        .route("/hello", get(hello))
+        .with_state(auth.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    tokio::spawn(async move { serve_until(&auth, listener, app, pending()).await });
+    let directory = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", &format!("curl{}", lines.replace("PORT", &port))]);
+    // The proxy of the machine is not asked.
+    shell.current_dir(directory.path()).env("no_proxy", "*");
+    let ran = spawn_blocking(move || shell.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(ran.stdout).unwrap();
+    let expected = format!("Hello, user {}.", world.user("ada").id);
+    assert!(said.ends_with(&expected), "{said} {}", String::from_utf8_lossy(&ran.stderr));
 }
 
 #[test]

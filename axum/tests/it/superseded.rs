@@ -187,14 +187,37 @@ async fn a_renewal_with_a_token_that_is_superseded_meanwhile_sets_no_cookie() {
 }
 
 #[tokio::test]
-async fn a_login_whose_session_has_ended_meanwhile_sets_no_cookie_of_it() {
+async fn a_login_whose_session_has_ended_meanwhile_sets_no_cookie() {
     let (world, work) = slow();
     let mut browser = world.browser().signed_in("ada").await;
     let mut old = browser.clone();
     let other = async { drop(browser.log_in("ada", PASSWORD).await) };
     let answer = work.late(old.post("/slow/login", None), other).await;
-    assert_eq!(answer.status, 200);
-    let device = "__Host-device=";
-    assert!(answer.set_cookies().iter().all(|line| line.starts_with(device)), "{answer:?}");
+    assert_eq!((answer.status.as_u16(), answer.set_cookies()), (200, vec![]));
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+/// Once it put its device under the newer session, and the browser was signed out.
+#[tokio::test]
+async fn a_late_login_of_a_browser_without_cookies_leaves_a_newer_session_its_device() {
+    let (world, work) = slow();
+    let (mut browser, mut old) = (world.browser(), world.browser());
+    let other = async {
+        assert_eq!(browser.log_in("ada", PASSWORD).await.status, 200);
+        let answer = browser.post("/auth/sessions/revoke-others", None).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+    };
+    let answer = work.late(old.post("/slow/login", None), other).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookies()), (200, vec![]));
+    assert_eq!(browser.get("/mine").await.status, 200);
+}
+
+/// As long as no newer session is there, both cookies are set.
+#[tokio::test]
+async fn a_late_login_whose_session_is_open_sets_both_cookies() {
+    let (world, work) = slow();
+    let mut browser = world.browser();
+    let answer = work.late(browser.post("/slow/login", None), async {}).await;
+    assert_eq!((answer.status.as_u16(), answer.set_cookies().len()), (200, 2));
     assert_eq!(browser.get("/mine").await.status, 200);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -307,4 +308,10 @@ pub(crate) async fn abandoned(request: impl Future<Output = Answer>) {
     gone.send(()).unwrap();
     busy.await.unwrap();
     spawn_blocking(|| {}).await.unwrap();
+}
+
+/// Says that a test, or a part of it, does not run here. Not by `eprintln!`, of which the harness
+/// shows nothing if the test passes.
+pub(crate) fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
 }
