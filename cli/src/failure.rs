@@ -29,7 +29,7 @@ pub(crate) enum Exit {
     Invalid = 5,
     /// It is not allowed here.
     Refused = 6,
-    /// Another process uses the file: try again.
+    /// Another process uses the file, or a wait is not over: try again.
     Busy = 7,
     /// The store cannot be used.
     Unavailable = 8,

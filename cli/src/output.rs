@@ -16,6 +16,12 @@ use crate::failure::{Exit, Failure, Result};
 /// so that the memory it takes does not grow with it.
 const ROWS_PER_TABLE: usize = 500;
 
+/// The first and the last time that RFC 3339 can write, whose years have four digits.
+const RFC_3339_MS: [i64; 2] = [-62_167_219_200_000, 253_402_300_799_999];
+
+/// What a person reads in the place of the end of time: no wait ends the lock.
+const UNTIL_UNLOCKED: &str = "an administrator unlocks the user";
+
 /// The fields of a record that a person reads first; the others follow by their names.
 const FIRST: &[&str] = &["id", "name", "username", "key"];
 
@@ -162,10 +168,22 @@ fn with_times(value: Value) -> Value {
 
 fn time(name: String, value: Value) -> (String, Value) {
     let value = match value.as_i64().filter(|_| is_time(&name)) {
-        Some(millis) => Value::String(Timestamp::from_millis(millis).to_string()),
+        Some(millis) => Value::String(rfc_3339(Timestamp::from_millis(millis))),
         None => with_times(value),
     };
     (name, value)
+}
+
+/// The time as RFC 3339 in UTC. One that this form cannot write is the first or the last that it
+/// can, so that a program can read every time.
+pub(crate) fn rfc_3339(at: Timestamp) -> String {
+    let [first, last] = RFC_3339_MS;
+    Timestamp::from_millis(at.as_millis().clamp(first, last)).to_string()
+}
+
+/// The end of a lock, as a person reads it.
+pub(crate) fn lock_end(at: Timestamp) -> String {
+    if at == Timestamp::MAX { UNTIL_UNLOCKED.to_owned() } else { rfc_3339(at) }
 }
 
 /// Whether a field of this name is a time.
@@ -191,7 +209,9 @@ fn write_fields(out: &mut impl Write, fields: &Map<String, Value>) -> Result<()>
     let is_name = |name: &String| FIRST.contains(&name.as_str());
     let (first, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| is_name(name));
     for (name, value) in first.into_iter().chain(rest) {
-        write_line(out, &format!("{:width$}  {}", name.replace('_', " "), cell(value)))?;
+        let is_endless = name == "locked_out_until" && *value == rfc_3339(Timestamp::MAX);
+        let text = if is_endless { UNTIL_UNLOCKED.to_owned() } else { cell(value) };
+        write_line(out, &format!("{:width$}  {text}", name.replace('_', " ")))?;
     }
     Ok(())
 }
@@ -293,6 +313,28 @@ mod tests {
             "inner": [{ "last_seen_at": "2026-01-05T09:00:00.000Z" }],
         });
         assert_eq!(with_times(record), expected);
+    }
+
+    /// Once the end of time was printed as `9223372036854775807 ms`, and the year 10000 signed.
+    #[test]
+    fn a_time_beyond_rfc_3339_is_the_last_or_the_first_one_that_it_can_write() {
+        let (first, last) = ("0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z");
+        let [first_ms, last_ms] = RFC_3339_MS;
+        let check = |millis: i64, expect: &str| {
+            let record = with_times(json!({ "locked_out_until": millis }));
+            let text = record["locked_out_until"].as_str().unwrap();
+            assert_eq!(text, expect, "{millis}");
+            let read = gatepost::chrono::DateTime::parse_from_rfc3339(text).unwrap();
+            assert_eq!(read.timestamp_millis(), millis.clamp(first_ms, last_ms));
+        };
+        check(i64::MAX, last);
+        check(last_ms + 1, last); // The year 10000.
+        check(last_ms, last);
+        check(last_ms - 1, "9999-12-31T23:59:59.998Z");
+        check(first_ms + 1, "0000-01-01T00:00:00.001Z");
+        check(first_ms, first);
+        check(first_ms - 1, first);
+        check(i64::MIN, first);
     }
 
     /// Once that of a second factor was printed as milliseconds.

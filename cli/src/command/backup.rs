@@ -33,6 +33,12 @@ pub(crate) struct Backup {
 
 impl Backup {
     pub(crate) fn run(self, context: &Context) -> Result<()> {
+        if self.keep.is_some() && !names_a_file(&self.path) {
+            return Err(Failure::invalid(
+                "with --keep the path must end in a name: name the file of the backup, not its \
+                 directory",
+            ));
+        }
         let target = if self.keep.is_some() { dated(&self.path) } else { self.path.clone() };
         // On standard error, and hidden if that is no terminal.
         let bar = ProgressBar::new(0);
@@ -53,6 +59,12 @@ impl Backup {
         let printed = context.output.done(&sentence, &report);
         deleted.and(printed)
     }
+}
+
+/// Whether the path ends in a name. What is added to `b/`, `b/.` or `.` is the name of another
+/// file.
+fn names_a_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| path.as_os_str().as_bytes().ends_with(name.as_bytes()))
 }
 
 /// The path with the time after its name.

@@ -6,6 +6,7 @@ use gatepost::{ApiKeyId, Credential, SessionId};
 
 use crate::context::Context;
 use crate::failure::Result;
+use crate::output::{lock_end, rfc_3339};
 use crate::{names, prompt};
 
 const COLUMNS: &[&str] =
@@ -96,7 +97,11 @@ fn sentence(explanation: &Explanation) -> String {
         RefusalCause::NewPasswordRequired => "the user must choose a new password",
         other => other.as_str(),
     };
-    let at = explanation.at.map(|at| format!(" ({at})")).unwrap_or_default();
+    let at = match (explanation.at, explanation.cause) {
+        (Some(at), RefusalCause::LockedOut) => format!(" (until {})", lock_end(at)),
+        (Some(at), _) => format!(" ({})", rfc_3339(at)),
+        (None, _) => String::new(),
+    };
     let through = match explanation.through {
         Some(Credential::Session(id)) => format!("; this is about the session {id}, its parent"),
         Some(Credential::ApiKey(id)) => format!("; this is about the API key {id}, its parent"),

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
-use crate::output::{note, one_line, read};
+use crate::output::{note, one_line, read, rfc_3339};
 
 /// Write organisations, branches, users and configuration, as JSON lines
 ///
@@ -128,7 +128,7 @@ impl<W: Write> Records<'_, W> {
             "name": organisation.name,
             "active": organisation.active,
             "credits": credits,
-            "created_at": organisation.created_at.to_string(),
+            "created_at": rfc_3339(organisation.created_at),
         }))?;
         self.organisations.insert(organisation.id);
         self.settings(Subtree::Organisation(organisation.id))
@@ -154,7 +154,7 @@ impl<W: Write> Records<'_, W> {
             "name": branch.name,
             "active": branch.active,
             "credits": credits,
-            "created_at": branch.created_at.to_string(),
+            "created_at": rfc_3339(branch.created_at),
         }))?;
         self.branches.insert(branch.id);
         self.settings(Subtree::Branch(branch.id))
@@ -198,8 +198,8 @@ impl<W: Write> Records<'_, W> {
             "status": user.status,
             "desktop_client_denied": user.desktop_client_denied,
             "attributes": user.attributes,
-            "created_at": user.created_at.to_string(),
-            "confirmed_at": user.confirmed_at.map(|at| at.to_string()),
+            "created_at": rfc_3339(user.created_at),
+            "confirmed_at": user.confirmed_at.map(rfc_3339),
         });
         if self.with_password_hashes
             && let Some(hash) = self.store.users().exposed_password_hash(user.id)?

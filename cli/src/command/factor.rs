@@ -97,9 +97,10 @@ fn no_factor() -> Failure {
     Failure::not_found("the user has no second factor")
 }
 
+/// A refusal that a wait ends is worth another try.
 fn refused(refusal: LoginRefusal) -> Failure {
     Failure::new(
-        Exit::Refused,
+        if refusal.retry_after().is_some() { Exit::Busy } else { Exit::Refused },
         refusal.to_string(),
         "The second factor is as it was. The attempt may count as a failed one, and an older \
          session or device of the user may have made way for that of this command.",

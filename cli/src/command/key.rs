@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Result};
+use crate::output::rfc_3339;
 use crate::{names, prompt};
 
 const COLUMNS: &[&str] =
@@ -141,7 +142,8 @@ impl From<New> for NewApiKey {
 }
 
 fn print(context: &Context, issued: &IssuedApiKey) -> Result<()> {
-    let until = issued.expires_at.map(|at| format!(", valid until {at}")).unwrap_or_default();
+    let until = issued.expires_at.map(|at| format!(", valid until {}", rfc_3339(at)));
+    let until = until.unwrap_or_default();
     let about = format!("The API key {}{until}. It is shown only now:", issued.id);
     let record = json!({ "id": issued.id, "expires_at": issued.expires_at });
     context.output.secret(&about, "key", &issued.key, record).map_err(|error| {

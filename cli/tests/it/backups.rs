@@ -154,6 +154,28 @@ fn the_oldest_backups_beyond_those_to_keep_are_deleted_and_nothing_else_is() {
     world.refused(&["backup", "copy.db", "--keep", "0"], 2, "");
 }
 
+/// Once the backup was a hidden file such as `b/.20260105T090000Z`, and none of them was deleted.
+#[test]
+fn a_backup_of_those_to_keep_has_a_name() {
+    let world = World::new();
+    let directory = world.directory().join("b");
+    fs::create_dir(&directory).unwrap();
+    let all = || fs::read_dir(world.directory()).unwrap().count();
+    let before = all();
+    for path in ["b/", "b//", "b/.", "b/./", "b/..", ".", "..", "./", "no/"] {
+        world.refused(&["backup", path, "--keep", "1"], 5, "name the file of the backup");
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+    assert_eq!(all(), before);
+    let written = path_of(&world.row(&["backup", "b/copy.db", "--keep", "1"]));
+    assert!(written.contains("/b/copy.db.2"), "{written}");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 2);
+}
+
+fn path_of(row: &serde_json::Value) -> String {
+    row["path"].as_str().unwrap().to_owned()
+}
+
 /// Once a clock that was wrong made the newest backup the oldest by its name, and `backup` deleted
 /// it and said that it was written.
 #[test]
@@ -166,8 +188,7 @@ fn the_backup_that_was_just_written_is_kept_whatever_the_clock_said_before() {
             fs::write(world.directory().join(file), "x").unwrap();
         }
     }
-    let path = |row: &serde_json::Value| row["path"].as_str().unwrap().to_owned();
-    let written = path(&world.row(&["backup", "copy.db", "--keep", "2"]));
+    let written = path_of(&world.row(&["backup", "copy.db", "--keep", "2"]));
     assert!(fs::exists(&written).unwrap(), "{:?}", names(&world));
     assert_eq!(names(&world).len(), 4, "{:?}", names(&world));
     assert!(names(&world)[2].starts_with("copy.db.20991231"));
@@ -176,7 +197,7 @@ fn the_backup_that_was_just_written_is_kept_whatever_the_clock_said_before() {
     let earlier = world.directory().join("copy.db.20260102T000000Z");
     fs::rename(&written, &earlier).unwrap();
     fs::rename(format!("{written}.manifest"), format!("{}.manifest", earlier.display())).unwrap();
-    let only = path(&world.row(&["backup", "copy.db", "--keep", "1"]));
+    let only = path_of(&world.row(&["backup", "copy.db", "--keep", "1"]));
     assert!(fs::exists(&only).unwrap() && names(&world).len() == 2, "{:?}", names(&world));
     world.ok(&["restore", &only, "--yes"]);
 }

@@ -12,7 +12,7 @@ use gatepost::{NewUser, Options, Store, Timestamp};
 use serde_json::Value;
 
 use crate::busy::Busy;
-use crate::world::World;
+use crate::world::{World, skipped};
 
 /// The exit code, and the check and the severity of each finding.
 #[track_caller]
@@ -96,7 +96,7 @@ fn a_log_that_others_can_read_is_a_warning() {
 #[test]
 fn a_log_of_another_user_is_an_error() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root gives a file away");
+        skipped("only root gives a file away");
         return;
     }
     let world = World::new();
@@ -314,7 +314,7 @@ fn wide_modes_are_narrowed_with_fix_and_named() {
 #[test]
 fn nothing_of_another_user_is_changed() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root gives a file away");
+        skipped("only root gives a file away");
         return;
     }
     let world = World::new();

@@ -2,7 +2,7 @@
 
 use gatepost::host::{Clock, Keys, SystemClock};
 use gatepost::second_factors::{NewTotp, TotpSecret};
-use gatepost::{DeviceId, LoginRequest, Options, Password, Store};
+use gatepost::{DeviceId, LoginRefusal, LoginRequest, Options, Password, Store};
 use hmac::{Hmac, KeyInit, Mac};
 use std::sync::Arc;
 
@@ -111,6 +111,38 @@ fn a_wrong_code_enrols_nothing_and_no_session_is_left() {
     assert_eq!(ran.code, 9, "{ran:?}");
     world.refused(&["factor", "enrol", "ada", "--yes"], 6, "--key-file");
     world.refused(&["factor", "recovery-codes", "ada"], 3, "no second factor");
+}
+
+/// Once the exit code was 6, as if the command were not allowed at all.
+#[test]
+fn a_wait_after_failed_attempts_has_the_exit_code_of_what_is_tried_again() {
+    let world = sealed();
+    let keys = Arc::new(Keys::from_file(world.directory().join("a.key")).unwrap());
+    let options = Options::stored().keyring(keys);
+    let store = Store::open(world.directory().join("auth.db"), options).unwrap();
+    let ada = store.users().find_by_username("ada").unwrap().unwrap().id;
+    let secret = TotpSecret::new(vec![7; 20]).unwrap();
+    store.second_factors().import(ada, secret, NewTotp::new()).unwrap();
+    for _ in 0..5 {
+        let device = DeviceId::random().unwrap();
+        let request = LoginRequest::new("ada", Password::from("a wrong guess"), device);
+        let refusal = store.log_in(request).unwrap().granted().unwrap_err();
+        assert_eq!(refusal, LoginRefusal::InvalidCredentials);
+    }
+    store.close().unwrap();
+    // A wait of an hour, as a slow machine needs.
+    let more = "UPDATE throttle SET failures = 12 WHERE failures = 5";
+    assert_eq!(world.sql().execute(more, []).unwrap(), 1);
+
+    let words = with_key(&["factor", "recovery-codes", "ada"]);
+    let mut terminal = at_a_terminal(&world, &words);
+    terminal.exp_string("The password of ada: ").unwrap();
+    terminal.send_line(PASSWORD).unwrap();
+    terminal.exp_string("The code that the authenticator shows: ").unwrap();
+    terminal.send_line("000000").unwrap();
+    let (exit, shown) = end(terminal);
+    assert_eq!(exit, 7, "{shown}");
+    assert!(shown.contains("Too many attempts"), "{shown}");
 }
 
 #[test]

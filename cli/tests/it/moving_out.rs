@@ -118,3 +118,18 @@ fn an_export_cannot_steer_a_terminal_and_imports_as_it_was() {
     assert_eq!(stored(&other), (attributes.into(), text.into()));
     assert_eq!(stored(&other), stored(&world));
 }
+
+/// Once the export had it as `9223372036854775807 ms`, and the import refused the record.
+#[test]
+fn a_time_beyond_the_year_9999_is_written_so_that_the_import_reads_it() {
+    let world = World::new();
+    world.ok(&["organisation", "add", "Northern"]);
+    let update = format!("UPDATE organisation SET created_at = {}", i64::MAX);
+    world.update_without_triggers("organisation", &update);
+    let exported = world.ok(&["export"]);
+    let other = World::new();
+    fs::write(other.directory().join("all.jsonl"), &exported).unwrap();
+    assert_eq!(other.row(&["import", "all.jsonl"])["refused"], 0, "{exported}");
+    let row = other.row(&["organisation", "show", "Northern"]);
+    assert_eq!(row["created_at"], "9999-12-31T23:59:59.999Z");
+}

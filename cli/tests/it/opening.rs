@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use gatepost::status::OpenWarning;
 use gatepost::{Options, Store};
 
-use crate::world::World;
+use crate::world::{World, skipped};
 
 #[test]
 fn init_creates_a_private_file_with_the_options_of_its_preset() {
@@ -132,7 +132,7 @@ fn on_a_full_disk_a_command_says_so_and_reading_goes_on() {
         crate::world::Ran::from(apart.current_dir(world.directory()).output().unwrap())
     });
     let Some(ran) = runs.find(|ran| ran.code == 0) else {
-        println!("skipped: nothing may be mounted here");
+        skipped("nothing may be mounted here");
         return;
     };
     let lines: Vec<&str> = ran.out.lines().collect();

@@ -117,6 +117,18 @@ fn what_cannot_be_undone_is_not_done_without_a_confirmation() {
     assert_eq!(world.ok(&["audit", "head"]), before);
 }
 
+/// Once it was printed as `+11026-01-05T09:00:00.000Z`, which no program reads.
+#[test]
+fn the_end_of_a_key_beyond_the_year_9999_is_a_time() {
+    let world = World::new();
+    world.ok(&["user", "add", "importer", "--system"]);
+    let issue = ["key", "issue", "importer", "--lifetime", "9000y"];
+    assert_eq!(world.row(&issue)["expires_at"], "9999-12-31T23:59:59.999Z");
+    world.ok(&["user", "add", "printer", "--system"]);
+    let ran = world.run(&["key", "issue", "printer", "--lifetime", "9000y"]);
+    assert!(ran.err.contains(", valid until 9999-12-31T23:59:59.999Z."), "{ran:?}");
+}
+
 #[test]
 fn a_key_is_printed_once_and_alone() {
     let world = World::new();

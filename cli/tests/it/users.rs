@@ -351,6 +351,25 @@ fn a_first_confirmation_removes_the_password_if_it_is_asked_to() {
     assert_eq!(refusal(&world, "bob", PASSWORD), None);
 }
 
+/// Once a program read `9223372036854775807 ms` there, and so did a person.
+#[test]
+fn a_lock_without_an_end_is_a_time_to_programs_and_a_sentence_to_people() {
+    let world = World::empty();
+    world.ok(&["init", "--preset", "server", "--permanent-lockout"]);
+    world.person("ada");
+    world.sql().execute("UPDATE throttle SET failures = 90", []).unwrap();
+    let last = "9999-12-31T23:59:59.999Z";
+    assert_eq!(world.row(&["user", "show", "ada"])["locked_out_until"], last);
+    assert_eq!(world.row(&["user", "export", "ada"])["user"]["locked_out_until"], last);
+    assert_eq!(world.row(&["explain", "--user", "ada"])["at"], last);
+    let shown = world.ok(&["user", "show", "ada"]);
+    let line = shown.lines().find(|line| line.starts_with("locked out until")).unwrap();
+    assert!(line.ends_with("  an administrator unlocks the user"), "{line}");
+    let sentence = world.ok(&["explain", "--user", "ada"]);
+    let expected = "too many attempts failed (until an administrator unlocks the user)";
+    assert!(sentence.starts_with(expected), "{sentence}");
+}
+
 #[test]
 fn a_user_is_exported_and_a_deleted_one_is_erased() {
     let world = World::new();

@@ -1,6 +1,7 @@
 //! A directory with a store, and the command that is run in it.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -137,6 +138,12 @@ impl World {
         path.push(":/usr/local/bin:/usr/bin:/bin");
         path
     }
+}
+
+/// Says that a test, or a part of it, does not run here. Not by `eprintln!`, of which the harness
+/// shows nothing if the test passes.
+pub(crate) fn skipped(why: &str) {
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
 }
 
 impl From<Output> for Ran {
