@@ -169,6 +169,11 @@ fn each_page_is_shown_and_names_files_that_exist() {
 }
 
 #[test]
+fn each_line_of_nginx_on_a_page_is_one_that_the_drive_of_the_example_server_runs() {
+    report(pages::unlike_nginx(&Project::read()));
+}
+
+#[test]
 fn each_name_and_heading_that_a_page_refers_to_exists() {
     let project = Project::read();
     report(names::unknown_in_map(&project));

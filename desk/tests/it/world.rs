@@ -25,6 +25,14 @@ pub(crate) fn options() -> Options {
     Options::for_tests().sessions(SessionPolicy::desktop())
 }
 
+/// Says that a test, or a part of it, does not run here. Not by `eprintln!`, of which the harness
+/// shows nothing if the test passes.
+#[cfg(unix)]
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes()).unwrap();
+}
+
 pub(crate) struct World {
     pub(crate) desk: Desk,
     pub(crate) clock: ManualClock,

@@ -11,6 +11,7 @@ import base64
 import hmac
 import os
 import select
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -94,6 +95,7 @@ class Window:
         self.state = desktop.home / "state"
         self.process = None
         self.keys = self.actions = self.number = 0
+        self.problem = ""
 
     def start(self, *arguments):
         self.state.unlink(missing_ok=True)
@@ -126,7 +128,8 @@ class Window:
             sys.exit(f"the program has ended: {self.process.returncode}")
         if not self.state.exists():
             return -1, -1, ""
-        keys, actions, title = self.state.read_text().split(" ", 2)
+        state, _, self.problem = self.state.read_text().partition("\n")
+        keys, actions, title = state.split(" ", 2)
         return int(keys), int(actions), title
 
     def expect(self, title, picture=None):
@@ -135,6 +138,11 @@ class Window:
               f"the screen {title} after {self.actions} actions", self.reported)
         print(f"  {title}" + (f": {picture}" if picture else ""), flush=True)
         return self.picture(picture) if picture else None
+
+    def says(self, sentence):
+        """The screen that was expected last says this."""
+        if sentence not in self.problem:
+            sys.exit(f"the screen says {self.problem!r} and not {sentence!r}")
 
     def picture(self, name):
         self.number += 1
@@ -208,7 +216,16 @@ def unused_code(secret):
     """A code counts once, and so does each one before it."""
     while step() == two_codes.at:
         time.sleep(0.5)
+    two_codes.at = step()
     return code(secret)
+
+
+def change(desktop, statement):
+    """Changes the file of the store, as another program does."""
+    file = sqlite3.connect(next(desktop.home.rglob("auth.db")), timeout=10)
+    with file:
+        file.execute(statement)
+    file.close()
 
 
 def scan(picture):
@@ -230,6 +247,7 @@ def drive(window, desktop):
     starts(window)
     without_keyring(window, desktop)
     with_code(window, secret)
+    new_password_and_code(window, desktop, secret)
 
 
 def first_start(window):
@@ -267,6 +285,7 @@ def second_factor(window):
     secret = scan(window.expect("Second factor", "second-factor"))
     window.type("000000", "111111")
     window.expect("Second factor", "second-factor-refused")
+    window.says("The password or code is wrong")
     window.type(*two_codes(secret))
     window.expect("Recovery codes", "recovery-codes")
     window.button(1)
@@ -343,10 +362,26 @@ def with_code(window, secret):
     window.expect("Code", "code")
     window.type("000000")
     window.expect("Code", "code-refused")
+    window.says("The code is wrong")
     window.type(unused_code(secret))
     window.expect("Home")
     window.button(1)
     window.expect("Locked", "locked-by-code")
+
+
+def new_password_and_code(window, desktop, secret):
+    """A new password that breaks a rule is refused for that rule, and the sign-in goes on."""
+    window.button(2)
+    window.expect("Sign in")
+    change(desktop, "UPDATE credential SET must_change = 1"
+                    " WHERE user_id = (SELECT id FROM user WHERE username = 'ada')")
+    window.type("ada", ADA)
+    window.expect("Code", "code-and-new-password")
+    window.type(unused_code(secret), "short")
+    window.expect("Code", "code-and-new-password-refused")
+    window.says("The password is shorter than 8 characters.")
+    window.type(unused_code(secret), "er than nine geese at noon")
+    window.expect("Home")
 
 
 def main():

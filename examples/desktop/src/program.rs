@@ -215,7 +215,9 @@ impl eframe::App for Program {
             }
         }
         if let Some(reporting) = &mut self.reporting {
-            reporting.frame(&ctx, self.work.is_running(), self.actions, self.title);
+            let problem = self.screen.problem().and_then(|problem| problem.as_deref());
+            let shown = (self.title, problem);
+            reporting.frame(&ctx, self.work.is_running(), self.actions, shown);
         }
     }
 }

@@ -11,7 +11,7 @@ const FRAMES: u32 = 4;
 
 /// Writes `KEYS ACTIONS TITLE` after each change: how often tab or space was pressed, as a frame
 /// takes one tab only; how often the user wanted something that is now done; and the title of the
-/// screen.
+/// screen. On a line of its own follows why that was refused or failed, if it was.
 pub(crate) struct Reporting {
     file: PathBuf,
     keys: usize,
@@ -25,13 +25,19 @@ impl Reporting {
     }
 
     /// Called in each frame. Nothing is reported while a call runs.
-    pub(crate) fn frame(&mut self, ctx: &Context, is_working: bool, actions: u64, title: &str) {
+    pub(crate) fn frame(
+        &mut self,
+        ctx: &Context,
+        is_working: bool,
+        actions: u64,
+        (title, problem): (&str, Option<&str>),
+    ) {
         let is_counted = |event: &&Event| match event {
             Event::Key { key, pressed, .. } => *pressed && matches!(key, Key::Tab | Key::Space),
             _ => false,
         };
         self.keys += ctx.input(|input| input.events.iter().filter(is_counted).count());
-        let state = format!("{} {actions} {title}", self.keys);
+        let state = format!("{} {actions} {title}\n{}", self.keys, problem.unwrap_or_default());
         if is_working || state != self.state {
             (self.state, self.frames) = (state, 0);
         }

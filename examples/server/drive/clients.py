@@ -5,8 +5,10 @@
 
 import base64
 import functools
+import html
 import http.server
 import json
+import re
 import subprocess
 import tempfile
 import threading
@@ -130,6 +132,32 @@ check(call("logout", session).json()["Success"], True)
 check(call("logout", session).json()["Success"], True)
 check(call("verify", session).json()["Success"], False)
 check(call("login", data="{").status_code, 415)
+
+# The pages of a search have its users alone.
+carol = requests.Session()
+carol.trust_env, carol.verify = False, str(proxy.certificate)
+carol.post(f"{origin}/login", {"username": "carol", "password": PASSWORD})
+form = carol.get(f"{origin}/admin/users").text
+[york] = re.findall(r'<option value="([^"]+)">York<', form)
+names = [f"ann&{n}" for n in range(50)] + ["zoe", "ann&50"]
+for number, name in enumerate(names):
+    new = {"username": name, "email": f"{number}@example.com", "branch": york}
+    answer = carol.post(f"{origin}/admin/users", new, allow_redirects=False)
+    check(answer.status_code, 303)
+
+
+def listed(query):
+    """The names on a page of the users, and the link to the next one."""
+    page = html.unescape(carol.get(f"{origin}/admin/users{query}").text)
+    links = re.findall(r'<a href="([^"]+)">Next page<', page)
+    return re.findall(r"<td>(ann&\d+|zoe) *</td>", page), links
+
+
+page_1, [link] = listed("?text=ann%26")
+page_2, links = listed(link)
+check((len(page_1), len(page_2), links), (50, 1, []))
+check(sorted(page_1 + page_2), sorted(set(names) - {"zoe"}))
+check("zoe" in listed(listed("")[1][0])[0], True)
 
 # The users of the other service's API, by forms of the other encoding, and by JSON.
 account = "01890a5d-ac96-774b-bcce-b302099a8000"

@@ -99,11 +99,18 @@ async fn users_page(
             }
         }
         @if let Some(last) = rest {
-            p { a href=(format!("?after={}", last.id)) { "Next page" } }
+            p { a href=(next_page(&text, last.id)) { "Next page" } }
         }
         (invitation(&shown))
     };
     Ok(page(me, "/admin/users", "Users", body))
+}
+
+/// The link to the page after this user, of the same search.
+fn next_page(text: &str, last: UserId) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("text", text).append_pair("after", &last.to_string());
+    format!("?{}", query.finish())
 }
 
 fn invitation(shown: &Shown) -> Markup {

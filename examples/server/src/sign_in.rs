@@ -14,6 +14,8 @@ use serde::Deserialize;
 use crate::Site;
 use crate::page::{again, code_field, error, field, hidden, public, recovery_codes, secret};
 
+const WRONG_CODE: &str = "The code is wrong or was used before, or there were too many attempts.";
+
 pub(crate) fn pages() -> Router<Site> {
     Router::new()
         .route("/login", get(form).post(log_in))
@@ -212,6 +214,11 @@ fn completed(
         },
         Err(refused) if refused.code() == "step_not_live" => {
             let page = login_page(Some("It took too long. Sign in again."), "", &step.next);
+            again(refused, page)
+        }
+        // The password was right: the sentence about a wrong one would mislead.
+        Err(refused) if refused.code() == "invalid_credentials" => {
+            let page = page(Some(WRONG_CODE), &step);
             again(refused, page)
         }
         Err(refused) => {

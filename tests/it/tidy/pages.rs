@@ -1,10 +1,13 @@
-//! Pages that people read: `src/manual.rs` shows each, and each file that one names exists.
+//! Pages that people read: `src/manual.rs` shows each, each file that one names exists, and each
+//! line of nginx is one that a test runs.
 
 use super::source::Project;
 
 /// Where a page may leave out the beginning of a path.
 const BEGINNINGS: &[&str] = &["", "src/", "tests/it/", "tests/", "benches/peers/"];
 const ENDINGS: &[&str] = &[".rs", ".md", ".sql", ".toml", ".txt", ".svg", ".sqlite"];
+/// The configuration that `examples/server/drive/deploy.py` runs.
+const NGINX: &str = "examples/server/deploy/nginx.conf";
 /// Parts of the paths and names that CONTRIBUTING.md makes up in its recipes.
 pub(super) const MADE_UP: &[&str] = &["NAME", "badge", "lend"];
 
@@ -35,6 +38,23 @@ pub(crate) fn missing(project: &Project) -> Vec<String> {
     findings
 }
 
+/// Lines of nginx in backquotes that its configuration does not have.
+pub(crate) fn unlike_nginx(project: &Project) -> Vec<String> {
+    let found = project.texts.iter().find(|(name, _)| name == NGINX);
+    let lines: Vec<&str> = found.expect(NGINX).1.lines().map(str::trim).collect();
+    let mut findings = Vec::new();
+    for (page, text) in project.texts.iter().filter(|(name, _)| name.ends_with(".md")) {
+        let spans = text.split('`').skip(1).step_by(2);
+        let spans = spans.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" "));
+        for line in spans.filter(|span| span.starts_with("proxy_") && span.ends_with(';')) {
+            if !lines.contains(&line.as_str()) {
+                findings.push(format!("{page}: {NGINX} has no line {line}"));
+            }
+        }
+    }
+    findings
+}
+
 fn is_path(code: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '.' | '-');
     code.contains('/')
@@ -59,5 +79,15 @@ mod can_fail {
         let page = "`value/time.rs`, `value/gone.rs`, `a / b.rs`, `gone.rs` and `flow/lend.rs`";
         let texts = [("ARCHITECTURE.md", page), ("src/value/time.rs", "")];
         assert_eq!(missing(&Project::of(&texts)), ["ARCHITECTURE.md: there is no value/gone.rs"]);
+    }
+
+    /// Once a page had `$host`, without the port of the browser's `Origin`.
+    #[test]
+    fn a_line_of_nginx_that_no_test_runs_is_found() {
+        let conf = "server {\n    proxy_set_header Host $http_host;\n}\n";
+        let page = "`proxy_set_header Host\n$http_host;`, `proxy_set_header Host $host;`, `$host`";
+        let texts = [("manual/web.md", page), (NGINX, conf)];
+        let expect = format!("manual/web.md: {NGINX} has no line proxy_set_header Host $host;");
+        assert_eq!(unlike_nginx(&Project::of(&texts)), [expect]);
     }
 }

@@ -115,8 +115,8 @@ impl Program {
     }
 
     fn refused(&mut self, refused: Refused) {
-        let message = refused.message().to_string();
-        if refused.refusal() == LoginRefusal::StepNotLive {
+        let (refusal, message) = (refused.refusal(), refused.message().to_string());
+        if refusal == LoginRefusal::StepNotLive {
             self.show_sign_in(None);
         }
         match refused.into_step() {
@@ -135,9 +135,11 @@ impl Program {
                 if let Screen::SignIn(form) = &mut self.screen {
                     form.password = Typed::default();
                 }
-                // The password was right, so the message of a sign-in would mislead.
-                match &self.screen {
-                    Screen::Code(_) => self.say(WRONG_CODE),
+                // After a right password, the sentence about a wrong one would mislead.
+                match (&self.screen, refusal) {
+                    (Screen::Code(_) | Screen::Enrol(_), LoginRefusal::InvalidCredentials) => {
+                        self.say(WRONG_CODE);
+                    }
                     _ => self.say(message),
                 }
             }
