@@ -24,14 +24,14 @@ use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestCaseError, TestEr
 use proptest_state_machine::Sequential;
 
 use crate::model::{self, Expect, Model, Names, Op, Policy, Step};
-use crate::world::{DAY, for_tests, morning};
+use crate::world::{DAY, for_tests, morning, one_of};
 use systems::{Kind, SYSTEMS, System};
 use tally::Tally;
 
 pub(crate) use systems::role;
 
 /// Histories run for each policy on one store.
-const HISTORIES: u64 = 500;
+const HISTORIES: u64 = 500 / one_of(2) as u64;
 /// Operations that three processes do for each policy.
 const OPERATIONS_OF_THREE: u64 = 10_000;
 /// Operations that three stores of one process do for each policy.

@@ -44,7 +44,7 @@ fn no_value_in_any_column_makes_a_call_panic_or_a_stranger_known() {
     assert_eq!(call_everything(&sound, &token, &key), Some((true, true)));
     for (number, (table, column, kind)) in columns.iter().enumerate() {
         let lies = LIES.iter().find(|(of, _)| of == kind).map_or(&[][..], |(_, lies)| lies);
-        let some = lies.len().div_ceil(one_of(3));
+        let some = lies.len().div_ceil(one_of(5));
         for lie in lies.iter().cycle().skip(number).take(some) {
             let path = folder.path().join(format!("{number}.db"));
             fs::copy(&template, &path).unwrap();

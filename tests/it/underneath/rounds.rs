@@ -11,7 +11,7 @@ use gatepost::{NewUser, Store};
 
 use super::copy;
 use crate::child::{Child, Parent};
-use crate::world::{device, for_tests};
+use crate::world::{device, for_tests, one_of};
 
 const PROCESSES: usize = 4;
 const WAYS: [&str; 3] = ["backup API", "copy over", "rename"];
@@ -179,7 +179,7 @@ fn run(rounds: usize) -> BTreeMap<&'static str, Tally> {
 #[test]
 fn long() {
     let rounds = std::env::args().find_map(|word| word.strip_prefix('=')?.parse().ok());
-    for (way, tally) in run(rounds.unwrap_or(6)) {
+    for (way, tally) in run(rounds.unwrap_or(6 / one_of(2))) {
         println!(
             "{way}: {} rounds, {} writes, {} processes passed a token after it, the last {:.1} ms \
              after; verifies {:?}, writes {:?}",
