@@ -126,7 +126,7 @@ pub struct User {
     /// Whether the user must choose a new password at the next login.
     pub set_initial_password: bool,
     /// The number of failed attempts that count, as in
-    /// [`directory::User`](crate::directory::User).
+    /// [`User`](crate::User).
     pub failed_password_attempt_count: u64,
     /// Whether an administrator has locked the user, or failed attempts keep the user from logging
     /// in on new devices. The latter may be so in the reply to a granted login, too: to one on a
