@@ -218,6 +218,19 @@ impl Lockable {
     fn lock(&self, is_locked: bool) {
         self.0.store(is_locked, Ordering::SeqCst);
     }
+
+    /// Locks itself while the next new password is checked.
+    fn locks(self: &Arc<Self>, meanwhile: &Meanwhile) {
+        let lockable = self.clone();
+        meanwhile.happens(move || lockable.lock(true));
+    }
+}
+
+fn locks_itself() -> (World, Arc<Lockable>, Meanwhile) {
+    let (lockable, meanwhile) = (Lockable::new(), Meanwhile::default());
+    let check = meanwhile.check();
+    let world = World::with(|options| options.keyring(lockable.clone()).breach_check(check));
+    (world, lockable, meanwhile)
 }
 
 impl Keyring for Lockable {
@@ -247,24 +260,17 @@ fn a_key_that_cannot_be_had_any_more_is_an_error_and_no_refusal() {
 /// The key went while the new password was being hashed.
 #[test]
 fn a_new_password_that_cannot_be_sealed_any_more_charges_no_attempt() {
-    let lockable = Lockable::new();
-    let meanwhile = Meanwhile::default();
-    let world =
-        World::with(|options| options.keyring(lockable.clone()).breach_check(meanwhile.check()));
+    let (world, lockable, meanwhile) = locks_itself();
     let ada = world.person("ada").id;
     let session = world.open(ada, "till");
     let new = || Password::from("nine brass bells");
-    let locks = || {
-        let lockable = lockable.clone();
-        meanwhile.happens(move || lockable.lock(true));
-    };
-    locks();
+    lockable.locks(&meanwhile);
     let (on, current) = (device("till"), Password::from(PASSWORD));
     let changed = world.store.change_password((&session.token, &on), current, new());
     assert_eq!(changed.unwrap_err().kind(), ErrorKind::KeyMissing);
     lockable.lock(false);
     world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
-    locks();
+    lockable.locks(&meanwhile);
     let logged_in = world.store.log_in(request("ada").new_password(new()));
     assert_eq!(logged_in.unwrap_err().kind(), ErrorKind::KeyMissing);
     assert_eq!(world.count(CHARGED), 0);
@@ -322,18 +328,14 @@ fn a_wrong_code_is_charged_although_the_hash_of_the_password_lacks_its_key() {
 /// The key went after the code was found right: nothing says that it was wrong.
 #[test]
 fn a_code_that_cannot_be_compared_any_more_is_not_charged_and_ends_no_trust() {
-    let lockable = Lockable::new();
-    let meanwhile = Meanwhile::default();
-    let world =
-        World::with(|options| options.keyring(lockable.clone()).breach_check(meanwhile.check()));
+    let (world, lockable, meanwhile) = locks_itself();
     let ada = world.person("ada").id;
     crate::pending_step::give_factor(&world, ada);
     let code = || crate::pending_step::code_at(world.now());
     world.ask(request("ada").code(code()).trust_device(DAY)).unwrap();
     world.store.users().require_password_change(ada, RevokeSessions::Keep).unwrap();
     world.clock.advance(30 * SECOND);
-    let locked = lockable.clone();
-    meanwhile.happens(move || locked.lock(true));
+    lockable.locks(&meanwhile);
     let login = || request("ada").code(code()).new_password("nine brass bells".into());
     assert_eq!(world.ask(login()).unwrap_err(), LoginRefusal::InvalidCredentials);
     assert_eq!(world.count(CHARGED), 0);
