@@ -1,27 +1,22 @@
 //! Open a store: create or migrate the file, or share the core that already has it open.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::{Arc, Weak};
+mod claim;
 
-use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use claim::Claim;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::Options;
 use crate::record::audit;
 use crate::record::{api_key, credential, options, second_factor, session, store, user};
 use crate::spans;
-use crate::storage::{
-    FileEvent, Files, Identity, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx,
-};
+use crate::storage::{FileEvent, OpenMark, OpenRequest, OpenWarning, ReadTx, Storage, WriteTx};
 use crate::store::{Core, Store};
 use crate::value::event::{Event, EventKind};
 use crate::value::principal::Credential;
 use crate::value::time::Timestamp;
-
-/// The files that are open in this process. A second open shares the core of the first: two cores
-/// would be two sets of locks that do not see each other.
-static OPEN: Mutex<BTreeMap<Identity, Weak<Core>>> = Mutex::new(BTreeMap::new());
 
 impl Store {
     /// Opens the file at `path`. If there is none, creates it, readable only by its owner (ASVS
@@ -34,7 +29,8 @@ impl Store {
     /// - Nothing is written before the file is known to be Gatepost's. A damaged file is never
     ///   replaced by a new one. A migration first writes a verified backup beside the file.
     ///
-    /// Reads and writes the file; waits up to 5 s for another process.
+    /// Reads and writes the file. Waits up to 5 s for another process, and for another thread of
+    /// this process as long as it opens, restores or adopts the same file.
     ///
     /// ```
     /// use gatepost::{NewUser, Options, Store};
@@ -87,36 +83,31 @@ impl Store {
     }
 
     fn open_file(path: &Path, options: Options) -> Result<Self> {
-        // Before the lock: a child that is forked while another thread opens a store is refused.
+        // Before the claim: a child that is forked while another thread opens a store is refused.
         let open_mark = OpenMark::new()?;
-        let mut open = OPEN.lock();
-        open.retain(|_, core| core.strong_count() > 0);
-        let (files, identity) = Storage::whereabouts(path)?;
-        if let Some(core) = already_open(&open, &files, identity)? {
+        let claim = Claim::on(path)?;
+        if let Some(core) = &claim.open {
             core.storage.resolve_doubt()?;
             let (options, _) = core.storage.read(|tx| in_force(tx, options))?;
             check_same(&core.options, &options)?;
-            return Ok(Self::of(core));
+            return Ok(Self::of(Arc::clone(core)));
         }
-        if options.are_stored() && identity.is_none() {
+        if options.are_stored() && claim.whereabouts.identity.is_none() {
             return Err(no_file());
         }
         let request = OpenRequest {
-            files,
+            files: claim.whereabouts.files.clone(),
             tolerances: options.tolerances,
             for_tests: options.file.for_tests,
             reserve_bytes: options.disk_reserve_bytes,
             clock: options.clock.clone(),
             random: Arc::clone(&options.random),
-            open_mark,
+            open_mark: open_mark.clone(),
         };
         let storage = Storage::open(request, &|tx, event| record(tx, event, &options))?;
         let (options, differing) = storage.read_at_opening(|tx| in_force(tx, options))?;
-        let identity = storage.place().map(|place| place.identity);
         let core = Core::new(storage, options, differing, write_use)?;
-        if let Some(identity) = identity {
-            open.insert(identity, Arc::downgrade(&core));
-        }
+        claim.share(&core);
         Ok(Self::of(core))
     }
 
@@ -156,39 +147,6 @@ pub(crate) fn write_use(tx: &WriteTx<'_>, used: Credential, at: Timestamp) -> Re
         Credential::Session(id) => session::write_use(tx, id, at),
         Credential::ApiKey(id) => api_key::write_use(tx, id, at),
     }
-}
-
-/// Runs `job` while no other thread of this process opens a store. Its argument is whether the file
-/// at `path` is open in this process.
-pub(crate) fn while_none_opens<T>(path: &Path, job: impl FnOnce(bool) -> Result<T>) -> Result<T> {
-    let open = OPEN.lock();
-    let (files, identity) = Storage::whereabouts(path)?;
-    let is_open = already_open(&open, &files, identity)?.is_some();
-    job(is_open)
-}
-
-/// The core of that file, if this process has it open.
-fn already_open(
-    open: &BTreeMap<Identity, Weak<Core>>,
-    files: &Files,
-    identity: Option<Identity>,
-) -> Result<Option<Arc<Core>>> {
-    let cores = open.values().filter_map(Weak::upgrade).filter(|core| !core.storage.is_closed());
-    for core in cores {
-        let Some(place) = core.storage.place() else { continue };
-        if Some(place.identity) == identity {
-            return Ok(Some(core));
-        }
-        // Its write-ahead log is still at that path, and a new file would get it.
-        if place.files == *files {
-            return Err(Error::new(
-                ErrorKind::Unsafe,
-                "the file open under this name was moved or deleted: call Store::close on that \
-                 store first",
-            ));
-        }
-    }
-    Ok(None)
 }
 
 /// The options with which this process opens the file, and the policies of it that differ from the

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::flow::erase::erase;
-use crate::flow::opening::while_none_opens;
+use crate::flow::opening::Claim;
 use crate::options::Options;
 use crate::record::audit;
 use crate::record::restore::{self, Lost, Stricter};
 use crate::spans;
-use crate::storage::{Before, OpenMark, Replaced, RestoreRequest, Storage, WriteTx};
+use crate::storage::{Before, OpenMark, Replaced, RestoreRequest, WriteTx};
 use crate::store::Store;
 use crate::value::event::{Event, EventKind};
 use crate::value::id::{BranchId, OrganisationId, UserId};
@@ -241,36 +241,34 @@ impl Store {
     }
 }
 
-fn request(path: &Path, options: &Options) -> Result<RestoreRequest> {
-    let (files, _) = Storage::whereabouts(path)?;
-    Ok(RestoreRequest {
-        files,
+fn request(claim: &Claim, options: &Options) -> RestoreRequest {
+    RestoreRequest {
+        files: claim.whereabouts.files.clone(),
         tolerances: options.tolerances,
         clock: options.clock.clone(),
         random: Arc::clone(&options.random),
-    })
+    }
 }
 
 fn restored(backup: &Path, path: &Path, options: &RestoreOptions) -> Result<RestoreReport> {
     // Before the first lock, until the last connection is closed.
     let _open_mark = OpenMark::new()?;
-    let request = request(path, &options.options)?;
     // The backup is read by a descriptor, whose closing would drop the locks of a store.
-    while_none_opens(backup, |open_here| match open_here {
-        true => Err(Error::misuse("this process has the backup open as a store: close it first")),
-        false => Ok(()),
-    })
-    .map_err(|error| error.at(backup))?;
-    while_none_opens(path, |open_here| {
-        let rules = |tx: &WriteTx<'_>, before: Before| apply(tx, before, options);
-        let (report, replaced) = crate::storage::restore(request, backup, open_here, &rules)?;
-        let replaced = match replaced {
-            Replaced::Live => ReplacedFile::Live,
-            Replaced::Damaged(aside) => ReplacedFile::Damaged(aside),
-            Replaced::Nothing => ReplacedFile::Nothing,
-        };
-        Ok(RestoreReport { replaced, ..report })
-    })
+    let (claim, of_backup) = Claim::on_both(path, backup)?;
+    if of_backup.open.is_some() {
+        let open = Error::misuse("this process has the backup open as a store: close it first");
+        return Err(open.at(backup));
+    }
+    let request = request(&claim, &options.options);
+    let rules = |tx: &WriteTx<'_>, before: Before| apply(tx, before, options);
+    let (report, replaced) =
+        crate::storage::restore(request, backup, claim.open.is_some(), &rules)?;
+    let replaced = match replaced {
+        Replaced::Live => ReplacedFile::Live,
+        Replaced::Damaged(aside) => ReplacedFile::Damaged(aside),
+        Replaced::Nothing => ReplacedFile::Nothing,
+    };
+    Ok(RestoreReport { replaced, ..report })
 }
 
 /// The rules of a restore, in one transaction on the copy of the backup.
@@ -322,20 +320,18 @@ fn erase_again(tx: &WriteTx<'_>, audit_log_kept: bool) -> Result<()> {
 fn adopted(path: &Path, options: &Options) -> Result<AdoptReport> {
     // Before the first lock, until the connection is closed.
     let _open_mark = OpenMark::new()?;
-    let request = request(path, options)?;
-    while_none_opens(path, |open_here| {
-        if open_here {
-            return Err(Error::misuse("this process has the file open: close its store first"));
-        }
-        crate::storage::adopt(request, &|tx, before| {
-            let revoked = restore::revoke_everything(tx)?;
-            restore::begin_lineage(tx, before)?;
-            audit::append(tx, &Event::new(EventKind::StoreAdopted))?;
-            Ok(AdoptReport {
-                sessions_revoked: revoked.sessions,
-                api_keys_revoked: revoked.api_keys,
-                one_time_tokens_revoked: revoked.one_time_tokens,
-            })
+    let claim = Claim::on(path)?;
+    if claim.open.is_some() {
+        return Err(Error::misuse("this process has the file open: close its store first"));
+    }
+    crate::storage::adopt(request(&claim, options), &|tx, before| {
+        let revoked = restore::revoke_everything(tx)?;
+        restore::begin_lineage(tx, before)?;
+        audit::append(tx, &Event::new(EventKind::StoreAdopted))?;
+        Ok(AdoptReport {
+            sessions_revoked: revoked.sessions,
+            api_keys_revoked: revoked.api_keys,
+            one_time_tokens_revoked: revoked.one_time_tokens,
         })
     })
 }

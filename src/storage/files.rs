@@ -37,6 +37,34 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
 }
 
+/// Where a path of the host program leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    pub(crate) files: Files,
+    /// The main file; `None` if there is none.
+    pub(crate) identity: Option<Identity>,
+    directory: Option<Identity>,
+}
+
+impl Whereabouts {
+    pub(crate) fn of(path: &Path) -> Result<Self> {
+        let files = Files::resolve(path)?;
+        let identity = self::identity(&files.main).ok();
+        let directory = self::identity(files.directory()).ok();
+        Ok(Self { files, identity, directory })
+    }
+
+    /// Whether both may be one file. One that does not exist yet may be any of its directory: a
+    /// file system may take two spellings of a name for one.
+    pub(crate) fn may_be(&self, other: &Self) -> bool {
+        self.files == other.files
+            || match (self.identity, other.identity) {
+                (Some(one), Some(two)) => one == two,
+                _ => self.directory == other.directory,
+            }
+    }
+}
+
 /// The first bytes of a journal that SQLite would roll back.
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Length of the journal header up to and including the number of pages.
@@ -316,6 +344,30 @@ mod tests {
         let files = Files::of(PathBuf::from("/x/auth.db"));
         assert_eq!(files.wal, Path::new("/x/auth.db-wal"));
         assert_eq!(files.directory(), Path::new("/x"));
+    }
+
+    #[test]
+    fn two_paths_may_be_one_file_unless_both_exist_or_their_directories_differ() {
+        let [here, there] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        let (old, other) = (here.path().join("old.db"), here.path().join("other.db"));
+        let (new, link) = (here.path().join("new.db"), there.path().join("link.db"));
+        fs::write(&old, "").unwrap();
+        fs::write(&other, "").unwrap();
+        fs::hard_link(&old, &link).unwrap();
+        let may_be = |one: &Path, two: &Path| {
+            let [one, two] = [one, two].map(|path| Whereabouts::of(path).unwrap());
+            assert_eq!(one.may_be(&two), two.may_be(&one));
+            one.may_be(&two)
+        };
+        assert!(may_be(&old, &old) && may_be(&new, &new) && may_be(&old, &link));
+        assert!(!may_be(&old, &other));
+        // A file system that takes "new.db" and "NEW.DB" for one name.
+        assert!(may_be(&new, &here.path().join("NEW.DB")) && may_be(&new, &old));
+        assert!(!may_be(&new, &link) && !may_be(&new, &there.path().join("new.db")));
+        // The file was replaced in between.
+        let before = Whereabouts::of(&old).unwrap();
+        fs::rename(&other, &old).unwrap();
+        assert!(before.may_be(&Whereabouts::of(&old).unwrap()));
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) use backup::Manifest;
 pub use backup::{BackupProgress, BackupReport};
 pub(crate) use change_log::{Bookmark, Change, Changes, trimmable};
 pub(crate) use fault::fault;
-pub(crate) use files::{Files, Identity};
+pub(crate) use files::{Files, Identity, Whereabouts};
 pub(crate) use fork::{OpenMark, ThisProcess};
 pub use guard::OpenWarning;
 pub(crate) use guard::{FilePlace, Tolerances};
@@ -327,13 +327,6 @@ impl Storage {
     ) -> Result<Option<T>> {
         self.check_open()?;
         self.writer.try_write_unsynced(self.author(actor), job)
-    }
-
-    /// The files of the store at `path`, and the identity of the main file if it exists.
-    pub(crate) fn whereabouts(path: &Path) -> Result<(Files, Option<Identity>)> {
-        let files = Files::resolve(path)?;
-        let identity = files::identity(&files.main).ok();
-        Ok((files, identity))
     }
 
     /// How the open file is being watched, or why the store is closed.

@@ -2,15 +2,16 @@
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::sync::Barrier;
+use std::sync::{Barrier, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use gatepost::directory::OrganisationFilter;
 use gatepost::{ErrorKind, Page, Store};
 
 use super::Place;
 use crate::child::Child;
-use crate::world::{World, for_tests};
+use crate::world::{Meanwhile, World, for_tests, wait_for_reads};
 
 fn names(store: &Store) -> Vec<String> {
     let listed = store.organisations().list(&OrganisationFilter::new(), Page::default()).unwrap();
@@ -135,4 +136,38 @@ fn many_threads_open_one_core() {
             });
         }
     });
+}
+
+/// An opening may wait for other processes, migrate and write a backup: a program with a file for
+/// each of its customers does not stand still meanwhile.
+#[test]
+fn an_opening_of_another_file_does_not_wait_for_one() {
+    let meanwhile = Meanwhile::default();
+    let (opened, hears) = mpsc::channel();
+    meanwhile.happens(move || {
+        thread::spawn(move || {
+            let there_already = Place::ours();
+            drop(there_already.open(for_tests()).unwrap());
+            drop(Place::new().open(for_tests()).unwrap());
+            opened.send(()).unwrap();
+        });
+        hears.recv_timeout(Duration::from_secs(60)).expect("it waits for the other opening");
+    });
+    let place = Place::new();
+    drop(place.open(for_tests().random_source(meanwhile.source())).unwrap());
+}
+
+#[test]
+fn an_opening_of_the_same_file_waits_for_one_and_shares_its_core() {
+    let place = Place::new();
+    let meanwhile = Meanwhile::default();
+    let (opened, hears) = mpsc::channel();
+    let path = place.path.clone();
+    meanwhile.happens(move || {
+        thread::spawn(move || opened.send(Store::open(path, for_tests().service_name("Other"))));
+        wait_for_reads();
+    });
+    let _store = place.open(for_tests().random_source(meanwhile.source())).unwrap();
+    let refused = hears.recv().unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Misuse, "{refused}");
 }

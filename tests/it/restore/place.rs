@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use gatepost::backup::ReplacedFile;
 use gatepost::status::{FileState, OpenWarning};
@@ -9,7 +11,7 @@ use gatepost::{ErrorKind, Store};
 
 use super::{backs_up, copy, restores};
 use crate::child::Child;
-use crate::world::{World, for_tests};
+use crate::world::{Meanwhile, World, for_tests, wait_for_reads};
 
 /// A world whose file was backed up, written on and closed.
 pub(super) fn closed() -> World {
@@ -285,4 +287,26 @@ fn the_restored_file_knows_its_place_and_a_copy_of_it_does_not() {
     fs::copy(&world.path, &moved).unwrap();
     let store = Store::open(&moved, world.options.clone()).unwrap();
     assert_eq!(store.status().open_warnings, [OpenWarning::PerhapsRestored]);
+}
+
+/// A core of the backup would lose its locks when the restore closes its descriptor, and one of the
+/// file would be of what is replaced.
+#[test]
+fn no_other_thread_opens_the_file_or_its_backup_while_it_is_restored() {
+    let of: [fn(&World) -> std::path::PathBuf; 2] = [|world| world.path.clone(), copy];
+    for path in of {
+        let world = closed();
+        let (meanwhile, opened) = (Meanwhile::default(), Arc::new(Mutex::new(None)));
+        let (path, opening) = (path(&world), Arc::clone(&opened));
+        meanwhile.happens(move || {
+            let other = thread::spawn(move || Store::open(path, for_tests()));
+            wait_for_reads();
+            *opening.lock().unwrap() = Some((other.is_finished(), other));
+        });
+        let options = world.options.clone().random_source(meanwhile.source());
+        drop(Store::restore(copy(&world), &world.path, options).unwrap());
+        let (was_open, other) = opened.lock().unwrap().take().unwrap();
+        assert!(!was_open);
+        drop(other.join().unwrap());
+    }
 }
