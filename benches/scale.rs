@@ -4,10 +4,12 @@
 //! verify that asks the file, revoking all sessions of the user who has them (from the second time
 //! on those that have ended already), and opening and closing the file. `cargo bench --bench
 //! figures -- open_10m verify_miss_10m` opens and verifies at ten million. And a session of one
-//! user, opened beside 200,000 revoked sessions of another, and beside none: no limit counts those.
-//! The other user does nothing meanwhile (`open_beside_revoked`), or opens a session at the same
-//! moment, which deletes some of them (`open_while_their_user_opens`). The time beside 200,000
-//! divided by the time beside none is what they cost a user who has none of them.
+//! user, opened beside 200,000 sessions of another that are over, and beside none: no limit counts
+//! those. The other user does nothing meanwhile, and all of them were revoked
+//! (`open_beside_revoked`); or opens a session at the same moment (`open_while_their_user_opens`).
+//! Then as many of them were revoked at once as a user may have, and the others have expired: an
+//! opening deletes 32 revoked sessions of its user, so that no more of those pile up. The time
+//! beside 200,000 divided by the time beside none is what they cost a user who has none of them.
 #![allow(
     clippy::disallowed_methods,
     clippy::indexing_slicing,
@@ -17,18 +19,24 @@
 )]
 
 use std::hint::black_box;
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use gatepost::host::{Clock, ManualClock, SystemClock};
 use gatepost::sessions::OpenSession;
 use gatepost::testing::open_many;
 use gatepost::{DeviceId, NewUser, OpenedSession, Options, Store, UserId};
 
 /// A step that meets every session before it meets one again, and follows no order of the file.
 const STRIDE: usize = 7_919;
-/// An opening deletes up to 32 revoked sessions of its user: after so many, others are made.
-const OPENINGS_PER_FILL: u32 = 2_000;
+/// As many sessions as a user has with `Options::server`, and with the highest limit.
+const LIMIT: usize = 10;
+const CEILING: usize = 10_000;
+/// As many revoked sessions of its user as an opening deletes.
+const DELETED: usize = 32;
+/// As long as a session of `open_many` lives.
+const A_DAY: Duration = Duration::from_secs(86_400);
 
 fn scale(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scale");
@@ -81,22 +89,28 @@ fn revoked(criterion: &mut Criterion) {
 
 fn while_their_user_opens(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("scale");
-    for count in [0, 200_000] {
+    for (name, expired, limit) in
+        [("0", 0, 0), ("200000", 200_000, LIMIT), ("200000_at_the_ceiling", 190_000, CEILING)]
+    {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().join("auth.db"), Options::server()).unwrap();
+        let clock = ManualClock::new(SystemClock::default().now());
+        let options = Options::server().clock(Arc::new(clock.clone()));
+        let store = Store::open(directory.path().join("auth.db"), options).unwrap();
         let [ada, ben] =
             ["ada", "ben"].map(|name| store.users().create(NewUser::person(name)).unwrap().id);
-        let mut left = 0;
-        let id = BenchmarkId::new("open_while_their_user_opens", count);
-        group.bench_function(id, |bencher| {
+        drop(open_many(&store, ada, expired).unwrap());
+        clock.advance(A_DAY);
+        let at_once = DELETED.min(limit);
+        let opens_some = || {
+            clock.advance(Duration::from_millis(1));
+            drop(open_many(&store, ada, at_once).unwrap());
+        };
+        (at_once..limit).step_by(DELETED).for_each(|_| opens_some());
+        group.bench_function(BenchmarkId::new("open_while_their_user_opens", name), |bencher| {
             bencher.iter_custom(|rounds| {
                 let round = |_| {
-                    if left == 0 {
-                        drop(open_many(&store, ada, count).unwrap());
-                        store.sessions().revoke_all(ada).unwrap();
-                        left = OPENINGS_PER_FILL;
-                    }
-                    left -= 1;
+                    opens_some();
+                    store.sessions().revoke_all(ada).unwrap();
                     open_at_once(&store, ben, ada)
                 };
                 (0..rounds).map(round).sum()

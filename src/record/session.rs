@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::record::audit::Written;
 use crate::record::proof::{current, in_use, live, session_joined, watermark_of};
-use crate::storage::{ReadTx, WriteTx, params};
+use crate::storage::{ReadTx, Row, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::{DeviceDigest, Digest};
 use crate::value::event::{ClientInfo, Event, EventKind};
@@ -126,7 +126,7 @@ pub(crate) struct ActorSession {
     pub(crate) session: SessionId,
 }
 
-/// A session of a device, and whether it is live.
+/// A session, and whether it is live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) id: SessionId,
@@ -274,6 +274,10 @@ pub(crate) fn erase_of(tx: &WriteTx<'_>, user: UserId) -> Result<()> {
     tx.execute("DELETE FROM session WHERE user_id = ?1", params![user]).map(drop)
 }
 
+fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
+    Ok(Standing { id: row.get(0)?, user: row.get(1)?, live: row.get(2)? })
+}
+
 /// The session of this device, live or not.
 pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option<Standing>> {
     tx.one(
@@ -285,7 +289,7 @@ pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option
             " WHERE s.device_hash = ?1"
         ),
         params![device, tx.now()],
-        |row| Ok(Standing { id: row.get(0)?, user: row.get(1)?, live: row.get(2)? }),
+        standing,
     )
 }
 
@@ -300,35 +304,52 @@ pub(crate) fn impersonations(tx: &ReadTx<'_>, from: SessionId) -> Result<Vec<Sta
             " WHERE s.actor_session_id = ?1"
         ),
         params![from, tx.now()],
-        |row| Ok(Standing { id: row.get(0)?, user: row.get(1)?, live: row.get(2)? }),
+        standing,
     )
 }
 
-const LIVE_OF_SQL: &str = concat!(
-    "SELECT s.id FROM ",
-    session_joined!(),
-    " WHERE s.user_id = ?1 AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND ",
+/// The ids of the sessions of the user `?1` that are neither revoked nor expired at `?2`. Found in
+/// the index alone: no limit counts the others, and no row of the table is read for them.
+macro_rules! not_over_of {
+    () => {
+        concat!(
+            "SELECT r.id FROM session AS r
+             WHERE r.user_id = ?1 AND r.expires_at > ?2 AND r.opened_seq >= ",
+            watermark_of!("?1")
+        )
+    };
+}
+
+const COUNTED_SQL: &str = concat!(
+    "SELECT s.id, s.user_id, ",
     live!("?2"),
-    " ORDER BY s.last_seen, s.id"
+    " AS live FROM ",
+    session_joined!(),
+    " WHERE s.id IN (",
+    not_over_of!(),
+    ") AND s.id IS NOT ?3 AND s.actor_session_id IS NULL AND (live OR NOT (",
+    in_use!("?2"),
+    ")) ORDER BY s.last_seen, s.id"
 );
 
-/// The live sessions of a user, least recently used first, without the session `except` and without
-/// impersonations, which take no place of its user.
-pub(crate) fn live_of(
+/// The sessions of a user that its limit counts, except one, least recently used first: the live
+/// ones, and those that are neither revoked nor expired and yet not in use, which are idle or from
+/// the future. A suspended session is neither, and an impersonation takes no place of its user.
+pub(crate) fn counted(
     tx: &ReadTx<'_>,
     user: UserId,
     except: Option<SessionId>,
-) -> Result<Vec<SessionId>> {
-    tx.all(LIVE_OF_SQL, params![user, tx.now(), except], |row| row.get(0))
+) -> Result<Vec<Standing>> {
+    tx.all(COUNTED_SQL, params![user, tx.now(), except], standing)
 }
 
 const NOT_OVER_SQL: &str = concat!(
     "SELECT coalesce(s.actor_session_id, s.id) FROM ",
     session_joined!(),
-    " WHERE s.id IN (
-                 SELECT r.id FROM session AS r WHERE r.user_id = ?1 AND r.expires_at > ?2
-                 UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
-               AND s.expires_at > ?2 AND ",
+    " WHERE s.id IN (",
+    not_over_of!(),
+    " UNION ALL SELECT r.id FROM session AS r WHERE r.device_hash = ?3)
+       AND s.expires_at > ?2 AND ",
     current!()
 );
 
@@ -340,28 +361,6 @@ pub(crate) fn not_over(
     device: Option<DeviceDigest>,
 ) -> Result<Vec<SessionId>> {
     tx.all(NOT_OVER_SQL, params![user, tx.now(), device], |row| row.get(0))
-}
-
-const OUT_OF_USE_SQL: &str = concat!(
-    "SELECT s.id FROM ",
-    session_joined!(),
-    " WHERE s.user_id = ?1 AND s.id IS NOT ?3 AND s.actor_session_id IS NULL
-         AND s.expires_at > ?2 AND ",
-    current!(),
-    " AND NOT (",
-    in_use!("?2"),
-    ") ORDER BY s.last_seen, s.id"
-);
-
-/// The sessions of a user, except one, that are neither revoked nor expired and yet not in use:
-/// idle, or from the future. A suspended session is in use, and an impersonation is not counted.
-/// The least recently used comes first.
-pub(crate) fn out_of_use(
-    tx: &ReadTx<'_>,
-    user: UserId,
-    except: Option<SessionId>,
-) -> Result<Vec<SessionId>> {
-    tx.all(OUT_OF_USE_SQL, params![user, tx.now(), except], |row| row.get(0))
 }
 
 /// The user of a session that is live, or `NotFound`.
@@ -459,8 +458,8 @@ mod tests {
     #[test]
     fn a_login_searches_behind_the_sessions_that_have_expired() {
         let store = Store::in_memory(Options::for_tests()).unwrap();
-        let by_index = "INDEX session_by_user (user_id=? AND expires_at>?)";
-        for sql in [LIVE_OF_SQL, NOT_OVER_SQL, OUT_OF_USE_SQL] {
+        let by_index = "COVERING INDEX session_by_user (user_id=? AND expires_at>?)";
+        for sql in [COUNTED_SQL, NOT_OVER_SQL] {
             let explain: &'static str = format!("EXPLAIN QUERY PLAN {sql}").leak();
             let parameters = params![UserId::NIL, 0, None::<SessionId>];
             let plan = store.read(|tx| tx.all(explain, parameters, |row| row.get::<_, String>(3)));

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
 use crate::flow::revoke::make_way;
 use crate::options::Options;
-use crate::record::session::{self, NewSession};
+use crate::record::session::{self, NewSession, Standing};
 use crate::record::{audit, device};
 use crate::storage::{ReadTx, WriteTx};
 use crate::store::Store;
@@ -68,16 +68,17 @@ pub(crate) fn room(
     if opening.revokes_others {
         return Ok(Ok(Room { making_way: on_device.into_iter().collect() }));
     }
-    let live = session::live_of(tx, opening.user, replaced.map(|other| other.id))?;
+    let counted = session::counted(tx, opening.user, replaced.map(|other| other.id))?;
+    let (live, idle): (Vec<_>, Vec<_>) = counted.into_iter().partition(|session| session.live);
     let allowed = usize::try_from(policy.per_user).unwrap_or(usize::MAX);
     let surplus = (live.len() + 1).saturating_sub(allowed);
     if surplus > 0 && policy.at_limit == SessionLimit::Refuse {
         return Ok(Err(LoginRefusal::TooManySessions));
     }
     // A process that has not written its uses yet may bring an idle one back: it makes way first.
-    let idle = session::out_of_use(tx, opening.user, replaced.map(|other| other.id))?;
     let idle_surplus = (live.len() + idle.len() + 1).saturating_sub(allowed);
-    let displaced = |reason| move |session| Displaced { session, user: opening.user, reason };
+    let displaced =
+        |reason| move |other: Standing| Displaced { session: other.id, user: other.user, reason };
     let idle = idle.into_iter().take(idle_surplus).map(displaced(None));
     let evicted = live.into_iter().take(surplus).map(displaced(Some("session_limit")));
     Ok(Ok(Room { making_way: on_device.into_iter().chain(idle).chain(evicted).collect() }))
