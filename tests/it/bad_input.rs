@@ -55,7 +55,7 @@ impl Bench {
 
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let world =
-            World::with(|options| change(options).dangerous().allow_unsealed_totp_secrets());
+            World::in_memory(|options| change(options).dangerous().allow_unsealed_totp_secrets());
         let store = &world.store;
         let north = store.organisations().create("Northern").unwrap().id;
         let york = store.branches().create("York", north).unwrap().id;

@@ -17,7 +17,7 @@ use gatepost::{LoginOutcome, LoginRefusal, LoginRequest, NewUser, Store};
 
 use crate::pending_step::unsealed;
 use crate::races::Dice;
-use crate::world::{DAY, PASSWORD, device, for_tests, morning};
+use crate::world::{DAY, PASSWORD, device, directory_in_memory, for_tests, morning};
 
 /// The kinds of names, each tried with a wrong password. `imported` has a hash from elsewhere,
 /// `devices` has a hundred known devices, `deleted` had the name once; where a kind says so, the
@@ -79,10 +79,8 @@ fn long() {
         "timing: {rounds} rounds, cost {cost}, {crowd} names tried before, seed {seed}, {names} \
          names of each kind"
     );
-    // In memory where there is such a place: a disk is louder than any difference.
-    let shm = std::path::Path::new("/dev/shm");
-    let place = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() };
-    let place = place.unwrap();
+    // A disk is louder than any difference.
+    let place = directory_in_memory();
     let clock = ManualClock::new(morning());
     let (store, sql) = populate(&place.path().join("auth.db"), cost, names, &clock);
     let mut order = Dice::new(seed.parse().unwrap(), 0);

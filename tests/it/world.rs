@@ -74,6 +74,12 @@ fn may_mount() -> bool {
     rights.is_some_and(|rights| rights & CAP_SYS_ADMIN != 0)
 }
 
+/// In memory where the system has such a place: for tests that would have a disk flush thousands of
+/// times, and that are about no disk.
+pub(crate) fn directory_in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// The options with which every test opens its stores, except those that it changes.
 pub(crate) fn for_tests() -> Options {
     let options = Options::for_tests();
@@ -88,13 +94,21 @@ impl World {
 
     /// With other options.
     pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
+        Self::within(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// With other options, in a [`directory_in_memory`].
+    pub(crate) fn in_memory(change: impl FnOnce(Options) -> Options) -> Self {
+        Self::within(directory_in_memory(), change)
+    }
+
+    fn within(directory: TempDir, change: impl FnOnce(Options) -> Options) -> Self {
         let clock = ManualClock::new(morning());
         let options = change(
             for_tests()
                 .clock(Arc::new(clock.clone()))
                 .random_source(Arc::new(SeededRandom::new(7))),
         );
-        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("auth.db");
         let store = Store::open(&path, options.clone()).unwrap();
         Self { store, clock, options, path, directory }

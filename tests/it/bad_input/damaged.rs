@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use super::{Bench, for_any};
 use crate::second_factor::authenticator::Authenticator;
 use crate::second_factor::{SECRET, STEP};
-use crate::world::{DAY, HOUR, PASSWORD, device, for_tests, one_of};
+use crate::world::{DAY, HOUR, PASSWORD, device, directory_in_memory, for_tests, one_of};
 
 /// The values that a column of each kind is given, as SQL.
 const LIES: &[(&str, &[&str])] = &[
@@ -38,7 +38,7 @@ fn no_value_in_any_column_makes_a_call_panic_or_a_stranger_known() {
     let columns = columns(&template);
     assert!(columns.len() > 100, "{} columns", columns.len());
     bench.world.store.close().unwrap();
-    let folder = folder();
+    let folder = directory_in_memory();
     let sound = folder.path().join("sound.db");
     fs::copy(&template, &sound).unwrap();
     assert_eq!(call_everything(&sound, &token, &key), Some((true, true)));
@@ -77,11 +77,6 @@ fn no_text_in_the_hash_column_lets_anybody_in() {
         }
         bench.world.store.users().unlock(bench.ada).unwrap();
     });
-}
-
-/// In memory where the system has such a place: hundreds of files are flushed here for nothing.
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// A row in every table.

@@ -448,7 +448,8 @@ fn every_function_that_takes_text_is_attacked() {
 
 #[test]
 fn texts_that_made_others_stumble_are_taken_or_refused_whole() {
-    for text in CORPUS.iter().step_by(one_of(6)) {
+    // With the quote that ends a literal of SQL, whichever are left out.
+    for text in CORPUS.iter().skip(8 % one_of(6)).step_by(one_of(6)) {
         // Each is the first text of a store once: a call must not depend on the one before it.
         give(&Bench::new(), text);
     }

@@ -30,7 +30,7 @@ impl Deref for Scene {
 
 impl Scene {
     pub(super) fn new() -> Self {
-        let world = World::with(unsealed);
+        let world = World::in_memory(unsealed);
         let person = |name: &str| NewUser::person(name).email(format!("{name}@example.com"));
         for name in ["ada", "ben"] {
             world.store.users().create(person(name).password(PASSWORD.into())).unwrap();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{POLICIES, options};
 use crate::child::{Child, Parent};
 use crate::model::Hands;
-use crate::world::morning;
+use crate::world::{directory_in_memory, morning};
 
 /// Which of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl System {
     }
 
     fn stores(policy: &str, seed: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory_in_memory();
         let place = directory.path().join("place");
         std::fs::create_dir(&place).unwrap();
         std::os::unix::fs::symlink("place", directory.path().join("link")).unwrap();
@@ -92,7 +92,7 @@ impl System {
     }
 
     fn processes(policy: &str, seed: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory_in_memory();
         let path = directory.path().join("auth.db");
         let mut pids = format!("run by pid {} to", std::process::id());
         let mut children = Vec::new();

@@ -67,7 +67,7 @@ impl Scene {
 
     pub(crate) fn with(policy: SessionPolicy) -> Self {
         let seen = Arc::new(Seen::default());
-        let world = World::with(|options| options.sessions(policy).observer(seen.clone()));
+        let world = World::in_memory(|options| options.sessions(policy).observer(seen.clone()));
         let (organisations, branches) = (world.store.organisations(), world.store.branches());
         let north = organisations.create("Northern").unwrap().id;
         let south = organisations.create("Southern").unwrap().id;
