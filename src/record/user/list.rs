@@ -333,9 +333,9 @@ impl UserFilter {
         const WRONG: &str =
             "the text of the UserFilter is longer than 254 bytes or has control characters";
         let privilege = self.privilege.as_deref().map(Privilege::parse).transpose()?;
-        let line = |value| text(value, WRONG, EMAIL_MAX_BYTES);
+        let line = |value: &str| text(value.trim(), WRONG, EMAIL_MAX_BYTES);
         let wanted = self.text.as_deref().map(line).transpose()?;
-        let wanted = wanted.map(|text| searched(text.trim())).filter(|text| !text.is_empty());
+        let wanted = wanted.map(|text| searched(&text)).filter(|text| !text.is_empty());
         let privilege = privilege.map(|privilege| privilege.as_str().to_owned());
         Ok(Selection { filter: self, privilege, text: wanted })
     }
