@@ -39,6 +39,8 @@ pub struct Client {
     device: DeviceId,
     /// Of the header and of the cookie.
     held: [Option<Arc<Held>>; 2],
+    /// Whether there are several headers: `held` then has none of them.
+    is_ambiguous: bool,
 }
 
 impl Client {
@@ -190,9 +192,13 @@ impl Client {
     /// of the session. That of the device stays, so that the user is known there at the next login.
     ///
     /// # Errors
-    /// 422 for an API key, which is revoked in another way; otherwise as `Store::log_out`. The
-    /// cookie is then kept, so that the user can try again.
+    /// 400 for more than one header `Authorization`, and no session is revoked; 422 for an API key,
+    /// which is revoked in another way; otherwise as `Store::log_out`. The cookie is then kept, so
+    /// that the user can try again.
     pub async fn log_out(&self) -> Result<LoggedOut, Rejection> {
+        if self.is_ambiguous {
+            return Err(Rejection::ambiguous_credential());
+        }
         let (store, held) = (self.auth.store().clone(), self.held.clone());
         // One call, so that a client that goes away leaves no session open.
         let revoke = move || {
@@ -231,7 +237,8 @@ where
         // A credential that cannot be read is none that could be revoked; the one beside it may be.
         let held = [credentials::of_header(parts), credentials::of_cookie(&auth, parts)];
         let held = held.map(|held| held.unwrap_or_default().map(Arc::new));
-        Ok(Self { info: peer::info(&auth, parts), auth, device, held })
+        let is_ambiguous = credentials::is_ambiguous(parts);
+        Ok(Self { info: peer::info(&auth, parts), auth, device, held, is_ambiguous })
     }
 }
 

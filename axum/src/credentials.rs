@@ -31,12 +31,16 @@ pub(crate) fn read(auth: &Auth, parts: &Parts) -> Result<Option<Held>, Rejection
 
 /// As [`read`], for the header alone.
 pub(crate) fn of_header(parts: &Parts) -> Result<Option<Held>, Rejection> {
-    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
-    let Some(header) = headers.next() else { return Ok(None) };
-    let text = header.to_str().ok().filter(|_| headers.next().is_none());
+    let Some(header) = parts.headers.get(AUTHORIZATION) else { return Ok(None) };
+    let text = header.to_str().ok().filter(|_| !is_ambiguous(parts));
     let credentials = text.and_then(|text| HeaderCredentials::from_header(text).ok());
     let credentials = credentials.ok_or_else(Rejection::refused_credential)?;
     Ok(Some(Held { credentials, is_cookie: false, until_closed: false }))
+}
+
+/// Whether there is more than one header, so that a call would have to choose.
+pub(crate) fn is_ambiguous(parts: &Parts) -> bool {
+    parts.headers.get_all(AUTHORIZATION).iter().nth(1).is_some()
 }
 
 /// As [`read`], for the cookies alone.

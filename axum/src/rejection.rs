@@ -132,6 +132,13 @@ impl Rejection {
         rejection
     }
 
+    /// Several headers `Authorization`, where a call would have to choose one. Not 401, after which
+    /// a client takes its session for ended (RFC 6750, 3.1: `invalid_request`).
+    pub(crate) fn ambiguous_credential() -> Self {
+        let detail = "The request has more than one header Authorization: send one.";
+        Self::answered(StatusCode::BAD_REQUEST, "ambiguous_credential", detail)
+    }
+
     /// A one-time token, which is no credential of the request: not 401, so that a client that is
     /// signed in keeps its session.
     pub(crate) fn invalid_one_time_token() -> Self {

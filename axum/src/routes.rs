@@ -10,7 +10,8 @@
 //!   enrolment with `recovery_codes`.
 //! - `POST /login/enrol` takes the `step` of a login that waits for an enrolment, and answers 200
 //!   with the secret for an authenticator: `base32`, `uri` and `expires_at`.
-//! - `POST /logout` answers 204 and removes the cookie of the session.
+//! - `POST /logout` answers 204 and removes the cookie of the session; 400
+//!   (`ambiguous_credential`) to two headers `Authorization`, of which none is logged out.
 //! - `GET /me` answers 200 with `principal` and `profile`.
 //! - `GET /sessions` answers 200 with the caller's own sessions, each with `current`.
 //! - `DELETE /sessions/{id}` answers 204: that session of the caller has ended. The answer is the
@@ -84,6 +85,7 @@ use crate::client::{BegunLogin, Client, LoggedIn};
 use crate::rejection::Rejection;
 use crate::signed_in::SignedIn;
 
+mod mails;
 mod one_time;
 mod second_factor;
 

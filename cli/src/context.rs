@@ -1,6 +1,7 @@
 //! The open store of a command, its actor, and the user of the operating system.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ impl Context {
     /// Opens the file, which must exist.
     pub(crate) fn open(global: &Global) -> Result<Self> {
         let path = &global.file;
-        if is_missing(path) {
+        if is_missing(path)? {
             return Err(no_store(path));
         }
         check_owner(global)?;
@@ -108,12 +109,32 @@ pub(crate) fn keys(global: &Global) -> Result<Option<Keys>> {
     Ok(all)
 }
 
-/// Whether there is no file, or an empty one.
-pub(crate) fn is_missing(path: &Path) -> bool {
-    fs::metadata(path).map_or_else(
-        |error| error.kind() == std::io::ErrorKind::NotFound,
-        |file| file.is_file() && file.len() == 0,
-    )
+/// Whether there is no file, or an empty one; a failure if the system does not say.
+pub(crate) fn is_missing(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Ok(file) => Ok(file.is_file() && file.len() == 0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(not_examined(path, &error)),
+    }
+}
+
+/// The exit codes are those of the same errors in an opening.
+fn not_examined(path: &Path, error: &io::Error) -> Failure {
+    let is_circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let (exit, advice) = match error.kind() {
+        io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+            (Exit::Invalid, "Choose another path: the message says what is wrong with this one.")
+        }
+        _ if is_circle => {
+            (Exit::Invalid, "Choose another path, or correct the links of this one.")
+        }
+        io::ErrorKind::PermissionDenied => {
+            (Exit::Unavailable, "Give this user access to the directories of the path.")
+        }
+        _ => (Exit::Unavailable, "Find out what is wrong with the file system of the path."),
+    };
+    let what = format!("it cannot be found out what is at {}: {error}", path.display());
+    Failure::new(exit, what, advice)
 }
 
 fn no_store(path: &Path) -> Failure {

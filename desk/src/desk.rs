@@ -160,12 +160,15 @@ impl Desk {
         request.attempt(self, None)
     }
 
-    /// Whether the store has no user yet: show the window that makes the first administrator.
+    /// Whether the store has no user yet, deleted ones included: show the window that makes the
+    /// first administrator.
     ///
     /// # Errors
     /// [`Store`](DeskError::Store).
     pub fn is_new(&self) -> Result<bool> {
-        Ok(self.0.store.users().count(&UserFilter::new())? == 0)
+        let users = self.0.store.users();
+        Ok(users.count(&UserFilter::new())? == 0
+            && users.count(&UserFilter::new().deleted())? == 0)
     }
 
     /// Creates the first user, who has the privilege `admin`. Of two instances that do this at the

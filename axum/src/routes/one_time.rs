@@ -1,5 +1,7 @@
 //! The routes of one-time tokens. None of them opens a session.
 
+use std::sync::Arc;
+
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRef, State};
 use axum::http::header::REFERRER_POLICY;
@@ -11,6 +13,7 @@ use gatepost::sessions::{Redemption, ResetMail, RevokeApiKeys};
 use gatepost::{Error, Password, Store};
 use serde::Deserialize;
 
+use super::mails::Mails;
 use super::route;
 use crate::auth::Auth;
 use crate::blocking::blocking;
@@ -50,8 +53,13 @@ where
 ///
 /// `send` gets the mail, if there is one to send, on a thread that may wait. It is called after the
 /// store has answered, also if the client has gone away by then, and the answer to the browser does
-/// not wait for it. A mail whose `send` has not begun when the program ends is lost: the user
-/// requests another one.
+/// not wait for it.
+///
+/// At most 4 mails are sent at a time, and 256 more wait, one for each user, so that a mail server
+/// that does not answer keeps no login waiting. A mail beyond them is dropped, which `tracing` gets
+/// as an error and no caller notices. A mail whose `send` has not begun when the program ends is
+/// lost as well. In both cases the user requests another one. Let `send` give up after a time: four
+/// calls that never return keep all others waiting.
 pub fn request_password_reset<S>(
     send: impl Fn(ResetMail) + Clone + Send + Sync + 'static,
 ) -> Router<S>
@@ -59,6 +67,8 @@ where
     S: Clone + Send + Sync + 'static,
     Auth: FromRef<S>,
 {
+    let mails = Arc::new(Mails::new(send));
+    let send = move |mail| mails.take(mail);
     let request = move |State(auth): State<Auth>, _: Client, body| do_request(auth, body, send);
     private("/request-password-reset", post(request))
 }

@@ -220,7 +220,7 @@ async fn a_cookie_of_another_program_may_have_any_bytes() {
 #[tokio::test]
 async fn a_logout_beside_a_header_that_cannot_be_read_ends_the_session_of_the_cookie() {
     let world = World::new();
-    for header in ["Negotiate YII=", "Bearer", "Basic ?"] {
+    for header in ["Negotiate YII=", "Bearer", "Basic ?", "Bearer Z\u{fc}rich"] {
         let browser = world.browser().signed_in("ada").await;
         let mut kept = browser.clone();
         let mut other = browser.header("authorization", header);
@@ -250,6 +250,27 @@ async fn a_logout_beside_the_header_of_another_session_ends_both() {
         kept.get("/mine").await.is_refused(401, "invalid_token");
         other.get("/mine").await.is_refused(401, "invalid_token");
     }
+}
+
+/// Once it was a success, and the sessions of both headers lived on.
+#[tokio::test]
+async fn a_logout_with_two_headers_is_refused_and_ends_no_session() {
+    let world = World::new();
+    let mut other = world.browser().signed_in("bob").await;
+    let pair = format!("{}:{}", other.cookies[SESSION], other.cookies[DEVICE]);
+    let basic = format!("Basic {}", BASE64.encode(pair.as_bytes()));
+    let mut browser = world.browser().signed_in("ada").await;
+    for second in [basic.as_str(), "Negotiate YII=", "Bearer Z\u{fc}rich"] {
+        for sender in [world.browser(), browser.clone()] {
+            let one = sender.header("authorization", second);
+            let mut both = one.header("authorization", basic.as_str());
+            let answer = both.post("/auth/logout", None).await;
+            answer.is_refused(400, "ambiguous_credential");
+            assert!(answer.set_cookies().is_empty(), "{second}");
+        }
+    }
+    assert_eq!(other.get("/mine").await.status, 200);
+    assert_eq!(browser.get("/mine").await.status, 200);
 }
 
 /// Once the session of the cookie lived on.

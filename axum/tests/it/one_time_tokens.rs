@@ -1,16 +1,19 @@
 //! The routes of one-time tokens: a forgotten password, a confirmation, an invitation.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use gatepost::directory::UserStatus;
-use gatepost::sessions::{NewApiKey, NewOneTimeToken, ResetMail};
+use gatepost::sessions::{NewApiKey, NewOneTimeToken, Redemption, ResetMail, RevokeApiKeys};
 use gatepost::{NewUser, UserId};
 use gatepost_axum::{Auth, routes};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use crate::world::{Answer, Browser, PASSWORD, World, abandoned, app, on_one_thread};
+use crate::world::{Answer, Browser, PASSWORD, World, abandoned, app, on_one_thread, on_threads};
 
 const OTHER: &str = "nine brass bells";
 const REQUEST: &str = "/auth/request-password-reset";
@@ -100,7 +103,7 @@ async fn an_answer_waits_for_no_mail() {
     world.store.users().set_email(world.user("ada").id, Some("ada@example.com")).unwrap();
     let (answered, wait) = channel::<()>();
     let (report, sent) = channel();
-    let wait = std::sync::Arc::new(std::sync::Mutex::new(wait));
+    let wait = Arc::new(Mutex::new(wait));
     let send = move |_: ResetMail| {
         let after_the_answer = wait.lock().unwrap().recv_timeout(Duration::from_secs(10));
         report.send(after_the_answer.is_ok()).unwrap();
@@ -110,6 +113,63 @@ async fn an_answer_waits_for_no_mail() {
     assert_eq!(request(&mut world.browser(), "ada").await.status, 202);
     answered.send(()).unwrap();
     assert!(sent.recv_timeout(Duration::from_secs(60)).unwrap());
+}
+
+/// Once each mail took one of the threads that every login needs, and as many waited as were
+/// requested.
+#[test]
+fn a_mail_server_that_does_not_answer_keeps_no_login_waiting_and_few_mails() {
+    const SENT_AT_ONCE: usize = 4;
+    const WAITING_MAX: usize = 256;
+    const ASKS_AGAIN: usize = 100;
+    let world = World::new();
+    let name = |number: usize| format!("user{number}");
+    let asked = SENT_AT_ONCE + WAITING_MAX + 3;
+    for number in 0..asked {
+        let address = format!("{}@example.com", name(number));
+        world.store.users().create(NewUser::person(name(number)).email(address)).unwrap();
+    }
+    let (silent, server) = channel::<()>();
+    let (server, begun) = (Mutex::new(server), AtomicUsize::new(0));
+    let (report, sent) = channel();
+    let send = Arc::new(move |mail: ResetMail| {
+        let number = begun.fetch_add(1, Ordering::SeqCst);
+        // Until it is dropped.
+        let _ = server.lock().unwrap().recv();
+        // A mail that waits is sent also after a panic.
+        assert!(number >= SENT_AT_ONCE, "the server hung up");
+        report.send(mail).unwrap();
+    });
+    let routes = routes::request_password_reset(move |mail| send(mail));
+    let auth = Auth::new(world.store.clone());
+    let routes = Router::new().nest("/auth", routes).with_state(auth.clone());
+    let world = World { app: app(auth).merge(routes), ..world };
+    let test = async move {
+        let (mut browser, mut again) = (world.browser(), 0);
+        let first = request(&mut browser, &name(0)).await;
+        assert_eq!(first.status, 202);
+        // One whose mail waits asks again: only the last link is valid.
+        for number in (1..asked).chain([ASKS_AGAIN]) {
+            let answer = request(&mut browser, &name(number)).await;
+            assert_eq!((answer.status, &answer.body), (first.status, &first.body));
+        }
+        assert_eq!(world.browser().log_in("bob", PASSWORD).await.status, 200);
+        drop(silent);
+        for _ in 0..WAITING_MAX {
+            let mail = sent.recv_timeout(Duration::from_secs(60)).unwrap();
+            if mail.to.starts_with(&format!("{}@", name(ASKS_AGAIN))) {
+                let (tokens, token) = (world.store.one_time_tokens(), mail.token.expose());
+                let reset = tokens.reset_password(token, PASSWORD.into(), RevokeApiKeys::Keep);
+                assert!(matches!(reset.unwrap(), Redemption::Valid(_)));
+                again += 1;
+            }
+        }
+        assert_eq!(again, 1);
+        assert!(sent.recv_timeout(Duration::from_millis(50)).is_err());
+    };
+    on_threads(SENT_AT_ONCE + 1, async {
+        timeout(Duration::from_secs(60), test).await.unwrap();
+    });
 }
 
 /// Once the mail was lost: the link of the mail before was revoked, and no new one came.

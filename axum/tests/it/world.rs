@@ -295,8 +295,13 @@ pub(crate) fn from_peer(mut request: Request<Body>, peer: &str) -> Request<Body>
 
 /// Runs a test that has [`abandoned`] requests: one thread runs all calls of the store in turn.
 pub(crate) fn on_one_thread(test: impl Future<Output = ()>) {
+    on_threads(1, test);
+}
+
+/// Runs a test in which no more calls than that may wait at a time.
+pub(crate) fn on_threads(number: usize, test: impl Future<Output = ()>) {
     let mut runtime = Builder::new_current_thread();
-    runtime.enable_time().max_blocking_threads(1).build().unwrap().block_on(test);
+    runtime.enable_time().max_blocking_threads(number).build().unwrap().block_on(test);
 }
 
 /// A request whose client goes away while its first call of the store waits for the thread. Returns

@@ -27,6 +27,8 @@ use systems::Privileges;
 
 /// The records of one write.
 const RECORDS_PER_WRITE: usize = 500;
+/// A write has fewer records if their lines have this length, as all are kept until then.
+const BYTES_PER_WRITE: u64 = 4 * 1_048_576;
 
 /// Import organisations, branches, users and configuration from a file
 ///
@@ -114,15 +116,19 @@ impl Import {
         let mut counts = Counts::default();
         let mut privileges = Privileges::default();
         let mut batch: Vec<(u64, ImportRecord)> = Vec::with_capacity(RECORDS_PER_WRITE);
+        let mut written_to = 0;
         while let Some((line, fields)) = lines.next()? {
             match fields.and_then(|fields| self.record(fields, &mut privileges)) {
                 Ok(Some(record)) => batch.push((line, record)),
                 Ok(None) => counts.skipped += 1,
                 Err(what) => self.refuse(&bar, line, &what, &mut counts),
             }
-            if batch.len() == RECORDS_PER_WRITE {
+            let read_to = lines.bytes_read();
+            let bytes = read_to.saturating_sub(written_to);
+            if batch.len() == RECORDS_PER_WRITE || bytes >= BYTES_PER_WRITE {
                 self.write(store, &mut batch, &bar, &mut counts)?;
-                bar.set_position(lines.bytes_read());
+                bar.set_position(read_to);
+                written_to = read_to;
             }
         }
         self.write(store, &mut batch, &bar, &mut counts)?;

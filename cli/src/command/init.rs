@@ -51,7 +51,7 @@ enum Preset {
 impl Init {
     pub(crate) fn run(self, global: &Global) -> Result<()> {
         let path = &global.file;
-        if !is_missing(path) {
+        if !is_missing(path)? {
             return Err(Failure::new(
                 Exit::Conflict,
                 format!("there is a file at {}", path.display()),

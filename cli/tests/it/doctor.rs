@@ -253,6 +253,17 @@ fn a_second_factor_that_no_program_can_enrol_is_a_warning() {
     assert_eq!(examine(&world, &key), (0, vec![("options".to_owned(), "note".to_owned())]));
 }
 
+/// Once it was the warning that the file has no key.
+#[test]
+fn keys_that_cannot_be_read_are_an_error() {
+    let world = World::new();
+    world.person("ada");
+    world.ok(&["factor", "policy", "all"]);
+    let renamed = "UPDATE credential SET phc = cost || '$sealed1$NO ID$AAAA'";
+    world.sql().execute_batch(renamed).unwrap();
+    check(&world, 11, &[("options", "error"), ("sealing", "error")]);
+}
+
 #[test]
 fn a_file_for_tests_is_an_error() {
     let world = World::new();

@@ -193,6 +193,31 @@ fn a_quotation_mark_that_is_not_closed_takes_no_more_than_one_mebibyte() {
     assert!(world.store().users().find_by_username("eve").unwrap().is_some());
 }
 
+/// Once 500 records were kept, whatever their length: half a gigabyte of such lines.
+#[test]
+fn long_records_are_written_after_a_few_mebibytes() {
+    let long = "x".repeat(900_000);
+    let longer = "x".repeat(1_100_000);
+    let mut lines = String::from("{\"username\":\"ada\"}\n");
+    let mut rows = String::from("username,description\nada,\n");
+    for n in 0..5 {
+        writeln!(lines, "{{\"username\":\"user{n}\",\"description\":\"{long}\"}}").unwrap();
+        writeln!(rows, "user{n},{long}").unwrap();
+    }
+    writeln!(lines, "{{\"username\":\"bob\",\"description\":\"{longer}\"}}").unwrap();
+    writeln!(rows, "bob,{longer}").unwrap();
+    for (name, text, says) in [
+        ("long.jsonl", lines, "line 7 is longer than 1 MiB"),
+        ("long.csv", rows, "the record that begins in line 8 is longer than 1 MiB"),
+    ] {
+        let world = World::new();
+        lay(&world, name, &text);
+        world.refused(&["import", name], 5, says);
+        // The last line ended the import, so what it did not keep is in the store.
+        assert!(world.store().users().find_by_username("ada").unwrap().is_some(), "{name}");
+    }
+}
+
 #[test]
 fn only_a_user_that_was_deleted_stays_deleted_when_the_file_is_imported_again() {
     let world = World::new();

@@ -1,7 +1,7 @@
 //! How the file is found, created and opened, and when it is not.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use gatepost::status::OpenWarning;
 use gatepost::{Options, Store};
@@ -50,6 +50,37 @@ fn init_leaves_a_file_that_is_there_as_it_is() {
     fs::write(world.directory().join("notes.txt"), "notes").unwrap();
     world.refused(&["init", "--preset", "web", "-f", "notes.txt"], 4, "there is a file");
     assert_eq!(fs::read(world.directory().join("notes.txt")).unwrap(), b"notes");
+}
+
+/// Once `init` said that there is a file at each of these paths.
+#[test]
+fn a_path_at_which_nothing_can_be_found_out_is_refused_with_its_cause() {
+    let world = World::empty();
+    fs::write(world.directory().join("notes.txt"), "notes").unwrap();
+    symlink("circle.db", world.directory().join("circle.db")).unwrap();
+    let long = "x".repeat(300);
+    let closed = world.directory().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    let mut paths = vec![
+        ("notes.txt/auth.db", 5, "at notes.txt/auth.db: Not a directory"),
+        ("circle.db", 5, "at circle.db: "),
+        (long.as_str(), 5, ": File name too long"),
+        ("closed/auth.db", 8, "at closed/auth.db: Permission denied"),
+    ];
+    if rustix::process::geteuid().is_root() {
+        skipped("root may read each directory");
+        paths.pop();
+    }
+    for (path, code, says) in paths {
+        world.refused(&["init", "--preset", "server", "--file", path], code, says);
+        world.refused(&["user", "list", "--file", path], code, says);
+        let ran = world.run(&["doctor", "--file", path]);
+        assert!(ran.code == 11 && ran.out.contains("opening"), "{path}: {ran:?}");
+    }
+    let beside = fs::read_dir(world.directory()).unwrap();
+    assert_eq!(beside.count(), 3, "nothing was created");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 #[test]

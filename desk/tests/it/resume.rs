@@ -139,4 +139,8 @@ fn a_folder_without_users_is_new_once() {
     assert!(
         desk.sign_in("ada", password("ada")).unwrap().granted().unwrap().may("admin").unwrap()
     );
+    // No one who sits there later becomes the administrator of what is left.
+    desk.store().users().delete(ada.id).unwrap();
+    assert!(!desk.is_new().unwrap());
+    assert!(matches!(desk.first_administrator("eve", password("eve")), Err(DeskError::NotEmpty)));
 }

@@ -10,7 +10,7 @@ use gatepost::status::{ChangeSignal, OpenWarning, Status};
 
 use super::{Finding, Severity};
 use crate::context::Context;
-use crate::failure::Result;
+use crate::failure::{Exit, Failure, Result};
 
 /// The log is cut back to 4 MiB and stays below 8 MiB plus a second of writes, unless a reader
 /// does not let go.
@@ -27,7 +27,8 @@ pub(super) fn store(context: &Context) -> Vec<Finding> {
     let mut findings: Vec<Finding> = status.open_warnings.iter().filter_map(warning).collect();
     findings.extend(log(&status));
     findings.extend(change_signal(&status));
-    findings.extend(status.path.as_deref().and_then(free_space));
+    let space = |path| or_error("disk", free_space(path));
+    findings.extend(status.path.as_deref().and_then(space));
     findings.extend(or_error("clock", clock(context)));
     findings
 }
@@ -120,16 +121,23 @@ fn change_signal(status: &Status) -> Option<Finding> {
     })
 }
 
-fn free_space(path: &Path) -> Option<Finding> {
-    let system = rustix::fs::statvfs(path).ok()?;
+fn free_space(path: &Path) -> Result<Option<Finding>> {
+    let system = rustix::fs::statvfs(path).map_err(|error| {
+        Failure::new(
+            Exit::Unavailable,
+            format!("the free space of the disk cannot be read: {}", std::io::Error::from(error)),
+            "Check that the disk of the file is mounted, and look for its errors.",
+        )
+    })?;
     let free = system.f_bavail.saturating_mul(system.f_frsize);
-    let severity = severity_of_free(free)?;
-    Some(Finding::new(
-        severity,
-        "disk",
-        format!("the disk of the file has {} KiB free", free / 1_024),
-        "Make room: on a full disk every write fails except a revocation.",
-    ))
+    Ok(severity_of_free(free).map(|severity| {
+        Finding::new(
+            severity,
+            "disk",
+            format!("the disk of the file has {} KiB free", free / 1_024),
+            "Make room: on a full disk every write fails except a revocation.",
+        )
+    }))
 }
 
 fn severity_of_free(bytes: u64) -> Option<Severity> {
@@ -169,5 +177,14 @@ mod tests {
         check(MIB, Some(Severity::Warning));
         check(256 * MIB - 1, Some(Severity::Warning));
         check(256 * MIB, None);
+    }
+
+    /// Once it was no finding, as if the disk had room.
+    #[test]
+    fn free_space_that_cannot_be_read_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = or_error("disk", free_space(&directory.path().join("auth.db"))).unwrap();
+        assert_eq!((gone.severity, gone.check), (Severity::Error, "disk"));
+        assert!(gone.what.contains("cannot be read") && !gone.advice.is_empty(), "{gone:?}");
     }
 }

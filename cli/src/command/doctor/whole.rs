@@ -45,7 +45,7 @@ fn examined(context: &Context, found: &Examination) -> Vec<Finding> {
         change_log(found.change_rows),
         sweeps(found.overdue_rows),
         hashes(&found.hash_costs),
-        factors(context, found.factors_missing),
+        or_error("options", factors(context, found.factors_missing)),
         used_codes(context, &found.factors_ahead),
         for_tests(found.is_for_tests),
     ];
@@ -118,19 +118,23 @@ fn hashes(costs: &[HashCost]) -> Option<Finding> {
     })
 }
 
-fn factors(context: &Context, missing: u64) -> Option<Finding> {
-    let has_key = context.store.key_use().is_ok_and(|uses| uses.iter().any(|u| u.key.is_some()));
-    (missing > 0).then(|| {
-        let what = format!("{missing} users must have a second factor and have none");
-        if has_key || context.store.status().current_key.is_some() {
-            let advice = "They enrol one at their next login.";
-            Finding::new(Severity::Note, "options", what, advice)
-        } else {
-            let advice = "The file has no key, without which no program lets them enrol one: see \
-                          gatepost help key-file.";
-            Finding::new(Severity::Warning, "options", what, advice)
-        }
-    })
+fn factors(context: &Context, missing: u64) -> Result<Option<Finding>> {
+    if missing == 0 {
+        return Ok(None);
+    }
+    let has_key = context.store.status().current_key.is_some()
+        || context.store.key_use()?.iter().any(|one| one.key.is_some());
+    let what = format!("{missing} users must have a second factor and have none");
+    let (severity, advice) = if has_key {
+        (Severity::Note, "They enrol one at their next login.")
+    } else {
+        (
+            Severity::Warning,
+            "The file has no key, without which no program lets them enrol one: see gatepost help \
+             key-file.",
+        )
+    };
+    Ok(Some(Finding::new(severity, "options", what, advice)))
 }
 
 /// Every code of these users counts as used, because a clock was ahead.
