@@ -6,6 +6,7 @@ mod status;
 
 pub use status::{ChangeSignal, Service, Status};
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -265,7 +266,7 @@ impl Store {
         self.core.write_denials().map_err(not_of_this_write)?;
         let uses = &self.core.pending.uses;
         let mut along = None;
-        let answer = self.core.write(purpose, &self.actor, |tx| {
+        let (answer, appended) = self.core.write(purpose, &self.actor, |tx| {
             self.check_precondition(tx)?;
             let finished = job(tx)?;
             if purpose == Purpose::Ordinary && matches!(finished, Finished::Commit(_)) {
@@ -276,6 +277,7 @@ impl Store {
         if let Some(batch) = along {
             batch.committed();
         }
+        self.core.report(&appended);
         Ok(answer)
     }
 
@@ -341,14 +343,20 @@ impl Core {
 
     /// Writes the revocations that could not be written when their calls were made.
     pub(crate) fn write_denials(&self) -> Result<()> {
-        self.pending.denials.write_all(|denial| {
-            self.write(Purpose::Revocation, &denial.actor, |tx| {
+        let all_appended = RefCell::new(Vec::new());
+        let written = self.pending.denials.write_all(|denial| {
+            let ((), appended) = self.write(Purpose::Revocation, &denial.actor, |tx| {
                 // Another thread may have written it already, and a session been opened since.
                 let revoked =
                     self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
                 Ok(if revoked { Finished::Commit(()) } else { Finished::Nothing(()) })
-            })
-        })
+            })?;
+            all_appended.borrow_mut().push(appended);
+            Ok(())
+        });
+        // A denial that was written and not removed yet would refuse a session opened since.
+        all_appended.borrow().iter().for_each(|appended| self.report(appended));
+        written
     }
 
     /// Tries to write a batch of uses, without waiting for another writer; `true` if it wrote any.

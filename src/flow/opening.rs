@@ -57,8 +57,8 @@ impl Store {
     ///   [`Options::keyring`] lacks, except with [`Options::stored`], or whose bytes are others in
     ///   that keyring;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if the file is open in this process with other
-    ///   options, where the message names the first one, or if a store was open when this
-    ///   process was forked;
+    ///   options, where the message names the first one, if a store was open when this process was
+    ///   forked, or if a clock or random source calls it while the same thread opens a store;
     /// - [`NotADatabase`](crate::ErrorKind::NotADatabase), [`NotOurs`](crate::ErrorKind::NotOurs),
     ///   [`TooNew`](crate::ErrorKind::TooNew), [`Corrupt`](crate::ErrorKind::Corrupt) if the file
     ///   is not one that this version can use;
@@ -96,7 +96,7 @@ impl Store {
             return Err(no_file());
         }
         let request = OpenRequest {
-            files: claim.whereabouts.files.clone(),
+            whereabouts: claim.whereabouts.clone(),
             tolerances: options.tolerances,
             for_tests: options.file.for_tests,
             reserve_bytes: options.disk_reserve_bytes,

@@ -174,10 +174,12 @@ impl Store {
     ///   store is beside the journal of a first creation that was cut off;
     /// - [`Invalid`](crate::ErrorKind::Invalid) if it is of another store than the file, has the
     ///   name of the copy that this call writes, or a path is out of its bounds;
-    /// - [`Busy`](crate::ErrorKind::Busy) if another process does not stop to write, if one has a
-    ///   damaged file open or has just replaced it, or if another restore is running;
+    /// - [`Busy`](crate::ErrorKind::Busy) if another process does not stop to write, has a damaged
+    ///   file open, has just replaced it, or restores it. A thread waits while another one of this
+    ///   process opens, restores or adopts the file or the backup;
     /// - [`Misuse`](crate::ErrorKind::Misuse) if this process has a damaged file open, or the
-    ///   backup, or if a store was open when this process was forked;
+    ///   backup, if a store was open when this process was forked, or if a clock or random source
+    ///   calls it while the same thread opens a store;
     /// - [`TooNew`](crate::ErrorKind::TooNew), [`NotOurs`](crate::ErrorKind::NotOurs),
     ///   [`Unsafe`](crate::ErrorKind::Unsafe), [`NoPermission`](crate::ErrorKind::NoPermission),
     ///   [`ReadOnly`](crate::ErrorKind::ReadOnly), [`Full`](crate::ErrorKind::Full),
@@ -224,8 +226,9 @@ impl Store {
     /// The file is as it was.
     /// - [`NotFound`](crate::ErrorKind::NotFound) if there is no file;
     /// - [`Busy`](crate::ErrorKind::Busy) if another process has it open, and
-    ///   [`Misuse`](crate::ErrorKind::Misuse) if this one has, or if a store was open when this
-    ///   process was forked;
+    ///   [`Misuse`](crate::ErrorKind::Misuse) if this one has, if a store was open when this
+    ///   process was forked, or if a clock or random source calls it while the same thread opens a
+    ///   store;
     /// - [`Corrupt`](crate::ErrorKind::Corrupt), [`NotADatabase`](crate::ErrorKind::NotADatabase),
     ///   [`NotOurs`](crate::ErrorKind::NotOurs), [`TooNew`](crate::ErrorKind::TooNew) if it is not
     ///   a whole store of this version, or has a log or journal beside it, which may be of the file

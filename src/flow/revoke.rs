@@ -224,3 +224,49 @@ fn is_trouble(error: &Error) -> bool {
 fn is_full<T>(answer: &Result<T>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full)
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::sync::{Arc, OnceLock};
+
+    use parking_lot::Mutex;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::record::user::NewUser;
+    use crate::value::event::{Actor, AuditEntry, EventKind, Observer};
+    use crate::value::target::Revokes;
+
+    /// Keeps how many denials were in force whenever a row was reported.
+    #[derive(Debug, Default)]
+    struct Denied {
+        store: OnceLock<Store>,
+        seen: Mutex<Vec<usize>>,
+    }
+
+    impl Observer for Denied {
+        fn committed(&self, _: &AuditEntry) {
+            let denied = self.store.get().map_or(9, |store| store.status().denied);
+            self.seen.lock().push(denied);
+        }
+    }
+
+    /// Otherwise it would refuse what is opened while a slow observer runs.
+    #[test]
+    fn a_denial_that_was_written_is_over_before_its_row_is_reported() {
+        let denied = Arc::new(Denied::default());
+        let store = Store::in_memory(Options::for_tests().observer(denied.clone())).unwrap();
+        denied.store.set(store.clone()).unwrap();
+        let write = Box::new(|tx: &WriteTx<'_>, _| {
+            audit::append(tx, &Event::new(EventKind::SessionRevoked)).map(|()| true)
+        });
+        let all = Revokes { sessions: true, keys: true, tokens: true, trust: true };
+        let denial =
+            Denial { target: Target::Store, ends: all, refuses: all, actor: Actor::Host, write };
+        store.core().pending.denials.deny(denial);
+        assert_eq!(store.status().denied, 1);
+        denied.seen.lock().clear();
+        store.users().create(NewUser::person("ada")).unwrap();
+        assert_eq!(*denied.seen.lock(), [0, 0]);
+    }
+}

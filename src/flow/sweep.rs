@@ -91,6 +91,7 @@ impl Store {
                 let swept = sweep(tx, limits::SWEEP_PER_BATCH_ROWS)?;
                 let (most, ahead) = (limits::SWEEP_PER_BATCH_ROWS, limits::AUDIT_AHEAD_SWEPT_ROWS);
                 let audit_rows = audit::trim_over_age(tx, most, ahead)?;
+                change::trim(tx, most)?;
                 Ok(Finished::Commit(MaintenanceReport { audit_rows, ..swept }))
             })?;
             sum.sessions += batch.sessions;
@@ -167,7 +168,6 @@ fn sweep(tx: &WriteTx<'_>, most: i64) -> Result<MaintenanceReport> {
     if let Some(to) = expired.into_iter().flatten().max() {
         store::swept_to(tx, to)?;
     }
-    change::trim(tx, most)?;
     Ok(MaintenanceReport {
         sessions: session::sweep(tx, at, most)?,
         api_keys: api_key::sweep(tx, at, most)?,

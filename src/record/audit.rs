@@ -29,7 +29,7 @@ pub(crate) use person::forget;
 pub use source::AuditSource;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{clock, options};
+use crate::record::{change, clock, options};
 use crate::storage::{Finished, Purpose, ReadTx, WriteTx, params};
 use crate::store::Store;
 use crate::value::digest::Digest;
@@ -84,6 +84,9 @@ impl Store {
                 append(tx, &event)?;
                 let (most, ahead) = (limits::AUDIT_TRIMMED_PER_APPEND, limits::AUDIT_AHEAD_ROWS);
                 trim_over_age(tx, most, ahead)?;
+                if purpose == Purpose::Ordinary {
+                    change::trim(tx, limits::CHANGES_TRIMMED_PER_WRITE)?;
+                }
                 Ok(Finished::Commit(value))
             }
             Written::Nothing(value) => Ok(Finished::Nothing(value)),

@@ -126,7 +126,12 @@ pub(crate) fn issue(tx: &WriteTx<'_>, new: &NewStep) -> Result<(Secret, Timestam
     let is_taken = "SELECT EXISTS (SELECT 1 FROM pending_step WHERE id = ?1)";
     let id = tx.draw_id(draw_bytes, is_taken)?;
     let (token, hash) = mint(TokenKind::Pending, id, tx.random())?;
-    let expires_at = tx.now() + PENDING_STEP_LIFETIME;
+    let waits_until = tx.now() + PENDING_STEP_LIFETIME;
+    // A session that would be over before it is opened is not waited for.
+    let expires_at = match new.asked.end {
+        Some(Deadline::At(at)) => waits_until.min(at),
+        _ => waits_until,
+    };
     let (version, temporary) = match new.proved {
         Proved::Password(version) => (Some(version), None),
         Proved::Temporary(id) => (None, Some(id)),

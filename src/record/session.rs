@@ -293,6 +293,16 @@ pub(crate) fn on_device(tx: &ReadTx<'_>, device: &DeviceDigest) -> Result<Option
     )
 }
 
+/// The session of the user that is on a device, live or not.
+pub(crate) fn of_user_on(
+    tx: &ReadTx<'_>,
+    user: UserId,
+    device: &DeviceDigest,
+) -> Result<Option<SessionId>> {
+    let found = on_device(tx, device)?;
+    Ok(found.filter(|session| session.user == user).map(|session| session.id))
+}
+
 /// The sessions that were opened from an administrator's session as another user.
 pub(crate) fn impersonations(tx: &ReadTx<'_>, from: SessionId) -> Result<Vec<Standing>> {
     tx.all(

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -35,34 +36,6 @@ pub(crate) struct Files {
 pub(crate) struct Identity {
     pub(crate) device: u64,
     pub(crate) inode: u64,
-}
-
-/// Where a path of the host program leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Whereabouts {
-    pub(crate) files: Files,
-    /// The main file; `None` if there is none.
-    pub(crate) identity: Option<Identity>,
-    directory: Option<Identity>,
-}
-
-impl Whereabouts {
-    pub(crate) fn of(path: &Path) -> Result<Self> {
-        let files = Files::resolve(path)?;
-        let identity = self::identity(&files.main).ok();
-        let directory = self::identity(files.directory()).ok();
-        Ok(Self { files, identity, directory })
-    }
-
-    /// Whether both may be one file. One that does not exist yet may be any of its directory: a
-    /// file system may take two spellings of a name for one.
-    pub(crate) fn may_be(&self, other: &Self) -> bool {
-        self.files == other.files
-            || match (self.identity, other.identity) {
-                (Some(one), Some(two)) => one == two,
-                _ => self.directory == other.directory,
-            }
-    }
 }
 
 /// The first bytes of a journal that SQLite would roll back.
@@ -203,6 +176,24 @@ pub(super) fn length(path: &Path) -> u64 {
     fs::symlink_metadata(path).map_or(0, |seen| seen.len())
 }
 
+/// The identity of what is at the path; `None` if nothing is.
+///
+/// # Errors
+/// If the system does not say.
+pub(super) fn found(path: &Path) -> Result<Option<Identity>> {
+    is_found(
+        fs::symlink_metadata(path).map(|seen| Identity { device: seen.dev(), inode: seen.ino() }),
+    )
+}
+
+fn is_found(seen: std::io::Result<Identity>) -> Result<Option<Identity>> {
+    match seen {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
+        Err(error) => Err(from_io(&error)),
+    }
+}
+
 pub(super) fn identity(path: &Path) -> Result<Identity> {
     let seen = fs::symlink_metadata(path).map_err(|error| from_io(&error))?;
     Ok(Identity { device: seen.dev(), inode: seen.ino() })
@@ -236,7 +227,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 /// # Errors
 /// `Busy` if it leads to another file, or to none.
 pub(super) fn check_in_place(path: &Path, before: Identity) -> Result<()> {
-    if identity(path).is_ok_and(|now| now == before) {
+    if found(path)? == Some(before) {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Busy, "the file was replaced while it was being opened"))
@@ -347,27 +338,17 @@ mod tests {
     }
 
     #[test]
-    fn two_paths_may_be_one_file_unless_both_exist_or_their_directories_differ() {
-        let [here, there] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-        let (old, other) = (here.path().join("old.db"), here.path().join("other.db"));
-        let (new, link) = (here.path().join("new.db"), there.path().join("link.db"));
-        fs::write(&old, "").unwrap();
-        fs::write(&other, "").unwrap();
-        fs::hard_link(&old, &link).unwrap();
-        let may_be = |one: &Path, two: &Path| {
-            let [one, two] = [one, two].map(|path| Whereabouts::of(path).unwrap());
-            assert_eq!(one.may_be(&two), two.may_be(&one));
-            one.may_be(&two)
-        };
-        assert!(may_be(&old, &old) && may_be(&new, &new) && may_be(&old, &link));
-        assert!(!may_be(&old, &other));
-        // A file system that takes "new.db" and "NEW.DB" for one name.
-        assert!(may_be(&new, &here.path().join("NEW.DB")) && may_be(&new, &old));
-        assert!(!may_be(&new, &link) && !may_be(&new, &there.path().join("new.db")));
-        // The file was replaced in between.
-        let before = Whereabouts::of(&old).unwrap();
-        fs::rename(&other, &old).unwrap();
-        assert!(before.may_be(&Whereabouts::of(&old).unwrap()));
+    fn a_path_that_cannot_be_looked_at_is_not_one_that_leads_nowhere() {
+        let seen = |error: rustix::io::Errno| is_found(Err(error.into()));
+        assert_eq!(seen(rustix::io::Errno::NOENT).unwrap(), None);
+        assert_eq!(seen(rustix::io::Errno::NOTDIR).unwrap(), None);
+        for (errno, kind) in [
+            (rustix::io::Errno::ACCESS, ErrorKind::NoPermission),
+            (rustix::io::Errno::IO, ErrorKind::Io),
+            (rustix::io::Errno::STALE, ErrorKind::Io),
+        ] {
+            assert_eq!(seen(errno).unwrap_err().kind(), kind, "{errno}");
+        }
     }
 
     #[test]

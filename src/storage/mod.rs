@@ -34,6 +34,7 @@ mod transaction;
 mod upkeep;
 mod wal_index;
 mod watch;
+mod whereabouts;
 mod writer;
 
 use std::path::Path;
@@ -44,7 +45,7 @@ pub(crate) use backup::Manifest;
 pub use backup::{BackupProgress, BackupReport};
 pub(crate) use change_log::{Bookmark, Change, Changes, trimmable};
 pub(crate) use fault::fault;
-pub(crate) use files::{Files, Identity, Whereabouts};
+pub(crate) use files::{Files, Identity};
 pub(crate) use fork::{OpenMark, ThisProcess};
 pub use guard::OpenWarning;
 pub(crate) use guard::{FilePlace, Tolerances};
@@ -68,6 +69,7 @@ use reserve::Reserve;
 use upkeep::Upkeep;
 pub use watch::FileState;
 use watch::Watch;
+pub(crate) use whereabouts::Whereabouts;
 pub use writer::CommitOutcome;
 pub(crate) use writer::not_begun;
 use writer::{Author, FileKey, Writer};
@@ -75,7 +77,7 @@ use writer::{Author, FileKey, Writer};
 /// The arguments of [`Storage::open`].
 #[derive(Debug)]
 pub(crate) struct OpenRequest {
-    pub(crate) files: Files,
+    pub(crate) whereabouts: Whereabouts,
     pub(crate) tolerances: Tolerances,
     pub(crate) for_tests: bool,
     /// Size of the disk reserve for revocations; 0 for no reserve.
@@ -112,13 +114,13 @@ impl Storage {
         let first_mark = random_bytes(&*request.random)?;
         let draws = Draws::new(request.random)?;
         let recorder = Recorder { moment: clock.moment(), draws: &draws, write: record };
-        let opened = open::open(request.files, request.tolerances, &seed, recorder)?;
+        let opened = open::open(&request.whereabouts, request.tolerances, &seed, recorder)?;
         connection::configure_writer(&opened.writer)?;
         let (path, mark) = (opened.place.files.main.clone(), request.open_mark.clone());
         let readers = ReadPool::new(path, mark).map_err(|error| {
             fault::explained(opened.place.files.directory(), open::of_the_file(error))
         })?;
-        let watch = Watch::new(Some((opened.place.files.clone(), opened.place.identity)));
+        let watch = Watch::new(Some((opened.place.files.clone(), opened.place.identity)))?;
         let file = FileKey {
             files: opened.place.files.clone(),
             identity: opened.place.identity,
@@ -165,7 +167,7 @@ impl Storage {
             place: None,
             writer: Writer::closed()?,
             readers: Readers::EachTime(files),
-            watch: Watch::new(None),
+            watch: Watch::new(None)?,
             reserve: None,
             open_mark: Mutex::new(Some(open_mark)),
             upkeep: Upkeep::default(),
@@ -193,7 +195,7 @@ impl Storage {
             place: None,
             writer: Writer::new(connection, None, None, first_mark),
             readers: Readers::Writer,
-            watch: Watch::new(None),
+            watch: Watch::new(None)?,
             reserve: None,
             open_mark: Mutex::new(Some(OpenMark::new()?)),
             upkeep: Upkeep::default(),

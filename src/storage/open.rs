@@ -17,6 +17,7 @@ use super::files::{self, Files, Journal};
 use super::guard::{self, FilePlace, OpenWarning, Tolerances};
 use super::header;
 use super::migrate::{self, APPLICATION_ID, Recorder, SCHEMA_VERSION, STEPS, SchemaCookie, Seed};
+use super::whereabouts::Whereabouts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::limits;
 
@@ -33,16 +34,17 @@ pub(super) struct OpenFile {
 }
 
 pub(super) fn open(
-    files: Files,
+    whereabouts: &Whereabouts,
     tolerances: Tolerances,
     seed: &Seed,
     recorder: Recorder<'_>,
 ) -> Result<OpenFile> {
     // No test fails without this: no SQLite that a supported rusqlite bundles is that old.
     check_sqlite(rusqlite::version_number())?;
-    let unusual = guard::check_directory(&files, tolerances)?;
-    let found = inspect(&files, tolerances)?;
-    let opened = take_over(&files, &found, (tolerances, unusual), seed, recorder);
+    let files = &whereabouts.files;
+    let unusual = guard::check_directory(files, tolerances)?;
+    let found = inspect(files, tolerances)?;
+    let opened = take_over(whereabouts, &found, (tolerances, unusual), seed, recorder);
     opened.map_err(|error| {
         let is_cut = match error.kind() {
             ErrorKind::Io => error.sqlite_code() == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ),
@@ -104,12 +106,13 @@ fn inspect(files: &Files, tolerances: Tolerances) -> Result<Inspection> {
 }
 
 fn take_over(
-    files: &Files,
+    whereabouts: &Whereabouts,
     found: &Inspection,
     (tolerances, unusual): (Tolerances, Option<OpenWarning>),
     seed: &Seed,
     recorder: Recorder<'_>,
 ) -> Result<OpenFile> {
+    let files = &whereabouts.files;
     let mut warnings = Vec::from_iter(unusual);
     warnings.extend(guard::shared_directory(files, tolerances));
     let mut tightened = None;
@@ -118,7 +121,7 @@ fn take_over(
         // permissions of the main file.
         tightened = guard::tighten(files, tolerances)?;
     }
-    let identity = files::identity(&files.main)?;
+    let identity = whereabouts.identity.map_or_else(|| files::identity(&files.main), Ok)?;
     let opened = connection::to_be_checked(&files.main, !found.has_log).and_then(|writer| {
         let version = connection::pragma_value(&writer, "user_version")?;
         Ok((writer, version))

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::connection::{Stopwatch, pause};
 use super::fault::from_io;
@@ -53,6 +54,7 @@ impl Reserve {
         if self.is_foreign() || files::length(&self.path) >= self.bytes {
             return Ok(());
         }
+        self.look().map_err(|error| from_io(&error))?;
         // Another process may be writing it right now.
         if fs::File::open(&self.path).is_ok_and(|file| !locks(&file)) {
             return Ok(());
@@ -77,7 +79,7 @@ impl Reserve {
     /// written.
     pub(super) fn give_up(&self, now: Timestamp) -> bool {
         let mut missing = self.missing.lock();
-        if self.is_foreign() {
+        if !self.may_be_deleted() {
             return false;
         }
         let file = fs::File::open(&self.path);
@@ -95,19 +97,42 @@ impl Reserve {
         is_given_up
     }
 
-    /// Whether there is a file of that name that the store did not write. A reserve whose writing
-    /// was cut off has only the beginning of the line.
+    /// Whether there is a file of that name that the store did not write.
     pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.look(), Ok(Some(false)))
+    }
+
+    /// Whether the file of that name is the reserve; `None` if there is none. A reserve whose
+    /// writing was cut off has only the beginning of the line.
+    fn look(&self) -> std::io::Result<Option<bool>> {
         let Ok(seen) = fs::symlink_metadata(&self.path) else {
-            return false;
+            return Ok(None);
         };
-        let mut beginning = Vec::new();
         // A device or a pipe must not be opened.
-        let read = seen.is_file()
-            && fs::File::open(&self.path).is_ok_and(|file| {
-                file.take(FIRST_LINE.len() as u64).read_to_end(&mut beginning).is_ok()
-            });
-        !read || !FIRST_LINE.starts_with(&beginning)
+        if !seen.is_file() {
+            return Ok(Some(false));
+        }
+        let mut beginning = Vec::new();
+        let file = fs::File::open(&self.path)?;
+        file.take(FIRST_LINE.len() as u64).read_to_end(&mut beginning)?;
+        Ok(Some(FIRST_LINE.starts_with(&beginning)))
+    }
+
+    fn may_be_deleted(&self) -> bool {
+        let found = self.look();
+        let bytes = files::length(&self.path);
+        found.map_or_else(
+            |error| self.is_known_unread(&error, bytes),
+            |is_ours| is_ours != Some(false),
+        )
+    }
+
+    /// Whether a file of this length that could not be read is the reserve: a revocation must not
+    /// fail because the program has no descriptor left.
+    fn is_known_unread(&self, error: &std::io::Error, bytes: u64) -> bool {
+        let written = self.bytes..self.bytes.saturating_add(PIECE_BYTES as u64);
+        let errno = Errno::from_io_error(error);
+        matches!(errno, Some(Errno::MFILE | Errno::NFILE)) && written.contains(&bytes)
     }
 
     /// Before an ordinary write: writes the reserve again if this process has given it up, at most
@@ -196,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_descriptor_the_reserve_is_known_by_its_length() {
+        let reserve = Reserve::new(&Files::of("/x/auth.db".into()), 100_000);
+        let is_known = |errno: Errno, bytes| reserve.is_known_unread(&errno.into(), bytes);
+        for (bytes, is_ours) in
+            [(99_999, false), (100_000, true), (104_095, true), (104_096, false)]
+        {
+            assert_eq!(is_known(Errno::MFILE, bytes), is_ours, "{bytes}");
+            assert_eq!(is_known(Errno::NFILE, bytes), is_ours, "{bytes}");
+            assert!(!is_known(Errno::ACCESS, bytes) && !is_known(Errno::IO, bytes));
+        }
+    }
+
+    #[test]
     fn a_reserve_that_was_given_up_is_back_before_an_ordinary_write() {
         let directory = tempfile::tempdir().unwrap();
         let files = Files::of(directory.path().join("auth.db"));
@@ -256,6 +294,8 @@ mod tests {
                 let meanwhile =
                     || reserve.check_back(at(probe), &SystemRandom).unwrap_err().kind();
                 assert_eq!(meanwhile(), ErrorKind::Full);
+                let later = reserve.check_back(at(2 * probe), &SystemRandom).unwrap_err();
+                assert_eq!(later.kind(), ErrorKind::Full);
                 // An opening of the store leaves it, too.
                 other.fill(&SystemRandom).unwrap();
                 assert!(files.reserve.exists());

@@ -336,7 +336,7 @@ fn lock_beside(path: &Path, from: &Path) -> Result<fs::File> {
 fn lock_copy(file: &fs::File, path: &Path) -> Result<()> {
     let is_running = || Error::new(ErrorKind::Busy, "another restore of this file is running");
     flock(file, FlockOperation::NonBlockingLockExclusive).map_err(|_| is_running())?;
-    if files::identity(path).ok() != files::identity_of(file).ok() {
+    if files::found(path)? != Some(files::identity_of(file)?) {
         return Err(is_running());
     }
     Ok(())

@@ -13,6 +13,7 @@
 //! **Failure.** Both close the store; the error and [`FileState`] give the reason.
 
 use std::fs;
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering};
@@ -97,29 +98,33 @@ const FILE_SHARED: u64 = 0x4000_0002;
 /// The byte of the wal-index that a process locks while it has the wal-index open.
 const WAL_INDEX_IN_USE: u64 = 128;
 
+/// The time of the last check, where there was none or it could not be made.
+const UNCHECKED: i64 = i64::MIN;
 const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
 const REPLACED: u8 = 2;
 const UNLOCKED: u8 = 3;
 
 impl Watch {
-    pub(super) fn new(file: Option<(Files, Identity)>) -> Self {
-        let file = file.map(|(files, file)| {
-            let wal_index = files::identity(&files.shm).ok();
-            let wal_index = wal_index.map(|own| Locked::new(own, WAL_INDEX_IN_USE));
+    /// # Errors
+    /// `Io` if it cannot be seen what is beside the file.
+    pub(super) fn new(file: Option<(Files, Identity)>) -> Result<Self> {
+        let watched = |(files, file): (Files, Identity)| {
+            let wal_index = found(&files.shm)?.map(|own| Locked::new(own, WAL_INDEX_IN_USE));
             let file = Locked::new(file, FILE_SHARED);
             let watched = Watched { files, file, wal_index, wal: OnceLock::new() };
-            watched.has_its_log();
-            watched
-        });
+            watched.has_its_log()?;
+            Ok(watched)
+        };
+        let file = file.map(watched).transpose()?;
         let reports_locks = cfg!(target_os = "linux") && fs::read_dir(OWN_LOCKS).is_ok();
-        Self {
+        Ok(Self {
             process: ThisProcess::get(),
             reports_locks,
             state: AtomicU8::new(OPEN),
-            checked_at: AtomicI64::new(i64::MIN),
+            checked_at: AtomicI64::new(UNCHECKED),
             file,
-        }
+        })
     }
 
     /// Fails with `Closed` if the store is closed, with `Misuse` after a fork.
@@ -167,13 +172,14 @@ impl Watch {
     }
 
     /// Why every call on the file now fails: it was replaced or its locks were lost, which closes
-    /// the store. `None` if neither is the case, or the host program closed the store.
+    /// the store. `None` if neither is the case or can be seen, or the host program closed the
+    /// store.
     #[cold]
     pub(super) fn cause(&self) -> Option<Error> {
         match self.state.load(Ordering::Acquire) {
             CLOSED => None,
             OPEN if self.is_inherited() => None,
-            OPEN => self.check_now().err(),
+            OPEN => self.check_now().err().filter(|error| error.kind() == ErrorKind::Closed),
             state => Some(closed(state)),
         }
     }
@@ -181,7 +187,7 @@ impl Watch {
     /// Checks the file, unless another call has done so in this second.
     ///
     /// # Errors
-    /// `Closed` if the file was replaced or its locks were lost, which closes the store.
+    /// As [`check_now`](Self::check_now).
     #[inline]
     pub(super) fn check_if_due(&self, now: Timestamp) -> Result<()> {
         let now = now.as_millis();
@@ -190,26 +196,32 @@ impl Watch {
             return Ok(());
         }
         let second = now.saturating_sub(now.rem_euclid(limits::FILE_CHECK_MS));
+        if before == UNCHECKED {
+            // Each call checks before it answers, until a check was made.
+            self.check_now()?;
+            self.checked_at.store(second, Ordering::Relaxed);
+            return Ok(());
+        }
         let mine =
             self.checked_at.compare_exchange(before, second, Ordering::Relaxed, Ordering::Relaxed);
         if mine.is_err() {
             return Ok(());
         }
-        self.check_now()
+        self.check_now().inspect_err(|_| self.checked_at.store(UNCHECKED, Ordering::Relaxed))
     }
 
     /// Checks the file now.
     ///
     /// # Errors
     /// `Closed` if the file was replaced or its locks were lost, which closes the store; `Misuse`
-    /// after a fork.
+    /// after a fork; `Io` if it cannot be seen.
     #[cold]
     pub(super) fn check_now(&self) -> Result<()> {
         self.check()?;
         let Some(watched) = &self.file else {
             return Ok(());
         };
-        let state = if !watched.is_in_place() {
+        let state = if !watched.is_in_place()? {
             REPLACED
         } else if !watched.holds_locks() {
             UNLOCKED
@@ -223,22 +235,22 @@ impl Watch {
 
 impl Watched {
     /// Whether the paths still lead to the open files.
-    fn is_in_place(&self) -> bool {
-        let is_at =
-            |path: &Path, own: &Locked| files::identity(path).is_ok_and(|now| now == own.identity);
-        is_at(&self.files.main, &self.file)
-            && (self.wal_index.as_ref()).is_none_or(|own| is_at(&self.files.shm, own))
-            && self.has_its_log()
+    fn is_in_place(&self) -> Result<bool> {
+        let is_at = |path: &Path, own: &Locked| found(path).map(|now| now == Some(own.identity));
+        let has_index = || match &self.wal_index {
+            Some(own) => is_at(&self.files.shm, own),
+            None => Ok(true),
+        };
+        Ok(is_at(&self.files.main, &self.file)? && has_index()? && self.has_its_log()?)
     }
 
     /// Whether the WAL is the one that was found first; `true` while none was found yet.
-    fn has_its_log(&self) -> bool {
-        let now = files::identity(&self.files.wal).ok();
-        match (self.wal.get(), now) {
+    fn has_its_log(&self) -> Result<bool> {
+        Ok(match (self.wal.get(), found(&self.files.wal)?) {
             (Some(own), now) => now.as_ref() == Some(own),
             (None, Some(now)) => *self.wal.get_or_init(|| now) == now,
             (None, None) => true,
-        }
+        })
     }
 
     /// Whether this process has its locks. In WAL mode each connection keeps a shared lock on the
@@ -254,7 +266,8 @@ impl Locked {
         Self { identity, listed, byte, descriptor: AtomicU32::new(u32::MAX) }
     }
 
-    /// Whether this process has a lock on the file; `true` if the system does not report locks.
+    /// Whether this process has a lock on the file; `true` if the system does not report locks, or
+    /// not those of a descriptor.
     #[cfg(target_os = "linux")]
     fn is_held(&self) -> bool {
         // Each lock has a line, with the inode and the first and last byte at its end:
@@ -273,7 +286,12 @@ impl Locked {
         };
         let mut could_read = false;
         for descriptor in descriptors.flatten() {
-            let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
+            let text = match fs::read_to_string(descriptor.path()) {
+                Ok(text) => text,
+                // Closed meanwhile by another thread.
+                Err(error) if error.kind() == NotFound => continue,
+                Err(_) => return true,
+            };
             could_read = true;
             if shows_lock(&text) {
                 let number = descriptor.file_name().to_str().and_then(|name| name.parse().ok());
@@ -316,6 +334,15 @@ impl Locked {
     fn is_held(&self) -> bool {
         true
     }
+}
+
+/// As [`files::found`], with an error of one kind: a revocation that fails by it is denied from
+/// memory.
+fn found(path: &Path) -> Result<Option<Identity>> {
+    files::found(path).map_err(|error| {
+        let what = format!("it cannot be seen whether the file is still in its place: {error}");
+        Error::new(ErrorKind::Io, what)
+    })
 }
 
 fn closed(state: u8) -> Error {

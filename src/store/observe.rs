@@ -36,20 +36,44 @@ impl Drop for Reporting {
     }
 }
 
+/// The rows of the audit log that a write has committed.
+#[must_use]
+pub(crate) struct Appended {
+    are_wanted: bool,
+    rows: Vec<AuditEntry>,
+}
+
+impl Appended {
+    /// Runs the job, and keeps the rows that it appended if they are to be committed.
+    fn keep<T>(
+        &mut self,
+        tx: &WriteTx<'_>,
+        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
+    ) -> Result<Finished<T>> {
+        if self.are_wanted {
+            tx.keep_appended();
+        }
+        let finished = job(tx)?;
+        if matches!(finished, Finished::Commit(_)) {
+            self.rows = tx.take_appended();
+        }
+        Ok(finished)
+    }
+}
+
 impl Core {
-    /// As `Storage::write`, and reports.
+    /// As `Storage::write`. The caller reports the rows, once nothing waits for it.
     pub(crate) fn write<T>(
         &self,
         purpose: Purpose,
         actor: &Actor,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
-    ) -> Result<T> {
-        let mut appended = Vec::new();
-        let job = |tx: &WriteTx<'_>| self.keep_appended(tx, job, &mut appended);
+    ) -> Result<(T, Appended)> {
+        let mut appended = self.nothing_appended();
+        let job = |tx: &WriteTx<'_>| appended.keep(tx, job);
         let written = self.storage.write(purpose, actor, job);
         let answer = written.inspect_err(|error| spans::failed("write", error))?;
-        self.report(&appended);
-        Ok(answer)
+        Ok((answer, appended))
     }
 
     /// As `Storage::try_write`, and reports.
@@ -58,38 +82,27 @@ impl Core {
         actor: &Actor,
         job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
     ) -> Result<Option<T>> {
-        let mut appended = Vec::new();
-        let job = |tx: &WriteTx<'_>| self.keep_appended(tx, job, &mut appended);
-        let answer = self.storage.try_write(actor, job)?;
+        let mut appended = self.nothing_appended();
+        let answer = self.storage.try_write(actor, |tx| appended.keep(tx, job))?;
         self.report(&appended);
         Ok(answer)
     }
 
-    /// Runs the job, and keeps the rows that it appended if they are to be committed.
-    fn keep_appended<T>(
-        &self,
-        tx: &WriteTx<'_>,
-        job: impl FnOnce(&WriteTx<'_>) -> Result<Finished<T>>,
-        appended: &mut Vec<AuditEntry>,
-    ) -> Result<Finished<T>> {
-        if self.options.observer.is_some() || spans::are_rows_wanted() {
-            tx.keep_appended();
-        }
-        let finished = job(tx)?;
-        if matches!(finished, Finished::Commit(_)) {
-            *appended = tx.take_appended();
-        }
-        Ok(finished)
+    /// Asks the subscriber of the host before the write begins.
+    fn nothing_appended(&self) -> Appended {
+        let are_wanted = self.options.observer.is_some() || spans::are_rows_wanted();
+        Appended { are_wanted, rows: Vec::new() }
     }
 
-    fn report(&self, appended: &[AuditEntry]) {
-        if appended.is_empty() {
+    /// Reports rows that were committed.
+    pub(crate) fn report(&self, Appended { rows, .. }: &Appended) {
+        if rows.is_empty() {
             return;
         }
-        appended.iter().for_each(spans::committed);
+        rows.iter().for_each(spans::committed);
         let Some(observer) = &self.options.observer else { return };
         let Some(_reporting) = Reporting::begin() else { return };
-        for entry in appended {
+        for entry in rows {
             if catch_unwind(AssertUnwindSafe(|| observer.committed(entry))).is_err() {
                 self.observer_panics.fetch_add(1, Ordering::Relaxed);
             }

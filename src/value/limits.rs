@@ -413,6 +413,8 @@ pub(crate) const CACHE_PRIVILEGE_SETS: usize = 4_096;
 pub(crate) const CHANGE_ROWS_FOLLOWED: i64 = 4_096;
 /// Newest change rows that trimming leaves: more than a catch-up reads.
 pub(crate) const CHANGE_ROWS_KEPT: i64 = 10_000;
+/// Change rows that one write deletes, once so many more are there.
+pub(crate) const CHANGES_TRIMMED_PER_WRITE: i64 = 64;
 
 // The audit log.
 

@@ -1,5 +1,6 @@
 //! The target of a revocation, and the kinds of credentials that it revokes there.
 
+use crate::value::digest::DeviceDigest;
 use crate::value::id::{ApiKeyId, BranchId, OrganisationId, SessionId, UserId};
 use crate::value::principal::{Credential, Principal};
 use crate::value::time::Timestamp;
@@ -8,6 +9,12 @@ use crate::value::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     Session(SessionId),
+    /// A device of a user with its trust, and the session of the user that was found on it.
+    Device {
+        user: UserId,
+        device: DeviceDigest,
+        session: Option<SessionId>,
+    },
     /// All sessions of a user except one.
     OtherSessions {
         user: UserId,
@@ -65,7 +72,7 @@ impl Target {
             | Self::Branch(_)
             | Self::Organisation(_)
             | Self::Store => true,
-            Self::Session(_) | Self::ApiKey { .. } => false,
+            Self::Session(_) | Self::Device { .. } | Self::ApiKey { .. } => false,
         }
     }
 
@@ -95,6 +102,7 @@ impl Target {
         let of_kind = (ends.sessions && session.is_some()) || (ends.keys && is_key);
         match self {
             Self::Session(id) => session == Some(id),
+            Self::Device { session: found, .. } => session.is_some() && session == found,
             Self::OtherSessions { user, kept } => {
                 let is_kept = session == Some(kept);
                 principal.user == user && of_kind && (!is_kept || (ends.keys && is_key))
@@ -124,7 +132,7 @@ impl Target {
             Self::Branch(branch) => principal.branch == Some(branch),
             Self::Organisation(organisation) => principal.organisation == Some(organisation),
             Self::Store => true,
-            Self::Session(_) | Self::ApiKey { .. } => false,
+            Self::Session(_) | Self::Device { .. } | Self::ApiKey { .. } => false,
         };
         (ends.tokens && is_above) || self.reaches(ends, principal, &Lineage::default(), now)
     }
@@ -133,6 +141,7 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::name::DeviceId;
 
     const ADA: UserId = UserId::from_bytes([1; 16]);
     const BEN: UserId = UserId::from_bytes([2; 16]);
@@ -144,6 +153,10 @@ mod tests {
     const ALL: Revokes = Revokes { sessions: true, keys: true, tokens: true, trust: true };
     const SESSIONS: Revokes = Revokes { sessions: true, keys: false, tokens: false, trust: false };
     const KEYS: Revokes = Revokes { sessions: false, keys: true, tokens: false, trust: false };
+
+    fn till() -> DeviceId {
+        DeviceId::new("till-1").unwrap()
+    }
 
     fn session(user: UserId, id: SessionId) -> Principal {
         Principal { credential: Credential::Session(id), ..Principal::for_tests(user) }
@@ -183,6 +196,11 @@ mod tests {
         let made = [false, true, true];
         check_keys(Target::Session(OFFICE), SESSIONS, made);
         check_keys(Target::Session(HOME), SESSIONS, [false; 3]);
+        let on_device =
+            |session| Target::Device { user: ADA, device: DeviceDigest::of(&till()), session };
+        check_keys(on_device(Some(OFFICE)), SESSIONS, made);
+        check_keys(on_device(Some(HOME)), SESSIONS, [false; 3]);
+        check_keys(on_device(None), SESSIONS, [false; 3]);
         check_keys(Target::OtherSessions { user: ADA, kept: HOME }, SESSIONS, made);
         check_keys(Target::OtherSessions { user: ADA, kept: OFFICE }, SESSIONS, [false; 3]);
         check_keys(Target::OtherSessions { user: ADA, kept: OFFICE }, ALL, [true; 3]);

@@ -141,15 +141,17 @@ impl Other {
     }
 }
 
-/// Every row, done by another process to a store with these options.
+/// Every row, done by another process to a store with these options. A session or key that others
+/// were made from is reported by the row of its user, any other by one of its own.
 #[track_caller]
 fn check_rows_of_another(change: fn(Options) -> Options) {
     let mut other = Other::new();
     for (operation, ended) in lines() {
-        let cast = Cast::with_made_keys(change);
-        cast.is_cached();
-        other.does(&cast, operation);
-        cast.are_refused(&ended, operation);
+        for cast in [Cast::with_made_keys(change), Cast::new(change)] {
+            cast.is_cached();
+            other.does(&cast, operation);
+            cast.are_refused(&ended, operation);
+        }
     }
     other.0.end();
 }

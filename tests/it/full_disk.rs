@@ -7,6 +7,7 @@
 
 mod acting;
 pub(crate) mod file_size;
+mod forgotten;
 mod meanwhile;
 mod rows;
 
@@ -50,6 +51,7 @@ const PLAYS: &[(&str, Play)] = &[
         acting::a_ticket_of_an_impersonation_is_denied_with_all_sessions_of_the_administrator,
     ),
     ("key file", no_part_of_a_key_stays),
+    ("forgotten", forgotten::a_device_is_forgotten_also_if_no_session_is_on_it),
     ("stronger", a_weaker_denial_takes_the_place_of_no_stronger_one),
     ("set back", |disk| a_clock_that_was_ahead_is_corrected(disk, false)),
     ("set back, reserve", |disk| a_clock_that_was_ahead_is_corrected(disk, true)),
@@ -449,6 +451,11 @@ fn an_administrator_of_a_part_denies_nothing_outside_on_a_full_disk() {
 #[test]
 fn a_login_whose_new_password_finds_no_room_revokes_what_the_change_would_have() {
     assert_ne!(play("proven", 1_600), "too small");
+}
+
+#[test]
+fn a_device_that_finds_no_room_to_be_forgotten_is_forgotten_before_anything_else() {
+    assert_ne!(play("forgotten", 1_600), "too small");
 }
 
 #[test]

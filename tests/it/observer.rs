@@ -7,10 +7,12 @@ use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 
 use gatepost::audit::{AuditEntry, AuditFilter, EventKind, HostEvent};
-use gatepost::host::Observer;
-use gatepost::{ErrorKind, NewUser, Options, Page, Store};
+use gatepost::host::{Clock, ManualClock, Observer};
+use gatepost::policy::SessionPolicy;
+use gatepost::sessions::NewApiKey;
+use gatepost::{ErrorKind, NewUser, OpenedSession, Options, Page, Store};
 
-use crate::world::{MINUTE, World, device, for_tests};
+use crate::world::{MINUTE, World, device, for_tests, morning};
 
 /// Keeps what it receives.
 #[derive(Debug, Default)]
@@ -186,6 +188,33 @@ fn it_is_called_without_a_lock_and_without_a_place_in_the_hashing_queue() {
     world.log_in("ada", crate::world::PASSWORD, "till-1").unwrap();
     assert!(was_called.load(Ordering::Relaxed));
     assert_eq!(world.store.status().observer_panics, 0);
+}
+
+/// The write that is reported took the last use of an API key along.
+#[test]
+fn the_last_uses_of_others_are_written_while_it_runs() {
+    let clock = ManualClock::new(morning());
+    let (ada, minute) = (Arc::new(OnceLock::new()), clock.clone());
+    let session = ada.clone();
+    let verifies = move |store: &Store, entry: &AuditEntry| {
+        if entry.event == "user.created" && minute.now() > morning() {
+            minute.advance(MINUTE);
+            let token: &OpenedSession = session.get().unwrap();
+            assert!(store.verify((&token.token, &device("till-1"))).unwrap().valid().is_ok());
+        }
+    };
+    let idling = SessionPolicy::server().inactivity_timeout(10 * MINUTE);
+    let world =
+        acting(|options| options.clock(Arc::new(clock.clone())).sessions(idling), verifies);
+    let user = world.person("ada").id;
+    ada.set(world.open(user, "till-1")).unwrap();
+    let key = world.store.api_keys().issue(user, NewApiKey::new()).unwrap().key;
+    clock.advance(MINUTE);
+    assert!(world.store.verify((&key, None)).unwrap().valid().is_ok());
+    world.person("ben");
+    assert_eq!(world.store.status().observer_panics, 0);
+    let last_seen = world.count("SELECT last_seen FROM session");
+    assert_eq!(last_seen, clock.now().as_millis());
 }
 
 #[test]

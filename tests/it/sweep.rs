@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatepost::audit::EventKind;
+use gatepost::directory::UserStatus;
 use gatepost::policy::SessionPolicy;
 use gatepost::sessions::{NewApiKey, OpenSession};
 use gatepost::status::MaintenanceReport;
@@ -163,4 +164,28 @@ fn maintenance_sweeps_everything_while_others_open_sessions() {
     world.open(bob, "till-1");
     assert_eq!(world.store.maintain().unwrap().sessions, 0);
     assert_eq!(world.count("SELECT count(*) FROM session"), 1);
+}
+
+/// A program that blocks and unblocks users, and never logs anyone in or calls `maintain`.
+#[test]
+fn each_write_trims_the_change_log_a_little() {
+    let world = World::new();
+    let ada = world.person("ada").id;
+    let more = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10100)
+         INSERT INTO change (kind) SELECT 0 FROM n";
+    world.sql().execute(more, []).unwrap();
+    let rows = || world.count("SELECT count(*) FROM change");
+    let before = rows();
+    assert!(before > 10_050);
+    for _ in 0..10 {
+        world.store.users().set_status(ada, UserStatus::Disabled).unwrap();
+        world.store.users().set_status(ada, UserStatus::Active).unwrap();
+    }
+    assert!(rows() < before - 40, "{} rows of {before}", rows());
+    for _ in 0..200 {
+        world.store.users().set_status(ada, UserStatus::Disabled).unwrap();
+        world.store.users().set_status(ada, UserStatus::Active).unwrap();
+    }
+    let left = rows() - 10_000;
+    assert!((0..64 + 4).contains(&left), "{left} more than a process that is behind may need");
 }

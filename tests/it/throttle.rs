@@ -43,7 +43,10 @@ fn is_invalid(answer: &LoginOutcome) -> bool {
 /// Fails until so many more are charged, each as soon as a password is compared again.
 fn fail(world: &World, ada: UserId, on: &str, times: u64) {
     let wanted = world.user(ada).failed_attempts + times;
+    let mut tries = 0;
     while world.user(ada).failed_attempts < wanted {
+        tries += 1;
+        assert!(tries <= 4 * times, "failures are not counted");
         let before = world.user(ada).failed_attempts;
         let answer = log_in(&world.store, "ada", WRONG, on);
         if world.user(ada).failed_attempts == before {

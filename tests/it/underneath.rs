@@ -2,6 +2,7 @@
 //! replaced, a trigger that another program adds, a counter that a hand sets back.
 
 pub(crate) mod rounds;
+mod unseen;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::flow::login::reply::OpenedSession;
+use crate::flow::login::request::check_end;
 use crate::flow::revoke::make_way;
 use crate::options::Options;
 use crate::record::session::{self, NewSession, Standing};
@@ -91,6 +92,8 @@ pub(crate) fn open(
     opening: &Opening<'_>,
     room: Room,
 ) -> Result<OpenedSession> {
+    // Again: hashing takes its time.
+    check_end(opening.end, tx.now())?;
     let id = session::draw_id(tx)?;
     for displaced in room.making_way {
         displaced.give_way(tx, id)?;

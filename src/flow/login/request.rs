@@ -332,6 +332,11 @@ pub(crate) fn check_opening(
              require_device(false)",
         ));
     }
+    check_end(end, now)
+}
+
+/// Refuses a session that is over when it is opened.
+pub(crate) fn check_end(end: Option<Deadline>, now: Timestamp) -> Result<()> {
     if end.is_some_and(|end| end.of(now) <= now) {
         return Err(Error::invalid("the session's lifetime or expires_at is not in the future"));
     }

@@ -6,6 +6,7 @@
 use super::reserve::Attempt;
 use super::{ClientKind, Login, LoginOutcome, PendingStep, subject_event};
 use crate::error::Result;
+use crate::flow::login::request::check_end;
 use crate::options::Options;
 use crate::record::audit::{self, Written};
 use crate::record::pending_step::{self, Asked, NewStep, Proved};
@@ -227,6 +228,8 @@ pub(crate) fn suspended(
     new_password_required: bool,
     event: Event,
 ) -> Result<Written<LoginOutcome>> {
+    // Again: hashing takes its time.
+    check_end(new.asked.end, tx.now())?;
     let (token, expires_at) = pending_step::issue(tx, new)?;
     let step = PendingStep { token, demand: new.demand, expires_at, new_password_required };
     Ok(Written::With(LoginOutcome::Pending(step), event.detail(new.demand.as_str())))

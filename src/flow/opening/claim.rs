@@ -8,24 +8,26 @@
 //!
 //! **Ordering.** An [`OpenMark`](crate::storage::OpenMark) comes before a claim and is dropped
 //! after it: the child of a fork would wait for ever for a claim that it inherits, so it is
-//! refused.
+//! refused. Nothing waits for a disk, and no core is dropped, while [`HELD`] is locked.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::thread::{self, ThreadId};
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::storage::{Identity, Whereabouts};
+use crate::storage::{Files, Identity, Whereabouts};
 use crate::store::Core;
 
 static HELD: Mutex<Held> = Mutex::new(Held { open: BTreeMap::new(), claimed: Vec::new() });
 static RELEASED: Condvar = Condvar::new();
 
 struct Held {
-    open: BTreeMap<Identity, Weak<Core>>,
-    claimed: Vec<Whereabouts>,
+    open: BTreeMap<Identity, (Files, Weak<Core>)>,
+    claimed: Vec<(ThreadId, Whereabouts)>,
 }
 
 /// No other thread of this process opens, restores or adopts the file until this is dropped.
@@ -37,36 +39,28 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// Waits while another thread has a claim on what may be the same file.
+    ///
+    /// # Errors
+    /// `Misuse` if this thread has a claim, `Unsafe` if the file open under this name was moved or
+    /// deleted.
     pub(crate) fn on(path: &Path) -> Result<Self> {
-        when_released(|held| {
-            let wanted = Whereabouts::of(path)?;
-            if held.is_claimed(&wanted) {
-                return Ok(None);
-            }
-            let open = held.already_open(&wanted)?;
-            Ok(Some(held.claim(wanted, open)))
-        })
+        claim(|| Ok([Wanted::at(path)?])).map(|[claim]| claim)
     }
 
-    /// Claims both files at once, so that no two threads wait for each other: the file at `path`,
-    /// and its backup.
+    /// Claims the file at `path` and its backup at once, so that no two threads wait for each
+    /// other.
     pub(crate) fn on_both(path: &Path, backup: &Path) -> Result<(Self, Self)> {
-        when_released(|held| {
-            let wanted = Whereabouts::of(path)?;
-            let beside = Whereabouts::of(backup).map_err(|error| error.at(backup))?;
-            if held.is_claimed(&wanted) || held.is_claimed(&beside) {
-                return Ok(None);
-            }
-            let open = held.already_open(&wanted)?;
-            let open_beside = held.already_open(&beside).map_err(|error| error.at(backup))?;
-            Ok(Some((held.claim(wanted, open), held.claim(beside, open_beside))))
-        })
+        let both = || Ok([Wanted::at(path)?, Wanted::at(backup)?]);
+        claim(both).map(|[claim, of_backup]| (claim, of_backup))
     }
 
     /// Lets later openings of the file share its core.
     pub(super) fn share(&self, core: &Arc<Core>) {
         if let Some(place) = core.storage.place() {
-            HELD.lock().open.insert(place.identity, Arc::downgrade(core));
+            let shared = (place.files.clone(), Arc::downgrade(core));
+            let mut held = HELD.lock();
+            held.open.retain(|_, (_, core)| core.strong_count() > 0);
+            held.open.insert(place.identity, shared);
         }
     }
 }
@@ -74,54 +68,101 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut held = HELD.lock();
-        if let Some(at) = held.claimed.iter().position(|one| *one == self.whereabouts) {
+        if let Some(at) = held.claimed.iter().position(|(_, one)| *one == self.whereabouts) {
             held.claimed.swap_remove(at);
         }
         RELEASED.notify_all();
     }
 }
 
-/// What `claim` returns once it returns something. It looks where the paths lead each time: the
-/// thread that it waited for may have created or replaced the file.
-fn when_released<T>(claim: impl Fn(&mut Held) -> Result<Option<T>>) -> Result<T> {
-    let mut held = HELD.lock();
-    held.open.retain(|_, core| core.strong_count() > 0);
-    loop {
-        if let Some(claimed) = claim(&mut held)? {
-            return Ok(claimed);
-        }
-        RELEASED.wait(&mut held);
+/// A path and where it led at that moment.
+#[derive(PartialEq)]
+struct Wanted<'p> {
+    path: &'p Path,
+    whereabouts: Whereabouts,
+}
+
+impl<'p> Wanted<'p> {
+    fn at(path: &'p Path) -> Result<Self> {
+        let whereabouts = Whereabouts::of(path).map_err(|error| error.at(path))?;
+        Ok(Self { path, whereabouts })
     }
 }
 
-impl Held {
-    fn is_claimed(&self, wanted: &Whereabouts) -> bool {
-        self.claimed.iter().any(|one| one.may_be(wanted))
-    }
-
-    fn claim(&mut self, wanted: Whereabouts, open: Option<Arc<Core>>) -> Claim {
-        self.claimed.push(wanted.clone());
-        Claim { whereabouts: wanted, open }
-    }
-
-    /// The core of that file, if this process has it open.
-    fn already_open(&self, wanted: &Whereabouts) -> Result<Option<Arc<Core>>> {
-        let cores =
-            self.open.values().filter_map(Weak::upgrade).filter(|core| !core.storage.is_closed());
-        for core in cores {
-            let Some(place) = core.storage.place() else { continue };
-            if Some(place.identity) == wanted.identity {
-                return Ok(Some(core));
+/// Claims what `find` finds, all of it at once, and gives it back if the paths lead elsewhere by
+/// then: the file may have been created or replaced meanwhile.
+fn claim<'p, const N: usize>(find: impl Fn() -> Result<[Wanted<'p>; N]>) -> Result<[Claim; N]> {
+    let mut wanted = find()?;
+    loop {
+        let mut claimed = claim_at_once(&wanted)?;
+        let found = find()?;
+        if found == wanted {
+            for ((claim, cores), wanted) in claimed.iter_mut().zip(&wanted) {
+                claim.find_open(mem::take(cores)).map_err(|error| error.at(wanted.path))?;
             }
-            // Its write-ahead log is still at that path, and a new file would get it.
-            if place.files == wanted.files {
+            return Ok(claimed.map(|(claim, _)| claim));
+        }
+        wanted = found;
+    }
+}
+
+/// Waits while another thread has a claim on what may be one of these files.
+fn claim_at_once<const N: usize>(
+    wanted: &[Wanted<'_>; N],
+) -> Result<[(Claim, Vec<Arc<Core>>); N]> {
+    let mut held = HELD.lock();
+    held.check_thread()?;
+    while wanted.iter().any(|one| held.is_claimed(&one.whereabouts)) {
+        RELEASED.wait(&mut held);
+    }
+    Ok(wanted.each_ref().map(|one| held.claim(&one.whereabouts)))
+}
+
+impl Claim {
+    /// Keeps the core of the file, if it is among these: the cores of the same identity or name.
+    fn find_open(&mut self, cores: Vec<Arc<Core>>) -> Result<()> {
+        for core in cores.into_iter().filter(|core| !core.storage.is_closed()) {
+            let identity = core.storage.place().map(|place| place.identity);
+            if identity != self.whereabouts.identity {
+                // Its write-ahead log is still at that path, and a new file would get it.
                 return Err(Error::new(
                     ErrorKind::Unsafe,
                     "the file open under this name was moved or deleted: call Store::close on that \
                      store first",
                 ));
             }
+            self.open = Some(core);
         }
-        Ok(None)
+        Ok(())
+    }
+}
+
+impl Held {
+    /// Refuses a thread that has a claim: it would wait for itself, or for a thread that waits for
+    /// it.
+    fn check_thread(&self) -> Result<()> {
+        let own = thread::current().id();
+        if self.claimed.iter().any(|(thread, _)| *thread == own) {
+            return Err(Error::misuse(
+                "this thread opens, restores or adopts a store, and its clock or random source \
+                 called for another",
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_claimed(&self, wanted: &Whereabouts) -> bool {
+        self.claimed.iter().any(|(_, one)| one.may_be(wanted))
+    }
+
+    /// The claim, and the cores that may be open under its name.
+    fn claim(&mut self, whereabouts: &Whereabouts) -> (Claim, Vec<Arc<Core>>) {
+        let is_there = |(identity, (files, _)): &(&Identity, &(Files, Weak<Core>))| {
+            Some(**identity) == whereabouts.identity || *files == whereabouts.files
+        };
+        let cores = self.open.iter().filter(is_there).filter_map(|(_, (_, core))| core.upgrade());
+        let cores = cores.collect();
+        self.claimed.push((thread::current().id(), whereabouts.clone()));
+        (Claim { whereabouts: whereabouts.clone(), open: None }, cores)
     }
 }

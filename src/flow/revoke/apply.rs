@@ -8,7 +8,7 @@
 use crate::error::Result;
 use crate::record::proof::Proof;
 use crate::record::watermarks::Watermarks;
-use crate::record::{api_key, branch, organisation, session, store, user};
+use crate::record::{api_key, branch, device, organisation, session, store, user};
 use crate::storage::{ReadTx, WriteTx};
 use crate::value::event::{Event, EventKind};
 use crate::value::id::UserId;
@@ -19,6 +19,15 @@ use crate::value::target::{Revokes, Target};
 pub(super) fn apply(tx: &WriteTx<'_>, target: Target, marks: Watermarks) -> Result<bool> {
     match target {
         Target::Session(id) => session::delete(tx, id),
+        Target::Device { user, device, .. } => {
+            let forgotten = device::forget(tx, user, device)?;
+            // A login may have replaced the session that was found before.
+            let revoked = match session::of_user_on(tx, user, &device)? {
+                Some(session) => session::delete(tx, session)?,
+                None => false,
+            };
+            Ok(forgotten || revoked)
+        }
         Target::OtherSessions { user, kept } => {
             // Kept only if it is current: a revoked session must not become valid again.
             let kept_proof = Proof::of(tx, Credential::Session(kept))?;
@@ -41,7 +50,9 @@ pub(super) fn owner(tx: &ReadTx<'_>, target: Target) -> Result<Option<UserId>> {
     match target {
         Target::Session(id) => Ok(Proof::of(tx, Credential::Session(id))?.map(|proof| proof.user)),
         Target::ApiKey { id, .. } => api_key::user_of(tx, id),
-        Target::OtherSessions { user, .. } | Target::User(user) => Ok(Some(user)),
+        Target::Device { user, .. } | Target::OtherSessions { user, .. } | Target::User(user) => {
+            Ok(Some(user))
+        }
         Target::Branch(_) | Target::Organisation(_) | Target::Store => Ok(None),
     }
 }
@@ -59,6 +70,9 @@ pub(super) fn event(target: Target, revokes: Revokes) -> Event {
             Event::new(EventKind::OneTimeTokensRevoked).user(id)
         }
         Target::Session(id) => Event::new(EventKind::SessionRevoked).session(id),
+        Target::Device { user, device, session } => {
+            Event::new(EventKind::DeviceForgotten).user(user).device(device).session(session)
+        }
         Target::OtherSessions { user, kept } => {
             Event::new(EventKind::SessionOthersRevoked).user(user).session(kept)
         }

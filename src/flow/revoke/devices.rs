@@ -1,14 +1,12 @@
 //! Forget a device, which revokes the session on it, and ask whether there is a live one.
 
 use crate::error::Result;
-use crate::flow::revoke::{Cause, make_way};
+use crate::flow::revoke::Cause;
 use crate::record::audit::Written;
 use crate::record::device::{self, Devices};
 use crate::record::session;
-use crate::storage::{ReadTx, WriteTx};
 use crate::value::digest::DeviceDigest;
-use crate::value::event::{Event, EventKind};
-use crate::value::id::{SessionId, UserId};
+use crate::value::id::UserId;
 use crate::value::name::DeviceId;
 use crate::value::target::Target;
 
@@ -72,31 +70,16 @@ impl Devices<'_> {
     }
 
     fn forget_digest(&self, user: UserId, device: DeviceDigest) -> Result<bool> {
-        let job = |tx: &WriteTx<'_>, revoked: Option<SessionId>| {
-            let forgotten = device::forget(tx, user, device)?;
-            // A login may have replaced the session that was read before.
-            let newer = session_on(tx, user, device)?;
-            if let Some(session) = newer {
-                make_way(tx, session)?;
-            }
-            let session = newer.or(revoked);
-            if !forgotten && session.is_none() {
+        // Read first: if the write fails, the process refuses this session.
+        let session = self.store.read(|tx| session::of_user_on(tx, user, &device))?;
+        let target = Target::Device { user, device, session };
+        self.store.revoke(target, Cause::DeviceForgotten, |tx, revocation| {
+            let newer = session::of_user_on(tx, user, &device)?;
+            if !revocation.apply(tx)? {
                 return Ok(Written::Nothing(false));
             }
-            let event = Event::new(EventKind::DeviceForgotten).user(user).device(device);
-            Ok(Written::With(true, event.session(session)))
-        };
-        // Read first: if the write fails, the process refuses this session.
-        match self.store.read(|tx| session_on(tx, user, device))? {
-            Some(session) => {
-                let target = Target::Session(session);
-                self.store.revoke(target, Cause::DeviceForgotten, |tx, revocation| {
-                    let revoked = revocation.apply(tx)?.then_some(session);
-                    job(tx, revoked)
-                })
-            }
-            None => self.store.write(|tx| job(tx, None)),
-        }
+            Ok(Written::With(true, revocation.event().session(newer)))
+        })
     }
 }
 
@@ -153,10 +136,4 @@ impl Devices<'_> {
         let found = self.store.read(|tx| session::on_device(tx, &DeviceDigest::of(device)))?;
         Ok(found.is_some_and(|session| session.live))
     }
-}
-
-/// The session of the user that is on a device, live or not.
-fn session_on(tx: &ReadTx<'_>, user: UserId, device: DeviceDigest) -> Result<Option<SessionId>> {
-    let found = session::on_device(tx, &device)?;
-    Ok(found.filter(|session| session.user == user).map(|session| session.id))
 }

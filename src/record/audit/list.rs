@@ -155,7 +155,7 @@ impl<'s> Audit<'s> {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if the page limit is not 1 to 500.
     pub fn list(&self, filter: &AuditFilter, page: Page<i64>) -> Result<Vec<AuditEntry>> {
         let (limit, after) = (page.limit()?, page.after_id().unwrap_or(0));
-        let end = |tx: &ReadTx<'_>, after| filter.piece_end(tx, after, true);
+        let end = |tx: &ReadTx<'_>, after| filter.piece_of_page(tx, after, true);
         page_in_pieces(self.store, after, limit, end, |tx, after, end, left| {
             filter.rows(tx, after, end.unwrap_or(i64::MAX), left, true)
         })
@@ -184,7 +184,7 @@ impl<'s> Audit<'s> {
     /// - [`Invalid`](crate::ErrorKind::Invalid) if `most` is not 1 to 500.
     pub fn latest(&self, most: u32, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
         let limit = Page::<i64>::first(most).limit()?;
-        let end = |tx: &ReadTx<'_>, before| filter.piece_end(tx, before, false);
+        let end = |tx: &ReadTx<'_>, before| filter.piece_of_page(tx, before, false);
         page_in_pieces(self.store, i64::MAX, limit, end, |tx, before, end, left| {
             filter.rows(tx, end.unwrap_or(i64::MIN), before, left, false)
         })
@@ -254,13 +254,15 @@ impl AuditFilter {
         }
     }
 
+    /// As [`piece_end`](Self::piece_end), for a page. Where every row is selected no more are read
+    /// than returned.
+    fn piece_of_page(&self, tx: &ReadTx<'_>, from: i64, ascending: bool) -> Result<Option<i64>> {
+        if *self == Self::default() { Ok(None) } else { self.piece_end(tx, from, ascending) }
+    }
+
     /// The last row of the piece that begins beside the row `from`, in this direction; `None` if
     /// the rest is shorter than a piece.
     fn piece_end(&self, tx: &ReadTx<'_>, from: i64, ascending: bool) -> Result<Option<i64>> {
-        if *self == Self::default() {
-            // Every row is selected, so that no more are read than returned.
-            return Ok(None);
-        }
         let way = self.way();
         let sql = if ascending {
             by_way!(

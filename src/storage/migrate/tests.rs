@@ -12,8 +12,8 @@ use std::thread;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::super::files::{Files, with_suffix};
-use super::super::{guard, open};
+use super::super::files::with_suffix;
+use super::super::{Whereabouts, guard, open};
 use super::*;
 use crate::error::ErrorKind;
 use crate::value::random::SystemRandom;
@@ -76,9 +76,9 @@ impl Old {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().canonicalize().unwrap().join("auth.db");
         let seed = Seed::draw(&SystemRandom, true).unwrap();
-        let files = Files::of(path.clone());
+        let whereabouts = Whereabouts::of(&path).unwrap();
         let tolerances = guard::Tolerances::default();
-        let opened = open::open(files, tolerances, &seed, recorder(1)).unwrap();
+        let opened = open::open(&whereabouts, tolerances, &seed, recorder(1)).unwrap();
         opened.writer.execute_batch(ROWS).unwrap();
         for table in tables(&opened.writer) {
             assert!(!rows(&opened.writer, &table, "1").is_empty(), "{table} has no row");

@@ -148,6 +148,11 @@ fn two_connections_open_with_the_pool() {
     assert_eq!(idle(&pool), 1);
     drop((take(&pool, Reader::Verify, 1), other));
     assert_eq!(idle(&pool), 2);
+    // For a second one another is opened.
+    let others = take(&pool, Reader::Other, 2);
+    assert_eq!(idle(&pool), 1);
+    drop(others);
+    assert_eq!(idle(&pool), 3);
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Fixture {
         writer.queue = WriteQueue::new(baton, waiting_max);
         let wall = ManualClock::new("2026-01-05T09:00:00Z".parse().unwrap());
         let clock = SteadyClock::new(Some(Arc::new(wall.clone())));
-        let watch = Watch::new(Some((files.clone(), identity)));
+        let watch = Watch::new(Some((files.clone(), identity))).unwrap();
         let draws = Draws::new(Arc::new(SystemRandom)).unwrap();
         Self { writer, wall, clock, watch, draws, files, _directory: directory }
     }

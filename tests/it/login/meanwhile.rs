@@ -105,6 +105,23 @@ fn a_login_outlives_an_end_of_all_sessions_that_came_before_its_own() {
 }
 
 #[test]
+fn a_session_that_would_be_over_before_the_login_is_granted_is_not_opened() {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| {
+        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
+    });
+    let ada = world.person("ada").id;
+    let held = world.open(ada, "till-1");
+    let (clock, minute) = (world.clock.clone(), crate::world::MINUTE);
+    meanwhile.happens(move || clock.advance(minute));
+    let request = LoginRequest::new("ada", Password::from(PASSWORD), device("till-1"));
+    let request = request.expires_at(world.now() + minute).new_password(Password::from(NEW));
+    assert_eq!(world.store.log_in(request).unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(world.passes(&held, "till-1"));
+    world.log_in("ada", PASSWORD, "till-2").unwrap();
+}
+
+#[test]
 fn a_change_in_a_session_that_ended_meanwhile_changes_nothing() {
     let meanwhile = Meanwhile::default();
     let world = World::with(|options| options.breach_check(meanwhile.check()));

@@ -142,18 +142,20 @@ fn many_threads_open_one_core() {
 /// each of its customers does not stand still meanwhile.
 #[test]
 fn an_opening_of_another_file_does_not_wait_for_one() {
+    let place = Place::new();
+    let [there_already, new] = ["-that-is-there", "-new"].map(|suffix| place.beside(suffix));
+    drop(Store::open(&there_already, for_tests()).unwrap());
     let meanwhile = Meanwhile::default();
     let (opened, hears) = mpsc::channel();
     meanwhile.happens(move || {
         thread::spawn(move || {
-            let there_already = Place::ours();
-            drop(there_already.open(for_tests()).unwrap());
-            drop(Place::new().open(for_tests()).unwrap());
+            for path in [there_already, new] {
+                drop(Store::open(path, for_tests()).unwrap());
+            }
             opened.send(()).unwrap();
         });
         hears.recv_timeout(Duration::from_secs(60)).expect("it waits for the other opening");
     });
-    let place = Place::new();
     drop(place.open(for_tests().random_source(meanwhile.source())).unwrap());
 }
 
@@ -170,4 +172,29 @@ fn an_opening_of_the_same_file_waits_for_one_and_shares_its_core() {
     let _store = place.open(for_tests().random_source(meanwhile.source())).unwrap();
     let refused = hears.recv().unwrap().unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Misuse, "{refused}");
+}
+
+/// The thread would wait for itself, or for a thread that waits for it.
+#[test]
+fn a_random_source_that_opens_a_store_while_one_is_opened_is_misuse() {
+    let place = Place::new();
+    let meanwhile = Meanwhile::default();
+    let (opened, hears) = mpsc::channel();
+    let other = place.beside("-other");
+    meanwhile.happens(move || opened.send(Store::open(other, for_tests())).unwrap());
+    let store = place.open(for_tests().random_source(meanwhile.source())).unwrap();
+    assert_eq!(hears.recv().unwrap().unwrap_err().kind(), ErrorKind::Misuse);
+    store.close().unwrap();
+    drop(Store::open(place.beside("-other"), for_tests()).unwrap());
+}
+
+#[test]
+fn a_file_that_is_replaced_before_it_is_opened_is_busy() {
+    let [place, other] = [Place::ours(), Place::ours()];
+    let meanwhile = Meanwhile::default();
+    let (from, to) = (other.path.clone(), place.path.clone());
+    meanwhile.happens(move || std::fs::rename(from, to).unwrap());
+    let refused = place.open(for_tests().random_source(meanwhile.source())).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "{refused}");
+    drop(place.open(for_tests()).unwrap());
 }

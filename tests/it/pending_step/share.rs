@@ -25,6 +25,23 @@ fn a_step_is_valid_for_ten_minutes_and_not_a_millisecond_longer() {
     }
 }
 
+/// Its code would be used up, and the session on its device replaced, for one that is over.
+#[test]
+fn a_step_is_not_valid_beyond_the_end_of_the_session_that_it_is_for() {
+    for (late, granted) in [(Duration::from_millis(1), true), (Duration::ZERO, false)] {
+        let scene = Scene::new();
+        let held = scene.enter("till");
+        scene.world.clock.advance(MINUTE);
+        let end = scene.world.now() + 5 * MINUTE;
+        let step = scene.pending(scene.login("till").expires_at(end));
+        assert_eq!(step.expires_at, end);
+        scene.world.clock.advance(5 * MINUTE - late);
+        let done = scene.finish(&step, "till", &scene.code());
+        assert_eq!(done.is_ok(), granted);
+        assert_eq!(scene.world.passes(&held.session, "till"), !granted);
+    }
+}
+
 #[test]
 fn a_step_that_was_issued_in_the_future_is_not_valid() {
     let mut scene = Scene::new();

@@ -206,6 +206,14 @@ fn a_store_that_cannot_read_the_file_returns_an_error_and_never_yes_or_no() {
     world.store.close().unwrap();
     let error = world.store.verify((&session.token, &device("till-1"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
+
+    // Open, with a file in which the statement of a verify fails.
+    let world = World::new();
+    let session = world.open(world.person("ada").id, "till-1");
+    let rename = "ALTER TABLE session RENAME COLUMN secret_hash TO other_hash";
+    world.sql().execute_batch(rename).unwrap();
+    let error = world.store.verify((&session.token, &device("till-1"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
 }
 
 /// Always draws the same bytes, until it has none.
