@@ -6,7 +6,6 @@ mod status;
 
 pub use status::{ChangeSignal, Service, Status};
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -343,7 +342,7 @@ impl Core {
 
     /// Writes the revocations that could not be written when their calls were made.
     pub(crate) fn write_denials(&self) -> Result<()> {
-        let all_appended = RefCell::new(Vec::new());
+        let mut all_appended = Vec::new();
         let written = self.pending.denials.write_all(|denial| {
             let ((), appended) = self.write(Purpose::Revocation, &denial.actor, |tx| {
                 // Another thread may have written it already, and a session been opened since.
@@ -351,11 +350,11 @@ impl Core {
                     self.pending.denials.waits(denial) && (denial.write)(tx, denial.target)?;
                 Ok(if revoked { Finished::Commit(()) } else { Finished::Nothing(()) })
             })?;
-            all_appended.borrow_mut().push(appended);
+            all_appended.push(appended);
             Ok(())
         });
         // A denial that was written and not removed yet would refuse a session opened since.
-        all_appended.borrow().iter().for_each(|appended| self.report(appended));
+        all_appended.iter().for_each(|appended| self.report(appended));
         written
     }
 

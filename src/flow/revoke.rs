@@ -209,8 +209,8 @@ pub(crate) fn watermarks(tx: &WriteTx<'_>, revocation: Option<&Revocation>) -> R
     revocation.map_or(Ok(Watermarks::UNCHANGED), |revocation| revocation.watermarks(tx))
 }
 
-/// Deletes a session that is replaced by the one that this transaction opens, or whose device it
-/// forgets. If the transaction fails, nothing was opened or forgotten and the session stays.
+/// Deletes a session that is replaced by the one that this transaction opens. If the transaction
+/// fails, nothing was opened and the session stays.
 pub(crate) fn make_way(tx: &WriteTx<'_>, id: SessionId) -> Result<bool> {
     apply::apply(tx, Target::Session(id), Watermarks::UNCHANGED)
 }

@@ -90,7 +90,7 @@ impl Denials {
     /// Calls `write` for each denial, and removes those that were written. If the rows of a target
     /// make its denial impossible to write (`Corrupt` or `Invalid`), it stays in force and does
     /// not stop the others.
-    pub(crate) fn write_all(&self, write: impl Fn(&Denial) -> Result<()>) -> Result<()> {
+    pub(crate) fn write_all(&self, mut write: impl FnMut(&Denial) -> Result<()>) -> Result<()> {
         // The list is not locked meanwhile, as verifies read it.
         for denial in self.known().0.iter().flat_map(|known| known.iter()) {
             match write(denial) {

@@ -126,12 +126,6 @@ pub(crate) fn issue(tx: &WriteTx<'_>, new: &NewStep) -> Result<(Secret, Timestam
     let is_taken = "SELECT EXISTS (SELECT 1 FROM pending_step WHERE id = ?1)";
     let id = tx.draw_id(draw_bytes, is_taken)?;
     let (token, hash) = mint(TokenKind::Pending, id, tx.random())?;
-    let waits_until = tx.now() + PENDING_STEP_LIFETIME;
-    // A session that would be over before it is opened is not waited for.
-    let expires_at = match new.asked.end {
-        Some(Deadline::At(at)) => waits_until.min(at),
-        _ => waits_until,
-    };
     let (version, temporary) = match new.proved {
         Proved::Password(version) => (Some(version), None),
         Proved::Temporary(id) => (None, Some(id)),
@@ -143,6 +137,9 @@ pub(crate) fn issue(tx: &WriteTx<'_>, new: &NewStep) -> Result<(Secret, Timestam
         Some(Deadline::After(span)) => (None, Some(millis(span).max(1))),
         None => (None, None),
     };
+    let waits_until = tx.now() + PENDING_STEP_LIFETIME;
+    // A session that would be over before it is opened is not waited for.
+    let expires_at = ends_at.map_or(waits_until, |at| waits_until.min(at));
     tx.execute(
         "INSERT INTO pending_step (id, secret_hash, user_id, device_hash, demand, guesses_left,
              issued_seq, issued_at, expires_at, credential_version, temporary_id, require_admin,

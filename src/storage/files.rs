@@ -38,6 +38,12 @@ pub(crate) struct Identity {
     pub(crate) inode: u64,
 }
 
+impl Identity {
+    fn of(seen: &fs::Metadata) -> Self {
+        Self { device: seen.dev(), inode: seen.ino() }
+    }
+}
+
 /// The first bytes of a journal that SQLite would roll back.
 const JOURNAL_MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// Length of the journal header up to and including the number of pages.
@@ -181,14 +187,12 @@ pub(super) fn length(path: &Path) -> u64 {
 /// # Errors
 /// If the system does not say.
 pub(super) fn found(path: &Path) -> Result<Option<Identity>> {
-    is_found(
-        fs::symlink_metadata(path).map(|seen| Identity { device: seen.dev(), inode: seen.ino() }),
-    )
+    is_found(fs::symlink_metadata(path))
 }
 
-fn is_found(seen: std::io::Result<Identity>) -> Result<Option<Identity>> {
+fn is_found(seen: std::io::Result<fs::Metadata>) -> Result<Option<Identity>> {
     match seen {
-        Ok(identity) => Ok(Some(identity)),
+        Ok(seen) => Ok(Some(Identity::of(&seen))),
         Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(None),
         Err(error) => Err(from_io(&error)),
     }
@@ -196,7 +200,7 @@ fn is_found(seen: std::io::Result<Identity>) -> Result<Option<Identity>> {
 
 pub(super) fn identity(path: &Path) -> Result<Identity> {
     let seen = fs::symlink_metadata(path).map_err(|error| from_io(&error))?;
-    Ok(Identity { device: seen.dev(), inode: seen.ino() })
+    Ok(Identity::of(&seen))
 }
 
 /// What `stat` says of a file. With another stamp it is another file, or has other content.
@@ -217,7 +221,7 @@ pub(super) struct Seen {
 /// The stamp of the file at the path; `None` if there is none.
 fn stamp(path: &Path) -> Option<Stamp> {
     let seen = fs::symlink_metadata(path).ok()?;
-    let identity = Identity { device: seen.dev(), inode: seen.ino() };
+    let identity = Identity::of(&seen);
     Some(Stamp { identity, bytes: seen.len(), modified: (seen.mtime(), seen.mtime_nsec()) })
 }
 
@@ -236,7 +240,7 @@ pub(super) fn check_in_place(path: &Path, before: Identity) -> Result<()> {
 /// The identity of an open file.
 pub(super) fn identity_of(file: &fs::File) -> Result<Identity> {
     let seen = file.metadata().map_err(|error| from_io(&error))?;
-    Ok(Identity { device: seen.dev(), inode: seen.ino() })
+    Ok(Identity::of(&seen))
 }
 
 /// By what the content of a file remembers the file that it is in. The device is not part of it:
@@ -327,6 +331,8 @@ fn resolve_new(path: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
     use crate::error::ErrorKind;
 
@@ -339,13 +345,13 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_looked_at_is_not_one_that_leads_nowhere() {
-        let seen = |error: rustix::io::Errno| is_found(Err(error.into()));
-        assert_eq!(seen(rustix::io::Errno::NOENT).unwrap(), None);
-        assert_eq!(seen(rustix::io::Errno::NOTDIR).unwrap(), None);
+        let seen = |error: Errno| is_found(Err(error.into()));
+        assert_eq!(seen(Errno::NOENT).unwrap(), None);
+        assert_eq!(seen(Errno::NOTDIR).unwrap(), None);
         for (errno, kind) in [
-            (rustix::io::Errno::ACCESS, ErrorKind::NoPermission),
-            (rustix::io::Errno::IO, ErrorKind::Io),
-            (rustix::io::Errno::STALE, ErrorKind::Io),
+            (Errno::ACCESS, ErrorKind::NoPermission),
+            (Errno::IO, ErrorKind::Io),
+            (Errno::STALE, ErrorKind::Io),
         ] {
             assert_eq!(seen(errno).unwrap_err().kind(), kind, "{errno}");
         }

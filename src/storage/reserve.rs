@@ -51,10 +51,11 @@ impl Reserve {
     /// Writes the reserve unless it has its full length or another program's file has its name. A
     /// reserve that could not be completed is deleted.
     pub(super) fn fill(&self, random: &dyn RandomSource) -> Result<()> {
-        if self.is_foreign() || files::length(&self.path) >= self.bytes {
+        let found = self.look();
+        if matches!(found, Ok(Some(false))) || files::length(&self.path) >= self.bytes {
             return Ok(());
         }
-        self.look().map_err(|error| from_io(&error))?;
+        found.map_err(|error| from_io(&error))?;
         // Another process may be writing it right now.
         if fs::File::open(&self.path).is_ok_and(|file| !locks(&file)) {
             return Ok(());
@@ -119,12 +120,10 @@ impl Reserve {
     }
 
     fn may_be_deleted(&self) -> bool {
-        let found = self.look();
-        let bytes = files::length(&self.path);
-        found.map_or_else(
-            |error| self.is_known_unread(&error, bytes),
-            |is_ours| is_ours != Some(false),
-        )
+        match self.look() {
+            Ok(is_ours) => is_ours != Some(false),
+            Err(error) => self.is_known_unread(&error, files::length(&self.path)),
+        }
     }
 
     /// Whether a file of this length that could not be read is the reserve: a revocation must not

@@ -10,7 +10,8 @@
 //! if other code in this process closes a descriptor of the file, SQLite's locks are dropped, and
 //! another process may overwrite pages that are being read.
 //!
-//! **Failure.** Both close the store; the error and [`FileState`] give the reason.
+//! **Failure.** Both close the store; the error and [`FileState`] give the reason. What the system
+//! does not let the store see closes nothing: it is an error of each call until it can be seen.
 
 use std::fs;
 use std::io::ErrorKind::NotFound;

@@ -66,8 +66,7 @@ impl LoginOutcome {
 ///
 /// The token is none of a session, and no other call accepts it. It is valid for 10 minutes and not
 /// beyond the end that the login asked for, on the device of the login alone, and for five wrong
-/// codes. Send it to the client, for example as a
-/// hidden field of the page that asks for the code.
+/// codes. Send it to the client, for example as a hidden field of the page that asks for the code.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct PendingStep {

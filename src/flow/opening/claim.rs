@@ -54,6 +54,23 @@ impl Claim {
         claim(both).map(|[claim, of_backup]| (claim, of_backup))
     }
 
+    /// Keeps the core of the file, if it is among these: the cores of the same identity or name.
+    fn find_open(&mut self, cores: Vec<Arc<Core>>) -> Result<()> {
+        for core in cores.into_iter().filter(|core| !core.storage.is_closed()) {
+            let identity = core.storage.place().map(|place| place.identity);
+            if identity != self.whereabouts.identity {
+                // Its write-ahead log is still at that path, and a new file would get it.
+                return Err(Error::new(
+                    ErrorKind::Unsafe,
+                    "the file open under this name was moved or deleted: call Store::close on that \
+                     store first",
+                ));
+            }
+            self.open = Some(core);
+        }
+        Ok(())
+    }
+
     /// Lets later openings of the file share its core.
     pub(super) fn share(&self, core: &Arc<Core>) {
         if let Some(place) = core.storage.place() {
@@ -116,25 +133,6 @@ fn claim_at_once<const N: usize>(
         RELEASED.wait(&mut held);
     }
     Ok(wanted.each_ref().map(|one| held.claim(&one.whereabouts)))
-}
-
-impl Claim {
-    /// Keeps the core of the file, if it is among these: the cores of the same identity or name.
-    fn find_open(&mut self, cores: Vec<Arc<Core>>) -> Result<()> {
-        for core in cores.into_iter().filter(|core| !core.storage.is_closed()) {
-            let identity = core.storage.place().map(|place| place.identity);
-            if identity != self.whereabouts.identity {
-                // Its write-ahead log is still at that path, and a new file would get it.
-                return Err(Error::new(
-                    ErrorKind::Unsafe,
-                    "the file open under this name was moved or deleted: call Store::close on that \
-                     store first",
-                ));
-            }
-            self.open = Some(core);
-        }
-        Ok(())
-    }
 }
 
 impl Held {

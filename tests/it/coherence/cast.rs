@@ -121,6 +121,12 @@ impl Cast {
         covered.map(|(name, ..)| *name).collect::<Vec<_>>().join(" ")
     }
 
+    /// Those of these names that are here: without a key made from another, for [`Cast::new`].
+    pub(crate) fn here(&self, names: &str) -> String {
+        let here = names.split_whitespace().filter(|name| self.tokens.contains_key(name));
+        here.collect::<Vec<_>>().join(" ")
+    }
+
     /// All sessions and keys.
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.tokens.keys().copied()
@@ -175,8 +181,7 @@ impl Cast {
     /// Asserts that exactly those are refused, and checks them first.
     #[track_caller]
     pub(crate) fn are_refused(&self, ended: &str, after: &str) {
-        let here = |name: &&str| self.tokens.contains_key(name);
-        let ended: Vec<&str> = ended.split_whitespace().filter(here).collect();
+        let ended: Vec<&str> = ended.split_whitespace().collect();
         for name in &ended {
             assert_eq!(self.look(name), None, "{name} after {after}");
         }

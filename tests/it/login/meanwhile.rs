@@ -22,6 +22,15 @@ fn change(world: &World, held: &OpenedSession) -> Result<LoginOutcome, Error> {
     world.store.change_password((&held.token, &device), PASSWORD.into(), NEW.into())
 }
 
+/// A world where each login may change the password, and what happens while it does.
+fn changing_at_login() -> (World, Meanwhile) {
+    let meanwhile = Meanwhile::default();
+    let world = World::with(|options| {
+        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
+    });
+    (world, meanwhile)
+}
+
 /// A login with the right password, during which `happens` happens.
 #[track_caller]
 fn check(happens: fn(&Store, UserId), expect: &str) {
@@ -77,10 +86,7 @@ fn a_login_of_a_user_who_was_turned_away_meanwhile_opens_nothing() {
 /// A right password is no guess, but one that was changed meanwhile is counted as one.
 #[test]
 fn a_password_that_was_replaced_meanwhile_stays_charged() {
-    let meanwhile = Meanwhile::default();
-    let world = World::with(|options| {
-        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
-    });
+    let (world, meanwhile) = changing_at_login();
     let ada = world.person("ada").id;
     let store = world.store.clone();
     meanwhile.happens(move || assert!(store.users().remove_password(ada).unwrap()));
@@ -92,10 +98,7 @@ fn a_password_that_was_replaced_meanwhile_stays_charged() {
 
 #[test]
 fn a_login_outlives_an_end_of_all_sessions_that_came_before_its_own() {
-    let meanwhile = Meanwhile::default();
-    let world = World::with(|options| {
-        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
-    });
+    let (world, meanwhile) = changing_at_login();
     let ada = world.person("ada").id;
     let store = world.store.clone();
     meanwhile.happens(move || store.sessions().revoke_all(ada).unwrap());
@@ -106,10 +109,7 @@ fn a_login_outlives_an_end_of_all_sessions_that_came_before_its_own() {
 
 #[test]
 fn a_session_that_would_be_over_before_the_login_is_granted_is_not_opened() {
-    let meanwhile = Meanwhile::default();
-    let world = World::with(|options| {
-        options.breach_check(meanwhile.check()).change_at_login(ChangeAtLogin::Always)
-    });
+    let (world, meanwhile) = changing_at_login();
     let ada = world.person("ada").id;
     let held = world.open(ada, "till-1");
     let (clock, minute) = (world.clock.clone(), crate::world::MINUTE);
